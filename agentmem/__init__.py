@@ -1,0 +1,67 @@
+"""One memory for an LLM agent: what it can look up, and what it knows by heart.
+
+Notes are the only truth; vectors, full text, graph and weights are projections that can be rebuilt from the
+notes and forget what the notes forget.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from agentmem.aio import AsyncMemory
+    from agentmem.edits import EditReceipt, EditRequest
+    from agentmem.errors import AgentMemError
+    from agentmem.memory import Memory
+    from agentmem.notes import Fact, ForgetReceipt, Hit, Link, Note, Receipt, Scope
+    from agentmem.recollection import Recollection
+    from agentmem.settings import Settings
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "AgentMemError": "agentmem.errors",
+    "AsyncMemory": "agentmem.aio",
+    "EditReceipt": "agentmem.edits",
+    "EditRequest": "agentmem.edits",
+    "Fact": "agentmem.notes",
+    "ForgetReceipt": "agentmem.notes",
+    "Hit": "agentmem.notes",
+    "Link": "agentmem.notes",
+    "Memory": "agentmem.memory",
+    "Note": "agentmem.notes",
+    "Receipt": "agentmem.notes",
+    "Recollection": "agentmem.recollection",
+    "Scope": "agentmem.notes",
+    "Settings": "agentmem.settings",
+}
+
+__all__ = [
+    "AgentMemError",
+    "AsyncMemory",
+    "EditReceipt",
+    "EditRequest",
+    "Fact",
+    "ForgetReceipt",
+    "Hit",
+    "Link",
+    "Memory",
+    "Note",
+    "Receipt",
+    "Recollection",
+    "Scope",
+    "Settings",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name on first use (PEP 562), so that ``import agentmem`` stays cheap."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'agentmem' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

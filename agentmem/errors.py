@@ -1,0 +1,163 @@
+"""Everything agentmem raises, in one tree; each error carries the cure in ``hint``.
+
+AgentMemError
+├── InvalidNote          a note's own values are wrong (empty, too long, not text, bad dates)
+├── InvalidArgument      an argument of a call is wrong (type, range, unknown name)
+├── UnknownNote          no note with this id in this scope
+├── ScopeError           a read or write outside the scope that it may touch
+│   └── ScopeRequired    scoped data was read without saying whose
+├── StoreError           the notes could not be read or written
+│   ├── StoreLocked      another process holds what only one may hold
+│   ├── StoreReadOnly    the directory or the file cannot be written
+│   ├── StoreFull        the disk is full; nothing was written
+│   └── StoreCorrupt     a file is damaged or from a newer version
+├── IndexUnavailable     a projection is missing or damaged (reads degrade, they do not fail)
+├── EmbedderError        texts could not be turned into vectors
+│   └── EmbedderMismatch the store was built with another embedder
+├── ModelError           a language model could not be loaded or used
+│   ├── LayerNotFound    the decoder layers could not be found in this architecture
+│   └── NoChatTemplate   messages were given to a tokenizer that has no chat template
+├── EditError            a weight edit could not be written, found, saved or loaded
+│   ├── UnknownEdit      no edit with this id
+│   └── PackMismatch     a saved pack belongs to another base model or is damaged
+├── ConsolidationError   a consolidation job could not run
+│   └── JobLocked        another worker holds the lease of this job
+└── MissingExtra         an optional dependency is not installed
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "AgentMemError",
+    "ConsolidationError",
+    "EditError",
+    "EmbedderError",
+    "EmbedderMismatch",
+    "IndexUnavailable",
+    "InvalidArgument",
+    "InvalidNote",
+    "JobLocked",
+    "LayerNotFound",
+    "MissingExtra",
+    "ModelError",
+    "NoChatTemplate",
+    "PackMismatch",
+    "ScopeError",
+    "ScopeRequired",
+    "StoreCorrupt",
+    "StoreError",
+    "StoreFull",
+    "StoreLocked",
+    "StoreReadOnly",
+    "UnknownEdit",
+    "UnknownNote",
+]
+
+
+class AgentMemError(Exception):
+    """Base of every error of this package.
+
+    Args:
+        message: what happened, in one sentence.
+        hint: what to do about it: a command, or a line of code.
+    """
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} Hint: {self.hint}" if self.hint else self.message
+
+
+class InvalidNote(AgentMemError, ValueError):
+    """A note's own values are wrong: empty, too long, not text, dates that contradict each other."""
+
+
+class InvalidArgument(AgentMemError, ValueError):
+    """An argument of a call has the wrong type, is out of range, or names nothing known."""
+
+
+class UnknownNote(AgentMemError, KeyError):
+    """No note with this id exists in the scope of the call (a foreign note looks the same)."""
+
+    __str__ = AgentMemError.__str__  # KeyError would print the repr of its argument
+
+
+class ScopeError(AgentMemError, PermissionError):
+    """A call reached outside the scope that it may touch."""
+
+
+class ScopeRequired(ScopeError):
+    """Scoped data was read without saying whose."""
+
+
+class StoreError(AgentMemError):
+    """The notes could not be read or written."""
+
+
+class StoreLocked(StoreError):
+    """Another process holds what only one may hold."""
+
+
+class StoreReadOnly(StoreError):
+    """The directory or the database file cannot be written."""
+
+
+class StoreFull(StoreError):
+    """The disk is full; the call wrote nothing."""
+
+
+class StoreCorrupt(StoreError):
+    """A file of the store is damaged, or was written by a newer version."""
+
+
+class IndexUnavailable(AgentMemError):
+    """A projection (vector index, full text) is missing or damaged."""
+
+
+class EmbedderError(AgentMemError):
+    """Texts could not be turned into vectors."""
+
+
+class EmbedderMismatch(EmbedderError):
+    """The store holds vectors of another embedder or another dimension."""
+
+
+class ModelError(AgentMemError):
+    """A language model could not be loaded or used."""
+
+
+class LayerNotFound(ModelError):
+    """The decoder layers or their parts could not be found in this architecture."""
+
+
+class NoChatTemplate(ModelError):
+    """Messages were given to a tokenizer that has no chat template."""
+
+
+class EditError(AgentMemError):
+    """A weight edit could not be written, found, saved or loaded."""
+
+
+class UnknownEdit(EditError, KeyError):
+    """No edit with this id."""
+
+    __str__ = AgentMemError.__str__
+
+
+class PackMismatch(EditError):
+    """A saved pack of edits belongs to another base model, or its bytes are damaged."""
+
+
+class ConsolidationError(AgentMemError):
+    """A consolidation job could not run."""
+
+
+class JobLocked(ConsolidationError):
+    """Another worker holds the lease of this job."""
+
+
+class MissingExtra(AgentMemError, ImportError):
+    """An optional dependency is not installed."""

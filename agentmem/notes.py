@@ -1,0 +1,201 @@
+"""The values of the memory: what is stored, how it is linked, and what a call returns.
+
+All are frozen: a note is changed by writing a new version of it, never in place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+__all__ = [
+    "Fact",
+    "ForgetReceipt",
+    "Hit",
+    "Kind",
+    "Link",
+    "MemoryState",
+    "Note",
+    "NoteVersion",
+    "Receipt",
+    "Scope",
+    "Status",
+]
+
+Kind = Literal["episodic", "semantic", "experience"]
+Status = Literal["stored", "merged", "superseded", "rejected"]
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Whose memory this is.
+
+    ``user`` is the boundary: a note with a user is visible to that user alone. A note with an agent and no user
+    is visible to that agent alone; a note with neither is shared. ``session`` narrows a read to one conversation.
+    """
+
+    user: str | None = None
+    agent: str | None = None
+    session: str | None = None
+
+    def __bool__(self) -> bool:
+        return any((self.user, self.agent, self.session))
+
+    def admits(self, other: Scope) -> bool:
+        """True when a request in this scope may see what is scoped as ``other``."""
+        if other.user is not None:
+            owned = other.user == self.user and (self.agent is None or other.agent in (None, self.agent))
+        else:
+            owned = other.agent is None or other.agent == self.agent
+        return owned and (self.session is None or other.session in (None, self.session))
+
+    def __str__(self) -> str:
+        parts = [f"{k}={v}" for k in ("user", "agent", "session") if (v := getattr(self, k)) is not None]
+        return ", ".join(parts) or "shared"
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One statement a note makes, in a form that can supersede, contradict or become a weight edit.
+
+    ``functional`` says that a subject has one value of this relation at a time, so that a newer value closes
+    the older one. ``question`` and ``paraphrases`` are ways to ask for the object; when absent they are made by rule.
+    """
+
+    subject: str
+    relation: str
+    object: str
+    functional: bool = True
+    question: str | None = None
+    paraphrases: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.subject} · {self.relation} · {self.object}"
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryState:
+    """Where a note stands on its forgetting curve.
+
+    ``stability`` is in days; ``difficulty`` runs from 1 (easy) to 10; ``last_review`` is when it was last
+    stored or used; ``recalls`` counts its uses.
+    """
+
+    stability: float
+    difficulty: float
+    last_review: datetime
+    recalls: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """One memory. ``content`` is what was said or learnt; everything else helps to find and to judge it."""
+
+    id: str
+    content: str
+    kind: Kind = "episodic"
+    scope: Scope = Scope()
+    actor: str | None = None
+    thread: str | None = None
+    position: int | None = None
+    occurred_at: datetime
+    created_at: datetime
+    valid_from: datetime | None = None
+    valid_to: datetime | None = None
+    keywords: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    context: str = ""
+    importance: float = 0.5
+    source: str | None = None
+    trust: float = 1.0
+    state: MemoryState
+    archived_at: datetime | None = None
+    fact: Fact | None = None
+    metadata: Mapping[str, object] = field(default_factory=dict)
+    version: int = 1
+
+    def valid_at(self, moment: datetime) -> bool:
+        """True when the note holds at ``moment``: its validity is the half-open span [from, to)."""
+        started = self.valid_from is None or self.valid_from <= moment
+        return started and (self.valid_to is None or moment < self.valid_to)
+
+
+@dataclass(frozen=True, slots=True)
+class NoteVersion:
+    """One entry of a note's history: what it said, from when, and why it was changed."""
+
+    version: int
+    content: str
+    changed_at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A directed, typed edge of the note graph. ``reason`` says in words why the two belong together."""
+
+    source: str
+    target: str
+    kind: str
+    weight: float = 1.0
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One recalled note. ``reasons`` are the parts that add up to ``score``, by name."""
+
+    note: Note
+    score: float
+    reasons: Mapping[str, float] = field(default_factory=dict)
+    via: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Hit({self.score:.3f}, {self.note.content[:60]!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of one remembered item.
+
+    ``status`` is ``stored``, ``merged`` (into the note ``id``), ``superseded`` (stored, and older notes of the
+    same fact were closed: see ``superseded``) or ``rejected`` (``id`` is then ``None``); ``reason`` says why.
+    A call with a list of messages returns the receipt of the last message stored, with all of them in ``items``.
+    """
+
+    id: str | None
+    status: Status
+    reason: str = ""
+    links: tuple[Link, ...] = ()
+    superseded: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    items: tuple[Receipt, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        return self.status != "rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetReceipt:
+    """What ``forget`` removed, place by place, and the probes that show it gone.
+
+    ``places`` counts what was removed (or, on a dry run, would be) from each place: notes, versions, text, vectors,
+    index, links, outbox, edits … ``derived`` are notes that existed only because of the forgotten ones. ``probes`` map a question to
+    what was found afterwards (True: gone).
+    """
+
+    ids: tuple[str, ...]
+    places: Mapping[str, int]
+    derived: tuple[str, ...] = ()
+    edits: tuple[str, ...] = ()
+    probes: Mapping[str, bool] = field(default_factory=dict)
+    dry_run: bool = False
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def gone(self) -> bool:
+        """True when every probe found nothing."""
+        return not self.dry_run and all(self.probes.values())

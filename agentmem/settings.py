@@ -1,0 +1,98 @@
+"""Every number that a user may want to turn, with its unit and its reason, validated once."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = [
+    "ConsolidationSettings",
+    "ForgettingSettings",
+    "IndexSettings",
+    "RecallSettings",
+    "RememberSettings",
+    "Settings",
+]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class RememberSettings(_Section):
+    """What happens to a note on its way in."""
+
+    near_duplicate: float = Field(0.95, ge=0, le=1, description="cosine from which two texts may be one note")
+    similar: float = Field(0.62, ge=0, le=1, description="cosine from which two notes are linked as similar")
+    max_similar: int = Field(4, ge=0, description="similarity links per new note")
+    max_shared: int = Field(6, ge=0, description="shared-entity links per new note")
+    rare: int = Field(16, ge=1, description="a term mentioned by at most this many notes can link them")
+    neighbour_limit: int = Field(
+        50_000, ge=0, description="owners with more notes than this are not scanned for similar notes on write"
+    )
+    batch: int = Field(512, ge=1, description="notes per transaction in remember_many")
+
+
+class RecallSettings(_Section):
+    """Weights of the parts of a score; cosine has weight 1, so each is in units of cosine."""
+
+    candidates: int = Field(200, ge=10, description="candidates taken from full text and from vectors, each")
+    text: float = Field(0.35, ge=0, description="weight of BM25 / its maximum")
+    spread: float = Field(0.3, ge=0, description="share of its neighbours' activation that a note receives")
+    actor: float = Field(0.2, ge=0, description="bonus of notes by an actor whom the query names")
+    length: float = Field(0.03, ge=0, description="per natural log of the note's length: longer notes say more")
+    session: float = Field(0.1, ge=0, description="share of the best score in the same session")
+    time: float = Field(0.15, ge=0, description="bonus of notes from the time that the query names")
+    retrievability: float = Field(0.05, ge=0, description="span between a forgotten and a fresh note")
+    importance: float = Field(0.05, ge=0, description="span between an unimportant and an important note")
+    superseded: float = Field(0.25, ge=0, description="malus of notes whose validity has ended")
+    untrusted: float = Field(0.05, ge=0, description="malus of notes from sources of low trust")
+
+
+class ForgettingSettings(_Section):
+    """Which curve, and when a note may fade."""
+
+    curve: Literal["fsrs6", "ebbinghaus", "power", "none"] = "fsrs6"
+    fade_below: float = Field(0.7, ge=0, le=1, description="retrievability under which an unused note may fade")
+    keep_importance: float = Field(0.7, ge=0, le=1, description="importance from which a note never fades")
+    min_age_days: float = Field(30, ge=0, description="younger notes never fade")
+
+
+class IndexSettings(_Section):
+    """The vector index behind the outbox."""
+
+    backend: Literal["chroma", "exact"] = "chroma"
+    exact_limit: int = Field(20_000, ge=0, description="scopes up to this size are scanned exactly")
+    batch: int = Field(256, ge=1, description="pending changes from which the index is brought up to date")
+    flush_on_close: bool = True
+    durability: Literal["full", "normal"] = "full"
+
+
+class ConsolidationSettings(_Section):
+    """When a fact may become a weight edit (gates), and how much it must be worth (score)."""
+
+    min_trust: float = Field(0.6, ge=0, le=1)
+    min_age_hours: float = Field(0.0, ge=0, description="a note must have existed this long")
+    min_unchanged_hours: float = Field(0.0, ge=0, description="… and not changed for this long")
+    min_uses: int = Field(1, ge=0, description="recalls that were used")
+    min_score: float = Field(0.5, description="score from which a fact is promoted")
+    demote_score: float = Field(0.1, description="score under which a promoted fact is demoted: the hysteresis")
+    use_window_days: float = Field(90, gt=0)
+    max_edits: int = Field(1000, ge=0, description="capacity of the side memory")
+    known_probes: float = Field(0.5, ge=0, le=1, description="share of probes the base may answer by itself")
+    min_reliability: float = Field(1.0, ge=0, le=1, description="the edit's own prompt, by free generation")
+    min_generality: float = Field(0.5, ge=0, le=1, description="held-out phrasings, by free generation")
+    canaries: int = Field(24, ge=0, description="unrelated prompts whose answers must not change")
+    older_edits: int = Field(16, ge=0, description="older edits that are asked again")
+    max_new_tokens: int = Field(24, ge=1, description="tokens generated per probe")
+
+
+class Settings(_Section):
+    """All sections; ``Settings(recall=RecallSettings(spread=0))`` changes one number and keeps the rest."""
+
+    remember: RememberSettings = RememberSettings()
+    recall: RecallSettings = RecallSettings()
+    forgetting: ForgettingSettings = ForgettingSettings()
+    index: IndexSettings = IndexSettings()
+    consolidation: ConsolidationSettings = ConsolidationSettings()

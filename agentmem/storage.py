@@ -1,0 +1,386 @@
+"""What the memory layer asks of a store: one transaction, a few small areas of it.
+
+A *row* is the store's own integer for a note (stable while the note lives, never reused); an *id* is the note's public
+name. An *owner* is the integer of a boundary: one user, or one agent without a user, or the shared notes (owner 1).
+Reads take owners, never a scope, so that what may be seen is decided in one place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from agentmem.filters import Filter
+from agentmem.notes import Fact, Link, Note, NoteVersion, Scope
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Vectors = npt.NDArray[np.float32]
+    Rows = npt.NDArray[np.int64]
+
+__all__ = [
+    "SHARED_OWNER",
+    "Change",
+    "EditRow",
+    "Facets",
+    "LedgerEntry",
+    "LedgerTable",
+    "LinkRow",
+    "LinkTable",
+    "NoteStore",
+    "NoteTable",
+    "OutboxItem",
+    "OutboxTable",
+    "Selection",
+    "TextTable",
+    "Transaction",
+    "UseSummary",
+    "UseTable",
+    "VectorTable",
+]
+
+SHARED_OWNER = 1
+
+
+class Facets(NamedTuple):
+    """The few columns of a note that ranking needs: times in microseconds since 1970."""
+
+    row: int
+    owner: int
+    actor: str | None
+    session: str | None
+    occurred_at: int
+    length: int
+    importance: float
+    trust: float
+    stability: float
+    difficulty: float
+    last_review: int
+    recalls: int
+    archived: bool
+    thread: str | None
+    position: int | None
+
+
+class LinkRow(NamedTuple):
+    """A link by rows."""
+
+    source: int
+    target: int
+    kind: str
+    weight: float
+    reason: str
+
+
+class OutboxItem(NamedTuple):
+    """One change that the vector index has not seen yet: ``op`` is ``upsert`` or ``remove``."""
+
+    seq: int
+    op: str
+    owner: int
+    row: int
+
+
+class Change(NamedTuple):
+    """A vector that was added (or removed) after a given change counter."""
+
+    seq: int
+    owner: int
+    row: int
+    removed: bool
+
+
+class UseSummary(NamedTuple):
+    """How a note was used: events, distinct days, prompt tokens it cost, last time (microseconds)."""
+
+    events: int
+    days: int
+    tokens: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which notes a read is about. ``as_of`` (microseconds) keeps only what was valid then.
+
+    ``session`` and ``agent`` narrow within the owners (notes without one stay visible); ``archived=False`` leaves
+    out what has faded; ``closed=True`` keeps notes whose validity has ended, ignoring ``as_of``.
+    """
+
+    owners: tuple[int, ...]
+    agent: str | None = None
+    session: str | None = None
+    where: Filter | None = None
+    as_of: int | None = None
+    archived: bool = False
+    closed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class EditRow:
+    """One edit in the books: which note it came from, and whether the active pack holds it.
+
+    ``state`` is ``active`` or ``retired``; ``request`` is the edit request as JSON-able values (removed when the note is
+    forgotten).
+    """
+
+    id: str
+    note_id: str
+    owner: int
+    method: str
+    state: str
+    note_version: int
+    request: Mapping[str, object] = field(default_factory=dict)
+    reason: str = ""
+    changed_at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """One line of the append-only ledger; ``details`` never holds note text, so that forgetting stays complete."""
+
+    seq: int
+    at: int
+    event: str
+    note_id: str | None = None
+    edit_id: str | None = None
+    details: Mapping[str, object] = field(default_factory=dict)
+
+
+class NoteTable(Protocol):
+    """Notes, their versions, facts, owners, and what keeps them from being stored twice."""
+
+    def owner(self, scope: Scope, *, create: bool = False) -> int | None: ...
+    def visible_owners(self, scope: Scope) -> tuple[int, ...]:
+        """Owners whose notes a request in ``scope`` may see; unknown users simply have none."""
+        ...
+
+    def has_owned(self) -> bool:
+        """True when the store holds notes of any user or agent."""
+        ...
+
+    def insert(self, note: Note, owner: int, content_hash: bytes) -> int:
+        """Store a note with its fact; returns its row. Full text, vector and links are their own areas."""
+        ...
+
+    def replace(self, row: int, note: Note, content_hash: bytes, reason: str) -> None:
+        """Write the next version of a note; the former one joins its history."""
+        ...
+
+    def close_validity(self, row: int, valid_to: int, reason: str) -> None: ...
+    def set_states(self, states: Sequence[tuple[int, float, float, int, int]]) -> None:
+        """(row, stability, difficulty, last_review, recalls) each."""
+        ...
+
+    def set_archived(self, rows: Sequence[int], at: int | None) -> None: ...
+    def delete(self, rows: Sequence[int]) -> Mapping[str, int]:
+        """Remove notes, versions, facts and idempotency records; returns what was removed by place."""
+        ...
+
+    def rows_of(self, ids: Sequence[str]) -> dict[str, int]: ...
+    def load(self, rows: Sequence[int]) -> dict[int, Note]: ...
+    def facets(self, rows: Sequence[int], selection: Selection) -> list[Facets]:
+        """Facets of those of ``rows`` that the selection admits."""
+        ...
+
+    def select(self, selection: Selection, *, order: str = "created", limit: int | None = None, offset: int = 0) -> list[int]:
+        """Rows the selection admits; ``order`` is ``created``, ``occurred``, or ``-created``, ``-occurred``."""
+        ...
+
+    def select_all(self) -> list[int]:
+        """Every row, of every owner, in order of creation: for rebuilding projections, never for answering."""
+        ...
+
+    def count(self, selection: Selection | None = None) -> int: ...
+    def history(self, row: int) -> list[NoteVersion]: ...
+    def same_content(self, owner: int, content_hash: bytes) -> list[int]: ...
+    def facts(self, owner: int, subject: str, relation: str | None = None, *, open_only: bool = True) -> list[tuple[int, Fact]]:
+        """Facts by normalised subject and relation; ``open_only`` leaves out notes whose validity was closed."""
+        ...
+
+    def actors(self, owners: Sequence[int]) -> list[str]: ...
+    def thread_tail(self, owner: int, thread: str) -> tuple[int, int] | None:
+        """(row, position) of the last note in a thread."""
+        ...
+
+    def neighbours_in_thread(self, row: int, span: int = 1) -> list[int]: ...
+    def terms_add(self, owner: int, row: int, terms: Iterable[str]) -> None:
+        """Remember which entities and rare keywords a note mentions."""
+        ...
+
+    def terms_find(self, owner: int, terms: Sequence[str], limit: int = 32) -> dict[str, list[int]]:
+        """For each term the most recent rows that mention it (all of them when fewer than ``limit``)."""
+        ...
+
+    def tombstone_add(self, owner: int, content_hash: bytes, at: int) -> None: ...
+    def tombstone_find(self, owner: int, content_hash: bytes) -> int | None:
+        """When content with this hash was last forgotten, or ``None``."""
+        ...
+
+    def all_owners(self) -> tuple[int, ...]:
+        """Every owner there is; for jobs that act on each owner's notes in that owner's own scope."""
+        ...
+
+    def scope_of(self, owner: int) -> Scope:
+        """The user or agent an owner stands for."""
+        ...
+
+    def idempotency_keys(self, rows: Sequence[int]) -> list[tuple[int, str]]:
+        """(owner, key) of the idempotency records that led to these rows."""
+        ...
+
+    def idempotent_get(self, owner: int, key: str) -> Mapping[str, object] | None: ...
+    def idempotent_put(self, owner: int, key: str, row: int | None, receipt: Mapping[str, object]) -> None: ...
+
+
+class TextTable(Protocol):
+    """The full-text index (BM25): the note's words, and in a second column those of its neighbours in the thread."""
+
+    def put(self, row: int, owner: int, content: str, context: str) -> None: ...
+    def put_many(self, items: Iterable[tuple[int, int, str, str]]) -> None: ...
+    def set_context(self, row: int, context: str) -> None: ...
+    def delete(self, rows: Sequence[int]) -> int: ...
+    def search(self, words: Sequence[str], owners: Sequence[int], limit: int) -> list[tuple[int, float]]:
+        """(row, score) with higher better; any of ``words`` may match; the words are data, never syntax."""
+        ...
+
+    def count(self) -> int: ...
+    def clear(self) -> None: ...
+
+
+class VectorTable(Protocol):
+    """The notes' vectors as float16 blobs: the truth that any vector index is rebuilt from."""
+
+    def put(self, rows: Sequence[int], owner: int, vectors: Vectors) -> None: ...
+    def delete(self, rows: Sequence[int]) -> int: ...
+    def load(self, rows: Sequence[int]) -> tuple[Rows, Vectors]: ...
+    def load_owner(self, owner: int) -> tuple[Rows, Vectors]: ...
+    def changes(self, after: int) -> list[Change]:
+        """What was added or removed after the change counter ``after``, oldest first."""
+        ...
+
+    def counter(self) -> int: ...
+    def count(self) -> int: ...
+    def missing(self) -> list[int]:
+        """Rows of notes without a vector."""
+        ...
+
+    def fingerprint(self) -> tuple[str, int] | None:
+        """The embedder's fingerprint and dimension, once fixed."""
+        ...
+
+    def set_fingerprint(self, fingerprint: str, dimension: int) -> None: ...
+    def clear(self) -> None: ...
+
+
+class LinkTable(Protocol):
+    """The note graph: directed, typed, weighted links."""
+
+    def put(self, links: Sequence[LinkRow]) -> None:
+        """Insert or strengthen: an existing link (same ends, same kind) keeps the larger weight."""
+        ...
+
+    def touching(self, rows: Sequence[int], kinds: Sequence[str] | None = None) -> list[LinkRow]:
+        """Links that start or end at any of ``rows``."""
+        ...
+
+    def strengthen(self, pairs: Sequence[tuple[int, int]], amount: float, cap: float = 1.0) -> None: ...
+    def delete(self, source: int, target: int, kind: str | None = None) -> int: ...
+    def delete_rows(self, rows: Sequence[int]) -> int: ...
+    def delete_kinds(self, kinds: Sequence[str]) -> int: ...
+    def derived_from(self, rows: Sequence[int]) -> dict[int, list[int]]:
+        """Rows derived from any of ``rows``, each with all the rows it was derived from."""
+        ...
+
+    def count(self) -> int: ...
+    def public(self, rows: Sequence[int]) -> list[Link]:
+        """Links touching ``rows``, with ids instead of rows."""
+        ...
+
+
+class OutboxTable(Protocol):
+    """What the vector index has still to see."""
+
+    def put(self, op: str, owner: int, rows: Sequence[int]) -> None: ...
+    def take(self, limit: int) -> list[OutboxItem]: ...
+    def done(self, up_to: int) -> None: ...
+    def count(self) -> int: ...
+    def clear(self) -> None: ...
+
+
+class UseTable(Protocol):
+    """How notes were used, by day: what consolidation decides from."""
+
+    def record(self, uses: Sequence[tuple[int, int, int]]) -> None:
+        """(row, at, prompt tokens) each."""
+        ...
+
+    def summary(self, rows: Sequence[int], since: int = 0) -> dict[int, UseSummary]: ...
+    def used(self, owners: Sequence[int], since: int = 0, limit: int = 1000) -> list[int]:
+        """Rows with uses, most used first."""
+        ...
+
+    def delete(self, rows: Sequence[int]) -> int: ...
+
+
+class LedgerTable(Protocol):
+    """The books of consolidation: edits, their packs, leases, and an append-only ledger."""
+
+    def append(self, at: int, event: str, *, note_id: str | None = None, edit_id: str | None = None, details: Mapping[str, object] | None = None) -> None: ...
+    def entries(self, *, after: int = 0, note_id: str | None = None, limit: int = 1000) -> list[LedgerEntry]: ...
+    def put_edit(self, edit: EditRow) -> None: ...
+    def edits(self, *, state: str | None = "active", note_ids: Sequence[str] | None = None, owners: Sequence[int] | None = None) -> list[EditRow]: ...
+    def delete_edits(self, ids: Sequence[str]) -> int: ...
+    def active_pack(self, method: str) -> tuple[str, int] | None:
+        """(sha256 of the pack file, version) that every process should serve."""
+        ...
+
+    def set_active_pack(self, method: str, sha: str | None, at: int) -> int: ...
+    def lease(self, name: str, holder: str, now: int, until: int) -> bool:
+        """Take or renew a lease; False when another holder's lease still runs."""
+        ...
+
+    def release(self, name: str, holder: str) -> None: ...
+
+
+class Transaction(Protocol):
+    """All areas, in one transaction."""
+
+    notes: NoteTable
+    text: TextTable
+    vectors: VectorTable
+    links: LinkTable
+    outbox: OutboxTable
+    uses: UseTable
+    ledger: LedgerTable
+
+    def meta_get(self, key: str) -> str | None: ...
+    def meta_set(self, key: str, value: str | None) -> None: ...
+
+
+class NoteStore(Protocol):
+    """The truth. ``write`` commits when its block ends and rolls everything back when it raises."""
+
+    def write(self) -> AbstractContextManager[Transaction]: ...
+    def read(self) -> AbstractContextManager[Transaction]: ...
+    def data_version(self) -> int:
+        """Changes whenever another connection or process has committed."""
+        ...
+
+    def check(self) -> list[str]:
+        """Integrity problems of the store itself; empty when sound."""
+        ...
+
+    def erase(self) -> None:
+        """Scrub what deletion left in free pages, index shadows and the write-ahead log."""
+        ...
+
+    def stats(self) -> Mapping[str, int]: ...
+    def close(self) -> None: ...
+    def iterate(self, batch: int = 1000) -> Iterator[list[tuple[int, Note]]]:
+        """Every note, by row, in batches."""
+        ...
