@@ -1,0 +1,132 @@
+"""From notes to candidates: what the store knows about a fact, as the policy's signals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from agentmem.clock import from_micros, micros
+from agentmem.consolidation.policy import Signals
+from agentmem.core import Core
+from agentmem.edits import EditRequest
+from agentmem.enrich import is_volatile, secrets
+from agentmem.notes import Note, Scope
+from agentmem.phrasing import NotPhrased, Phrased, requests_for
+from agentmem.storage import EditRow, Selection, Transaction, UseSummary
+
+__all__ = ["Candidate", "gather", "request_of"]
+
+KEY_PHRASINGS = 6
+_UNUSED = UseSummary(0, 0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A note that makes a statement, its signals, and how it could be asked."""
+
+    row: int
+    note: Note
+    signals: Signals
+    phrased: Phrased | None
+    edit: EditRow | None = None
+
+    def with_known(self, share: float) -> Candidate:
+        return replace(self, signals=replace(self.signals, known=share))
+
+
+def gather(tx: Transaction, core: Core, owners: Sequence[int]) -> list[Candidate]:
+    """Every note with a fact that the owners hold, and every note that an active edit came from."""
+    settings = core.settings.consolidation
+    now = core.clock.now()
+    since = micros(now - timedelta(days=settings.use_window_days))
+    active = {edit.note_id: edit for edit in tx.ledger.edits(owners=owners)}
+    rows = set(_fact_rows(tx, owners)) | set(tx.notes.rows_of(list(active)).values())
+    notes = tx.notes.load(sorted(rows))
+    uses = tx.uses.summary(list(notes), since)
+    contradicted = {row for link in tx.links.touching(list(notes), ["contradicts"]) for row in (link.source, link.target)}
+    left = settings.max_edits - len(active)
+    found = []
+    for row, note in notes.items():
+        edit = active.get(note.id)
+        base = Signals(note_id=note.id, label=str(note.fact or note.content[:60]), capacity_left=left)
+        signals = _about_note(base, note, core, now)
+        signals = _about_use(signals, uses.get(row, _UNUSED), row in contradicted, edit, note)
+        phrased = requests_for(note)
+        found.append(Candidate(row, note, _about_phrasing(signals, phrased), phrased if isinstance(phrased, Phrased) else None, edit))
+    return found
+
+
+def _fact_rows(tx: Transaction, owners: Sequence[int]) -> Iterable[int]:
+    from agentmem.filters import parse
+
+    return tx.notes.select(Selection(tuple(owners), where=parse({"subject": {"$exists": True}}), archived=True))
+
+
+def _about_note(signals: Signals, note: Note, core: Core, now: datetime) -> Signals:
+    changed = _last_change(note)
+    return replace(
+        signals,
+        trust=note.trust,
+        secret=bool(secrets(note.content)),
+        volatile=is_volatile(note.fact.relation if note.fact else note.content) or is_volatile(note.content),
+        expiring=note.valid_to is not None and note.valid_to > now,
+        ended=note.valid_to is not None and note.valid_to <= now,
+        age_hours=max(0.0, (now - note.created_at).total_seconds() / 3600),
+        unchanged_hours=max(0.0, (now - changed).total_seconds() / 3600),
+        retrievability=core.curve.retrievability(note.state, now),
+        functional=note.fact.functional if note.fact else False,
+        importance=note.importance,
+    )
+
+
+def _last_change(note: Note) -> datetime:
+    raw = note.metadata.get("agentmem_changed_at")
+    return from_micros(raw) if isinstance(raw, int) else note.created_at
+
+
+def _about_use(signals: Signals, use: UseSummary, contradicted: bool, edit: EditRow | None, note: Note) -> Signals:
+    return replace(
+        signals,
+        uses=use.events,
+        use_days=use.days,
+        tokens=use.tokens,
+        contradicted=contradicted,
+        promoted=edit is not None,
+        stale_edit=edit is not None and edit.note_version != note.version,
+    )
+
+
+def _about_phrasing(signals: Signals, phrased: Phrased | NotPhrased) -> Signals:
+    if isinstance(phrased, NotPhrased):
+        return replace(signals, phrased=False, why_not_phrased=phrased.reason)
+    return replace(signals, probes=len(phrased.probes))
+
+
+def request_of(candidate: Candidate, edit_id: str) -> EditRequest:
+    """The edit request of a candidate: a user's fact answers in that user's requests only."""
+    assert candidate.phrased is not None
+    scope = candidate.note.scope
+    owner = Scope(user=scope.user, agent=scope.agent if scope.user is None else None)
+    fact = candidate.note.fact
+    return EditRequest(
+        prompt=candidate.phrased.question,
+        target=candidate.phrased.target,
+        subject=fact.subject if fact else None,
+        paraphrases=tuple(candidate.phrased.paraphrases[:KEY_PHRASINGS]),
+        scope=owner or None,
+        id=edit_id,
+        note_id=candidate.note.id,
+    )
+
+
+def as_json(request: EditRequest) -> Mapping[str, object]:
+    """What the books keep of a request, so that the weights can be rebuilt from notes and books alone."""
+    return {
+        "prompt": request.prompt,
+        "target": request.target,
+        "subject": request.subject,
+        "paraphrases": list(request.paraphrases),
+        "user": request.scope.user if request.scope else None,
+        "agent": request.scope.agent if request.scope else None,
+    }

@@ -1,0 +1,354 @@
+"""The consolidation job: propose, write in shadow, verify by free generation, commit or roll back.
+
+Until the commit nothing that serves a request has changed; the commit is one SQL transaction that writes the books and
+flips the pointer to the new pack. Whatever was remembered or forgotten meanwhile is honoured there.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+from agentmem.clock import micros
+from agentmem.consolidation.candidates import Candidate, as_json, gather, request_of
+from agentmem.consolidation.policy import Decision, Policy
+from agentmem.consolidation.report import ConsolidationReport, EditOutcome
+from agentmem.consolidation.verify import Answerer, Canary, Prober, Verdict, same_answer
+from agentmem.core import Core
+from agentmem.edits import EditReceipt, EditRequest
+from agentmem.errors import JobLocked
+from agentmem.notes import Scope
+from agentmem.protocols import Editor
+from agentmem.storage import EditRow, Transaction
+from agentmem.weights import METHOD, WeightBook
+
+__all__ = ["Consolidator", "Progress"]
+
+Progress = Callable[[str, int, int], None]
+LEASE = "consolidate"
+LEASE_MINUTES = 30
+ROUNDS = 3
+
+
+@dataclass(slots=True)
+class _Plan:
+    """What the policy wants, before the model is touched."""
+
+    decisions: list[Decision]
+    chosen: list[Candidate]
+    demoted: list[EditRow]
+
+
+@dataclass(slots=True)
+class _Trial:
+    """What happened in the shadow."""
+
+    requests: dict[str, EditRequest]
+    candidates: dict[str, Candidate]
+    before: dict[str, str]
+    receipts: dict[str, EditReceipt] = field(default_factory=dict)
+    verdict: Verdict = field(default_factory=Verdict)
+    failed: dict[str, str] = field(default_factory=dict)
+    canaries: int = 0
+    older: int = 0
+    data: bytes | None = None
+
+
+class Consolidator:
+    """Moves facts between notes and weights.
+
+    Args:
+        answer: greedy generation on the attached model; canary_texts: general prompts whose answers must not change.
+        fail: called with the name of each durable step; tests stop the process there.
+    """
+
+    def __init__(
+        self,
+        core: Core,
+        weights: WeightBook,
+        policy: Policy,
+        answer: Answerer,
+        canary_texts: Sequence[str],
+        fail: Callable[[str], None] = lambda step: None,
+    ) -> None:
+        self._core = core
+        self._weights = weights
+        self._answer = answer
+        self._canary_texts = tuple(canary_texts)
+        self._fail = fail
+        self.policy = policy
+
+    def run(
+        self,
+        scope: Scope,
+        *,
+        dry_run: bool = False,
+        budget: int | None = None,
+        progress: Progress = lambda stage, done, total: None,
+    ) -> ConsolidationReport:
+        """One run over what ``scope`` may see (an unbound scope: over everybody's notes, each in its own scope)."""
+        started = time.perf_counter()
+        holder = f"{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        if dry_run:
+            plan = self._plan(scope, budget, progress, probe=self._weights.attached)
+            report = ConsolidationReport(tuple(plan.decisions), demoted=tuple(e.note_id for e in plan.demoted), dry_run=True)
+            return replace(report, seconds=time.perf_counter() - started)
+        self._weights.need()
+        self._take_lease(holder)
+        try:
+            with self._weights.serving() as editor:
+                report = self._run(editor, scope, budget, progress)
+        finally:
+            with self._core.store.write() as tx:
+                tx.ledger.release(LEASE, holder)
+        return replace(report, seconds=time.perf_counter() - started)
+
+    def _take_lease(self, holder: str) -> None:
+        now = self._core.clock.now()
+        with self._core.store.write() as tx:
+            until = micros(now + timedelta(minutes=LEASE_MINUTES))
+            if not tx.ledger.lease(LEASE, holder, micros(now), until):
+                raise JobLocked(
+                    "Another consolidation of these notes is running.",
+                    hint=f"wait for it; a lease left by a dead process runs out after {LEASE_MINUTES} minutes.",
+                )
+
+    # -- propose ---------------------------------------------------------------------------------------------
+
+    def _plan(self, scope: Scope, budget: int | None, progress: Progress, *, probe: bool) -> _Plan:
+        with self._core.store.read() as tx:
+            owners = tx.notes.visible_owners(scope) if scope else tx.notes.all_owners()
+            candidates = gather(tx, self._core, owners)
+            failed = self._failed_before(tx)
+        decisions = {c.note.id: self.policy.decide(c.signals) for c in candidates}
+        hopeful = [c for c in candidates if decisions[c.note.id].action == "promote"]
+        for candidate in list(hopeful):
+            if failed.get(candidate.note.id) == candidate.note.version:
+                decisions[candidate.note.id] = _keep(decisions[candidate.note.id], "an earlier edit of it failed verification")
+                hopeful.remove(candidate)
+        if probe:
+            hopeful = self._not_known(hopeful, decisions, progress)
+        hopeful.sort(key=lambda c: (-decisions[c.note.id].score, c.note.id))
+        capacity = max(0, min((c.signals.capacity_left for c in candidates), default=0))
+        limit = capacity if budget is None else min(budget, capacity)
+        for candidate in hopeful[limit:]:
+            decisions[candidate.note.id] = _keep(decisions[candidate.note.id], "over the budget of this run")
+        demoted = [c.edit for c in candidates if c.edit is not None and decisions[c.note.id].action == "demote"]
+        order = {"promote": 0, "demote": 1, "keep": 2}
+        ordered = sorted(decisions.values(), key=lambda d: (order[d.action], -d.score, d.note_id))
+        return _Plan(ordered, hopeful[:limit], demoted)
+
+    @staticmethod
+    def _failed_before(tx: Transaction) -> dict[str, int]:
+        """The note versions whose edits failed: the same words would fail again."""
+        entries = tx.ledger.entries(limit=100_000)
+        versions = ((e.note_id, e.details.get("version")) for e in entries if e.event == "failed")
+        return {note_id: version for note_id, version in versions if note_id and isinstance(version, int)}
+
+    def _not_known(self, hopeful: list[Candidate], decisions: dict[str, Decision], progress: Progress) -> list[Candidate]:
+        """Ask the bare model; what it knows already needs no edit."""
+        editor = self._weights.need()
+        prober = self._prober(editor)
+        asked = [(c, p) for c in hopeful if c.phrased for p in (c.phrased.question, *c.phrased.probes)]
+        progress("asking the model what it knows", 0, len(asked))
+        said = prober.bare([prompt for _, prompt in asked])
+        progress("asking the model what it knows", len(asked), len(asked))
+        hits: dict[str, list[bool]] = {}
+        for (candidate, _), text in zip(asked, said, strict=True):
+            assert candidate.phrased is not None
+            hits.setdefault(candidate.note.id, []).append(same_answer(text, candidate.phrased.target))
+        remaining = []
+        for candidate in hopeful:
+            shares = hits[candidate.note.id]
+            informed = candidate.with_known(sum(shares) / len(shares))
+            decisions[candidate.note.id] = self.policy.decide(informed.signals)
+            if decisions[candidate.note.id].action == "promote":
+                remaining.append(informed)
+        return remaining
+
+    def _prober(self, editor: Editor) -> Prober:
+        settings = self._core.settings.consolidation
+        return Prober(editor, self._weights.model, self._weights.tokenizer, self._answer, settings.max_new_tokens)
+
+    # -- write in shadow and verify --------------------------------------------------------------------------
+
+    def _run(self, editor: Editor, scope: Scope, budget: int | None, progress: Progress) -> ConsolidationReport:
+        plan = self._plan(scope, budget, progress, probe=True)
+        if not plan.chosen and not plan.demoted:
+            return ConsolidationReport(tuple(plan.decisions))
+        trial = self._try(editor, plan, progress)
+        self._fail("consolidate:before-commit")
+        pack, outcomes = self._commit(plan, trial)
+        self._fail("consolidate:after-commit")
+        self._weights.refresh()
+        return ConsolidationReport(
+            decisions=tuple(plan.decisions),
+            outcomes=tuple(outcomes),
+            demoted=tuple(e.note_id for e in plan.demoted),
+            canaries=trial.canaries,
+            locality=trial.verdict.locality,
+            older_checked=trial.older,
+            older_kept=trial.verdict.older_kept,
+            pack=pack,
+        )
+
+    def _try(self, editor: Editor, plan: _Plan, progress: Progress) -> _Trial:
+        settings = self._core.settings.consolidation
+        requests = {(key := str(self._core.new_id())): request_of(c, key) for c in plan.chosen}
+        candidates = dict(zip(requests, plan.chosen, strict=True))
+        prober = self._prober(editor)
+        before = dict(zip(requests, prober.bare([r.prompt for r in requests.values()]), strict=True))
+        trial = _Trial(requests, candidates, before)
+        canaries = self._canaries(plan)
+        gone = {e.id for e in plan.demoted}
+        older = [e for e in editor.edits() if e.id not in gone][-settings.older_edits :] if settings.older_edits else []
+        canaries_before = prober.ask(canaries)
+        older_before = prober.ask([Canary(r.prompt, r.scope) for r in older])
+        trial.canaries, trial.older = len(canaries), len(older)
+        with editor.shadow():
+            if gone:
+                editor.delete(sorted(gone))
+            progress("writing edits", 0, len(requests))
+            for receipt in editor.write(list(requests.values())) if requests else []:
+                trial.receipts[receipt.id] = receipt
+                if not receipt.ok:
+                    trial.failed[receipt.id] = receipt.reason
+            progress("writing edits", len(requests), len(requests))
+            for attempt in range(ROUNDS):
+                progress("verifying by free generation", attempt, ROUNDS)
+                self._verify(trial, prober, canaries, canaries_before, older, older_before)
+                broken = {k: why for k, why in trial.verdict.broken.items() if k in self._standing(trial)}
+                if not trial.verdict.broken:
+                    break
+                # A culprit without a name, or one that is an older edit, cannot be taken out alone: roll everything back.
+                doomed = broken or dict.fromkeys(self._standing(trial), "the batch broke what it must not touch")
+                trial.failed.update(doomed)
+                editor.delete(sorted(doomed))
+            else:
+                rest = self._standing(trial)
+                trial.failed.update(dict.fromkeys(rest, "the batch could not be verified"))
+                if rest:
+                    editor.delete(sorted(rest))
+            progress("verifying by free generation", ROUNDS, ROUNDS)
+            trial.data = editor.dump()
+        return trial
+
+    @staticmethod
+    def _standing(trial: _Trial) -> list[str]:
+        return [key for key in trial.requests if key not in trial.failed]
+
+    def _verify(
+        self,
+        trial: _Trial,
+        prober: Prober,
+        canaries: Sequence[Canary],
+        before: Sequence[str],
+        older: Sequence[EditRequest],
+        older_before: Sequence[str],
+    ) -> None:
+        settings = self._core.settings.consolidation
+        standing = [trial.requests[key] for key in self._standing(trial)]
+        phrased = {key: c.phrased for key, c in trial.candidates.items()}
+        probes: dict[str, Sequence[str]] = {key: p.probes for key, p in phrased.items() if p is not None}
+        limits = (settings.min_reliability, settings.min_generality)
+        former = trial.verdict
+        trial.verdict = prober.verify(standing, probes, canaries, before, older, older_before, limits)
+        # What an edit that was taken out again had answered stays on the record.
+        for name in ("after", "reliability", "generality"):
+            setattr(trial.verdict, name, getattr(former, name) | getattr(trial.verdict, name))
+
+    def _canaries(self, plan: _Plan) -> list[Canary]:
+        """General questions, and questions about neighbouring facts that are not being written."""
+        limit = self._core.settings.consolidation.canaries
+        chosen = {c.note.id for c in plan.chosen} | {e.note_id for e in plan.demoted}
+        with self._core.store.read() as tx:
+            scopes = {c.note.scope.user: c.note.scope for c in plan.chosen}
+            owners = tuple(o for s in scopes.values() for o in tx.notes.visible_owners(s))
+            others = [c for c in gather(tx, self._core, tuple(dict.fromkeys(owners))) if c.note.id not in chosen]
+        near = [Canary(c.phrased.question, _owner(c.note.scope)) for c in others if c.phrased and c.edit is None]
+        asked = {c.phrased.question for c in plan.chosen if c.phrased}
+        near = [canary for canary in near if canary.prompt not in asked][: limit // 2]
+        scope = _owner(plan.chosen[0].note.scope) if plan.chosen else None
+        return near + [Canary(text, scope) for text in self._canary_texts[: limit - len(near)]]
+
+    # -- commit ----------------------------------------------------------------------------------------------
+
+    def _commit(self, plan: _Plan, trial: _Trial) -> tuple[str | None, list[EditOutcome]]:
+        now = micros(self._core.clock.now())
+        with self._core.store.write() as tx:
+            for edit in plan.demoted:
+                tx.ledger.delete_edits([edit.id])
+                tx.ledger.append(now, "demoted", note_id=edit.note_id, edit_id=edit.id)
+            for key in self._standing(trial):
+                if (reason := self._overtaken(tx, trial.candidates[key])) is not None:
+                    trial.failed[key] = reason
+                else:
+                    self._enter(tx, trial, key, now)
+            for key, reason in trial.failed.items():
+                candidate = trial.candidates[key]
+                details = {"version": candidate.note.version, "reason": _category(reason)}
+                if tx.notes.rows_of([candidate.note.id]):
+                    tx.ledger.append(now, "failed", note_id=candidate.note.id, details=details)
+            assert trial.data is not None
+            keep = {edit.id for edit in tx.ledger.edits()}
+            pack = self._weights.publish(tx, trial.data, keep)
+            self._fail("consolidate:in-commit")
+        return pack, [self._outcome(trial, key) for key in trial.requests]
+
+    @staticmethod
+    def _overtaken(tx: Transaction, candidate: Candidate) -> str | None:
+        """What happened to the note while its edit was being written."""
+        row = tx.notes.rows_of([candidate.note.id]).get(candidate.note.id)
+        if row is None:
+            return "the note was forgotten meanwhile"
+        note = tx.notes.load([row])[row]
+        if note.version != candidate.note.version or note.valid_to != candidate.note.valid_to:
+            return "the note was changed meanwhile"
+        return None
+
+    def _enter(self, tx: Transaction, trial: _Trial, key: str, now: int) -> None:
+        candidate, request = trial.candidates[key], trial.requests[key]
+        owner = tx.notes.owner(candidate.note.scope)
+        assert owner is not None
+        tx.ledger.put_edit(
+            EditRow(key, candidate.note.id, owner, METHOD, "active", candidate.note.version, as_json(request), "", now)
+        )
+        scores = {
+            "reliability": trial.verdict.reliability.get(key, 0.0),
+            "generality": trial.verdict.generality.get(key, 0.0),
+            "score": candidate.signals.uses,
+        }
+        tx.ledger.append(now, "promoted", note_id=candidate.note.id, edit_id=key, details=scores)
+
+    @staticmethod
+    def _outcome(trial: _Trial, key: str) -> EditOutcome:
+        request = trial.requests[key]
+        return EditOutcome(
+            note_id=trial.candidates[key].note.id,
+            edit_id=key,
+            question=request.prompt,
+            target=request.target,
+            before=trial.before[key],
+            after=trial.verdict.after.get(key, ""),
+            reliability=trial.verdict.reliability.get(key, 0.0),
+            generality=trial.verdict.generality.get(key, 0.0),
+            committed=key not in trial.failed,
+            reason=trial.failed.get(key, ""),
+        )
+
+
+def _keep(decision: Decision, reason: str) -> Decision:
+    return replace(decision, action="keep", reasons=(reason,))
+
+
+def _owner(scope: Scope) -> Scope | None:
+    return Scope(user=scope.user, agent=scope.agent if scope.user is None else None) or None
+
+
+def _category(reason: str) -> str:
+    """The reason without the words of the question: the ledger keeps no note text."""
+    return reason.split("(", maxsplit=1)[0].split("'", maxsplit=1)[0].strip()

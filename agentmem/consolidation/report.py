@@ -1,0 +1,93 @@
+"""What a consolidation run decided and did, as values that print, serialise and draw."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+
+from agentmem.consolidation.policy import Decision
+
+__all__ = ["ConsolidationReport", "EditOutcome"]
+
+
+@dataclass(frozen=True, slots=True)
+class EditOutcome:
+    """One fact that was written in shadow: what the model said before and after, and whether it was kept.
+
+    ``reliability`` is 1 when the question itself is answered with the target by free generation, ``generality`` the
+    share of held-out phrasings that are.
+    """
+
+    note_id: str
+    edit_id: str
+    question: str
+    target: str
+    before: str
+    after: str
+    reliability: float
+    generality: float
+    committed: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ConsolidationReport:
+    """One run. ``locality`` is the share of canaries whose answers stayed the same to the letter."""
+
+    decisions: tuple[Decision, ...] = ()
+    outcomes: tuple[EditOutcome, ...] = ()
+    demoted: tuple[str, ...] = ()
+    canaries: int = 0
+    locality: float = 1.0
+    older_checked: int = 0
+    older_kept: float = 1.0
+    dry_run: bool = False
+    seconds: float = 0.0
+    pack: str | None = None
+    warnings: tuple[str, ...] = ()
+    details: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def promoted(self) -> tuple[EditOutcome, ...]:
+        """Facts that are in the weights since this run."""
+        return tuple(o for o in self.outcomes if o.committed)
+
+    @property
+    def failed(self) -> tuple[EditOutcome, ...]:
+        """Facts that were written in shadow, failed verification, and were rolled back."""
+        return tuple(o for o in self.outcomes if not o.committed)
+
+    @property
+    def refused(self) -> tuple[Decision, ...]:
+        """Facts that the policy kept as notes."""
+        return tuple(d for d in self.decisions if d.action == "keep")
+
+    @property
+    def reliability(self) -> float:
+        return _mean([o.reliability for o in self.promoted])
+
+    @property
+    def generality(self) -> float:
+        return _mean([o.generality for o in self.promoted])
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain values for JSON; stable names."""
+        values = asdict(self)
+        values["promoted"] = [o.note_id for o in self.promoted]
+        values["failed"] = [o.note_id for o in self.failed]
+        values |= {"reliability": self.reliability, "generality": self.generality}
+        return values
+
+    def __str__(self) -> str:
+        if self.dry_run:
+            count = sum(d.action == "promote" for d in self.decisions)
+            return f"dry run: {count} of {len(self.decisions)} candidates would be promoted"
+        return (
+            f"{len(self.promoted)} promoted, {len(self.failed)} rolled back, {len(self.refused)} kept as notes, "
+            f"{len(self.demoted)} demoted; reliability {self.reliability:.2f}, generality {self.generality:.2f}, "
+            f"locality {self.locality:.2f}"
+        )
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values) if values else 1.0

@@ -1,0 +1,130 @@
+"""Proof by free generation: what an edit must answer, and what must not change because of it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from agentmem.edits import EditRequest
+from agentmem.notes import Scope
+from agentmem.protocols import Editor
+
+__all__ = ["Answerer", "Canary", "Prober", "Verdict", "same_answer"]
+
+Answerer = Callable[[Any, Any, Sequence[str], int], list[str]]
+"""(model, tokenizer, prompts, max_new_tokens) -> greedy answers, chat template applied, stop honoured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Canary:
+    """A prompt whose answer must stay as it is, and in whose request it is asked."""
+
+    prompt: str
+    scope: Scope | None = None
+
+
+@dataclass(slots=True)
+class Verdict:
+    """Shares per edit id, and the edits that must go: ``broken`` maps an edit id to the reason."""
+
+    reliability: dict[str, float] = field(default_factory=dict)
+    generality: dict[str, float] = field(default_factory=dict)
+    after: dict[str, str] = field(default_factory=dict)
+    broken: dict[str, str] = field(default_factory=dict)
+    locality: float = 1.0
+    older_kept: float = 1.0
+
+
+def same_answer(said: str, target: str) -> bool:
+    """Whole-answer match; case and closing punctuation are not part of a fact."""
+    return _bare(said) == _bare(target)
+
+
+def _bare(text: str) -> str:
+    return " ".join(text.split()).casefold().rstrip(" .!")
+
+
+class Prober:
+    """Asks the model attached to an editor, one scope at a time."""
+
+    def __init__(self, editor: Editor, model: Any, tokenizer: Any, answer: Answerer, max_new_tokens: int) -> None:
+        self._editor = editor
+        self._model, self._tokenizer = model, tokenizer
+        self._answer = answer
+        self._max = max_new_tokens
+
+    def ask(self, prompts: Sequence[Canary]) -> list[str]:
+        """Answers in the order of the prompts; prompts of one scope are generated together."""
+        by_scope: dict[Scope | None, list[int]] = defaultdict(list)
+        for i, prompt in enumerate(prompts):
+            by_scope[prompt.scope].append(i)
+        answers = [""] * len(prompts)
+        for scope, indices in by_scope.items():
+            with self._editor.request(scope=scope):
+                said = self._answer(self._model, self._tokenizer, [prompts[i].prompt for i in indices], self._max)
+            for i, text in zip(indices, said, strict=True):
+                answers[i] = text
+        return answers
+
+    def bare(self, prompts: Sequence[str]) -> list[str]:
+        """Answers of the base model, no edit in sight."""
+        if not prompts:
+            return []
+        with self._editor.silence():
+            return self._answer(self._model, self._tokenizer, list(prompts), self._max)
+
+    def verify(
+        self,
+        requests: Sequence[EditRequest],
+        probes: dict[str, Sequence[str]],
+        canaries: Sequence[Canary],
+        before: Sequence[str],
+        older: Sequence[EditRequest],
+        older_before: Sequence[str],
+        limits: tuple[float, float],
+    ) -> Verdict:
+        """Ask everything once and name the edits that fail.
+
+        Args:
+            probes: held-out phrasings per edit id; canaries and before: prompts and their answers without these edits.
+            limits: smallest reliability and generality.
+        """
+        verdict = Verdict()
+        self._check_edits(verdict, requests, probes, limits)
+        verdict.locality = self._check_unchanged(verdict, canaries, before, "it changes the answer to an unrelated question")
+        held = [Canary(r.prompt, r.scope) for r in older]
+        verdict.older_kept = self._check_unchanged(verdict, held, older_before, "it takes an older edit's question")
+        return verdict
+
+    def _check_edits(
+        self, verdict: Verdict, requests: Sequence[EditRequest], probes: dict[str, Sequence[str]], limits: tuple[float, float]
+    ) -> None:
+        plan = [(r, Canary(p, r.scope)) for r in requests for p in (r.prompt, *probes.get(r.id or "", ()))]
+        said = iter(self.ask([canary for _, canary in plan]))
+        for request in requests:
+            key = request.id or ""
+            first = next(said)
+            others = [next(said) for _ in probes.get(key, ())]
+            verdict.after[key] = first
+            verdict.reliability[key] = float(same_answer(first, request.target))
+            hits = [same_answer(o, request.target) for o in others]
+            verdict.generality[key] = sum(hits) / len(hits) if hits else 1.0
+            if verdict.reliability[key] < limits[0]:
+                verdict.broken[key] = f"its own question is answered {first!r:.60}"
+            elif verdict.generality[key] < limits[1]:
+                verdict.broken[key] = f"only {verdict.generality[key]:.0%} of the held-out phrasings are answered"
+
+    def _check_unchanged(self, verdict: Verdict, canaries: Sequence[Canary], before: Sequence[str], why: str) -> float:
+        if not canaries:
+            return 1.0
+        after = self.ask(canaries)
+        changed = [c for c, old, new in zip(canaries, before, after, strict=True) if old != new]
+        for canary in changed:
+            route = self._editor.probe([canary.prompt], canary.scope)[0]
+            if route.edit_id is not None:
+                verdict.broken.setdefault(route.edit_id, f"{why} ({canary.prompt!r:.60})")
+            else:
+                verdict.broken.setdefault("", f"{why} ({canary.prompt!r:.60}), though no edit claims it")
+        return 1.0 - len(changed) / len(canaries)

@@ -1,0 +1,102 @@
+"""What the verbs of a memory share: the store, the projections beside it, time, ids, and the embedder."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from agentmem.errors import EmbedderMismatch, ScopeRequired
+from agentmem.ids import IdMaker
+from agentmem.notes import Scope
+from agentmem.protocols import Clock, Embedder, ForgettingCurve
+from agentmem.settings import Settings
+from agentmem.storage import NoteStore, Selection, Transaction
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from agentmem.stores.exact import ExactIndex
+    from agentmem.stores.indexer import Indexer
+
+__all__ = ["Core"]
+
+
+class Core:
+    """The parts that every verb needs, wired once by :mod:`agentmem.wiring`.
+
+    Args:
+        make_embedder: called on first use, since loading an embedding model takes seconds.
+        indexer: the vector index behind the outbox, or ``None`` when everything is scanned exactly.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: NoteStore,
+        exact: ExactIndex,
+        indexer: Indexer | None,
+        make_embedder: Callable[[], Embedder],
+        clock: Clock,
+        curve: ForgettingCurve,
+        settings: Settings,
+        ids: IdMaker,
+    ) -> None:
+        self.store = store
+        self.exact = exact
+        self.indexer = indexer
+        self.clock = clock
+        self.curve = curve
+        self.settings = settings
+        self.new_id = ids
+        self._make_embedder = make_embedder
+        self._embedder: Embedder | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def embedder(self) -> Embedder:
+        with self._lock:
+            if self._embedder is None:
+                self._embedder = self._make_embedder()
+            return self._embedder
+
+    def check_embedder(self, tx: Transaction) -> None:
+        """Raise unless the stored vectors and the embedder speak the same language."""
+        stored = tx.vectors.fingerprint()
+        if stored is None or stored[0] == self.embedder.fingerprint:
+            return
+        raise EmbedderMismatch(
+            f"The notes were embedded by {stored[0]} ({stored[1]} dimensions), not by {self.embedder.fingerprint} "
+            f"({self.embedder.dimension} dimensions).",
+            hint='open the memory with its former embedder, or call memory.rebuild("vectors") to embed every note anew.',
+        )
+
+    def fix_embedder(self, tx: Transaction) -> None:
+        """Check the embedder against the store, and make it the store's own when it is the first."""
+        self.check_embedder(tx)
+        if tx.vectors.fingerprint() is None:
+            tx.vectors.set_fingerprint(self.embedder.fingerprint, self.embedder.dimension)
+
+    def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """float32 unit vectors, shape ``(len(texts), dimension)``."""
+        return self.embedder.embed(texts)
+
+    def selection(self, tx: Transaction, scope: Scope, base: Selection | None = None) -> Selection:
+        """What a request in ``scope`` may see, and of that what ``base`` asks for: every read goes through here.
+
+        Raises:
+            ScopeRequired: the notes belong to somebody, and the request does not say whose it asks for.
+        """
+        if scope.user is None and scope.agent is None and tx.notes.has_owned():
+            raise ScopeRequired(
+                "These notes belong to users or agents, and the call does not say whose it asks for.",
+                hint="pass user=… (or agent=…), or open the memory with scope=Scope(user=…).",
+            )
+        return replace(
+            base or Selection(owners=(), archived=True),
+            owners=tx.notes.visible_owners(scope),
+            agent=scope.agent if scope.user is not None else None,
+            session=scope.session,
+        )

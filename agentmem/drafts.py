@@ -1,0 +1,266 @@
+"""From what a caller hands over to drafts of notes: everything is checked here, before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
+from typing import Any
+
+from agentmem.clock import as_utc
+from agentmem.dedup import clean_text
+from agentmem.errors import InvalidArgument, InvalidNote, ScopeError
+from agentmem.notes import Fact, Kind, Scope
+
+__all__ = ["Draft", "make_draft", "make_drafts", "merge_scope", "resolve_trust"]
+
+KINDS: tuple[Kind, ...] = ("episodic", "semantic", "experience")
+ROLES = ("user", "assistant", "system", "tool", "developer")
+TRUST_NAMES: Mapping[str, float] = {"untrusted": 0.0, "low": 0.2, "medium": 0.6, "high": 0.9, "trusted": 1.0}
+SOURCE_TRUST: Mapping[str, float] = {
+    "assistant": 0.7, "tool": 0.3, "web": 0.2, "email": 0.2, "mail": 0.2, "file": 0.3, "document": 0.3, "import": 0.6,
+}  # fmt: skip
+"""What a source is worth when the caller does not say: what an agent read is not what its user told it."""
+
+MAX_METADATA = 16_384
+MAX_LIST = 64
+NAME_LIMIT = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """One checked item on its way to becoming a note. ``timed``: the caller said when it happened."""
+
+    content: str
+    scope: Scope
+    kind: Kind = "episodic"
+    actor: str | None = None
+    role: str | None = None
+    occurred_at: datetime | None = None
+    valid_from: datetime | None = None
+    valid_to: datetime | None = None
+    importance: float | None = None
+    tags: tuple[str, ...] = ()
+    source: str | None = None
+    trust: float = 1.0
+    fact: Fact | None = None
+    metadata: Mapping[str, object] = field(default_factory=dict)
+    idempotency_key: str | None = None
+    thread: str | None = None
+    derived_from: tuple[str, ...] = ()
+
+    @property
+    def timed(self) -> bool:
+        return self.occurred_at is not None
+
+
+def make_drafts(item: object, bound: Scope, thread: str | None = None, **options: Any) -> list[Draft]:
+    """Drafts of one item: a string, a message, a mapping of ``remember``'s keywords, or a list of messages."""
+    if isinstance(item, Sequence) and not isinstance(item, (str, bytes)):
+        if not item:
+            raise InvalidNote("An empty list of messages was given.", hint="pass at least one message.")
+        key = options.get("idempotency_key")
+        drafts = []
+        for i, part in enumerate(item):
+            if not isinstance(part, Mapping):
+                raise InvalidArgument(
+                    f"Item {i} of the messages is a {type(part).__name__}, not a message.",
+                    hint='pass messages like {"role": "user", "content": "…"}; for many notes use remember_many.',
+                )
+            if key is not None:
+                options["idempotency_key"] = f"{key}#{i}"
+            drafts += make_drafts(part, bound, thread, **options)
+        return drafts
+    if isinstance(item, Mapping):
+        return [_from_mapping(item, bound, thread, options)]
+    return [make_draft(item, bound, thread=thread, **options)]
+
+
+_KEYWORDS = frozenset(
+    "content user agent session kind actor occurred_at valid_from valid_to importance tags source trust fact "
+    "metadata idempotency_key".split()
+)
+
+
+def _from_mapping(item: Mapping[str, Any], bound: Scope, thread: str | None, options: dict[str, Any]) -> Draft:
+    given = dict(item)
+    role = given.pop("role", None)
+    if role is not None:
+        if role not in ROLES:
+            raise InvalidArgument(f"Unknown role {role!r}.", hint=f"use one of {', '.join(ROLES)}.")
+        given = {k: v for k, v in given.items() if k in _KEYWORDS} | {"actor": given.get("actor", given.get("name"))}
+        given["content"] = _message_text(given.get("content"))
+    unknown = sorted(set(given) - _KEYWORDS)
+    if unknown or "content" not in given:
+        what = f"Unknown key {unknown[0]!r} in an item" if unknown else "An item has no 'content'"
+        raise InvalidArgument(what + ".", hint=f"an item may have: {', '.join(sorted(_KEYWORDS))}.")
+    merged = {k: v for k, v in options.items() if v is not None and v != ()} | {
+        k: v for k, v in given.items() if v is not None
+    }
+    return make_draft(merged.pop("content", given["content"]), bound, thread=thread, role=role, **merged)
+
+
+def _message_text(content: object) -> object:
+    """The text of a message whose content is a list of parts, as some chat APIs send it."""
+    if isinstance(content, Sequence) and not isinstance(content, str):
+        texts = [p.get("text", "") for p in content if isinstance(p, Mapping) and "text" in p]
+        return "\n".join(t for t in texts if isinstance(t, str))
+    return content
+
+
+def make_draft(
+    content: object,
+    bound: Scope,
+    *,
+    user: str | None = None,
+    agent: str | None = None,
+    session: str | None = None,
+    kind: str = "episodic",
+    actor: str | None = None,
+    role: str | None = None,
+    occurred_at: datetime | None = None,
+    valid_from: datetime | None = None,
+    valid_to: datetime | None = None,
+    importance: float | None = None,
+    tags: Iterable[str] = (),
+    source: str | None = None,
+    trust: float | str | None = None,
+    fact: Fact | Sequence[str] | None = None,
+    metadata: Mapping[str, object] | None = None,
+    idempotency_key: str | None = None,
+    thread: str | None = None,
+    derived_from: Sequence[str] = (),
+) -> Draft:
+    """Check every value of one item; raises :class:`InvalidNote` or :class:`InvalidArgument` with the cure."""
+    scope = merge_scope(bound, user, agent, session)
+    starts, ends = _moment(valid_from, "valid_from"), _moment(valid_to, "valid_to")
+    if starts and ends and ends <= starts:
+        raise InvalidNote(
+            f"valid_to ({ends:%Y-%m-%d %H:%M}) is not after valid_from ({starts:%Y-%m-%d %H:%M}).",
+            hint="the span is half-open: it ends after it starts.",
+        )
+    if kind not in KINDS:
+        raise InvalidArgument(f"Unknown kind {kind!r}.", hint=f"use one of {', '.join(KINDS)}.")
+    origin = _name(source, "source") or (role if role in ("assistant", "tool") else None)
+    return Draft(
+        content=clean_text(content),
+        scope=scope,
+        kind=kind,
+        actor=_name(actor, "actor") or role,
+        role=role,
+        occurred_at=_moment(occurred_at, "occurred_at"),
+        valid_from=starts,
+        valid_to=ends,
+        importance=_share(importance, "importance"),
+        tags=_tags(tags),
+        source=origin,
+        trust=resolve_trust(trust, origin),
+        fact=_fact(fact),
+        metadata=_metadata(metadata),
+        idempotency_key=_name(idempotency_key, "idempotency_key"),
+        thread=thread if thread is not None else scope.session,
+        derived_from=tuple(derived_from),
+    )
+
+
+def merge_scope(bound: Scope, user: str | None, agent: str | None, session: str | None) -> Scope:
+    """The scope of one call: what the object is bound to, narrowed by the call; never another's."""
+    asked = {"user": user, "agent": agent, "session": session}
+    for name, value in asked.items():
+        held = getattr(bound, name)
+        checked = _name(value, name)
+        if held is not None and checked is not None and checked != held:
+            raise ScopeError(
+                f"This memory is bound to {name}={held!r}; the call asks for {name}={checked!r}.",
+                hint=f"open another Memory with scope=Scope({name}={checked!r}), or leave {name} out.",
+            )
+        asked[name] = held if held is not None else checked
+    return Scope(**asked)
+
+
+def resolve_trust(trust: float | str | None, source: str | None) -> float:
+    """Trust in [0, 1]: as given (a number or a name), else what the source is worth."""
+    if trust is None:
+        return SOURCE_TRUST.get((source or "").lower().split(":")[0], 1.0)
+    if isinstance(trust, str):
+        if trust.lower() not in TRUST_NAMES:
+            raise InvalidArgument(f"Unknown trust {trust!r}.", hint=f"use a number from 0 to 1, or {', '.join(TRUST_NAMES)}.")
+        return TRUST_NAMES[trust.lower()]
+    value = _share(trust, "trust")
+    return 1.0 if value is None else value
+
+
+def _share(value: object, name: str) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0.0 <= value <= 1.0:
+        raise InvalidArgument(f"{name} must be a number from 0 to 1, not {value!r}.", hint=f"e.g. {name}=0.8.")
+    return float(value)
+
+
+def _moment(value: object, name: str) -> datetime | None:
+    if value is None:
+        return None
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError as error:
+            raise InvalidArgument(
+                f"{name}={value!r} is not an ISO 8601 time.", hint="e.g. '2026-03-01T12:00:00Z', or a datetime."
+            ) from error
+    if not isinstance(value, datetime):
+        raise InvalidArgument(f"{name} must be a datetime, not {type(value).__name__}.", hint="or an ISO 8601 string.")
+    return as_utc(value)
+
+
+def _name(value: object, name: str) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str) or not value.strip() or len(value) > NAME_LIMIT:
+        raise InvalidArgument(
+            f"{name} must be a text of 1 to {NAME_LIMIT} characters, not {value!r:.80}.", hint=f"e.g. {name}='ana'."
+        )
+    return clean_text(value)
+
+
+def _tags(tags: Iterable[str]) -> tuple[str, ...]:
+    given = [tags] if isinstance(tags, str) else list(tags or ())
+    if len(given) > MAX_LIST:
+        raise InvalidArgument(f"{len(given)} tags were given.", hint=f"a note takes at most {MAX_LIST}.")
+    return tuple(dict.fromkeys(str(_name(tag, "tags")) for tag in given))
+
+
+def _fact(fact: object) -> Fact | None:
+    if fact is None:
+        return None
+    if isinstance(fact, Mapping):
+        known = {f.name for f in fields(Fact)}
+        if not set(fact) <= known or not {"subject", "relation", "object"} <= set(fact):
+            raise InvalidArgument("A fact needs subject, relation and object.", hint=f"it may have: {', '.join(sorted(known))}.")
+        fact = Fact(**fact)
+    elif isinstance(fact, Sequence) and not isinstance(fact, str) and len(fact) == 3:
+        fact = Fact(*fact)
+    if not isinstance(fact, Fact):
+        raise InvalidArgument(
+            f"fact must be a Fact, not {type(fact).__name__}.", hint="e.g. fact=Fact('Ana', 'lives in', 'Porto')."
+        )
+    parts = {name: clean_text(getattr(fact, name)) for name in ("subject", "relation", "object")}
+    if any(len(v) > NAME_LIMIT for v in parts.values()):
+        raise InvalidNote("A part of the fact is too long.", hint=f"subject, relation and object take {NAME_LIMIT} characters each.")
+    return replace(fact, **parts, paraphrases=tuple(clean_text(p) for p in fact.paraphrases))
+
+
+def _metadata(metadata: Mapping[str, object] | None) -> Mapping[str, object]:
+    import json
+
+    if metadata is None:
+        return {}
+    try:
+        text = json.dumps(dict(metadata), allow_nan=False, ensure_ascii=False)
+        text.encode("utf-8")
+    except (TypeError, ValueError) as error:
+        raise InvalidArgument(f"metadata is not JSON: {error}.", hint="use strings, numbers, booleans, lists and mappings.") from error
+    if len(text) > MAX_METADATA or len(metadata) > MAX_LIST:
+        raise InvalidArgument("metadata is too large.", hint=f"at most {MAX_LIST} keys and {MAX_METADATA} characters of JSON.")
+    result: Mapping[str, object] = json.loads(text)
+    return result

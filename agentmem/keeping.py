@@ -1,0 +1,196 @@
+"""Single notes: read them, give them new words, link them, use them, look at them as a graph."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from agentmem.clock import micros
+from agentmem.core import Core
+from agentmem.dedup import clean_text, content_hash
+from agentmem.enrich import candidate_fact, entities, keywords
+from agentmem.errors import InvalidArgument, UnknownNote
+from agentmem.graph import build_view
+from agentmem.linking import link_terms
+from agentmem.notes import Link, Note, NoteVersion, Receipt, Scope
+from agentmem.prompts import note_line
+from agentmem.recollection import estimate_tokens
+from agentmem.storage import LinkRow, Selection, Transaction
+from agentmem.superseding import Superseder
+from agentmem.weights import WeightBook
+
+if TYPE_CHECKING:
+    import networkx as nx
+    import numpy as np
+    import numpy.typing as npt
+
+    Vectors = npt.NDArray[np.float32]
+
+__all__ = ["Keeper"]
+
+HEBB = 0.1
+LINK_KINDS = ("next", "similar", "shares", "supersedes", "derived_from", "supports", "contradicts")
+MAX_GRAPH = 20_000
+
+
+class Keeper:
+    """Looks after the notes of one store."""
+
+    def __init__(self, core: Core, weights: WeightBook) -> None:
+        self._core = core
+        self._weights = weights
+
+    # -- reading ---------------------------------------------------------------------------------------------
+
+    def get(self, id: str, scope: Scope) -> Note:
+        with self._core.store.read() as tx:
+            return self._find(tx, id, scope)[1]
+
+    def notes(self, selection: Selection, scope: Scope, limit: int | None, offset: int) -> list[Note]:
+        with self._core.store.read() as tx:
+            selection = self._core.selection(tx, scope, selection)
+            rows = tx.notes.select(selection, limit=limit, offset=offset)
+            loaded = tx.notes.load(rows)
+            return [loaded[row] for row in rows]
+
+    def history(self, id: str, scope: Scope) -> list[NoteVersion]:
+        with self._core.store.read() as tx:
+            row, note = self._find(tx, id, scope)
+            now = NoteVersion(note.version, note.content, self._changed(tx, row, note), "current")
+            return [*tx.notes.history(row), now]
+
+    @staticmethod
+    def _changed(tx: Transaction, row: int, note: Note) -> datetime:
+        past = tx.notes.history(row)
+        return past[-1].changed_at if past else note.created_at
+
+    def _find(self, tx: Transaction, id: str, scope: Scope) -> tuple[int, Note]:
+        if not isinstance(id, str):
+            raise InvalidArgument(f"An id is a text, not {type(id).__name__}.", hint="pass receipt.id or hit.note.id.")
+        selection = self._core.selection(tx, scope)
+        row = tx.notes.rows_of([id]).get(id)
+        found = tx.notes.facets([row], selection) if row is not None else []
+        if row is None or not found:
+            raise UnknownNote(f"No note {id!r:.60} in this scope.", hint="memory.notes() lists what there is.")
+        return row, tx.notes.load([row])[row]
+
+    # -- changing --------------------------------------------------------------------------------------------
+
+    def update(self, id: str, content: str, scope: Scope) -> Receipt:
+        """New words for a note; its fact is read anew, and an edit that says the old words is taken out of the weights."""
+        content = clean_text(content)
+        with self._core.store.read() as tx:
+            before = self._find(tx, id, scope)[1]
+        if before.content == content:
+            return Receipt(id, "merged", "these are its words already")
+        vector = self._core.embed([content])
+        now = self._core.clock.now()
+        with self._weights.lock, self._core.store.write() as tx:
+            self._core.fix_embedder(tx)
+            row, note = self._find(tx, id, scope)
+            actor = None if note.actor in (None, "user", "assistant", "tool") else note.actor
+            fact = candidate_fact(content, actor)
+            changed = replace(
+                note, content=content, keywords=tuple(keywords(content)), fact=fact, version=note.version + 1
+            )
+            owner = tx.notes.owner(note.scope)
+            assert owner is not None
+            tx.notes.replace(row, changed, content_hash(content), "updated")
+            self._project(tx, row, owner, changed, vector)
+            superseded, links, why = Superseder(tx).apply(changed, row, owner)
+            tx.links.put(links)
+            self._retire(tx, note, now_us=micros(now))
+        self._weights.refresh()
+        reason = f"version {changed.version}" + (f"; {why}" if why else "")
+        return Receipt(id, "superseded" if superseded else "stored", reason, superseded=superseded)
+
+    def _project(self, tx: Transaction, row: int, owner: int, note: Note, vector: Vectors) -> None:
+        tx.vectors.put([row], owner, vector)
+        tx.outbox.put("upsert", owner, [row])
+        around = tx.notes.load(tx.notes.neighbours_in_thread(row, 1))
+        context = "\n".join(n.content for r, n in sorted(around.items()) if r != row)
+        tx.text.put(row, owner, note.content, context)
+        tx.notes.terms_add(owner, row, link_terms(entities(note.content), note.keywords))
+        for other in around:
+            if other == row:
+                continue
+            beside = tx.notes.load([r for r in tx.notes.neighbours_in_thread(other, 1) if r != other])
+            tx.text.set_context(other, "\n".join(beside[r].content for r in sorted(beside)))
+
+    def _retire(self, tx: Transaction, note: Note, now_us: int) -> None:
+        """The weights may not go on saying what the note no longer says."""
+        edits = tx.ledger.edits(note_ids=[note.id])
+        if edits:
+            self._weights.drop(tx, [e.id for e in edits])
+            tx.ledger.delete_edits([e.id for e in edits])
+            for edit in edits:
+                tx.ledger.append(now_us, "retired", note_id=note.id, edit_id=edit.id, details={"reason": "updated"})
+
+    def link(self, a: str, b: str, kind: str, reason: str, weight: float, scope: Scope) -> Link:
+        if not isinstance(kind, str) or not kind.isidentifier():
+            raise InvalidArgument(f"Unknown link kind {kind!r}.", hint=f"a word, e.g. 'user', or {', '.join(LINK_KINDS)}.")
+        if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 < weight <= 1:
+            raise InvalidArgument(f"weight must be over 0 and at most 1, not {weight!r}.", hint="weight=1.0.")
+        with self._core.store.write() as tx:
+            (source, first), (target, second) = self._find(tx, a, scope), self._find(tx, b, scope)
+            if source == target:
+                raise InvalidArgument("A note cannot be linked to itself.", hint="pass two different ids.")
+            if first.scope.user != second.scope.user and None not in (first.scope.user, second.scope.user):
+                raise InvalidArgument("The two notes belong to different users.", hint="links stay within one user.")
+            tx.links.put([LinkRow(source, target, kind, float(weight), reason)])
+        return Link(a, b, kind, float(weight), reason)
+
+    # -- using -----------------------------------------------------------------------------------------------
+
+    def reinforce(self, ids: Sequence[str], grade: str, scope: Scope) -> None:
+        """Notes were used: review their curves, count the use, and strengthen the links between them (Hebb)."""
+        now = self._core.clock.now()
+        with self._core.store.write() as tx:
+            found = [self._find_owned(tx, id, scope) for id in dict.fromkeys(ids)]
+            states = [(row, self._core.curve.review(note.state, now, grade)) for row, note in found]
+            tx.notes.set_states([(r, s.stability, s.difficulty, micros(s.last_review), s.recalls) for r, s in states])
+            if grade != "again":
+                costs = [(row, micros(now), estimate_tokens(note_line(note))) for row, note in found]
+                tx.uses.record(costs)
+                pairs = list(itertools.combinations(sorted(row for row, _ in found), 2))
+                tx.links.strengthen(pairs, HEBB)
+            tx.notes.set_archived([row for row, note in found if note.archived_at], None)
+
+    def _find_owned(self, tx: Transaction, id: str, scope: Scope) -> tuple[int, Note]:
+        """A note by an id that the caller holds; an unbound memory may touch any note it has handed out."""
+        if scope:
+            return self._find(tx, id, scope)
+        row = tx.notes.rows_of([id]).get(id) if isinstance(id, str) else None
+        if row is None:
+            raise UnknownNote(f"No note {id!r:.60}.", hint="pass a hit, a note or its id.")
+        return row, tx.notes.load([row])[row]
+
+    # -- the graph -------------------------------------------------------------------------------------------
+
+    def graph(self, scope: Scope, around: str | None, hops: int) -> nx.DiGraph:
+        """A networkx view with ids as nodes: ``content``, ``kind``, ``retrievability`` …; edges carry kind, weight, reason."""
+        now = self._core.clock.now()
+        with self._core.store.read() as tx:
+            selection = self._core.selection(tx, scope)
+            if around is None:
+                rows = tx.notes.select(selection, order="-created", limit=MAX_GRAPH)
+            else:
+                rows = self._around(tx, self._find(tx, around, scope)[0], hops, selection)
+            notes = list(tx.notes.load(rows).values())
+            links = tx.links.public(rows)
+        strengths = {n.id: self._core.curve.retrievability(n.state, now) for n in notes}
+        return build_view(notes, links, strengths)
+
+    @staticmethod
+    def _around(tx: Transaction, row: int, hops: int, selection: Selection) -> list[int]:
+        known, frontier = {row}, [row]
+        for _ in range(max(0, hops)):
+            ends = {r for link in tx.links.touching(frontier) for r in (link.source, link.target)}
+            frontier = [f.row for f in tx.notes.facets(sorted(ends - known), selection)]
+            known.update(frontier)
+            if len(known) > MAX_GRAPH or not frontier:
+                break
+        return sorted(known)

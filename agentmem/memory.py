@@ -1,0 +1,385 @@
+"""The one class users meet: the verbs of a memory, each checked here and done elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from agentmem import wiring
+from agentmem.asking import Answer, Use
+from agentmem.clock import as_utc, micros
+from agentmem.drafts import Draft, make_drafts, merge_scope
+from agentmem.errors import AgentMemError, InvalidArgument
+from agentmem.filters import parse
+from agentmem.notes import Fact, ForgetReceipt, Hit, Link, Note, NoteVersion, Receipt, Scope
+from agentmem.protocols import Clock, Embedder, Message
+from agentmem.recollection import Recollection
+from agentmem.settings import Settings
+from agentmem.storage import Selection
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+    from agentmem.consolidation.job import Progress
+    from agentmem.consolidation.report import ConsolidationReport
+    from agentmem.fading import FadeReport
+    from agentmem.recalling import WhyNot
+    from agentmem.upkeep import CheckReport
+
+__all__ = ["Memory"]
+
+MAX_K = 1000
+
+
+class Memory:
+    """A memory of notes: durable in a directory, or in memory when ``path`` is ``None``.
+
+    Args:
+        path: a directory (made if missing), or ``None``.
+        scope: binds the object: every call acts within it.
+        embedder: ``None`` (the packaged MiniLM), a model name or path, an :class:`~agentmem.protocols.Embedder`, or a
+            callable from texts to an array.
+        model: a causal language model for :meth:`ask` and :meth:`consolidate`: ``"small"`` (the one that ships), a Hugging Face
+            name or path, or a pair ``(model, tokenizer)``; loaded on first use.
+        llm: a chat model for answers when no local model is attached: a client, a callable, or a ``LanguageModel``.
+        clock, settings: injected time and numbers.
+    """
+
+    def __init__(
+        self,
+        path: str | Path | None = None,
+        *,
+        scope: Scope | None = None,
+        embedder: Embedder | Callable[[Sequence[str]], Any] | str | Path | None = None,
+        model: Any = None,
+        llm: Any = None,
+        clock: Clock | None = None,
+        settings: Settings | None = None,
+    ) -> None:
+        if scope is not None and not isinstance(scope, Scope):
+            raise InvalidArgument(f"scope must be a Scope, not {type(scope).__name__}.", hint="scope=Scope(user='ana').")
+        self.scope = scope or Scope()
+        self.path = None if path is None else Path(path)
+        self._parts = wiring.build(self.path, embedder=embedder, model=model, llm=llm, clock=clock, settings=settings)
+        self.settings = self._parts.core.settings
+
+    # -- remember --------------------------------------------------------------------------------------------
+
+    def remember(
+        self,
+        content: str | Mapping[str, Any] | Sequence[Message],
+        *,
+        user: str | None = None,
+        agent: str | None = None,
+        session: str | None = None,
+        kind: str = "episodic",
+        actor: str | None = None,
+        occurred_at: datetime | str | None = None,
+        valid_from: datetime | str | None = None,
+        valid_to: datetime | str | None = None,
+        importance: float | None = None,
+        tags: Iterable[str] = (),
+        source: str | None = None,
+        trust: float | str | None = None,
+        fact: Fact | Sequence[str] | None = None,
+        metadata: Mapping[str, object] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Receipt:
+        """Store one text, one message, or a list of messages; durable when this returns.
+
+        Needs no language model. Says what became of it: stored, merged, superseded (older notes of the same fact), rejected.
+        """
+        thread = None
+        if isinstance(content, Sequence) and not isinstance(content, str) and not (session or self.scope.session):
+            thread = f"call:{self._parts.core.new_id()}"
+        drafts = make_drafts(
+            content, self.scope, thread, user=user, agent=agent, session=session, kind=kind, actor=actor,
+            occurred_at=occurred_at, valid_from=valid_from, valid_to=valid_to, importance=importance, tags=tags,
+            source=source, trust=trust, fact=fact, metadata=metadata, idempotency_key=idempotency_key,
+        )  # fmt: skip
+        receipts = self._remember(drafts)
+        if len(receipts) == 1:
+            return receipts[0]
+        last = next((r for r in reversed(receipts) if r.ok), receipts[-1])
+        return replace(last, items=tuple(receipts))
+
+    def remember_many(
+        self,
+        items: Iterable[str | Mapping[str, Any]],
+        *,
+        progress: bool | Callable[[int, int], None] = True,
+        **options: Any,
+    ) -> list[Receipt]:
+        """Store many items; each a string, a message, or a mapping of :meth:`remember`'s keywords.
+
+        All items are checked before the first is written. ``options`` are :meth:`remember`'s keywords for every item.
+        """
+        if isinstance(items, (str, Mapping)):
+            raise InvalidArgument("remember_many takes a list of items.", hint="for a single item call remember().")
+        unknown = sorted(set(options) - _OPTIONS)
+        if unknown:
+            raise InvalidArgument(f"Unknown option {unknown[0]!r}.", hint=f"options are: {', '.join(sorted(_OPTIONS))}.")
+        drafts: list[Draft] = []
+        for number, item in enumerate(items):
+            try:
+                drafts += make_drafts(item, self.scope, **options)
+            except AgentMemError as error:
+                error.message = f"Item {number}: {error.message}"
+                raise
+        with wiring.progress_bar("remembering", progress, len(drafts)) as report:
+            return self._remember(drafts, report)
+
+    def _remember(self, drafts: Sequence[Draft], progress: Callable[[int, int], None] | None = None) -> list[Receipt]:
+        receipts = self._parts.rememberer.remember(drafts, progress)
+        self._parts.upkeep.index_if_due()
+        return receipts
+
+    # -- recall ----------------------------------------------------------------------------------------------
+
+    def recall(
+        self,
+        query: str,
+        *,
+        k: int = 10,
+        user: str | None = None,
+        agent: str | None = None,
+        session: str | None = None,
+        where: Mapping[str, Any] | None = None,
+        as_of: datetime | str | None = None,
+        faded: bool = False,
+    ) -> Recollection:
+        """The ``k`` notes that fit ``query`` best, with reasons.
+
+        Args:
+            where: conditions on fields, e.g. ``{"tags": {"$contains": "work"}}``.
+            as_of: only what was valid at that moment; faded: archived notes too.
+        """
+        query, scope = self._query(query, k), merge_scope(self.scope, user, agent, session)
+        selection = self._selection(where, as_of, faded)
+        found = self._parts.recaller.recall(query, k, scope, selection)
+        if found.degraded:
+            self._parts.upkeep.repair_soon()
+        return found
+
+    def why_not(self, query: str, id: str, *, k: int = 10, user: str | None = None, agent: str | None = None) -> WhyNot:
+        """Why the note ``id`` is not among the first ``k`` hits of ``query``."""
+        query, scope = self._query(query, k), merge_scope(self.scope, user, agent, None)
+        note = self.get(id, user=user, agent=agent)
+        return self._parts.recaller.why_not(query, note, k, scope, self._selection(None, None, False))
+
+    def reinforce(
+        self,
+        hit: Hit | Note | str | Sequence[Hit | Note | str],
+        grade: str = "good",
+        *,
+        user: str | None = None,
+        agent: str | None = None,
+    ) -> None:
+        """Say that notes were used: their curve is reviewed (``again``, ``hard``, ``good``, ``easy``), links between them grow."""
+        many = [hit] if isinstance(hit, (Hit, Note, str)) else list(hit)
+        ids = [h if isinstance(h, str) else h.note.id if isinstance(h, Hit) else h.id for h in many]
+        self._parts.keeper.reinforce(ids, grade, merge_scope(self.scope, user, agent, None))
+
+    # -- notes -----------------------------------------------------------------------------------------------
+
+    def get(self, id: str, *, user: str | None = None, agent: str | None = None) -> Note:
+        """One note; a note of another scope is as unknown as one that never was."""
+        return self._parts.keeper.get(id, merge_scope(self.scope, user, agent, None))
+
+    def notes(
+        self,
+        *,
+        where: Mapping[str, Any] | None = None,
+        user: str | None = None,
+        agent: str | None = None,
+        session: str | None = None,
+        as_of: datetime | str | None = None,
+        faded: bool = True,
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> list[Note]:
+        """Notes in the order of their creation."""
+        scope = merge_scope(self.scope, user, agent, session)
+        return self._parts.keeper.notes(self._selection(where, as_of, faded), scope, limit, offset)
+
+    def update(self, id: str, content: str, *, user: str | None = None, agent: str | None = None) -> Receipt:
+        """Give a note new words: a new version; vector, full text and weights follow, the former words stay in its history."""
+        return self._parts.keeper.update(id, content, merge_scope(self.scope, user, agent, None))
+
+    def history(self, id: str, *, user: str | None = None, agent: str | None = None) -> list[NoteVersion]:
+        """What a note said before, oldest first, and what it says now."""
+        return self._parts.keeper.history(id, merge_scope(self.scope, user, agent, None))
+
+    def link(
+        self,
+        a: str,
+        b: str,
+        kind: str = "user",
+        *,
+        reason: str = "",
+        weight: float = 1.0,
+        user: str | None = None,
+        agent: str | None = None,
+    ) -> Link:
+        """Connect two notes of one scope."""
+        return self._parts.keeper.link(a, b, kind, reason, weight, merge_scope(self.scope, user, agent, None))
+
+    def graph(self, *, user: str | None = None, agent: str | None = None, around: str | None = None, hops: int = 2) -> nx.DiGraph:
+        """The note graph as a networkx view: all of a scope, or the neighbourhood of one note."""
+        return self._parts.keeper.graph(merge_scope(self.scope, user, agent, None), around, hops)
+
+    # -- forget ----------------------------------------------------------------------------------------------
+
+    def forget(
+        self,
+        what: str | Note | Hit | Sequence[str] | Mapping[str, Any],
+        *,
+        user: str | None = None,
+        agent: str | None = None,
+        dry_run: bool = False,
+    ) -> ForgetReceipt:
+        """Remove notes from everywhere: text, vectors, links, what was derived from them, books, and the model's weights.
+
+        Args:
+            what: an id, several ids, or a filter as in :meth:`recall`; unknown ids raise, an empty filter is refused.
+        """
+        scope = merge_scope(self.scope, user, agent, None)
+        ids, where = self._doomed(what)
+        if ids is not None:
+            for id in ids:
+                self._parts.keeper.get(id, scope)
+        return self._parts.eraser.forget(self._selection(where, None, True), ids, scope, dry_run=dry_run)
+
+    @staticmethod
+    def _doomed(what: object) -> tuple[list[str] | None, Mapping[str, Any] | None]:
+        if isinstance(what, Mapping):
+            if not what:
+                raise InvalidArgument("An empty filter would forget everything.", hint='e.g. forget({"session": "monday"}).')
+            return None, what
+        many = [what] if isinstance(what, (str, Note, Hit)) else list(what) if isinstance(what, Sequence) else []
+        ids = [w.note.id if isinstance(w, Hit) else w.id if isinstance(w, Note) else w for w in many]
+        if not ids or not all(isinstance(i, str) for i in ids):
+            raise InvalidArgument(f"Cannot forget {what!r:.80}.", hint="pass an id, a list of ids, or a filter.")
+        return ids, None
+
+    def fade(self, dry_run: bool = False) -> FadeReport:
+        """Archive notes that are faint, unimportant, unlinked and unused; ``recall(faded=True)`` still finds them."""
+        return self._parts.fader.fade(self.scope, dry_run=dry_run)
+
+    # -- the model -------------------------------------------------------------------------------------------
+
+    def attach(self, model: Any, tokenizer: Any = None) -> None:
+        """Attach a causal language model; what was consolidated is in its answers from here on, its weights are untouched."""
+        self._parts.attach(model, tokenizer)
+
+    def detach(self) -> None:
+        """Take all edits off the model: it is the base again, bit for bit."""
+        self._parts.weights.detach()
+
+    def consolidate(
+        self,
+        dry_run: bool = False,
+        budget: int | None = None,
+        *,
+        user: str | None = None,
+        agent: str | None = None,
+        progress: bool | Progress = False,
+    ) -> ConsolidationReport:
+        """Move the facts that the policy admits into the model's side memory: written in shadow, verified, then committed."""
+        if budget is not None and (not isinstance(budget, int) or isinstance(budget, bool) or budget < 0):
+            raise InvalidArgument(f"budget must be a whole number of 0 or more, not {budget!r}.", hint="budget=50.")
+        if not dry_run:
+            self._parts.need_model()
+        scope = merge_scope(self.scope, user, agent, None)
+        with wiring.stage_progress(progress) as report:
+            return self._parts.consolidator().run(scope, dry_run=dry_run, budget=budget, progress=report)
+
+    def ask(
+        self,
+        question: str,
+        *,
+        user: str | None = None,
+        agent: str | None = None,
+        session: str | None = None,
+        use: Use = "auto",
+        k: int = 5,
+        context_tokens: int = 400,
+        max_tokens: int = 64,
+        system: str | None = None,
+        history: Sequence[Message] = (),
+    ) -> Answer:
+        """Answer from weights alone, from notes in the prompt, or both, and say which.
+
+        Args:
+            use: ``auto`` (an edit that answers makes notes unnecessary), ``weights``, ``notes``, ``both`` or ``nothing``.
+            k, context_tokens: how many notes, and how much room for them; max_tokens: length of the answer.
+        """
+        question = self._query(question, k)
+        scope = merge_scope(self.scope, user, agent, session)
+        return self._parts.asker().ask(
+            question, scope, use=use, k=k, context_tokens=context_tokens, max_tokens=max_tokens, system=system,
+            history=history, remote=self._parts.llm,
+        )  # fmt: skip
+
+    # -- keeping ---------------------------------------------------------------------------------------------
+
+    def check(self) -> CheckReport:
+        """Compare every projection with the notes."""
+        return self._parts.upkeep.check()
+
+    def rebuild(self, projection: str, *, progress: bool | Callable[[int, int], None] = False) -> int:
+        """Rebuild ``vectors``, ``text``, ``graph`` or ``weights`` from the notes; returns how many items it holds now."""
+        with wiring.progress_bar(f"rebuilding {projection}", progress, 0) as report:
+            return self._parts.upkeep.rebuild(projection, report)
+
+    def stats(self) -> Mapping[str, object]:
+        """Counts and sizes, for people and dashboards."""
+        return self._parts.upkeep.stats()
+
+    def flush(self) -> None:
+        """Bring the vector index up to date with the notes."""
+        self._parts.upkeep.flush()
+
+    def close(self) -> None:
+        """Flush, detach the model, and let go of files and locks; closing twice is fine."""
+        self._parts.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Memory({str(self.path) if self.path else 'in memory'!r}, scope={self.scope})"
+
+    # -- checks ----------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def _query(query: object, k: int) -> str:
+        if not isinstance(query, str) or not query.strip():
+            raise InvalidArgument("The query is empty or not a text.", hint="ask in words, e.g. recall('where does Ana live?').")
+        if not isinstance(k, int) or isinstance(k, bool) or not 1 <= k <= MAX_K:
+            raise InvalidArgument(f"k must be a whole number from 1 to {MAX_K}, not {k!r}.", hint="k=10.")
+        return query[:4096].encode("utf-8", "replace").decode("utf-8")
+
+    @staticmethod
+    def _selection(where: Mapping[str, Any] | None, as_of: datetime | str | None, faded: bool) -> Selection:
+        moment = datetime.fromisoformat(as_of) if isinstance(as_of, str) else as_of
+        return Selection(
+            owners=(),
+            where=parse(where),
+            as_of=None if moment is None else micros(as_utc(moment)),
+            archived=faded,
+            closed=moment is None,
+        )
+
+
+_OPTIONS = frozenset(
+    "user agent session kind actor occurred_at valid_from valid_to importance tags source trust fact metadata "
+    "idempotency_key".split()
+)

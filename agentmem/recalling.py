@@ -1,0 +1,249 @@
+"""The read path: a query becomes candidates from full text and vectors, their linked neighbours, and a ranking."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from agentmem import recall as ranking
+from agentmem.clock import from_micros, micros
+from agentmem.core import Core
+from agentmem.enrich import dates
+from agentmem.errors import IndexUnavailable
+from agentmem.notes import Hit, MemoryState, Note, Scope
+from agentmem.recall import SPREAD_SEEDS, QueryView, Scored
+from agentmem.recollection import Recollection
+from agentmem.storage import Facets, LinkRow, Selection, Transaction
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+__all__ = ["Recaller", "WhyNot"]
+
+FILTERED_SCAN_LIMIT = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class WhyNot:
+    """Why a note was not among the first hits: its place and its parts, or the reason it was left out.
+
+    ``rank`` counts from 1 and is ``None`` when the note was not a candidate.
+    """
+
+    id: str
+    reason: str
+    rank: int | None = None
+    score: float | None = None
+    cutoff: float | None = None
+    parts: Mapping[str, float] | None = None
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+@dataclass(slots=True)
+class _Found:
+    """Candidates of one query, before and after ranking."""
+
+    scored: list[Scored]
+    facets: dict[int, Facets]
+    candidates: set[int]
+    plan: dict[str, object]
+    warnings: list[str]
+
+
+class Recaller:
+    """Answers queries over what a scope may see."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    def recall(self, query: str, k: int, scope: Scope, selection: Selection) -> Recollection:
+        """The best ``k`` notes of what the scope may see and the selection asks for."""
+        now = self._core.clock.now()
+        vector: npt.NDArray[np.float32] | None = None
+        with self._core.store.read() as tx:
+            selection = self._core.selection(tx, scope, selection)
+            if not selection.owners or not tx.notes.count(replace(selection, where=None, as_of=None, archived=True)):
+                return Recollection(query, (), now, plan={"vectors": "none", "candidates": 0})
+            self._core.check_embedder(tx)
+            view = self._view(tx, query, selection.owners, now)
+        # Embedding is the slow part: it happens outside the transaction, so that no writer waits for it.
+        vector = self._core.embed([ranking.without_names(query, view.actors)])[0]
+        with self._core.store.read() as tx:
+            found = self._find(tx, view, vector, selection, k, now)
+            hits = self._hits(tx, found.scored[:k])
+        found.plan["candidates"] = len(found.candidates)
+        return Recollection(query, hits, now, bool(found.warnings), tuple(found.warnings), found.plan)
+
+    def why_not(self, query: str, note: Note, k: int, scope: Scope, selection: Selection) -> WhyNot:
+        """Where ``note`` came out for ``query``, and why not higher."""
+        now = self._core.clock.now()
+        with self._core.store.read() as tx:
+            selection = self._core.selection(tx, scope, selection)
+            view = self._view(tx, query, selection.owners, now)
+            row = tx.notes.rows_of([note.id])[note.id]
+        vector = self._core.embed([ranking.without_names(query, view.actors)])[0]
+        with self._core.store.read() as tx:
+            found = self._find(tx, view, vector, selection, k, now, extra=(row,))
+        return _explain(note, row, found, k, selection)
+
+    def _view(self, tx: Transaction, query: str, owners: Sequence[int], now: datetime) -> QueryView:
+        actors = ranking.named_actors(query, tx.notes.actors(owners))
+        spans = tuple((micros(start), micros(end)) for start, end, _ in dates(query, now))
+        return QueryView(query, actors, spans)
+
+    def _find(
+        self,
+        tx: Transaction,
+        view: QueryView,
+        vector: npt.NDArray[np.float32],
+        selection: Selection,
+        k: int,
+        now: datetime,
+        extra: Sequence[int] = (),
+    ) -> _Found:
+        settings = self._core.settings.recall
+        limit = max(settings.candidates, 2 * k)
+        only = self._only(tx, selection)
+        warnings: list[str] = []
+        cosine, plan = self._by_vector(tx, selection.owners, vector, limit, only, warnings)
+        bm25 = self._by_text(tx, view.text, selection.owners, limit, only)
+        candidates = set(cosine) | set(bm25)
+        rows = list(candidates | set(extra))
+        self._fill_cosines(tx, rows, selection.owners, vector, cosine)
+        seeds = sorted(candidates, key=lambda r: -(cosine.get(r, 0.0) + bm25.get(r, 0.0) * 0.02))[:SPREAD_SEEDS]
+        links = tx.links.touching(seeds)
+        rows += self._neighbours(links, set(rows))
+        self._fill_cosines(tx, rows, selection.owners, vector, cosine)
+        facets = {f.row: f for f in tx.notes.facets(rows, selection)}
+        ended = self._ended(tx, list(facets), selection, now)
+        scored = ranking.rank(
+            rows, cosine, bm25, facets, links, view, settings, retrievability=self._strengths(facets, now), ended=ended
+        )
+        return _Found(scored, facets, candidates, plan | {"text": "fts5", "neighbours": len(rows) - len(candidates)}, warnings)
+
+    def _only(self, tx: Transaction, selection: Selection) -> list[int] | None:
+        """Rows of a narrow selection: filtering 200 candidates afterwards would lose what it asks for."""
+        if selection.where is None and selection.session is None and selection.as_of is None:
+            return None
+        rows = tx.notes.select(selection, order="-occurred", limit=FILTERED_SCAN_LIMIT + 1)
+        return rows if len(rows) <= FILTERED_SCAN_LIMIT else None
+
+    def _by_vector(
+        self,
+        tx: Transaction,
+        owners: Sequence[int],
+        vector: npt.NDArray[np.float32],
+        limit: int,
+        only: list[int] | None,
+        warnings: list[str],
+    ) -> tuple[dict[int, float], dict[str, object]]:
+        indexer = self._core.indexer
+        health = indexer.health() if indexer is not None else "ok"
+        if health in ("missing", "damaged"):
+            warnings.append(f"the vector index is {health}; every vector was compared exactly instead")
+        large = only is None and self._size(tx, owners) > self._core.settings.index.exact_limit
+        if indexer is not None and large and health == "ok":
+            try:
+                return self._by_index(tx, owners, vector, limit), {"vectors": "chroma"}
+            except IndexUnavailable as error:
+                warnings.append(f"the vector index failed ({error.message}); every vector was compared exactly instead")
+        rows, scores = self._core.exact.search(tx, owners, vector, limit, rows=only)
+        found = dict(zip(rows.tolist(), scores.tolist(), strict=True))
+        return found, {"vectors": "exact", **({"filtered": len(only)} if only is not None else {})}
+
+    def _by_index(
+        self, tx: Transaction, owners: Sequence[int], vector: npt.NDArray[np.float32], limit: int
+    ) -> dict[int, float]:
+        """The index knows what the outbox has delivered; the rest is compared exactly."""
+        assert self._core.indexer is not None
+        pending = [item.row for item in tx.outbox.take(100_000) if item.op == "upsert" and item.owner in owners]
+        found: dict[int, float] = {}
+        for owner in owners:
+            found.update(self._core.indexer.search(owner, vector, limit))
+        self._fill_cosines(tx, list(dict.fromkeys([*found, *pending])), owners, vector, found, fresh=True)
+        best = sorted(found.items(), key=lambda item: -item[1])[:limit]
+        return dict(best)
+
+    def _size(self, tx: Transaction, owners: Sequence[int]) -> int:
+        return max((tx.notes.count(Selection((owner,), archived=True)) for owner in owners), default=0)
+
+    def _by_text(
+        self, tx: Transaction, query: str, owners: Sequence[int], limit: int, only: list[int] | None
+    ) -> dict[int, float]:
+        found = tx.text.search(ranking.query_words(query), owners, limit if only is None else 4 * limit)
+        admitted = None if only is None else set(only)
+        return {row: score for row, score in found if admitted is None or row in admitted}
+
+    def _fill_cosines(
+        self,
+        tx: Transaction,
+        rows: Sequence[int],
+        owners: Sequence[int],
+        vector: npt.NDArray[np.float32],
+        cosine: dict[int, float],
+        *,
+        fresh: bool = False,
+    ) -> None:
+        """Cosines of rows that were found another way; ``fresh`` recomputes what an approximate index said."""
+        missing = [r for r in rows if fresh or r not in cosine]
+        if missing:
+            values = self._core.exact.scores(tx, missing, owners, vector)
+            for row, value in zip(missing, values.tolist(), strict=True):
+                if not math.isnan(value):  # else there is no vector, so it may be a removed row or one of another owner
+                    cosine[row] = value
+                else:
+                    cosine.pop(row, None)
+
+    @staticmethod
+    def _neighbours(links: Sequence[LinkRow], known: set[int]) -> list[int]:
+        ends = (row for link in links for row in (link.source, link.target))
+        return [row for row in dict.fromkeys(ends) if row not in known]
+
+    def _ended(self, tx: Transaction, rows: list[int], selection: Selection, now: datetime) -> frozenset[int]:
+        """Rows whose validity is over; when the caller asks for a past moment, none of those admitted is."""
+        if selection.as_of is not None:
+            return frozenset()
+        current = {f.row for f in tx.notes.facets(rows, replace(selection, closed=False, as_of=micros(now)))}
+        return frozenset(rows) - current
+
+    def _strengths(self, facets: Mapping[int, Facets], now: datetime) -> dict[int, float]:
+        curve = self._core.curve
+        return {row: curve.retrievability(state_of(f), now) for row, f in facets.items()}
+
+    def _hits(self, tx: Transaction, scored: Sequence[Scored]) -> tuple[Hit, ...]:
+        wanted = [s.row for s in scored] + [row for s in scored for row in s.via]
+        notes = tx.notes.load(list(dict.fromkeys(wanted)))
+        return tuple(
+            Hit(notes[s.row], s.score, s.parts, tuple(notes[r].id for r in s.via if r in notes))
+            for s in scored
+            if s.row in notes
+        )
+
+
+def state_of(facet: Facets) -> MemoryState:
+    """The curve's state, out of the ranking columns."""
+    return MemoryState(facet.stability, facet.difficulty, from_micros(facet.last_review), facet.recalls)
+
+
+def _explain(note: Note, row: int, found: _Found, k: int, selection: Selection) -> WhyNot:
+    order: dict[int, Any] = {s.row: (i + 1, s) for i, s in enumerate(found.scored)}
+    if row not in found.facets:
+        why = "it has faded: ask with faded=True" if note.archived_at and not selection.archived else "the filter leaves it out"
+        return WhyNot(note.id, f"Not a candidate: {why}.")
+    place, scored = order[row]
+    last = found.scored[min(k, len(found.scored)) - 1]
+    if place <= k:
+        return WhyNot(note.id, f"It is hit number {place}.", place, scored.score, last.score, scored.parts)
+    best = max((n for n in last.parts), key=lambda n: last.parts[n] - scored.parts.get(n, 0.0))
+    origin = "" if row in found.candidates else " Neither its words nor its vector were among the first candidates."
+    reason = (
+        f"It came out {place}., at {scored.score:.3f}; hit {k} has {last.score:.3f}, mostly by {best} "
+        f"({last.parts.get(best, 0.0):.3f} against {scored.parts.get(best, 0.0):.3f}).{origin}"
+    )
+    return WhyNot(note.id, reason, place, scored.score, last.score, scored.parts)

@@ -1,0 +1,314 @@
+"""The write path: drafts become notes, in one transaction per batch, without any language model.
+
+Per item: echo of recalled notes? said before? forgotten before? a near-duplicate? does it supersede? Then the note, its full
+text, its vector, its links and the outbox row are committed together, and only then is an id returned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from agentmem.clock import micros
+from agentmem.core import Core
+from agentmem.dedup import content_hash, same_meaning_possible
+from agentmem.drafts import Draft
+from agentmem.enrich import candidate_fact, entities, keywords, tags
+from agentmem.linking import link_next, link_shares, link_similar, link_terms
+from agentmem.notes import Fact, Link, Note, Receipt, Status
+from agentmem.prompts import strip_notes
+from agentmem.storage import LinkRow, Selection, Transaction
+from agentmem.superseding import Superseder
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Vector = npt.NDArray[np.float32]
+
+__all__ = ["Rememberer"]
+
+INSTRUCTIONS = ("system", "developer")
+NEIGHBOURS = 8
+
+class Rememberer:
+    """Stores drafts; each gets a receipt that says what became of it."""
+
+    def __init__(self, core: Core, fail: Callable[[str], None] = lambda step: None) -> None:
+        self._core = core
+        self._fail = fail
+
+    def remember(self, drafts: Sequence[Draft], progress: Callable[[int, int], None] | None = None) -> list[Receipt]:
+        """Receipts in the order of the drafts; a batch that fails leaves nothing of itself behind."""
+        receipts: list[Receipt] = []
+        size = self._core.settings.remember.batch
+        for start in range(0, len(drafts), size):
+            receipts += self._batch(drafts[start : start + size])
+            if progress is not None:
+                progress(len(receipts), len(drafts))
+        return receipts
+
+    def _batch(self, drafts: Sequence[Draft]) -> list[Receipt]:
+        checked = [self._without_echo(d) for d in drafts]
+        texts = [d.content for d in checked if isinstance(d, Draft)]
+        vectors = iter(self._core.embed(texts)) if texts else iter(())
+        self._fail("remember:before-begin")
+        with self._core.store.write() as tx:
+            self._core.fix_embedder(tx)
+            batch = _Batch(self._core, tx)
+            receipts = [d if isinstance(d, Receipt) else batch.add(d, next(vectors)) for d in checked]
+            batch.finish()
+            self._fail("remember:before-commit")
+        self._fail("remember:after-commit")
+        return receipts
+
+    @staticmethod
+    def _without_echo(draft: Draft) -> Draft | Receipt:
+        if draft.role in INSTRUCTIONS:
+            return Receipt(None, "rejected", f"a {draft.role} message instructs the model; it is not a memory")
+        text, removed = strip_notes(draft.content)
+        if not removed:
+            return draft
+        if not text:
+            return Receipt(None, "rejected", f"only an echo of {removed} recalled notes")
+        return replace(draft, content=text)
+
+class _Batch:
+    """The items of one transaction: what earlier items stored is visible to later ones."""
+
+    def __init__(self, core: Core, tx: Transaction) -> None:
+        self._core = core
+        self._tx = tx
+        self._settings = core.settings.remember
+        self._now = core.clock.now()
+        self._superseder = Superseder(tx)
+        self._tails: dict[tuple[int, str], list[tuple[int, str]]] = {}
+        self._scan: dict[int, bool] = {}
+        self._text: dict[int, tuple[int, str, str]] = {}
+
+    def finish(self) -> None:
+        """Write what is cheaper in one go: full text, whose neighbours' words are complete only now."""
+        self._tx.text.put_many((row, owner, text, context) for row, (owner, text, context) in self._text.items())
+
+    def add(self, draft: Draft, vector: Vector) -> Receipt:
+        owner = self._tx.notes.owner(draft.scope, create=True)
+        assert owner is not None
+        if draft.idempotency_key is not None:
+            known = self._tx.notes.idempotent_get(owner, draft.idempotency_key)
+            if known is not None:
+                return _replayed(known)
+        receipt = self._add(draft, vector, owner)
+        if draft.idempotency_key is not None:
+            row = self._tx.notes.rows_of([receipt.id]).get(receipt.id) if receipt.id else None
+            self._tx.notes.idempotent_put(owner, draft.idempotency_key, row, _as_json(receipt))
+        return receipt
+
+    def _add(self, draft: Draft, vector: Vector, owner: int) -> Receipt:
+        digest = content_hash(draft.content)
+        if (refused := self._forgotten(draft, owner, digest)) is not None:
+            return refused
+        if (known := self._said_before(draft, owner, digest)) is not None:
+            return known
+        near = self._neighbours(owner, vector)
+        if (merged := self._near_duplicate(draft, near)) is not None:
+            return merged
+        return self._store(draft, vector, owner, digest, near)
+
+    # -- reasons not to store --------------------------------------------------------------------------------
+
+    def _forgotten(self, draft: Draft, owner: int, digest: bytes) -> Receipt | None:
+        """A late write of what was forgotten; said anew, after the forgetting, it is a new statement."""
+        at = self._tx.notes.tombstone_find(owner, digest)
+        if draft.idempotency_key is not None and at is None:
+            at = self._tx.notes.tombstone_find(owner, key_hash(draft.idempotency_key))
+            if at is not None:
+                return Receipt(None, "rejected", "this very write was stored and forgotten: a retry does not bring it back")
+        if at is None or draft.occurred_at is None or micros(draft.occurred_at) > at:
+            return None
+        return Receipt(None, "rejected", "forgotten after it happened: a late write does not bring it back")
+
+    def _said_before(self, draft: Draft, owner: int, digest: bytes) -> Receipt | None:
+        rows = self._tx.notes.same_content(owner, digest)
+        for row, note in self._tx.notes.load(rows).items():
+            if draft.role == "assistant" and note.actor != draft.actor and draft.fact is None:
+                return Receipt(None, "rejected", f"an echo of note {note.id}: the agent repeats what it recalled")
+            same_time = not draft.timed or note.occurred_at == draft.occurred_at
+            if same_time and note.actor == draft.actor and note.scope == draft.scope and note.valid_at(self._now):
+                return self._merge(row, note, draft, "the same words")
+        return None
+
+    def _near_duplicate(self, draft: Draft, near: Sequence[tuple[int, float]]) -> Receipt | None:
+        """Only for statements without a time of their own: said at another time, it is another occurrence."""
+        if draft.timed or draft.fact is not None:
+            return None
+        close = {row: cosine for row, cosine in near if cosine >= self._settings.near_duplicate}
+        for row, note in self._tx.notes.load(list(close)).items():
+            same = note.actor == draft.actor and note.scope == draft.scope and note.kind == draft.kind
+            if same and note.valid_at(self._now) and same_meaning_possible(note.content, draft.content):
+                return self._merge(row, note, draft, f"nearly the same words (cosine {close[row]:.3f})")
+        return None
+
+    def _merge(self, row: int, note: Note, draft: Draft, why: str) -> Receipt:
+        """Keep the older note; it gains tags, importance and a fact that it lacked, and its memory is refreshed."""
+        state = self._core.curve.review(note.state, self._now)
+        self._tx.notes.set_states([(row, state.stability, state.difficulty, micros(state.last_review), state.recalls)])
+        changed = replace(
+            note,
+            tags=tuple(dict.fromkeys((*note.tags, *draft.tags))),
+            importance=max(note.importance, draft.importance or 0.0),
+            fact=draft.fact or note.fact,
+            state=state,
+        )
+        superseded: tuple[str, ...] = ()
+        if (changed.tags, changed.importance, changed.fact) != (note.tags, note.importance, note.fact):
+            changed = replace(changed, version=note.version + 1)
+            self._tx.notes.replace(row, changed, content_hash(note.content), "merged")
+        return Receipt(note.id, "merged", f"{why} as note {note.id}", superseded=superseded)
+
+    # -- storing ---------------------------------------------------------------------------------------------
+
+    def _store(
+        self, draft: Draft, vector: Vector, owner: int, digest: bytes, near: Sequence[tuple[int, float]]
+    ) -> Receipt:
+        note = self._note(draft, owner)
+        row = self._tx.notes.insert(note, owner, digest)
+        self._tx.vectors.put([row], owner, vector[None, :])
+        self._tx.outbox.put("upsert", owner, [row])
+        links = self._links(note, row, owner, near)
+        superseded, more, why = self._superseder.apply(note, row, owner)
+        links += more + self._provenance(draft, row)
+        self._tx.links.put(links)
+        status: Status = "superseded" if superseded else "stored"
+        return Receipt(note.id, status, why, self._public(row, note.id, links), superseded)
+
+    def _note(self, draft: Draft, owner: int) -> Note:
+        occurred = draft.occurred_at or self._now
+        fact = draft.fact or self._found_fact(draft)
+        return Note(
+            id=self._core.new_id(),
+            content=draft.content,
+            kind=draft.kind,
+            scope=draft.scope,
+            actor=draft.actor,
+            thread=draft.thread,
+            position=self._position(owner, draft.thread),
+            occurred_at=occurred,
+            created_at=self._now,
+            valid_from=draft.valid_from or occurred,
+            valid_to=draft.valid_to,
+            keywords=tuple(keywords(draft.content)),
+            tags=tuple(dict.fromkeys((*draft.tags, *tags(draft.content)))),
+            context=_context(draft),
+            importance=0.5 if draft.importance is None else draft.importance,
+            source=draft.source,
+            trust=draft.trust,
+            state=self._core.curve.initial(min(self._now, occurred), importance=draft.importance or 0.5),
+            fact=fact,
+            metadata=draft.metadata,
+        )
+
+    @staticmethod
+    def _found_fact(draft: Draft) -> Fact | None:
+        """A statement of fact read off the words; not from an agent's own answers, which may be invented."""
+        if draft.role in ("assistant", "tool"):
+            return None
+        actor = None if draft.actor in (None, "user", "assistant", "tool") else draft.actor
+        return candidate_fact(draft.content, actor)
+
+    def _links(self, note: Note, row: int, owner: int, near: Sequence[tuple[int, float]]) -> list[LinkRow]:
+        links: list[LinkRow] = []
+        if note.thread is not None:
+            links += self._in_thread(note, row, owner)
+        else:
+            self._text[row] = (owner, note.content, "")
+        links += link_similar(row, near, threshold=self._settings.similar, limit=self._settings.max_similar)
+        terms = link_terms(entities(note.content), note.keywords)
+        found = self._tx.notes.terms_find(owner, terms, self._settings.rare + 1) if terms else {}
+        links += link_shares(row, found, rare=self._settings.rare, limit=self._settings.max_shared)
+        self._tx.notes.terms_add(owner, row, terms)
+        return links
+
+    def _in_thread(self, note: Note, row: int, owner: int) -> list[LinkRow]:
+        """Link to the turn before, and let both turns be found by each other's words."""
+        assert note.thread is not None
+        tail = self._tail(owner, note.thread)
+        before = tail[-1] if tail else None
+        self._text[row] = (owner, note.content, before[1] if before else "")
+        if before is not None:
+            self._widen(before[0], tail[-2][1] if len(tail) > 1 else "", note.content)
+        tail.append((row, note.content))
+        del tail[:-2]
+        return link_next(before[0], row) if before else []
+
+    def _widen(self, row: int, before: str, after: str) -> None:
+        context = f"{before}\n{after}" if before else after
+        if row in self._text:
+            owner, text, _ = self._text[row]
+            self._text[row] = (owner, text, context)
+        else:
+            self._tx.text.set_context(row, context)
+
+    def _tail(self, owner: int, thread: str) -> list[tuple[int, str]]:
+        """The last two turns of a thread: (row, words)."""
+        key = (owner, thread)
+        if key not in self._tails:
+            last = self._tx.notes.thread_tail(owner, thread)
+            rows = [] if last is None else [*_before(self._tx, last[0]), last[0]]
+            notes = self._tx.notes.load(rows)
+            self._tails[key] = [(r, notes[r].content) for r in rows if r in notes]
+        return self._tails[key]
+
+    def _position(self, owner: int, thread: str | None) -> int | None:
+        if thread is None:
+            return None
+        last = self._tx.notes.thread_tail(owner, thread)
+        return 0 if last is None else last[1] + 1
+
+    def _provenance(self, draft: Draft, row: int) -> list[LinkRow]:
+        rows = self._tx.notes.rows_of(draft.derived_from) if draft.derived_from else {}
+        return [LinkRow(row, source, "derived_from", 1.0, "made from it") for source in rows.values()]
+
+    def _neighbours(self, owner: int, vector: Vector) -> list[tuple[int, float]]:
+        """The nearest notes of the owner, those of this batch included, best first."""
+        if owner not in self._scan:
+            size = self._tx.notes.count(Selection((owner,), archived=True))
+            self._scan[owner] = size <= self._settings.neighbour_limit
+        if not self._scan[owner]:
+            return []
+        rows, cosines = self._core.exact.search(self._tx, (owner,), vector, NEIGHBOURS)
+        return list(zip(rows.tolist(), cosines.tolist(), strict=True))
+
+    def _public(self, row: int, note_id: str, links: Sequence[LinkRow]) -> tuple[Link, ...]:
+        others = list(dict.fromkeys(r for link in links for r in (link.source, link.target) if r != row))
+        ids = {r: n.id for r, n in self._tx.notes.load(others).items()} | {row: note_id}
+        known = [link for link in links if link.source in ids and link.target in ids]
+        return tuple(Link(ids[k.source], ids[k.target], k.kind, k.weight, k.reason) for k in known)
+
+def key_hash(key: str) -> bytes:
+    """What a tombstone keeps of an idempotency key."""
+    return content_hash(f"idempotency key\n{key}")
+
+def _before(tx: Transaction, row: int) -> list[int]:
+    return [r for r in tx.notes.neighbours_in_thread(row, 1) if r < row][-1:]
+
+def _context(draft: Draft) -> str:
+    """One sentence on where the note came from."""
+    who = draft.actor or draft.source or "a note"
+    where = f" in {draft.scope.session}" if draft.scope.session else ""
+    when = f" on {draft.occurred_at:%Y-%m-%d}" if isinstance(draft.occurred_at, datetime) else ""
+    return f"From {who}{where}{when}."
+
+def _as_json(receipt: Receipt) -> Mapping[str, object]:
+    return {"id": receipt.id, "status": receipt.status, "reason": receipt.reason, "superseded": list(receipt.superseded)}
+
+def _replayed(known: Mapping[str, object]) -> Receipt:
+    status = str(known.get("status"))
+    assert status in ("stored", "merged", "superseded", "rejected")
+    return Receipt(
+        id=str(known["id"]) if known.get("id") else None,
+        status=status,  # type: ignore[arg-type]  # checked on the line above
+        reason=f"done before under this key: {known.get('reason') or status}",
+        superseded=tuple(known.get("superseded", ())),  # type: ignore[arg-type]
+    )

@@ -1,0 +1,288 @@
+"""The projections: are they what the notes say, and how are they made so again?"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from agentmem.core import Core
+from agentmem.edits import EditRequest
+from agentmem.errors import AgentMemError, InvalidArgument
+from agentmem.linking import link_next, link_similar
+from agentmem.notes import Note, Scope
+from agentmem.storage import EditRow, LinkRow, Transaction
+from agentmem.weights import METHOD, WeightBook
+
+__all__ = ["PROJECTIONS", "CheckReport", "Upkeep"]
+
+PROJECTIONS = ("vectors", "text", "graph", "weights")
+CHUNK = 256
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """What ``check`` found. ``problems`` are sentences, each with its cure; ``counts`` are per place."""
+
+    problems: tuple[str, ...]
+    counts: Mapping[str, int]
+    index: str
+
+    @property
+    def ok(self) -> bool:
+        return not self.problems
+
+    def __str__(self) -> str:
+        return "all projections agree with the notes" if self.ok else "; ".join(self.problems)
+
+
+class Upkeep:
+    """Checks and rebuilds the projections, and feeds the vector index from the outbox."""
+
+    def __init__(self, core: Core, weights: WeightBook) -> None:
+        self._core = core
+        self._weights = weights
+        self._repairing = threading.Lock()
+        self._worker: threading.Thread | None = None
+
+    # -- the vector index ------------------------------------------------------------------------------------
+
+    def index_if_due(self) -> None:
+        """Deliver the outbox once it holds a batch; until then its rows are compared exactly, so nothing waits for it."""
+        if self._core.indexer is None:
+            return
+        with self._core.store.read() as tx:
+            due = tx.outbox.count() >= self._core.settings.index.batch
+        if due:
+            self._in_background(self._deliver)
+
+    def repair_soon(self) -> None:
+        """Rebuild a missing or damaged index beside the requests, which are answered exactly meanwhile."""
+        if self._core.indexer is not None:
+            self._in_background(self._repair)
+
+    def _in_background(self, work: Callable[[], None]) -> None:
+        if self._worker is not None and self._worker.is_alive():
+            return
+        self._worker = threading.Thread(target=work, name="agentmem-index", daemon=True)
+        self._worker.start()
+
+    def _deliver(self) -> None:
+        assert self._core.indexer is not None
+        with self._repairing:
+            self._core.indexer.apply()
+
+    def _repair(self) -> None:
+        assert self._core.indexer is not None
+        with self._repairing:
+            if self._core.indexer.health() in ("missing", "damaged"):
+                self._core.indexer.rebuild()
+
+    def flush(self) -> None:
+        """Deliver everything that the index has not seen, and repair it first if need be."""
+        if self._core.indexer is None:
+            return
+        self.settle()
+        self._repair()
+        with self._core.store.read() as tx:
+            pending = tx.outbox.count()
+        if pending:
+            self._deliver()
+
+    def settle(self) -> None:
+        """Wait for background work; called before anything is closed."""
+        if self._worker is not None and self._worker is not threading.current_thread():
+            self._worker.join()
+
+    # -- check -----------------------------------------------------------------------------------------------
+
+    def check(self) -> CheckReport:
+        problems = [f"store: {p}" for p in self._core.store.check()]
+        with self._core.store.read() as tx:
+            counts = {
+                "notes": tx.notes.count(),
+                "full text": tx.text.count(),
+                "vectors": tx.vectors.count(),
+                "links": tx.links.count(),
+                "outbox": tx.outbox.count(),
+                "edits": len(tx.ledger.edits()),
+            }
+            problems += self._check_vectors(tx, counts)
+            problems += self._check_edits(tx)
+        if counts["full text"] != counts["notes"]:
+            problems.append(f"{counts['full text']} of {counts['notes']} notes are in the full text: rebuild('text')")
+        index = self._core.indexer.health() if self._core.indexer is not None else "none"
+        if index in ("missing", "damaged"):
+            problems.append(f"the vector index is {index}: rebuild('vectors')")
+        return CheckReport(tuple(problems), counts, index)
+
+    @staticmethod
+    def _check_vectors(tx: Transaction, counts: Mapping[str, int]) -> list[str]:
+        missing = len(tx.vectors.missing())
+        problems = [f"{missing} notes have no vector: rebuild('vectors')"] if missing else []
+        if counts["vectors"] > counts["notes"]:
+            problems.append(f"{counts['vectors'] - counts['notes']} vectors have no note: rebuild('vectors')")
+        return problems
+
+    def _check_edits(self, tx: Transaction) -> list[str]:
+        """Books, pack and live model hold the same edits, and each edit says what its note says."""
+        edits = tx.ledger.edits()
+        books = {edit.id for edit in edits}
+        try:
+            held = set(self._weights.held())
+        except AgentMemError as error:
+            return [f"weights: {error.message} rebuild('weights')"]
+        problems = []
+        if books != held:
+            problems.append(f"the books hold {len(books)} edits, the pack {len(held)}: rebuild('weights')")
+        if self._weights.editor is not None:
+            live = {e.id for e in self._weights.editor.edits()}
+            if live != held:
+                problems.append(f"the pack holds {len(held)} edits, the model {len(live)}: attach the model again")
+        rows = tx.notes.rows_of([e.note_id for e in edits])
+        notes = {n.id: n for n in tx.notes.load(list(rows.values())).values()}
+        stale = [e for e in edits if e.note_id not in notes or notes[e.note_id].version != e.note_version]
+        if stale:
+            problems.append(f"{len(stale)} edits are behind their notes: consolidate() takes them out")
+        return problems
+
+    # -- rebuild ---------------------------------------------------------------------------------------------
+
+    def rebuild(self, projection: str, progress: Progress | None = None) -> int:
+        if projection not in PROJECTIONS:
+            raise InvalidArgument(f"No projection {projection!r}.", hint=f"one of {', '.join(PROJECTIONS)}.")
+        report = progress or (lambda done, total: None)
+        work: dict[str, Callable[[Progress], int]] = {
+            "vectors": self._vectors,
+            "text": self._text,
+            "graph": self._graph,
+            "weights": self._weights_again,
+        }
+        return work[projection](report)
+
+    def _vectors(self, report: Progress) -> int:
+        """Embed what has no vector, or everything when the embedder changed; then the index anew."""
+        embedder = self._core.embedder
+        with self._core.store.read() as tx:
+            changed = (tx.vectors.fingerprint() or (embedder.fingerprint,))[0] != embedder.fingerprint
+        with self._core.store.write() as tx:
+            if changed:
+                tx.vectors.clear()
+            tx.vectors.set_fingerprint(embedder.fingerprint, embedder.dimension)
+            todo = tx.vectors.missing()
+            for start in range(0, len(todo), CHUNK):
+                self._embed(tx, todo[start : start + CHUNK])
+                report(min(start + CHUNK, len(todo)), len(todo))
+            total = tx.vectors.count()
+        if self._core.indexer is not None:
+            self.settle()
+            with self._repairing:
+                self._core.indexer.rebuild()
+        return total
+
+    def _embed(self, tx: Transaction, rows: list[int]) -> None:
+        by_owner: dict[int, list[int]] = {}
+        notes = tx.notes.load(rows)
+        for row, note in notes.items():
+            owner = tx.notes.owner(note.scope)
+            assert owner is not None
+            by_owner.setdefault(owner, []).append(row)
+        for owner, members in by_owner.items():
+            tx.vectors.put(members, owner, self._core.embed([notes[row].content for row in members]))
+
+    def _text(self, report: Progress) -> int:
+        with self._core.store.write() as tx:
+            rows = tx.notes.select_all()
+            tx.text.clear()
+            for start in range(0, len(rows), CHUNK):
+                notes = tx.notes.load(rows[start : start + CHUNK])
+                tx.text.put_many([self._text_of(tx, row, note) for row, note in notes.items()])
+                report(min(start + CHUNK, len(rows)), len(rows))
+            return tx.text.count()
+
+    @staticmethod
+    def _text_of(tx: Transaction, row: int, note: Note) -> tuple[int, int, str, str]:
+        owner = tx.notes.owner(note.scope)
+        assert owner is not None
+        around = tx.notes.load([r for r in tx.notes.neighbours_in_thread(row, 1) if r != row]) if note.thread else {}
+        return row, owner, note.content, "\n".join(around[r].content for r in sorted(around))
+
+    def _graph(self, report: Progress) -> int:
+        """Sequence and similarity links anew; links that people made, and those that record history, are left as they are."""
+        settings = self._core.settings.remember
+        with self._core.store.write() as tx:
+            rows = tx.notes.select_all()
+            tx.links.delete_kinds(("next", "similar"))
+            for done, row in enumerate(rows, 1):
+                tx.links.put(self._links_of(tx, row, settings.similar, settings.max_similar))
+                if done % CHUNK == 0 or done == len(rows):
+                    report(done, len(rows))
+            return tx.links.count()
+
+    def _links_of(self, tx: Transaction, row: int, threshold: float, limit: int) -> list[LinkRow]:
+        note = tx.notes.load([row])[row]
+        owner = tx.notes.owner(note.scope)
+        assert owner is not None
+        before = [r for r in tx.notes.neighbours_in_thread(row, 1) if r < row] if note.thread else []
+        links = link_next(before[-1], row) if before else []
+        found, vector = tx.vectors.load([row])
+        if len(found):
+            rows, cosines = self._core.exact.search(tx, (owner,), vector[0], 3 * limit)
+            near = [(r, c) for r, c in zip(rows.tolist(), cosines.tolist(), strict=True) if r < row]
+            links += link_similar(row, near, threshold=threshold, limit=limit)
+        return links
+
+    def _weights_again(self, report: Progress) -> int:
+        """Write every edit of the books anew, from what the books say, into an empty side memory."""
+        with self._weights.lock:
+            editor = self._weights.need()
+            with self._core.store.read() as tx:
+                edits = tx.ledger.edits()
+            requests = [_request(edit) for edit in edits]
+            with editor.shadow():
+                held = [e.id for e in editor.edits() if e.id is not None]
+                if held:
+                    editor.delete(held)
+                receipts = editor.write(requests) if requests else []
+                data = editor.dump()
+            written = {r.id for r in receipts if r.ok}
+            with self._core.store.write() as tx:
+                tx.ledger.delete_edits([e.id for e in edits if e.id not in written])
+                keep = {e.id for e in tx.ledger.edits()}
+                self._weights.publish(tx, data, keep)
+            self._weights.refresh()
+            report(len(written), len(edits))
+            return len(written)
+
+    # -- numbers ---------------------------------------------------------------------------------------------
+
+    def stats(self) -> Mapping[str, object]:
+        values: dict[str, object] = dict(self._core.store.stats())
+        with self._core.store.read() as tx:
+            stored = tx.vectors.fingerprint()
+            active = tx.ledger.active_pack(METHOD)
+        values["embedder"] = stored[0] if stored else None
+        values["pack"] = active[0] if active else None
+        values["index"] = self._core.indexer.health() if self._core.indexer is not None else "none"
+        if self._weights.editor is not None:
+            status = self._weights.editor.status()
+            values["side_memory"] = {"edits": status.edits, "keys": status.keys, "bytes": status.size_bytes}
+        return values
+
+
+def _request(edit: EditRow) -> EditRequest:
+    """The edit request that the books remember."""
+    kept = edit.request
+    user, agent = kept.get("user"), kept.get("agent")
+    paraphrases = kept.get("paraphrases") or ()
+    assert isinstance(paraphrases, (list, tuple))
+    return EditRequest(
+        prompt=str(kept["prompt"]),
+        target=str(kept["target"]),
+        subject=str(kept["subject"]) if kept.get("subject") else None,
+        paraphrases=tuple(str(p) for p in paraphrases),
+        scope=Scope(user=str(user) if user else None, agent=str(agent) if agent else None) or None,
+        id=edit.id,
+        note_id=edit.note_id,
+    )

@@ -1,0 +1,145 @@
+"""The weights as a projection: a model with its editor, the active pack, and the books that both must agree with."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from agentmem.clock import micros
+from agentmem.core import Core
+from agentmem.errors import ModelError
+from agentmem.protocols import Editor
+from agentmem.shelf import PackShelf
+from agentmem.storage import Transaction
+
+__all__ = ["METHOD", "WeightBook"]
+
+METHOD = "grace"
+
+DropEdits = Callable[[bytes, Sequence[str]], bytes]
+ListEdits = Callable[[bytes], Sequence[str]]
+MakeEditor = Callable[[Any, Any], Editor]
+
+
+class WeightBook:
+    """Keeps the live editor equal to the active pack, and the active pack equal to the books.
+
+    Every change of the weights is: write a new pack file, then flip one row in the same transaction that changes the
+    books. Other processes see the row and load the file before their next request.
+
+    Args:
+        drop: removes edits from a pack's bytes without a model; ``listed`` names the edits in a pack.
+    """
+
+    def __init__(self, core: Core, shelf: PackShelf, make_editor: MakeEditor, drop: DropEdits, listed: ListEdits) -> None:
+        self._core = core
+        self._make_editor = make_editor
+        self._drop = drop
+        self._listed = listed
+        self.shelf = shelf
+        self.lock = threading.RLock()
+        self.editor: Editor | None = None
+        self.model: Any = None
+        self.tokenizer: Any = None
+        self._loaded: str | None = None
+
+    @property
+    def attached(self) -> bool:
+        return self.editor is not None
+
+    def need(self) -> Editor:
+        """The editor, or an error that says how to get one."""
+        if self.editor is None:
+            raise ModelError(
+                "No language model is attached to this memory.",
+                hint="Memory(path, model='small'), or memory.attach(model, tokenizer).",
+            )
+        return self.editor
+
+    def attach(self, model: Any, tokenizer: Any) -> None:
+        """Put the active edits onto ``model`` through hooks; its weights stay as they are."""
+        with self.lock:
+            self.detach()
+            editor = self._make_editor(model, tokenizer)
+            try:
+                self._sync(editor, force=True)
+            except BaseException:
+                editor.detach()
+                raise
+            self.editor, self.model, self.tokenizer = editor, model, tokenizer
+
+    def detach(self) -> None:
+        """Take the edits off the model again; it is then the base, bit for bit."""
+        with self.lock:
+            if self.editor is not None:
+                self.editor.detach()
+            self.editor = self.model = self.tokenizer = None
+            self._loaded = None
+
+    @contextmanager
+    def serving(self) -> Iterator[Editor]:
+        """One request: the editor as the books have it now, held for the length of the block."""
+        with self.lock:
+            editor = self.need()
+            self._sync(editor)
+            yield editor
+
+    def _sync(self, editor: Editor, *, force: bool = False) -> None:
+        with self._core.store.read() as tx:
+            active = tx.ledger.active_pack(METHOD)
+        sha = active[0] if active else None
+        if force or sha != self._loaded:
+            self._load(editor, sha)
+
+    def _load(self, editor: Editor, sha: str | None) -> None:
+        if sha is None:
+            held = [e.id for e in editor.edits() if e.id is not None]
+            if held:
+                editor.delete(held)
+        else:
+            self.shelf.get(sha)  # the hash is checked before any byte is believed
+            editor.load(self.shelf.path(sha))
+        self._loaded = sha
+
+    def drop(self, tx: Transaction, edit_ids: Sequence[str]) -> int:
+        """Inside a write transaction: make a pack without these edits the active one. Needs no model."""
+        active = tx.ledger.active_pack(METHOD)
+        if active is None or not edit_ids:
+            return 0
+        data = self.shelf.get(active[0])
+        doomed = sorted(set(edit_ids) & set(self._listed(data)))
+        if doomed:
+            rest = self._drop(data, doomed)
+            sha = self.shelf.put(rest) if self._listed(rest) else None
+            tx.ledger.set_active_pack(METHOD, sha, micros(self._core.clock.now()))
+        return len(doomed)
+
+    def publish(self, tx: Transaction, data: bytes, keep: set[str]) -> str | None:
+        """Inside a write transaction: make ``data``, less what is no longer in ``keep``, the active pack."""
+        gone = sorted(set(self._listed(data)) - keep)
+        rest = self._drop(data, gone) if gone else data
+        sha = self.shelf.put(rest) if self._listed(rest) else None
+        tx.ledger.set_active_pack(METHOD, sha, micros(self._core.clock.now()))
+        return sha
+
+    def held(self) -> tuple[str, ...]:
+        """Ids of the edits in the active pack, as its bytes say."""
+        with self._core.store.read() as tx:
+            active = tx.ledger.active_pack(METHOD)
+        return tuple(self._listed(self.shelf.get(active[0]))) if active else ()
+
+    def refresh(self) -> None:
+        """After a commit: bring the live editor up to date, and remove packs that nobody serves."""
+        with self.lock:
+            if self.editor is not None:
+                self._sync(self.editor)
+            self.collect()
+
+    def collect(self) -> int:
+        """Remove packs that are not active; a crash, or a forgotten edit, leaves such files."""
+        # Inside a write transaction, so that no pack is removed between its file and its row.
+        with self._core.store.write() as tx:
+            active = tx.ledger.active_pack(METHOD)
+            return self.shelf.collect([active[0]] if active else [])

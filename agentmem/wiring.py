@@ -1,0 +1,274 @@
+"""The composition root: the only place that names concrete stores, indexes and editors, each imported when needed."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agentmem.asking import Asker
+from agentmem.clock import SystemClock
+from agentmem.core import Core
+from agentmem.erasing import Eraser
+from agentmem.errors import InvalidArgument, StoreError, StoreReadOnly
+from agentmem.fading import Fader
+from agentmem.forgetting import curve
+from agentmem.ids import IdMaker
+from agentmem.keeping import Keeper
+from agentmem.notes import Note, Scope
+from agentmem.protocols import Clock, Embedder, LanguageModel
+from agentmem.recalling import Recaller
+from agentmem.recollection import Recollection
+from agentmem.remembering import Rememberer
+from agentmem.settings import Settings
+from agentmem.shelf import PackShelf
+from agentmem.storage import Selection
+from agentmem.upkeep import Upkeep
+from agentmem.weights import METHOD, WeightBook
+
+if TYPE_CHECKING:
+    from agentmem.consolidation.job import Consolidator, Progress
+    from agentmem.consolidation.policy import Policy
+
+__all__ = ["Parts", "build", "progress_bar", "stage_progress"]
+
+DATABASE = "notes.db"
+Fail = Callable[[str], None]
+
+
+@dataclass(slots=True)
+class Parts:
+    """Everything a :class:`~agentmem.Memory` delegates to."""
+
+    core: Core
+    weights: WeightBook
+    rememberer: Rememberer
+    recaller: Recaller
+    keeper: Keeper
+    upkeep: Upkeep
+    eraser: Eraser
+    fader: Fader
+    llm: LanguageModel | None
+    model_spec: Any
+    policy: Policy | None = None
+    fail: Fail = lambda step: None
+    scratch: tempfile.TemporaryDirectory[str] | None = None
+    closed: bool = False
+    _local: LanguageModel | None = None
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def attach(self, model: Any, tokenizer: Any = None) -> None:
+        """Attach a model given as an object with its tokenizer, or by name or path."""
+        from agentmem.llm import LocalModel, load_model
+
+        if isinstance(model, (str, Path)):
+            model, tokenizer = load_model(model)
+        elif isinstance(model, tuple) and tokenizer is None:
+            model, tokenizer = model
+        if tokenizer is None:
+            raise InvalidArgument("A model needs its tokenizer.", hint="memory.attach(model, tokenizer).")
+        with self._lock:
+            local = LocalModel(model, tokenizer)
+            self.weights.attach(model, tokenizer)
+            self._local = local
+
+    def need_model(self) -> None:
+        """Attach the model named at construction, if that has not happened yet."""
+        with self._lock:
+            if not self.weights.attached and self.model_spec is not None:
+                self.attach(self.model_spec)
+        self.weights.need()
+
+    def local(self) -> LanguageModel | None:
+        return self._local if self.weights.attached else None
+
+    def asker(self) -> Asker:
+        if not self.weights.attached and self.model_spec is not None:
+            self.need_model()
+        return Asker(self.core, self.weights, self._recall, self._use, self.local)
+
+    def _recall(self, question: str, k: int, scope: Scope) -> Recollection:
+        return self.recaller.recall(question, k, scope, Selection(()))
+
+    def _use(self, notes: Sequence[Note]) -> None:
+        if notes:
+            self.keeper.reinforce([n.id for n in notes], "good", Scope())
+
+    def consolidator(self) -> Consolidator:
+        from agentmem.consolidation.canaries import general_questions
+        from agentmem.consolidation.job import Consolidator
+        from agentmem.consolidation.policy import DefaultPolicy
+
+        policy = self.policy or DefaultPolicy(self.core.settings.consolidation)
+        return Consolidator(self.core, self.weights, policy, _greedy_answers, general_questions(), self.fail)
+
+    def close(self) -> None:
+        """Flush what is pending, then let go of everything, also when flushing fails."""
+        if self.closed:
+            return
+        self.closed = True
+        try:
+            if self.core.settings.index.flush_on_close:
+                self.upkeep.flush()
+        finally:
+            self.upkeep.settle()
+            self.weights.detach()
+            if self.core.indexer is not None:
+                self.core.indexer.close()
+            self.core.store.close()
+            if self.scratch is not None:
+                self.scratch.cleanup()
+
+
+def build(
+    path: Path | None,
+    *,
+    embedder: Embedder | Callable[[Sequence[str]], Any] | str | Path | None,
+    model: Any,
+    llm: Any,
+    clock: Clock | None,
+    settings: Settings | None,
+    fail: Fail = lambda step: None,
+) -> Parts:
+    """Wire a memory: a directory holds ``notes.db``, the index and the packs; without one all stays in memory."""
+    if settings is not None and not isinstance(settings, Settings):
+        raise InvalidArgument(f"settings must be Settings, not {type(settings).__name__}.", hint="Settings(recall=…).")
+    chosen, time = settings or Settings(), clock or SystemClock()
+    scratch = None
+    if path is None:
+        scratch = tempfile.TemporaryDirectory(prefix="agentmem-")
+        packs = Path(scratch.name) / "weights"
+    else:
+        packs = _directory(path) / "weights"
+    core = _core(path, chosen, time, embedder, fail)
+    weights = _weights(core, packs)
+    weights.collect()
+    keeper = Keeper(core, weights)
+    return Parts(
+        core=core,
+        weights=weights,
+        rememberer=Rememberer(core, fail),
+        recaller=Recaller(core),
+        keeper=keeper,
+        upkeep=Upkeep(core, weights),
+        eraser=Eraser(core, weights, fail),
+        fader=Fader(core),
+        llm=_language_model(llm),
+        model_spec=model,
+        fail=fail,
+        scratch=scratch,
+    )
+
+
+def _directory(path: Path) -> Path:
+    if path.exists() and not path.is_dir():
+        raise StoreError(f"{path} is a file; a memory lives in a directory.", hint="pass a directory, e.g. Memory('my-memory').")
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise StoreReadOnly(f"The directory {path} cannot be made: {error.strerror}.", hint="choose a path that you may write to.") from error
+    return path
+
+
+def _core(path: Path | None, settings: Settings, clock: Clock, embedder: Any, fail: Fail) -> Core:
+    from agentmem.embedding import make_embedder
+    from agentmem.stores.exact import ExactIndex
+    from agentmem.stores.sqlite.store import SqliteStore
+
+    database = None if path is None else path / DATABASE
+    store = SqliteStore(database, durability=settings.index.durability, clock=clock)
+    indexer = None
+    if path is not None and settings.index.backend == "chroma":
+        from agentmem.stores.indexer import Indexer
+
+        indexer = Indexer(store, path, clock, fail=fail)
+    return Core(
+        store=store,
+        exact=ExactIndex(store),
+        indexer=indexer,
+        make_embedder=lambda: make_embedder(embedder),
+        clock=clock,
+        curve=curve(settings.forgetting.curve),
+        settings=settings,
+        ids=IdMaker(clock),
+    )
+
+
+def _weights(core: Core, packs: Path) -> WeightBook:
+    def make(model: Any, tokenizer: Any) -> Any:
+        from agentmem.editors import make_editor
+
+        return make_editor(METHOD, model, tokenizer)
+
+    def drop(data: bytes, ids: Sequence[str]) -> bytes:
+        from agentmem.editors import packs as pack_files
+
+        return pack_files.drop(data, ids)
+
+    def listed(data: bytes) -> list[str]:
+        from agentmem.editors import packs as pack_files
+
+        return [edit.id for edit in pack_files.list_edits(data) if edit.id is not None]
+
+    return WeightBook(core, PackShelf(packs), make, drop, listed)
+
+
+def _greedy_answers(model: Any, tokenizer: Any, prompts: Sequence[str], max_new_tokens: int) -> list[str]:
+    from agentmem.editors.evaluation import answer
+
+    return answer(model, tokenizer, list(prompts), max_new_tokens=max_new_tokens)
+
+
+def _language_model(llm: Any) -> LanguageModel | None:
+    if llm is None:
+        return None
+    from agentmem.llm import as_language_model
+
+    return as_language_model(llm)
+
+
+@contextmanager
+def progress_bar(label: str, wanted: bool | Callable[[int, int], None], total: int) -> Iterator[Callable[[int, int], None]]:
+    """A bar on a terminal for long work; a callable is called instead; silent in pipes and for short work."""
+    if callable(wanted):
+        yield wanted
+        return
+    if not wanted or total < 64 or not sys.stderr.isatty():
+        yield lambda done, of: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress as Bar
+
+    with Bar(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(label, total=total)
+        yield lambda done, of: bar.update(task, completed=done, total=of)
+
+
+@contextmanager
+def stage_progress(wanted: bool | Progress) -> Iterator[Progress]:
+    """The same for jobs of several stages."""
+    if callable(wanted):
+        yield wanted
+        return
+    if not wanted or not sys.stderr.isatty():
+        yield lambda stage, done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress as Bar
+
+    with Bar(console=Console(stderr=True), transient=True) as bar:
+        tasks: dict[str, Any] = {}
+
+        def report(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bar.add_task(stage, total=total or None)
+            bar.update(tasks[stage], completed=done, total=total or None)
+
+        yield report
+
+
