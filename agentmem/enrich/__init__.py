@@ -1,0 +1,28 @@
+"""What can be read from a text by rule, without a model: keywords, entities, tags, dates, facts, secrets.
+
+English rules; text in other languages simply yields less. Everything here is a pure function of its arguments.
+"""
+
+from __future__ import annotations
+
+from agentmem.enrich.dates import dates
+from agentmem.enrich.facts import candidate_fact
+from agentmem.enrich.private import Secret, is_private, is_volatile, secrets
+from agentmem.enrich.words import entities, keywords, tags
+from agentmem.relations import RELATIONS, Relation, canonical, relation
+
+__all__ = [
+    "RELATIONS",
+    "Relation",
+    "Secret",
+    "candidate_fact",
+    "canonical",
+    "dates",
+    "entities",
+    "is_private",
+    "is_volatile",
+    "keywords",
+    "relation",
+    "secrets",
+    "tags",
+]

@@ -1,0 +1,342 @@
+"""Read a fact from a plain statement, by rule, and only when the words leave no doubt.
+
+A fact can close an older note or become a weight edit, so a wrong one costs more than a missed one: questions, guesses,
+conditions, negations, quotations and reported speech give nothing, and a value must look like a value of its relation.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from agentmem.enrich.verbs import (
+    FICTION,
+    FIRST_PERSON,
+    HEADS,
+    KIN,
+    LASTING,
+    OPENERS,
+    REJECT,
+    ROLES,
+    SMALL_TALK,
+)
+from agentmem.lexicon import MONTHS, NEGATIONS, STARTERS, STOPWORDS, WEEKDAYS
+from agentmem.notes import Fact
+from agentmem.relations import RELATIONS, Relation, relation
+
+__all__ = ["candidate_fact"]
+
+_MAX_TEXT = 600
+_MAX_SENTENCES = 4
+_MAX_WORDS = 26
+_MACHINES = frozenset({"assistant", "system", "tool", "bot", "ai", "agent", "function", "developer"})
+_QUOTES = frozenset('"“”«»`<>{}[]|=\n\t*')
+_SENTENCE: Final = re.compile(r"(?<=[.!?])\s+(?=[^\s])")
+_ABBREVIATION: Final = re.compile(r"(?:\b[A-Z]|\b(?:Dr|Mr|Mrs|Ms|St|Prof|Inc|Ltd|Co|Jr|Sr))\.$")
+_CONTRACTIONS: Final = {"i'm": "I am", "i've": "I have", "im": "I am"}
+_IS: Final = frozenset({"am", "is", "are", "was"})
+_SMALL: Final = frozenset(
+    "of the de da do dos del della di van von der den la le and & el al bin ibn".split()
+)
+_POINTERS: Final = frozenset(
+    """it this that these those he she they him her them his their its you your we us our me my mine someone somebody
+    anyone everyone something everything one here there who what which to i""".split()
+)
+_TAIL: Final = re.compile(
+    r",?\s+(?:now|today|currently|nowadays|these days|recently|lately|actually|by the way|too|as well|right now|at the moment"
+    r"|since [\w ]{3,20}|for (?:\w+ ){1,2}(?:years?|months?|weeks?)(?: now)?|(?:last|this) (?:year|month|week|summer|winter"
+    r"|spring|autumn|weekend)|yesterday|in (?:\w+ )?\d{4}|(?:\w+ ){1,2}(?:years?|months?|weeks?|days?) ago)$",
+    re.IGNORECASE,
+)
+_COMPANION: Final = re.compile(r",? (?:with|near|together|and (?=[a-z])|because|where|since|on|at|for)\b.*$")
+_ARTICLE: Final = re.compile(r"^(?:an?|the|my|his|her|their|our) ", re.IGNORECASE)
+_THE_OF: Final = re.compile(r"^(?:the )([a-z][a-z -]{1,30}?) (?:of|in|at) (.+)$", re.IGNORECASE)
+_YEAR: Final = re.compile(r"(?:1\d|20)\d\d")
+_DAY: Final = re.compile(
+    rf"(?:(?:{'|'.join(MONTHS)})\.? \d{{1,2}}(?:st|nd|rd|th)?|\d{{1,2}}(?:st|nd|rd|th)? (?:of )?(?:{'|'.join(MONTHS)}))"
+    r"(?:,? \d{4})?|\d{4}-\d\d-\d\d|\d{1,2}[./]\d{1,2}[./]\d{4}",
+    re.IGNORECASE,
+)
+_NUMBER: Final = re.compile(r"[$€£]?\+?[\d][\d .,()/-]*(?: ?[a-zA-Z%€°]{1,12}){0,2}")
+_MAIL: Final = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+
+
+def candidate_fact(text: str, actor: str | None = None) -> Fact | None:
+    """The fact that a plain statement makes, or ``None``.
+
+    Args:
+        text: what was said; the first statement of up to four sentences counts.
+        actor: who said it: the subject of "I" and the owner of "my". Without a name, or when it is ``"user"``, the
+            subject is ``"user"``; what an assistant says of itself is nobody's fact.
+    """
+    if not 6 < len(text) <= _MAX_TEXT or not _QUOTES.isdisjoint(text):
+        return None
+    lower = text.lower()
+    if any(mark in lower for mark in FICTION):
+        return None
+    speaker = _speaker(actor)
+    for sentence in _sentences(text):
+        tokens = _statement(sentence)
+        if tokens:
+            fact = _read(tokens, speaker)
+            if fact is not None:
+                return fact
+    return None
+
+
+def _speaker(actor: str | None) -> str | None:
+    """The subject of "I": a name, ``"user"``, or nobody when a machine speaks."""
+    name = " ".join((actor or "user").split())
+    if name.casefold() in _MACHINES:
+        return None
+    return "user" if name.casefold() in ("user", "human", "") else name
+
+
+def _sentences(text: str) -> list[str]:
+    """The sentences of a short text; none when there are too many for a plain statement."""
+    parts: list[str] = []
+    for part in _SENTENCE.split(text.strip()):
+        if parts and _ABBREVIATION.search(parts[-1]):
+            parts[-1] += " " + part
+        else:
+            parts.append(part)
+    return parts if len(parts) <= _MAX_SENTENCES else []
+
+
+def _statement(sentence: str) -> list[str]:
+    """The words of a sentence that states something; an empty list when it asks, doubts, denies or reports."""
+    sentence = sentence.strip().replace("’", "'")
+    if sentence.endswith("?") or ";" in sentence:
+        return []
+    sentence = sentence.rstrip(".! )🙂😊:")
+    head, separator, rest = _opener(sentence)
+    if separator and all(
+        w in OPENERS or w in ("by", "the", "way", "that", "just", "you", "know") for w in head
+    ):
+        sentence = rest.strip()
+    tokens = sentence.split()
+    if len(tokens) > 2 and [t.lower() for t in tokens[:2]] in (["remember", "that"], ["note", "that"]):
+        tokens = tokens[2:]
+    if not 3 <= len(tokens) <= _MAX_WORDS:
+        return []
+    first = _CONTRACTIONS.get(tokens[0].lower())
+    if first:
+        tokens = [*first.split(), *tokens[1:]]
+    for token in tokens:
+        word = token.lower().strip(",.:()'")
+        if word in REJECT or word in NEGATIONS or word.endswith("n't"):
+            return [] if word != "may" or token.islower() else tokens
+    return tokens
+
+
+def _opener(sentence: str) -> tuple[list[str], str, str]:
+    for separator in (",", ":"):
+        head, found, rest = sentence.partition(separator)
+        if found and head.count(" ") <= 4:
+            return head.lower().split(), found, rest
+    return [], "", sentence
+
+
+def _read(tokens: list[str], speaker: str | None) -> Fact | None:
+    """Try each place where a verb phrase may begin."""
+    for at in range(1, min(len(tokens) - 1, 8)):
+        word = tokens[at].lower()
+        subject = " ".join(tokens[:at])
+        for phrase in HEADS.get(word, ()):
+            if subject not in ("I", "i") and not FIRST_PERSON.isdisjoint(phrase.words):
+                continue
+            end = at + len(phrase.words)
+            if end < len(tokens) and tuple(t.lower() for t in tokens[at:end]) == phrase.words:
+                fact = _verbal(subject, phrase.relation, " ".join(tokens[end:]), phrase.inverse, speaker)
+                if fact is not None:
+                    return fact
+        if word in _IS:
+            fact = _nominal(subject, " ".join(tokens[at + 1 :]), speaker)
+            return fact if fact is None or word != "was" or fact.relation in LASTING else None
+    return None
+
+
+def _verbal(subject: str, name: str, value: str, inverse: bool, speaker: str | None) -> Fact | None:
+    if name == "born in" and _YEAR.match(value):
+        name = "birth year"
+    if name == "founded in" and _YEAR.match(value) is None:
+        return None
+    if inverse:
+        subject, value = _TAIL.sub("", value), subject
+        value = re.sub(r"^the river ", "", value, flags=re.IGNORECASE) if name == "river" else value
+    if name == "name" and subject in ("I", "i"):
+        return None
+    if name in ("likes", "dislikes") and value.lower().startswith("the "):
+        return None  # "I love the frosting" is about what is on the table
+    return _fact(_subject(subject, speaker), RELATIONS[name], value, speaker)
+
+
+def _nominal(subject: str, value: str, speaker: str | None) -> Fact | None:
+    """Read what "is" says: X's R is Y; my R is Y; the R of X is Y; Y is the R of X; X is a ROLE; X is 30 years old."""
+    turned = _THE_OF.match(value)
+    if turned:
+        known = relation(turned.group(1))
+        owner = _TAIL.sub("", turned.group(2))
+        return _fact(_subject(owner, speaker), known, subject, speaker) if known else None
+    owned = _owner(subject)
+    if owned:
+        known = relation(owned[1])
+        return _fact(_subject(owned[0], speaker), known, value, speaker) if known else None
+    years = re.fullmatch(r"(\d{1,3}) years old", value)
+    if years:
+        return _fact(_subject(subject, speaker), RELATIONS["age"], years.group(1), speaker)
+    role = re.match(r"(?:an? )([a-z-]+(?: [a-z-]+){0,3})(?: (?:at|for|in|from|and|with) .*)?$", value)
+    if role and role.group(1).split()[-1] in ROLES and SMALL_TALK.isdisjoint(role.group(1).split()):
+        return _fact(_subject(subject, speaker), RELATIONS["works as"], role.group(1), speaker)
+    return None
+
+
+def _owner(subject: str) -> tuple[str, str] | None:
+    """Split "Ana's favourite food", "my sister's name", "my name", "the mayor of Porto" into owner and relation."""
+    named = _THE_OF.match(subject)
+    if named:
+        return named.group(2), named.group(1)
+    owner, mark, rest = subject.rpartition("'s ")
+    if mark:
+        return owner, rest
+    first, _, rest = subject.partition(" ")
+    if first.lower() == "my" and rest and not _kin(rest):
+        return "I", rest
+    return None
+
+
+def _kin(words: str) -> bool:
+    return words.lower().split()[-1] in KIN
+
+
+def _subject(text: str, speaker: str | None) -> str | None:
+    """Who a statement is about, or ``None`` when the words do not say."""
+    text = text.strip().rstrip(",")
+    lower = text.lower()
+    if lower == "i":
+        return speaker
+    if lower.startswith("my "):
+        rest = lower[3:]
+        if speaker is None or not _kin(rest) or len(rest.split()) > 3:
+            return None
+        return f"{speaker}'s {rest}"
+    parts = text.split()
+    if (
+        not parts
+        or len(parts) > 6
+        or "," in text
+        or parts[0].lower().partition("'")[0] in _POINTERS | STARTERS
+    ):
+        return None
+    core = parts[1:] if parts[0] in ("The", "the") else parts
+    if (
+        not core
+        or any(not _name_part(part) for part in core)
+        or core[0].lower() in STOPWORDS | WEEKDAYS.keys()
+    ):
+        return None
+    return text
+
+
+def _name_part(part: str) -> bool:
+    return part[0].isupper() or part[0].isdigit() or part.lower() in _SMALL
+
+
+def _fact(subject: str | None, known: Relation | None, value: str, speaker: str | None) -> Fact | None:
+    if subject is None or known is None:
+        return None
+    cleaned = _value(value, known.shape, speaker)
+    if cleaned is None or cleaned.casefold() == subject.casefold():
+        return None
+    return Fact(subject, known.name, cleaned, functional=known.functional)
+
+
+def _value(value: str, shape: str, speaker: str | None) -> str | None:
+    """The value as it is stored, or ``None`` when it does not look like one of this shape."""
+    value = value.strip(" ,.")
+    if shape not in ("date", "year", "number", "email", "address"):
+        value = _TAIL.sub("", value).strip(" ,.")
+    if not value or value.split()[0].lower() in _POINTERS:
+        owned = value.lower().startswith("my ") and _subject(value, speaker)
+        return owned or None
+    check = _SHAPES[shape]
+    return check(value)
+
+
+def _place(value: str) -> str | None:
+    value = _COMPANION.sub("", value.removeprefix("in "))
+    parts = [part.strip() for part in value.split(",")]
+    if len(parts) > 3 or not all(_is_name(part) for part in parts):
+        return None
+    return value
+
+
+def _is_name(value: str) -> bool:
+    parts = value.split()
+    if parts and parts[0].lower() == "the":
+        parts = parts[1:]
+    if not parts or len(parts) > 5 or not parts[0][0].isupper() or not all(map(_name_part, parts)):
+        return False
+    return parts[0].lower() not in WEEKDAYS and parts[0].lower() not in MONTHS
+
+
+def _name(value: str) -> str | None:
+    value = re.sub(r"^the (?=[A-Z])", "", value)
+    return value if _is_name(value) and "," not in value and " and " not in value else None
+
+
+def _organisation(value: str) -> str | None:
+    value = re.sub(r",? (?:as an?|in|and (?=[a-z])|with|since|where) .*$", "", value)
+    if _is_name(value) and "," not in value:
+        return value
+    return value if re.fullmatch(r"an? [a-z-]+(?: [a-z-]+){0,2}", value) else None
+
+
+def _role(value: str) -> str | None:
+    value = re.sub(r",? (?:at|for|in|with|and|near|on) .*$", "", _ARTICLE.sub("", value))
+    return value if re.fullmatch(r"[A-Za-z-]+(?: [a-z-]+){0,3}", value) else None
+
+
+def _thing(value: str) -> str | None:
+    value = _ARTICLE.sub("", value)
+    parts = value.split()
+    plain = 1 <= len(parts) <= 5 and not value.endswith(":") and "," not in value
+    if not plain or parts[0].lower() in SMALL_TALK or any(p.lower() in _POINTERS for p in parts):
+        return None
+    return value
+
+
+def _year(value: str) -> str | None:
+    match = _YEAR.match(value)
+    return match.group() if match and len(value.split()) <= 3 else None
+
+
+def _date(value: str) -> str | None:
+    match = _DAY.fullmatch(re.sub(r"^(?:on |the )+", "", value))
+    return match.group() if match else None
+
+
+def _number(value: str) -> str | None:
+    return value if _NUMBER.fullmatch(value) else None
+
+
+def _email(value: str) -> str | None:
+    return value if _MAIL.fullmatch(value) else None
+
+
+def _address(value: str) -> str | None:
+    return value if any(c.isdigit() for c in value) and len(value.split()) >= 3 else None
+
+
+_SHAPES: Final = {
+    "place": _place,
+    "name": _name,
+    "organisation": _organisation,
+    "role": _role,
+    "thing": _thing,
+    "year": _year,
+    "date": _date,
+    "number": _number,
+    "email": _email,
+    "address": _address,
+}

@@ -1,0 +1,123 @@
+"""Small closed word lists and the few text shapes that several pure modules read: plain data, English."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = [
+    "MONTHS",
+    "NEGATIONS",
+    "NUMBERS",
+    "STARTERS",
+    "STOPWORDS",
+    "WEEKDAYS",
+    "WORD",
+    "capitalised",
+    "words",
+]
+
+STOPWORDS: Final = frozenset(
+    """a about above after again all also although always am an and another any anybody anyone anything are around as
+    at away back be became because become been before being below between both but by came can cannot come could did
+    do does doing done down during each either else enough even ever every everybody everyone everything few first for
+    from further gave get gets getting give given go goes going gone got had has have having he her here hers herself
+    him himself his how however i if in indeed into is it its itself just keep kept know last later least less let
+    like made make makes making many may maybe me might mine more most much must my myself need neither never next no
+    nobody none nor not nothing now of off often oh ok okay on once one only onto or other others our ours ourselves
+    out over own per perhaps please put quite rather really said same say says see seem seems seen several shall she
+    should since so some somebody someone something soon still such take taken tell than thank thanks that the their
+    theirs them themselves then there these they thing things this those though through thus to today together told
+    tomorrow tonight too took toward two under until up upon us use used using very want wants was way we well went
+    were what whatever when where whether which while who whoever whole whom whose why will with within without would
+    yeah yes yesterday yet you your yours yourself im ive id youre its dont doesnt didnt cant wont isnt arent wasnt
+    thats theres lets heres whats""".split()
+)
+"""Words that say nothing about what a text is about."""
+
+STARTERS: Final = frozenset(
+    """absolutely actually again ago agreed anyway apparently awesome basically besides btw bye call check class cool
+    congratulations congrats currently dear definitely dinner email everything exactly fantastic finally fun generally
+    glad good goodbye great guess happy hello hey hi hmm honestly hope hopefully imagine instead interesting lately
+    literally look looking looks lovely lunch meanwhile meeting meetings mostly new news nice note notes obviously old
+    otherwise party people please possibly pretend probably project question recently remember reminder school seriously
+    sometimes somehow somewhere sorry sounds speaking suddenly suppose supposedly sure surely talk test thanks think
+    time traffic try unfortunately update usually wait weather welcome what whenever wherever wishing wonderful work
+    wow working worry""".split()
+)
+"""Common words that open a sentence with a capital letter without being a name."""
+
+NEGATIONS: Final = frozenset(
+    """no not never none nobody nothing nowhere neither nor cannot without hardly scarcely barely dont doesnt didnt isnt
+    arent wasnt werent wont cant couldnt wouldnt shouldnt hasnt havent hadnt aint unlike refuses refused stopped quit
+    former formerly longer anymore""".split()
+)
+"""Words that turn a statement round; words that end in ``n't`` count too."""
+
+MONTHS: Final = {
+    name: number
+    for number, names in enumerate(
+        (
+            *("january jan", "february feb", "march mar", "april apr", "may", "june jun", "july jul"),
+            *("august aug", "september sept sep", "october oct", "november nov", "december dec"),
+        ),
+        start=1,
+    )
+    for name in names.split()
+}
+
+WEEKDAYS: Final = {
+    name: number
+    for number, name in enumerate("monday tuesday wednesday thursday friday saturday sunday".split())
+}
+
+NUMBERS: Final = {
+    "a": 1,
+    "an": 1,
+    "one": 1,
+    "two": 2,
+    "three": 3,
+    "four": 4,
+    "five": 5,
+    "six": 6,
+    "seven": 7,
+    "eight": 8,
+    "nine": 9,
+    "ten": 10,
+    "eleven": 11,
+    "twelve": 12,
+    "couple": 2,
+    "few": 3,
+    "several": 4,
+}
+
+WORD: Final = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
+"""A word with its inner apostrophes and hyphens; also a number."""
+
+# A run of capitalised words, small words of names between them; upper case is checked afterwards, because `re` has no
+# class for it beyond ASCII.
+_RUN: Final = re.compile(
+    r"(?<![\w'’#@-])[A-ZÀ-ÖØ-ÞĀ-ſΑ-ΫА-ЯЁ][^\W_]*(?:[.&'’-][^\W_]+)*"
+    r"(?:(?: |(?<=\b[A-Z])\. | & | (?:of|de|da|do|dos|del|della|di|van|von|der|den|la|le|the|and the) (?:the |la )?)"
+    r"[A-ZÀ-ÖØ-ÞĀ-ſΑ-ΫА-ЯЁ][^\W_]*(?:[.&'’-][^\W_]+)*)*"
+)
+_CLOSERS: Final = '.!?:;\n"“”«»(—–-•*'
+
+
+def words(text: str) -> list[str]:
+    """The words of a text, in lower case, without possessive endings."""
+    found = WORD.findall(text.lower())
+    return [w[:-2] if w.endswith(("'s", "’s")) else w for w in found]
+
+
+def capitalised(text: str) -> Iterator[tuple[str, bool]]:
+    """Runs of capitalised words, each with whether it opens a sentence (where a capital says little)."""
+    for match in _RUN.finditer(text):
+        run = match.group()
+        if not run[0].isupper():
+            continue
+        before = text[: match.start()].rstrip(" \t'‘’")
+        yield run, not before or before[-1] in _CLOSERS

@@ -1,0 +1,206 @@
+"""Which notes belong together, and why: pure functions from plain values to proposed links.
+
+Each link says its reason in words. Every kind is capped, so that a note about something common does not become a hub
+that spreads activation over everything.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final
+
+from agentmem.errors import InvalidArgument
+from agentmem.storage import LinkRow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from agentmem.notes import Fact
+
+__all__ = [
+    "CONTRADICTS",
+    "KINDS",
+    "NEXT",
+    "SHARES",
+    "SIMILAR",
+    "SUPERSEDES",
+    "conflicting",
+    "link_contradicts",
+    "link_next",
+    "link_shares",
+    "link_similar",
+    "link_supersedes",
+    "link_terms",
+    "propose",
+]
+
+NEXT: Final = "next"
+SIMILAR: Final = "similar"
+SHARES: Final = "shares"
+SUPERSEDES: Final = "supersedes"
+CONTRADICTS: Final = "contradicts"
+KINDS: Final = (NEXT, SIMILAR, SHARES, SUPERSEDES, CONTRADICTS)
+
+_SHOWN = 40  # characters of a term or a value in a reason
+_MAX_FACT_LINKS = 8
+
+
+def link_next(before: int, row: int) -> list[LinkRow]:
+    """The link from the last note of a thread to the one that follows it."""
+    return [] if before == row else [LinkRow(before, row, NEXT, 1.0, "said next in the same thread")]
+
+
+def link_similar(
+    row: int, neighbours: Iterable[tuple[int, float]], *, threshold: float = 0.6, limit: int = 3
+) -> list[LinkRow]:
+    """Links to the nearest notes by cosine; the weight is the cosine.
+
+    Args:
+        row: the new note.
+        neighbours: (row, cosine) of its neighbours in vector space, in any order.
+        threshold: the least cosine, in (0, 1].
+        limit: how many at most, the nearest first.
+    """
+    if not 0 < threshold <= 1:
+        raise InvalidArgument(
+            f"Threshold {threshold!r} is not in (0, 1].", hint="0.6 suits sentence embeddings."
+        )
+    best: dict[int, float] = {}
+    for other, cosine in neighbours:
+        if other != row and cosine >= threshold:  # not-a-number fails the comparison, as it should
+            best[other] = max(min(float(cosine), 1.0), best.get(other, 0.0))
+    ranked = sorted(best.items(), key=lambda item: (-item[1], item[0]))[: max(limit, 0)]
+    return [
+        LinkRow(row, other, SIMILAR, cosine, f"similar in meaning ({cosine:.2f})") for other, cosine in ranked
+    ]
+
+
+def link_shares(
+    row: int,
+    mentions: Mapping[str, Sequence[int]],
+    *,
+    rare: int = 20,
+    limit: int = 4,
+    counts: Mapping[str, int] | None = None,
+) -> list[LinkRow]:
+    """Links to notes that mention the same entity or rare keyword.
+
+    One shared term among n notes weighs ``1 / (1 + ln n)``: 1 when only one other note has it, a third among ten. A
+    pair that shares several terms gets the noisy-or of their weights, ``1 - Π(1 - w)``, and is named by the rarest.
+
+    Args:
+        row: the new note.
+        mentions: for each of its terms, the rows of other notes that mention it.
+        rare: a term that more notes than this mention links nothing.
+        limit: how many links at most, the strongest first.
+        counts: how many notes mention a term, where ``mentions`` was cut short.
+    """
+    shared: dict[int, list[tuple[float, str]]] = {}
+    for term, rows in mentions.items():
+        others = set(rows) - {row}
+        n = max(len(others), (counts or {}).get(term, 0))
+        if not others or n > rare:
+            continue
+        weight = 1.0 / (1.0 + math.log(n))
+        for other in others:
+            shared.setdefault(other, []).append((weight, term))
+    links = []
+    for other, found in shared.items():
+        found.sort(key=lambda item: (-item[0], item[1]))
+        weight = min(1.0 - math.prod(1.0 - w for w, _ in found), 1.0)
+        links.append(LinkRow(row, other, SHARES, weight, _both_mention([term for _, term in found])))
+    # Of equally strong ones the newer, because rows grow with time.
+    return sorted(links, key=lambda link: (-link.weight, -link.target))[: max(limit, 0)]
+
+
+def _both_mention(terms: Sequence[str]) -> str:
+    named = " and ".join(f"“{_short(term)}”" for term in terms[:2])
+    more = f" and {len(terms) - 2} more" if len(terms) > 2 else ""
+    return f"both mention {named}{more}"
+
+
+def _short(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1].rstrip()}…"
+
+
+def conflicting(fact: Fact, others: Iterable[tuple[int, Fact]]) -> list[tuple[int, Fact]]:
+    """Those of ``others`` that cannot hold together with ``fact``: same subject and functional relation, another value.
+
+    Subjects, relations and values are compared without regard to case, spacing and a final full stop.
+    """
+    if not fact.functional:
+        return []
+    subject, relation, value = _key(fact.subject), _key(fact.relation), _key(fact.object)
+    return [
+        (row, other)
+        for row, other in others
+        if _key(other.subject) == subject and _key(other.relation) == relation and _key(other.object) != value
+    ]
+
+
+def _key(text: str) -> str:
+    return " ".join(text.casefold().split()).rstrip(" .")
+
+
+def link_supersedes(row: int, fact: Fact, older: Iterable[tuple[int, Fact]]) -> list[LinkRow]:
+    """Links from the note with the newer value to those whose value it replaces."""
+    return _fact_links(row, fact, older, SUPERSEDES, "{subject} · {relation}: “{old}” is now “{new}”")
+
+
+def link_contradicts(row: int, fact: Fact, others: Iterable[tuple[int, Fact]]) -> list[LinkRow]:
+    """Links to notes that claim another value for the same time, where none is known to be newer."""
+    return _fact_links(row, fact, others, CONTRADICTS, "{subject} · {relation}: “{new}” against “{old}”")
+
+
+def _fact_links(
+    row: int, fact: Fact, others: Iterable[tuple[int, Fact]], kind: str, reason: str
+) -> list[LinkRow]:
+    return [
+        LinkRow(
+            row,
+            other,
+            kind,
+            1.0,
+            reason.format(
+                subject=_short(fact.subject),
+                relation=_short(fact.relation),
+                old=_short(old.object),
+                new=_short(fact.object),
+            ),
+        )
+        for other, old in conflicting(fact, others)[:_MAX_FACT_LINKS]
+        if other != row
+    ]
+
+
+def link_terms(entities: Iterable[str], keywords: Iterable[str], *, limit: int = 12) -> list[str]:
+    """The terms by which a note may be linked: its entities first, then its keywords; normalised, each once."""
+    found: dict[str, None] = {}
+    for term in (*entities, *keywords):
+        key = _key(term)
+        if len(key) > 1:
+            found.setdefault(key, None)
+    return list(found)[: max(limit, 0)]
+
+
+def propose(
+    row: int,
+    *,
+    before: int | None = None,
+    neighbours: Iterable[tuple[int, float]] = (),
+    mentions: Mapping[str, Sequence[int]] | None = None,
+    threshold: float = 0.6,
+    max_similar: int = 3,
+    max_shared: int = 4,
+    rare: int = 20,
+) -> list[LinkRow]:
+    """All links of a new note that need no fact: ``next``, ``similar`` and ``shares``, in this order.
+
+    A note that already follows another one is not linked to it a second time for sharing a term with it: neighbours in
+    a conversation nearly always do, and the link would say nothing new.
+    """
+    links = [] if before is None else link_next(before, row)
+    links += link_similar(row, neighbours, threshold=threshold, limit=max_similar)
+    shared = link_shares(row, mentions or {}, rare=rare, limit=max_shared + 1)
+    return links + [link for link in shared if link.target != before][: max(max_shared, 0)]

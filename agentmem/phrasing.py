@@ -1,0 +1,165 @@
+"""From a fact to the ways it is asked for: a question, paraphrases that become keys, and probes held out to check them.
+
+A weight edit is only worth having when it answers phrasings that it was not written with, so every fact gets two
+disjoint sets: paraphrases, which the editor may use, and probes, which only verification sees.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from agentmem.relations import canonical, relation
+from agentmem.templates import FAVOURITE, FRAMES, NOUN, OPAQUE, PERSONS, TEMPLATES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from agentmem.notes import Fact, Note
+
+__all__ = ["NotPhrased", "Phrased", "paraphrases", "phrase", "question", "requests_for", "target"]
+
+MAX_PARAPHRASES: Final = 8
+MAX_PROBES: Final = 4
+_MIN_PARAPHRASES, _MIN_PROBES = 4, 2
+_MAX_ANSWER = 80  # characters: a longer answer is a text to look up, not a fact to know by heart
+
+_CHOICE: Final = re.compile(r"\[([^|\]]*)\|([^\]]*)\]")
+_VERBAL: Final = re.compile(r"(?:ed|s|es|ing)? ?(?:in|at|on|for|to|by|with|of|from|as)$")
+_POINTERS: Final = frozenset("he she it they we you i this that these those him her them someone".split())
+
+
+@dataclass(frozen=True, slots=True)
+class Phrased:
+    """A fact ready to be written into weights.
+
+    ``question`` and ``paraphrases`` may be keys of the edit; ``probes`` are other phrasings, never used as keys.
+    """
+
+    subject: str
+    question: str
+    target: str
+    paraphrases: tuple[str, ...]
+    probes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NotPhrased:
+    """Why a note cannot be asked for."""
+
+    reason: str
+
+
+def question(fact: Fact) -> str:
+    """The most natural question for the fact: its own when it has one."""
+    return fact.question or _questions(fact)[0]
+
+
+def paraphrases(fact: Fact, limit: int = 12) -> list[str]:
+    """Other ways to ask the same: the fact's own first, then by rule, with and without a lead-in."""
+    rest = _unique([*fact.paraphrases, *_questions(fact), *_framed([question(fact), *_questions(fact)])])
+    asked = question(fact).casefold()
+    return [text for text in rest if text.casefold() != asked][:limit]
+
+
+def target(fact: Fact) -> str:
+    """The answer as it is to be said: the object and a full stop."""
+    answer = " ".join(fact.object.split()).rstrip(" .;:,")
+    return answer if answer.endswith(("!", "?", "…")) else f"{answer}."
+
+
+def phrase(fact: Fact) -> Phrased | NotPhrased:
+    """Question, target, paraphrases and held-out probes of a fact, or the reason why there are none.
+
+    The last plain questions of a relation are probes, because other words are a harder test than another lead-in; what
+    the fact brings itself goes into the keys.
+    """
+    reason = _unfit(fact)
+    if reason:
+        return NotPhrased(reason)
+    first = question(fact)
+    own = [text for text in _unique(fact.paraphrases) if text.casefold() != first.casefold()]
+    made = [text for text in _questions(fact) if text.casefold() not in {t.casefold() for t in (first, *own)}]
+    held = min(len(made) // 2, MAX_PROBES - 1)
+    plain, probes = made[: len(made) - held], made[len(made) - held :]
+    # Lead-ins fill both sides, different ones on each, and only around questions that are no probes themselves.
+    frames = _framed([first, *own, *plain])
+    keys = [*own, *plain][:MAX_PARAPHRASES]
+    keys += frames[0::2][: max(_MIN_PARAPHRASES + 1 - len(keys), 0)]
+    probes = [*probes, *frames[1::2][: max(_MIN_PROBES - len(probes), 1)]]
+    taken = {text.casefold() for text in (first, *keys)}
+    probes = [text for text in _unique(probes) if text.casefold() not in taken][:MAX_PROBES]
+    if len(keys) < _MIN_PARAPHRASES or len(probes) < _MIN_PROBES:
+        return NotPhrased("there are too few different ways to ask for it")
+    return Phrased(fact.subject, first, target(fact), tuple(keys), tuple(probes))
+
+
+def requests_for(note: Note) -> Phrased | NotPhrased:
+    """What to ask and what to answer for the fact of a note, or why it has no such question."""
+    if note.fact is None:
+        return NotPhrased("the note states no single fact")
+    return phrase(note.fact)
+
+
+def _unfit(fact: Fact) -> str:
+    parts = (fact.subject, fact.relation, fact.object)
+    if not all(part.strip() for part in parts):
+        return "the fact has an empty part"
+    if any("\n" in part for part in parts):
+        return "the fact runs over several lines"
+    if fact.subject.strip().casefold() in _POINTERS:
+        return f"the subject {fact.subject!r} does not say who is meant"
+    if len(fact.object) > _MAX_ANSWER:
+        return f"the answer has {len(fact.object)} characters; more than {_MAX_ANSWER} is a text to look up"
+    return ""
+
+
+def _questions(fact: Fact) -> list[str]:
+    """The plain questions for a fact, the most natural first."""
+    name = canonical(fact.relation)
+    values = _subject_forms(fact.subject)
+    mine = fact.subject.strip().casefold() == "user"
+    if name in TEMPLATES:
+        patterns: Sequence[str] = TEMPLATES[name]
+    elif name.startswith("favourite "):
+        patterns, name = FAVOURITE, name.removeprefix("favourite ")
+    elif relation(name) is None and _VERBAL.search(name):
+        patterns = OPAQUE
+    else:
+        patterns = NOUN
+    asks = "Who" if name.split()[-1] in PERSONS else "What"
+    person = r"\2" if mine else r"\1"
+    filled = [_CHOICE.sub(person, pattern) for pattern in patterns]
+    return _unique(_fill(pattern, {**values, "r": name, "W": asks}) for pattern in filled)
+
+
+def _fill(pattern: str, values: dict[str, str]) -> str:
+    """Put the values in, once, so that braces or brackets inside a value stay what they are."""
+    return re.sub(r"\{(\w+)\}", lambda match: values[match.group(1)], pattern)
+
+
+def _subject_forms(subject: str) -> dict[str, str]:
+    """The subject as it stands in a question; "user" is who asks, "user's sister" is "my sister"."""
+    subject = " ".join(subject.split())
+    if subject.casefold() == "user":
+        return {"s": "I", "o": "me", "ps": "my", "S": "I", "its": "my"}
+    if subject.casefold().startswith("user's "):
+        subject = f"my {subject[7:]}"
+    own = f"{subject}'" if subject.endswith("s") and not subject.endswith("ss") else f"{subject}'s"
+    return {"s": subject, "o": subject, "ps": own, "S": subject, "its": "their"}
+
+
+def _framed(asked: Sequence[str]) -> list[str]:
+    """Questions behind lead-ins, another question behind each."""
+    return [frame.replace("{q}", asked[i % len(asked)]) for i, frame in enumerate(FRAMES)]
+
+
+def _unique(texts: Iterable[str]) -> list[str]:
+    """The texts without blanks and repetitions, in order."""
+    found: dict[str, str] = {}
+    for text in texts:
+        clean = " ".join(text.split())
+        if clean:
+            found.setdefault(clean.casefold(), clean)
+    return list(found.values())

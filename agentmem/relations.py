@@ -1,0 +1,129 @@
+"""The relations that facts are read in and asked about: one canonical name each.
+
+``functional`` says that a subject has one value at a time, so that a newer one closes the older; ``shape`` says what
+the value must look like before a rule believes it (see :mod:`agentmem.enrich.facts`).
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+__all__ = ["RELATIONS", "Relation", "canonical", "relation"]
+
+
+class Relation(NamedTuple):
+    """One relation: its canonical name, and what is known about its values."""
+
+    name: str
+    functional: bool = True
+    shape: str = "thing"
+    volatile: bool = False
+    private: bool = False
+
+
+def _table() -> dict[str, Relation]:
+    one = [
+        ("lives in", "place"), ("from", "place"), ("born in", "place"), ("works at", "organisation"),
+        ("works as", "role"), ("studies at", "organisation"), ("name", "name"), ("nickname", "name"),
+        ("nationality", "thing"), ("birthday", "date"), ("born on", "date"), ("birth year", "year"),
+        ("married to", "name"), ("hobby", "thing"), ("boss", "name"), ("mother tongue", "name"),
+        ("favourite food", "thing"), ("favourite colour", "thing"), ("favourite book", "thing"),
+        ("favourite film", "thing"), ("favourite music", "thing"), ("favourite drink", "thing"),
+        ("headquarters", "place"), ("founder", "name"), ("founded in", "year"), ("ceo", "name"),
+        ("main product", "thing"), ("industry", "thing"), ("owner", "name"), ("author", "name"),
+        ("capital", "name"), ("country", "place"), ("region", "place"), ("located in", "place"),
+        ("river", "name"), ("mayor", "name"), ("president", "name"), ("currency", "thing"),
+        ("official language", "thing"), ("national dish", "thing"), ("famous dish", "thing"),
+        ("main export", "thing"), ("architect", "name"), ("director", "name"), ("inventor", "name"),
+    ]  # fmt: skip
+    many = [
+        ("likes", "thing"), ("dislikes", "thing"), ("allergic to", "thing"), ("speaks", "name"), ("plays", "thing"),
+        ("knows", "name"), ("visited", "place"), ("owns", "thing"), ("makes", "thing"), ("studies", "thing"),
+        ("famous for", "thing"), ("member of", "organisation"),
+    ]  # fmt: skip
+    table = [Relation(name, True, shape) for name, shape in one]
+    table += [Relation(name, False, shape) for name, shape in many]
+    table += [
+        Relation(name, True, shape, private=True) for name, shape in (("phone", "number"), ("email", "email"))
+    ]
+    table += [Relation("address", True, "address", private=True)]
+    table += [
+        Relation(name, True, "number", volatile=True)
+        for name in ("age", "price", "population", "temperature")
+    ]
+    return {entry.name: entry for entry in table}
+
+
+RELATIONS: Final = MappingProxyType(_table())
+"""Canonical name to relation. Any other ``favourite X`` is a relation too: see :func:`relation`."""
+
+_ALIASES: Final = {
+    alias: name
+    for name, aliases in {
+        "lives in": "live in, living in, resides in, home city, home town now, city of residence, residence, home, "
+        "lives at, moved to, current city, location",
+        "from": "comes from, is from, hometown, home town, origin, place of origin",
+        "born in": "birthplace, place of birth, was born in, birth place, birth city",
+        "works at": "works for, employer, company, employed by, employed at, workplace, place of work, work at",
+        "works as": "job, occupation, profession, job title, work as, is a, role",
+        "studies at": "university, school, college, attends",
+        "name": "is called, full name, is named, called, first name",
+        "married to": "husband, wife, spouse",
+        "hobby": "hobbies, main hobby, pastime",
+        "plays": "instrument, musical instrument, plays the",
+        "boss": "manager, supervisor",
+        "mother tongue": "native language, first language",
+        "birthday": "date of birth, birth date, birthdate",
+        "birth year": "year of birth",
+        "phone": "phone number, telephone, telephone number, mobile, mobile number, cell, cell number",
+        "email": "e-mail, email address, e-mail address, mail address",
+        "address": "home address, postal address",
+        "headquarters": "headquartered in, based in, head office, seat, main office",
+        "founder": "founded by, established by, started by, created by, creator",
+        "founded in": "founding year, year of foundation, established in, founded, foundation year, year founded",
+        "ceo": "chief executive, chief executive officer, head, boss of the company",
+        "main product": "product, flagship product, best-known product, makes mainly",
+        "owner": "owned by",
+        "author": "written by, writer",
+        "country": "nation, state",
+        "located in": "is in, lies in, situated in",
+        "river": "lies on, stands on, main river",
+        "mayor": "lord mayor",
+        "currency": "money",
+        "famous dish": "dish, local dish, best-known dish, speciality, specialty, signature dish",
+        "main export": "export, exports, famous export, chief export",
+        "famous for": "known for, renowned for",
+        "allergic to": "allergy, allergies, has an allergy to",
+        "likes": "loves, enjoys, is fond of, adores",
+        "dislikes": "hates, cannot stand, does not like",
+        "speaks": "language, languages, speaks fluently",
+        "owns": "has, drives",
+        "makes": "produces, manufactures",
+        "studies": "subject, major, field of study, majors in",
+        "age": "years old",
+        "inventor": "invented by",
+        "director": "directed by",
+        "architect": "designed by",
+        "favourite colour": "favourite color",
+        "favourite film": "favourite movie",
+        "favourite food": "favourite dish, favourite meal",
+    }.items()
+    for alias in aliases.split(", ")
+}
+
+
+def canonical(name: str) -> str:
+    """The canonical name of a relation; an unknown one is only put in lower case, with single spaces."""
+    key = " ".join(name.replace("_", " ").casefold().split()).removeprefix("the ")
+    key = key.replace("favorite", "favourite")
+    return key if key in RELATIONS else _ALIASES.get(key, key)
+
+
+def relation(name: str) -> Relation | None:
+    """The relation of this name or alias; ``None`` when nothing is known about it."""
+    key = canonical(name)
+    known = RELATIONS.get(key)
+    if known is None and key.startswith("favourite ") and 2 <= len(key.split()) <= 4:
+        return Relation(key)
+    return known
