@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from agentmem.core import Core
@@ -17,7 +17,7 @@ from agentmem.recollection import Recollection, estimate_tokens
 from agentmem.storage import EditRow
 from agentmem.weights import WeightBook
 
-__all__ = ["Answer", "Asker", "Source", "used_notes"]
+__all__ = ["Answer", "Asker", "Source", "informs", "used_notes"]
 
 Source = Literal["weights", "notes", "both", "model"]
 Use = Literal["auto", "weights", "notes", "both", "nothing"]
@@ -60,6 +60,11 @@ def used_notes(answer: str, question: str, notes: Sequence[Note]) -> tuple[Note,
     return tuple(n for n in notes if added <= set(query_words(n.content)))
 
 
+def informs(note: Note) -> bool:
+    """False for a mere question: it fits best whenever it is asked again, and answers nothing."""
+    return note.fact is not None or not note.content.rstrip().endswith("?")
+
+
 class Asker:
     """Answers with what the memory knows, and keeps count of what was used."""
 
@@ -88,6 +93,7 @@ class Asker:
         max_tokens: int = 64,
         system: str | None = None,
         history: Sequence[Message] = (),
+        exclude: Sequence[str] = (),
         remote: LanguageModel | None = None,
     ) -> Answer:
         """Answer one question; see :meth:`agentmem.Memory.ask`."""
@@ -96,7 +102,7 @@ class Asker:
         if self._weights.attached:
             with self._weights.serving() as editor:
                 route, edit, warnings = self._route(question, scope, use)
-                notes, recollection = self._notes(question, scope, k, context_tokens, wanted=self._wants_notes(use, edit))
+                notes, recollection = self._notes(question, scope, k, context_tokens, exclude, wanted=self._wants_notes(use, edit))
                 messages = _messages(question, notes, system, history)
                 local = self._local()
                 assert local is not None
@@ -106,7 +112,7 @@ class Asker:
                 tokens = _count(local, messages)
         elif remote is not None:
             route, edit, warnings = None, None, ()
-            notes, recollection = self._notes(question, scope, k, context_tokens, wanted=use != "nothing")
+            notes, recollection = self._notes(question, scope, k, context_tokens, exclude, wanted=use != "nothing")
             messages = _messages(question, notes, system, history)
             text, tokens = remote.complete(messages, max_tokens=max_tokens), _count(remote, messages)
         else:
@@ -138,11 +144,13 @@ class Asker:
         return route, edit, ()
 
     def _notes(
-        self, question: str, scope: Scope, k: int, context_tokens: int, *, wanted: bool
+        self, question: str, scope: Scope, k: int, context_tokens: int, exclude: Sequence[str], *, wanted: bool
     ) -> tuple[tuple[Note, ...], Recollection | None]:
         if not wanted:
             return (), None
-        recollection = self._recall(question, k, scope)
+        recollection = self._recall(question, 2 * k + len(exclude), scope)
+        hits = tuple(hit for hit in recollection.hits if hit.note.id not in exclude and informs(hit.note))[:k]
+        recollection = replace(recollection, hits=hits)
         return tuple(hit.note for hit in recollection.within(context_tokens)), recollection
 
     def _answer(

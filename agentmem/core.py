@@ -83,6 +83,12 @@ class Core:
         """float32 unit vectors, shape ``(len(texts), dimension)``."""
         return self.embedder.embed(texts)
 
+    def discard(self, texts: Sequence[str]) -> None:
+        """Drop what the embedder may have cached of these texts."""
+        cached = getattr(self._embedder, "discard", None)
+        if cached is not None:
+            cached(texts)
+
     def selection(self, tx: Transaction, scope: Scope, base: Selection | None = None) -> Selection:
         """What a request in ``scope`` may see, and of that what ``base`` asks for: every read goes through here.
 

@@ -31,12 +31,20 @@ class Eraser:
     """Removes notes, whatever was derived from them, and their weight edits; then looks whether they are gone.
 
     Args:
+        purge_index: takes removed vectors out of the index's files; returns what is left to do, in words.
         fail: called with the name of each durable step; tests stop the process there.
     """
 
-    def __init__(self, core: Core, weights: WeightBook, fail: Callable[[str], None] = lambda step: None) -> None:
+    def __init__(
+        self,
+        core: Core,
+        weights: WeightBook,
+        purge_index: Callable[[], str],
+        fail: Callable[[str], None] = lambda step: None,
+    ) -> None:
         self._core = core
         self._weights = weights
+        self._purge_index = purge_index
         self._fail = fail
 
     def forget(self, selection: Selection, ids: Sequence[str] | None, scope: Scope, *, dry_run: bool) -> ForgetReceipt:
@@ -51,13 +59,17 @@ class Eraser:
                 places = self._erase(tx, doomed)
                 self._fail("forget:before-commit")
             self._fail("forget:after-commit")
-            if doomed.notes:
-                self._weights.refresh()
-                self._core.store.erase()
-                if self._core.indexer is not None:
-                    self._core.indexer.purge()
+            warnings = self._clean(doomed) if doomed.notes else ("nothing matched: nothing was removed",)
         receipt = self._receipt(doomed, places, dry_run=False)
-        return replace(receipt, probes=self._probe(doomed))
+        return replace(receipt, probes=self._probe(doomed), warnings=warnings)
+
+    def _clean(self, doomed: _Doomed) -> tuple[str, ...]:
+        """What a transaction cannot reach: the live model, caches, free pages, files of the index."""
+        self._weights.refresh()
+        self._core.discard([note.content for note in doomed.notes.values()])
+        self._core.store.erase()
+        left = self._purge_index()
+        return (left,) if left else ()
 
     def _doomed(self, tx: Transaction, selection: Selection, ids: Sequence[str] | None, scope: Scope) -> _Doomed:
         selection = self._core.selection(tx, scope, selection)
@@ -93,7 +105,6 @@ class Eraser:
             assert owner is not None
             for version in tx.notes.history(row):
                 tx.notes.tombstone_add(owner, content_hash(version.content), now)
-            tx.notes.tombstone_add(owner, content_hash(note.content), now)
             tx.outbox.put("remove", owner, [row])
         for owner, key in tx.notes.idempotency_keys(rows):
             tx.notes.tombstone_add(owner, key_hash(key), now)
@@ -115,8 +126,7 @@ class Eraser:
 
     def _receipt(self, doomed: _Doomed, places: Mapping[str, int], *, dry_run: bool) -> ForgetReceipt:
         edits = tuple(e.id for e in doomed.edits if e.state == "active")
-        warnings = () if doomed.notes else ("nothing matched: nothing was removed",)
-        return ForgetReceipt(doomed.asked, dict(places), doomed.derived, edits, dry_run=dry_run, warnings=warnings)
+        return ForgetReceipt(doomed.asked, dict(places), doomed.derived, edits, dry_run=dry_run)
 
     def _probe(self, doomed: _Doomed) -> dict[str, bool]:
         """Ask every place for what should be gone."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from agentmem.clock import micros
@@ -58,14 +57,7 @@ class Keeper:
 
     def history(self, id: str, scope: Scope) -> list[NoteVersion]:
         with self._core.store.read() as tx:
-            row, note = self._find(tx, id, scope)
-            now = NoteVersion(note.version, note.content, self._changed(tx, row, note), "current")
-            return [*tx.notes.history(row), now]
-
-    @staticmethod
-    def _changed(tx: Transaction, row: int, note: Note) -> datetime:
-        past = tx.notes.history(row)
-        return past[-1].changed_at if past else note.created_at
+            return tx.notes.history(self._find(tx, id, scope)[0])
 
     def _find(self, tx: Transaction, id: str, scope: Scope) -> tuple[int, Note]:
         if not isinstance(id, str):

@@ -13,10 +13,11 @@ from agentmem import wiring
 from agentmem.asking import Answer, Use
 from agentmem.clock import as_utc, micros
 from agentmem.drafts import Draft, make_drafts, merge_scope
+from agentmem.edits import EditRequest
 from agentmem.errors import AgentMemError, InvalidArgument
 from agentmem.filters import parse
 from agentmem.notes import Fact, ForgetReceipt, Hit, Link, Note, NoteVersion, Receipt, Scope
-from agentmem.protocols import Clock, Embedder, Message
+from agentmem.protocols import Clock, Editor, Embedder, Message
 from agentmem.recollection import Recollection
 from agentmem.settings import Settings
 from agentmem.storage import Selection
@@ -66,6 +67,16 @@ class Memory:
         self.path = None if path is None else Path(path)
         self._parts = wiring.build(self.path, embedder=embedder, model=model, llm=llm, clock=clock, settings=settings)
         self.settings = self._parts.core.settings
+
+    @property
+    def clock(self) -> Clock:
+        """The time that this memory goes by."""
+        return self._parts.core.clock
+
+    @property
+    def editor(self) -> Editor | None:
+        """The side memory of the attached model, to look at; what it holds is changed by ``consolidate`` and ``forget``."""
+        return self._parts.weights.editor
 
     # -- remember --------------------------------------------------------------------------------------------
 
@@ -311,10 +322,12 @@ class Memory:
         max_tokens: int = 64,
         system: str | None = None,
         history: Sequence[Message] = (),
+        exclude: Sequence[str] = (),
     ) -> Answer:
         """Answer from weights alone, from notes in the prompt, or both, and say which.
 
         Args:
+            history, exclude: earlier turns of the conversation, and ids of notes that they show already.
             use: ``auto`` (an edit that answers makes notes unnecessary), ``weights``, ``notes``, ``both`` or ``nothing``.
             k, context_tokens: how many notes, and how much room for them; max_tokens: length of the answer.
         """
@@ -322,8 +335,12 @@ class Memory:
         scope = merge_scope(self.scope, user, agent, session)
         return self._parts.asker().ask(
             question, scope, use=use, k=k, context_tokens=context_tokens, max_tokens=max_tokens, system=system,
-            history=history, remote=self._parts.llm,
+            history=history, exclude=exclude, remote=self._parts.llm,
         )  # fmt: skip
+
+    def edits(self, *, user: str | None = None, agent: str | None = None) -> list[EditRequest]:
+        """What the books say that the weights hold: question, answer, and the note it came from. Needs no model."""
+        return self._parts.upkeep.edits(merge_scope(self.scope, user, agent, None))
 
     # -- keeping ---------------------------------------------------------------------------------------------
 
@@ -333,6 +350,8 @@ class Memory:
 
     def rebuild(self, projection: str, *, progress: bool | Callable[[int, int], None] = False) -> int:
         """Rebuild ``vectors``, ``text``, ``graph`` or ``weights`` from the notes; returns how many items it holds now."""
+        if projection == "weights":
+            self._parts.need_model()
         with wiring.progress_bar(f"rebuilding {projection}", progress, 0) as report:
             return self._parts.upkeep.rebuild(projection, report)
 

@@ -7,18 +7,18 @@ used because reciprocal-rank fusion flattens the sharp head of BM25 (measured on
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from agentmem.prompts import UNTRUSTED_BELOW
 from agentmem.settings import RecallSettings
 from agentmem.storage import Facets, LinkRow
 
-__all__ = ["LINK_CONDUCTANCE", "QueryView", "Scored", "named_actors", "query_words", "rank", "without_names"]
+__all__ = ["LINK_CONDUCTANCE", "QueryView", "Ranking", "named_actors", "query_words", "rank", "without_names"]
 
 LINK_CONDUCTANCE: Mapping[str, float] = {
     "next": 1.0,
@@ -34,6 +34,9 @@ LINK_CONDUCTANCE: Mapping[str, float] = {
 
 DEFAULT_CONDUCTANCE = 0.5
 SPREAD_SEEDS = 64
+MAX_LENGTH = 2000
+Values = npt.NDArray[np.float64]
+Rows = npt.NDArray[np.int64]
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?", re.UNICODE)
 _STOP = frozenset(
     "a about after all also am an and any are as at be because been before being but by can could did do does doing for from "
@@ -52,14 +55,48 @@ class QueryView:
     spans: tuple[tuple[int, int], ...] = ()
 
 
-@dataclass(slots=True)
-class Scored:
-    """One row with its score and the parts that add up to it."""
+class Ranking:
+    """Rows in the order of their scores, and the parts of each score by name.
 
-    row: int
-    score: float
-    parts: dict[str, float] = field(default_factory=dict)
-    via: tuple[int, ...] = ()
+    Args:
+        rows: shape (n,); parts: arrays of shape (n,) that add up to the scores; conductors: for each row its
+            neighbours with the activation that came from them.
+    """
+
+    def __init__(self, rows: Rows, parts: Mapping[str, Values], conductors: Mapping[int, Mapping[int, float]]) -> None:
+        total: Values = np.sum(list(parts.values()), axis=0) if len(rows) else np.zeros(0)
+        # Ties go to the newer row; rounding keeps the order the same on machines that add in another order.
+        self._order = np.lexsort((-rows, -np.round(total, 9)))
+        self._rows, self._total, self._parts, self._conductors = rows, total, parts, conductors
+        self._place = {int(rows[i]): n for n, i in enumerate(self._order)}
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def __contains__(self, row: int) -> bool:
+        return row in self._place
+
+    def top(self, k: int) -> list[int]:
+        """The best ``k`` rows."""
+        return [int(row) for row in self._rows[self._order[:k]]]
+
+    def place(self, row: int) -> int:
+        """The rank of a row, counting from 1."""
+        return self._place[row] + 1
+
+    def score(self, row: int) -> float:
+        return float(self._total[self._order[self._place[row]]])
+
+    def parts(self, row: int) -> dict[str, float]:
+        """What the score of a row is made of; parts that are zero are left out."""
+        i = self._order[self._place[row]]
+        values = {name: round(float(part[i]), 6) for name, part in self._parts.items()}
+        return {name: value for name, value in values.items() if value}
+
+    def via(self, row: int, limit: int = 3) -> list[int]:
+        """The neighbours that lifted a row most."""
+        near = self._conductors.get(row, {})
+        return sorted(near, key=lambda other: -near[other])[:limit]
 
 
 def query_words(text: str) -> list[str]:
@@ -89,91 +126,77 @@ def without_names(text: str, actors: frozenset[str]) -> str:
 
 
 def rank(
-    rows: Sequence[int],
+    facets: Sequence[Facets],
     cosine: Mapping[int, float],
     bm25: Mapping[int, float],
-    facets: Mapping[int, Facets],
     links: Sequence[LinkRow],
     query: QueryView,
     settings: RecallSettings,
     *,
-    retrievability: Mapping[int, float],
+    retrievability: Sequence[float],
     ended: frozenset[int] = frozenset(),
-) -> list[Scored]:
-    """Rank ``rows``, best first; ties go to the newer row.
+) -> Ranking:
+    """Rank candidates and the neighbours that may be lifted by them.
 
     Args:
-        rows: candidates and the neighbours that may be lifted by them.
+        facets: ranking columns of the rows to rank; rows that were not admitted are simply not among them.
         cosine: cosine of query and note; bm25: full-text score (both absent for rows not found that way).
-        facets: ranking columns; rows without facets were not admitted and are dropped.
-        links: links among ``rows``; retrievability: R in [0, 1] of each row; ended: rows no longer valid.
+        links: links among these rows; retrievability: R in [0, 1] in the order of ``facets``; ended: rows that no longer
+            hold.
     """
-    admitted = [r for r in dict.fromkeys(rows) if r in facets]
-    if not admitted:
-        return []
-    top = max((bm25.get(r, 0.0) for r in admitted), default=0.0) or 1.0
-    semantic = np.array([max(0.0, cosine.get(r, 0.0)) for r in admitted])
-    text = np.array([settings.text * bm25.get(r, 0.0) / top for r in admitted])
+    rows = np.array([f.row for f in facets], dtype=np.int64)
+    words = np.array([bm25.get(f.row, 0.0) for f in facets])
+    semantic = np.maximum(0.0, [cosine.get(f.row, 0.0) for f in facets])
+    text = settings.text * words / (words.max(initial=0.0) or 1.0)
     base = semantic + text
-    spread, via = _spread(admitted, base, links, settings)
-    small = [_small_terms(facets[r], query, settings, retrievability.get(r, 1.0), r in ended) for r in admitted]
-    sessions = _session_heat(admitted, facets, base, settings)
-    scored = []
-    for i, row in enumerate(admitted):
-        parts = {"semantic": float(semantic[i]), "text": float(text[i]), "links": float(spread[i])}
-        parts |= small[i] | {"session": sessions[i]}
-        parts = {name: round(value, 6) for name, value in parts.items() if abs(value) > 1e-9}
-        scored.append(Scored(row, sum(parts.values()), parts, via[i]))
-    return sorted(scored, key=lambda s: (-s.score, -s.row))
+    spread, conductors = _spread(rows, base, links, settings)
+    parts = {"semantic": semantic, "text": text, "links": spread, "session": _session_heat(facets, base, settings)}
+    parts |= _small_terms(facets, query, settings, np.asarray(retrievability, dtype=float), ended)
+    return Ranking(rows, parts, conductors)
 
 
 def _spread(
-    rows: list[int], base: npt.NDArray[np.float64], links: Sequence[LinkRow], settings: RecallSettings
-) -> tuple[npt.NDArray[np.float64], list[tuple[int, ...]]]:
+    rows: Rows, base: Values, links: Sequence[LinkRow], settings: RecallSettings
+) -> tuple[Values, dict[int, dict[int, float]]]:
     """One step of spreading activation: each note receives the mean activation of its neighbours, by conductance."""
-    index = {row: i for i, row in enumerate(rows)}
+    index = {row: i for i, row in enumerate(rows.tolist())}
     total, flow = np.zeros(len(rows)), np.zeros(len(rows))
-    strongest: list[dict[int, float]] = [{} for _ in rows]
+    conductors: dict[int, dict[int, float]] = {}
     for link in links:
         a, b = index.get(link.source), index.get(link.target)
         if a is None or b is None or a == b:
             continue
         width = LINK_CONDUCTANCE.get(link.kind, DEFAULT_CONDUCTANCE) * link.weight
-        for here, there in ((a, b), (b, a)):
+        for here, there, row, other in ((a, b, link.source, link.target), (b, a, link.target, link.source)):
             total[here] += width
             flow[here] += width * base[there]
-            strongest[here][rows[there]] = max(strongest[here].get(rows[there], 0.0), width * float(base[there]))
+            near = conductors.setdefault(row, {})
+            near[other] = max(near.get(other, 0.0), width * float(base[there]))
     # A note with one thin link must not receive as much as one with many strong ones: at least unit width.
-    received = settings.spread * flow / np.maximum(total, 1.0)
-    via = [tuple(sorted(s, key=lambda r: -s[r])[:3]) for s in strongest]
-    return received, via
+    return settings.spread * flow / np.maximum(total, 1.0), conductors
 
 
 def _small_terms(
-    facet: Facets, query: QueryView, settings: RecallSettings, retrievability: float, ended: bool
-) -> dict[str, float]:
-    terms = {
-        "length": settings.length * math.log1p(min(facet.length, 2000)) / 2,
-        "retrievability": settings.retrievability * (retrievability - 1.0),
-        "importance": settings.importance * (facet.importance - 0.5),
+    facets: Sequence[Facets], query: QueryView, settings: RecallSettings, strength: Values, ended: frozenset[int]
+) -> dict[str, Values]:
+    def mark(weight: float, holds: Callable[[Facets], bool]) -> Values:
+        return weight * np.array([holds(f) for f in facets], dtype=float)
+
+    return {
+        "length": settings.length * np.log1p(np.minimum([f.length for f in facets], MAX_LENGTH)),
+        "retrievability": settings.retrievability * (strength - 1.0),
+        "importance": settings.importance * (np.array([f.importance for f in facets]) - 0.5),
+        "actor": mark(settings.actor, lambda f: f.actor in query.actors),
+        "time": mark(settings.time, lambda f: any(start <= f.occurred_at < end for start, end in query.spans)),
+        "superseded": mark(-settings.superseded, lambda f: f.row in ended),
+        "untrusted": mark(-settings.untrusted, lambda f: f.trust < UNTRUSTED_BELOW),
     }
-    if query.actors and facet.actor in query.actors:
-        terms["actor"] = settings.actor
-    if any(start <= facet.occurred_at < end for start, end in query.spans):
-        terms["time"] = settings.time
-    if ended:
-        terms["superseded"] = -settings.superseded
-    if facet.trust < 0.5:
-        terms["untrusted"] = -settings.untrusted
-    return terms
 
 
-def _session_heat(
-    rows: list[int], facets: Mapping[int, Facets], base: npt.NDArray[np.float64], settings: RecallSettings
-) -> list[float]:
+def _session_heat(facets: Sequence[Facets], base: Values, settings: RecallSettings) -> Values:
     """Notes from a conversation that holds a strong candidate are a little more likely to be meant."""
     best: dict[str, float] = {}
-    for i, row in enumerate(rows):
-        if (session := facets[row].session) is not None:
-            best[session] = max(best.get(session, 0.0), float(base[i]))
-    return [settings.session * best.get(facets[r].session or "", 0.0) for r in rows]
+    for facet, value in zip(facets, base.tolist(), strict=True):
+        if facet.session is not None:
+            best[facet.session] = max(best.get(facet.session, 0.0), value)
+    return settings.session * np.array([best.get(f.session or "", 0.0) for f in facets])

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from agentmem import recall as ranking
 from agentmem.clock import from_micros, micros
@@ -14,7 +14,7 @@ from agentmem.core import Core
 from agentmem.enrich import dates
 from agentmem.errors import IndexUnavailable
 from agentmem.notes import Hit, MemoryState, Note, Scope
-from agentmem.recall import SPREAD_SEEDS, QueryView, Scored
+from agentmem.recall import SPREAD_SEEDS, QueryView, Ranking
 from agentmem.recollection import Recollection
 from agentmem.storage import Facets, LinkRow, Selection, Transaction
 
@@ -49,8 +49,7 @@ class WhyNot:
 class _Found:
     """Candidates of one query, before and after ranking."""
 
-    scored: list[Scored]
-    facets: dict[int, Facets]
+    ranking: Ranking
     candidates: set[int]
     plan: dict[str, object]
     warnings: list[str]
@@ -76,7 +75,7 @@ class Recaller:
         vector = self._core.embed([ranking.without_names(query, view.actors)])[0]
         with self._core.store.read() as tx:
             found = self._find(tx, view, vector, selection, k, now)
-            hits = self._hits(tx, found.scored[:k])
+            hits = self._hits(tx, found.ranking, k)
         found.plan["candidates"] = len(found.candidates)
         return Recollection(query, hits, now, bool(found.warnings), tuple(found.warnings), found.plan)
 
@@ -120,12 +119,12 @@ class Recaller:
         links = tx.links.touching(seeds)
         rows += self._neighbours(links, set(rows))
         self._fill_cosines(tx, rows, selection.owners, vector, cosine)
-        facets = {f.row: f for f in tx.notes.facets(rows, selection)}
-        ended = self._ended(tx, list(facets), selection, now)
+        facets = tx.notes.facets(rows, selection)
         scored = ranking.rank(
-            rows, cosine, bm25, facets, links, view, settings, retrievability=self._strengths(facets, now), ended=ended
-        )
-        return _Found(scored, facets, candidates, plan | {"text": "fts5", "neighbours": len(rows) - len(candidates)}, warnings)
+            facets, cosine, bm25, links, view, settings,
+            retrievability=self._strengths(facets, now), ended=self._ended(facets, selection, now),
+        )  # fmt: skip
+        return _Found(scored, candidates, plan | {"text": "fts5", "neighbours": len(rows) - len(candidates)}, warnings)
 
     def _only(self, tx: Transaction, selection: Selection) -> list[int] | None:
         """Rows of a narrow selection: filtering 200 candidates afterwards would lose what it asks for."""
@@ -205,24 +204,31 @@ class Recaller:
         ends = (row for link in links for row in (link.source, link.target))
         return [row for row in dict.fromkeys(ends) if row not in known]
 
-    def _ended(self, tx: Transaction, rows: list[int], selection: Selection, now: datetime) -> frozenset[int]:
-        """Rows whose validity is over; when the caller asks for a past moment, none of those admitted is."""
+    @staticmethod
+    def _ended(facets: Sequence[Facets], selection: Selection, now: datetime) -> frozenset[int]:
+        """Rows that do not hold now; when the caller asks for a past moment, those admitted held then."""
         if selection.as_of is not None:
             return frozenset()
-        current = {f.row for f in tx.notes.facets(rows, replace(selection, closed=False, as_of=micros(now)))}
-        return frozenset(rows) - current
+        moment = micros(now)
+        return frozenset(
+            f.row
+            for f in facets
+            if (f.valid_to is not None and f.valid_to <= moment) or (f.valid_from is not None and f.valid_from > moment)
+        )
 
-    def _strengths(self, facets: Mapping[int, Facets], now: datetime) -> dict[int, float]:
+    def _strengths(self, facets: Sequence[Facets], now: datetime) -> list[float]:
         curve = self._core.curve
-        return {row: curve.retrievability(state_of(f), now) for row, f in facets.items()}
+        return [curve.retrievability(state_of(f), now) for f in facets]
 
-    def _hits(self, tx: Transaction, scored: Sequence[Scored]) -> tuple[Hit, ...]:
-        wanted = [s.row for s in scored] + [row for s in scored for row in s.via]
-        notes = tx.notes.load(list(dict.fromkeys(wanted)))
+    @staticmethod
+    def _hits(tx: Transaction, found: Ranking, k: int) -> tuple[Hit, ...]:
+        best = found.top(k)
+        lifted = {row: found.via(row) for row in best}
+        notes = tx.notes.load(list(dict.fromkeys([*best, *(r for via in lifted.values() for r in via)])))
         return tuple(
-            Hit(notes[s.row], s.score, s.parts, tuple(notes[r].id for r in s.via if r in notes))
-            for s in scored
-            if s.row in notes
+            Hit(notes[row], found.score(row), found.parts(row), tuple(notes[r].id for r in lifted[row] if r in notes))
+            for row in best
+            if row in notes
         )
 
 
@@ -232,18 +238,18 @@ def state_of(facet: Facets) -> MemoryState:
 
 
 def _explain(note: Note, row: int, found: _Found, k: int, selection: Selection) -> WhyNot:
-    order: dict[int, Any] = {s.row: (i + 1, s) for i, s in enumerate(found.scored)}
-    if row not in found.facets:
+    if row not in found.ranking:
         why = "it has faded: ask with faded=True" if note.archived_at and not selection.archived else "the filter leaves it out"
         return WhyNot(note.id, f"Not a candidate: {why}.")
-    place, scored = order[row]
-    last = found.scored[min(k, len(found.scored)) - 1]
+    place, score, parts = found.ranking.place(row), found.ranking.score(row), found.ranking.parts(row)
+    last = found.ranking.top(k)[-1]
+    cutoff, bar = found.ranking.score(last), found.ranking.parts(last)
     if place <= k:
-        return WhyNot(note.id, f"It is hit number {place}.", place, scored.score, last.score, scored.parts)
-    best = max((n for n in last.parts), key=lambda n: last.parts[n] - scored.parts.get(n, 0.0))
+        return WhyNot(note.id, f"It is hit number {place}.", place, score, cutoff, parts)
+    best = max(bar, key=lambda name: bar[name] - parts.get(name, 0.0))
     origin = "" if row in found.candidates else " Neither its words nor its vector were among the first candidates."
     reason = (
-        f"It came out {place}., at {scored.score:.3f}; hit {k} has {last.score:.3f}, mostly by {best} "
-        f"({last.parts.get(best, 0.0):.3f} against {scored.parts.get(best, 0.0):.3f}).{origin}"
+        f"It came out {place}., at {score:.3f}; hit {k} has {cutoff:.3f}, mostly by {best} "
+        f"({bar[best]:.3f} against {parts.get(best, 0.0):.3f}).{origin}"
     )
-    return WhyNot(note.id, reason, place, scored.score, last.score, scored.parts)
+    return WhyNot(note.id, reason, place, score, cutoff, parts)

@@ -120,11 +120,10 @@ class _Batch:
 
     def _forgotten(self, draft: Draft, owner: int, digest: bytes) -> Receipt | None:
         """A late write of what was forgotten; said anew, after the forgetting, it is a new statement."""
+        key = draft.idempotency_key
+        if key is not None and self._tx.notes.tombstone_find(owner, key_hash(key)) is not None:
+            return Receipt(None, "rejected", "this very write was stored and forgotten: a retry does not bring it back")
         at = self._tx.notes.tombstone_find(owner, digest)
-        if draft.idempotency_key is not None and at is None:
-            at = self._tx.notes.tombstone_find(owner, key_hash(draft.idempotency_key))
-            if at is not None:
-                return Receipt(None, "rejected", "this very write was stored and forgotten: a retry does not bring it back")
         if at is None or draft.occurred_at is None or micros(draft.occurred_at) > at:
             return None
         return Receipt(None, "rejected", "forgotten after it happened: a late write does not bring it back")

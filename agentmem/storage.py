@@ -64,6 +64,8 @@ class Facets(NamedTuple):
     archived: bool
     thread: str | None
     position: int | None
+    valid_from: int | None
+    valid_to: int | None
 
 
 class LinkRow(NamedTuple):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from agentmem.core import Core
 from agentmem.edits import EditRequest
-from agentmem.errors import AgentMemError, InvalidArgument
+from agentmem.errors import AgentMemError, IndexUnavailable, InvalidArgument
 from agentmem.linking import link_next, link_similar
 from agentmem.notes import Note, Scope
 from agentmem.storage import EditRow, LinkRow, Transaction
@@ -18,6 +18,7 @@ __all__ = ["PROJECTIONS", "CheckReport", "Upkeep"]
 
 PROJECTIONS = ("vectors", "text", "graph", "weights")
 CHUNK = 256
+PURGE_AT_ONCE = 5_000
 Progress = Callable[[int, int], None]
 
 
@@ -89,6 +90,22 @@ class Upkeep:
             pending = tx.outbox.count()
         if pending:
             self._deliver()
+
+    def purge(self) -> str:
+        """Take removed vectors out of the index's files: at once when it is small, else beside the requests."""
+        if self._core.indexer is None:
+            return ""
+        with self._core.store.read() as tx:
+            small = tx.vectors.count() <= PURGE_AT_ONCE
+        if not small:
+            self._in_background(self._core.indexer.purge)
+            return "the files of the vector index are being rewritten in the background"
+        self.settle()
+        try:
+            self._core.indexer.purge()
+        except IndexUnavailable as error:
+            return f"the vector index could not be rewritten ({error.message}); rebuild('vectors')"
+        return ""
 
     def settle(self) -> None:
         """Wait for background work; called before anything is closed."""
@@ -256,6 +273,11 @@ class Upkeep:
             return len(written)
 
     # -- numbers ---------------------------------------------------------------------------------------------
+
+    def edits(self, scope: Scope) -> list[EditRequest]:
+        """The active edits that a scope may see, as the books hold them."""
+        with self._core.store.read() as tx:
+            return [_request(edit) for edit in tx.ledger.edits(owners=self._core.selection(tx, scope).owners)]
 
     def stats(self) -> Mapping[str, object]:
         values: dict[str, object] = dict(self._core.store.stats())

@@ -148,15 +148,15 @@ def build(
     core = _core(path, chosen, time, embedder, fail)
     weights = _weights(core, packs)
     weights.collect()
-    keeper = Keeper(core, weights)
+    upkeep = Upkeep(core, weights)
     return Parts(
         core=core,
         weights=weights,
         rememberer=Rememberer(core, fail),
         recaller=Recaller(core),
-        keeper=keeper,
-        upkeep=Upkeep(core, weights),
-        eraser=Eraser(core, weights, fail),
+        keeper=Keeper(core, weights),
+        upkeep=upkeep,
+        eraser=Eraser(core, weights, upkeep.purge, fail),
         fader=Fader(core),
         llm=_language_model(llm),
         model_spec=model,

@@ -1,0 +1,137 @@
+"""What is forgotten is gone from every place, and stays gone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from agentmem import Memory, Scope
+from agentmem.clock import ManualClock
+from agentmem.errors import InvalidArgument, UnknownNote
+
+
+def test_the_receipt_names_the_places_and_the_probes(memory: Memory) -> None:
+    """A receipt says from where how much was removed, and that nothing was found afterwards."""
+    memory.remember("Ana plays the harp in Porto.")
+    doomed = memory.remember("Ana lives in Porto by the river.")
+
+    receipt = memory.forget(str(doomed.id))
+
+    assert receipt.ids == (doomed.id,)
+    assert {receipt.places[p] for p in ("notes", "full text", "vectors")} == {1}
+    assert receipt.probes
+    assert receipt.gone
+    assert [h.note.content for h in memory.recall("river Porto")] == ["Ana plays the harp in Porto."]
+    with pytest.raises(UnknownNote):
+        memory.get(str(doomed.id))
+
+
+def test_a_dry_run_removes_nothing(memory: Memory) -> None:
+    """See before you do."""
+    doomed = memory.remember("Ana lives in Porto.")
+    receipt = memory.forget(str(doomed.id), dry_run=True)
+
+    assert receipt.dry_run
+    assert receipt.places["notes"] == 1
+    assert not receipt.gone
+    assert memory.get(str(doomed.id)).content == "Ana lives in Porto."
+
+
+def test_a_filter_forgets_all_that_it_fits(memory: Memory) -> None:
+    """Whole sessions, tags or sources can be forgotten at once."""
+    memory.remember_many(["We met Ben.", "We had soup."], session="monday")
+    memory.remember("We had fish.", session="tuesday")
+
+    receipt = memory.forget({"session": "monday"})
+
+    assert receipt.places["notes"] == 2
+    assert [n.content for n in memory.notes()] == ["We had fish."]
+
+
+@pytest.mark.parametrize("what", [{}, [], 17, None, [3]])
+def test_forgetting_nothing_in_particular_is_refused(memory: Memory, what: object) -> None:
+    """An empty filter or something that names no note is an error, not everything and not nothing."""
+    memory.remember("Ana lives in Porto.")
+    with pytest.raises(InvalidArgument) as caught:
+        memory.forget(what)  # type: ignore[arg-type]
+
+    assert caught.value.hint
+    assert len(memory.notes()) == 1
+
+
+def test_one_unknown_id_among_several_forgets_none(memory: Memory) -> None:
+    """The ids are looked up before anything is removed."""
+    known = str(memory.remember("Ana lives in Porto.").id)
+    with pytest.raises(UnknownNote):
+        memory.forget([known, "no such note"])
+
+    assert memory.get(known).content == "Ana lives in Porto."
+
+
+def test_a_late_write_of_what_was_forgotten_is_refused(memory: Memory, clock: ManualClock) -> None:
+    """An import or a background save that happened before the forgetting does not bring the note back."""
+    said = clock.now()
+    note = memory.remember("My door code is 4711.", occurred_at=said)
+    clock.advance(hours=1)
+    memory.forget(str(note.id))
+    clock.advance(hours=1)
+
+    late = memory.remember("my door code is 4711", occurred_at=said)
+    anew = memory.remember("My door code is 4711.")
+
+    assert late.status == "rejected"
+    assert anew.status == "stored"
+
+
+def test_a_retry_of_a_forgotten_write_is_refused(memory: Memory) -> None:
+    """An idempotency key that was used for a forgotten note stays used."""
+    note = memory.remember("My door code is 4711.", idempotency_key="save-1")
+    memory.forget(str(note.id))
+
+    assert memory.remember("My door code is 4711.", idempotency_key="save-1").status == "rejected"
+
+
+def test_former_words_are_forgotten_with_the_note(memory: Memory, clock: ManualClock) -> None:
+    """The history of a note goes with it, and its former words do not come back late either."""
+    said = clock.now()
+    note = memory.remember("The code is 4711.", occurred_at=said)
+    memory.update(str(note.id), "The code is 0815.")
+    assert [v.content for v in memory.history(str(note.id))] == ["The code is 4711.", "The code is 0815."]
+    memory.forget(str(note.id))
+
+    assert memory.remember("The code is 4711.", occurred_at=said).status == "rejected"
+
+
+def test_no_byte_of_a_forgotten_note_stays_in_the_directory(open_memory: Callable[..., Memory], tmp_path: Path) -> None:
+    """Neither text nor words, in no file: database, write-ahead log, full text, index."""
+    memory = open_memory(scope=Scope(user="ana"))
+    memory.remember_many([f"plain note number {i}" for i in range(300)])
+    doomed = memory.remember("The zyxwvutian treasure lies under the quombledore.")
+    memory.flush()
+    memory.forget(str(doomed.id))
+    memory.close()
+
+    needles = (b"zyxwvutian", b"quombledore", str(doomed.id).encode())
+    files = [p for p in tmp_path.rglob("*") if p.is_file()]
+    hits = [(p.name, n) for p in files for n in needles if n in p.read_bytes().lower() and n != needles[2]]
+    assert files
+    assert hits == []
+
+
+def test_faded_notes_can_be_recalled_on_request(memory: Memory, clock: ManualClock) -> None:
+    """Fading re-ranks and archives; it never makes a memory unreachable."""
+    faint = memory.remember("A passing remark about the weather in Leeds.", importance=0.1)
+    memory.remember("My passport number is in the blue folder.", importance=0.9)
+    clock.advance(days=2000)
+
+    foreseen = memory.fade(dry_run=True)
+    assert foreseen.ids == (faint.id,)
+    memory.fade()
+
+    assert faint.id not in [h.note.id for h in memory.recall("weather in Leeds")]
+    assert memory.recall("weather in Leeds", faded=True)[0].note.id == faint.id
+    assert "faded" in memory.why_not("weather in Leeds", str(faint.id)).reason
+    memory.reinforce(str(faint.id))
+    assert memory.recall("weather in Leeds")[0].note.id == faint.id
