@@ -1,0 +1,338 @@
+"""One guarded connection to one SQLite file: pragmas, transactions, typed errors."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from agentmem.errors import InvalidArgument, StoreCorrupt, StoreError, StoreReadOnly
+from agentmem.stores.sqlite.failures import DRIVER_ERRORS, translate
+
+__all__ = ["APPLICATION_ID", "Database", "Durability", "Tracer"]
+
+Durability = Literal["full", "normal"]
+Tracer = Callable[[str, Sequence[object]], None]
+
+APPLICATION_ID: Final = 0x61676D6D  # "agmm": tells our files from other SQLite files
+_OLDEST: Final = (3, 37, 0)  # STRICT tables
+_BUSY_MS: Final = 30_000
+
+
+class Database:
+    """A connection that every thread of the process shares, one transaction at a time.
+
+    Statements run only inside :meth:`transaction`, on the thread that opened it; whatever the driver raises
+    arrives as an error of :mod:`agentmem.errors`.
+
+    Args:
+        path: the database file; ``None`` keeps everything in memory.
+        durability: ``full`` syncs at every commit; ``normal`` may lose the last commits when power fails.
+        tracer: called with every statement and its parameters.
+        prepare: called with every new connection before its first use.
+    """
+
+    def __init__(
+        self,
+        path: Path | None,
+        *,
+        durability: Durability = "full",
+        tracer: Tracer | None = None,
+        prepare: Callable[[sqlite3.Connection], None] | None = None,
+    ) -> None:
+        if durability not in ("full", "normal"):
+            raise InvalidArgument(f"Unknown durability {durability!r}.", hint="it is 'full' or 'normal'.")
+        if sqlite3.sqlite_version_info < _OLDEST:
+            raise StoreError(
+                f"SQLite {sqlite3.sqlite_version} is too old.",
+                hint="use a Python built with SQLite 3.37 or newer.",
+            )
+        self.path = path
+        self.rollbacks = 0
+        self._durability = durability
+        self._tracer = tracer
+        self._prepare = prepare
+        self._inherited: list[sqlite3.Connection] = []
+        self._reset()
+        self._connection: sqlite3.Connection | None = self._connect()
+
+    @property
+    def place(self) -> str:
+        return "the in-memory store" if self.path is None else str(self.path)
+
+    @property
+    def writing(self) -> bool:
+        """True inside a write transaction of this thread."""
+        return self._writing and self._thread == threading.get_ident()
+
+    @contextmanager
+    def transaction(self, *, write: bool) -> Iterator[None]:
+        """A transaction; inside another one of the same thread, a part of it.
+
+        Raises:
+            StoreError: a write was begun inside a read, whose snapshot cannot be written to.
+        """
+        self._leave_parent()
+        with self._lock:
+            if self._depth == 0:
+                with self._outermost(write):
+                    yield
+            elif not write:
+                yield
+            elif self._writing:
+                with self._nested():
+                    yield
+            else:
+                raise StoreError(
+                    "A write was begun inside a read.",
+                    hint="finish the read first, or open write() around both.",
+                )
+
+    def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[Any]:
+        """All result rows of a statement, as tuples."""
+        connection = self._ready(sql, parameters)
+        try:
+            return connection.execute(sql, parameters).fetchall()
+        except DRIVER_ERRORS as error:
+            raise translate(error, self.place) from error
+
+    def one(self, sql: str, parameters: Sequence[object] = ()) -> Any:
+        """The first result row, or ``None``."""
+        connection = self._ready(sql, parameters)
+        try:
+            return connection.execute(sql, parameters).fetchone()
+        except DRIVER_ERRORS as error:
+            raise translate(error, self.place) from error
+
+    def value(self, sql: str, parameters: Sequence[object] = ()) -> Any:
+        """The first column of the first row, or ``None``."""
+        row = self.one(sql, parameters)
+        return None if row is None else row[0]
+
+    def run(self, sql: str, parameters: Sequence[object] = ()) -> int:
+        """Execute a change; returns how many rows it touched."""
+        connection = self._ready(sql, parameters)
+        try:
+            return connection.execute(sql, parameters).rowcount
+        except DRIVER_ERRORS as error:
+            raise translate(error, self.place) from error
+
+    def insert(self, sql: str, parameters: Sequence[object] = ()) -> int:
+        """Execute an insert; returns the new row."""
+        connection = self._ready(sql, parameters)
+        try:
+            row = connection.execute(sql, parameters).lastrowid
+        except DRIVER_ERRORS as error:
+            raise translate(error, self.place) from error
+        return row or 0
+
+    def many(self, sql: str, batch: Iterable[Sequence[object]]) -> int:
+        """Execute a change once per item; returns how many rows were touched in all."""
+        connection = self._ready(sql, ())
+        try:
+            return connection.executemany(sql, batch).rowcount
+        except DRIVER_ERRORS as error:
+            raise translate(error, self.place) from error
+
+    def outside(self, sql: str) -> Any:
+        """Run a statement that must not be in a transaction (a pragma, a checkpoint); its first row."""
+        self._leave_parent()
+        with self._lock:
+            if self._depth:
+                raise StoreError("This cannot run inside a transaction.", hint="leave the with block first.")
+            try:
+                return self._open().execute(sql).fetchone()
+            except DRIVER_ERRORS as error:
+                raise translate(error, self.place) from error
+
+    def close(self) -> None:
+        """Close the connection; closing twice does no harm."""
+        self._leave_parent()
+        with self._lock:
+            if self._depth:
+                raise StoreError(
+                    "The store was closed inside a transaction.", hint="leave the with block first."
+                )
+            if self._connection is not None:
+                try:
+                    self._connection.close()
+                except DRIVER_ERRORS as error:
+                    raise translate(error, self.place) from error
+                self._connection = None
+
+    def _reset(self) -> None:
+        self._pid = os.getpid()
+        self._lock = threading.RLock()
+        self._depth = 0
+        self._writing = False
+        self._thread = 0
+
+    def _leave_parent(self) -> None:
+        """Never use a connection across fork: SQLite's locks belong to the process that took them."""
+        if os.getpid() == self._pid:
+            return
+        self._reset()
+        if self._connection is None:
+            return
+        # closing the parent's connection here could checkpoint under its feet, so it is only put aside
+        self._inherited.append(self._connection)
+        self._connection = None
+        if self.path is None:
+            raise StoreError(
+                "An in-memory store cannot be used after fork.",
+                hint="give the store a path, or open it in the child.",
+            )
+        self._connection = self._connect()
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is None:
+            raise StoreError("The store is closed.", hint="open it again.")
+        return self._connection
+
+    def _ready(self, sql: str, parameters: Sequence[object]) -> sqlite3.Connection:
+        if not self._depth or self._thread != threading.get_ident():
+            raise StoreError(
+                "A transaction was used outside of its with block.", hint="use store.read() or store.write()."
+            )
+        if self._tracer is not None:
+            self._tracer(sql, parameters)
+        return self._open()
+
+    @contextmanager
+    def _outermost(self, write: bool) -> Iterator[None]:
+        self._open()
+        self._depth, self._writing, self._thread = 1, write, threading.get_ident()
+        try:
+            if write:
+                self.run("BEGIN IMMEDIATE")
+            else:
+                self.run("PRAGMA query_only=ON")
+                self.run("BEGIN")
+            yield
+            # SQLite ends a transaction by itself after a full disk or an I/O error
+            if not self._open().in_transaction:
+                raise StoreError("The transaction had been rolled back.", hint="see the error raised before.")  # noqa: TRY301
+            self.run("COMMIT")
+        except BaseException:
+            if write:
+                self.rollbacks += 1
+            if self._open().in_transaction:
+                self.run("ROLLBACK")
+            raise
+        finally:
+            if not write:
+                self.run("PRAGMA query_only=OFF")
+            self._depth, self._writing, self._thread = 0, False, 0
+
+    @contextmanager
+    def _nested(self) -> Iterator[None]:
+        name = f"level_{self._depth}"
+        self.run(f"SAVEPOINT {name}")
+        self._depth += 1
+        try:
+            yield
+            self.run(f"RELEASE {name}")
+        except BaseException:
+            self.rollbacks += 1
+            if self._open().in_transaction:
+                self.run(f"ROLLBACK TO {name}")
+                self.run(f"RELEASE {name}")
+            raise
+        finally:
+            self._depth -= 1
+
+    def _connect(self) -> sqlite3.Connection:
+        target = ":memory:" if self.path is None else str(_checked(self.path))
+        try:
+            connection = sqlite3.connect(
+                target,
+                timeout=_BUSY_MS / 1000,
+                isolation_level=None,
+                check_same_thread=False,
+                cached_statements=256,
+            )
+        except DRIVER_ERRORS as error:
+            raise translate(error, self.place) from error
+        try:
+            self._identify(connection)
+            self._configure(connection)
+            if self._prepare is not None:
+                self._prepare(connection)
+        except DRIVER_ERRORS as error:
+            connection.close()
+            raise translate(error, self.place) from error
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _identify(self, connection: sqlite3.Connection) -> None:
+        """Refuse somebody else's database before the first pragma that writes."""
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        (objects,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        if objects and application != APPLICATION_ID:
+            raise StoreCorrupt(
+                f"{self.place} is an SQLite file of another program.", hint="choose another directory."
+            )
+
+    def _configure(self, connection: sqlite3.Connection) -> None:
+        connection.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
+        if self.path is not None:
+            _switch_to_wal(connection)
+        for pragma in (
+            f"synchronous={self._durability.upper()}",
+            "foreign_keys=ON",
+            "secure_delete=ON",
+            "trusted_schema=OFF",
+            "cell_size_check=ON",
+            "temp_store=MEMORY",  # no note text in temporary files
+            "cache_size=-32000",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+
+def _switch_to_wal(connection: sqlite3.Connection) -> None:
+    """The switch ignores the busy timeout, so processes that open a new file together must take turns."""
+    deadline = time.monotonic() + _BUSY_MS / 1000
+    while True:
+        try:
+            (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
+        except sqlite3.OperationalError as error:
+            if not error.sqlite_errorname.startswith("SQLITE_BUSY") or time.monotonic() > deadline:
+                raise
+        else:
+            if mode == "wal" or time.monotonic() > deadline:
+                return
+        time.sleep(0.005)
+
+
+def _checked(path: Path) -> Path:
+    """``path`` as a private file that exists; nothing is created where it cannot be."""
+    try:
+        if not path.parent.is_dir():
+            raise StoreError(f"{path.parent} is not a directory.", hint="create it, or choose another path.")
+        if path.exists() and not path.is_file():
+            raise StoreError(f"{path} is not a file.", hint="give the path of the database file.")
+        # write-ahead logging needs the directory too, even to read
+        if not os.access(path.parent, os.W_OK | os.X_OK):
+            raise StoreReadOnly(
+                f"{path.parent} cannot be written.", hint="check the rights of the directory."
+            )
+        if not path.exists():
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        elif not os.access(path, os.R_OK | os.W_OK):
+            # asked, not tried: closing a second descriptor would drop the locks of a connection already there
+            raise StoreReadOnly(f"{path} cannot be written.", hint="check the rights of the file.")
+    except FileExistsError:
+        pass  # another process was faster
+    except OSError as error:
+        raise StoreReadOnly(
+            f"{path} cannot be opened: {error.strerror}.",
+            hint="check the rights of the directory and of the file.",
+        ) from error
+    return path

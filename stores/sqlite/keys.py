@@ -1,0 +1,137 @@
+"""What finds a note without searching: content hashes, facts, threads, terms, tombstones, idempotency keys."""
+
+from __future__ import annotations
+
+import hmac
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from agentmem.notes import Fact
+from agentmem.stores.sqlite.codec import dumps, fact_of, normalised
+from agentmem.stores.sqlite.connection import Database
+from agentmem.stores.sqlite.where import json_list
+
+__all__ = ["NoteKeys"]
+
+_ACTORS = """
+    WITH RECURSIVE known (actor) AS (
+        SELECT min(actor) FROM note WHERE owner = ?1 AND actor IS NOT NULL
+        UNION ALL
+        SELECT (SELECT min(actor) FROM note WHERE owner = ?1 AND actor IS NOT NULL AND actor > known.actor)
+        FROM known WHERE known.actor IS NOT NULL
+    )
+    SELECT actor FROM known WHERE actor IS NOT NULL
+"""
+
+
+class NoteKeys:
+    """The part of the note table that looks up by key."""
+
+    def __init__(self, database: Database, key: Callable[[], bytes]) -> None:
+        self._db = database
+        self._key = key
+
+    def same_content(self, owner: int, content_hash: bytes) -> list[int]:
+        """Rows of an owner with this content hash, oldest first."""
+        found = self._db.rows(
+            "SELECT id FROM note WHERE owner = ? AND hash = ? ORDER BY id", (owner, content_hash)
+        )
+        return [row for (row,) in found]
+
+    def facts(
+        self, owner: int, subject: str, relation: str | None = None, *, open_only: bool = True
+    ) -> list[tuple[int, Fact]]:
+        """Facts by normalised subject and relation, oldest row first."""
+        sql = (
+            "SELECT f.row, f.subject, f.relation, f.object, f.functional, f.question, f.paraphrases "
+            "FROM fact f JOIN note n ON n.id = f.row WHERE f.owner = ? AND f.subject_key = ?"
+        )
+        values: list[object] = [owner, normalised(subject)]
+        if relation is not None:
+            sql += " AND f.relation_key = ?"
+            values.append(normalised(relation))
+        if open_only:
+            sql += " AND n.valid_to IS NULL"
+        return [(row[0], fact_of(row[1:])) for row in self._db.rows(f"{sql} ORDER BY f.row", values)]
+
+    def actors(self, owners: Sequence[int]) -> list[str]:
+        """The actors of some owners, sorted; a hop along the index per actor, not a scan of the notes."""
+        names = {name for owner in owners for (name,) in self._db.rows(_ACTORS, (int(owner),))}
+        return sorted(names)
+
+    def thread_tail(self, owner: int, thread: str) -> tuple[int, int] | None:
+        """(row, position) of the last note in a thread."""
+        found = self._db.one(
+            "SELECT id, coalesce(position, 0) FROM note WHERE owner = ? AND thread = ? "
+            "ORDER BY position DESC, id DESC LIMIT 1",
+            (owner, thread),
+        )
+        return None if found is None else (found[0], found[1])
+
+    def neighbours_in_thread(self, row: int, span: int = 1) -> list[int]:
+        """Up to ``span`` notes before and after a note in its thread, in the thread's order."""
+        here = self._db.one("SELECT owner, thread, position FROM note WHERE id = ?", (int(row),))
+        if here is None or here[1] is None or here[2] is None:
+            return []
+        sql = (
+            "SELECT id FROM note WHERE owner = ? AND thread = ? AND (position, id) {} (?, ?) "
+            "ORDER BY position {}, id {} LIMIT ?"
+        )
+        values = (*here, int(row), span)
+        before = self._db.rows(sql.format("<", "DESC", "DESC"), values)
+        after = self._db.rows(sql.format(">", "ASC", "ASC"), values)
+        return [other for (other,) in [*reversed(before), *after]]
+
+    def terms_add(self, owner: int, row: int, terms: Iterable[str]) -> None:
+        """Remember which entities and rare keywords a note mentions."""
+        self._db.many(
+            "INSERT INTO term (owner, term, row) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+            [(owner, term, int(row)) for term in terms],
+        )
+
+    def terms_find(self, owner: int, terms: Sequence[str], limit: int = 32) -> dict[str, list[int]]:
+        """For each known term the most recent rows that mention it, newest first."""
+        sql = "SELECT row FROM term WHERE owner = ? AND term = ? ORDER BY row DESC LIMIT ?"
+        found = {term: self._db.rows(sql, (owner, term, limit)) for term in dict.fromkeys(terms)}
+        return {term: [row for (row,) in rows] for term, rows in found.items() if rows}
+
+    def tombstone_add(self, owner: int, content_hash: bytes, at: int) -> None:
+        """Remember that content was forgotten, in a form that does not tell what it was."""
+        self._db.run(
+            "INSERT INTO tombstone (owner, mac, at) VALUES (?, ?, ?) "
+            "ON CONFLICT (owner, mac) DO UPDATE SET at = max(at, excluded.at)",
+            (owner, self._mac(owner, content_hash), at),
+        )
+
+    def tombstone_find(self, owner: int, content_hash: bytes) -> int | None:
+        """When content with this hash was last forgotten, or ``None``."""
+        found = self._db.value(
+            "SELECT at FROM tombstone WHERE owner = ? AND mac = ?", (owner, self._mac(owner, content_hash))
+        )
+        return None if found is None else int(found)
+
+    def idempotency_keys(self, rows: Sequence[int]) -> list[tuple[int, str]]:
+        """(owner, key) of the idempotency records that led to these rows."""
+        return self._db.rows(
+            "SELECT i.owner, i.key FROM json_each(?) j CROSS JOIN idempotency i ON i.row = j.value "
+            "ORDER BY i.owner, i.key",
+            (json_list(rows),),
+        )
+
+    def idempotent_get(self, owner: int, key: str) -> Mapping[str, object] | None:
+        """The receipt of an earlier call with this key."""
+        found = self._db.value("SELECT receipt FROM idempotency WHERE owner = ? AND key = ?", (owner, key))
+        receipt: Any = None if found is None else json.loads(found)
+        return None if found is None else dict(receipt)
+
+    def idempotent_put(self, owner: int, key: str, row: int | None, receipt: Mapping[str, object]) -> None:
+        """Keep the receipt of a call under its key; it goes when the note in ``row`` goes."""
+        self._db.run(
+            "INSERT INTO idempotency (owner, key, row, receipt) VALUES (?, ?, ?, ?) "
+            "ON CONFLICT (owner, key) DO UPDATE SET row = excluded.row, receipt = excluded.receipt",
+            (owner, key, row, dumps(receipt)),
+        )
+
+    def _mac(self, owner: int, content_hash: bytes) -> bytes:
+        return hmac.digest(self._key(), b"%d:" % owner + content_hash, "sha256")

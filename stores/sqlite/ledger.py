@@ -1,0 +1,142 @@
+"""The books of consolidation: edits, the packs that serve them, leases, and a log of what happened."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from agentmem.storage import EditRow, LedgerEntry
+from agentmem.stores.sqlite.codec import dumps
+from agentmem.stores.sqlite.connection import Database
+from agentmem.stores.sqlite.where import json_list
+
+__all__ = ["SqliteLedger"]
+
+_PUT_EDIT: Final = """
+    INSERT INTO edit (id, note_id, owner, method, state, note_version, request, reason, changed_at)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (id) DO UPDATE SET
+        note_id = excluded.note_id, owner = excluded.owner, method = excluded.method, state = excluded.state,
+        note_version = excluded.note_version, request = excluded.request, reason = excluded.reason,
+        changed_at = excluded.changed_at
+"""
+_EDITS: Final = (
+    "SELECT id, note_id, owner, method, state, note_version, request, reason, changed_at FROM edit"
+)
+_LEASE: Final = """
+    INSERT INTO lease (name, holder, until) VALUES (?, ?, ?)
+    ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until = excluded.until
+    WHERE holder = excluded.holder OR until <= ?
+"""
+
+
+class SqliteLedger:
+    """:class:`agentmem.storage.LedgerTable` on SQLite."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def append(
+        self,
+        at: int,
+        event: str,
+        *,
+        note_id: str | None = None,
+        edit_id: str | None = None,
+        details: Mapping[str, object] | None = None,
+    ) -> None:
+        """Write one line; ``details`` must not hold note text."""
+        self._db.run(
+            "INSERT INTO ledger (at, event, note_id, edit_id, details) VALUES (?, ?, ?, ?, ?)",
+            (int(at), event, note_id, edit_id, dumps(details or {})),
+        )
+
+    def entries(self, *, after: int = 0, note_id: str | None = None, limit: int = 1000) -> list[LedgerEntry]:
+        """Lines after a sequence number, oldest first."""
+        sql, bound = (
+            "SELECT seq, at, event, note_id, edit_id, details FROM ledger WHERE seq > ?",
+            list[object]([int(after)]),
+        )
+        if note_id is not None:
+            sql += " AND note_id = ?"
+            bound.append(note_id)
+        found = self._db.rows(f"{sql} ORDER BY seq LIMIT ?", (*bound, limit))
+        return [
+            LedgerEntry(seq, at, event, note, edit, json.loads(details))
+            for seq, at, event, note, edit, details in found
+        ]
+
+    def put_edit(self, edit: EditRow) -> None:
+        """Write an edit, or its new state."""
+        self._db.run(
+            _PUT_EDIT,
+            (
+                edit.id,
+                edit.note_id,
+                edit.owner,
+                edit.method,
+                edit.state,
+                edit.note_version,
+                dumps(edit.request),
+                edit.reason,
+                edit.changed_at,
+            ),
+        )
+
+    def edits(
+        self,
+        *,
+        state: str | None = "active",
+        note_ids: Sequence[str] | None = None,
+        owners: Sequence[int] | None = None,
+    ) -> list[EditRow]:
+        """Edits by state, note and owner, by id; ``None`` asks for all."""
+        tests, values = ["1"], list[object]()
+        if state is not None:
+            tests.append("state = ?")
+            values.append(state)
+        if note_ids is not None:
+            tests.append("note_id IN (SELECT value FROM json_each(?))")
+            values.append(json.dumps(list(note_ids)))
+        if owners is not None:
+            tests.append("owner IN (SELECT value FROM json_each(?))")
+            values.append(json_list(owners))
+        found = self._db.rows(f"{_EDITS} WHERE {' AND '.join(tests)} ORDER BY id", values)
+        return [_edit(row) for row in found]
+
+    def delete_edits(self, ids: Sequence[str]) -> int:
+        """Remove edits from the books; returns how many."""
+        return self._db.run(
+            "DELETE FROM edit WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(list(ids)),)
+        )
+
+    def active_pack(self, method: str) -> tuple[str, int] | None:
+        """(sha256, version) of the pack to serve; ``None`` when there is none or it was withdrawn."""
+        found = self._db.one(
+            "SELECT sha, version FROM pack WHERE method = ? ORDER BY version DESC LIMIT 1", (method,)
+        )
+        return None if found is None or found[0] is None else (found[0], found[1])
+
+    def set_active_pack(self, method: str, sha: str | None, at: int) -> int:
+        """Name the pack to serve (``None``: none); returns the new version."""
+        version = int(
+            self._db.value("SELECT coalesce(max(version), 0) + 1 FROM pack WHERE method = ?", (method,))
+        )
+        self._db.run(
+            "INSERT INTO pack (method, version, sha, at) VALUES (?, ?, ?, ?)", (method, version, sha, int(at))
+        )
+        return version
+
+    def lease(self, name: str, holder: str, now: int, until: int) -> bool:
+        """Take or renew a lease; false when another holder's lease still runs."""
+        return self._db.run(_LEASE, (name, holder, int(until), int(now))) > 0
+
+    def release(self, name: str, holder: str) -> None:
+        """Give a lease back; somebody else's stays."""
+        self._db.run("DELETE FROM lease WHERE name = ? AND holder = ?", (name, holder))
+
+
+def _edit(row: tuple[Any, ...]) -> EditRow:
+    (uid, note, owner, method, state, version, request, reason, changed) = row
+    return EditRow(uid, note, owner, method, state, version, json.loads(request), reason, changed)

@@ -1,0 +1,97 @@
+"""The note graph as a table of links."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Final
+
+from agentmem.errors import InvalidArgument
+from agentmem.notes import Link
+from agentmem.storage import LinkRow
+from agentmem.stores.sqlite.connection import Database
+from agentmem.stores.sqlite.where import json_list
+
+__all__ = ["SqliteLinks"]
+
+_PUT: Final = """
+    INSERT INTO link (source, target, kind, weight, reason) VALUES (?, ?, ?, ?, ?)
+    ON CONFLICT (source, target, kind) DO UPDATE SET
+        reason = CASE WHEN excluded.weight > weight OR reason = '' THEN excluded.reason ELSE reason END,
+        weight = max(weight, excluded.weight)
+"""
+_TOUCHING: Final = """
+    SELECT l.source, l.target, l.kind, l.weight, l.reason FROM json_each(?1) j CROSS JOIN link l ON l.source = j.value
+    UNION
+    SELECT l.source, l.target, l.kind, l.weight, l.reason FROM json_each(?1) j CROSS JOIN link l ON l.target = j.value
+"""
+_PUBLIC: Final = """
+    SELECT a.uid, b.uid, t.kind, t.weight, t.reason
+    FROM ({}) t JOIN note a ON a.id = t.source JOIN note b ON b.id = t.target ORDER BY t.source, t.target, t.kind
+"""
+
+
+class SqliteLinks:
+    """:class:`agentmem.storage.LinkTable` on SQLite."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def put(self, links: Sequence[LinkRow]) -> None:
+        """Insert links; an existing one keeps the larger weight and the reason that goes with it."""
+        if any(link.source == link.target for link in links):
+            raise InvalidArgument("A note cannot be linked to itself.", hint="leave such links out.")
+        self._db.many(_PUT, [(int(s), int(t), kind, float(w), reason) for s, t, kind, w, reason in links])
+
+    def touching(self, rows: Sequence[int], kinds: Sequence[str] | None = None) -> list[LinkRow]:
+        """Links that start or end at any of ``rows``."""
+        found = [LinkRow(*row) for row in self._db.rows(_TOUCHING, (json_list(rows),))]
+        return found if kinds is None else [link for link in found if link.kind in kinds]
+
+    def strengthen(self, pairs: Sequence[tuple[int, int]], amount: float, cap: float = 1.0) -> None:
+        """Add to the weight of every link between the two of a pair, in either direction, up to ``cap``."""
+        self._db.many(
+            "UPDATE link SET weight = max(weight, min(?, weight + ?)) WHERE source = ? AND target = ?",
+            [(cap, amount, int(s), int(t)) for pair in pairs for s, t in (pair, pair[::-1])],
+        )
+
+    def delete(self, source: int, target: int, kind: str | None = None) -> int:
+        """Remove the link of a kind between two rows, or all of them; returns how many."""
+        sql, values = "DELETE FROM link WHERE source = ? AND target = ?", [int(source), int(target)]
+        if kind is None:
+            return self._db.run(sql, values)
+        return self._db.run(f"{sql} AND kind = ?", [*values, kind])
+
+    def delete_rows(self, rows: Sequence[int]) -> int:
+        """Remove every link that touches ``rows``; returns how many."""
+        among = (json_list(rows),)
+        starting = self._db.run("DELETE FROM link WHERE source IN (SELECT value FROM json_each(?))", among)
+        return starting + self._db.run(
+            "DELETE FROM link WHERE target IN (SELECT value FROM json_each(?))", among
+        )
+
+    def delete_kinds(self, kinds: Sequence[str]) -> int:
+        """Remove every link of these kinds; returns how many."""
+        return self._db.run(
+            "DELETE FROM link WHERE kind IN (SELECT value FROM json_each(?))", (json.dumps(list(kinds)),)
+        )
+
+    def derived_from(self, rows: Sequence[int]) -> dict[int, list[int]]:
+        """Rows directly derived from any of ``rows``, each with all the rows it was derived from."""
+        found = self._db.rows(
+            "SELECT source, target FROM link WHERE kind = 'derived_from' AND source IN (SELECT l.source FROM link l "
+            "WHERE l.kind = 'derived_from' AND l.target IN (SELECT value FROM json_each(?))) ORDER BY source, target",
+            (json_list(rows),),
+        )
+        origins: dict[int, list[int]] = {}
+        for source, target in found:
+            origins.setdefault(source, []).append(target)
+        return origins
+
+    def count(self) -> int:
+        """How many links there are."""
+        return int(self._db.value("SELECT count(*) FROM link"))
+
+    def public(self, rows: Sequence[int]) -> list[Link]:
+        """Links touching ``rows``, with ids instead of rows."""
+        return [Link(*row) for row in self._db.rows(_PUBLIC.format(_TOUCHING), (json_list(rows),))]

@@ -1,0 +1,57 @@
+"""Brings a database to the newest schema, one transaction per step."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Final
+
+from agentmem.errors import StoreCorrupt
+from agentmem.stores.sqlite.connection import APPLICATION_ID, Database
+from agentmem.stores.sqlite.schema import MIGRATIONS
+
+__all__ = ["SCHEMA_VERSION", "TOMBSTONE_KEY", "migrate"]
+
+SCHEMA_VERSION: Final = len(MIGRATIONS)
+TOMBSTONE_KEY: Final = "tombstone_key"
+
+
+def migrate(database: Database) -> None:
+    """Apply what is missing; a database of a newer version is left untouched.
+
+    Raises:
+        StoreCorrupt: the database was written by a newer version of this package.
+    """
+    while True:
+        with database.transaction(write=False):
+            found = _version(database)
+        if found == SCHEMA_VERSION:
+            return
+        with database.transaction(write=True):
+            # another process may have been faster
+            if _version(database) == found:
+                _apply(database, found)
+
+
+def _version(database: Database) -> int:
+    found = int(database.value("PRAGMA user_version"))
+    if found > SCHEMA_VERSION:
+        raise StoreCorrupt(
+            f"{database.place} has schema version {found}; this version knows up to {SCHEMA_VERSION}.",
+            hint="upgrade with: pip install --upgrade agentmem-toolkit.",
+        )
+    return found
+
+
+def _apply(database: Database, found: int) -> None:
+    if found == 0:
+        database.run(f"PRAGMA application_id={APPLICATION_ID}")
+        database.run(
+            "CREATE TABLE migration (number INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT",
+        )
+    name, statements = MIGRATIONS[found]
+    for statement in statements:
+        database.run(statement)
+    if found == 0:
+        database.run("INSERT INTO meta (key, value) VALUES (?, ?)", (TOMBSTONE_KEY, secrets.token_hex(32)))
+    database.run("INSERT INTO migration (number, name) VALUES (?, ?)", (found + 1, name))
+    database.run(f"PRAGMA user_version={found + 1}")

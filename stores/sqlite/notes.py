@@ -1,0 +1,228 @@
+"""The note table: what is written, and how it is read back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from agentmem.clock import from_micros, micros
+from agentmem.errors import InvalidArgument, ScopeError, UnknownNote
+from agentmem.notes import Note, NoteVersion, Scope
+from agentmem.protocols import Clock
+from agentmem.storage import SHARED_OWNER, Facets, Selection
+from agentmem.stores.sqlite.codec import COLUMNS, LOAD, decode, encode, encode_fact
+from agentmem.stores.sqlite.connection import Database
+from agentmem.stores.sqlite.keys import NoteKeys
+from agentmem.stores.sqlite.where import json_list, selected
+
+__all__ = ["SqliteNotes"]
+
+_VALUES: Final = ", ".join("?" * (5 + len(COLUMNS)))
+_INSERT: Final = (
+    f"INSERT INTO note (owner, hash, version, changed_at, reason, {', '.join(COLUMNS)}) VALUES ({_VALUES})"  # noqa: S608 - constants
+)
+_ASSIGNED: Final = ", ".join(f"{name} = ?" for name in COLUMNS)
+_UPDATE: Final = (
+    f"UPDATE note SET hash = ?, version = version + 1, changed_at = ?, reason = ?, {_ASSIGNED} WHERE id = ?"  # noqa: S608 - constants
+)
+_KEEP: Final = (
+    "INSERT INTO note_version (row, version, changed_at, reason, content) "
+    "SELECT id, version, changed_at, reason, content FROM note WHERE id = ?"
+)
+_LOAD_ROWS: Final = f"{LOAD} WHERE n.id IN (SELECT value FROM json_each(?))"  # noqa: S608 - constants
+_FACETS: Final = """
+    SELECT n.id, n.owner, n.actor, n.session, n.occurred_at, n.length, n.importance, n.trust, n.stability,
+        n.difficulty, n.last_review, n.recalls, n.archived_at IS NOT NULL, n.thread, n.position, n.valid_from, n.valid_to
+    FROM json_each(?) j CROSS JOIN note n ON n.id = j.value WHERE
+"""
+_ORDERS: Final[Mapping[str, tuple[str, str]]] = {
+    "created": ("created_at", "ASC"),
+    "-created": ("created_at", "DESC"),
+    "occurred": ("occurred_at", "ASC"),
+    "-occurred": ("occurred_at", "DESC"),
+}
+_ARCHIVE: Final = "UPDATE note SET archived_at = ? WHERE id IN (SELECT value FROM json_each(?))"
+_PLACES: Final[Mapping[str, str]] = {
+    "versions": "DELETE FROM note_version WHERE row IN (SELECT value FROM json_each(?))",
+    "facts": "DELETE FROM fact WHERE row IN (SELECT value FROM json_each(?))",
+    "terms": "DELETE FROM term WHERE row IN (SELECT value FROM json_each(?))",
+    "idempotency": "DELETE FROM idempotency WHERE row IN (SELECT value FROM json_each(?))",
+    "notes": "DELETE FROM note WHERE id IN (SELECT value FROM json_each(?))",
+}
+
+
+class SqliteNotes(NoteKeys):
+    """:class:`agentmem.storage.NoteTable` on SQLite.
+
+    Args:
+        database: where the statements run.
+        clock: dates the versions of a note.
+        key: makes the tombstones of this store; asked for when the first one is needed.
+    """
+
+    def __init__(self, database: Database, clock: Clock, key: Callable[[], bytes]) -> None:
+        super().__init__(database, key)
+        self._clock = clock
+
+    def owner(self, scope: Scope, *, create: bool = False) -> int | None:
+        """The owner of notes with this scope; ``None`` when it has none yet and ``create`` is false."""
+        if scope.user is None and scope.agent is None:
+            return SHARED_OWNER
+        column, name = ("user", scope.user) if scope.user is not None else ("agent", scope.agent)
+        found = self._db.value(f"SELECT id FROM owner WHERE {column} = ?", (name,))  # noqa: S608 - a constant
+        if found is None and create:
+            return self._db.insert(f"INSERT INTO owner ({column}) VALUES (?)", (name,))  # noqa: S608 - see above
+        return None if found is None else int(found)
+
+    def visible_owners(self, scope: Scope) -> tuple[int, ...]:
+        """Owners whose notes a request in ``scope`` may see."""
+        found = self._db.rows(
+            "SELECT id FROM owner WHERE user = ? UNION ALL SELECT id FROM owner WHERE agent = ?",
+            (scope.user, scope.agent),
+        )
+        return (SHARED_OWNER, *(row for (row,) in found))
+
+    def all_owners(self) -> tuple[int, ...]:
+        """Every owner there is."""
+        return tuple(row for (row,) in self._db.rows("SELECT id FROM owner ORDER BY id"))
+
+    def scope_of(self, owner: int) -> Scope:
+        """The user or agent an owner stands for; the empty scope for the shared notes."""
+        found = self._db.one("SELECT user, agent FROM owner WHERE id = ?", (int(owner),))
+        if found is None:
+            raise InvalidArgument(f"There is no owner {owner}.", hint="all_owners() names those that exist.")
+        return Scope(*found)
+
+    def has_owned(self) -> bool:
+        """True when the store holds notes of any user or agent."""
+        return bool(self._db.value("SELECT EXISTS (SELECT 1 FROM note WHERE owner > ?)", (SHARED_OWNER,)))
+
+    def insert(self, note: Note, owner: int, content_hash: bytes) -> int:
+        """Store a note with its fact; returns its row."""
+        self._check_owner(note, owner)
+        row = self._db.insert(
+            _INSERT, (owner, content_hash, note.version, micros(note.created_at), "stored", *encode(note))
+        )
+        self._put_fact(row, owner, note)
+        return row
+
+    def replace(self, row: int, note: Note, content_hash: bytes, reason: str) -> None:
+        """Write the next version of a note; the former one joins its history."""
+        owner = self._db.value("SELECT owner FROM note WHERE id = ?", (int(row),))
+        if owner is None:
+            raise UnknownNote(f"No note in row {row}.", hint="it may have been forgotten meanwhile.")
+        self._check_owner(note, owner)
+        self._db.run(_KEEP, (int(row),))
+        self._db.run(_UPDATE, (content_hash, micros(self._clock.now()), reason, *encode(note), int(row)))
+        self._db.run("DELETE FROM fact WHERE row = ?", (int(row),))
+        self._put_fact(row, owner, note)
+
+    def close_validity(self, row: int, valid_to: int, reason: str) -> None:
+        """End a note's validity: a new version with the same words."""
+        self._db.run(_KEEP, (int(row),))
+        self._db.run(
+            "UPDATE note SET valid_to = ?, version = version + 1, changed_at = ?, reason = ? WHERE id = ?",
+            (int(valid_to), micros(self._clock.now()), reason, int(row)),
+        )
+
+    def set_states(self, states: Sequence[tuple[int, float, float, int, int]]) -> None:
+        """(row, stability, difficulty, last_review, recalls) each."""
+        self._db.many(
+            "UPDATE note SET stability = ?, difficulty = ?, last_review = ?, recalls = ? WHERE id = ?",
+            [(float(s), float(d), int(last), int(n), int(row)) for row, s, d, last, n in states],
+        )
+
+    def set_archived(self, rows: Sequence[int], at: int | None) -> None:
+        """Archive notes at a time, or bring them back with ``None``."""
+        self._db.run(_ARCHIVE, (at, json_list(rows)))
+
+    def delete(self, rows: Sequence[int]) -> Mapping[str, int]:
+        """Remove notes, versions, facts, terms and idempotency records; returns the counts by place.
+
+        Links, vectors and uses of the notes go with them; full text has to be deleted by its own area.
+        """
+        among = (json_list(rows),)
+        return {place: self._db.run(sql, among) for place, sql in _PLACES.items()}
+
+    def rows_of(self, ids: Sequence[str]) -> dict[str, int]:
+        """The rows of those ids that exist."""
+        found = self._db.rows(
+            "SELECT n.uid, n.id FROM json_each(?) j CROSS JOIN note n ON n.uid = j.value",
+            (json.dumps(list(ids)),),
+        )
+        return dict(found)
+
+    def load(self, rows: Sequence[int]) -> dict[int, Note]:
+        """The notes of those rows that exist, in the order of ``rows``."""
+        found = {row[0]: decode(row) for row in self._db.rows(_LOAD_ROWS, (json_list(rows),))}
+        return {row: found[row] for row in map(int, rows) if row in found}
+
+    def after(self, row: int, limit: int) -> list[tuple[int, Note]]:
+        """Up to ``limit`` notes after ``row``, by row."""
+        found = self._db.rows(f"{LOAD} WHERE n.id > ? ORDER BY n.id LIMIT ?", (int(row), limit))
+        return [(columns[0], decode(columns)) for columns in found]
+
+    def facets(self, rows: Sequence[int], selection: Selection) -> list[Facets]:
+        """Facets of those of ``rows`` that the selection admits, in the order of ``rows``."""
+        text, values = selected(selection)
+        found = self._db.rows(_FACETS + text, (json_list(rows), *values))
+        return [Facets._make(row) for row in found]
+
+    def select(
+        self, selection: Selection, *, order: str = "created", limit: int | None = None, offset: int = 0
+    ) -> list[int]:
+        """Rows the selection admits; each owner is read along its own index, and the streams are merged."""
+        if order not in _ORDERS:
+            raise InvalidArgument(f"Unknown order {order!r}.", hint=f"it is one of {', '.join(_ORDERS)}.")
+        column, direction = _ORDERS[order]
+        parts, values = [], []
+        for owner in dict.fromkeys(selection.owners):
+            text, bound = selected(selection, owners=(owner,))
+            # the column comes from _ORDERS, the condition holds marks and constants
+            parts.append(f"SELECT n.id AS row, n.{column} AS moment FROM note n WHERE {text}")  # noqa: S608
+            values += bound
+        if not parts:
+            return []
+        sql = f"{' UNION ALL '.join(parts)} ORDER BY moment {direction}, row {direction} LIMIT ? OFFSET ?"
+        found = self._db.rows(sql, (*values, -1 if limit is None else limit, offset))
+        return [row for row, _ in found]
+
+    def select_all(self) -> list[int]:
+        """Every row, oldest first."""
+        return [row for (row,) in self._db.rows("SELECT id FROM note ORDER BY id", ())]
+
+    def count(self, selection: Selection | None = None) -> int:
+        """How many notes the selection admits; all of them without one."""
+        if selection is None:
+            return int(self._db.value("SELECT count(*) FROM note"))
+        text, values = selected(selection)
+        return int(self._db.value(f"SELECT count(*) FROM note n WHERE {text}", values))  # noqa: S608 - as in select
+
+    def history(self, row: int) -> list[NoteVersion]:
+        """Every version of a note, oldest first, the present one last."""
+        found = self._db.rows(
+            "SELECT version, content, changed_at, reason FROM note_version WHERE row = ? UNION ALL "
+            "SELECT version, content, changed_at, reason FROM note WHERE id = ? ORDER BY version",
+            (int(row), int(row)),
+        )
+        return [
+            NoteVersion(version, content, from_micros(at), reason) for version, content, at, reason in found
+        ]
+
+    def _check_owner(self, note: Note, owner: int) -> None:
+        found = self._db.one("SELECT user, agent FROM owner WHERE id = ?", (int(owner),))
+        scope = note.scope
+        expected = (scope.user, None if scope.user is not None else scope.agent)
+        if found != expected:
+            raise ScopeError(
+                f"A note of {note.scope} cannot belong to owner {owner}.",
+                hint="ask owner(scope, create=True) first.",
+            )
+
+    def _put_fact(self, row: int, owner: int, note: Note) -> None:
+        if note.fact is not None:
+            self._db.run(
+                "INSERT INTO fact VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (row, owner, *encode_fact(note.fact)),
+            )

@@ -1,0 +1,126 @@
+"""The tables. Appended to, never edited: what was released stays as it was."""
+
+from __future__ import annotations
+
+from typing import Final
+
+__all__ = ["MIGRATIONS"]
+
+# In `note`, the columns that ranking reads come first and the long texts last: SQLite then stops decoding early and
+# leaves overflow pages alone. `length` is there for the same reason.
+_NOTES: Final = (
+    "CREATE TABLE meta (key TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID",
+    """CREATE TABLE owner (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, user TEXT, agent TEXT, CHECK (user IS NULL OR agent IS NULL)
+    ) STRICT""",
+    "CREATE UNIQUE INDEX owner_user ON owner (user) WHERE user IS NOT NULL",
+    "CREATE UNIQUE INDEX owner_agent ON owner (agent) WHERE agent IS NOT NULL",
+    "INSERT INTO owner (id) VALUES (1)",
+    """CREATE TABLE note (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        owner INTEGER NOT NULL REFERENCES owner (id),
+        actor TEXT, agent TEXT, session TEXT, thread TEXT, position INTEGER,
+        occurred_at INTEGER NOT NULL, created_at INTEGER NOT NULL, valid_from INTEGER, valid_to INTEGER,
+        archived_at INTEGER, length INTEGER NOT NULL, importance REAL NOT NULL, trust REAL NOT NULL,
+        stability REAL NOT NULL, difficulty REAL NOT NULL, last_review INTEGER NOT NULL, recalls INTEGER NOT NULL,
+        uid TEXT NOT NULL, kind TEXT NOT NULL, version INTEGER NOT NULL, hash BLOB NOT NULL,
+        changed_at INTEGER NOT NULL, reason TEXT NOT NULL, source TEXT,
+        tags TEXT NOT NULL, keywords TEXT NOT NULL, metadata TEXT NOT NULL, context TEXT NOT NULL, content TEXT NOT NULL
+    ) STRICT""",
+    "CREATE UNIQUE INDEX note_uid ON note (uid)",
+    "CREATE INDEX note_created ON note (owner, created_at)",
+    "CREATE INDEX note_occurred ON note (owner, occurred_at)",
+    "CREATE INDEX note_hash ON note (owner, hash)",
+    "CREATE INDEX note_actor ON note (owner, actor) WHERE actor IS NOT NULL",
+    "CREATE INDEX note_thread ON note (owner, thread, position) WHERE thread IS NOT NULL",
+    """CREATE TABLE note_version (
+        row INTEGER NOT NULL REFERENCES note (id) ON DELETE CASCADE, version INTEGER NOT NULL,
+        changed_at INTEGER NOT NULL, reason TEXT NOT NULL, content TEXT NOT NULL, PRIMARY KEY (row, version)
+    ) STRICT""",
+    """CREATE TABLE fact (
+        row INTEGER PRIMARY KEY REFERENCES note (id) ON DELETE CASCADE, owner INTEGER NOT NULL,
+        subject_key TEXT NOT NULL, relation_key TEXT NOT NULL, subject TEXT NOT NULL, relation TEXT NOT NULL,
+        object TEXT NOT NULL, functional INTEGER NOT NULL, question TEXT, paraphrases TEXT NOT NULL
+    ) STRICT""",
+    "CREATE INDEX fact_key ON fact (owner, subject_key, relation_key)",
+    """CREATE TABLE term (
+        owner INTEGER NOT NULL, term TEXT NOT NULL, row INTEGER NOT NULL REFERENCES note (id) ON DELETE CASCADE,
+        PRIMARY KEY (owner, term, row)
+    ) STRICT, WITHOUT ROWID""",
+    "CREATE INDEX term_row ON term (row)",
+    """CREATE TABLE tombstone (
+        owner INTEGER NOT NULL, mac BLOB NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (owner, mac)
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE idempotency (
+        owner INTEGER NOT NULL, key TEXT NOT NULL, row INTEGER, receipt TEXT NOT NULL, PRIMARY KEY (owner, key)
+    ) STRICT, WITHOUT ROWID""",
+    "CREATE INDEX idempotency_row ON idempotency (row) WHERE row IS NOT NULL",
+)
+
+# The scope is a token inside the full-text index, so that one owner's search reads one owner's postings. The log
+# keeps one line per vector: the newest change; triggers write it, so that no way of deleting goes unnoticed. (They say
+# DELETE and INSERT, because the conflict clause of the outer statement would overrule an INSERT OR REPLACE.)
+_PROJECTIONS: Final = (
+    """CREATE VIRTUAL TABLE fts USING fts5(
+        content, context, scope, tokenize = 'porter unicode61 remove_diacritics 2'
+    )""",
+    """CREATE TABLE vector (
+        row INTEGER PRIMARY KEY REFERENCES note (id) ON DELETE CASCADE, owner INTEGER NOT NULL, data BLOB NOT NULL
+    ) STRICT""",
+    "CREATE INDEX vector_owner ON vector (owner)",
+    """CREATE TABLE vector_change (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT, row INTEGER NOT NULL UNIQUE, owner INTEGER NOT NULL,
+        removed INTEGER NOT NULL
+    ) STRICT""",
+    """CREATE TRIGGER vector_added AFTER INSERT ON vector BEGIN
+        DELETE FROM vector_change WHERE row = new.row;
+        INSERT INTO vector_change (row, owner, removed) VALUES (new.row, new.owner, 0);
+    END""",
+    """CREATE TRIGGER vector_changed AFTER UPDATE ON vector BEGIN
+        DELETE FROM vector_change WHERE row = new.row;
+        INSERT INTO vector_change (row, owner, removed) VALUES (new.row, new.owner, 0);
+    END""",
+    """CREATE TRIGGER vector_removed AFTER DELETE ON vector BEGIN
+        DELETE FROM vector_change WHERE row = old.row;
+        INSERT INTO vector_change (row, owner, removed) VALUES (old.row, old.owner, 1);
+    END""",
+    """CREATE TABLE link (
+        source INTEGER NOT NULL REFERENCES note (id) ON DELETE CASCADE,
+        target INTEGER NOT NULL REFERENCES note (id) ON DELETE CASCADE,
+        kind TEXT NOT NULL, weight REAL NOT NULL, reason TEXT NOT NULL, PRIMARY KEY (source, target, kind)
+    ) STRICT, WITHOUT ROWID""",
+    "CREATE INDEX link_target ON link (target, kind)",
+    """CREATE TABLE outbox (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT, op TEXT NOT NULL CHECK (op IN ('upsert', 'remove')),
+        owner INTEGER NOT NULL, row INTEGER NOT NULL
+    ) STRICT""",
+    """CREATE TABLE use (
+        row INTEGER NOT NULL REFERENCES note (id) ON DELETE CASCADE, day INTEGER NOT NULL, owner INTEGER NOT NULL,
+        events INTEGER NOT NULL, tokens INTEGER NOT NULL, last INTEGER NOT NULL, PRIMARY KEY (row, day)
+    ) STRICT, WITHOUT ROWID""",
+    "CREATE INDEX use_owner ON use (owner, day)",
+)
+
+_BOOKS: Final = (
+    """CREATE TABLE edit (
+        id TEXT NOT NULL PRIMARY KEY, note_id TEXT NOT NULL, owner INTEGER NOT NULL, method TEXT NOT NULL,
+        state TEXT NOT NULL, note_version INTEGER NOT NULL, request TEXT NOT NULL, reason TEXT NOT NULL,
+        changed_at INTEGER NOT NULL
+    ) STRICT""",
+    "CREATE INDEX edit_note ON edit (note_id)",
+    "CREATE INDEX edit_owner ON edit (owner, state)",
+    """CREATE TABLE ledger (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, event TEXT NOT NULL, note_id TEXT, edit_id TEXT,
+        details TEXT NOT NULL
+    ) STRICT""",
+    "CREATE INDEX ledger_note ON ledger (note_id) WHERE note_id IS NOT NULL",
+    """CREATE TABLE pack (
+        method TEXT NOT NULL, version INTEGER NOT NULL, sha TEXT, at INTEGER NOT NULL, PRIMARY KEY (method, version)
+    ) STRICT, WITHOUT ROWID""",
+    "CREATE TABLE lease (name TEXT NOT NULL PRIMARY KEY, holder TEXT NOT NULL, until INTEGER NOT NULL) STRICT",
+)
+
+MIGRATIONS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
+    ("first schema", _NOTES + _PROJECTIONS + _BOOKS),
+)
+"""(what for, statements) each; the n-th brings a store to version n."""

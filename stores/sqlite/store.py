@@ -1,0 +1,239 @@
+"""The store: one SQLite file, transactions over all its areas, and its own upkeep."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from agentmem.clock import SystemClock
+from agentmem.errors import AgentMemError, StoreLocked
+from agentmem.notes import Note
+from agentmem.protocols import Clock
+from agentmem.storage import (
+    LedgerTable,
+    LinkTable,
+    NoteTable,
+    OutboxTable,
+    TextTable,
+    Transaction,
+    UseTable,
+    VectorTable,
+)
+from agentmem.stores.sqlite.connection import Database, Durability, Tracer
+from agentmem.stores.sqlite.ledger import SqliteLedger
+from agentmem.stores.sqlite.links import SqliteLinks
+from agentmem.stores.sqlite.migrations import TOMBSTONE_KEY, migrate
+from agentmem.stores.sqlite.notes import SqliteNotes
+from agentmem.stores.sqlite.outbox import SqliteOutbox
+from agentmem.stores.sqlite.text import SqliteText
+from agentmem.stores.sqlite.uses import SqliteUses
+from agentmem.stores.sqlite.vectors import SqliteVectors
+from agentmem.stores.sqlite.where import prepare
+
+__all__ = ["SqliteStore", "SqliteTransaction"]
+
+_SECURE_FTS: Final = (3, 42, 0)  # from here on FTS5 can erase tokens when it deletes
+_IN_MEMORY: Final = 256 * 2**20  # a larger store is not copied through memory when it is erased
+_COUNTED: Final[Mapping[str, str]] = {
+    "notes": "SELECT count(*) FROM note",
+    "versions": "SELECT count(*) FROM note_version",
+    "facts": "SELECT count(*) FROM fact",
+    "owners": "SELECT count(*) FROM owner",
+    "text": "SELECT count(*) FROM fts_docsize",
+    "vectors": "SELECT count(*) FROM vector",
+    "links": "SELECT count(*) FROM link",
+    "outbox": "SELECT count(*) FROM outbox",
+    "edits": "SELECT count(*) FROM edit",
+    "ledger": "SELECT count(*) FROM ledger",
+    "tombstones": "SELECT count(*) FROM tombstone",
+}
+_MISFITS: Final[Mapping[str, str]] = {
+    "notes without full text": "SELECT count(*) FROM note WHERE id NOT IN (SELECT id FROM fts_docsize)",
+    "full text without a note": "SELECT count(*) FROM fts_docsize WHERE id NOT IN (SELECT id FROM note)",
+    "vectors of another owner than their note": (
+        "SELECT count(*) FROM vector v JOIN note n ON n.id = v.row WHERE n.owner <> v.owner"
+    ),
+    "facts of another owner than their note": (
+        "SELECT count(*) FROM fact f JOIN note n ON n.id = f.row WHERE n.owner <> f.owner"
+    ),
+    "vectors of different lengths": "SELECT max(count(DISTINCT length(data)) - 1, 0) FROM vector",
+    "vectors that the change log does not know": (
+        "SELECT count(*) FROM vector v LEFT JOIN vector_change c ON c.row = v.row WHERE c.removed IS NOT 0"
+    ),
+}
+
+
+class SqliteTransaction:
+    """:class:`agentmem.storage.Transaction`: all areas of one store."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._db = database
+        self.notes: NoteTable = SqliteNotes(database, clock, self._tombstone_key)
+        self.text: TextTable = SqliteText(database)
+        self.vectors: VectorTable = SqliteVectors(database)
+        self.links: LinkTable = SqliteLinks(database)
+        self.outbox: OutboxTable = SqliteOutbox(database)
+        self.uses: UseTable = SqliteUses(database)
+        self.ledger: LedgerTable = SqliteLedger(database)
+
+    def meta_get(self, key: str) -> str | None:
+        """A value kept with the store, or ``None``."""
+        found = self._db.value("SELECT value FROM meta WHERE key = ?", (key,))
+        return None if found is None else str(found)
+
+    def meta_set(self, key: str, value: str | None) -> None:
+        """Keep a value with the store; ``None`` removes it."""
+        if value is None:
+            self._db.run("DELETE FROM meta WHERE key = ?", (key,))
+        else:
+            self._db.run(
+                "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+                (key, value),
+            )
+
+    def _tombstone_key(self) -> bytes:
+        return bytes.fromhex(self.meta_get(TOMBSTONE_KEY) or "")
+
+
+class SqliteStore:
+    """:class:`agentmem.storage.NoteStore` in one SQLite file.
+
+    Args:
+        path: the database file; its directory must exist. ``None`` keeps everything in memory.
+        durability: ``full`` survives a power failure; ``normal`` is faster and may lose the last commits to one.
+        clock: dates the versions of notes.
+        tracer: called with every statement and its parameters.
+
+    Raises:
+        StoreReadOnly: the file or its directory cannot be written.
+        StoreCorrupt: the file is damaged, not ours, or from a newer version.
+    """
+
+    def __init__(
+        self,
+        path: Path | str | None = None,
+        *,
+        durability: Durability = "full",
+        clock: Clock | None = None,
+        tracer: Tracer | None = None,
+    ) -> None:
+        self.path = None if path is None else Path(path)
+        self._db = Database(self.path, durability=durability, tracer=tracer, prepare=prepare)
+        try:
+            migrate(self._db)
+            self._secure_text()
+        except BaseException:
+            self._db.close()
+            raise
+        self._transaction = SqliteTransaction(self._db, clock or SystemClock())
+
+    @property
+    def rollbacks(self) -> int:
+        """How many writes were rolled back: what was read inside them may never have been."""
+        return self._db.rollbacks
+
+    @property
+    def writing(self) -> bool:
+        """True inside a write of this thread."""
+        return self._db.writing
+
+    @contextmanager
+    def write(self) -> Iterator[Transaction]:
+        """A transaction that commits when its block ends and rolls everything back when it raises.
+
+        Inside another write of the same thread it is a part of that one, which can fail on its own.
+        """
+        with self._db.transaction(write=True):
+            yield self._transaction
+
+    @contextmanager
+    def read(self) -> Iterator[Transaction]:
+        """A consistent view of the store that cannot write; inside a write, that write's own view."""
+        with self._db.transaction(write=False):
+            yield self._transaction
+
+    def data_version(self) -> int:
+        """Changes whenever another connection or process has committed."""
+        with self._db.transaction(write=False):
+            return int(self._db.value("PRAGMA data_version"))
+
+    def check(self) -> list[str]:
+        """Integrity problems of the store; empty when sound."""
+        found: list[str] = []
+        with self._db.transaction(write=False):
+            found += [
+                f"file: {text}" for (text,) in self._db.rows("PRAGMA integrity_check(20)") if text != "ok"
+            ]
+            broken = self._db.rows("PRAGMA foreign_key_check")
+            found += [
+                f"table {table}: row {row} refers to a missing {parent}" for table, row, parent, _ in broken
+            ]
+            counts = {what: int(self._db.value(sql)) for what, sql in _MISFITS.items()}
+            found += [f"{number} {what}" for what, number in counts.items() if number]
+        try:
+            with self._db.transaction(write=True):
+                self._db.run("INSERT INTO fts (fts) VALUES ('integrity-check')")
+        except AgentMemError as error:
+            found.append(f"full text: {error.message}")
+        return found
+
+    def erase(self) -> None:
+        """Scrub what deletion left behind: in the full-text index, in the slack of pages, in the write-ahead log.
+
+        ``secure_delete`` overwrites a deleted row at once, but not the copies that SQLite left in unused parts of pages
+        when it moved rows about; FTS5 keeps deleted tokens until its segments are merged; the log keeps old pages until
+        it is truncated. So the segments are merged, every page is written anew, and the log is truncated.
+
+        Raises:
+            StoreLocked: another process reads the log, so it could not be truncated.
+        """
+        if sqlite3.sqlite_version_info < _SECURE_FTS:
+            with self._db.transaction(write=True):
+                self._db.run("INSERT INTO fts (fts) VALUES ('optimize')")
+        if self.path is None:
+            return
+        large = self._size() > _IN_MEMORY
+        self._db.outside(f"PRAGMA temp_store={'FILE' if large else 'MEMORY'}")
+        try:
+            self._db.outside("VACUUM")
+        finally:
+            self._db.outside("PRAGMA temp_store=MEMORY")
+        busy, _, _ = self._db.outside("PRAGMA wal_checkpoint(TRUNCATE)")
+        if busy:
+            raise StoreLocked(
+                "The write-ahead log could not be truncated: another process is reading.",
+                hint="call erase() again when it has finished.",
+            )
+
+    def stats(self) -> Mapping[str, int]:
+        """How much there is of everything, and the size of the database in bytes."""
+        with self._db.transaction(write=False):
+            counts = {name: int(self._db.value(sql)) for name, sql in _COUNTED.items()}
+        return {**counts, "bytes": self._size()}
+
+    def iterate(self, batch: int = 1000) -> Iterator[list[tuple[int, Note]]]:
+        """Every note, by row, in batches; each batch is read on its own, so writers are not held up."""
+        notes, last = SqliteNotes(self._db, SystemClock(), bytes), 0
+        while True:
+            with self.read():
+                found = notes.after(last, batch)
+            if not found:
+                return
+            yield found
+            last = found[-1][0]
+
+    def close(self) -> None:
+        """Close the file; closing twice does no harm."""
+        self._db.close()
+
+    def _size(self) -> int:
+        with self._db.transaction(write=False):
+            return int(self._db.value("PRAGMA page_count")) * int(self._db.value("PRAGMA page_size"))
+
+    def _secure_text(self) -> None:
+        if sqlite3.sqlite_version_info >= _SECURE_FTS:
+            with self._db.transaction(write=True):
+                self._db.run("INSERT INTO fts (fts, rank) VALUES ('secure-delete', 1)")

@@ -1,0 +1,90 @@
+"""Full text: BM25 over the words of a note and of its neighbours, within the owners of a request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from agentmem.stores.sqlite.connection import Database
+from agentmem.stores.sqlite.where import json_list
+
+__all__ = ["SqliteText", "match_expression"]
+
+_MAX_WORDS: Final = 64
+_MAX_LENGTH: Final = 200
+_SEARCH: Final = "SELECT rowid, -bm25(fts, 1.0, 0.5, 0.0) AS score FROM fts WHERE fts MATCH ? ORDER BY score DESC, rowid LIMIT ?"
+_PUT: Final = "INSERT OR REPLACE INTO fts (rowid, content, context, scope) VALUES (?, ?, ?, ?)"
+
+
+class SqliteText:
+    """:class:`agentmem.storage.TextTable` on FTS5."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def put(self, row: int, owner: int, content: str, context: str) -> None:
+        """Index a note, or index it anew."""
+        self._db.run(_PUT, (int(row), content, context, f"o{int(owner)}"))
+
+    def put_many(self, items: Iterable[tuple[int, int, str, str]]) -> None:
+        """Index (row, owner, content, context) each."""
+        self._db.many(
+            _PUT, ((int(row), text, context, f"o{int(owner)}") for row, owner, text, context in items)
+        )
+
+    def set_context(self, row: int, context: str) -> None:
+        """Change what the neighbours of a note say."""
+        self._db.run("UPDATE fts SET context = ? WHERE rowid = ?", (context, int(row)))
+
+    def delete(self, rows: Sequence[int]) -> int:
+        """Take notes out of the index; returns how many were in it."""
+        return self._db.run(
+            "DELETE FROM fts WHERE rowid IN (SELECT value FROM json_each(?))", (json_list(rows),)
+        )
+
+    def search(self, words: Sequence[str], owners: Sequence[int], limit: int) -> list[tuple[int, float]]:
+        """(row, score), best first; any of ``words`` may match."""
+        expression = match_expression(words, () if self._all(owners) else owners)
+        if not expression or not owners or limit < 1:
+            return []
+        return self._db.rows(_SEARCH, (expression, limit))
+
+    def count(self) -> int:
+        """How many notes are indexed."""
+        return int(self._db.value("SELECT count(*) FROM fts_docsize"))
+
+    def clear(self) -> None:
+        """Take every note out of the index."""
+        self._db.run("DELETE FROM fts")
+
+    def rebuild(self) -> int:
+        """Build the index anew from the texts it was given; returns how many there are."""
+        self._db.run("INSERT INTO fts (fts) VALUES ('rebuild')")
+        return self.count()
+
+    def _all(self, owners: Sequence[int]) -> bool:
+        """True when nobody else's notes exist, so that the scope need not be searched for."""
+        others = "SELECT EXISTS (SELECT 1 FROM owner WHERE id NOT IN (SELECT value FROM json_each(?)))"
+        return not self._db.value(others, (json_list(owners),))
+
+
+def match_expression(words: Sequence[str], owners: Sequence[int]) -> str:
+    """An FTS5 query for any of ``words`` within ``owners`` (all when empty); each word is data, never syntax.
+
+    Words without a letter or digit have no tokens and are left out; at most 64 words are used.
+    """
+    quoted: dict[str, None] = {}
+    for word in words:
+        cleaned = word[:_MAX_LENGTH].replace("\0", " ").encode("utf-8", "ignore").decode()
+        if any(character.isalnum() for character in cleaned):
+            quoted['"' + cleaned.replace('"', '""') + '"'] = None
+        if len(quoted) == _MAX_WORDS:
+            break
+    if not quoted:
+        return ""
+    # the columns are named, so that a word like "o7" cannot match somebody's scope token
+    anything = "{content context} : (" + " OR ".join(quoted) + ")"
+    if not owners:
+        return anything
+    scope = " OR ".join(f'"o{int(owner)}"' for owner in owners)
+    return f"scope : ({scope}) AND {anything}"

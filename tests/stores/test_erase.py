@@ -1,0 +1,106 @@
+"""What was deleted and erased is in no byte of the directory."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from agentmem.errors import StoreLocked
+from agentmem.notes import Fact
+from agentmem.storage import LinkRow
+from agentmem.stores.sqlite.store import SqliteStore
+
+
+def found(folder: Path, needles: dict[str, bytes]) -> list[str]:
+    data = {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return [
+        f"{what} in {name}"
+        for what, needle in needles.items()
+        for name, text in data.items()
+        if needle in text
+    ]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_no_byte_remains(tmp_path, make, put, unit, seed) -> None:
+    """Text, tokens, metadata, id and vector of a forgotten note are gone from every file, and the rest is whole."""
+    rng = random.Random(seed)
+    store = SqliteStore(tmp_path / "notes.db")
+    size = rng.choice([3, 40, 400])
+    vectors = unit(size + 1, 384, seed)
+    secret = rng.randrange(size)
+    rows = []
+    for start in range(0, size, 50):
+        with store.write() as tx:
+            for number in range(start, min(size, start + 50)):
+                words = " ".join(
+                    rng.choices(["pear", "plum", "fig", "date", "lime"], k=rng.randrange(3, 400))
+                )
+                rows.append(put(tx, make(number, content=words), vectors[number]))
+    with store.write() as tx:
+        note = make(
+            size + 1,
+            id="secret-id-zzqx",
+            content="qwxzsecret lies in the vault " + "filler " * rng.randrange(0, 3000),
+            metadata={"where": "metasecretqx"},
+            tags=("tagsecretqx",),
+            fact=Fact("subjectsecretqx", "lies in", "objectsecretqx"),
+            actor="actorsecretqx",
+        )
+        row = put(tx, note, vectors[-1])
+        tx.text.set_context(row, "contextsecretqx")
+        tx.text.set_context(rows[secret], "neighbour contextsecretqx")
+        tx.notes.terms_add(1, row, ["termsecretqx"])
+        tx.links.put([LinkRow(row, rows[secret], "next", 1.0, "reasonsecretqx")])
+        tx.notes.idempotent_put(1, "keysecretqx", row, {"text": "receiptsecretqx"})
+        if rng.random() < 0.5:
+            tx.notes.replace(row, note, b"", "versionsecretqx")
+            tx.text.put(row, 1, "second qwxzsecret", "")
+    if rng.random() < 0.5:
+        store.close()
+        store = SqliteStore(tmp_path / "notes.db")
+    needles = {
+        "text": b"qwxzsecret",
+        "token": b"wxzsecret",
+        "secrets": b"secretqx",
+        "id": b"secret-id-zzqx",
+        "vector": vectors[-1].astype(np.float16).tobytes()[:64],
+        "vector end": vectors[-1].astype(np.float16).tobytes()[-64:],
+        "float32": vectors[-1].astype(np.float32).tobytes()[:64],
+    }
+    assert found(tmp_path, needles)
+
+    with store.write() as tx:
+        tx.text.set_context(rows[secret], "")
+        tx.links.delete_rows([row])
+        tx.text.delete([row])
+        tx.vectors.delete([row])
+        tx.notes.delete([row])
+    store.erase()
+
+    assert found(tmp_path, needles) == []
+    assert store.check() == []
+    with store.read() as tx:
+        assert tx.notes.count() == tx.text.count() == size
+    store.close()
+
+
+def test_erase_says_when_somebody_reads(tmp_path, make, put, monkeypatch) -> None:
+    """While another process still reads the log, erase() does not claim to have truncated it."""
+    store, reader = SqliteStore(tmp_path / "n.db"), SqliteStore(tmp_path / "n.db")
+    with store.write() as tx:
+        put(tx, make(1))
+    store._db.outside("PRAGMA busy_timeout=50")
+    with reader.read() as tx:
+        assert tx.notes.count() == 1
+        with store.write() as other:
+            put(other, make(2))
+        with pytest.raises(StoreLocked):
+            store.erase()
+    store.erase()
+    assert (tmp_path / "n.db-wal").stat().st_size == 0
+    store.close()
+    reader.close()

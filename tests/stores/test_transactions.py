@@ -1,0 +1,378 @@
+"""Opening, transactions, migrations, and the errors a store answers with."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from agentmem.errors import (
+    InvalidArgument,
+    InvalidNote,
+    StoreCorrupt,
+    StoreError,
+    StoreFull,
+    StoreReadOnly,
+)
+from agentmem.stores.sqlite import migrations
+from agentmem.stores.sqlite.connection import APPLICATION_ID
+from agentmem.stores.sqlite.store import SqliteStore
+
+
+class Stop(Exception):
+    pass
+
+
+def test_import_is_light() -> None:
+    """Importing the package of stores imports no Chroma, and a bare import of the folder says what to do."""
+    root = Path(__file__).parents[2]
+    code = "import sys, agentmem.stores, agentmem.stores.indexer; assert 'chromadb' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], cwd=root, check=True)
+
+    bare = subprocess.run(
+        [sys.executable, "-c", "import stores"], cwd=root, capture_output=True, text=True, check=False
+    )
+    assert "import agentmem.stores" in bare.stderr
+
+
+def test_a_failed_write_leaves_nothing(store, make, put, unit) -> None:
+    """Whatever stops a write, nothing of it remains, in any area."""
+    for error in (Stop, KeyboardInterrupt):
+        with pytest.raises(error), store.write() as tx:
+            row = put(tx, make(1), unit(1)[0])
+            tx.meta_set("k", "v")
+            tx.ledger.append(1, "stored")
+            tx.notes.terms_add(1, row, ["apples"])
+            raise error
+
+    stats = store.stats()
+    assert {stats[k] for k in ("notes", "text", "vectors", "outbox", "ledger")} == {0}
+    with store.read() as tx:
+        assert tx.meta_get("k") is None
+        assert tx.vectors.counter() == 0
+    assert store.check() == []
+
+
+def test_a_nested_write_fails_on_its_own(store, make, put) -> None:
+    """An inner write that fails takes back its own part; the outer one goes on."""
+    with store.write() as tx:
+        put(tx, make(1))
+        with pytest.raises(Stop), store.write() as inner:
+            put(inner, make(2))
+            raise Stop
+        with store.write() as inner:
+            put(inner, make(3))
+
+    with store.read() as tx:
+        assert set(tx.notes.rows_of(["note-000001", "note-000002", "note-000003"])) == {
+            "note-000001",
+            "note-000003",
+        }
+    assert store.check() == []
+
+
+def test_a_read_sees_the_write_around_it(store, make, put) -> None:
+    """A read inside a write sees what that write did."""
+    with store.write() as tx:
+        put(tx, make(1))
+        with store.read() as inner:
+            assert inner.notes.count() == 1
+
+
+def test_a_read_cannot_write(store, make, put) -> None:
+    """Neither through its own areas nor by beginning a write."""
+    with store.read() as tx, pytest.raises(StoreReadOnly):
+        put(tx, make(1))
+    with store.read(), pytest.raises(StoreError, match="inside a read"), store.write():
+        pass
+    with store.write() as tx:
+        put(tx, make(1))
+    assert store.stats()["notes"] == 1
+
+
+def test_a_transaction_ends_with_its_block(store) -> None:
+    """A transaction kept beyond its block, or used by another thread, is refused."""
+    errors = []
+
+    def use() -> None:
+        try:
+            tx.notes.count()
+        except StoreError as error:
+            errors.append(error)
+
+    with store.read() as tx:
+        thread = threading.Thread(target=use)
+        thread.start()
+        thread.join()
+    with pytest.raises(StoreError, match="outside"):
+        tx.notes.count()
+    assert len(errors) == 1
+
+
+def test_threads_take_turns(store, make, put) -> None:
+    """Eight threads write through one store; nothing is lost and nothing fails."""
+    failures = []
+
+    def work(number: int) -> None:
+        try:
+            for i in range(25):
+                with store.write() as tx:
+                    put(tx, make(number * 100 + i))
+        except Exception as error:  # noqa: BLE001 - shown below
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert failures == []
+    assert store.stats()["notes"] == store.stats()["text"] == 200
+
+
+def test_a_read_keeps_its_view(tmp_path, make, put) -> None:
+    """What another connection commits meanwhile is not seen before the next read; data_version tells."""
+    one, two = SqliteStore(tmp_path / "n.db"), SqliteStore(tmp_path / "n.db")
+    version = one.data_version()
+    with one.read() as tx:
+        assert tx.notes.count() == 0
+        with two.write() as other:
+            put(other, make(1))
+        assert tx.notes.count() == 0
+    assert one.data_version() != version
+    with one.read() as tx:
+        assert tx.notes.count() == 1
+    one.close()
+    two.close()
+
+
+def test_closing(store) -> None:
+    """Closing twice is fine; closing inside a transaction and using a closed store are not."""
+    with store.read(), pytest.raises(StoreError, match="inside"):
+        store.close()
+    store.close()
+    store.close()
+    with pytest.raises(StoreError, match="closed"), store.read():
+        pass
+
+
+def test_files_are_private(tmp_path, make, put) -> None:
+    """The database and its companions can be read by their owner alone."""
+    store = SqliteStore(tmp_path / "n.db")
+    with store.write() as tx:
+        put(tx, make(1))
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    assert modes == {0o600}
+    store.close()
+
+
+def test_pragmas(store) -> None:
+    """The connection is as durable and as suspicious as promised."""
+    expected = {
+        "synchronous": 2,
+        "foreign_keys": 1,
+        "secure_delete": 1,
+        "trusted_schema": 0,
+        "cell_size_check": 1,
+        "busy_timeout": 30000,
+        "query_only": 0,
+    }
+    assert {name: store._db.outside(f"PRAGMA {name}")[0] for name in expected} == expected
+    assert store._db.outside("PRAGMA journal_mode")[0] == ("memory" if store.path is None else "wal")
+
+
+def test_durability_normal(tmp_path) -> None:
+    store = SqliteStore(tmp_path / "n.db", durability="normal")
+    assert store._db.outside("PRAGMA synchronous")[0] == 1
+    store.close()
+    with pytest.raises(InvalidArgument):
+        SqliteStore(None, durability="fast")  # type: ignore[arg-type]
+
+
+def test_wrong_places_get_typed_errors_and_no_files(tmp_path) -> None:
+    """A missing directory, a file as directory, a directory as file: refused, and nothing is created."""
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "folder").mkdir()
+    for path in (tmp_path / "no" / "n.db", tmp_path / "file" / "n.db", tmp_path / "folder"):
+        with pytest.raises(StoreError):
+            SqliteStore(path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "folder"]
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "setresuid") or os.getuid() != 0, reason="needs root to become somebody else"
+)
+def test_a_directory_without_rights(tmp_path) -> None:
+    """A directory that cannot be written is refused with a typed error; nothing is written."""
+    code = (
+        "import os, sys, pathlib; from agentmem.errors import StoreReadOnly; "
+        "from agentmem.stores.sqlite.store import SqliteStore\n"
+        "os.setresuid(65534, 65534, 65534)\n"
+        "try: SqliteStore(pathlib.Path(sys.argv[1]))\n"
+        "except StoreReadOnly: sys.exit(7)\n"
+    )
+    for folder, mode in ((tmp_path, 0o755), (Path("/proc/1/fd"), None)):
+        if mode is not None:
+            folder.chmod(mode)
+        command = [sys.executable, "-c", code, str(folder / "n.db")]
+        assert subprocess.run(command, cwd=Path(__file__).parents[2], timeout=60, check=False).returncode == 7
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_damaged_and_foreign_files(tmp_path) -> None:
+    """A file that is not a database, another program's database and a damaged header are refused unchanged."""
+    noise, foreign = tmp_path / "noise.db", tmp_path / "foreign.db"
+    noise.write_bytes(b"this is not a database" * 1000)
+    connection = sqlite3.connect(foreign)
+    connection.execute("CREATE TABLE theirs (x)")
+    connection.close()
+    for path in (noise, foreign):
+        before = path.read_bytes()
+        with pytest.raises(StoreCorrupt):
+            SqliteStore(path)
+        assert path.read_bytes() == before
+
+
+def test_damaged_pages_are_found(tmp_path, make, put) -> None:
+    """check() names damage inside the file, or opening does."""
+    path = tmp_path / "n.db"
+    store = SqliteStore(path)
+    with store.write() as tx:
+        for number in range(300):
+            put(tx, make(number))
+    store.close()
+    data = bytearray(path.read_bytes())
+    for place in range(8 * 4096, len(data), 4096):
+        data[place : place + 64] = os.urandom(64)
+    path.write_bytes(data)
+
+    with pytest.raises(StoreCorrupt):
+        damaged = SqliteStore(path)
+        problems = damaged.check()
+        damaged.close()
+        assert problems
+        raise StoreCorrupt("found by check")
+
+
+def test_a_newer_schema_is_refused_unchanged(tmp_path) -> None:
+    """A store of a newer version is not touched, and the error names both versions."""
+    path = tmp_path / "n.db"
+    SqliteStore(path).close()
+    connection = sqlite3.connect(path)
+    connection.execute(f"PRAGMA user_version={migrations.SCHEMA_VERSION + 1}")
+    connection.close()
+    before = path.read_bytes()
+
+    with pytest.raises(StoreCorrupt, match=f"version {migrations.SCHEMA_VERSION + 1}"):
+        SqliteStore(path)
+    assert path.read_bytes() == before
+
+
+def test_migrations_are_recorded_once_each(tmp_path, monkeypatch, make, put) -> None:
+    """A later version adds its step to an existing store; a step that fails leaves the store as it was."""
+    path = tmp_path / "n.db"
+    store = SqliteStore(path)
+    with store.write() as tx:
+        put(tx, make(1))
+    store.close()
+
+    steps = migrations.MIGRATIONS
+    monkeypatch.setattr(
+        migrations, "MIGRATIONS", (*steps, ("broken", ("CREATE TABLE new (x)", "CREATE NONSENSE")))
+    )
+    monkeypatch.setattr(migrations, "SCHEMA_VERSION", len(steps) + 1)
+    with pytest.raises(StoreError):
+        SqliteStore(path)
+    monkeypatch.setattr(migrations, "MIGRATIONS", (*steps, ("whole", ("CREATE TABLE new (x)",))))
+    for _ in range(2):
+        SqliteStore(path).close()
+
+    connection = sqlite3.connect(path)
+    assert connection.execute("SELECT number, name FROM migration ORDER BY number").fetchall() == [
+        (1, "first schema"),
+        (2, "whole"),
+    ]
+    assert connection.execute("SELECT count(*) FROM note").fetchone() == (1,)
+    assert connection.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
+    connection.close()
+
+
+def test_a_full_disk(tmp_path, make, put) -> None:
+    """A full disk is StoreFull, the call writes nothing, what was acknowledged stays readable, and it heals."""
+    store = SqliteStore(tmp_path / "n.db")
+    with store.write() as tx:
+        put(tx, make(1))
+    pages = store._db.outside("PRAGMA page_count")[0]
+    store._db.outside(f"PRAGMA max_page_count={pages}")
+    with pytest.raises(StoreFull), store.write() as tx:
+        for number in range(2, 200):
+            put(tx, make(number, content="word " * 500))
+    with store.read() as tx:
+        assert tx.notes.count() == 1
+    assert store.check() == []
+    store._db.outside("PRAGMA max_page_count=1000000")
+    with store.write() as tx:
+        put(tx, make(2))
+    assert store.stats()["notes"] == 2
+    store.close()
+
+
+def test_values_sqlite_cannot_hold(store, make, put) -> None:
+    """Lone surrogates, metadata that is not JSON and numbers beyond 64 bits are refused, and nothing is written."""
+    with pytest.raises(InvalidArgument), store.write() as tx:
+        put(tx, make(1, content="a\ud800"))
+    for metadata in ({"x": object()}, {"x": float("nan")}, {3: 4}):
+        with pytest.raises(InvalidNote), store.write() as tx:
+            put(tx, make(1, metadata=metadata))
+    with pytest.raises(InvalidArgument), store.write() as tx:
+        tx.notes.set_archived([1], 2**70)
+    assert store.stats()["notes"] == 0
+
+
+def test_the_tracer_sees_every_statement(tmp_path) -> None:
+    seen: list[str] = []
+    store = SqliteStore(tmp_path / "n.db", tracer=lambda sql, parameters: seen.append(sql))
+    seen.clear()
+    with store.read() as tx:
+        tx.meta_get("k")
+    assert [sql.split()[0] for sql in seen] == ["PRAGMA", "BEGIN", "SELECT", "COMMIT", "PRAGMA"]
+    store.close()
+
+
+def test_fork(tmp_path, make, put) -> None:
+    """A child opens its own connection; the parent's goes on; an in-memory store says that it cannot."""
+    store, memory = SqliteStore(tmp_path / "n.db"), SqliteStore()
+    with store.write() as tx:
+        put(tx, make(1))
+
+    def child(queue: multiprocessing.Queue) -> None:
+        with store.write() as tx:
+            put(tx, make(2))
+        try:
+            with memory.read():
+                queue.put("read")
+        except StoreError as error:
+            queue.put(error.hint)
+
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+    process = context.Process(target=child, args=(queue,))
+    process.start()
+    answer = queue.get(timeout=20)
+    process.join(20)
+
+    assert process.exitcode == 0
+    assert "path" in answer
+    with store.write() as tx:
+        put(tx, make(3))
+        assert tx.notes.count() == 3
+    assert store.check() == []
+    store.close()
