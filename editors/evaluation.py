@@ -1,0 +1,138 @@
+"""Measuring edits by what the model says: greedy, free generation, the stop token honoured, in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from agentmem.editors.prompts import Renderer
+from agentmem.errors import InvalidArgument
+from agentmem.protocols import Editor
+
+__all__ = ["Case", "Report", "answer", "evaluate"]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One edit to check.
+
+    Args:
+        prompt, target: the edit itself.
+        paraphrases: other ways to ask, best ones that the edit has never seen.
+        untouched: prompts whose answers must stay what they were.
+    """
+
+    prompt: str
+    target: str
+    paraphrases: tuple[str, ...] = ()
+    untouched: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Shares in [0, 1], ``nan`` where nothing was asked, and what went wrong.
+
+    Attributes:
+        reliability: edited prompts answered with their target.
+        generality: paraphrases answered with the target.
+        locality: other prompts answered exactly as without edits.
+        wrong: (prompt, what was wanted, what was said), at most a few of each kind.
+    """
+
+    reliability: float
+    generality: float
+    locality: float
+    asked: tuple[int, int, int]
+    wrong: tuple[tuple[str, str, str], ...] = field(default=(), repr=False)
+
+
+def answer(
+    model: Any,
+    tokenizer: Any,
+    prompts: Sequence[str],
+    *,
+    max_new_tokens: int = 24,
+    batch_size: int = 16,
+    chat: bool | None = None,
+) -> list[str]:
+    """What the model says to each prompt: greedy, through the chat template, up to the stop token.
+
+    Args:
+        prompts: as a user would type them.
+        chat: use the chat template; by default, when there is one.
+
+    Returns:
+        The answers without special tokens and surrounding space, in the order of the prompts.
+    """
+    if batch_size < 1 or max_new_tokens < 1:
+        raise InvalidArgument(
+            "batch_size and max_new_tokens must be at least 1.", hint="leave them at their defaults."
+        )
+    renderer = Renderer(tokenizer, chat=chat)
+    rows = [renderer.prompt(text) for text in prompts]
+    order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
+    said = [""] * len(rows)
+    for chosen in _chunks(order, batch_size):
+        for i, text in zip(
+            chosen, _generate(model, renderer, [rows[i] for i in chosen], max_new_tokens), strict=True
+        ):
+            said[i] = text
+    return said
+
+
+def evaluate(
+    model: Any,
+    tokenizer: Any,
+    cases: Sequence[Case],
+    *,
+    editor: Editor | None = None,
+    max_new_tokens: int = 24,
+    batch_size: int = 16,
+) -> Report:
+    """Reliability, generality and locality of the edits that the model has now.
+
+    Args:
+        editor: whose ``silence()`` gives the unedited model; without it locality is not measured.
+    """
+
+    def ask(prompts: Sequence[str]) -> list[str]:
+        return answer(model, tokenizer, prompts, max_new_tokens=max_new_tokens, batch_size=batch_size)
+
+    edited = [(case.prompt, case.target) for case in cases]
+    asked = [(text, case.target) for case in cases for text in case.paraphrases]
+    kept = (
+        list(dict.fromkeys(text for case in cases for text in case.untouched)) if editor is not None else []
+    )
+    with editor.silence() if editor is not None else nullcontext():
+        before = list(zip(kept, ask(kept), strict=True))
+    shares, wrong = [], []
+    for wanted in (edited, asked, before):
+        said = ask([prompt for prompt, _ in wanted])
+        misses = [(p, w, s) for (p, w), s in zip(wanted, said, strict=True) if s != w.strip()]
+        shares.append(1 - len(misses) / len(wanted) if wanted else float("nan"))
+        wrong += misses[:5]
+    return Report(shares[0], shares[1], shares[2], (len(edited), len(asked), len(before)), tuple(wrong))
+
+
+def _chunks(items: Sequence[int], size: int) -> Iterator[Sequence[int]]:
+    return (items[start : start + size] for start in range(0, len(items), size))
+
+
+def _generate(model: Any, renderer: Renderer, rows: Sequence[tuple[int, ...]], limit: int) -> list[str]:
+    """One batch, padded on the left."""
+    tokenizer, width = renderer.tokenizer, max(map(len, rows))
+    stops = {token for token in (renderer.stop, tokenizer.eos_token_id) if token is not None}
+    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else min(stops, default=0)
+    device = next(iter(model.parameters())).device
+    ids = torch.tensor([(pad,) * (width - len(row)) + row for row in rows], device=device)
+    mask = torch.tensor([(0,) * (width - len(row)) + (1,) * len(row) for row in rows], device=device)
+    with torch.no_grad():
+        out = model.generate(
+            input_ids=ids, attention_mask=mask, max_new_tokens=limit, do_sample=False, num_beams=1,
+            pad_token_id=pad, eos_token_id=sorted(stops) or None, temperature=None, top_p=None, top_k=None,
+        )  # fmt: skip
+    return [tokenizer.decode(row[width:], skip_special_tokens=True).strip() for row in out]

@@ -1,0 +1,255 @@
+"""Running fired rows once more, from the position of the value on, and putting the result where it belongs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+from transformers.cache_utils import Cache, DynamicCache, DynamicLayer, DynamicSlidingWindowLayer, StaticLayer
+
+from agentmem.editors.grace.codebook import Match
+from agentmem.editors.port import Injection, KeyTap, ModelPort, fresh_copy, own_forward, selected
+from agentmem.errors import EditError
+
+__all__ = ["Forward", "Replay", "cache_of"]
+
+_PER_TOKEN = ("input_ids", "inputs_embeds", "position_ids", "token_type_ids")
+
+
+@dataclass
+class Forward:
+    """The arguments of one backbone forward, read but never changed.
+
+    Attributes:
+        arguments: by name.
+        cache: the cache given, if any; ``before`` shares its tensors as they were before the forward.
+        past: tokens already in the cache; ``length``: tokens of this forward.
+    """
+
+    arguments: dict[str, Any]
+    cache: Cache | None
+    before: Cache | None
+    past: int
+    batch: int
+    length: int
+    device: torch.device
+
+    @classmethod
+    def of(cls, names: Sequence[str], args: Any, kwargs: Any) -> Forward:
+        """Name what the backbone was called with; ``names`` are its parameters in order."""
+        arguments: dict[str, Any] = dict(zip(names, args, strict=False)) | kwargs
+        given = arguments.get("input_ids")
+        tokens: Tensor = given if given is not None else arguments["inputs_embeds"]
+        cache = next((value for value in arguments.values() if isinstance(value, Cache)), None)
+        past = int(cache.get_seq_length()) if cache is not None else 0
+        decoding = past > 0 and tokens.shape[1] == 1
+        before = fresh_copy(cache) if cache is not None and past and not decoding else None
+        return cls(arguments, cache, before, past, tokens.shape[0], tokens.shape[1], tokens.device)
+
+    @property
+    def is_decoding(self) -> bool:
+        """One more token on a filled cache: its answer was decided at prefill."""
+        return self.past > 0 and self.length == 1
+
+    def rows(self) -> tuple[list[tuple[int, ...]], list[int]]:
+        """The real tokens of each row, and the column of the first one (0 when a row has none).
+
+        Without ids, each embedded token is named by a hash of its bytes.
+        """
+        ids = self.arguments.get("input_ids")
+        if ids is not None:
+            listed: list[list[int]] = ids.tolist()
+        else:
+            embeds = self.arguments["inputs_embeds"].detach().float().cpu().numpy()
+            listed = [[hash(token.tobytes()) for token in row] for row in embeds]
+        mask = self.arguments.get("attention_mask")
+        if not isinstance(mask, Tensor) or mask.dim() != 2:
+            return [tuple(row) for row in listed], [0] * len(listed)
+        real: list[list[int]] = mask[:, -self.length :].tolist()
+        firsts = [row.index(1) if 1 in row else 0 for row in real]
+        counts = [sum(1 for value in row if value) for row in real]
+        rows = [tuple(row[f : f + n]) for row, f, n in zip(listed, firsts, counts, strict=True)]
+        return rows, firsts
+
+
+@dataclass
+class Replay:
+    """Reruns of some rows of one forward; ``output`` is the forward's output, patched.
+
+    Args:
+        cache: the cache as the forward left it.
+    """
+
+    port: ModelPort
+    layer: int
+    forward: Forward
+    output: Any
+    cache: Cache | None
+    changed: bool = False
+    applied: dict[int, list[tuple[int, Match]]] = field(default_factory=dict)
+
+    def run(self, fired: Sequence[tuple[int, int, Match]], asked: Sequence[tuple[int, int]]) -> Tensor | None:
+        """Add values and recompute what depends on them.
+
+        Args:
+            fired: (row, column, match) where values are added, besides those of earlier runs.
+            asked: (row, column) whose raw keys are wanted after that; only of fired rows.
+
+        Returns:
+            [len(asked), d_key] raw keys.
+        """
+        for row, column, match in fired:
+            self.applied.setdefault(row, []).append((column, match))
+        rows = sorted({row for row, _, _ in fired})
+        whole = not self._window_works()
+        start = 0 if whole else min(column for _, column, _ in fired)
+        places = [(r, c, m) for r in rows for c, m in self.applied[r] if whole or c >= start]
+        injection = self._injection(places, rows, start)
+        device = self.forward.device
+        tap = KeyTap(
+            self.port,
+            len(rows),
+            torch.tensor([rows.index(r) for r, _ in asked], dtype=torch.long, device=device),
+            torch.tensor([c - start for _, c in asked], dtype=torch.long, device=device),
+        )
+        index = torch.tensor(rows, device=device)
+        cache = self._branch(index, start, whole)
+        with own_forward(injection, tap if asked else None):
+            result = self.port.structure.backbone(**self._arguments(index, start, cache))
+        self._patch_output(result, index, start)
+        if cache is not None and self.cache is not None:
+            self._patch_cache(cache, index, start)
+        self.changed = True
+        return tap.keys
+
+    def _window_works(self) -> bool:
+        """True when the cache still holds every token before the window, for all rows."""
+        return self.cache is not None and all(
+            type(la) in (DynamicLayer, StaticLayer) for la in self.cache.layers
+        )
+
+    def _injection(self, places: Sequence[tuple[int, int, Match]], rows: list[int], start: int) -> Injection:
+        device = self.forward.device
+        values = [m.edit.value for _, _, m in places if m.edit is not None]
+        return Injection(
+            self.port,
+            torch.tensor([rows.index(r) for r, _, _ in places], device=device),
+            torch.tensor([c - start for _, c, _ in places], device=device),
+            torch.stack([torch.from_numpy(value.copy()) for value in values]).to(device),
+        )
+
+    def _branch(self, index: Tensor, start: int, whole: bool) -> Cache | None:
+        """A cache of the fired rows alone, as it stood before the window.
+
+        Raises:
+            EditError: this kind of cache cannot be branched.
+        """
+        if self.cache is None:
+            return None
+        if not whole:
+            return _cut(self.cache, index, self.forward.past + start)
+        if any(type(la) not in (DynamicLayer, DynamicSlidingWindowLayer) for la in self.cache.layers):
+            kinds = ", ".join(sorted({type(layer).__name__ for layer in self.cache.layers}))
+            raise EditError(
+                f"An edit answers here, but it cannot be written into this kind of cache ({kinds}).",
+                hint='use cache_implementation="dynamic", use_cache=False, or editor.silence() for this request.',
+            )
+        if self.forward.before is not None:
+            return selected(self.forward.before, index)
+        return DynamicCache(config=getattr(self.port.model, "config", None))
+
+    def _arguments(self, index: Tensor, start: int, cache: Cache | None) -> dict[str, Any]:
+        """The forward's own arguments, for the fired rows and from the window on."""
+        arguments = dict(self.forward.arguments)
+        for name in _PER_TOKEN:
+            value = arguments.get(name)
+            if isinstance(value, Tensor):
+                rows_at = (
+                    1 if name == "position_ids" and value.dim() == 3 else 0
+                )  # [3, B, T] in multimodal models
+                mine = (
+                    value.index_select(rows_at, index)
+                    if value.shape[rows_at] == self.forward.batch
+                    else value
+                )
+                arguments[name] = mine.narrow(rows_at + 1, start, mine.shape[rows_at + 1] - start)
+        total = self.forward.past + self.forward.length
+        arguments["attention_mask"] = _mask(
+            arguments.get("attention_mask"), index, start, total, self.forward.batch
+        )
+        held = [name for name, value in arguments.items() if isinstance(value, Cache)] or ["past_key_values"]
+        arguments[held[0]] = cache
+        arguments["use_cache"] = cache is not None
+        return arguments
+
+    def _patch_output(self, result: Any, index: Tensor, start: int) -> None:
+        """Replace the fired rows' states from the window on; other rows keep their storage's bits."""
+        state = _last_state(self.output)
+        patched = _put(state, _last_state(result), index, start)
+        if isinstance(self.output, tuple):
+            self.output = (patched, *self.output[1:])
+            return
+        changed: dict[str, Any] = {"last_hidden_state": patched}
+        states = getattr(self.output, "hidden_states", None)
+        news = getattr(result, "hidden_states", None)
+        if states is not None and news is not None:
+            changed["hidden_states"] = tuple(
+                _put(o, n, index, start) for o, n in zip(states, news, strict=True)
+            )
+        self.output = type(self.output)(**{**dict(self.output.items()), **changed})
+
+    def _patch_cache(self, cache: Cache, index: Tensor, start: int) -> None:
+        """Write the fired rows' new keys and values into the caller's cache, above the value's layer only."""
+        window = slice(self.forward.past + start, self.forward.past + self.forward.length)
+        assert self.cache is not None
+        for ours, theirs in list(zip(cache.layers, self.cache.layers, strict=True))[self.layer + 1 :]:
+            sliding = type(theirs) is DynamicSlidingWindowLayer
+            at = slice(None) if sliding else window
+            for name in ("keys", "values"):
+                old, new = getattr(theirs, name), getattr(ours, name)
+                # a graph may still need the old tensor; a static cache must keep its address
+                target = old.clone() if torch.is_grad_enabled() and type(theirs) is not StaticLayer else old
+                target[index.to(old.device), :, at] = new[:, :, at].to(old.dtype)
+                setattr(theirs, name, target)
+
+
+def cache_of(output: Any) -> Cache | None:
+    """The cache in a backbone's output."""
+    parts = output if isinstance(output, tuple) else tuple(output.values())
+    return next((part for part in parts if isinstance(part, Cache)), None)
+
+
+def _last_state(output: Any) -> Tensor:
+    return cast("Tensor", output[0] if isinstance(output, tuple) else output.last_hidden_state)
+
+
+def _put(old: Tensor, new: Tensor, index: Tensor, start: int) -> Tensor:
+    patched = old.clone()
+    patched[index.to(old.device), start:] = new.to(old.dtype)
+    return patched
+
+
+def _cut(cache: Cache, index: Tensor, length: int) -> Cache:
+    """The first ``length`` tokens of some rows, as a growing cache."""
+    twin = DynamicCache()
+    for layer in cast("list[Any]", cache.layers):
+        copied: Any = DynamicLayer()
+        if length:
+            rows = index.to(layer.keys.device)
+            copied.lazy_initialization(layer.keys, layer.values)
+            copied.keys, copied.values = layer.keys[rows, :, :length], layer.values[rows, :, :length]
+        twin.layers.append(copied)
+    return twin
+
+
+def _mask(mask: Any, index: Tensor, start: int, total: int, batch: int) -> Any:
+    """The attention mask of the fired rows: 2D over all tokens, 4D from the window on, or one per layer kind."""
+    if isinstance(mask, dict):
+        return {name: _mask(item, index, start, total, batch) for name, item in mask.items()}
+    if not isinstance(mask, Tensor):
+        return mask
+    rows = mask[index] if mask.shape[0] == batch else mask
+    return rows[:, :, start:, :total] if mask.dim() == 4 else rows[:, :total]

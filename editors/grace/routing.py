@@ -1,0 +1,303 @@
+"""Deciding, once per request and row at prefill, which edit answers; and replaying the rows that one does.
+
+The hooks sit on the backbone (token ids in, last hidden state out), so the head, its loss and ``logits_to_keep``
+see patched states without knowing. Rows that no edit answers keep their bits: they are not computed again.
+"""
+
+from __future__ import annotations
+
+import inspect
+import weakref
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from agentmem.editors.grace.codebook import Codebook, Match
+from agentmem.editors.grace.replay import Forward, Replay, cache_of
+from agentmem.editors.packs import Array
+from agentmem.editors.port import KeyTap, ModelPort, install_tap, is_own_forward, remove_tap
+from agentmem.edits import Route
+from agentmem.errors import InvalidArgument
+from agentmem.notes import Scope
+
+if TYPE_CHECKING:
+    from transformers.cache_utils import Cache
+
+__all__ = ["Router", "View", "as_route", "check_scopes"]
+
+Decisions = dict[int, Match]
+"""Token position (counted over a row's real tokens) -> what was decided there."""
+
+
+@dataclass(frozen=True)
+class View:
+    """What the calling context sees: a codebook, and whose request this is, row by row."""
+
+    codebook: Codebook
+    scopes: Callable[[int], Sequence[Scope | None]]
+
+
+@dataclass
+class _Call:
+    """One forward of the backbone that has to be routed."""
+
+    view: View
+    forward: Forward
+    scopes: Sequence[Scope | None]
+    rows: list[tuple[int, ...]]
+    first: list[int]
+    decided: list[Decisions]
+    open: list[tuple[int, int]]
+    tap: KeyTap | None
+
+
+@dataclass(frozen=True)
+class _Memory:
+    """The last routed forward of this context, so that a row which grows by one token keeps its decisions."""
+
+    codebook: Codebook
+    decisions: dict[tuple[Scope | None, tuple[int, ...]], Decisions]
+    routes: tuple[Route, ...]
+    cache: Callable[[], Cache | None]
+    tail: list[tuple[int, ...]]
+    length: int
+
+
+class Router:
+    """Hooks that route requests through a codebook.
+
+    Args:
+        port: the model.
+        layer: values are added after this layer.
+        opening: tokens that the chat template writes before an answer; empty without a template.
+        view: gives the calling context's codebook, or ``None`` when it wants the bare model.
+        on_routes: told the routes of each request.
+    """
+
+    def __init__(
+        self,
+        port: ModelPort,
+        layer: int,
+        opening: tuple[int, ...],
+        view: Callable[[], View | None],
+        on_routes: Callable[[tuple[Route, ...]], None],
+    ) -> None:
+        self._port, self._layer, self._opening = port, layer, opening
+        self._view, self._on_routes = view, on_routes
+        self._names = tuple(inspect.signature(port.structure.backbone.forward).parameters)
+        self._call: ContextVar[_Call | None] = ContextVar("agentmem_call", default=None)
+        self._memory: ContextVar[_Memory | None] = ContextVar("agentmem_memory", default=None)
+        self._handles: list[Any] = []
+
+    @property
+    def attached(self) -> bool:
+        """Whether the hooks are installed."""
+        return bool(self._handles)
+
+    def attach(self) -> None:
+        """Install the hooks; doing it twice is doing it once."""
+        if self._handles:
+            return
+        self._port.hold(self._layer)
+        backbone = self._port.structure.backbone
+        self._handles = [
+            backbone.register_forward_pre_hook(self._enter, with_kwargs=True),
+            backbone.register_forward_hook(self._leave, always_call=True),
+        ]
+
+    def detach(self) -> None:
+        """Remove the hooks; doing it twice is doing it once."""
+        if not self._handles:
+            return
+        for handle in self._handles:
+            handle.remove()
+        self._handles = []
+        self._port.release(self._layer)
+
+    def forget(self) -> None:
+        """Drop what this context remembers of its last request."""
+        self._memory.set(None)
+
+    def _enter(self, _module: torch.nn.Module, args: Any, kwargs: Any) -> None:
+        if is_own_forward():
+            return
+        if (stale := self._call.get()) is not None:  # a forward that was interrupted from outside
+            self._close(stale)
+        view = self._view()
+        if view is None:
+            return
+        forward = Forward.of(self._names, args, kwargs)
+        if forward.is_decoding:
+            return
+        call = self._open(view, forward)
+        self._call.set(call)
+        if call.tap is not None:
+            install_tap(call.tap)
+
+    def _leave(self, _module: torch.nn.Module, _args: Any, output: Any) -> Any:
+        call = self._call.get()
+        if call is None or is_own_forward():
+            return None
+        self._close(call)
+        if output is None:  # the forward raised
+            return None
+        return self._route(call, output)
+
+    def _close(self, call: _Call) -> None:
+        self._call.set(None)
+        if call.tap is not None:
+            remove_tap(call.tap)
+
+    def _open(self, view: View, forward: Forward) -> _Call:
+        """Find the positions of this forward at which a decision is due."""
+        rows, first = forward.rows()
+        scopes = view.scopes(forward.batch)
+        memory = self._memory.get()
+        if memory is not None and memory.codebook is not view.codebook:
+            memory = None
+        decided: list[Decisions] = []
+        due: list[tuple[int, int]] = []
+        context = self._context(memory, forward, rows)
+        for i, row in enumerate(rows):
+            kept = None if forward.past or memory is None else memory.decisions.get((scopes[i], row[:-1]))
+            decided.append(dict(kept or {}))
+            if kept is None:
+                due += [(i, at) for at in self._positions(row, context[i], forward.past)]
+        tap = None
+        if due:
+            device = forward.device
+            columns = [first[i] + at for i, at in due]
+            tap = KeyTap(self._port, forward.batch,
+                torch.tensor([i for i, _ in due], device=device), torch.tensor(columns, device=device),
+            )  # fmt: skip
+        return _Call(view, forward, scopes, rows, first, decided, due, tap)
+
+    def _positions(self, row: tuple[int, ...], before: tuple[int, ...], past: int) -> list[int]:
+        """Where answers begin in a row: after the template's opening, and at the end of a first prompt.
+
+        In a conversation that goes on, an end without the opening is not a question: a chunk of a longer
+        prompt, or tokens that are only being scored.
+        """
+        if not row:
+            return []
+        size, whole, shift = len(self._opening), before + row, len(before)
+        found = [] if not size else [
+            at for at in range(len(row)) if whole[max(0, at + shift - size + 1) : at + shift + 1] == self._opening
+        ]  # fmt: skip
+        last = len(row) - 1
+        return found if (found and found[-1] == last) or (size and past) else [*found, last]
+
+    def _context(
+        self, memory: _Memory | None, forward: Forward, rows: list[tuple[int, ...]]
+    ) -> list[tuple[int, ...]]:
+        """The tokens just before a chunk, when the last forward filled the same cache up to here."""
+        held = memory.cache() if memory is not None else None
+        known = (
+            memory is not None
+            and held is not None
+            and held is forward.cache
+            and memory.length == forward.past
+        )
+        return (
+            memory.tail
+            if known and memory is not None and len(memory.tail) == len(rows)
+            else [()] * len(rows)
+        )
+
+    def _route(self, call: _Call, output: Any) -> Any:
+        cache = cache_of(output) or call.forward.cache
+        replay = Replay(self._port, self._layer, call.forward, output, cache)
+        if call.tap is not None and call.open and call.tap.keys is not None:
+            keys = self._keys(call, call.tap.keys)
+            self._decide(call, call.open, keys, replay)
+        self._reuse(call, replay)
+        self._remember(call, cache)
+        return replay.output if replay.changed else None
+
+    def _keys(self, call: _Call, raw: Tensor) -> Array:
+        calibration = call.view.codebook.calibration
+        assert calibration is not None  # a view always has edits
+        return calibration.keys(raw.cpu().numpy())
+
+    def _decide(self, call: _Call, due: list[tuple[int, int]], keys: Array, replay: Replay) -> None:
+        """Decide position by position: an answer that fires changes what later positions of its row see."""
+        while due:
+            matches = call.view.codebook.match(keys, [call.scopes[i] for i, _ in due])
+            fired: dict[int, int] = {}
+            for (i, at), match in zip(due, matches, strict=True):
+                if match.edit is not None:
+                    fired.setdefault(i, at)
+            for (i, at), match in zip(due, matches, strict=True):
+                if at <= fired.get(i, at):
+                    call.decided[i][at] = match
+            if not fired:
+                return
+            due = [(i, at) for i, at in due if i in fired and at > fired[i]]
+            found = replay.run(
+                [(i, call.first[i] + at, call.decided[i][at]) for i, at in fired.items()],
+                [(i, call.first[i] + at) for i, at in due],
+            )
+            keys = self._keys(call, found) if due and found is not None else np.zeros((0, 0), np.float32)
+
+    def _reuse(self, call: _Call, replay: Replay) -> None:
+        """Uncached generation: add again, at the same places, what was decided when the prompt came."""
+        opened = {i for i, _ in call.open}
+        kept = [
+            (i, call.first[i] + at, match)
+            for i, decisions in enumerate(call.decided)
+            if i not in opened
+            for at, match in decisions.items()
+            if match.edit is not None
+        ]
+        if kept:
+            replay.run(kept, [])
+
+    def _remember(self, call: _Call, cache: Cache | None) -> None:
+        routes = tuple(as_route(decisions) for decisions in call.decided)
+        uncached = cache is None
+        known = (
+            {(s, row): d for s, row, d in zip(call.scopes, call.rows, call.decided, strict=True)}
+            if uncached
+            else {}
+        )
+        tail = [row[-len(self._opening) :] if self._opening else () for row in call.rows]
+        held: Callable[[], Cache | None] = weakref.ref(cache) if cache is not None else (lambda: None)
+        self._memory.set(
+            _Memory(call.view.codebook, known, routes, held, tail, call.forward.past + call.forward.length)
+        )
+        self._on_routes(routes)
+
+
+def as_route(decisions: Decisions) -> Route:
+    """The route to report for a row: what was decided where its answer begins (earlier turns had their own)."""
+    if not decisions:
+        return Route(None)
+    at = max(decisions)
+    match = decisions[at]
+    edit = match.edit.request if match.edit is not None else None
+    return Route(
+        edit_id=edit.id if edit else None,
+        note_id=edit.note_id if edit else None,
+        distance=match.distance,
+        radius=match.radius,
+        margin=match.margin,
+        position=at,
+    )
+
+
+def check_scopes(scopes: Sequence[Scope | None], batch: int) -> list[Scope | None]:
+    """One scope per row; beams and samples of one request share its scope.
+
+    Raises:
+        InvalidArgument: the number of scopes does not fit the batch.
+    """
+    if not scopes or batch % len(scopes):
+        raise InvalidArgument(
+            f"{len(scopes)} scopes were given for a batch of {batch} rows.", hint="give one scope per row."
+        )
+    return [scope for scope in scopes for _ in range(batch // len(scopes))]

@@ -1,0 +1,232 @@
+"""One write: from requests to a new codebook and receipts, or to an exception and nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+
+import numpy as np
+import torch
+
+from agentmem.editors.background import look_alikes
+from agentmem.editors.grace.codebook import Codebook, covisible
+from agentmem.editors.grace.config import GraceConfig
+from agentmem.editors.grace.writer import Fit, fit_values, says_target
+from agentmem.editors.packs import Array, Calibration, PackedEdit
+from agentmem.editors.port import ModelPort
+from agentmem.editors.prompts import Rendered, Renderer
+from agentmem.edits import EditReceipt, EditRequest
+from agentmem.errors import EditError, InvalidArgument
+
+__all__ = ["Transaction"]
+
+_NOISE_MARGIN = 4.0  # a radius must be well above what batching does to a key
+
+
+@dataclass(eq=False)
+class _Draft:
+    """A request on its way in."""
+
+    request: EditRequest
+    contexts: tuple[Rendered, ...]
+    keys: Array
+    negatives: Array
+    value: Array | None = None
+    fit: Fit | None = None
+    status: str = "written"
+    reason: str = ""
+
+    @property
+    def id(self) -> str:
+        return str(self.request.id)
+
+    @property
+    def labels(self) -> tuple[int, ...]:
+        return self.contexts[0].labels
+
+    def packed(self) -> PackedEdit:
+        assert self.value is not None
+        return PackedEdit(self.request, self.labels, self.keys, self.value, self.negatives)
+
+    def fail(self, reason: str) -> None:
+        self.status, self.reason, self.value = "failed", reason, None
+
+
+@dataclass
+class Transaction:
+    """Everything that a write needs; the codebook given is only read."""
+
+    port: ModelPort
+    renderer: Renderer
+    config: GraceConfig
+    layer: int
+    book: Codebook
+    calibration: Calibration
+    _receipts: dict[str, EditReceipt] = field(default_factory=dict)
+
+    def run(
+        self, requests: Sequence[EditRequest], progress: Callable[[int, int], None] | None
+    ) -> tuple[list[EditReceipt], Codebook]:
+        """Write requests; the order in which they are given makes no difference to the state.
+
+        Returns:
+            Receipts in the order of the requests, and the codebook afterwards.
+        """
+        named = [self._named(request) for request in requests]
+        fresh = self._fresh(named)
+        drafts = self._drafts(sorted(fresh, key=lambda request: str(request.id)))
+        for draft in drafts:
+            self._refuse_conflict(draft, drafts)
+        self._alias_known([draft for draft in drafts if draft.status != "failed"])
+        self._fit([d for d in drafts if d.status == "written" and d.value is None], progress)
+        after = self._settle(drafts)
+        self._receipts |= {draft.id: _receipt(draft) for draft in drafts}
+        return [self._receipts[str(request.id)] for request in named], after
+
+    def _named(self, request: EditRequest) -> EditRequest:
+        if not isinstance(request, EditRequest):
+            raise InvalidArgument(
+                f"Expected an EditRequest, got {type(request).__name__}.", hint="EditRequest(prompt, target)."
+            )
+        if request.id is not None:
+            return request
+        described = json.dumps(asdict(request), sort_keys=True, ensure_ascii=True)
+        return replace(request, id=f"e-{hashlib.sha256(described.encode()).hexdigest()[:16]}")
+
+    def _fresh(self, named: Sequence[EditRequest]) -> list[EditRequest]:
+        """The requests that are not stored yet."""
+        stored = {edit.id: edit for edit in self.book.edits}
+        unique: dict[str, EditRequest] = {}
+        for request in named:
+            name = str(request.id)
+            if unique.setdefault(name, request) != request:
+                raise InvalidArgument(
+                    f"Two different requests have the id {name!r}.", hint="give each its own."
+                )
+            held = stored.get(name)
+            if held is not None and held.request != request:
+                raise EditError(
+                    f"The id {name!r} belongs to another edit.", hint=f"editor.delete([{name!r}]) first."
+                )
+            if held is not None:
+                self._receipts[name] = EditReceipt(
+                    name, "aliased", "it was already there", keys=len(held.keys)
+                )
+        return [request for name, request in unique.items() if name not in stored]
+
+    def _drafts(self, requests: Sequence[EditRequest]) -> list[_Draft]:
+        """Render every prompt, paraphrase and look-alike, and compute their keys in one go."""
+        texts = [(r.prompt, *dict.fromkeys(p for p in r.paraphrases if p != r.prompt)) for r in requests]
+        contexts = [
+            tuple(self.renderer.pair(t, r.target) for t in ts) for r, ts in zip(requests, texts, strict=True)
+        ]
+        alike = look_alikes([(r.prompt, r.subject) for r in requests], self.config.look_alikes)
+        rows = [c.prompt for cs in contexts for c in cs]
+        rows += [self.renderer.prompt(text) for texts_ in alike for text in texts_]
+        keys = self.calibration.keys(self.port.keys(rows).numpy())
+        drafts, used, other = [], 0, sum(map(len, contexts))
+        for request, context, similar in zip(requests, contexts, alike, strict=True):
+            own, theirs = keys[used : used + len(context)], keys[other : other + len(similar)]
+            used, other = used + len(context), other + len(similar)
+            gaps = np.linalg.norm(theirs[:, None] - own[None], axis=-1).min(1) if len(theirs) else np.zeros(0)
+            drafts.append(_Draft(request, context, own, gaps.astype(np.float32)))
+        return drafts
+
+    def _refuse_conflict(self, draft: _Draft, drafts: Sequence[_Draft]) -> None:
+        """Two targets for one key cannot both be kept: the one that is there, or sorts first, stays."""
+        floor = max(_NOISE_MARGIN * self.calibration.noise, 1e-6)
+        earlier = [d for d in drafts if d.id < draft.id and d.status != "failed"]
+        rivals = [(e.id, e.labels, e.keys, e.request.scope) for e in self.book.edits]
+        rivals += [(d.id, d.labels, d.keys, d.request.scope) for d in earlier]
+        rivals = [r for r in rivals if r[1] != draft.labels and covisible([draft.request.scope, r[3]])[0, 1]]
+        if not rivals:
+            return
+        keys = np.concatenate([r[2] for r in rivals])
+        gaps = np.linalg.norm(keys[:, None] - draft.keys[None], axis=-1).min(1)
+        nearest = int(gaps.argmin())
+        if gaps[nearest] * 0.5 <= floor:
+            owner = np.repeat(np.arange(len(rivals)), [len(r[2]) for r in rivals])[nearest]
+            draft.fail(
+                f"edit {rivals[owner][0]} answers the same prompt with another target; delete it first"
+            )
+
+    def _alias_known(self, drafts: Sequence[_Draft]) -> None:
+        """Join requests to an edit with the same target that already answers at their key."""
+        found: list[tuple[_Draft, PackedEdit]] = []
+        if not self.book.edits:
+            return
+        for draft in drafts:
+            same = [(e, e.keys, e.labels) for e in self.book.edits if e.labels == draft.labels]
+            near = [(float(np.linalg.norm(k - draft.keys[0], axis=1).min()), e.id, e) for e, k, _ in same]
+            if near and min(near)[0] <= self.book.reach:
+                found.append((draft, min(near)[2]))
+        contexts = [(d, e, c) for d, e in found for c in d.contexts]
+        if not contexts:
+            return
+        values = torch.from_numpy(np.stack([e.value for _, e, _ in contexts]))
+        said = says_target(self.port, [c for _, _, c in contexts], values, self.layer)
+        wrong = {d.id for (d, _, _), ok in zip(contexts, said, strict=True) if not ok}
+        for draft, edit in found:
+            if draft.id not in wrong:
+                draft.status, draft.value, draft.reason = (
+                    "aliased",
+                    edit.value,
+                    f"shares the value of {edit.id}",
+                )
+
+    def _fit(self, drafts: Sequence[_Draft], progress: Callable[[int, int], None] | None) -> None:
+        leaders, followers = _twins(drafts)
+        contexts = [draft.contexts[: self.config.contexts] for draft in leaders]
+        for draft, fit in zip(
+            leaders, fit_values(self.port, contexts, self.layer, self.config, progress), strict=True
+        ):
+            draft.fit, draft.value = fit, fit.value
+            if not fit.converged:
+                draft.fail(
+                    f"after {fit.steps} steps the model still did not say the target (loss {fit.loss:.3f})"
+                )
+        for draft, leader in followers:
+            if leader.value is None:
+                draft.fail(leader.reason)
+            else:
+                draft.status, draft.value, draft.reason = (
+                    "aliased",
+                    leader.value,
+                    f"shares the value of {leader.id}",
+                )
+
+    def _settle(self, drafts: Sequence[_Draft]) -> Codebook:
+        """The codebook with every draft whose own keys it answers; the others fail, latest id first."""
+        floor = max(_NOISE_MARGIN * self.calibration.noise, 1e-6)
+        kept = [draft for draft in drafts if draft.value is not None]
+        while True:
+            after = self.book.with_edits([draft.packed() for draft in kept], (), self.calibration)
+            if not kept:
+                return after
+            reach = dict.fromkeys(after.ids, np.inf)
+            for owner, radius in zip(after.owners, after.radii, strict=True):
+                reach[after.edits[owner].id] = min(reach[after.edits[owner].id], float(radius))
+            short = [draft for draft in kept if reach[draft.id] <= floor]
+            if not short:
+                return after
+            short[-1].fail("its key is too close to another edit, or to unrelated prompts, to be told apart")
+            kept.remove(short[-1])
+
+
+def _twins(drafts: Sequence[_Draft]) -> tuple[list[_Draft], list[tuple[_Draft, _Draft]]]:
+    """Requests with the very same first prompt and target in one batch share a value."""
+    first: dict[tuple[tuple[int, ...], tuple[int, ...]], _Draft] = {}
+    followers = []
+    for draft in drafts:
+        leader = first.setdefault((draft.contexts[0].prompt, draft.labels), draft)
+        if leader is not draft:
+            followers.append((draft, leader))
+    return list(first.values()), followers
+
+
+def _receipt(draft: _Draft) -> EditReceipt:
+    loss, steps = (draft.fit.loss, draft.fit.steps) if draft.fit is not None else (float("nan"), 0)
+    keys = 0 if draft.status == "failed" else len(draft.keys)
+    return EditReceipt(draft.id, draft.status, draft.reason, loss=loss, steps=steps, keys=keys)

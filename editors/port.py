@@ -1,0 +1,476 @@
+"""The one place where editors touch a model: reading keys, adding values, replaying the layers above.
+
+Everything works through forward hooks. What a hook records or adds belongs to the calling context (a context
+variable), so two threads that share a model never see each other's work, and an exception leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import inspect
+import json
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from transformers.cache_utils import Cache, DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
+
+from agentmem.editors.structure import Structure, find_structure, first_tensor, in_eval_mode
+from agentmem.errors import EditError, InvalidArgument
+
+__all__ = [
+    "Injection", "KeyTap", "ModelPort", "Prefix", "PromptBatch", "fresh_copy", "install_tap", "is_own_forward", "own_forward",
+    "remove_tap", "selected"]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Injection:
+    """Vectors to add to the residual stream in the next forward of this context.
+
+    Args:
+        port: whose hooks add them; another port on the same model looks away.
+        rows: [n] batch rows.
+        columns: [n] token columns, counted inside that forward.
+        values: [n, d_model], fp32.
+    """
+
+    port: ModelPort
+    rows: Tensor
+    columns: Tensor
+    values: Tensor
+
+
+@dataclass
+class KeyTap:
+    """Where the next forward of this context, of ``batch`` rows, leaves its raw keys: [n, d_key], fp32."""
+
+    port: ModelPort
+    batch: int
+    rows: Tensor
+    columns: Tensor
+    keys: Tensor | None = None
+
+
+_INJECTION: ContextVar[Injection | None] = ContextVar("agentmem_injection", default=None)
+_KEY_TAPS: ContextVar[tuple[KeyTap, ...]] = ContextVar("agentmem_key_taps", default=())
+_OWN_FORWARD: ContextVar[bool] = ContextVar("agentmem_own_forward", default=False)
+
+
+@contextmanager
+def own_forward(injection: Injection | None = None, tap: KeyTap | None = None) -> Iterator[None]:
+    """Forwards inside are the library's own: routers look away, and the hooks add and record what is given here."""
+    taps = () if tap is None else (tap,)
+    tokens = (_OWN_FORWARD.set(True), _INJECTION.set(injection), _KEY_TAPS.set(taps))
+    try:
+        yield
+    finally:
+        _OWN_FORWARD.reset(tokens[0])
+        _INJECTION.reset(tokens[1])
+        _KEY_TAPS.reset(tokens[2])
+
+
+def is_own_forward() -> bool:
+    """Whether the running forward was started by :func:`own_forward`."""
+    return _OWN_FORWARD.get()
+
+
+def install_tap(tap: KeyTap) -> None:
+    """Record keys in the running forward of this context; undo with :func:`remove_tap`."""
+    _KEY_TAPS.set((*_KEY_TAPS.get(), tap))
+
+
+def remove_tap(tap: KeyTap) -> None:
+    """Undo :func:`install_tap`, in whatever order editors on one model do so."""
+    _KEY_TAPS.set(tuple(other for other in _KEY_TAPS.get() if other is not tap))
+
+
+@dataclass(frozen=True)
+class PromptBatch:
+    """Prompts with their targets, aligned so that every row's last prompt token stands in one column.
+
+    Args:
+        prompts: token ids of each prompt, at least one.
+        labels: token ids that shall follow, the stop token included.
+    """
+
+    prompts: tuple[tuple[int, ...], ...]
+    labels: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class _LayerCall:
+    layer: nn.Module
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """What replaying the layers above an edit needs, recorded once without gradients.
+
+    Attributes:
+        hidden: [B, W, d_model] residual stream after the value layer, over the window of tokens that can change.
+        at: the column of the key position inside the window.
+        keys: [B, d_key] raw keys at that position, fp32.
+        labels: [B, Y] target ids; ``mask``: [B, Y] True where a label counts (by position, never by id).
+        scale: [B] root mean square of the residual stream at the key position.
+    """
+
+    hidden: Tensor
+    at: int
+    keys: Tensor
+    labels: Tensor
+    mask: Tensor
+    scale: Tensor
+    layer: int
+    calls: tuple[_LayerCall, ...] = field(repr=False)
+    cache: Cache | None = field(repr=False)
+    inputs: dict[str, Any] = field(repr=False)
+
+
+class ModelPort:
+    """A causal language model seen through the few operations an editor needs.
+
+    Args:
+        model: the model; its modules and weights stay as they are.
+        tokenizer: its tokenizer.
+        layers: dotted path of the decoder layer list, when it cannot be found by structure.
+
+    Raises:
+        LayerNotFound: no decoder layers were found.
+    """
+
+    def __init__(self, model: nn.Module, tokenizer: Any, *, layers: str | None = None) -> None:
+        self.model = model
+        self.tokenizer = tokenizer
+        with own_forward():
+            self.structure: Structure = find_structure(model, layers)
+        self._lock = threading.Lock()
+        self._held: dict[int, tuple[int, list[Any]]] = {}
+        self._exact_layers = bool(self.structure.tail)
+        names = inspect.signature(self.structure.backbone.forward).parameters
+        self._takes_positions = "position_ids" in names
+        self._fingerprint = ""
+
+    @property
+    def device(self) -> torch.device:
+        """Where token ids go."""
+        return next(iter(self.model.parameters())).device
+
+    @property
+    def depth(self) -> int:
+        """How many decoder layers there are."""
+        return len(self.structure.layers)
+
+    @contextmanager
+    def holding(self, layer: int) -> Iterator[None]:
+        """Keep the hooks for a value after ``layer`` installed inside."""
+        self.hold(layer)
+        try:
+            yield
+        finally:
+            self.release(layer)
+
+    def hold(self, layer: int) -> None:
+        """Install the hooks that read keys and add values after ``layer``; counted, so holders do not meet."""
+        with self._lock:
+            count, handles = self._held.get(layer, (0, []))
+            self._held[layer] = (count + 1, handles or self._install(layer))
+
+    def release(self, layer: int) -> None:
+        """Undo one :meth:`hold`; the last one removes the hooks."""
+        with self._lock:
+            count, handles = self._held[layer]
+            if count > 1:
+                self._held[layer] = (count - 1, handles)
+                return
+            del self._held[layer]
+            for handle in handles:
+                handle.remove()
+
+    def _install(self, layer: int) -> list[Any]:
+        handles = [self.structure.layers[layer].register_forward_hook(self._add_values)]
+        if self.structure.ffn_out is not None:
+            handles.append(self.structure.ffn_out.register_forward_pre_hook(self._read_input))
+        else:
+            handles.append(self.structure.layers[-1].register_forward_hook(self._read_output))
+        return handles
+
+    def _add_values(self, _module: nn.Module, _args: Any, output: Any) -> Any:
+        injection = _INJECTION.get()
+        if injection is None or injection.port is not self:
+            return None
+        hidden = cast("Tensor", first_tensor(output))
+        rows, columns = injection.rows.to(hidden.device), injection.columns.to(hidden.device)
+        values = injection.values.to(hidden.device)
+        summed = (hidden[rows, columns].to(values.dtype) + values).to(hidden.dtype)
+        changed = hidden.index_put((rows, columns), summed)
+        return changed if isinstance(output, Tensor) else (changed, *output[1:])
+
+    def _read_input(self, _module: nn.Module, args: Any) -> None:
+        self._read(args[0])
+
+    def _read_output(self, _module: nn.Module, _args: Any, output: Any) -> None:
+        self._read(cast("Tensor", first_tensor(output)))
+
+    def _read(self, value: Tensor) -> None:
+        for tap in _KEY_TAPS.get():
+            if tap.port is self:
+                # some blocks flatten [batch, tokens] before the feed-forward part
+                rows = value.view(tap.batch, -1, value.shape[-1]) if value.dim() == 2 else value
+                tap.keys = rows[tap.rows.to(value.device), tap.columns.to(value.device)].detach().float()
+
+    def keys(self, prompts: Sequence[Sequence[int]], *, batch_size: int = 64) -> Tensor:
+        """Raw keys at the last token of each prompt: [n, d_key], fp32, on the CPU.
+
+        Only the backbone runs, without the head. Prompts are padded on the right, which a causal model
+        does not see.
+        """
+        order = sorted(range(len(prompts)), key=lambda i: (len(prompts[i]), i))
+        found: list[Tensor | None] = [None] * len(prompts)
+        with torch.inference_mode(False), torch.no_grad(), in_eval_mode(self.model), self.holding(0):
+            for start in range(0, len(order), batch_size):
+                chosen = order[start : start + batch_size]
+                keys = self._keys_of([tuple(prompts[i]) for i in chosen])
+                for row, i in enumerate(chosen):
+                    found[i] = keys[row]
+        return torch.stack(cast("list[Tensor]", found)) if found else torch.empty(0, self.structure.d_key)
+
+    def _keys_of(self, rows: Sequence[tuple[int, ...]]) -> Tensor:
+        width = max(len(row) for row in rows)
+        ids = torch.tensor([row + (row[-1],) * (width - len(row)) for row in rows], device=self.device)
+        lengths = torch.tensor([len(row) for row in rows], device=self.device)
+        mask = (torch.arange(width, device=self.device) < lengths[:, None]).long()
+        tap = KeyTap(self, len(rows), torch.arange(len(rows), device=self.device), lengths - 1)
+        with own_forward(tap=tap):
+            self.structure.backbone(input_ids=ids, attention_mask=mask, use_cache=False)
+        return _taken(tap).cpu()
+
+    def prefix(self, batch: PromptBatch, *, layer: int) -> Prefix:
+        """Run the model once without gradients and keep what the layers above ``layer`` received.
+
+        All tokens before the key position are constant in every layer, so their keys and values stay in a
+        cache and the window to replay is the key token and the target.
+        """
+        with torch.inference_mode(False), torch.no_grad(), in_eval_mode(self.model), self.holding(layer):
+            ids, mask, at = self._aligned(batch)
+            cache = self._prefill(ids[:, :at], mask[:, :at]) if at else None
+            window = at if cache is not None else 0
+            inputs = self._inputs(ids[:, window:], mask, window)
+            prefix = self._record(
+                batch, inputs, fresh_copy(cache) if cache else None, cache, at - window, layer
+            )
+            if self._exact_layers and not self._checked(prefix):
+                self._exact_layers = False
+        return prefix
+
+    def suffix(self, prefix: Prefix, values: Tensor | None) -> Tensor:
+        """Logits for the target tokens when ``values`` are added at the key position after the value layer.
+
+        Args:
+            prefix: what :meth:`prefix` recorded.
+            values: [B, d_model] fp32, differentiable; ``None`` for none.
+
+        Returns:
+            [B, Y, vocabulary]: row j predicts label j.
+        """
+        if not self._exact_layers:
+            return self._through_model(prefix, values)
+        hidden = prefix.hidden
+        if values is not None:
+            here = (hidden[:, prefix.at].to(values.dtype) + values).to(hidden.dtype).unsqueeze(1)
+            hidden = torch.cat((hidden[:, : prefix.at], here, hidden[:, prefix.at + 1 :]), dim=1)
+        cache = fresh_copy(prefix.cache) if prefix.cache is not None else None
+        with own_forward():
+            for call in prefix.calls:
+                output = call.layer(*_swap(call.args, hidden, cache), **_swap_named(call, hidden, cache))
+                hidden = cast("Tensor", first_tensor(output))
+            logits = hidden[:, prefix.at :]
+            for module in self.structure.tail:
+                logits = cast("Tensor", first_tensor(module(logits)))
+        return logits
+
+    def select(self, prefix: Prefix, rows: Tensor) -> Prefix:
+        """The same for some rows of the batch only."""
+        total = prefix.hidden.shape[0]
+
+        def pick(item: Any) -> Any:
+            if isinstance(item, Tensor):
+                # a floating matrix is a table over positions (rotary angles), not one row per prompt
+                per_row = item.dim() > 2 or (item.dim() == 2 and not item.is_floating_point())
+                return item[rows.to(item.device)] if per_row and item.shape[0] == total > 1 else item
+            if isinstance(item, (tuple, list)):
+                return type(item)(pick(part) for part in item)
+            return {name: pick(part) for name, part in item.items()} if isinstance(item, dict) else item
+
+        calls = tuple(_LayerCall(c.layer, pick(c.args), pick(c.kwargs)) for c in prefix.calls)
+        tensors = {
+            name: pick(getattr(prefix, name)) for name in ("hidden", "keys", "labels", "mask", "scale")
+        }
+        cache = selected(prefix.cache, rows) if prefix.cache is not None else None
+        return replace(prefix, calls=calls, cache=cache, inputs=pick(prefix.inputs), **tensors)
+
+    def fingerprint(self) -> str:
+        """Hash of config, tokenizer (vocabulary and chat template) and a sample of every parameter."""
+        if not self._fingerprint:
+            self._fingerprint = _fingerprint(self.model, self.tokenizer)
+        return self._fingerprint
+
+    def _aligned(self, batch: PromptBatch) -> tuple[Tensor, Tensor, int]:
+        """Ids and mask [B, P + Y - 1] with prompts padded left and targets right, and the key's column P - 1."""
+        if not batch.prompts or min(map(len, batch.prompts)) == 0 or min(map(len, batch.labels)) == 0:
+            raise InvalidArgument("A prompt or a target has no tokens.", hint="give both at least one word.")
+        before, after = max(map(len, batch.prompts)), max(map(len, batch.labels)) - 1
+        ids, mask = [], []
+        for prompt, label in zip(batch.prompts, batch.labels, strict=True):
+            left, right = before - len(prompt), after - len(label) + 1
+            ids.append((prompt[0],) * left + prompt + label[:-1] + (prompt[0],) * right)
+            mask.append((0,) * left + (1,) * (len(prompt) + len(label) - 1) + (0,) * right)
+        device = self.device
+        return torch.tensor(ids, device=device), torch.tensor(mask, device=device), before - 1
+
+    def _inputs(self, ids: Tensor, mask: Tensor, start: int) -> dict[str, Any]:
+        inputs: dict[str, Any] = {"input_ids": ids, "attention_mask": mask}
+        if self._takes_positions:
+            inputs["position_ids"] = (mask.cumsum(-1) - 1).clamp(min=0)[:, start : start + ids.shape[1]]
+        return inputs
+
+    def _prefill(self, ids: Tensor, mask: Tensor) -> Cache | None:
+        """The cache of the constant tokens; ``None`` when this model's cache cannot be branched."""
+        cache = DynamicCache(config=getattr(self.model, "config", None))
+        with own_forward():
+            output = self.structure.backbone(
+                **self._inputs(ids, mask, 0), past_key_values=cache, use_cache=True
+            )
+        held = getattr(output, "past_key_values", None)
+        plain = all(type(layer) in (DynamicLayer, DynamicSlidingWindowLayer) for layer in cache.layers)
+        return cache if held is cache and plain else None
+
+    def _record(
+        self,
+        batch: PromptBatch,
+        inputs: dict[str, Any],
+        cache: Cache | None,
+        kept: Cache | None,
+        at: int,
+        layer: int,
+    ) -> Prefix:
+        rows = len(batch.prompts)
+        tap = KeyTap(
+            self, rows, torch.arange(rows, device=self.device), torch.full((rows,), at, device=self.device)
+        )
+        calls: list[_LayerCall] = []
+        hidden: list[Tensor] = []
+
+        def keep_hidden(_module: nn.Module, _args: Any, output: Any) -> None:
+            if any(other is tap for other in _KEY_TAPS.get()):
+                hidden.append(cast("Tensor", first_tensor(output)))
+
+        def keep_call(module: nn.Module, args: Any, kwargs: Any) -> None:
+            if any(other is tap for other in _KEY_TAPS.get()):
+                calls.append(_LayerCall(module, args, dict(kwargs)))
+
+        upper = self.structure.layers[layer + 1 :]
+        handles = [self.structure.layers[layer].register_forward_hook(keep_hidden)]
+        handles += [block.register_forward_pre_hook(keep_call, with_kwargs=True) for block in upper]
+        try:
+            with own_forward(tap=tap):
+                self.model(**inputs, past_key_values=cache, use_cache=cache is not None)
+        finally:
+            for handle in handles:
+                handle.remove()
+        labels, counted = _padded(batch.labels, self.device)
+        here = hidden[0][:, at].float()
+        return Prefix(
+            hidden=hidden[0], at=at, keys=_taken(tap), labels=labels, mask=counted, scale=here.square().mean(-1).sqrt(),
+            layer=layer, calls=tuple(calls), cache=kept, inputs=inputs,
+        )  # fmt: skip
+
+    def _checked(self, prefix: Prefix) -> bool:
+        """True when replaying the layers gives what the model gives; otherwise the whole model is replayed."""
+        replayed, whole = self.suffix(prefix, None).float(), self._through_model(prefix, None).float()
+        scale = float(whole.abs().max()) or 1.0
+        return replayed.shape == whole.shape and float((replayed - whole).abs().max()) <= 1e-2 * scale
+
+    def _through_model(self, prefix: Prefix, values: Tensor | None) -> Tensor:
+        cache = fresh_copy(prefix.cache) if prefix.cache is not None else None
+        injection = None
+        if values is not None:
+            rows = torch.arange(values.shape[0], device=values.device)
+            injection = Injection(self, rows, torch.full_like(rows, prefix.at), values)
+        with self.holding(prefix.layer), own_forward(injection):
+            output = self.model(**prefix.inputs, past_key_values=cache, use_cache=cache is not None)
+        return cast("Tensor", output.logits[:, prefix.at :])
+
+
+def fresh_copy(cache: Cache) -> Cache:
+    """A cache that shares the tensors but not the bookkeeping: what is appended to it stays its own."""
+    twin = copy.copy(cache)
+    twin.layers = [copy.copy(layer) for layer in cache.layers]
+    return twin
+
+
+def selected(cache: Cache, rows: Tensor) -> Cache:
+    """Some rows of a cache, as a cache of its own."""
+    twin = fresh_copy(cache)
+    for layer in cast("list[Any]", twin.layers):
+        if layer.is_initialized:
+            index = rows.to(layer.keys.device)
+            layer.keys, layer.values = layer.keys[index], layer.values[index]
+    return twin
+
+
+def _taken(tap: KeyTap) -> Tensor:
+    if tap.keys is None:
+        raise EditError(
+            "The model ran without passing the module that keys are read from.",
+            hint="detach other tools that replace modules of this model, then build the editor anew.",
+        )
+    return tap.keys
+
+
+def _swap(args: tuple[Any, ...], hidden: Tensor, cache: Cache | None) -> tuple[Any, ...]:
+    swapped = [cache if isinstance(item, Cache) else item for item in args]
+    if swapped:
+        swapped[0] = hidden
+    return tuple(swapped)
+
+
+def _swap_named(call: _LayerCall, hidden: Tensor, cache: Cache | None) -> dict[str, Any]:
+    named = {name: cache if isinstance(item, Cache) else item for name, item in call.kwargs.items()}
+    if not call.args:
+        named["hidden_states"] = hidden
+    return named
+
+
+def _padded(labels: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
+    width = max(map(len, labels))
+    ids = torch.tensor([tuple(row) + (0,) * (width - len(row)) for row in labels], device=device)
+    lengths = torch.tensor([len(row) for row in labels], device=device)
+    return ids, torch.arange(width, device=device) < lengths[:, None]
+
+
+def _fingerprint(model: nn.Module, tokenizer: Any) -> str:
+    """Hash what decides a model's answers: its config, its tokenizer, and 64 values of each parameter."""
+    digest = hashlib.sha256()
+    config = getattr(model, "config", None)
+    described = config.to_dict() if config is not None else {}
+    volatile = {"_name_or_path", "transformers_version", "dtype", "torch_dtype", "use_cache", "return_dict"}
+    volatile |= {"pad_token_id", "bos_token_id", "eos_token_id"}  # users set these to silence warnings
+    stable = {k: v for k, v in described.items() if k not in volatile and not k.startswith("_")}
+    digest.update(json.dumps(stable, sort_keys=True, default=str).encode())
+    vocabulary: Callable[[], dict[str, int]] = tokenizer.get_vocab
+    digest.update(json.dumps(sorted(vocabulary().items()), ensure_ascii=True).encode())
+    digest.update(str(getattr(tokenizer, "chat_template", None)).encode())
+    for _, parameter in sorted(model.named_parameters(), key=lambda item: item[0]):
+        flat = parameter.detach().reshape(-1)
+        step = max(1, flat.numel() // 64)
+        sample = flat[::step][:64].to(torch.bfloat16) if flat.is_floating_point() else flat[::step][:64]
+        digest.update(str(tuple(parameter.shape)).encode() + sample.float().cpu().numpy().tobytes())
+    return digest.hexdigest()

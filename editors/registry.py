@@ -1,0 +1,49 @@
+"""Editing methods by name; a method's code is imported when it is asked for, not before."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from agentmem.errors import InvalidArgument, MissingExtra
+
+if TYPE_CHECKING:
+    from agentmem.protocols import Editor
+
+__all__ = ["available_editors", "make_editor"]
+
+_METHODS = {"grace": ("agentmem.editors.grace.editor", "GraceEditor")}
+
+
+def available_editors() -> tuple[str, ...]:
+    """The names that :func:`make_editor` knows, sorted."""
+    return tuple(sorted(_METHODS))
+
+
+def make_editor(method: str, model: Any, tokenizer: Any, **options: object) -> Editor:
+    """Build an editor on a loaded causal language model.
+
+    Args:
+        method: one of :func:`available_editors`.
+        model: a transformers causal language model (PEFT-wrapped, quantised or device-mapped ones included).
+        tokenizer: its tokenizer; a chat template, when there is one, is used.
+        options: fields of the method's configuration, e.g. ``value_layer=0`` for ``"grace"``.
+
+    Raises:
+        InvalidArgument: an unknown method, or an option that the method does not have.
+        LayerNotFound: the decoder layers could not be found in this model.
+    """
+    if method not in _METHODS:
+        known = ", ".join(available_editors())
+        raise InvalidArgument(f"There is no editor named {method!r}.", hint=f"choose one of: {known}.")
+    module, name = _METHODS[method]
+    try:
+        factory = getattr(import_module(module), name)
+    except ModuleNotFoundError as missing:
+        if missing.name not in ("torch", "transformers"):
+            raise
+        raise MissingExtra(
+            f"Editing weights needs {missing.name}.", hint="pip install 'agentmem-toolkit[editors]'"
+        ) from missing
+    editor: Editor = factory(model, tokenizer, **options)
+    return editor

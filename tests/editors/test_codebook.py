@@ -1,0 +1,116 @@
+"""The geometry of the codebook: radii never overlap, and depend on the set alone."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agentmem.editors.grace.codebook import Codebook, covisible, radii
+from agentmem.editors.packs import Calibration, PackedEdit
+from agentmem.edits import EditRequest
+from agentmem.notes import Scope
+
+SCOPES = st.sampled_from(
+    [None, Scope(), Scope(user="u"), Scope(user="v"), Scope(agent="a"), Scope(agent="b"), Scope(user="u", agent="a"),
+     Scope(user="u", session="s"), Scope(user="u", session="t"), Scope(user="v", agent="b")]
+)  # fmt: skip
+
+
+@st.composite
+def edits(draw, size=6):
+    """Edits with clustered keys, few targets and all kinds of scopes."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    count = draw(st.integers(1, size))
+    made = []
+    for i in range(count):
+        keys = rng.normal(size=(draw(st.integers(1, 3)), 4)) * draw(st.sampled_from([0.0, 0.1, 1.0]))
+        made.append(
+            PackedEdit(
+                EditRequest("p", "t", id=f"e{i}", scope=draw(SCOPES)), (draw(st.integers(0, 2)),), keys.astype(np.float32),
+                rng.normal(size=3).astype(np.float32), np.abs(rng.normal(size=2)).astype(np.float32),
+            )
+        )  # fmt: skip
+    background = rng.normal(size=(8, 4)).astype(np.float32)
+    space = Calibration(np.zeros(4, np.float32), np.eye(4, dtype=np.float32), False, background, 0.0)
+    return space, made
+
+
+def book(space, made):
+    return Codebook("grace", "f", (), 0.0).with_edits(made, (), space)
+
+
+@given(edits())
+@settings(max_examples=150, deadline=None)
+def test_balls_of_different_targets_never_overlap(sample):
+    """r_i + r_j <= d(K_i, K_j) for keys of different targets that one request may both see."""
+    held = book(*sample)
+    seen = covisible([edit.request.scope for edit in held.edits])
+    for i, j in combinations(range(len(held.keys)), 2):
+        a, b = held.owners[i], held.owners[j]
+        if held.label_codes[a] != held.label_codes[b] and seen[a, b]:
+            gap = np.linalg.norm(held.keys[i].astype(float) - held.keys[j].astype(float))
+            assert held.radii[i] + held.radii[j] <= gap
+
+
+@given(edits(), st.randoms())
+@settings(max_examples=60, deadline=None)
+def test_state_depends_on_the_set_alone(sample, random):
+    """Any order of adding, with detours, gives the same hash and the same radii."""
+    space, made = sample
+    held = book(space, made)
+    shuffled = random.sample(made, len(made))
+    grown = Codebook("grace", "f", (), 0.0)
+    for edit in shuffled:
+        grown = grown.with_edits([edit], (), space)
+    extra = PackedEdit(EditRequest("q", "t", id="zz"), (9,), made[0].keys, made[0].value, made[0].negatives)
+    detour = grown.with_edits([extra]).with_edits((), ["zz"])
+
+    assert held.hash == grown.hash == detour.hash
+    assert (held.radii == detour.radii).all()
+
+
+@given(st.lists(SCOPES, min_size=2, max_size=2), SCOPES)
+def test_scopes_that_one_request_admits_are_covisible(pair, request):
+    """Whatever some request may see together is treated as able to conflict."""
+    asked = request or Scope()
+    if all(not scope or asked.admits(scope) for scope in pair):
+        assert covisible(pair)[0, 1]
+
+
+def test_two_users_never_conflict():
+    """Edits of different users may share a key with different targets."""
+    assert not covisible([Scope(user="u"), Scope(user="v")])[0, 1]
+    keys = np.zeros((2, 4), np.float32)
+    assert (radii(keys, np.zeros((2, 2), bool), 0.5) == 0.5).all()
+
+
+def test_reach_shrinks_as_keys_accumulate():
+    """More keys, more chances for a false alarm: the radius that background allows never grows."""
+    rng = np.random.default_rng(0)
+    space = Calibration(
+        np.zeros(4, np.float32),
+        np.eye(4, dtype=np.float32),
+        False,
+        rng.normal(size=(200, 4)).astype(np.float32),
+        0.0,
+    )
+    reach = []
+    held = Codebook("grace", "f", (), 0.01)
+    for i in range(12):
+        key = rng.normal(size=(1, 4)).astype(np.float32)
+        held = held.with_edits(
+            [
+                PackedEdit(
+                    EditRequest("p", "t", id=f"e{i:02}"), (0,), key, key[0, :3], np.zeros(0, np.float32)
+                )
+            ],
+            (),
+            space,
+        )
+        reach.append(held.reach)
+
+    assert reach == sorted(reach, reverse=True)
+    assert reach[-1] < reach[0]
