@@ -1,0 +1,323 @@
+"""Language models behind one small protocol: local ones, OpenAI-compatible servers, and any function.
+
+``as_language_model`` takes what you have; ``load_model`` loads a causal language model from disk. Nothing is
+downloaded, and no code from a model's repository runs, unless asked for by name.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from agentmem.errors import InvalidArgument, MissingExtra, ModelError
+from agentmem.local_model import LocalModel
+from agentmem.protocols import LanguageModel, Message
+
+__all__ = ["CallableModel", "LocalModel", "OpenAIModel", "as_language_model", "load_model"]
+
+_SHIPPED = frozenset({"small", "shipped"})
+
+
+class OpenAIModel:
+    """A chat model behind an OpenAI-compatible server: vLLM, Ollama, llama.cpp, LM Studio, a hosted one.
+
+    Args:
+        client: an ``openai.OpenAI`` client, or the base URL of a server.
+        model: the model's name on that server.
+        api_key: for a URL; local servers usually need none.
+        timeout: seconds per request, for a URL.
+        token_limit: the parameter that limits the answer; newer hosted models want ``max_completion_tokens``.
+    """
+
+    def __init__(
+        self,
+        client: Any,
+        model: str,
+        *,
+        api_key: str | None = None,
+        timeout: float = 60.0,
+        token_limit: str = "max_tokens",  # noqa: S107 - the name of a parameter
+    ) -> None:
+        self.client = _client(client, api_key, timeout) if isinstance(client, str) else client
+        self.model = model
+        self.token_limit = token_limit
+
+    def complete(
+        self,
+        messages: Sequence[Message],
+        *,
+        max_tokens: int = 256,
+        temperature: float = 0.0,
+        stop: Sequence[str] = (),
+    ) -> str:
+        """The answer to ``messages``."""
+        reply = self._create(messages, max_tokens, temperature, stop, stream=False)
+        if not getattr(reply, "choices", None):
+            raise ModelError("The server's answer has no choices.", hint="is it a chat completions server?")
+        return (reply.choices[0].message.content or "").strip()
+
+    def stream(
+        self,
+        messages: Sequence[Message],
+        *,
+        max_tokens: int = 256,
+        temperature: float = 0.0,
+        stop: Sequence[str] = (),
+    ) -> Iterator[str]:
+        """The same answer, piece by piece."""
+        chunks = self._create(messages, max_tokens, temperature, stop, stream=True)
+        try:
+            for chunk in self._guarded(chunks):
+                if chunk.choices and (piece := chunk.choices[0].delta.content):
+                    yield piece
+        finally:
+            close = getattr(chunks, "close", None)
+            if close is not None:
+                close()
+
+    def _create(
+        self,
+        messages: Sequence[Message],
+        max_tokens: int,
+        temperature: float,
+        stop: Sequence[str],
+        *,
+        stream: bool,
+    ) -> Any:
+        options: dict[str, Any] = {self.token_limit: max_tokens, "temperature": temperature, "stream": stream}
+        if stop:
+            options["stop"] = [stop] if isinstance(stop, str) else list(stop)
+        try:
+            return self.client.chat.completions.create(model=self.model, messages=list(messages), **options)
+        except Exception as error:
+            raise _translated(error) from error
+
+    def _guarded(self, chunks: Iterable[Any]) -> Iterator[Any]:
+        try:
+            yield from chunks
+        except GeneratorExit:
+            raise
+        except Exception as error:
+            raise _translated(error) from error
+
+    def __repr__(self) -> str:
+        return f"OpenAIModel({self.model!r})"
+
+
+class CallableModel:
+    """A function from messages to an answer: text, or an iterable of pieces.
+
+    The function gets ``max_tokens``, ``temperature`` and ``stop`` as far as it has parameters of these names;
+    the answer is cut at stop strings whether it heeds them or not.
+    """
+
+    def __init__(self, fn: Callable[..., str | Iterable[str]]) -> None:
+        if inspect.iscoroutinefunction(fn):
+            raise InvalidArgument(
+                "An async function cannot be a language model here.", hint="wrap it: asyncio.run."
+            )
+        self.fn = fn
+        self._takes = _option_names(fn)
+
+    def complete(
+        self,
+        messages: Sequence[Message],
+        *,
+        max_tokens: int = 256,
+        temperature: float = 0.0,
+        stop: Sequence[str] = (),
+    ) -> str:
+        """The answer to ``messages``."""
+        return "".join(self._pieces(messages, max_tokens, temperature, stop)).strip()
+
+    def stream(
+        self,
+        messages: Sequence[Message],
+        *,
+        max_tokens: int = 256,
+        temperature: float = 0.0,
+        stop: Sequence[str] = (),
+    ) -> Iterator[str]:
+        """The same answer, in the pieces that the function gives."""
+        yield from self._pieces(messages, max_tokens, temperature, stop)
+
+    def _pieces(
+        self, messages: Sequence[Message], max_tokens: int, temperature: float, stop: Sequence[str]
+    ) -> Iterator[str]:
+        options = {"max_tokens": max_tokens, "temperature": temperature, "stop": stop}
+        answer = self.fn(list(messages), **{k: v for k, v in options.items() if k in self._takes})
+        whole = [answer] if isinstance(answer, str) else answer
+        if not isinstance(whole, Iterable):
+            raise ModelError(
+                f"The function returned {type(answer).__name__}, not text.",
+                hint="return a str, or yield pieces.",
+            )
+        return _until([stop] if isinstance(stop, str) else stop, whole)
+
+    def __repr__(self) -> str:
+        return f"CallableModel({getattr(self.fn, '__name__', type(self.fn).__name__)})"
+
+
+def as_language_model(obj: Any, tokenizer: Any = None, *, model: str | None = None) -> LanguageModel:
+    """The chat model that ``obj`` means.
+
+    Args:
+        obj: a :class:`~agentmem.protocols.LanguageModel`; a transformers model with ``tokenizer``, or the pair of
+            them; a name or a path for :func:`load_model`; an OpenAI client with ``model``; a function.
+        tokenizer: of a transformers model.
+        model: the model's name, for a client.
+    """
+    if isinstance(obj, str | Path):
+        return LocalModel(*load_model(obj))
+    if isinstance(obj, tuple) and len(obj) == 2:
+        return LocalModel(*obj)
+    if hasattr(obj, "generate") and hasattr(obj, "config"):
+        return LocalModel(obj, tokenizer)
+    if isinstance(obj, LanguageModel):
+        return obj
+    if hasattr(obj, "chat") and hasattr(obj.chat, "completions"):
+        if model is None:
+            raise InvalidArgument(
+                "Which model of the server?", hint='OpenAIModel(client, "name-of-the-model").'
+            )
+        return OpenAIModel(obj, model)
+    if callable(obj):
+        return CallableModel(obj)
+    raise InvalidArgument(
+        f"A language model cannot be made from {type(obj).__name__}.",
+        hint="pass a model with its tokenizer, a client, a name or path, or a function of messages.",
+    )
+
+
+def load_model(
+    name_or_path: str | Path,
+    *,
+    device: str = "cpu",
+    dtype: Any = None,
+    allow_download: bool = False,
+    revision: str | None = None,
+    trust_remote_code: bool = False,
+) -> tuple[Any, Any]:
+    """A causal language model and its tokenizer, in evaluation mode, with frozen weights.
+
+    Args:
+        name_or_path: a directory, a name in the local Hugging Face cache, or ``"small"`` for the model that comes with
+            agentmem.
+        device: ``cpu``, ``cuda``, ``mps`` …
+        dtype: a torch dtype or its name; by default float32 on the CPU and the checkpoint's own elsewhere.
+        allow_download: let a name that is not on disk be fetched.
+        revision: a branch, tag or commit, for a name.
+        trust_remote_code: run code from the model's repository. Only with repositories that you have read.
+    """
+    if str(name_or_path) in _SHIPPED:
+        from agentmem.small_model import load_small_model
+
+        pair: tuple[Any, Any] = load_small_model()
+        return pair
+    path = Path(name_or_path).expanduser()
+    source = str(path) if path.is_dir() else str(name_or_path)
+    options: dict[str, Any] = {
+        "local_files_only": not allow_download,
+        "trust_remote_code": trust_remote_code,
+        "revision": revision or "main",
+    }
+    try:
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+    except ImportError as error:
+        raise MissingExtra(
+            "transformers cannot be imported.", hint="pip install transformers torch"
+        ) from error
+    from agentmem._quiet import quiet
+
+    with quiet():
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(source, **options)
+            model: Any = AutoModelForCausalLM.from_pretrained(
+                source,
+                use_safetensors=True,
+                dtype=dtype or ("float32" if device == "cpu" else "auto"),
+                **options,
+            )
+            model.to(device)
+        except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+            raise _not_loaded(source, path.is_dir(), allow_download, error) from error
+    model.eval()
+    model.requires_grad_(requires_grad=False)
+    return model, tokenizer
+
+
+def _not_loaded(source: str, on_disk: bool, allow_download: bool, error: Exception) -> ModelError:
+    reason = " ".join(str(error).split())[:300]
+    if on_disk:
+        hint = (
+            "the directory needs config.json, a tokenizer and safetensors weights of a causal language model."
+        )
+    elif allow_download:
+        hint = "check the name and the connection."
+    else:
+        hint = 'give a directory, or "small" for the model that comes along; to fetch a name: allow_download=True.'
+    return ModelError(f"No causal language model could be loaded from {source!r}: {reason}", hint=hint)
+
+
+def _client(base_url: str, api_key: str | None, timeout: float) -> Any:
+    if not base_url.startswith(("http://", "https://")):
+        raise InvalidArgument(f"{base_url!r} is no URL.", hint='give one such as "http://127.0.0.1:8000/v1".')
+    try:
+        from openai import OpenAI
+    except ImportError as error:
+        raise MissingExtra(
+            "Talking to a server needs the openai client.",
+            hint="install the `openai` extra: pip install openai",
+        ) from error
+    return OpenAI(base_url=base_url, api_key=api_key or "none", timeout=timeout)
+
+
+def _translated(error: Exception) -> Exception:
+    """The openai client's errors as ours; anything else as it is."""
+    module = type(error).__module__.partition(".")[0]
+    if module not in {"openai", "httpx", "httpx2", "httpcore", "httpcore2"}:
+        return error
+    status = getattr(error, "status_code", None)
+    if status in (401, 403):
+        hint = "check the API key."
+    elif status == 404:
+        hint = "check the base URL (it usually ends in /v1) and the model's name."
+    elif status == 429:
+        hint = "the server wants fewer requests; try again later."
+    elif status is not None:
+        hint = "the server refused the request; its log says more."
+    else:
+        hint = "is the server running, and the base URL right?"
+    return ModelError(f"The language model's server failed: {error}", hint=hint)
+
+
+def _option_names(fn: Callable[..., Any]) -> frozenset[str]:
+    names = frozenset({"max_tokens", "temperature", "stop"})
+    try:
+        parameters = inspect.signature(fn).parameters.values()
+    except (TypeError, ValueError):  # some built-ins have no signature
+        return frozenset()
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return names
+    return names & {p.name for p in parameters}
+
+
+def _until(stops: Sequence[str], pieces: Iterable[str]) -> Iterator[str]:
+    """``pieces`` up to the first stop string, which may lie across two of them."""
+    wanted = [s for s in stops if s]
+    keep = max((len(s) for s in wanted), default=1) - 1
+    held = ""
+    for piece in pieces:
+        held += piece
+        found = [at for s in wanted if (at := held.find(s)) >= 0]
+        if found:
+            if min(found):
+                yield held[: min(found)]
+            return
+        if len(held) > keep:
+            yield held[: len(held) - keep]
+            held = held[len(held) - keep :]
+    if held:
+        yield held

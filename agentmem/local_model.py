@@ -1,0 +1,311 @@
+"""A transformers causal language model as a chat model, one request at a time.
+
+Answers go through ``model.generate`` in the caller's own context, so that hooks on the model (agentmem's editors
+among them) see the request they were prepared for.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import Context, copy_context
+from queue import SimpleQueue
+from typing import Any
+
+from agentmem.errors import InvalidArgument, ModelError, NoChatTemplate
+from agentmem.protocols import Message
+
+__all__ = ["LocalModel"]
+
+_UNFINISHED = "\ufffd"
+_TAIL = 8
+
+
+class LocalModel:
+    """A :class:`~agentmem.protocols.LanguageModel` over a loaded model and its tokenizer.
+
+    Args:
+        model: a transformers causal language model.
+        tokenizer: its tokenizer.
+        plain: without a chat template, write ``User: …`` and ``Assistant:`` instead of refusing. Base models that
+            were never trained to chat do better that way.
+        seed: makes sampled answers (``temperature > 0``) repeatable, without touching the global generator.
+    """
+
+    def __init__(self, model: Any, tokenizer: Any, *, plain: bool = False, seed: int | None = None) -> None:
+        if tokenizer is None:
+            raise InvalidArgument("A local model needs its tokenizer.", hint="LocalModel(model, tokenizer).")
+        self.model = model
+        self.tokenizer = tokenizer
+        self.plain = plain
+        self.seed = seed
+        self._lock = threading.RLock()
+
+    def complete(
+        self,
+        messages: Sequence[Message],
+        *,
+        max_tokens: int = 256,
+        temperature: float = 0.0,
+        stop: Sequence[str] = (),
+    ) -> str:
+        """The answer to ``messages``, without the stop string that ended it; greedy unless ``temperature`` is set."""
+        answer = _Answer(self.tokenizer, self._stops(stop))
+        self._generate(messages, answer, max_tokens, temperature)
+        return answer.text.strip()
+
+    def stream(
+        self,
+        messages: Sequence[Message],
+        *,
+        max_tokens: int = 256,
+        temperature: float = 0.0,
+        stop: Sequence[str] = (),
+    ) -> Iterator[str]:
+        """The same answer, piece by piece; closing the iterator stops the model after its current token."""
+        pieces: SimpleQueue[str | BaseException | None] = SimpleQueue()
+        answer = _Answer(self.tokenizer, self._stops(stop), pieces.put)
+        context = copy_context()
+
+        def work() -> None:
+            try:
+                context.run(self._generate, messages, answer, max_tokens, temperature)
+                pieces.put(None)
+            except BaseException as error:  # noqa: BLE001 - raised again below, in the caller's thread
+                pieces.put(error)
+
+        worker = threading.Thread(target=work, name="agentmem-stream", daemon=True)
+        worker.start()
+        try:
+            while (piece := pieces.get()) is not None:
+                if isinstance(piece, BaseException):
+                    raise piece
+                yield piece
+        finally:
+            answer.cancelled = True
+            worker.join()
+            _adopt(context)
+
+    def count_tokens(self, text: str) -> int:
+        """Tokens of a text alone."""
+        return len(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def count_prompt(self, messages: Sequence[Message]) -> int:
+        """Tokens that the model reads for ``messages``, the template's own included."""
+        return len(self._prompt(messages))
+
+    def prompt(self, messages: Sequence[Message]) -> str:
+        """What the model is given for ``messages``, as text."""
+        return str(self.tokenizer.decode(self._prompt(messages)))
+
+    def _prompt(self, messages: Sequence[Message]) -> list[int]:
+        said = _checked(messages)
+        if getattr(self.tokenizer, "chat_template", None):
+            return self._templated(said)
+        if not self.plain:
+            raise NoChatTemplate(
+                "Messages were given to a tokenizer that has no chat template.",
+                hint="use the model's chat variant, set tokenizer.chat_template, or LocalModel(…, plain=True).",
+            )
+        lines = [f"{_PLAIN_NAMES[m['role']]}{m['content']}\n" for m in said]
+        return list(self.tokenizer("".join(lines) + "Assistant:")["input_ids"])
+
+    def _templated(self, messages: list[dict[str, str]]) -> list[int]:
+        from jinja2 import TemplateError
+
+        def render(said: list[dict[str, str]]) -> list[int]:
+            text = self.tokenizer.apply_chat_template(said, tokenize=False, add_generation_prompt=True)
+            return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+        try:
+            return render(messages)
+        except TemplateError as error:
+            try:
+                return render(_without_system(messages))
+            except TemplateError:
+                raise ModelError(
+                    f"The model's chat template refuses these messages: {error}",
+                    hint="most templates want user and assistant turns in alternation, the user first.",
+                ) from error
+
+    def _stops(self, stop: Sequence[str]) -> tuple[str, ...]:
+        stops = (stop,) if isinstance(stop, str) else tuple(stop)
+        plain = self.plain and not getattr(self.tokenizer, "chat_template", None)
+        return (*stops, "\nUser:", "\nAssistant:") if plain else stops
+
+    def _generate(
+        self, messages: Sequence[Message], answer: _Answer, max_tokens: int, temperature: float
+    ) -> None:
+        if max_tokens < 1:
+            raise InvalidArgument(f"max_tokens is {max_tokens}.", hint="use 1 or more.")
+        if temperature < 0:
+            raise InvalidArgument(
+                f"temperature is {temperature}.", hint="use 0 for greedy answers, or up to about 1."
+            )
+        import torch
+
+        ids = self._prompt(messages)
+        room = self._room(len(ids))
+        options = self._options(min(max_tokens, room), temperature)
+        answer.skip = len(ids)
+        with self._lock, self._seeded(temperature):
+            tokens = torch.tensor([ids], device=self.model.device)
+            was_training = self.model.training
+            self.model.eval()
+            try:
+                self.model.generate(
+                    tokens, attention_mask=torch.ones_like(tokens), stopping_criteria=[answer], **options
+                )
+            finally:
+                self.model.train(was_training)
+        answer.finish()
+
+    def _options(self, max_tokens: int, temperature: float) -> dict[str, Any]:
+        from transformers import GenerationConfig
+
+        own = getattr(self.model, "generation_config", None)
+        ends = _ids(getattr(own, "eos_token_id", None)) | _ids(self.tokenizer.eos_token_id)
+        pad = self.tokenizer.pad_token_id
+        # What is not set here comes from the checkpoint: top_p and top_k are its authors' advice when sampling, but a
+        # greedy answer must be the model's first choice, token by token.
+        greedy = {"do_sample": False, "temperature": 1.0, "top_p": 1.0, "top_k": 50}
+        config = GenerationConfig(
+            max_new_tokens=max_tokens,
+            num_beams=1,
+            repetition_penalty=1.0,
+            no_repeat_ngram_size=0,
+            eos_token_id=sorted(ends) or None,
+            pad_token_id=pad if pad is not None else min(ends, default=0),
+            **({"do_sample": True, "temperature": temperature} if temperature > 0 else greedy),
+        )
+        return {"generation_config": config}
+
+    def _room(self, prompt: int) -> int:
+        """Tokens left after a prompt in the model's context."""
+        config = self.model.config
+        limit = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None)
+        if limit is None:
+            return 1 << 30
+        if prompt >= limit:
+            raise ModelError(
+                f"The prompt has {prompt} tokens; the model reads at most {limit}.",
+                hint="recall fewer notes (k=, context_tokens=), or shorten the conversation.",
+            )
+        return int(limit) - prompt
+
+    @contextmanager
+    def _seeded(self, temperature: float) -> Iterator[None]:
+        if self.seed is None or temperature == 0:
+            yield
+            return
+        import torch
+
+        device = self.model.device
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+            torch.manual_seed(self.seed)
+            yield
+
+    def __repr__(self) -> str:
+        return f"LocalModel({type(self.model).__name__})"
+
+
+class _Answer:
+    """Collects the generated tokens as text, stops at stop strings, and hands out what cannot change any more.
+
+    It is called by ``generate`` after each token, as a stopping criterion.
+    """
+
+    def __init__(
+        self, tokenizer: Any, stops: tuple[str, ...], emit: Callable[[str], None] | None = None
+    ) -> None:
+        self.text = ""
+        self.skip = 0
+        self.cancelled = False
+        self._tokenizer = tokenizer
+        self._stops = tuple(s for s in stops if s)
+        self._emit = emit
+        self._sent = 0
+        self._ids: list[int] = []
+
+    def __call__(self, input_ids: Any, _scores: Any, **_: Any) -> Any:
+        import torch
+
+        self._ids = input_ids[0, self.skip :].tolist()
+        stopped = False
+        if self._stops or self._emit is not None:
+            self.text, stopped = self._read()
+            self._hand_out(self.text if stopped else self._settled())
+        return torch.tensor([stopped or self.cancelled], device=input_ids.device)
+
+    def finish(self) -> None:
+        """Read everything once more, now that no token can follow."""
+        self.text, _ = self._read()
+        self._hand_out(self.text)
+
+    def _read(self) -> tuple[str, bool]:
+        text = self._tokenizer.decode(self._ids, skip_special_tokens=True)
+        found = [at for stop in self._stops if (at := text.find(stop)) >= 0]
+        return (text[: min(found)], True) if found else (text, False)
+
+    def _settled(self) -> str:
+        """The text without an unfinished character and without what may become a stop string."""
+        text = self.text.rstrip(_UNFINISHED)
+        held = max((_overlap(text, stop) for stop in self._stops), default=0)
+        return text[: len(text) - held]
+
+    def _hand_out(self, text: str) -> None:
+        """Emit what is new, without the white space at both ends that a complete answer does not have either."""
+        start = max(self._sent, len(text) - len(text.lstrip()))
+        end = len(text.rstrip())
+        if self._emit is not None and end > start:
+            self._emit(text[start:end])
+            self._sent = end
+
+
+_PLAIN_NAMES = {"system": "", "user": "User: ", "assistant": "Assistant: ", "tool": "Tool: "}
+
+
+def _checked(messages: Sequence[Message]) -> list[dict[str, str]]:
+    if isinstance(messages, str) or not messages:
+        raise InvalidArgument(
+            "A chat model was given no messages.", hint='pass [{"role": "user", "content": "…"}].'
+        )
+    for message in messages:
+        if (
+            not isinstance(message, Mapping)
+            or message.get("role") not in _PLAIN_NAMES
+            or "content" not in message
+        ):
+            raise InvalidArgument(
+                f"{message!r} is no message.",
+                hint='write {"role": "user", "content": "…"}; roles: system, user, assistant.',
+            )
+    return [dict(message) for message in messages]
+
+
+def _without_system(messages: list[dict[str, str]]) -> list[dict[str, str]]:
+    """For templates that know no system role: what the system says opens the first user message."""
+    system = [m["content"] for m in messages if m["role"] == "system"]
+    others = [dict(m) for m in messages if m["role"] != "system"]
+    if system and others:
+        others[0]["content"] = "\n\n".join([*system, others[0]["content"]])
+    return others
+
+
+def _overlap(text: str, stop: str) -> int:
+    """How many last characters of ``text`` are the beginning of ``stop``."""
+    return next((n for n in range(min(len(text), len(stop)), 0, -1) if text.endswith(stop[:n])), 0)
+
+
+def _ids(value: Any) -> set[int]:
+    if value is None:
+        return set()
+    return {int(value)} if isinstance(value, int) else {int(v) for v in value}
+
+
+def _adopt(context: Context) -> None:
+    """Set the variables that a copied context changed, as if its work had been done here."""
+    for variable, value in context.items():
+        if variable.get(None) is not value:
+            variable.set(value)

@@ -1,0 +1,104 @@
+"""The doctor tells what is missing and how to get it, quickly, and never falls ill itself."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from agentmem import _weights_files as weights_files
+from agentmem import doctor
+from agentmem.doctor import Check, checks, worst
+
+
+def by_name(found: list[Check]) -> dict[str, Check]:
+    return {check.name: check for check in found}
+
+
+def test_this_machine_is_fit() -> None:
+    found = checks()
+
+    assert worst(found) != "fail", [check for check in found if check.status == "fail"]
+    assert by_name(found)["full text"].status == "ok"
+    assert by_name(found)["embedder"].status == "ok"
+
+
+def test_names_are_unique_and_every_problem_has_a_cure() -> None:
+    found = checks()
+
+    assert len(by_name(found)) == len(found)
+    assert all(check.fix for check in found if check.status != "ok")
+
+
+def test_the_quick_checks_import_nothing_heavy() -> None:
+    code = (
+        "import sys; from agentmem.doctor import checks; checks(); "
+        "assert not {'torch', 'transformers', 'chromadb', 'sentence_transformers', 'numpy'} & set(sys.modules)"
+    )
+
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_missing_embedder_is_a_warning_with_its_cure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weights_files, "find_spec", lambda name: None)
+    check = by_name(checks())["embedder"]
+
+    assert check.status == "warn"
+    assert "offline" in check.fix
+
+
+def test_a_missing_library_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "find_spec", lambda name: None if name == "torch" else object())
+    found = checks()
+
+    assert by_name(found)["torch"].status == "fail"
+    assert worst(found) == "fail"
+
+
+def test_the_foreign_distribution_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = doctor._version
+    monkeypatch.setattr(doctor, "_version", lambda name: "0.3.0" if name == "agentmem" else real(name))
+
+    assert by_name(checks())["other agentmem"].status == "warn"
+
+
+def test_without_the_foreign_distribution_nothing_is_said() -> None:
+    assert "other agentmem" not in by_name(checks())
+
+
+def test_a_full_disk_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "_MINIMUM_FREE", 1 << 62)
+
+    assert by_name(checks())["disk"].status == "warn"
+
+
+def test_a_path_that_does_not_exist_yet_is_looked_at_where_it_would_be(tmp_path: Path) -> None:
+    check = by_name(checks(path=tmp_path / "a" / "b"))["disk"]
+
+    assert check.status == "ok"
+    assert str(tmp_path) in check.detail
+
+
+def test_a_library_that_breaks_is_a_finding() -> None:
+    def broken() -> Check:
+        raise RuntimeError("no such\n  symbol")
+
+    assert doctor._caught("chromadb works", broken).status == "fail"
+    assert doctor._caught("chromadb works", broken).detail == "RuntimeError: no such symbol"
+
+
+def test_the_packaged_embedder_works() -> None:
+    assert doctor._embedder_works().status == "ok"
+
+
+def test_a_check_can_be_printed_as_json() -> None:
+    assert Check("a", "ok", "b").to_dict() == {"name": "a", "status": "ok", "detail": "b", "fix": ""}
+
+
+@pytest.mark.slow
+def test_the_deep_checks_pass_here() -> None:
+    found = checks(deep=True)
+
+    assert worst(found) != "fail", [check for check in found if check.status == "fail"]
