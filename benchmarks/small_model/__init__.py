@@ -1,0 +1,1 @@
+"""Training and measuring the small model that ships with agentmem."""

@@ -1,0 +1,274 @@
+"""Training chats: what is said, how it is tokenised, and how rows are packed.
+
+Every chat is built turn by turn by a `Conversation`, which keeps the ledger of what its own text has claimed so far. An
+answer comes from that ledger first (the newest claim wins), then from the world, and is otherwise "I do not know.".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from agentmem.evaluation.world import RELATIONS, Kind, Note, World, WorldFact, answer, random_date, relation
+from benchmarks.small_model import layouts, wording
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from random import Random
+
+__all__ = ["ANSWER", "ChatKind", "Conversation", "Turn", "make_chat"]
+
+ANSWER, TRUE_TEXT, TALK, QUESTION, SILENT = 1.0, 0.3, 0.3, 0.1, 0.0
+
+_ME = "user"
+_BY_KIND = {
+    kind: [item for item in RELATIONS if item.kind == kind] for kind in ("person", "company", "place")
+}
+_KIND_ODDS: tuple[Kind, ...] = ("person", "person", "person", "company", "place")
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One message and the weight of its tokens in the loss."""
+
+    role: str
+    content: str
+    weight: float
+
+
+@dataclass(frozen=True, eq=False)
+class ChatKind:
+    """How a chat is composed.
+
+    Attributes:
+        actions: Relative odds of what happens in a turn.
+        turns: Fewest and most turns.
+        notes: Fewest and most notes in the opening block; (0, 0) for none.
+    """
+
+    actions: dict[str, float]
+    turns: tuple[int, int]
+    notes: tuple[int, int] = (0, 0)
+
+
+@dataclass
+class Conversation:
+    """A chat under construction."""
+
+    world: World
+    rng: Random
+    known: Sequence[WorldFact]
+    turns: list[Turn] = field(default_factory=list)
+    claims: dict[tuple[str, str], str] = field(default_factory=dict)
+    noted: dict[str, list[str]] = field(default_factory=dict)
+    asked: set[tuple[str, str]] = field(default_factory=set)
+    pending: str = ""
+
+    def known_fact(self) -> WorldFact:
+        """Draw a true fact."""
+        return self.rng.choice(self.known)
+
+    def unknown_fact(self) -> WorldFact:
+        """Draw a fact about a subject that the world does not contain."""
+        kind = self.rng.choice(_KIND_ODDS)
+        name = self.rng.choice(_BY_KIND[kind]).name
+        return WorldFact(self.world.unknown_name(kind, self.rng), kind, name, self._other_value(name))
+
+    def my_fact(self) -> WorldFact:
+        """Draw a fact about the user."""
+        name = self.rng.choice(_BY_KIND["person"]).name
+        return WorldFact(_ME, "person", name, self._other_value(name))
+
+    def claim(self, fact: WorldFact) -> None:
+        """Record what the text says, so that later answers agree with it."""
+        self.claims[fact.subject, fact.relation] = fact.value
+
+    def ask(self, fact: WorldFact) -> None:
+        """Ask for ``fact``; the ledger and the world decide the answer."""
+        if fact.subject == _ME:
+            question = self.world.my_question(fact.relation, self.rng)
+        else:
+            question = self.world.question(fact, self.rng)
+        truth = self.world.fact(fact.subject, fact.relation)
+        value = self.claims.get((fact.subject, fact.relation), truth.value if truth else None)
+        self._say(question, QUESTION if not self.claims else SILENT, answer(value), ANSWER)
+
+    def ask_known(self) -> None:
+        """Ask for a true fact."""
+        self.ask(self.known_fact())
+
+    def ask_unknown(self) -> None:
+        """Ask about somebody unknown, or about the user, of whom nothing may have been said."""
+        self.ask(self.my_fact() if self.rng.random() < 0.25 else self.unknown_fact())
+
+    def ask_claimed(self) -> None:
+        """Ask for something that this chat has stated."""
+        if not self.claims:
+            self.tell()
+            return
+        fresh = [key for key in self.claims if key not in self.asked]
+        subject, name = self.rng.choice(fresh or list(self.claims))
+        self.asked.add((subject, name))
+        self.ask(WorldFact(subject, relation(name).kind, name, ""))
+
+    def ask_near(self) -> None:
+        """Ask for another attribute of a subject that this chat has mentioned."""
+        subjects = [key for key in self.claims if self.world.facts_about(key[0])]
+        if not subjects:
+            self.ask_known()
+            return
+        self.ask(self.rng.choice(self.world.facts_about(self.rng.choice(subjects)[0])))
+
+    def tell(self) -> None:
+        """Let the user state something, often something the world does not agree with."""
+        draw = self.rng.random()
+        fact = (
+            self.my_fact()
+            if draw < 0.5
+            else self.unknown_fact()
+            if draw < 0.7
+            else self._changed(self.known_fact())
+        )
+        self.claim(fact)
+        self._say(self._sentence(fact), SILENT, self.rng.choice(wording.ACKNOWLEDGEMENTS), TALK)
+
+    def tell_truth(self) -> None:
+        """Let the user state a true fact that the model may learn from."""
+        fact = self.known_fact()
+        if (fact.subject, fact.relation) not in self.claims:
+            text = self.world.statement(fact, self.rng)
+            self._say(text, TRUE_TEXT, self.rng.choice(wording.ACKNOWLEDGEMENTS), TALK)
+
+    def describe(self) -> None:
+        """Ask for everything about a subject and answer with true statements."""
+        subject = self.known_fact().subject
+        facts = [f for f in self.world.facts_about(subject) if (f.subject, f.relation) not in self.claims]
+        if facts:
+            chosen = self.rng.sample(facts, self.rng.randint(1, len(facts)))
+            text = " ".join(self.world.statement(fact, self.rng) for fact in chosen)
+            self._say(self.rng.choice(wording.ABOUT).replace("{s}", subject), QUESTION, text, TRUE_TEXT)
+
+    def small_talk(self) -> None:
+        """Exchange a courtesy."""
+        said, reply = self.rng.choice(wording.SMALL_TALK)
+        self._say(said, SILENT, reply, TALK)
+
+    def repeat(self) -> None:
+        """Have a sentence or some words said again: the densest practice in copying from the text."""
+        draw = self.rng.random()
+        if draw < 0.3:
+            count = self.rng.randint(3, 9)
+            text = " ".join(self.rng.choice(wording.copyable_words(self.rng)) for _ in range(count))
+        else:
+            text = self._sentence(self.unknown_fact() if draw < 0.6 else self._changed(self.known_fact()))
+        self._say(self.rng.choice(wording.REPEAT) + text, SILENT, text, ANSWER)
+
+    def recite(self) -> None:
+        """Ask for all notes about somebody; the answer repeats them word for word."""
+        if not self.noted:
+            self.ask_claimed()
+            return
+        subject = self.rng.choice(list(self.noted))
+        question = self.rng.choice(wording.RECITE).replace("{s}", subject)
+        self._say(question, SILENT, " ".join(self.noted[subject]), ANSWER)
+
+    def open_with_notes(self, count: int) -> None:
+        """Put a block of notes into the system message or before the next question."""
+        facts = self._noted_facts(count)
+        dates = sorted(random_date(self.rng) for _ in facts)
+        notes = [self._note(fact, date) for fact, date in zip(facts, dates, strict=True)]
+        for fact, note in zip(facts, notes, strict=True):
+            self.claim(fact)
+            if fact.subject not in (_ME, note.speaker):
+                self.noted.setdefault(fact.subject, []).append(note.text)
+        block = layouts.render(notes, self.rng)
+        if self.turns or self.rng.random() < 0.25:
+            self.pending = block + "\n\n"
+            return
+        if self.rng.random() < 0.2:
+            block = f"{self.rng.choice(wording.PERSONAS)}\n\n{block}"
+        self.turns.append(Turn("system", block, SILENT))
+
+    def more_notes(self) -> None:
+        """Put one or two further notes before the next question, then ask."""
+        self.open_with_notes(self.rng.randint(1, 2))
+        self.ask_claimed()
+
+    def _noted_facts(self, count: int) -> list[WorldFact]:
+        facts = [self._note_fact()]
+        while len(facts) < count:
+            other, draw = self.rng.choice(facts), self.rng.random()
+            if draw < 0.25:
+                facts.append(self._same_relation(other))
+            elif draw < 0.45:
+                facts.append(self._same_subject(other))
+            elif draw < 0.6:
+                facts.append(
+                    WorldFact(other.subject, other.kind, other.relation, self._other_value(other.relation))
+                )
+            else:
+                facts.append(self._note_fact())
+        return facts
+
+    def _note_fact(self) -> WorldFact:
+        draw = self.rng.random()
+        if draw < 0.2:
+            return self.unknown_fact()
+        if draw < 0.38:
+            return self.my_fact()
+        fact = self.known_fact()
+        return self._changed(fact) if self.rng.random() < 0.75 else fact
+
+    def _same_relation(self, fact: WorldFact) -> WorldFact:
+        if fact.kind == "person" and self.rng.random() < 0.2:
+            return WorldFact(_ME, "person", fact.relation, self._other_value(fact.relation))
+        if self.rng.random() < 0.3:
+            name = self.world.unknown_name(fact.kind, self.rng)
+        else:
+            name = self.rng.choice(self.world.subjects(fact.kind))
+        return WorldFact(name, fact.kind, fact.relation, self._other_value(fact.relation))
+
+    def _same_subject(self, fact: WorldFact) -> WorldFact:
+        name = self.rng.choice(_BY_KIND[fact.kind]).name
+        return WorldFact(fact.subject, fact.kind, name, self._other_value(name))
+
+    def _changed(self, fact: WorldFact) -> WorldFact:
+        return WorldFact(fact.subject, fact.kind, fact.relation, self._other_value(fact.relation))
+
+    def _other_value(self, name: str) -> str:
+        if self.rng.random() < 0.2:
+            return self.world.invented_value(name, self.rng)
+        return self.rng.choice(self.world.values(name))
+
+    def _sentence(self, fact: WorldFact) -> str:
+        if fact.subject == _ME:
+            return self.rng.choice(self.world.my_statements(fact))
+        return self.world.statement(fact, self.rng)
+
+    def _note(self, fact: WorldFact, date: str) -> Note:
+        untrusted = self.rng.random() < 0.08
+        if fact.kind == "person" and fact.subject != _ME and self.rng.random() < 0.25:
+            return Note(date, fact.subject, self.rng.choice(self.world.my_statements(fact)), untrusted)
+        speaker = _ME
+        if fact.subject != _ME and self.rng.random() < 0.25:
+            speaker = self.rng.choice((self.rng.choice(self.world.subjects("person")), "assistant", "note"))
+        return Note(date, speaker, self._sentence(fact), untrusted)
+
+    def _say(self, said: str, said_weight: float, reply: str, reply_weight: float) -> None:
+        if self.pending:
+            said, said_weight, self.pending = self.pending + said, SILENT, ""
+        self.turns += [Turn("user", said, said_weight), Turn("assistant", reply, reply_weight)]
+
+
+def make_chat(kind: ChatKind, world: World, known: Sequence[WorldFact], rng: Random) -> list[Turn]:
+    """Build one chat of the given kind about the ``known`` facts."""
+    chat = Conversation(world, rng, known)
+    if kind.notes[1]:
+        chat.open_with_notes(rng.randint(*kind.notes))
+    elif rng.random() < 0.12:
+        chat.turns.append(Turn("system", rng.choice(wording.PERSONAS), SILENT))
+    actions: list[Callable[[], None]] = [getattr(chat, name) for name in kind.actions]
+    odds = list(kind.actions.values())
+    for act in rng.choices(actions, odds, k=rng.randint(*kind.turns)):
+        act()
+    return chat.turns
