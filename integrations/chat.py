@@ -1,0 +1,256 @@
+"""A chat agent that remembers: recall, answer, remember the exchange, reinforce what the answer drew on."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from agentmem.asking import Answer, Source, informs, used_notes
+from agentmem.errors import InvalidArgument, StoreError
+from agentmem.integrations.conversation import Conversation, Turn, as_messages
+from agentmem.llm import OpenAIModel, as_language_model
+from agentmem.memory import Memory
+from agentmem.notes import Note, Receipt
+from agentmem.prompts import notes_block
+from agentmem.protocols import LanguageModel, Message
+from agentmem.recollection import Recollection, estimate_tokens
+
+__all__ = ["ChatAgent", "Reply"]
+
+_PIECE = re.compile(r"\s*\S+|\s+$")
+_MAX_K = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the agent said; ``str(reply)`` is the text alone.
+
+    ``notes`` stood in the prompt, ``used`` are those that the answer draws on; ``source`` says whether it came from
+    the ``weights``, the ``notes``, ``both``, or the ``model`` alone; ``receipts`` say what became of the two turns.
+    """
+
+    text: str
+    source: Source = "model"
+    notes: tuple[Note, ...] = ()
+    used: tuple[Note, ...] = ()
+    edits: tuple[str, ...] = ()
+    receipts: tuple[Receipt, ...] = ()
+    prompt_tokens: int = 0
+    warnings: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __contains__(self, words: str) -> bool:
+        return words in self.text
+
+
+@dataclass(frozen=True, slots=True)
+class _Prompt:
+    """What the model is shown for one turn."""
+
+    messages: list[Message]
+    notes: tuple[Note, ...]
+    warnings: tuple[str, ...]
+    tokens: int
+
+
+class ChatAgent:
+    """One conversation of a user with a model that has a memory.
+
+    Args:
+        model: a callable from messages to an answer; an OpenAI-compatible client or base URL (with ``model_name``); a
+            :class:`~agentmem.protocols.LanguageModel`; a local model by name, path, or as a pair ``(model, tokenizer)``,
+            which is attached to the memory so that what was consolidated answers first; or ``None`` for the model that
+            the memory has already.
+        memory: where the exchange is remembered and recalled from.
+        user, agent, session: whose conversation it is; a session that has notes is taken up where it ended.
+        tokenizer: of a local model, or what counts tokens for the budgets; without one they are estimated.
+        system: what the model is told first.
+        k, context_tokens: how many notes are recalled, and the room for them in the prompt.
+        history_tokens: room for the latest turns of this session.
+        max_tokens: length of an answer.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        memory: Memory,
+        *,
+        user: str | None = None,
+        agent: str | None = None,
+        session: str | None = None,
+        tokenizer: Any = None,
+        model_name: str | None = None,
+        system: str | None = None,
+        k: int = 5,
+        context_tokens: int = 400,
+        history_tokens: int = 800,
+        max_tokens: int = 256,
+    ) -> None:
+        if not isinstance(memory, Memory):
+            raise InvalidArgument(f"memory must be a Memory, not {type(memory).__name__}.", hint="ChatAgent(model, Memory(…)).")
+        self.memory = memory
+        self.user, self.agent = user, agent
+        self.session = session or memory.scope.session or f"chat-{uuid.uuid4().hex[:12]}"
+        self.system = system
+        self.k, self.context_tokens, self.history_tokens, self.max_tokens = k, context_tokens, history_tokens, max_tokens
+        self.last: Reply | None = None
+        self._client = self._connect(model, tokenizer, model_name)
+        self._count = _counter(tokenizer if tokenizer is not None else model[1] if isinstance(model, tuple) else None)
+        self._turns = self._resume() if session or memory.scope.session else Conversation()
+
+    # -- the conversation ------------------------------------------------------------------------------------
+
+    def chat(self, text: str) -> Reply:
+        """Answer ``text``, and remember both; what the user said is kept even when the model fails."""
+        at = self._heard(text)
+        try:
+            answer = self._from_memory(text) if self._client is None else self._from_client(text, self._client)
+        except BaseException:
+            self._remember(text, "", at)
+            raise
+        return self._finish(text, answer, at)
+
+    def stream(self, text: str) -> Iterator[str]:
+        """The same answer, piece by piece; remembered when it is finished or no longer listened to.
+
+        A local model's answer is checked against its edits as a whole, so its pieces come together. :attr:`last`
+        holds the :class:`Reply` afterwards.
+        """
+        return self._streamed(text, self._heard(text))
+
+    def _streamed(self, text: str, at: datetime) -> Iterator[str]:
+        said: list[str] = []
+        answer = Answer("", "model")
+        try:
+            if self._client is None:
+                answer = self._from_memory(text)
+                pieces: Iterator[str] = iter(_PIECE.findall(answer.text))
+            else:
+                prompt = self._prompt(text)
+                answer = _answer("", prompt)
+                pieces = self._client.stream(prompt.messages, max_tokens=self.max_tokens)
+            for piece in pieces:
+                said.append(piece)
+                yield piece
+        finally:
+            answer = replace(answer, text="".join(said).strip())
+            if self._client is not None:
+                answer = self._drawn_on(text, answer)
+            self._finish(text, answer, at)
+
+    @property
+    def turns(self) -> tuple[Turn, ...]:
+        """What the model will be shown of this session on the next turn."""
+        return self._turns.window(self.history_tokens, self._count)
+
+    def _heard(self, text: str) -> datetime:
+        if not isinstance(text, str) or not text.strip():
+            raise InvalidArgument("There is nothing to answer.", hint="chat('Where does my sister live?').")
+        return self.memory.clock.now()
+
+    # -- answering -------------------------------------------------------------------------------------------
+
+    def _connect(self, model: Any, tokenizer: Any, name: str | None) -> LanguageModel | None:
+        """A client of its own, or ``None`` when the memory answers: then edits come first."""
+        if model is None:
+            return None
+        if isinstance(model, str) and model.startswith(("http://", "https://")):
+            return OpenAIModel(model, name or "default")
+        local = isinstance(model, (str, Path, tuple)) or (hasattr(model, "generate") and hasattr(model, "config"))
+        if local:
+            self.memory.attach(model, tokenizer)
+            return None
+        return as_language_model(model, model=name)
+
+    def _from_memory(self, text: str) -> Answer:
+        # Without the session: it would narrow recall to this conversation.
+        turns = self.turns
+        return self.memory.ask(
+            text, user=self.user, agent=self.agent, k=self.k, context_tokens=self.context_tokens,
+            max_tokens=self.max_tokens, system=self.system, history=as_messages(turns), exclude=_ids(turns),
+        )  # fmt: skip
+
+    def _from_client(self, text: str, client: LanguageModel) -> Answer:
+        prompt = self._prompt(text)
+        said = client.complete(prompt.messages, max_tokens=self.max_tokens)
+        return self._drawn_on(text, _answer(said, prompt))
+
+    def _prompt(self, text: str) -> _Prompt:
+        turns = self.turns
+        found = self._recall(text, _ids(turns))
+        notes = tuple(hit.note for hit in found.within(self.context_tokens, self._count))
+        parts = [part for part in (self.system, notes_block(notes)) if part]
+        head: list[Message] = [{"role": "system", "content": "\n\n".join(parts)}] if parts else []
+        messages = [*head, *as_messages(turns), {"role": "user", "content": text}]
+        return _Prompt(messages, notes, found.warnings, sum(self._count(m["content"]) for m in messages))
+
+    def _recall(self, text: str, shown: Sequence[str]) -> Recollection:
+        """The best notes that say something, and that the conversation does not show anyway."""
+        wanted = min(2 * self.k + len(shown), _MAX_K)
+        found = self.memory.recall(text, k=wanted, user=self.user, agent=self.agent)
+        hits = tuple(hit for hit in found.hits if hit.note.id not in shown and informs(hit.note))
+        return replace(found, hits=hits[: self.k])
+
+    def _drawn_on(self, text: str, answer: Answer) -> Answer:
+        used = used_notes(answer.text, text, answer.notes)
+        if used:
+            self.memory.reinforce(used)
+        return replace(answer, used=used)
+
+    # -- remembering -----------------------------------------------------------------------------------------
+
+    def _finish(self, text: str, answer: Answer, at: datetime) -> Reply:
+        receipts, warnings = self._remember(text, answer.text, at)
+        self.last = Reply(
+            answer.text, answer.source, answer.notes, answer.used, answer.edits, receipts, answer.prompt_tokens,
+            (*answer.warnings, *warnings),
+        )  # fmt: skip
+        return self.last
+
+    def _remember(self, text: str, answer: str, at: datetime) -> tuple[tuple[Receipt, ...], tuple[str, ...]]:
+        """Both turns as messages with a time of their own: the same words said again are another occurrence."""
+        said = {"role": "user", "content": text, "occurred_at": at}
+        messages: list[dict[str, Any]] = [said]
+        if answer.strip():
+            messages.append({"role": "assistant", "content": answer, "occurred_at": max(at, self.memory.clock.now())})
+        try:
+            receipt = self.memory.remember(messages, user=self.user, agent=self.agent, session=self.session)
+        except StoreError as error:
+            # The answer is there all the same: losing it as well would help nobody.
+            for message in messages:
+                self._turns.add(message["role"], message["content"], None)
+            return (), (f"this exchange was not remembered: {error}",)
+        receipts = receipt.items or (receipt,)
+        for message, each in zip(messages, receipts, strict=True):
+            self._turns.add(message["role"], message["content"], each.id)
+        return receipts, tuple(w for each in receipts for w in each.warnings)
+
+    def _resume(self) -> Conversation:
+        notes = self.memory.notes(user=self.user, agent=self.agent, session=self.session)
+        return Conversation.of(notes, self.session)
+
+    def __repr__(self) -> str:
+        answers = "the memory's model" if self._client is None else repr(self._client)
+        return f"ChatAgent({answers}, session={self.session!r}, {len(self._turns)} turns)"
+
+
+def _answer(text: str, prompt: _Prompt) -> Answer:
+    source: Source = "notes" if prompt.notes else "model"
+    return Answer(text, source, prompt.notes, prompt_tokens=prompt.tokens, warnings=prompt.warnings)
+
+
+def _ids(turns: Sequence[Turn]) -> tuple[str, ...]:
+    return tuple(turn.note_id for turn in turns if turn.note_id is not None)
+
+
+def _counter(tokenizer: Any) -> Callable[[str], int]:
+    if tokenizer is None:
+        return estimate_tokens
+    return lambda text: len(tokenizer(text, add_special_tokens=False)["input_ids"])

@@ -1,0 +1,99 @@
+"""The application: its commands, its exit codes, and what becomes of errors."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from agentmem import __version__
+from agentmem.errors import AgentMemError, InvalidArgument, InvalidNote, ScopeRequired
+from agentmem.integrations.cli import asking, demo, notes, pictures, upkeep, weights
+from agentmem.integrations.cli.place import (
+    AgentOption,
+    EmbedderOption,
+    JsonOption,
+    PathOption,
+    SessionOption,
+    UserOption,
+)
+from agentmem.integrations.cli.render import console
+
+__all__ = ["app"]
+
+OK, FOUND, USAGE, ERROR, INTERRUPTED = range(5)
+
+_EPILOG = """\
+[bold]Exit codes:[/bold] 0 done · 1 nothing found, or a problem found · 2 wrong usage or argument ·
+ 3 an error of agentmem, with its cure on stderr · 4 interrupted, or not confirmed.
+
+[bold]Begin with:[/bold] agentmem remember "My sister lives in Porto." · agentmem recall "Where does my sister live?" · agentmem demo
+"""
+
+
+class _Commands(TyperGroup):
+    """Commands whose typed errors become a sentence, a cure and an exit code, never a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except AgentMemError as error:
+            _show(error, as_json=bool(ctx.meta.get("json")))
+            wrong = isinstance(error, (InvalidArgument, InvalidNote))
+            raise typer.Exit(USAGE if wrong else ERROR) from error
+        except (KeyboardInterrupt, typer.Abort) as stop:
+            sys.stderr.write("\ninterrupted\n")
+            raise typer.Exit(INTERRUPTED) from stop
+
+
+def _show(error: AgentMemError, *, as_json: bool) -> None:
+    hint = error.hint
+    if isinstance(error, ScopeRequired):
+        hint = "say whose notes: --user NAME, or --agent NAME."
+    if as_json:
+        said = {"error": {"type": type(error).__name__, "message": error.message, "hint": hint}}
+        sys.stderr.write(json.dumps(said, ensure_ascii=False) + "\n")
+        return
+    from rich.text import Text
+
+    out = console(stderr=True)
+    out.print(Text.assemble((f"{type(error).__name__}: ", "bold red"), error.message))
+    if hint:
+        out.print(Text.assemble(("hint: ", "bold"), hint))
+
+
+app = typer.Typer(
+    cls=_Commands,
+    name="agentmem",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    epilog=_EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"agentmem {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    path: PathOption = None,
+    user: UserOption = None,
+    agent: AgentOption = None,
+    session: SessionOption = None,
+    embedder: EmbedderOption = None,
+    json: JsonOption = False,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    """One memory for an LLM agent: what it can look up, and what it knows by heart."""
+
+
+for module in (demo, notes, asking, weights, pictures, upkeep):
+    module.add_to(app)

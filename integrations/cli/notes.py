@@ -1,0 +1,307 @@
+"""Commands on notes: remember, recall, notes, history, why-not, forget, fade."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from agentmem.errors import InvalidArgument
+from agentmem.integrations.cli import render
+from agentmem.integrations.cli.place import Place, at_place, find
+
+if TYPE_CHECKING:
+    from agentmem.memory import Memory
+    from agentmem.notes import ForgetReceipt, Note, Receipt
+    from agentmem.recollection import Recollection
+
+__all__ = ["add_to"]
+
+_MARKS = {"stored": "green", "superseded": "cyan", "merged": "yellow", "rejected": "red"}
+
+WhereOption = Annotated[str | None, typer.Option("--where", help='Filter as JSON, e.g. {"tags": {"$contains": "work"}}.')]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+DryOption = Annotated[bool, typer.Option("--dry-run", help="Only show what would happen.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands on notes."""
+    panel = "Notes"
+    for name, command in (
+        ("remember", remember), ("recall", recall), ("notes", notes), ("history", history), ("why-not", why_not),
+        ("forget", forget), ("fade", fade),
+    ):  # fmt: skip
+        app.command(name, rich_help_panel=panel)(at_place(command))
+
+
+def remember(
+    place: Place,
+    text: Annotated[list[str] | None, typer.Argument(help='What to remember, one note each; "-" reads lines from stdin.')] = None,
+    file: Annotated[Path | None, typer.Option("--file", "-f", help="A note per line; a .jsonl file holds mappings or messages.")] = None,
+    actor: Annotated[str | None, typer.Option(help="Who said it.")] = None,
+    at: Annotated[str | None, typer.Option(help="When it happened (ISO 8601).")] = None,
+    kind: Annotated[str, typer.Option(help="episodic, semantic or experience.")] = "episodic",
+    tag: Annotated[list[str] | None, typer.Option(help="A tag; may be given several times.")] = None,
+    fact: Annotated[tuple[str, str, str] | None, typer.Option(help="The fact it states: SUBJECT RELATION OBJECT.")] = None,
+    source: Annotated[str | None, typer.Option(help="Where it comes from, e.g. web, email, import.")] = None,
+    trust: Annotated[str | None, typer.Option(help="0 to 1, or untrusted, low, medium, high, trusted.")] = None,
+    importance: Annotated[float | None, typer.Option(help="0 to 1.")] = None,
+    key: Annotated[str | None, typer.Option(help="Idempotency key: a retry stores nothing twice.")] = None,
+) -> None:
+    """Store notes, durably; says what became of each.
+
+    agentmem remember "My sister lives in Porto." --user ana
+    """
+    items = _items(text or [], file)
+    if key is not None and len(items) > 1:
+        raise InvalidArgument("One key was given for several notes.", hint="store them one by one, or without --key.")
+    options: dict[str, Any] = {
+        "actor": actor, "occurred_at": at, "kind": kind, "tags": tuple(tag or ()), "fact": fact, "source": source,
+        "trust": _number(trust), "importance": importance, "idempotency_key": key,
+    }  # fmt: skip
+    with place.memory(make=True) as memory:
+        receipts = memory.remember_many(items, **options)
+        if place.json:
+            render.data({"receipts": [render.receipt_dict(r) for r in receipts]})
+        else:
+            render.say(_receipts(memory, receipts, items))
+    if not any(r.ok for r in receipts):
+        raise typer.Exit(1)
+
+
+def _items(texts: list[str], file: Path | None) -> list[str | dict[str, Any]]:
+    lines: list[str] = []
+    items: list[str | dict[str, Any]] = []
+    for text in texts:
+        (lines.extend(sys.stdin.read().splitlines()) if text == "-" else items.append(text))
+    if file is not None:
+        try:
+            read = file.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise InvalidArgument(f"{file} cannot be read: {error}", hint="a text file in UTF-8.") from error
+        if file.suffix == ".jsonl":
+            items += [_json(line, f"line {n} of {file}") for n, line in enumerate(read, 1) if line.strip()]
+        else:
+            lines += read
+    items += [line for line in lines if line.strip()]
+    if not items:
+        raise InvalidArgument("There is nothing to remember.", hint='agentmem remember "My sister lives in Porto."')
+    return items
+
+
+def _json(text: str, what: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise InvalidArgument(f"{what} is not JSON: {error}.", hint="""e.g. '{"kind": "semantic"}'.""") from error
+
+
+def where_of(text: str | None) -> dict[str, Any] | None:
+    """A filter given as JSON."""
+    if text is None:
+        return None
+    found = _json(text, "--where")
+    if not isinstance(found, dict):
+        raise InvalidArgument("--where is not a mapping.", hint="""e.g. --where '{"actor": "ana"}'.""")
+    return found
+
+
+def _number(text: str | None) -> float | str | None:
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return text
+
+
+def _receipts(memory: Memory, receipts: list[Receipt], items: list[str | dict[str, Any]]) -> Any:
+    from rich.text import Text
+
+    rows = []
+    for receipt, item in zip(receipts, items, strict=True):
+        content = item if isinstance(item, str) else str(item.get("content", ""))
+        why = [receipt.reason] if receipt.reason else []
+        why += [f"closes “{memory.get(old).content}”" for old in receipt.superseded]
+        kinds = sorted({link.kind for link in receipt.links})
+        why += [f"{len(receipt.links)} links ({', '.join(kinds)})"] if kinds else []
+        status = Text(receipt.status, style=_MARKS.get(receipt.status, ""))
+        rows.append((render.short(receipt.id), status, "; ".join([*why, *receipt.warnings]), content))
+    return render.table(("id", "status", "why", "note"), rows, styles={"id": "dim"})
+
+
+def recall(
+    place: Place,
+    query: Annotated[str, typer.Argument(help="What you want to know, in words.")],
+    k: Annotated[int, typer.Option("-k", help="How many notes.")] = 10,
+    where: WhereOption = None,
+    as_of: Annotated[str | None, typer.Option(help="Only what was valid at that time (ISO 8601).")] = None,
+    faded: Annotated[bool, typer.Option(help="Archived notes too.")] = False,
+    context: Annotated[int | None, typer.Option(help="Print them as prompt text of at most so many tokens.")] = None,
+) -> None:
+    """Find the notes that fit best, and say why. Exit code 1 when there are none."""
+    with place.memory() as memory:
+        found = memory.recall(query, k=k, where=where_of(where), as_of=as_of, faded=faded)
+    for warning in found.warnings:
+        render.notice(warning)
+    if place.json:
+        render.data(_recollection(found, context))
+    elif context is not None:
+        sys.stdout.write(found.context(context) + "\n")
+    elif found:
+        render.say(_hits(found))
+    else:
+        render.notice("nothing found")
+    if not found:
+        raise typer.Exit(1)
+
+
+def _recollection(found: Recollection, context: int | None) -> dict[str, Any]:
+    hits = [{"note": render.note_dict(h.note), "score": h.score, "reasons": dict(h.reasons), "via": list(h.via)} for h in found]
+    made: dict[str, Any] = {"query": found.query, "hits": hits, "degraded": found.degraded, "warnings": list(found.warnings)}
+    return made if context is None else {**made, "context": found.context(context)}
+
+
+def _hits(found: Recollection) -> Any:
+    rows = [
+        (f"{hit.score:.2f}", render.short(hit.note.id), f"{hit.note.occurred_at:%Y-%m-%d}", reasons(hit.reasons), _said(hit.note))
+        for hit in found
+    ]
+    columns = ("score", "id", "when", "because of", "note")
+    return render.table(columns, rows, styles={"id": "dim", "when": "dim", "because of": "dim"})
+
+
+def reasons(parts: Any, at_most: int = 3) -> str:
+    """The parts of a score that matter most, in words."""
+    best = sorted(parts.items(), key=lambda item: -abs(item[1]))
+    return " ".join(f"{name} {value:+.2f}" for name, value in best[:at_most] if abs(value) >= 0.005)
+
+
+def _said(note: Note) -> str:
+    ended = " (no longer)" if note.valid_to is not None else ""
+    untrusted = " (untrusted)" if note.trust < 0.5 else ""
+    return f"{note.actor}: {note.content}{ended}{untrusted}" if note.actor else f"{note.content}{ended}{untrusted}"
+
+
+def notes(
+    place: Place,
+    where: WhereOption = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many.")] = 50,
+    offset: Annotated[int, typer.Option(min=0, help="Skip so many.")] = 0,
+    active: Annotated[bool, typer.Option("--active", help="Without archived notes.")] = False,
+) -> None:
+    """List notes in the order of their creation."""
+    with place.memory() as memory:
+        found = memory.notes(where=where_of(where), faded=not active, limit=limit, offset=offset)
+    if place.json:
+        render.data({"notes": [render.note_dict(n) for n in found], "offset": offset, "limit": limit})
+    else:
+        rows = [
+            (render.short(n.id), f"{n.occurred_at:%Y-%m-%d}", "archived" if n.archived_at else n.kind, str(n.fact or ""), _said(n))
+            for n in found
+        ]
+        render.say(render.table(("id", "when", "kind", "fact", "note"), rows, styles={"id": "dim", "when": "dim", "fact": "cyan"}))
+    if not found:
+        raise typer.Exit(1)
+
+
+def history(place: Place, id: Annotated[str, typer.Argument(help="A note's id, or the end of it.")]) -> None:
+    """What a note said before, and what it says now."""
+    with place.memory() as memory:
+        versions = memory.history(find(memory, id).id)
+    if place.json:
+        render.data({"versions": [
+            {"version": v.version, "content": v.content, "changed_at": v.changed_at, "reason": v.reason} for v in versions
+        ]})  # fmt: skip
+        return
+    rows = [(v.version, f"{v.changed_at:%Y-%m-%d %H:%M}", v.reason, v.content) for v in versions]
+    render.say(render.table(("version", "when", "why", "note"), rows, right=("version",), styles={"when": "dim"}))
+
+
+def why_not(
+    place: Place,
+    query: Annotated[str, typer.Argument(help="The question.")],
+    id: Annotated[str, typer.Argument(help="The note that you missed: its id, or the end of it.")],
+    k: Annotated[int, typer.Option("-k", help="How many hits you looked at.")] = 10,
+) -> None:
+    """Say why a note is not among the first hits of a query."""
+    with place.memory() as memory:
+        found = memory.why_not(query, find(memory, id).id, k=k)
+    if place.json:
+        parts = None if found.parts is None else dict(found.parts)
+        render.data({
+            "id": found.id, "reason": found.reason, "rank": found.rank, "score": found.score, "cutoff": found.cutoff, "parts": parts,
+        })  # fmt: skip
+        return
+    from rich.text import Text
+
+    render.say(Text(found.reason))
+
+
+def forget(
+    place: Place,
+    ids: Annotated[list[str] | None, typer.Argument(help="Ids, or the ends of them.")] = None,
+    where: WhereOption = None,
+    yes: YesOption = False,
+    dry_run: DryOption = False,
+) -> None:
+    """Remove notes from everywhere, the weights included; shows the receipt and the probes that find nothing."""
+    if bool(ids) == (where is not None):
+        raise InvalidArgument("Say what to forget: ids, or a filter.", hint="""agentmem forget 1a2b3c4d, or --where '{"actor": "bob"}'.""")
+    with place.memory() as memory:
+        what: Any = [find(memory, id).id for id in ids] if ids else where_of(where)
+        planned = memory.forget(what, dry_run=True)
+        if not dry_run and planned.ids:
+            confirm(f"Forget {len(planned.ids)} notes and {len(planned.derived)} derived from them, for good?", yes)
+        receipt = planned if dry_run or not planned.ids else memory.forget(what)
+    if place.json:
+        render.data(render.forgotten_dict(receipt))
+    else:
+        render.say(forgotten(receipt))
+    if not receipt.ids or (not dry_run and not receipt.gone):
+        raise typer.Exit(1)
+
+
+def confirm(question: str, yes: bool) -> None:
+    """Ask before something that cannot be undone; a script says ``--yes``."""
+    if yes:
+        return
+    try:
+        agreed = typer.confirm(question, err=True)
+    except typer.Abort as nobody:
+        raise InvalidArgument("Nobody confirmed.", hint="say --yes in scripts, or --dry-run to look first.") from nobody
+    if not agreed:
+        render.notice("nothing was changed")
+        raise typer.Exit(4)
+
+
+def forgotten(receipt: ForgetReceipt) -> Any:
+    """A forget receipt as two columns: what was removed where, and what the probes found."""
+    from rich.text import Text
+
+    verb = "would be removed" if receipt.dry_run else "removed"
+    rows: list[tuple[object, ...]] = []
+    places, probes = dict(receipt.places), dict(receipt.probes)
+    for place in dict.fromkeys([*places, *probes]):
+        gone = probes.get(place)
+        mark = Text("") if gone is None else Text("nothing left", style="green") if gone else Text("STILL THERE", style="bold red")
+        rows.append((place, places.get(place, ""), mark))
+    title = f"{len(receipt.ids)} notes forgotten" if not receipt.dry_run else f"dry run: {len(receipt.ids)} notes"
+    return render.table(("place", verb, "looked again"), rows, title=title, right=(verb,))
+
+
+def fade(place: Place, yes: YesOption = False, dry_run: DryOption = False) -> None:
+    """Archive notes that are faint, unimportant, unlinked and unused; nothing is deleted."""
+    with place.memory() as memory:
+        report = memory.fade(dry_run=True)
+        if report.ids and not dry_run:
+            confirm(f"Archive {len(report)} notes?", yes)
+            report = memory.fade()
+    if place.json:
+        faded = [{"id": n.id, "content": n.content, "retrievability": r} for n, r in report.faded]
+        render.data({"faded": faded, "kept": report.kept, "dry_run": report.dry_run})
+        return
+    rows = [(render.short(n.id), f"{r:.2f}", n.content) for n, r in report.faded]
+    verb = "would be archived" if report.dry_run else "archived"
+    render.say(render.table(("id", "strength", "note"), rows, title=f"{len(report)} {verb}, {report.kept} kept", right=("strength",)))

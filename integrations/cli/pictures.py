@@ -1,0 +1,144 @@
+"""Commands that draw: graph, curve."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from agentmem.errors import InvalidArgument
+from agentmem.integrations.cli import render
+from agentmem.integrations.cli.place import Place, at_place, find
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+__all__ = ["add_to", "for_drawing", "sparkline"]
+
+_BARS = "▁▂▃▄▅▆▇█"
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands that draw."""
+    for name, command in (("graph", graph), ("curve", curve)):
+        app.command(name, rich_help_panel="Pictures")(at_place(command))
+
+
+def graph(
+    place: Place,
+    out: Annotated[Path | None, typer.Argument(help="Where to draw it: .png, .svg, .pdf, or .graphml.")] = None,
+    around: Annotated[str | None, typer.Option(help="Only the neighbourhood of this note.")] = None,
+    hops: Annotated[int, typer.Option(min=1, help="How far that reaches.")] = 2,
+) -> None:
+    """The note graph: drawn into a file, or as a table of links."""
+    with place.memory() as memory:
+        view = memory.graph(around=find(memory, around).id if around else None, hops=hops)
+    if not len(view):
+        render.notice("no notes yet")
+        raise typer.Exit(1)
+    if out is not None:
+        _draw(view, out)
+    if place.json:
+        import networkx as nx
+
+        values = nx.node_link_data(view, edges="links")
+        render.data({"nodes": values["nodes"], "links": values["links"], "file": str(out) if out else None})
+    elif out is not None:
+        render.say(f"{len(view)} notes, {view.number_of_edges()} links → {out}")
+    else:
+        render.say(_links(view))
+
+
+def _draw(view: nx.DiGraph[str], out: Path) -> None:
+    if out.suffix == ".graphml":
+        import networkx as nx
+
+        out.parent.mkdir(parents=True, exist_ok=True)
+        nx.write_graphml(view, out)
+        return
+    from agentmem.pictures import draw_graph
+
+    draw_graph(for_drawing(view), out, title="Notes and their links")
+
+
+def for_drawing(view: nx.DiGraph[str]) -> nx.DiGraph[str]:
+    """The view with the names that pictures know: how strongly a note is remembered is its size."""
+    drawn = view.copy()
+    for _, values in drawn.nodes(data=True):
+        values["strength"] = values.get("retrievability", 0.5)
+    return drawn
+
+
+def _links(view: nx.DiGraph[str]) -> Any:
+    named = {node: str(values["content"]) for node, values in view.nodes(data=True)}
+    rows = [
+        (d["kinds"], f"{d['weight']:.2f}", d["reason"], _cut(named[a]), _cut(named[b]))
+        for a, b, d in sorted(view.edges(data=True), key=lambda e: -e[2]["weight"])
+    ]
+    title = f"{len(view)} notes, {view.number_of_edges()} links"
+    return render.table(("link", "weight", "because", "from", "to"), rows, title=title, right=("weight",), styles={"because": "dim"})
+
+
+def _cut(text: str, length: int = 60) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def curve(
+    place: Place,
+    id: Annotated[str, typer.Argument(help="A note's id, or the end of it.")],
+    out: Annotated[Path | None, typer.Argument(help="Where to draw it: .png, .svg or .pdf.")] = None,
+    days: Annotated[int, typer.Option(min=1, help="How far to look ahead.")] = 60,
+) -> None:
+    """How strongly a note is remembered, and when it will fade."""
+    from agentmem import forgetting
+
+    with place.memory() as memory:
+        note, now = find(memory, id), memory.clock.now()
+        rule = forgetting.curve(memory.settings.forgetting.curve)
+        level = memory.settings.forgetting.fade_below
+    points = forgetting.sample(note.state, rule, note.state.last_review, max(now, note.state.last_review) + timedelta(days=days))
+    strength, due = rule.retrievability(note.state, now), forgetting.due(note.state, rule)
+    faint = forgetting.due(note.state, rule, level) if 0 < level < 1 else None
+    if out is not None:
+        from agentmem.pictures import draw_curve
+
+        draw_curve(points, [note.state.last_review], out, due=due, title=note.content)
+    values = {
+        "id": note.id, "content": note.content, "curve": rule.name, "strength": strength, "recalls": note.state.recalls,
+        "stability_days": note.state.stability, "difficulty": note.state.difficulty, "last_review": note.state.last_review,
+        "due": due, "faint": faint, "file": str(out) if out else None,
+    }  # fmt: skip
+    if place.json:
+        render.data({**values, "points": [[moment, value] for moment, value in points]})
+    else:
+        _tell_curve(values, points, level)
+
+
+def _tell_curve(values: dict[str, Any], points: Sequence[tuple[datetime, float]], level: float) -> None:
+    from rich.text import Text
+
+    render.say(Text(values["content"], style="bold"))
+    last, end = points[0][0], points[-1][0]
+    render.say(Text(f"{last:%Y-%m-%d} {sparkline([v for _, v in points])} {end:%Y-%m-%d}", style="cyan"))
+    never = "in more than a hundred years"
+    rows = [
+        ("strength now", f"{values['strength']:.0%} ({values['curve']})"),
+        ("recalled", f"{values['recalls']} times, last on {last:%Y-%m-%d}"),
+        ("stability", f"{values['stability_days']:.1f} days"),
+        ("due for a recall", f"{values['due']:%Y-%m-%d}" if values["due"] else never),
+        (f"faint (under {level:.0%})", f"{values['faint']:%Y-%m-%d}" if values["faint"] else never),
+    ]
+    if values["file"]:
+        rows.append(("drawn into", values["file"]))
+    render.say(render.table(("", " "), rows))
+
+
+def sparkline(values: Sequence[float], width: int = 40) -> str:
+    """Values in [0, 1] as a line of bars."""
+    if not values:
+        raise InvalidArgument("There is nothing to draw.", hint="give at least one value.")
+    picked = [values[i * (len(values) - 1) // max(width - 1, 1)] for i in range(min(width, len(values)))]
+    return "".join(_BARS[min(len(_BARS) - 1, int(v * len(_BARS)))] for v in picked)

@@ -1,0 +1,126 @@
+"""Where a command works: the memory's directory, whose notes, and how the result is printed."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+
+import typer
+
+from agentmem.errors import InvalidArgument, StoreError, UnknownNote
+
+if TYPE_CHECKING:
+    from agentmem.memory import Memory
+    from agentmem.notes import Note
+
+__all__ = ["COMMON", "Place", "at_place", "find"]
+
+DEFAULT_PATH = ".agentmem"
+_PANEL = "Which memory"
+_FULL_ID = 36
+
+PathOption = Annotated[
+    Path | None,
+    typer.Option("--path", "-p", help=f"Directory of the memory [$AGENTMEM_PATH, else ./{DEFAULT_PATH}].", rich_help_panel=_PANEL),
+]
+UserOption = Annotated[str | None, typer.Option("--user", "-u", help="Whose notes.", rich_help_panel=_PANEL)]
+AgentOption = Annotated[str | None, typer.Option("--agent", help="Which agent's notes.", rich_help_panel=_PANEL)]
+SessionOption = Annotated[str | None, typer.Option("--session", "-s", help="Of one conversation.", rich_help_panel=_PANEL)]
+EmbedderOption = Annotated[
+    str | None,
+    typer.Option("--embedder", help='Embedding model: a path, or "hash" [$AGENTMEM_EMBEDDER].', rich_help_panel=_PANEL),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, for programs.", rich_help_panel=_PANEL)]
+
+COMMON: dict[str, tuple[Any, Any]] = {
+    "path": (PathOption, None),
+    "user": (UserOption, None),
+    "agent": (AgentOption, None),
+    "session": (SessionOption, None),
+    "embedder": (EmbedderOption, None),
+    "json": (JsonOption, False),
+}
+"""The options that every command takes, before or after its name: annotation and default."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The common options of one call."""
+
+    path: Path
+    user: str | None = None
+    agent: str | None = None
+    session: str | None = None
+    embedder: str | None = None
+    json: bool = False
+
+    @contextmanager
+    def memory(self, *, make: bool = False, model: str | None = None) -> Iterator[Memory]:
+        """The memory of this place, bound to its scope; made if missing only when ``make`` says so."""
+        if not make and not (self.path / "notes.db").exists():
+            raise StoreError(
+                f"There is no memory at {self.path}.", hint='agentmem remember "…" begins one; --path names another place.'
+            )
+        from agentmem.memory import Memory
+        from agentmem.notes import Scope
+        from agentmem.settings import IndexSettings, Settings
+
+        # A single command does not pay for the vector index: what it has not seen yet is compared exactly.
+        settings = Settings(index=IndexSettings(flush_on_close=False))
+        scope = Scope(user=self.user, agent=self.agent, session=self.session)
+        with Memory(self.path, scope=scope, embedder=self.embedder, model=model, settings=settings) as memory:
+            yield memory
+
+
+def find(memory: Memory, id: str) -> Note:
+    """The note with this id, or the only one whose id ends like this: tables show the last characters."""
+    if len(id) >= _FULL_ID:
+        return memory.get(id)
+    found = [note for note in memory.notes(where={"id": {"$contains": id}}) if note.id.endswith(id)] if id else []
+    if not found:
+        raise UnknownNote(f"No note ends in {id!r}.", hint="agentmem notes lists what there is.")
+    if len(found) > 1:
+        raise InvalidArgument(f"{len(found)} notes end in {id!r}.", hint="give more of the id, e.g. its last 12 characters.")
+    return found[0]
+
+
+def at_place(command: Callable[..., None]) -> Callable[..., None]:
+    """A command whose first parameter is a :class:`Place`, with the common options in its signature."""
+    hints = get_type_hints(command, include_extras=True)
+    own = list(inspect.signature(command).parameters.values())[1:]
+
+    @functools.wraps(command)
+    def run(ctx: typer.Context, **given: Any) -> None:
+        asked = {name: given.pop(name) for name in COMMON}
+        outer = ctx.find_root().params
+
+        def chosen(name: str) -> Any:
+            return asked[name] if asked[name] not in (None, False) else outer.get(name)
+
+        place = Place(
+            path=Path(chosen("path") or os.environ.get("AGENTMEM_PATH") or DEFAULT_PATH),
+            user=chosen("user"),
+            agent=chosen("agent"),
+            session=chosen("session"),
+            embedder=chosen("embedder") or os.environ.get("AGENTMEM_EMBEDDER") or None,
+            json=bool(chosen("json")),
+        )
+        ctx.meta["json"] = place.json
+        command(place, **given)
+
+    shared = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+        for name, (kind, default) in COMMON.items()
+    ]
+    context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+    mine = [p.replace(annotation=hints[p.name]) for p in own]
+    parameters = [context, *(p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in mine), *shared]
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {p.name: p.annotation for p in parameters}
+    return run

@@ -1,0 +1,66 @@
+"""The turns of one session that a model is shown again, within a budget."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from agentmem.notes import Note
+from agentmem.protocols import Message
+
+__all__ = ["Conversation", "Turn", "as_messages"]
+
+MAX_TURNS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One message of the session, and the note that it became."""
+
+    role: str
+    content: str
+    note_id: str | None = None
+
+
+class Conversation:
+    """The latest turns of a session, oldest first; what no longer fits a budget is left to recall."""
+
+    def __init__(self, turns: Iterable[Turn] = ()) -> None:
+        self._turns: deque[Turn] = deque(turns, maxlen=MAX_TURNS)
+
+    @classmethod
+    def of(cls, notes: Iterable[Note], session: str) -> Conversation:
+        """What the notes of a session say was said in it: a conversation goes on after a restart."""
+        said = [n for n in notes if n.thread == session and n.actor in ("user", "assistant")]
+        said.sort(key=lambda n: (n.position or 0, n.created_at))
+        return cls(Turn(n.actor or "user", n.content, n.id) for n in said)
+
+    def add(self, role: str, content: str, note_id: str | None) -> None:
+        self._turns.append(Turn(role, content, note_id))
+
+    def window(self, max_tokens: int, count: Callable[[str], int]) -> tuple[Turn, ...]:
+        """The latest turns that fit into ``max_tokens``, beginning with one of the user's."""
+        chosen: list[Turn] = []
+        for turn in reversed(self._turns):
+            max_tokens -= count(turn.content)
+            if max_tokens < 0:
+                break
+            chosen.append(turn)
+        while chosen and chosen[-1].role != "user":
+            chosen.pop()  # templates want the user to speak first
+        return tuple(reversed(chosen))
+
+    def __len__(self) -> int:
+        return len(self._turns)
+
+
+def as_messages(turns: Iterable[Turn]) -> list[Message]:
+    """The turns as a chat model reads them: in alternation, though an answer that failed leaves two user turns in a row."""
+    joined: list[dict[str, str]] = []
+    for turn in turns:
+        if joined and joined[-1]["role"] == turn.role:
+            joined[-1]["content"] += f"\n{turn.content}"
+        else:
+            joined.append({"role": turn.role, "content": turn.content})
+    return list(joined)

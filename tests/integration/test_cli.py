@@ -1,0 +1,339 @@
+"""The command line: exit codes, JSON, errors with a cure, nothing destructive without being asked."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from agentmem import Memory, Scope
+from agentmem.integrations.cli.app import app
+
+COMMANDS = (
+    "ask chat check consolidate curve demo doctor edits fade forget graph history notes rebuild recall remember "
+    "stats why-not".split()
+)
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs a command on one directory, with the hash embedder."""
+    monkeypatch.setenv("AGENTMEM_PATH", str(tmp_path / "memory"))
+    monkeypatch.setenv("AGENTMEM_EMBEDDER", "hash")
+    monkeypatch.setenv("COLUMNS", "100")
+    runner = CliRunner()
+    return lambda *words, **options: runner.invoke(app, [str(w) for w in words], prog_name="agentmem", **options)
+
+
+@pytest.fixture
+def filled(run: Run) -> Run:
+    assert run("remember", "My sister lives in Porto.", "I work at Fernwick Labs.", "-u", "ana").exit_code == 0
+    return run
+
+
+def only_id(run: Run) -> str:
+    return json.loads(run("notes", "-u", "ana", "--json").stdout)["notes"][0]["id"]
+
+
+def test_the_commands_are_these():
+    registered = sorted(command.name for command in app.registered_commands)
+
+    assert registered == sorted(COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(run: Run, command: str):
+    result = run(command, "--help")
+    documented = result.stdout.splitlines()
+
+    assert result.exit_code == 0
+    assert any(line.strip() and "Usage" not in line for line in documented[:5])
+    assert "--json" in result.stdout
+
+
+def test_the_exit_codes_are_documented(run: Run):
+    help_text = " ".join(run("--help").stdout.split())
+
+    for part in ("Exit codes: 0 done", "1 nothing found", "2 wrong usage", "3 an error of agentmem", "4 interrupted"):
+        assert part in help_text
+
+
+def test_remember_then_recall(filled: Run):
+    result = filled("recall", "where does my sister live?", "-u", "ana")
+
+    assert result.exit_code == 0
+    assert "My sister lives in Porto." in result.stdout
+    assert "text +" in result.stdout
+
+
+def test_options_may_stand_before_the_command(filled: Run):
+    assert filled("--user", "ana", "--json", "recall", "my sister").exit_code == 0
+
+
+def test_json_is_stable_and_alone_on_stdout(filled: Run):
+    found = json.loads(filled("recall", "sister", "-u", "ana", "--json").stdout)
+
+    assert set(found) == {"query", "hits", "degraded", "warnings"}
+    assert set(found["hits"][0]) == {"note", "score", "reasons", "via"}
+    assert found["hits"][0]["note"]["fact"]["object"] == "Porto"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("remember", "A new note."),
+        ("recall", "sister"),
+        ("notes",),
+        ("graph",),
+        ("check",),
+        ("stats",),
+        ("doctor",),
+        ("fade", "--dry-run"),
+        ("forget", "--where", '{"actor": {"$exists": false}}', "--dry-run"),
+        ("consolidate", "--dry-run"),
+        ("edits",),
+    ],
+    ids=lambda words: words[0],
+)
+def test_json_of_every_command_is_json(filled: Run, words: tuple[str, ...]):
+    result = filled(*words, "-u", "ana", "--json")
+
+    assert result.exit_code in (0, 1)
+    assert isinstance(json.loads(result.stdout), dict)
+
+
+def test_commands_on_one_note(filled: Run):
+    id = only_id(filled)
+    for words in (("history", id), ("curve", id), ("why-not", "sister", id), ("history", id[-8:])):
+        result = filled(*words, "-u", "ana", "--json")
+        assert result.exit_code == 0, result.output
+        assert json.loads(result.stdout)
+    table = filled("curve", id, "-u", "ana").stdout
+    assert "strength now" in table
+
+
+def test_a_newer_statement_is_shown_as_superseding(filled: Run):
+    result = filled("remember", "My sister lives in Bergen now.", "-u", "ana")
+
+    assert "superseded" in result.stdout
+    assert "closes" in result.stdout
+
+
+def test_remember_reads_lines_files_and_mappings(run: Run, tmp_path: Path):
+    lines = tmp_path / "notes.txt"
+    lines.write_text("Lena lives in Porto.\n\nTomas plays the cello.\n")
+    rows = tmp_path / "notes.jsonl"
+    rows.write_text('{"content": "Ida likes tea.", "source": "import"}\n{"role": "user", "content": "I like rain."}\n')
+
+    assert len(json.loads(run("remember", "--file", lines, "--json").stdout)["receipts"]) == 2
+    assert len(json.loads(run("remember", "--file", rows, "--json").stdout)["receipts"]) == 2
+    assert len(json.loads(run("remember", "-", "--json", input="One thing.\nAnother thing.\n").stdout)["receipts"]) == 2
+    assert len(json.loads(run("notes", "--json").stdout)["notes"]) == 6
+
+
+def test_a_fact_source_trust_and_tags_are_kept(run: Run):
+    words = ("--fact", "Lena", "lives in", "Porto", "--tag", "family", "--trust", "low", "--at", "2026-03-01")
+    run("remember", "Lena moved.", *words)
+    note = json.loads(run("notes", "--json").stdout)["notes"][0]
+
+    assert note["fact"]["relation"] == "lives in"
+    assert note["tags"][0] == "family"
+    assert note["trust"] == 0.2
+    assert note["occurred_at"].startswith("2026-03-01")
+
+
+# -- exit codes ----------------------------------------------------------------------------------------------
+
+
+def test_nothing_found_is_1(run: Run):
+    run("remember", "Lena lives in Porto.")
+
+    assert run("notes", "--where", '{"actor": "nobody"}').exit_code == 1
+    assert run("edits").exit_code == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("recall",),
+        ("recall", ""),
+        ("recall", "x", "-k", "0"),
+        ("recall", "x", "--where", "{not json"),
+        ("recall", "x", "--where", '{"nonsense": 1}'),
+        ("remember",),
+        ("remember", "x", "--trust", "maybe"),
+        ("remember", "--file", "missing.txt"),
+        ("forget",),
+        ("forget", "--where", "{}"),
+        ("rebuild", "everything"),
+        ("nonsense",),
+        ("notes", "--limit", "0"),
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_is_2(run: Run, words: tuple[str, ...]):
+    run("remember", "Lena lives in Porto.")
+
+    assert run(*words).exit_code == 2
+
+
+def test_a_typed_error_is_3_with_its_cure_on_stderr(filled: Run):
+    result = filled("recall", "sister")
+
+    assert result.exit_code == 3
+    assert result.stdout == ""
+    assert "ScopeRequired" in result.stderr
+    assert "--user" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_typed_error_is_json_under_json(run: Run):
+    result = run("recall", "sister", "--json")
+    error = json.loads(result.stderr)["error"]
+
+    assert result.exit_code == 3
+    assert result.stdout == ""
+    assert error["type"] == "StoreError"
+    assert "agentmem remember" in error["hint"]
+
+
+def test_reading_does_not_make_a_memory(run: Run, tmp_path: Path):
+    run("notes")
+
+    assert not (tmp_path / "memory").exists()
+
+
+def test_interruption_is_4(run: Run, monkeypatch: pytest.MonkeyPatch):
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    run("remember", "Lena lives in Porto.")
+    monkeypatch.setattr(Memory, "recall", interrupted)
+
+    assert run("recall", "Lena").exit_code == 4
+
+
+# -- destructive commands ------------------------------------------------------------------------------------
+
+
+def test_forget_asks(filled: Run):
+    id = only_id(filled)
+
+    assert filled("forget", id, "-u", "ana", input="n\n").exit_code == 4
+    assert filled("forget", id, "-u", "ana", input="").exit_code == 2
+    assert len(json.loads(filled("notes", "-u", "ana", "--json").stdout)["notes"]) == 2
+    assert filled("forget", id, "-u", "ana", input="y\n").exit_code == 0
+    assert len(json.loads(filled("notes", "-u", "ana", "--json").stdout)["notes"]) == 1
+
+
+def test_forget_shows_what_it_removed_and_that_it_is_gone(filled: Run):
+    result = filled("forget", only_id(filled)[-8:], "-u", "ana", "--yes", "--json")
+    receipt = json.loads(result.stdout)
+
+    assert result.exit_code == 0
+    assert receipt["gone"] is True
+    assert receipt["places"]["notes"] == 1
+    assert all(receipt["probes"].values())
+
+
+def test_a_dry_run_changes_nothing(filled: Run):
+    result = filled("forget", "--where", '{"user": "ana"}', "-u", "ana", "--dry-run")
+
+    assert result.exit_code == 0
+    assert "dry run: 2 notes" in result.stdout
+    assert len(json.loads(filled("notes", "-u", "ana", "--json").stdout)["notes"]) == 2
+
+
+def test_an_id_of_another_user_is_unknown(filled: Run):
+    assert filled("forget", only_id(filled), "-u", "ben", "--yes").exit_code == 3
+
+
+# -- pictures and pipes --------------------------------------------------------------------------------------
+
+
+def test_pictures_are_drawn(filled: Run, tmp_path: Path):
+    pytest.importorskip("matplotlib")
+    graph, curve, xml = tmp_path / "graph.png", tmp_path / "curve.svg", tmp_path / "graph.graphml"
+
+    assert filled("graph", graph, "-u", "ana").exit_code == 0
+    assert filled("graph", xml, "-u", "ana").exit_code == 0
+    assert filled("curve", only_id(filled), curve, "-u", "ana").exit_code == 0
+    assert graph.read_bytes()[:4] == b"\x89PNG"
+    assert "<svg" in curve.read_text()
+    assert "graphml" in xml.read_text()
+
+
+def test_notes_cannot_write_terminal_codes_or_markup(run: Run):
+    run("remember", "[bold red]Lena[/] lives \x1b[31min Porto.")
+    shown = run("notes").stdout
+
+    assert "\x1b" not in shown
+    assert "[bold red]Lena[/]" in shown
+
+
+def test_a_narrow_terminal_still_shows_everything(filled: Run, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("COLUMNS", "48")
+    shown = filled("notes", "-u", "ana").stdout
+
+    assert max(map(len, shown.splitlines())) <= 48
+    assert "Porto" in shown
+
+
+def test_chat_in_a_pipe_with_a_server_that_is_not_there(run: Run):
+    result = run("chat", "--url", "http://127.0.0.1:9/v1", "--name", "none", "-u", "ana", input="I live in Porto.\n")
+
+    assert result.exit_code == 3
+    kept = json.loads(run("notes", "-u", "ana", "--json").stdout)["notes"]
+    assert [note["content"] for note in kept] == ["I live in Porto."]
+
+
+def test_chat_and_ask_on_the_shipped_model(run: Run, small_model: tuple):
+    told = run("chat", "-u", "ana", "--session", "s", input="I live in Lisbon.\n/quit\n")
+    answer = run("ask", "Where do I live?", "-u", "ana", "--json")
+
+    assert told.exit_code == 0
+    assert json.loads(answer.stdout)["text"] == "Lisbon."
+    assert json.loads(answer.stdout)["source"] == "notes"
+
+
+# -- real processes ------------------------------------------------------------------------------------------
+
+
+def process(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
+    code = "from agentmem.integrations.cli import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", code, *words], capture_output=True, text=True, timeout=120, check=False, env={**os.environ, **env}
+    )
+
+
+def test_a_process_remembers_and_another_recalls(tmp_path: Path):
+    env = {"AGENTMEM_PATH": str(tmp_path / "m"), "AGENTMEM_EMBEDDER": "hash", "COLUMNS": "100", "NO_COLOR": "1"}
+    stored = process("remember", "My sister lives in Porto.", "--user", "ana", **env)
+    found = process("recall", "my sister", "--user", "ana", **env)
+    denied = process("recall", "my sister", "--json", **env)
+
+    assert stored.returncode == 0, stored.stderr
+    assert "Porto" in found.stdout
+    assert "\x1b" not in found.stdout
+    assert (denied.returncode, denied.stdout) == (3, "")
+    assert json.loads(denied.stderr)["error"]["type"] == "ScopeRequired"
+    with Memory(tmp_path / "m", embedder="hash", scope=Scope(user="ana")) as memory:
+        assert len(memory.notes()) == 1
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys\nfrom agentmem.integrations.cli.app import app\n"
+        "heavy = {'torch', 'transformers', 'chromadb', 'matplotlib', 'networkx', 'numpy'} & set(sys.modules)\nassert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+
+    assert done.returncode == 0, done.stderr
