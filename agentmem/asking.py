@@ -21,6 +21,7 @@ __all__ = ["Answer", "Asker", "Source", "informs", "used_notes"]
 
 Source = Literal["weights", "notes", "both", "model"]
 Use = Literal["auto", "weights", "notes", "both", "nothing"]
+BARE_REPLY = 3  # words that carry meaning
 USES = ("auto", "weights", "notes", "both", "nothing")
 
 
@@ -61,7 +62,12 @@ def used_notes(answer: str, question: str, notes: Sequence[Note]) -> tuple[Note,
 
 
 def informs(note: Note) -> bool:
-    """False for a mere question: it fits best whenever it is asked again, and answers nothing."""
+    """False for what answers nothing in a prompt, though it fits: questions asked before, and an assistant's bare replies.
+
+    "Oxford." without its question says nothing, and when it was wrong it would come back as if somebody had said it.
+    """
+    if note.actor == "assistant" and len(query_words(note.content)) < BARE_REPLY:
+        return False
     return note.fact is not None or not note.content.rstrip().endswith("?")
 
 
@@ -148,7 +154,7 @@ class Asker:
     ) -> tuple[tuple[Note, ...], Recollection | None]:
         if not wanted:
             return (), None
-        recollection = self._recall(question, 2 * k + len(exclude), scope)
+        recollection = self._recall(question, 4 * k + len(exclude), scope)
         hits = tuple(hit for hit in recollection.hits if hit.note.id not in exclude and informs(hit.note))[:k]
         recollection = replace(recollection, hits=hits)
         return tuple(hit.note for hit in recollection.within(context_tokens)), recollection

@@ -109,7 +109,7 @@ def _message_text(content: object) -> object:
 
 
 def make_draft(
-    content: object,
+    content: Any,
     bound: Scope,
     *,
     user: str | None = None,
@@ -247,7 +247,13 @@ def _fact(fact: object) -> Fact | None:
     parts = {name: clean_text(getattr(fact, name)) for name in ("subject", "relation", "object")}
     if any(len(v) > NAME_LIMIT for v in parts.values()):
         raise InvalidNote("A part of the fact is too long.", hint=f"subject, relation and object take {NAME_LIMIT} characters each.")
-    return replace(fact, **parts, paraphrases=tuple(clean_text(p) for p in fact.paraphrases))
+    return replace(
+        fact,
+        subject=parts["subject"],
+        relation=parts["relation"],
+        object=parts["object"],
+        paraphrases=tuple(clean_text(p) for p in fact.paraphrases),
+    )
 
 
 def _metadata(metadata: Mapping[str, object] | None) -> Mapping[str, object]:

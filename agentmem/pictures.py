@@ -112,7 +112,7 @@ def _number(moment: datetime) -> float:
     """The moment as matplotlib counts: days since 1970."""
     from matplotlib.dates import date2num
 
-    return float(date2num(moment))  # type: ignore[no-untyped-call]
+    return float(date2num(moment))
 
 
 def _stroke(axes: Axes, stroke: Sequence[tuple[datetime, float]]) -> None:
@@ -133,9 +133,9 @@ def _curve_frame(axes: Axes, points: Sequence[tuple[datetime, float]], bottom: f
     axes.axhline(level, color=SOFT, linewidth=1, linestyle=(0, (4, 3)), zorder=2)
     axes.grid(axis="y", color=FAINT, linewidth=0.8)
     axes.set_axisbelow(True)
-    locator = AutoDateLocator(maxticks=9)  # type: ignore[no-untyped-call]
+    locator = AutoDateLocator(maxticks=9)
     axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
     step = next(step for step in (0.02, 0.05, 0.1, 0.2) if step >= 0.2 or (1.02 - bottom) / step <= 7)
     axes.yaxis.set_major_locator(MultipleLocator(step))
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))

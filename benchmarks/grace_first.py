@@ -49,13 +49,15 @@ def known(model: Any, tokenizer: Any, world: World, count: int, rng: Random) -> 
 def samples(world: World, facts: list[WorldFact], paraphrases: int, rng: Random) -> list[Sample]:
     """One edit per fact: the prompt and its paraphrases in trained wordings, tests in held-out ones."""
     unknown = {kind: getattr(world, f"unknown_{plural}")(40, 5, "test") for kind, plural in _PLURALS.items()}
+    left_alone = [fact for fact in world.facts if fact not in set(facts)]
     made = []
     for fact in facts:
         prompt, *others = rng.sample(world.questions(fact), 1 + paraphrases)
         request = EditRequest(prompt, as_answer(world.counterfactual(fact, rng)), fact.subject, tuple(others))
-        other = rng.choice([s for s in world.subjects(fact.kind) if s != fact.subject])
-        sibling = rng.choice([f for f in world.facts_about(fact.subject) if f != fact])
-        elsewhere = world.question(rng.choice(world.facts), rng)
+        edited = {f.subject for f in facts if f.relation == fact.relation}
+        other = rng.choice([s for s in world.subjects(fact.kind) if s not in edited])
+        sibling = rng.choice([f for f in world.facts_about(fact.subject) if f in left_alone] or [left_alone[0]])
+        elsewhere = world.question(rng.choice(left_alone), rng)
         untouched = {
             "same words, other subject": prompt.replace(fact.subject, other),
             "same subject, other relation": world.question(sibling, rng),

@@ -79,6 +79,7 @@ class PackedEdit:
         keys: [k, r], the prompt's key first, then those of its paraphrases.
         value: [d_model], fp32, added to the residual stream.
         negatives: [m] distances from look-alike prompts to the nearest of ``keys``.
+        limits: [k] distance from each key to the nearest look-alike of this edit, which it must not reach.
     """
 
     request: EditRequest
@@ -86,6 +87,7 @@ class PackedEdit:
     keys: Array
     value: Array
     negatives: Array
+    limits: Array
 
     @property
     def id(self) -> str:
@@ -240,6 +242,7 @@ def _edit_tensors(edits: Sequence[PackedEdit]) -> dict[str, npt.NDArray[Any]]:
         "labels": np.array([token for edit in edits for token in edit.labels], dtype=np.int64),
         "label_count": np.array([len(edit.labels) for edit in edits], dtype=np.int32),
         "negatives": np.concatenate([edit.negatives for edit in edits]).astype(np.float32),
+        "limits": np.concatenate([edit.limits for edit in edits]).astype(np.float32),
         "negative_count": np.array([len(edit.negatives) for edit in edits], dtype=np.int32),
     }
 
@@ -294,11 +297,12 @@ def _edits(
     keys = _split(tensors["keys"], tensors["key_count"])
     labels = _split(tensors["labels"], tensors["label_count"])
     negatives = _split(tensors["negatives"], tensors["negative_count"])
+    limits = _split(tensors["limits"], tensors["key_count"])
     values = tensors["values"][tensors["value_of"]]
     return tuple(
-        PackedEdit(request, tuple(int(token) for token in label), key, value, negative)
-        for request, label, key, value, negative in zip(
-            requests, labels, keys, values, negatives, strict=True
+        PackedEdit(request, tuple(int(token) for token in label), key, value, negative, limit)
+        for request, label, key, value, negative, limit in zip(
+            requests, labels, keys, values, negatives, limits, strict=True
         )
     )
 

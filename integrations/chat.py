@@ -193,7 +193,7 @@ class ChatAgent:
 
     def _recall(self, text: str, shown: Sequence[str]) -> Recollection:
         """The best notes that say something, and that the conversation does not show anyway."""
-        wanted = min(2 * self.k + len(shown), _MAX_K)
+        wanted = min(4 * self.k + len(shown), _MAX_K)
         found = self.memory.recall(text, k=wanted, user=self.user, agent=self.agent)
         hits = tuple(hit for hit in found.hits if hit.note.id not in shown and informs(hit.note))
         return replace(found, hits=hits[: self.k])

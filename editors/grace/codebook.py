@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -17,6 +17,7 @@ __all__ = ["Codebook", "Match", "covisible", "radii"]
 
 Bools = npt.NDArray[np.bool_]
 _SHRINK = 1 - 1e-6  # rounding must not let two balls touch
+_CLEAR_OF = 0.9  # a look-alike stays outside by a tenth of its distance
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ class Codebook:
     fingerprint: str
     settings: tuple[tuple[str, int], ...]
     false_alarm: float
+    look_alike_alarm: float
     calibration: Calibration | None = None
     edits: tuple[PackedEdit, ...] = ()
 
@@ -56,7 +58,7 @@ class Codebook:
         edits = [edit for edit in self.edits if edit.id not in gone] + list(added)
         edits.sort(key=lambda edit: edit.id)
         kept = (calibration or self.calibration) if edits else None
-        return Codebook(self.method, self.fingerprint, self.settings, self.false_alarm, kept, tuple(edits))
+        return replace(self, calibration=kept, edits=tuple(edits))
 
     @cached_property
     def ids(self) -> frozenset[str]:
@@ -97,14 +99,17 @@ class Codebook:
     @cached_property
     def reach(self) -> float:
         """The radius that no key exceeds: see :func:`radii`."""
-        return base_radius(self.keys, self._background, self._negatives, self.false_alarm)
+        return base_radius(
+            self.keys, self._background, self._negatives, (self.false_alarm, self.look_alike_alarm)
+        )
 
     @cached_property
     def radii(self) -> npt.NDArray[np.float64]:
         """[K] the radius of each key."""
         scopes = [edit.request.scope for edit in self.edits]
         conflicts = (self.label_codes[:, None] != self.label_codes[None, :]) & covisible(scopes)
-        return radii(self.keys, conflicts[self.owners][:, self.owners], self.reach)
+        limits = np.concatenate([edit.limits for edit in self.edits]) if self.edits else np.zeros(0, np.float32)
+        return radii(self.keys, conflicts[self.owners][:, self.owners], self.reach, limits)
 
     @property
     def _background(self) -> Array:
@@ -151,8 +156,8 @@ class Codebook:
         return Match(fired, edit, distance, radius, runner_up - distance)
 
 
-def radii(keys: Array, conflicts: Bools, reach: float) -> npt.NDArray[np.float64]:
-    """How far each key reaches: ``min(reach, half the distance to the nearest key with another target)``.
+def radii(keys: Array, conflicts: Bools, reach: float, limits: Array) -> npt.NDArray[np.float64]:
+    """How far each key reaches: ``min(reach, limit, half the distance to the nearest key with another target)``.
 
     So balls of different targets never overlap: r_i + r_j <= d(K_i, K_j).
 
@@ -160,6 +165,7 @@ def radii(keys: Array, conflicts: Bools, reach: float) -> npt.NDArray[np.float64
         keys: [K, r].
         conflicts: [K, K] True where two keys have different targets and one request may see both.
         reach: the radius that background prompts allow.
+        limits: [K] distance to a look-alike that must stay unanswered.
     """
     if not len(keys):
         return np.zeros(0)
@@ -171,11 +177,12 @@ def radii(keys: Array, conflicts: Bools, reach: float) -> npt.NDArray[np.float64
         rival = np.argmin(apart, axis=1)  # exact distance for the one that counts
         exact = np.linalg.norm(wide[block] - wide[rival], axis=1)
         nearest[block] = np.where(np.isfinite(apart.min(axis=1)), exact, np.inf)
-    return np.minimum(reach, 0.5 * nearest * _SHRINK)
+    apart_enough = np.minimum(0.5 * nearest * _SHRINK, _CLEAR_OF * limits.astype(np.float64))
+    return np.minimum(reach, apart_enough)
 
 
-def base_radius(keys: Array, background: Array, negatives: Array, false_alarm: float) -> float:
-    """The radius at which unrelated and look-alike prompts would raise a false alarm in ``false_alarm`` of cases.
+def base_radius(keys: Array, background: Array, negatives: Array, alarms: tuple[float, float]) -> float:
+    """The radius at which unrelated and look-alike prompts would raise no more false alarms than allowed.
 
     It shrinks as keys accumulate, because the nearest of many keys is nearer.
 
@@ -183,13 +190,13 @@ def base_radius(keys: Array, background: Array, negatives: Array, false_alarm: f
         keys: [K, r] all keys.
         background: [n, r] keys of unrelated prompts.
         negatives: [m] distances from look-alike prompts to the keys that they resemble.
-        false_alarm: the share allowed, by the lower quantile.
+        alarms: the shares allowed among the background and among look-alikes, by the lower quantile. Look-alikes are
+            made by rule, and some ask the same in other words; those must not decide how far every key reaches.
     """
     if not len(keys):
         return 0.0
-    found = [
-        _low(nearest, false_alarm) for nearest in (_nearest_to(background, keys), negatives) if len(nearest)
-    ]
+    measured = zip((_nearest_to(background, keys), negatives), alarms, strict=True)
+    found = [_low(nearest, share) for nearest, share in measured if len(nearest)]
     return min(found) * _SHRINK if found else 0.0
 
 

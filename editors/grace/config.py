@@ -25,6 +25,8 @@ class GraceConfig(BaseModel):
         key_dim: at most this many key dimensions.
         unit_keys: scale keys to length 1.
         false_alarm: share of unrelated prompts that may lie inside some radius.
+        look_alike_alarm: the same among look-alike prompts, some of which really ask the same; those of an edit
+            itself are kept out of its keys' reach one by one.
         look_alikes: how many look-alike prompts to derive per edit for its radius (other subjects in the same
             words, other questions about the same subject); 0 for none.
         steps, lr, norm_cap: optimiser steps at most; step size and largest norm of a value, as multiples of the
@@ -44,6 +46,7 @@ class GraceConfig(BaseModel):
     key_dim: int = Field(256, ge=1)
     unit_keys: bool = True
     false_alarm: float = Field(0.01, ge=0, lt=1)
+    look_alike_alarm: float = Field(0.03, ge=0, lt=1)
     look_alikes: int = Field(8, ge=0)
     steps: int = Field(100, ge=1)
     lr: float = Field(0.15, gt=0)

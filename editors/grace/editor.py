@@ -71,8 +71,9 @@ class GraceEditor:
         self._calibration = calibration
         self._lock = threading.RLock()
         self._main = Codebook(
-            self.method, self.port.fingerprint(), (("value_layer", self.layer),), self.config.false_alarm
-        )
+            self.method, self.port.fingerprint(), (("value_layer", self.layer),),
+            self.config.false_alarm, self.config.look_alike_alarm,
+        )  # fmt: skip
         self._session: ContextVar[Session] = ContextVar("agentmem_session", default=OUTSIDE)
         self._routes: ContextVar[tuple[Route, ...]] = ContextVar("agentmem_routes", default=())
         self._wanted = True

@@ -33,6 +33,7 @@ class _Draft:
     contexts: tuple[Rendered, ...]
     keys: Array
     negatives: Array
+    limits: Array
     value: Array | None = None
     fit: Fit | None = None
     status: str = "written"
@@ -48,7 +49,7 @@ class _Draft:
 
     def packed(self) -> PackedEdit:
         assert self.value is not None
-        return PackedEdit(self.request, self.labels, self.keys, self.value, self.negatives)
+        return PackedEdit(self.request, self.labels, self.keys, self.value, self.negatives, self.limits)
 
     def fail(self, reason: str) -> None:
         self.status, self.reason, self.value = "failed", reason, None
@@ -130,8 +131,10 @@ class Transaction:
         for request, context, similar in zip(requests, contexts, alike, strict=True):
             own, theirs = keys[used : used + len(context)], keys[other : other + len(similar)]
             used, other = used + len(context), other + len(similar)
-            gaps = np.linalg.norm(theirs[:, None] - own[None], axis=-1).min(1) if len(theirs) else np.zeros(0)
-            drafts.append(_Draft(request, context, own, gaps.astype(np.float32)))
+            gaps = np.linalg.norm(theirs[:, None] - own[None], axis=-1).astype(np.float32)
+            nearest = gaps.min(1) if gaps.size else np.zeros(0, np.float32)
+            limits = gaps.min(0, initial=np.finfo(np.float32).max)  # no look-alike: no limit, yet a finite number
+            drafts.append(_Draft(request, context, own, nearest, limits))
         return drafts
 
     def _refuse_conflict(self, draft: _Draft, drafts: Sequence[_Draft]) -> None:
@@ -205,9 +208,9 @@ class Transaction:
             after = self.book.with_edits([draft.packed() for draft in kept], (), self.calibration)
             if not kept:
                 return after
-            reach = dict.fromkeys(after.ids, np.inf)
-            for owner, radius in zip(after.owners, after.radii, strict=True):
-                reach[after.edits[owner].id] = min(reach[after.edits[owner].id], float(radius))
+            # The prompt's own key comes first; a paraphrase that cannot be told apart is merely never answered.
+            first = np.unique(after.owners, return_index=True)[1]
+            reach = dict(zip((e.id for e in after.edits), after.radii[first].tolist(), strict=True))
             short = [draft for draft in kept if reach[draft.id] <= floor]
             if not short:
                 return after

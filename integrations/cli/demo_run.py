@@ -134,7 +134,7 @@ class Demo:
         self.clock.set(START + timedelta(days=day))
         told = []
         with self._timed("talk"):
-            agent = ChatAgent(None, self.memory, user=USER, session=name, history_tokens=160, context_tokens=240)
+            agent = ChatAgent(None, self.memory, user=USER, session=name, k=2, history_tokens=160, context_tokens=240)
             for turn in turns:
                 self.clock.advance(minutes=1)
                 reply = agent.chat(turn.text)

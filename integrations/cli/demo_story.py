@@ -73,7 +73,7 @@ SESSIONS: tuple[tuple[str, int, tuple[Turn, ...]], ...] = (
         7,
         (
             Turn("What is my hobby?", "pottery"),
-            Turn("I moved to Bergen."),
+            Turn("I live in Bergen."),
             Turn("My favourite food is couscous."),
             Turn("I am allergic to walnuts."),
             Turn("My phone number is +351 912 345 678."),
@@ -84,7 +84,7 @@ SESSIONS: tuple[tuple[str, int, tuple[Turn, ...]], ...] = (
         21,
         (
             Turn("Where do I live?", "Bergen"),
-            Turn("What do I do for a living?", "translator"),
+            Turn("What do I work as?", "translator"),
             Turn("What is my favourite food?", "couscous"),
             Turn("Thank you."),
         ),

@@ -31,6 +31,7 @@ def edits(draw, size=6):
             PackedEdit(
                 EditRequest("p", "t", id=f"e{i}", scope=draw(SCOPES)), (draw(st.integers(0, 2)),), keys.astype(np.float32),
                 rng.normal(size=3).astype(np.float32), np.abs(rng.normal(size=2)).astype(np.float32),
+                np.abs(rng.normal(size=len(keys))).astype(np.float32) * 9,
             )
         )  # fmt: skip
     background = rng.normal(size=(8, 4)).astype(np.float32)
@@ -39,7 +40,7 @@ def edits(draw, size=6):
 
 
 def book(space, made):
-    return Codebook("grace", "f", (), 0.0).with_edits(made, (), space)
+    return Codebook("grace", "f", (), 0.0, 0.0).with_edits(made, (), space)
 
 
 @given(edits())
@@ -62,10 +63,12 @@ def test_state_depends_on_the_set_alone(sample, random):
     space, made = sample
     held = book(space, made)
     shuffled = random.sample(made, len(made))
-    grown = Codebook("grace", "f", (), 0.0)
+    grown = Codebook("grace", "f", (), 0.0, 0.0)
     for edit in shuffled:
         grown = grown.with_edits([edit], (), space)
-    extra = PackedEdit(EditRequest("q", "t", id="zz"), (9,), made[0].keys, made[0].value, made[0].negatives)
+    extra = PackedEdit(
+        EditRequest("q", "t", id="zz"), (9,), made[0].keys, made[0].value, made[0].negatives, made[0].limits
+    )
     detour = grown.with_edits([extra]).with_edits((), ["zz"])
 
     assert held.hash == grown.hash == detour.hash
@@ -84,7 +87,7 @@ def test_two_users_never_conflict():
     """Edits of different users may share a key with different targets."""
     assert not covisible([Scope(user="u"), Scope(user="v")])[0, 1]
     keys = np.zeros((2, 4), np.float32)
-    assert (radii(keys, np.zeros((2, 2), bool), 0.5) == 0.5).all()
+    assert (radii(keys, np.zeros((2, 2), bool), 0.5, np.ones(2, np.float32)) == 0.5).all()
 
 
 def test_reach_shrinks_as_keys_accumulate():
@@ -98,13 +101,18 @@ def test_reach_shrinks_as_keys_accumulate():
         0.0,
     )
     reach = []
-    held = Codebook("grace", "f", (), 0.01)
+    held = Codebook("grace", "f", (), 0.01, 0.03)
     for i in range(12):
         key = rng.normal(size=(1, 4)).astype(np.float32)
         held = held.with_edits(
             [
                 PackedEdit(
-                    EditRequest("p", "t", id=f"e{i:02}"), (0,), key, key[0, :3], np.zeros(0, np.float32)
+                    EditRequest("p", "t", id=f"e{i:02}"),
+                    (0,),
+                    key,
+                    key[0, :3],
+                    np.zeros(0, np.float32),
+                    np.full(1, 9, np.float32),
                 )
             ],
             (),
@@ -114,3 +122,14 @@ def test_reach_shrinks_as_keys_accumulate():
 
     assert reach == sorted(reach, reverse=True)
     assert reach[-1] < reach[0]
+
+
+@given(edits())
+@settings(max_examples=60, deadline=None)
+def test_no_key_reaches_its_own_look_alikes(sample):
+    """A question that only looks like an edit's stays outside the radius of every key of that edit."""
+    held = book(*sample)
+    limits = np.concatenate([edit.limits for edit in held.edits])
+
+    assert (held.radii <= limits).all()
+    assert (held.radii[limits > 0] < limits[limits > 0]).all()

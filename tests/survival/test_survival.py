@@ -177,3 +177,39 @@ def test_every_note_is_found_whether_indexed_or_not(tmp_path: Path) -> None:
         assert found.plan["vectors"] == "chroma"
         assert found[0].note.id == late.id
         assert memory.recall("crate number33 item33", k=3)[0].note.content == "crate number33 holds item33"
+
+
+def test_kill_9_while_consolidating_leaves_books_and_weights_in_agreement(tmp_path: Path) -> None:
+    """Twenty children are killed while facts become weights; books, pack and model hold the same edits each time."""
+    teacher = Path(__file__).with_name("teacher.py")
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    run = subprocess.run(
+        [sys.executable, str(teacher), str(tmp_path / "memory"), "20", "11"],
+        capture_output=True, env=environment, timeout=280, check=False,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr.decode()[-2000:]
+
+    remembered: set[str] = set()
+    forgotten: set[str] = set()
+    doubtful: set[str] = set()
+    looks = promotions = 0
+    for event in _events(run.stdout):
+        if "remembered" in event:
+            remembered.add(str(event["remembered"]))
+        elif "promoted" in event:
+            promotions += bool(event["promoted"])
+        elif "forgetting" in event:
+            doubtful.add(str(event["forgetting"]))
+        elif "forgotten" in event:
+            forgotten.add(str(event["forgotten"]))
+        elif "problems" in event:
+            looks += 1
+            notes, books = set(map(str, event["notes"])), list(map(str, event["books"]))  # type: ignore[call-overload]
+            assert event["problems"] == []
+            assert event["books"] == event["live"]
+            assert set(books) <= notes, "an edit outlived its note"
+            assert remembered - forgotten - doubtful <= notes, "acknowledged and lost"
+            assert not forgotten & notes, "a forgotten note came back"
+            assert event["packs"] in (0, 1), "packs that nobody serves were left behind"
+    assert looks == 20
+    assert promotions >= 3, "the children were killed before they taught anything: the test proves nothing"

@@ -12,7 +12,7 @@ import random
 import sys
 from pathlib import Path
 
-from agentmem import Fact, Memory, Scope
+from agentmem import Memory, Scope
 
 
 def say(**event: object) -> None:
@@ -58,24 +58,6 @@ def write(directory: Path, seed: int) -> None:
         memory.remember("everybody says this", user="shared")
 
 
-def teach(directory: Path, seed: int) -> None:
-    """Consolidate and forget facts on the small model, for ever."""
-    rng = random.Random(seed)
-    memory = Memory(directory, embedder="hash", model="small", scope=Scope(user="ana"))
-    say(ready=os.getpid())
-    for number in range(1_000_000):
-        name = f"{rng.choice(['Ilva', 'Oren', 'Teska', 'Maruk'])} {rng.choice(['Quist', 'Dorrell', 'Wexley'])}{number}"
-        town = rng.choice(["Porto", "Bergen", "Ravenna", "Leuven"])
-        receipt = memory.remember(f"{name} lives in {town}.", fact=Fact(name, "lives in", town))
-        memory.reinforce(str(receipt.id))
-        report = memory.consolidate()
-        say(promoted=[o.note_id for o in report.promoted])
-        if number % 2:
-            say(forgetting=receipt.id)
-            memory.forget(str(receipt.id))
-            say(forgotten=receipt.id)
-
-
 if __name__ == "__main__":
     mode, directory, seed = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
-    {"use": use, "write": write, "teach": teach}[mode](directory, seed)
+    {"use": use, "write": write}[mode](directory, seed)

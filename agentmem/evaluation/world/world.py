@@ -99,7 +99,7 @@ class World:
     @classmethod
     def generate(cls, seed: int = DEFAULT_SEED) -> World:
         """Generate the world of ``seed``."""
-        rng = Random(seed)  # noqa: S311 - repeatable on purpose, nothing secret
+        rng = Random(seed)
         taken: set[str] = set()
         subjects = {kind: _invent(_MAKERS[kind], count, rng, taken) for kind, count in _COUNTS.items()}
         facts: list[WorldFact] = []
@@ -214,7 +214,7 @@ class World:
         return self._unknown("place", n, seed, split)
 
     def _unknown(self, kind: Kind, n: int, seed: int, split: Split) -> list[str]:
-        rng = Random(seed)  # noqa: S311 - repeatable on purpose, nothing secret
+        rng = Random(seed)
         found: dict[str, None] = {}
         while len(found) < n:
             found[self.unknown_name(kind, rng, split)] = None

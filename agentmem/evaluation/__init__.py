@@ -1,0 +1,1 @@
+"""What measures a memory and its model: so far, a generated world whose facts are known."""

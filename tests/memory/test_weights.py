@@ -1,0 +1,190 @@
+"""Facts in the weights: admitted, verified, answered in their owner's requests alone, and removed without a trace."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from agentmem import Fact, Memory, Scope
+from agentmem.clock import ManualClock
+from agentmem.errors import JobLocked, ModelError
+from agentmem.small_model import load_small_model
+
+WHERE, PLAYS = "Where does Ilva Quist live?", "What instrument does Oren Dorrell play?"
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Memory]:
+    """One memory and one model for all tests here: calibrating an editor costs seconds, and users never meet."""
+    torch.set_num_threads(1)
+    with Memory(None, embedder="hash", model=load_small_model(), clock=ManualClock()) as opened:
+        yield opened
+
+
+@pytest.fixture
+def memory(shared: Memory) -> Iterator[Memory]:
+    yield shared
+    shared._parts.fail = lambda step: None
+
+
+@pytest.fixture
+def user(request: pytest.FixtureRequest) -> str:
+    """Each test is a user of its own."""
+    return str(request.node.name)
+
+
+def _tell(memory: Memory, user: str, subject: str, relation: str, value: str, **options: object) -> str:
+    receipt = memory.remember(
+        f"{subject} {relation} {value}.", user=user, fact=Fact(subject, relation, value), **options  # type: ignore[arg-type]
+    )
+    memory.reinforce(str(receipt.id), user=user)
+    return str(receipt.id)
+
+
+def _logits(memory: Memory, question: str) -> torch.Tensor:
+    model, tokenizer = memory._parts.weights.model, memory._parts.weights.tokenizer
+    ids = tokenizer.apply_chat_template(
+        [{"role": "user", "content": question}], add_generation_prompt=True, return_tensors="pt", return_dict=True
+    )
+    with torch.no_grad():
+        return model(**ids).logits
+
+
+def test_a_fact_is_learnt_answered_alone_and_forgotten_exactly(memory: Memory, user: str) -> None:
+    """The whole life of an edit, with the proofs a user would ask for."""
+    memory._parts.need_model()
+    base = _logits(memory, WHERE)
+    other = _tell(memory, user, "Oren Dorrell", "plays", "cello")
+    first = memory.consolidate(user=user)
+    assert [o.note_id for o in first.promoted] == [other], first
+    editor = memory.editor
+    assert editor is not None
+    before = editor.state_hash()
+
+    doomed = _tell(memory, user, "Ilva Quist", "lives in", "Porto")
+    report = memory.consolidate(user=user)
+    assert [o.note_id for o in report.promoted] == [doomed], [str(d) for d in report.decisions]
+    assert report.locality == 1.0
+    assert report.older_kept == 1.0
+
+    known = memory.ask(WHERE, user=user, use="weights")
+    assert (known.text, known.source, known.notes) == ("Porto.", "weights", ())
+    assert known.routes[0].distance <= known.routes[0].radius
+    assert "Porto" not in memory.ask(WHERE, user="ben", use="weights").text
+    assert torch.equal(_logits(memory, WHERE), base), "a request without an owner sees nobody's edits"
+
+    receipt = memory.forget(doomed, user=user)
+    assert receipt.gone
+    assert receipt.places["edits"] == 1
+    assert {"weights", "model", "routing"} <= set(receipt.probes)
+    assert editor.state_hash() == before
+    with editor.request(scope=Scope(user=user)):
+        assert torch.equal(_logits(memory, WHERE), base)
+    assert "Porto" not in memory.ask(WHERE, user=user, use="weights").text
+    assert memory.ask(PLAYS, user=user, use="weights").source == "weights"
+    assert memory.check().ok
+
+
+def test_a_newer_note_takes_its_edit_out_of_the_answer_at_once(memory: Memory, user: str) -> None:
+    """A note beats an edit: superseded, the edit is not asked any more, and the next run removes it."""
+    old = _tell(memory, user, "Ilva Quist", "lives in", "Porto")
+    memory.consolidate(user=user)
+    assert memory.ask(WHERE, user=user).source == "weights"
+    memory._parts.core.clock.advance(days=1)  # type: ignore[attr-defined]
+    memory.remember("Ilva Quist lives in Bergen.", user=user, fact=Fact("Ilva Quist", "lives in", "Bergen"))
+
+    answer = memory.ask(WHERE, user=user)
+    assert answer.source == "notes"
+    assert answer.warnings
+    report = memory.consolidate(user=user)
+    assert old in report.demoted
+    assert old not in {e.note_id for e in memory.edits(user=user)}
+    assert memory.check().ok
+
+
+def test_new_words_for_a_note_take_its_edit_out_of_the_weights(memory: Memory, user: str) -> None:
+    """update() reaches the weights in the same call."""
+    note = _tell(memory, user, "Ilva Quist", "lives in", "Porto")
+    memory.consolidate(user=user)
+    memory.update(note, "Ilva Quist lives in Ravenna.", user=user)
+
+    assert memory.edits(user=user) == []
+    assert "Porto" not in memory.ask(WHERE, user=user, use="weights").text
+
+
+def test_what_the_policy_refuses_stays_a_note_with_the_reason(memory: Memory, user: str) -> None:
+    """Untrusted, secret, unused and disputed facts are named with their reasons, and nothing is written."""
+    _tell(memory, user, "Teska Wexley", "lives in", "Leuven", source="web")
+    memory.remember("My bank password is tulip-4711.", user=user, fact=Fact("user", "bank password", "tulip-4711"))
+    memory.remember("Maruk Ondal lives in Bergen.", user=user, fact=Fact("Maruk Ondal", "lives in", "Bergen"))
+    report = memory.consolidate(dry_run=True, user=user)
+
+    reasons = {d.label: " ".join(d.reasons) for d in report.decisions}
+    assert {d.action for d in report.decisions} == {"keep"}
+    assert "trusted" in reasons["Teska Wexley · lives in · Leuven"]
+    assert "secret" in reasons["user · bank password · tulip-4711"]
+    assert "used 0 times" in reasons["Maruk Ondal · lives in · Bergen"]
+
+
+def test_a_note_forgotten_during_the_job_is_not_committed(memory: Memory, user: str) -> None:
+    """The commit looks again: what was forgotten meanwhile does not enter the weights."""
+    kept = _tell(memory, user, "Oren Dorrell", "plays", "cello")
+    doomed = _tell(memory, user, "Ilva Quist", "lives in", "Porto")
+
+    def interfere(step: str) -> None:
+        if step == "consolidate:before-commit":
+            memory.forget(doomed, user=user)
+
+    memory._parts.fail = interfere
+    report = memory.consolidate(user=user)
+
+    assert [o.note_id for o in report.promoted] == [kept]
+    assert "forgotten meanwhile" in report.failed[0].reason
+    assert [e.note_id for e in memory.edits(user=user)] == [kept]
+    assert memory.check().ok
+
+
+def test_an_error_in_the_middle_changes_nothing_and_frees_the_lease(memory: Memory, user: str) -> None:
+    """A failed job leaves books, pack and model as they were, and the next one may run."""
+    _tell(memory, user, "Ilva Quist", "lives in", "Porto")
+
+    def fail(step: str) -> None:
+        if step == "consolidate:in-commit":
+            raise RuntimeError("the power went")
+
+    memory._parts.fail = fail
+    with pytest.raises(RuntimeError):
+        memory.consolidate(user=user)
+    assert memory.edits(user=user) == []
+    assert memory.check().ok
+    memory._parts.fail = lambda step: None
+    assert memory.consolidate(user=user).promoted
+
+
+def test_two_jobs_never_run_at_once(memory: Memory, user: str) -> None:
+    """The second is told so, with a hint."""
+    _tell(memory, user, "Ilva Quist", "lives in", "Porto")
+    clash: list[JobLocked] = []
+
+    def again(step: str) -> None:
+        if step == "consolidate:before-commit":
+            with pytest.raises(JobLocked) as caught:
+                memory.consolidate(user=user)
+            clash.append(caught.value)
+
+    memory._parts.fail = again
+    memory.consolidate(user=user)
+
+    assert clash[0].hint
+
+
+def test_without_a_model_the_errors_say_what_to_do() -> None:
+    """ask and consolidate need a model; remember, recall and forget do not."""
+    with Memory(None, embedder="hash") as bare:
+        bare.remember("Ana lives in Porto.")
+        for call in (bare.consolidate, lambda: bare.ask("Where does Ana live?"), lambda: bare.rebuild("weights")):
+            with pytest.raises(ModelError) as caught:
+                call()
+            assert "model" in caught.value.hint
