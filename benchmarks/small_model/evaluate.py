@@ -65,7 +65,9 @@ def generate(
             padding_side="left",
             add_special_tokens=False,
         )
-        output = model.generate(**inputs, do_sample=False, max_new_tokens=_NEW_TOKENS)
+        output = model.generate(  # type: ignore[operator]  # the mixin is typed as a module's attribute
+            **inputs, do_sample=False, max_new_tokens=_NEW_TOKENS
+        )
         for row, index in enumerate(part):
             new = output[row, inputs["input_ids"].shape[1] :]
             text = str(tokenizer.decode(new, skip_special_tokens=True)).strip()

@@ -28,7 +28,7 @@ def orthogonalise(matrices: torch.Tensor, steps: int = 4) -> torch.Tensor:
         A tensor of the same shape.
     """
     a, b, c = _COEFFICIENTS
-    x = matrices / (matrices.flatten(1).norm(dim=1)[:, None, None] + 1e-7)
+    x: torch.Tensor = matrices / (matrices.flatten(1).norm(dim=1)[:, None, None] + 1e-7)
     for _ in range(steps):
         gram = x @ x.mT
         x = a * x + (b * gram + c * (gram @ gram)) @ x

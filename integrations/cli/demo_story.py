@@ -63,9 +63,9 @@ SESSIONS: tuple[tuple[str, int, tuple[Turn, ...]], ...] = (
             Turn("Hello!"),
             Turn("I live in Lisbon."),
             Turn("I work as a translator."),
+            Turn("Where do I live?", "Lisbon"),
             Turn("My sister lives in Hanoi."),
             Turn("My hobby is pottery."),
-            Turn("Where do I live?", "Lisbon"),
         ),
     ),
     (
