@@ -7,6 +7,7 @@ flips the pointer to the new pack. Whatever was remembered or forgotten meanwhil
 from __future__ import annotations
 
 import os
+import socket
 import time
 import uuid
 from collections.abc import Callable, Sequence
@@ -92,7 +93,7 @@ class Consolidator:
     ) -> ConsolidationReport:
         """One run over what ``scope`` may see (an unbound scope: over everybody's notes, each in its own scope)."""
         started = time.perf_counter()
-        holder = f"{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        holder = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         if dry_run:
             plan = self._plan(scope, budget, progress, probe=self._weights.attached)
             report = ConsolidationReport(tuple(plan.decisions), demoted=tuple(e.note_id for e in plan.demoted), dry_run=True)
@@ -111,6 +112,9 @@ class Consolidator:
         now = self._core.clock.now()
         with self._core.store.write() as tx:
             until = micros(now + timedelta(minutes=LEASE_MINUTES))
+            former = tx.ledger.lease_holder(LEASE)
+            if former is not None and _is_dead(former):
+                tx.ledger.release(LEASE, former)
             if not tx.ledger.lease(LEASE, holder, micros(now), until):
                 raise JobLocked(
                     "Another consolidation of these notes is running.",
@@ -339,6 +343,20 @@ class Consolidator:
             committed=key not in trial.failed,
             reason=trial.failed.get(key, ""),
         )
+
+
+def _is_dead(holder: str) -> bool:
+    """True when the holder was a process of this machine that no longer runs: a killed job must not block the next."""
+    host, _, pid = holder.rpartition(":")[0].rpartition(":")
+    if host != socket.gethostname() or not pid.isdigit():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
 
 
 def _keep(decision: Decision, reason: str) -> Decision:

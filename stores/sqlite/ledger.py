@@ -132,6 +132,11 @@ class SqliteLedger:
         """Take or renew a lease; false when another holder's lease still runs."""
         return self._db.run(_LEASE, (name, holder, int(until), int(now))) > 0
 
+    def lease_holder(self, name: str) -> str | None:
+        """Who holds a lease, or held it last; ``None`` when nobody does."""
+        found = self._db.value("SELECT holder FROM lease WHERE name = ?", (name,))
+        return None if found is None else str(found)
+
     def release(self, name: str, holder: str) -> None:
         """Give a lease back; somebody else's stays."""
         self._db.run("DELETE FROM lease WHERE name = ? AND holder = ?", (name, holder))

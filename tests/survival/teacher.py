@@ -22,7 +22,8 @@ from agentmem import Fact, Memory, Scope, Settings
 from agentmem.settings import ConsolidationSettings
 from agentmem.small_model import load_small_model
 
-NAMES = ["Ilva Quist", "Oren Dorrell", "Teska Wexley", "Maruk Ondal", "Tamsin Roke", "Jorun Halse"]
+FIRST = ["Ilva", "Oren", "Teska", "Maruk", "Tamsin", "Jorun", "Perrin", "Sable"]
+LAST = ["Quist", "Dorrell", "Brown", "Ondal", "Roke", "Halse", "Winter", "Moss"]
 TOWNS = ["Porto", "Bergen", "Ravenna", "Leuven"]
 SETTINGS = Settings(consolidation=ConsolidationSettings(canaries=4, older_edits=2, min_generality=0.0))
 
@@ -39,9 +40,9 @@ def teach(directory: Path, model: object, seed: int, rounds: int = 1_000_000) ->
     """Tell, use, consolidate and sometimes forget."""
     rng = random.Random(seed)
     memory = open_memory(directory, model)
-    for number in range(rounds):
-        name, town = f"{rng.choice(NAMES)} {seed}{number}", rng.choice(TOWNS)
-        receipt = memory.remember(f"{name} plays the harp in {town}.", fact=Fact(name, "lives in", town))
+    for _ in range(rounds):
+        name, town = f"{rng.choice(FIRST)} {rng.choice(LAST)}", rng.choice(TOWNS)
+        receipt = memory.remember(f"{name} lives in {town}.", fact=Fact(name, "lives in", town))
         say(remembered=receipt.id)
         memory.reinforce(str(receipt.id))
         report = memory.consolidate()
@@ -92,7 +93,7 @@ def main() -> None:
     os.waitpid(in_child(lambda: teach(directory, model, 0, rounds=1)), 0)
     for number in range(1, rounds + 1):
         child = in_child(lambda n=number: teach(directory, model, n))  # type: ignore[misc]
-        time.sleep(rng.uniform(0.1, 2.0))
+        time.sleep(rng.uniform(0.1, 3.0))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         say(killed=number)
