@@ -106,18 +106,21 @@ def _about_phrasing(signals: Signals, phrased: Phrased | NotPhrased) -> Signals:
 def request_of(candidate: Candidate, edit_id: str) -> EditRequest:
     """The edit request of a candidate: a user's fact answers in that user's requests only."""
     assert candidate.phrased is not None
-    scope = candidate.note.scope
-    owner = Scope(user=scope.user, agent=scope.agent if scope.user is None else None)
     fact = candidate.note.fact
     return EditRequest(
         prompt=candidate.phrased.question,
         target=candidate.phrased.target,
         subject=fact.subject if fact else None,
         paraphrases=tuple(candidate.phrased.paraphrases[:KEY_PHRASINGS]),
-        scope=owner or None,
+        scope=boundary(candidate.note.scope),
         id=edit_id,
         note_id=candidate.note.id,
     )
+
+
+def boundary(scope: Scope) -> Scope | None:
+    """Whose requests may see an edit of a note in ``scope``: its user's, else its agent's, else everybody's."""
+    return Scope(user=scope.user, agent=scope.agent if scope.user is None else None) or None
 
 
 def as_json(request: EditRequest) -> Mapping[str, object]:

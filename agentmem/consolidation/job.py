@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from agentmem.clock import micros
-from agentmem.consolidation.candidates import Candidate, as_json, gather, request_of
+from agentmem.consolidation.candidates import Candidate, as_json, boundary, gather, request_of
 from agentmem.consolidation.policy import Decision, Policy
 from agentmem.consolidation.report import ConsolidationReport, EditOutcome
 from agentmem.consolidation.verify import Answerer, Canary, Prober, Verdict, same_answer
@@ -273,10 +273,10 @@ class Consolidator:
             scopes = {c.note.scope.user: c.note.scope for c in plan.chosen}
             owners = tuple(o for s in scopes.values() for o in tx.notes.visible_owners(s))
             others = [c for c in gather(tx, self._core, tuple(dict.fromkeys(owners))) if c.note.id not in chosen]
-        near = [Canary(c.phrased.question, _owner(c.note.scope)) for c in others if c.phrased and c.edit is None]
+        near = [Canary(c.phrased.question, boundary(c.note.scope)) for c in others if c.phrased and c.edit is None]
         asked = {c.phrased.question for c in plan.chosen if c.phrased}
         near = [canary for canary in near if canary.prompt not in asked][: limit // 2]
-        scope = _owner(plan.chosen[0].note.scope) if plan.chosen else None
+        scope = boundary(plan.chosen[0].note.scope) if plan.chosen else None
         return near + [Canary(text, scope) for text in self._canary_texts[: limit - len(near)]]
 
     # -- commit ----------------------------------------------------------------------------------------------
@@ -361,10 +361,6 @@ def _is_dead(holder: str) -> bool:
 
 def _keep(decision: Decision, reason: str) -> Decision:
     return replace(decision, action="keep", reasons=(reason,))
-
-
-def _owner(scope: Scope) -> Scope | None:
-    return Scope(user=scope.user, agent=scope.agent if scope.user is None else None) or None
 
 
 def _category(reason: str) -> str:
