@@ -56,7 +56,9 @@ def samples(world: World, facts: list[WorldFact], paraphrases: int, rng: Random)
         request = EditRequest(prompt, as_answer(world.counterfactual(fact, rng)), fact.subject, tuple(others))
         edited = {f.subject for f in facts if f.relation == fact.relation}
         other = rng.choice([s for s in world.subjects(fact.kind) if s not in edited])
-        sibling = rng.choice([f for f in world.facts_about(fact.subject) if f in left_alone] or [left_alone[0]])
+        sibling = rng.choice(
+            [f for f in world.facts_about(fact.subject) if f in left_alone] or [left_alone[0]]
+        )
         elsewhere = world.question(rng.choice(left_alone), rng)
         untouched = {
             "same words, other subject": prompt.replace(fact.subject, other),
@@ -73,11 +75,14 @@ _PLURALS = {"person": "people", "company": "companies", "place": "places"}
 
 def measure(model: Any, tokenizer: Any, chosen: list[Sample], **options: object) -> dict[str, object]:
     """Write all edits, then ask everything by greedy free generation."""
+
     def ask(texts: list[str]) -> list[str]:
         return answer(model, tokenizer, texts, batch_size=32)
 
     edited = {sample.request.prompt for sample in chosen}
-    kinds = {kind: [t for s in chosen if (t := s.untouched[kind]) not in edited] for kind in chosen[0].untouched}
+    kinds = {
+        kind: [t for s in chosen if (t := s.untouched[kind]) not in edited] for kind in chosen[0].untouched
+    }
     before = {kind: ask(texts) for kind, texts in kinds.items()}
     editor: Any = make_editor("grace", model, tokenizer, **options)
     started = time.process_time()
@@ -86,7 +91,10 @@ def measure(model: Any, tokenizer: Any, chosen: list[Sample], **options: object)
     receipts = editor.write([sample.request for sample in chosen])
     written = time.process_time()
     prompts, wanted = [s.request.prompt for s in chosen], [s.request.target for s in chosen]
-    held, held_wanted = [t for s in chosen for t in s.held_out], [s.request.target for s in chosen for _ in s.held_out]
+    held, held_wanted = (
+        [t for s in chosen for t in s.held_out],
+        [s.request.target for s in chosen for _ in s.held_out],
+    )
     ids = [receipt.id for receipt, sample in zip(receipts, chosen, strict=True) for _ in sample.held_out]
     local = {kind: share(ask(texts), before[kind]) for kind, texts in kinds.items()}
     routes = editor.probe(held)
@@ -97,10 +105,13 @@ def measure(model: Any, tokenizer: Any, chosen: list[Sample], **options: object)
         "reliability": share(ask(prompts), wanted),
         "generality_held_out": share(ask(held), held_wanted),
         "held_out_routed_right": share([route.edit_id for route in routes], ids),
-        "held_out_routed_wrong": sum(r.edit_id not in (None, i) for r, i in zip(routes, ids, strict=True)) / len(ids),
+        "held_out_routed_wrong": sum(r.edit_id not in (None, i) for r, i in zip(routes, ids, strict=True))
+        / len(ids),
         "locality": sum(local[k] * len(kinds[k]) for k in kinds) / sum(map(len, kinds.values())),
         "locality_by_kind": local,
-        "false_alarms": {kind: sum(r.edit_id is not None for r in editor.probe(kinds[kind])) for kind in kinds},
+        "false_alarms": {
+            kind: sum(r.edit_id is not None for r in editor.probe(kinds[kind])) for kind in kinds
+        },
         "asked": {kind: len(texts) for kind, texts in kinds.items()},
         "reach": editor.codebook.reach,
         "steps_mean": sum(receipt.steps for receipt in receipts) / len(receipts),

@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["background_groups", "look_alikes"]
+__all__ = ["LookAlikes", "background_groups", "look_alikes"]
 
 
 def background_groups() -> tuple[tuple[str, ...], ...]:
@@ -28,13 +29,23 @@ def background_groups() -> tuple[tuple[str, ...], ...]:
     return tuple(sorted((*combined, *plain), key=lambda group: _order(group[0])))
 
 
-def look_alikes(prompts: list[tuple[str, str | None]], count: int) -> list[tuple[str, ...]]:
-    """Prompts that look like each given one and ask something else: other subjects, other questions.
+@dataclass(frozen=True, slots=True)
+class LookAlikes:
+    """Prompts that look like an edit's: the same words about another subject, other questions about its own."""
+
+    swapped: tuple[str, ...] = ()
+    asked: tuple[str, ...] = ()
+
+
+def look_alikes(prompts: list[tuple[str, str | None]], count: int) -> list[LookAlikes]:
+    """Prompts that look like each given one and, most of them, ask something else.
+
+    One or two of ``asked`` may by chance ask the same as the edit in other words.
 
     Args:
         prompts: (prompt, subject) pairs; without a subject, the longest run of capitalised words after the first
             word is taken for it.
-        count: how many at most for each, half of each kind.
+        count: how many at most for each: a quarter with other subjects, the rest with other questions.
     """
     kinds = _read()["kinds"]
     names = next(kind["subjects"] for kind in kinds if kind["kind"] == "people")
@@ -45,14 +56,14 @@ def look_alikes(prompts: list[tuple[str, str | None]], count: int) -> list[tuple
     ]
 
 
-def _alike(prompt: str, name: str, names: list[str], questions: list[str], count: int) -> tuple[str, ...]:
+def _alike(prompt: str, name: str, names: list[str], questions: list[str], count: int) -> LookAlikes:
     if not name or count < 1:
-        return ()
+        return LookAlikes()
     others = sorted(names, key=lambda other: _order(prompt + other)) if name in prompt else []
-    swapped = [prompt.replace(name, other) for other in others][: (count + 1) // 2]
-    asked = [q.format(x=name) for q in sorted(questions, key=lambda q: _order(prompt + q))]
-    found = dict.fromkeys([*swapped, *asked[: count - len(swapped)]])
-    return tuple(text for text in found if text.lower() != prompt.lower())
+    swapped = tuple(prompt.replace(name, other) for other in others if other != name)[: count // 4]
+    asked = (question.format(x=name) for question in sorted(questions, key=lambda q: _order(prompt + q)))
+    different = tuple(text for text in asked if text.lower() != prompt.lower())
+    return LookAlikes(swapped, different[: count - len(swapped)])
 
 
 def _read() -> dict[str, Any]:

@@ -7,13 +7,10 @@ variable), so two threads that share a model never see each other's work, and an
 from __future__ import annotations
 
 import copy
-import hashlib
 import inspect
-import json
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -21,73 +18,12 @@ import torch
 from torch import Tensor, nn
 from transformers.cache_utils import Cache, DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
 
+from agentmem.editors.fingerprint import fingerprint
+from agentmem.editors.hooks import Injection, KeyTap, injection, own_forward, taps
 from agentmem.editors.structure import Structure, find_structure, first_tensor, in_eval_mode
 from agentmem.errors import EditError, InvalidArgument
 
-__all__ = [
-    "Injection", "KeyTap", "ModelPort", "Prefix", "PromptBatch", "fresh_copy", "install_tap", "is_own_forward", "own_forward",
-    "remove_tap", "selected"]  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Injection:
-    """Vectors to add to the residual stream in the next forward of this context.
-
-    Args:
-        port: whose hooks add them; another port on the same model looks away.
-        rows: [n] batch rows.
-        columns: [n] token columns, counted inside that forward.
-        values: [n, d_model], fp32.
-    """
-
-    port: ModelPort
-    rows: Tensor
-    columns: Tensor
-    values: Tensor
-
-
-@dataclass
-class KeyTap:
-    """Where the next forward of this context, of ``batch`` rows, leaves its raw keys: [n, d_key], fp32."""
-
-    port: ModelPort
-    batch: int
-    rows: Tensor
-    columns: Tensor
-    keys: Tensor | None = None
-
-
-_INJECTION: ContextVar[Injection | None] = ContextVar("agentmem_injection", default=None)
-_KEY_TAPS: ContextVar[tuple[KeyTap, ...]] = ContextVar("agentmem_key_taps", default=())
-_OWN_FORWARD: ContextVar[bool] = ContextVar("agentmem_own_forward", default=False)
-
-
-@contextmanager
-def own_forward(injection: Injection | None = None, tap: KeyTap | None = None) -> Iterator[None]:
-    """Forwards inside are the library's own: routers look away, and the hooks add and record what is given here."""
-    taps = () if tap is None else (tap,)
-    tokens = (_OWN_FORWARD.set(True), _INJECTION.set(injection), _KEY_TAPS.set(taps))
-    try:
-        yield
-    finally:
-        _OWN_FORWARD.reset(tokens[0])
-        _INJECTION.reset(tokens[1])
-        _KEY_TAPS.reset(tokens[2])
-
-
-def is_own_forward() -> bool:
-    """Whether the running forward was started by :func:`own_forward`."""
-    return _OWN_FORWARD.get()
-
-
-def install_tap(tap: KeyTap) -> None:
-    """Record keys in the running forward of this context; undo with :func:`remove_tap`."""
-    _KEY_TAPS.set((*_KEY_TAPS.get(), tap))
-
-
-def remove_tap(tap: KeyTap) -> None:
-    """Undo :func:`install_tap`, in whatever order editors on one model do so."""
-    _KEY_TAPS.set(tuple(other for other in _KEY_TAPS.get() if other is not tap))
+__all__ = ["ModelPort", "Prefix", "PromptBatch", "fresh_copy", "selected"]
 
 
 @dataclass(frozen=True)
@@ -203,12 +139,12 @@ class ModelPort:
         return handles
 
     def _add_values(self, _module: nn.Module, _args: Any, output: Any) -> Any:
-        injection = _INJECTION.get()
-        if injection is None or injection.port is not self:
+        adding = injection()
+        if adding is None or adding.port is not self:
             return None
         hidden = cast("Tensor", first_tensor(output))
-        rows, columns = injection.rows.to(hidden.device), injection.columns.to(hidden.device)
-        values = injection.values.to(hidden.device)
+        rows, columns = adding.rows.to(hidden.device), adding.columns.to(hidden.device)
+        values = adding.values.to(hidden.device)
         summed = (hidden[rows, columns].to(values.dtype) + values).to(hidden.dtype)
         changed = hidden.index_put((rows, columns), summed)
         return changed if isinstance(output, Tensor) else (changed, *output[1:])
@@ -220,7 +156,7 @@ class ModelPort:
         self._read(cast("Tensor", first_tensor(output)))
 
     def _read(self, value: Tensor) -> None:
-        for tap in _KEY_TAPS.get():
+        for tap in taps():
             if tap.port is self:
                 # some blocks flatten [batch, tokens] before the feed-forward part
                 rows = value.view(tap.batch, -1, value.shape[-1]) if value.dim() == 2 else value
@@ -319,7 +255,7 @@ class ModelPort:
     def fingerprint(self) -> str:
         """Hash of config, tokenizer (vocabulary and chat template) and a sample of every parameter."""
         if not self._fingerprint:
-            self._fingerprint = _fingerprint(self.model, self.tokenizer)
+            self._fingerprint = fingerprint(self.model, self.tokenizer)
         return self._fingerprint
 
     def _aligned(self, batch: PromptBatch) -> tuple[Tensor, Tensor, int]:
@@ -369,11 +305,11 @@ class ModelPort:
         hidden: list[Tensor] = []
 
         def keep_hidden(_module: nn.Module, _args: Any, output: Any) -> None:
-            if any(other is tap for other in _KEY_TAPS.get()):
+            if any(other is tap for other in taps()):
                 hidden.append(cast("Tensor", first_tensor(output)))
 
         def keep_call(module: nn.Module, args: Any, kwargs: Any) -> None:
-            if any(other is tap for other in _KEY_TAPS.get()):
+            if any(other is tap for other in taps()):
                 calls.append(_LayerCall(module, args, dict(kwargs)))
 
         upper = self.structure.layers[layer + 1 :]
@@ -400,11 +336,11 @@ class ModelPort:
 
     def _through_model(self, prefix: Prefix, values: Tensor | None) -> Tensor:
         cache = fresh_copy(prefix.cache) if prefix.cache is not None else None
-        injection = None
+        adding = None
         if values is not None:
             rows = torch.arange(values.shape[0], device=values.device)
-            injection = Injection(self, rows, torch.full_like(rows, prefix.at), values)
-        with self.holding(prefix.layer), own_forward(injection):
+            adding = Injection(self, rows, torch.full_like(rows, prefix.at), values)
+        with self.holding(prefix.layer), own_forward(adding):
             output = self.model(**prefix.inputs, past_key_values=cache, use_cache=cache is not None)
         return cast("Tensor", output.logits[:, prefix.at :])
 
@@ -454,23 +390,3 @@ def _padded(labels: Sequence[Sequence[int]], device: torch.device) -> tuple[Tens
     ids = torch.tensor([tuple(row) + (0,) * (width - len(row)) for row in labels], device=device)
     lengths = torch.tensor([len(row) for row in labels], device=device)
     return ids, torch.arange(width, device=device) < lengths[:, None]
-
-
-def _fingerprint(model: nn.Module, tokenizer: Any) -> str:
-    """Hash what decides a model's answers: its config, its tokenizer, and 64 values of each parameter."""
-    digest = hashlib.sha256()
-    config = getattr(model, "config", None)
-    described = config.to_dict() if config is not None else {}
-    volatile = {"_name_or_path", "transformers_version", "dtype", "torch_dtype", "use_cache", "return_dict"}
-    volatile |= {"pad_token_id", "bos_token_id", "eos_token_id"}  # users set these to silence warnings
-    stable = {k: v for k, v in described.items() if k not in volatile and not k.startswith("_")}
-    digest.update(json.dumps(stable, sort_keys=True, default=str).encode())
-    vocabulary: Callable[[], dict[str, int]] = tokenizer.get_vocab
-    digest.update(json.dumps(sorted(vocabulary().items()), ensure_ascii=True).encode())
-    digest.update(str(getattr(tokenizer, "chat_template", None)).encode())
-    for _, parameter in sorted(model.named_parameters(), key=lambda item: item[0]):
-        flat = parameter.detach().reshape(-1)
-        step = max(1, flat.numel() // 64)
-        sample = flat[::step][:64].to(torch.bfloat16) if flat.is_floating_point() else flat[::step][:64]
-        digest.update(str(tuple(parameter.shape)).encode() + sample.float().cpu().numpy().tobytes())
-    return digest.hexdigest()

@@ -108,7 +108,9 @@ class Codebook:
         """[K] the radius of each key."""
         scopes = [edit.request.scope for edit in self.edits]
         conflicts = (self.label_codes[:, None] != self.label_codes[None, :]) & covisible(scopes)
-        limits = np.concatenate([edit.limits for edit in self.edits]) if self.edits else np.zeros(0, np.float32)
+        limits = (
+            np.concatenate([edit.limits for edit in self.edits]) if self.edits else np.zeros(0, np.float32)
+        )
         return radii(self.keys, conflicts[self.owners][:, self.owners], self.reach, limits)
 
     @property

@@ -44,14 +44,14 @@ class GraceConfig(BaseModel):
     value_layer: int | float = 0
     key_norm: Literal["lda", "white", "raw"] = "lda"
     key_dim: int = Field(256, ge=1)
-    unit_keys: bool = True
+    unit_keys: bool = False
     false_alarm: float = Field(0.01, ge=0, lt=1)
     look_alike_alarm: float = Field(0.03, ge=0, lt=1)
     look_alikes: int = Field(8, ge=0)
     steps: int = Field(100, ge=1)
     lr: float = Field(0.15, gt=0)
     norm_cap: float = Field(5.0, gt=0)
-    margin: float = Field(1.0, ge=0)
+    margin: float = Field(3.0, ge=0)
     patience: int = Field(3, ge=1)
     contexts: int = Field(4, ge=1)
     batch: int = Field(64, ge=1)

@@ -11,7 +11,8 @@ from torch import Tensor
 from transformers.cache_utils import Cache, DynamicCache, DynamicLayer, DynamicSlidingWindowLayer, StaticLayer
 
 from agentmem.editors.grace.codebook import Match
-from agentmem.editors.port import Injection, KeyTap, ModelPort, fresh_copy, own_forward, selected
+from agentmem.editors.hooks import Injection, KeyTap, own_forward
+from agentmem.editors.port import ModelPort, fresh_copy, selected
 from agentmem.errors import EditError
 
 __all__ = ["Forward", "Replay", "cache_of"]

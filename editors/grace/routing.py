@@ -19,8 +19,9 @@ from torch import Tensor
 
 from agentmem.editors.grace.codebook import Codebook, Match
 from agentmem.editors.grace.replay import Forward, Replay, cache_of
+from agentmem.editors.hooks import KeyTap, install_tap, is_own_forward, remove_tap
 from agentmem.editors.packs import Array
-from agentmem.editors.port import KeyTap, ModelPort, install_tap, is_own_forward, remove_tap
+from agentmem.editors.port import ModelPort
 from agentmem.edits import Route
 from agentmem.errors import InvalidArgument
 from agentmem.notes import Scope
@@ -118,10 +119,6 @@ class Router:
             handle.remove()
         self._handles = []
         self._port.release(self._layer)
-
-    def forget(self) -> None:
-        """Drop what this context remembers of its last request."""
-        self._memory.set(None)
 
     def _enter(self, _module: torch.nn.Module, args: Any, kwargs: Any) -> None:
         if is_own_forward():

@@ -23,6 +23,7 @@ from agentmem.errors import EditError, InvalidArgument
 __all__ = ["Transaction"]
 
 _NOISE_MARGIN = 4.0  # a radius must be well above what batching does to a key
+_DISGUISED = 2  # so many of the other questions about a subject may ask the edit's own in other words
 
 
 @dataclass(eq=False)
@@ -125,16 +126,18 @@ class Transaction:
         ]
         alike = look_alikes([(r.prompt, r.subject) for r in requests], self.config.look_alikes)
         rows = [c.prompt for cs in contexts for c in cs]
-        rows += [self.renderer.prompt(text) for texts_ in alike for text in texts_]
+        rows += [self.renderer.prompt(text) for near in alike for text in (*near.swapped, *near.asked)]
         keys = self.calibration.keys(self.port.keys(rows).numpy())
         drafts, used, other = [], 0, sum(map(len, contexts))
-        for request, context, similar in zip(requests, contexts, alike, strict=True):
-            own, theirs = keys[used : used + len(context)], keys[other : other + len(similar)]
-            used, other = used + len(context), other + len(similar)
-            gaps = np.linalg.norm(theirs[:, None] - own[None], axis=-1).astype(np.float32)
-            nearest = gaps.min(1) if gaps.size else np.zeros(0, np.float32)
-            limits = gaps.min(0, initial=np.finfo(np.float32).max)  # no look-alike: no limit, yet a finite number
-            drafts.append(_Draft(request, context, own, nearest, limits))
+        for request, context, near in zip(requests, contexts, alike, strict=True):
+            own = keys[used : used + len(context)]
+            middle, end = other + len(near.swapped), other + len(near.swapped) + len(near.asked)
+            gaps = np.concatenate([_gaps(keys[other:middle], own), _gaps(keys[middle:end], own)[_DISGUISED:]])
+            used, other = used + len(context), end
+            limits = gaps.min(
+                0, initial=np.finfo(np.float32).max
+            )  # no look-alike: no limit, yet a finite number
+            drafts.append(_Draft(request, context, own, gaps.min(1), limits))
         return drafts
 
     def _refuse_conflict(self, draft: _Draft, drafts: Sequence[_Draft]) -> None:
@@ -182,9 +185,12 @@ class Transaction:
     def _fit(self, drafts: Sequence[_Draft], progress: Callable[[int, int], None] | None) -> None:
         leaders, followers = _twins(drafts)
         contexts = [draft.contexts[: self.config.contexts] for draft in leaders]
-        for draft, fit in zip(
-            leaders, fit_values(self.port, contexts, self.layer, self.config, progress), strict=True
-        ):
+        fits = fit_values(self.port, contexts, self.layer, self.config, progress)
+        again = [i for i, fit in enumerate(fits) if not fit.converged and len(contexts[i]) > 1]
+        # a paraphrase that the model cannot follow must not cost the edit itself
+        alone = fit_values(self.port, [contexts[i][:1] for i in again], self.layer, self.config)
+        fits = [dict(zip(again, alone, strict=True)).get(i, fit) for i, fit in enumerate(fits)]
+        for draft, fit in zip(leaders, fits, strict=True):
             draft.fit, draft.value = fit, fit.value
             if not fit.converged:
                 draft.fail(
@@ -199,6 +205,23 @@ class Transaction:
                     leader.value,
                     f"shares the value of {leader.id}",
                 )
+        self._keep_verified([draft for draft in drafts if draft.value is not None])
+
+    def _keep_verified(self, drafts: Sequence[_Draft]) -> None:
+        """Only paraphrases that the value really answers stay keys; the prompt itself always does."""
+        further = [(d, i) for d in drafts for i in range(1, len(d.contexts))]
+        unsaid: dict[str, list[int]] = {}
+        for start in range(0, len(further), self.config.batch):
+            chunk = further[start : start + self.config.batch]
+            values = torch.from_numpy(np.stack([d.value for d, _ in chunk if d.value is not None]))
+            said = says_target(self.port, [d.contexts[i] for d, i in chunk], values, self.layer)
+            for (draft, i), ok in zip(chunk, said, strict=True):
+                if not ok:
+                    unsaid.setdefault(draft.id, []).append(i)
+        for draft in drafts:
+            if dropped := unsaid.get(draft.id):
+                draft.keys, draft.limits = np.delete(draft.keys, dropped, 0), np.delete(draft.limits, dropped)
+                draft.reason += f"{'; ' if draft.reason else ''}{len(dropped)} paraphrases were left out"
 
     def _settle(self, drafts: Sequence[_Draft]) -> Codebook:
         """The codebook with every draft whose own keys it answers; the others fail, latest id first."""
@@ -216,6 +239,12 @@ class Transaction:
                 return after
             short[-1].fail("its key is too close to another edit, or to unrelated prompts, to be told apart")
             kept.remove(short[-1])
+
+
+def _gaps(queries: Array, keys: Array) -> Array:
+    """[n, k] distances from queries to keys; the query that is nearest to any key comes first."""
+    gaps: Array = np.linalg.norm(queries[:, None] - keys[None], axis=-1).astype(np.float32)
+    return gaps[np.argsort(gaps.min(1), kind="stable"), :]
 
 
 def _twins(drafts: Sequence[_Draft]) -> tuple[list[_Draft], list[tuple[_Draft, _Draft]]]:

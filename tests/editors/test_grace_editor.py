@@ -318,7 +318,6 @@ def test_progress_is_reported(taught, tok, background, requests_):
     assert seen == [(2, 4), (4, 4)]
 
 
-@pytest.mark.xfail(strict=True, reason="without a template the value stays at a loss of 1.4: cause not found yet")
 def test_plain_models_without_a_template_are_edited(plain_tok, background):
     """Without a chat template prompts are plain text and the end of the prompt is the key."""
     model = tiny.taught("llama", plain_tok)
@@ -328,6 +327,20 @@ def test_plain_models_without_a_template_are_edited(plain_tok, background):
 
     assert receipt.ok
     assert answer(model, plain_tok, [HOME, OTHER]) == ["Cairo.", *base]
+
+
+def test_a_target_the_model_decides_elsewhere_is_refused(background):
+    """A lone space as first token moves the decision behind the value's position: a failed receipt, nothing held."""
+    split = tiny.tokenizer(chat=False, words=False)
+    model = tiny.taught("llama", split)
+    base = answer(model, split, [HOME])
+    editor = make_editor("grace", model, split, background=background)
+    receipt = editor.write([EditRequest(HOME, "Cairo.")])[0]
+
+    assert receipt.status == "failed"
+    assert "did not say the target" in receipt.reason
+    assert not editor.edits()
+    assert answer(model, split, [HOME]) == base
 
 
 def test_evaluation_counts_by_free_generation(make, taught, tok, requests_):

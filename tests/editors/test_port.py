@@ -7,7 +7,8 @@ import tiny
 import torch
 from torch import nn
 
-from agentmem.editors.port import ModelPort, PromptBatch, own_forward
+from agentmem.editors.hooks import own_forward
+from agentmem.editors.port import ModelPort, PromptBatch
 from agentmem.editors.prompts import Renderer
 from agentmem.errors import LayerNotFound
 

@@ -50,8 +50,8 @@ def facts() -> list[tuple[str, str]]:
     return asked
 
 
-def tokenizer(*, chat: bool = True) -> Any:
-    """A byte-level tokenizer over the facts' words."""
+def tokenizer(*, chat: bool = True, words: bool = True) -> Any:
+    """A byte-level tokenizer over the facts' words; ``words=False``: the space before an answer is its own token."""
     raw = Tokenizer(models.BPE())
     raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     raw.decoder = decoders.ByteLevel()
@@ -62,7 +62,8 @@ def tokenizer(*, chat: bool = True) -> Any:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    raw.train_from_iterator([text for fact in facts() for text in fact], trainer)
+    gap = "" if chat or not words else " "
+    raw.train_from_iterator([text for asked, told in facts() for text in (asked, gap + told)], trainer)
     made = PreTrainedTokenizerFast(
         tokenizer_object=raw, eos_token="<|end|>", pad_token="<|pad|>",
         additional_special_tokens=["<|user|>", "<|assistant|>"],

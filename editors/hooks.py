@@ -1,0 +1,90 @@
+"""What hooks add and record, kept per calling context.
+
+Two threads that share a model never see each other's work, and an exception leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = [
+    "Injection", "KeyTap", "injection", "install_tap", "is_own_forward", "own_forward", "remove_tap", "taps",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Injection:
+    """Vectors to add to the residual stream in the next forward of this context.
+
+    Args:
+        port: whose hooks add them; another port on the same model looks away.
+        rows: [n] batch rows.
+        columns: [n] token columns, counted inside that forward.
+        values: [n, d_model], fp32.
+    """
+
+    port: object
+    rows: Tensor
+    columns: Tensor
+    values: Tensor
+
+
+@dataclass
+class KeyTap:
+    """Where the next forward of this context, of ``batch`` rows, leaves its raw keys: [n, d_key], fp32."""
+
+    port: object
+    batch: int
+    rows: Tensor
+    columns: Tensor
+    keys: Tensor | None = None
+
+
+_INJECTION: ContextVar[Injection | None] = ContextVar("agentmem_injection", default=None)
+_KEY_TAPS: ContextVar[tuple[KeyTap, ...]] = ContextVar("agentmem_key_taps", default=())
+_OWN_FORWARD: ContextVar[bool] = ContextVar("agentmem_own_forward", default=False)
+
+
+@contextmanager
+def own_forward(adding: Injection | None = None, tap: KeyTap | None = None) -> Iterator[None]:
+    """Forwards inside are the library's own: routers look away, and the hooks add and record what is given here."""
+    wanted = () if tap is None else (tap,)
+    tokens = (_OWN_FORWARD.set(True), _INJECTION.set(adding), _KEY_TAPS.set(wanted))
+    try:
+        yield
+    finally:
+        _OWN_FORWARD.reset(tokens[0])
+        _INJECTION.reset(tokens[1])
+        _KEY_TAPS.reset(tokens[2])
+
+
+def is_own_forward() -> bool:
+    """Whether the running forward was started by :func:`own_forward`."""
+    return _OWN_FORWARD.get()
+
+
+def install_tap(tap: KeyTap) -> None:
+    """Record keys in the running forward of this context; undo with :func:`remove_tap`."""
+    _KEY_TAPS.set((*_KEY_TAPS.get(), tap))
+
+
+def remove_tap(tap: KeyTap) -> None:
+    """Undo :func:`install_tap`, in whatever order editors on one model do so."""
+    _KEY_TAPS.set(tuple(other for other in _KEY_TAPS.get() if other is not tap))
+
+
+def injection() -> Injection | None:
+    """What the running forward of this context shall add."""
+    return _INJECTION.get()
+
+
+def taps() -> tuple[KeyTap, ...]:
+    """Who wants keys of the running forward of this context."""
+    return _KEY_TAPS.get()
