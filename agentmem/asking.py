@@ -11,7 +11,7 @@ from agentmem.edits import Route
 from agentmem.errors import InvalidArgument, ModelError
 from agentmem.notes import Note, Scope
 from agentmem.prompts import notes_block
-from agentmem.protocols import LanguageModel, Message
+from agentmem.protocols import Editor, LanguageModel, Message
 from agentmem.recall import query_words
 from agentmem.recollection import Recollection, estimate_tokens
 from agentmem.storage import EditRow
@@ -49,16 +49,26 @@ class Answer:
 
 
 def used_notes(answer: str, question: str, notes: Sequence[Note]) -> tuple[Note, ...]:
-    """Notes that the answer draws on: those that hold all the words it adds to the question.
+    """Notes that the answer draws on: all it adds to the question stands in them, or what they add stands in it.
 
-    A note that merely stood in the prompt is not a use; counting it would strengthen whatever is recalled often,
-    and recall whatever is strong.
+    A terse answer ("Porto.") is used up by its note; a talkative one repeats what the note knows, its fact's value or
+    most of the words that the question does not have. A note that merely stood in the prompt is not a use; counting it
+    would strengthen whatever is recalled often, and recall whatever is strong.
     """
-    known = set(query_words(question))
-    added = {word for word in query_words(answer) if word not in known}
-    if not added:
-        return ()
-    return tuple(n for n in notes if added <= set(query_words(n.content)))
+    asked = set(query_words(question))
+    added = set(query_words(answer)) - asked
+    return tuple(note for note in notes if added and _draws_on(added, asked, note))
+
+
+def _draws_on(added: set[str], asked: set[str], note: Note) -> bool:
+    words = set(query_words(note.content))
+    if added <= words:
+        return True
+    value = set(query_words(note.fact.object)) - asked if note.fact is not None else set()
+    if value:
+        return value <= added
+    news = words - asked
+    return bool(news) and len(news & added) > len(news) / 2
 
 
 def informs(note: Note) -> bool:
@@ -69,6 +79,31 @@ def informs(note: Note) -> bool:
     if note.actor == "assistant" and len(query_words(note.content)) < BARE_REPLY:
         return False
     return note.fact is not None or not note.content.rstrip().endswith("?")
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A question with everything that was said about how to answer it."""
+
+    question: str
+    scope: Scope
+    use: Use
+    k: int
+    context_tokens: int
+    max_tokens: int
+    system: str | None
+    history: Sequence[Message]
+    exclude: Sequence[str]
+
+    def wants_notes(self, edit: EditRow | None) -> bool:
+        """Whether notes belong into the prompt, given the edit that answers (if any)."""
+        return self.use in ("notes", "both") or (self.use == "auto" and edit is None)
+
+    def messages(self, notes: Sequence[Note]) -> list[Message]:
+        """System prompt and notes in one system message; two of them would break templates that allow one."""
+        parts = [part for part in (self.system, notes_block(notes)) if part]
+        head: list[Message] = [{"role": "system", "content": "\n\n".join(parts)}] if parts else []
+        return [*head, *self.history, {"role": "user", "content": self.question}]
 
 
 class Asker:
@@ -105,41 +140,63 @@ class Asker:
         """Answer one question; see :meth:`agentmem.Memory.ask`."""
         if use not in USES:
             raise InvalidArgument(f"Unknown use {use!r}.", hint=f"use one of {', '.join(USES)}.")
+        asked = _Asked(question, scope, use, k, context_tokens, max_tokens, system, history, exclude)
         if self._weights.attached:
             with self._weights.serving() as editor:
-                route, edit, warnings = self._route(question, scope, use)
-                notes, recollection = self._notes(question, scope, k, context_tokens, exclude, wanted=self._wants_notes(use, edit))
-                messages = _messages(question, notes, system, history)
-                local = self._local()
-                assert local is not None
-                asked = editor.request(scope=scope) if edit is not None else editor.silence()
-                with asked:
-                    text = local.complete(messages, max_tokens=max_tokens)
-                tokens = _count(local, messages)
-        elif remote is not None:
-            route, edit, warnings = None, None, ()
-            notes, recollection = self._notes(question, scope, k, context_tokens, exclude, wanted=use != "nothing")
-            messages = _messages(question, notes, system, history)
-            text, tokens = remote.complete(messages, max_tokens=max_tokens), _count(remote, messages)
-        else:
-            raise ModelError(
-                "This memory has no language model to answer with.",
-                hint="Memory(path, model='small'), memory.attach(model, tokenizer), or Memory(path, llm=…).",
+                return self._ask_local(asked, editor)
+        if remote is not None:
+            return self._ask_remote(asked, remote)
+        raise ModelError(
+            "This memory has no language model to answer with.",
+            hint="Memory(path, model='small'), memory.attach(model, tokenizer), or Memory(path, llm=…).",
+        )
+
+    def _ask_remote(self, asked: _Asked, remote: LanguageModel) -> Answer:
+        notes, recollection = self._notes(asked) if asked.use != "nothing" else ((), None)
+        messages = asked.messages(notes)
+        text = remote.complete(messages, max_tokens=asked.max_tokens)
+        return self._answer(asked, text, notes, None, None, _count(remote, messages), (), recollection)
+
+    def _ask_local(self, asked: _Asked, editor: Editor) -> Answer:
+        route, edit, warnings = self._route(asked)
+        notes, recollection = self._notes(asked) if asked.wants_notes(edit) else ((), None)
+        text, fired = self._say(asked, editor, edit, notes)
+        if edit is not None and not fired:
+            # The route was found for the bare question; what stands before it here made it another one.
+            route, edit = None, None
+            warnings = (
+                *warnings,
+                "the edit that answers the bare question did not fire in this conversation",
             )
-        return self._answer(text, question, notes, route, edit, tokens, warnings, recollection)
+            if not notes and asked.wants_notes(None):
+                notes, recollection = self._notes(asked)
+                text, _ = self._say(asked, editor, None, notes)
+        tokens = _count(self._need_local(), asked.messages(notes))
+        return self._answer(asked, text, notes, route, edit, tokens, warnings, recollection)
 
-    def _wants_notes(self, use: Use, edit: EditRow | None) -> bool:
-        return use in ("notes", "both") or (use == "auto" and edit is None)
+    def _need_local(self) -> LanguageModel:
+        local = self._local()
+        assert local is not None
+        return local
 
-    def _route(self, question: str, scope: Scope, use: Use) -> tuple[Route | None, EditRow | None, tuple[str, ...]]:
+    def _say(
+        self, asked: _Asked, editor: Editor, edit: EditRow | None, notes: Sequence[Note]
+    ) -> tuple[str, bool]:
+        """The local model's answer, and whether ``edit`` really had a part in it."""
+        with editor.request(scope=asked.scope) if edit is not None else editor.silence():
+            text = self._need_local().complete(asked.messages(notes), max_tokens=asked.max_tokens)
+            fired = edit is not None and any(route.edit_id == edit.id for route in editor.explain())
+        return text, fired
+
+    def _route(self, asked: _Asked) -> tuple[Route | None, EditRow | None, tuple[str, ...]]:
         """The edit that answers this question, unless the notes have overtaken it: a note beats an edit."""
-        if use in ("notes", "nothing"):
+        if asked.use in ("notes", "nothing"):
             return None, None, ()
-        route = self._weights.need().probe([question], scope)[0]
+        route = self._weights.need().probe([asked.question], asked.scope)[0]
         if route.edit_id is None:
             return None, None, ()
         with self._core.store.read() as tx:
-            owners = tx.notes.visible_owners(scope)
+            owners = tx.notes.visible_owners(asked.scope)
             edit = next((e for e in tx.ledger.edits(owners=owners) if e.id == route.edit_id), None)
             if edit is None:
                 return None, None, ("an edit fired that the books do not hold: it was not used",)
@@ -149,20 +206,16 @@ class Asker:
             return None, None, (f"edit {edit.id} is behind its note: the notes were asked instead",)
         return route, edit, ()
 
-    def _notes(
-        self, question: str, scope: Scope, k: int, context_tokens: int, exclude: Sequence[str], *, wanted: bool
-    ) -> tuple[tuple[Note, ...], Recollection | None]:
-        if not wanted:
-            return (), None
-        recollection = self._recall(question, 4 * k + len(exclude), scope)
-        hits = tuple(hit for hit in recollection.hits if hit.note.id not in exclude and informs(hit.note))[:k]
-        recollection = replace(recollection, hits=hits)
-        return tuple(hit.note for hit in recollection.within(context_tokens)), recollection
+    def _notes(self, asked: _Asked) -> tuple[tuple[Note, ...], Recollection]:
+        recollection = self._recall(asked.question, 4 * asked.k + len(asked.exclude), asked.scope)
+        hits = tuple(h for h in recollection.hits if h.note.id not in asked.exclude and informs(h.note))
+        recollection = replace(recollection, hits=hits[: asked.k])
+        return tuple(hit.note for hit in recollection.within(asked.context_tokens)), recollection
 
     def _answer(
         self,
+        asked: _Asked,
         text: str,
-        question: str,
         notes: tuple[Note, ...],
         route: Route | None,
         edit: EditRow | None,
@@ -170,9 +223,11 @@ class Asker:
         warnings: tuple[str, ...],
         recollection: Recollection | None,
     ) -> Answer:
-        used = used_notes(text, question, notes)
+        used = used_notes(text, asked.question, notes)
         self._use(used)
-        source: Source = "weights" if edit and not notes else "both" if edit else "notes" if notes else "model"
+        source: Source = (
+            "weights" if edit and not notes else "both" if edit else "notes" if notes else "model"
+        )
         return Answer(
             text=text,
             source=source,
@@ -184,13 +239,6 @@ class Asker:
             warnings=warnings + (recollection.warnings if recollection else ()),
             degraded=bool(recollection and recollection.degraded),
         )
-
-
-def _messages(question: str, notes: Sequence[Note], system: str | None, history: Sequence[Message]) -> list[Message]:
-    """System prompt and notes in one system message; a message of its own would break templates that allow one."""
-    parts = [part for part in (system, notes_block(notes)) if part]
-    head: list[Message] = [{"role": "system", "content": "\n\n".join(parts)}] if parts else []
-    return [*head, *history, {"role": "user", "content": question}]
 
 
 def _count(model: LanguageModel, messages: Sequence[Message]) -> int:

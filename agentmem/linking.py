@@ -31,7 +31,6 @@ __all__ = [
     "link_similar",
     "link_supersedes",
     "link_terms",
-    "propose",
 ]
 
 NEXT: Final = "next"
@@ -182,25 +181,3 @@ def link_terms(entities: Iterable[str], keywords: Iterable[str], *, limit: int =
         if len(key) > 1:
             found.setdefault(key, None)
     return list(found)[: max(limit, 0)]
-
-
-def propose(
-    row: int,
-    *,
-    before: int | None = None,
-    neighbours: Iterable[tuple[int, float]] = (),
-    mentions: Mapping[str, Sequence[int]] | None = None,
-    threshold: float = 0.6,
-    max_similar: int = 3,
-    max_shared: int = 4,
-    rare: int = 20,
-) -> list[LinkRow]:
-    """All links of a new note that need no fact: ``next``, ``similar`` and ``shares``, in this order.
-
-    A note that already follows another one is not linked to it a second time for sharing a term with it: neighbours in
-    a conversation nearly always do, and the link would say nothing new.
-    """
-    links = [] if before is None else link_next(before, row)
-    links += link_similar(row, neighbours, threshold=threshold, limit=max_similar)
-    shared = link_shares(row, mentions or {}, rare=rare, limit=max_shared + 1)
-    return links + [link for link in shared if link.target != before][: max(max_shared, 0)]

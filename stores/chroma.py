@@ -23,7 +23,7 @@ __all__ = ["ChromaIndex"]
 
 _BATCH: Final = 1000
 _SHAPE: Final = {"hnsw": {"space": "cosine", "ef_search": 256}}
-_CURE: Final = "call rebuild('index'); until then every vector is compared exactly."
+_CURE: Final = 'call memory.rebuild("vectors"); until then every vector is compared exactly.'
 
 
 class ChromaIndex:

@@ -38,7 +38,7 @@ _BATCH: Final = 500
 _CHUNK: Final = 2000
 _STATE: Final = "index_state"
 _WANTED: Final = "index_purge_wanted"
-_CURE: Final = "call rebuild('index'); until then every vector is compared exactly."
+_CURE: Final = 'call memory.rebuild("vectors"); until then every vector is compared exactly.'
 
 
 class Indexer:

@@ -10,6 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
+
+from agentmem.integrations.cli.app import app
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -57,6 +60,15 @@ def test_the_agentmem_commands_run_one_after_another(tmp_path: Path) -> None:
         arguments = [sys.executable, "-m", "agentmem", *shlex.split(command)[1:]]
         run = subprocess.run(arguments, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
         assert run.returncode == 0, f"{command}\n{run.stdout}{run.stderr}"
+
+
+def test_every_command_is_named() -> None:
+    """The README's section on the command line names what there is, and nothing else."""
+    section = README.split("## On the command line")[1].split("\n## ")[0]
+    named = set(re.findall(r"^agentmem ([\w-]+)", section, flags=re.MULTILINE))
+    named |= set(re.findall(r"`([a-z][a-z-]*)`", section))
+
+    assert named == set(get_command(app).commands)  # type: ignore[attr-defined]
 
 
 def test_the_make_targets_exist() -> None:

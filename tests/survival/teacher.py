@@ -13,6 +13,7 @@ import random
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -36,7 +37,7 @@ def open_memory(directory: Path, model: object) -> Memory:
     return Memory(directory, embedder="hash", model=model, scope=Scope(user="ana"), settings=SETTINGS)
 
 
-def teach(directory: Path, model: object, seed: int, rounds: int = 1_000_000) -> None:
+def teach(directory: Path, model: object, seed: int, rounds: int = 1_000_000, forgetful: float = 0.5) -> None:
     """Tell, use, consolidate and sometimes forget."""
     rng = random.Random(seed)
     memory = open_memory(directory, model)
@@ -47,7 +48,7 @@ def teach(directory: Path, model: object, seed: int, rounds: int = 1_000_000) ->
         memory.reinforce(str(receipt.id))
         report = memory.consolidate()
         say(promoted=[o.note_id for o in report.promoted])
-        if rng.random() < 0.5:
+        if rng.random() < forgetful:
             say(forgetting=receipt.id)
             memory.forget(str(receipt.id))
             say(forgotten=receipt.id)
@@ -80,20 +81,33 @@ def in_child(work: Callable[[], None]) -> int:
         try:
             work()
             status = 0
+        except BaseException:  # noqa: BLE001 - reported on standard error and by the status
+            traceback.print_exc()
         finally:
             os._exit(status)
     return child
+
+
+def wait_for_work(pid: int, seconds: float) -> None:
+    """Wait until a process has used so much processor time: on a busy machine it gets equally far."""
+    while True:
+        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        if (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") >= seconds or fields[0] == "Z":
+            return
+        time.sleep(0.01)
 
 
 def main() -> None:
     torch.set_num_threads(1)
     directory, rounds, rng = Path(sys.argv[1]), int(sys.argv[2]), random.Random(int(sys.argv[3]))
     model = load_small_model()
-    # The first lesson finishes, so that later ones find a calibrated pack and are killed in more interesting places.
-    os.waitpid(in_child(lambda: teach(directory, model, 0, rounds=1)), 0)
+    # The first lesson finishes and is never forgotten, so that later ones find a calibrated pack and are killed in more
+    # interesting places.
+    _, status = os.waitpid(in_child(lambda: teach(directory, model, 0, rounds=1, forgetful=0.0)), 0)
+    assert status == 0, "the first lesson failed"
     for number in range(1, rounds + 1):
         child = in_child(lambda n=number: teach(directory, model, n))  # type: ignore[misc]
-        time.sleep(rng.uniform(0.1, 3.0))
+        wait_for_work(child, rng.uniform(0.1, 3.0))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         say(killed=number)

@@ -197,6 +197,8 @@ def test_kill_9_while_consolidating_leaves_books_and_weights_in_agreement(tmp_pa
     for event in _events(run.stdout):
         if "remembered" in event:
             remembered.add(str(event["remembered"]))
+        elif "looked" in event:
+            assert event["status"] == 0, run.stderr.decode()[-2000:]
         elif "promoted" in event:
             promotions += bool(event["promoted"])
         elif "forgetting" in event:

@@ -17,7 +17,6 @@ from agentmem.linking import (
     link_similar,
     link_supersedes,
     link_terms,
-    propose,
 )
 from agentmem.notes import Fact
 
@@ -131,17 +130,3 @@ def test_terms_are_normalised_entities_before_keywords():
     """Terms come once each, without regard to case, at most as many as asked."""
     assert link_terms(["Ana Silva", "Porto"], ["porto", "dog", "x"]) == ["ana silva", "porto", "dog"]
     assert len(link_terms([], [f"word{i}" for i in range(50)])) == 12
-
-
-def test_a_proposal_does_not_repeat_the_thread():
-    """A new note gets its next, similar and shared links; its predecessor is linked once."""
-    links = propose(9, before=8, neighbours=[(8, 0.9), (3, 0.8)], mentions={"ana": [8, 2]})
-
-    assert [(link.kind, link.source, link.target) for link in links] == [
-        ("next", 8, 9),
-        ("similar", 9, 8),
-        ("similar", 9, 3),
-        ("shares", 9, 2),
-    ]
-    assert propose(1) == []
-    assert all(link.reason for link in links)
