@@ -47,7 +47,7 @@ SHARED_OWNER = 1
 
 
 class Facets(NamedTuple):
-    """The few columns of a note that ranking needs: times in microseconds since 1970."""
+    """The few columns of a note that ranking needs: times in microseconds since 1970; ``asks``: it ends as a question."""
 
     row: int
     owner: int
@@ -66,6 +66,7 @@ class Facets(NamedTuple):
     position: int | None
     valid_from: int | None
     valid_to: int | None
+    asks: bool = False
 
 
 class LinkRow(NamedTuple):

@@ -33,7 +33,8 @@ _KEEP: Final = (
 _LOAD_ROWS: Final = f"{LOAD} WHERE n.id IN (SELECT value FROM json_each(?))"  # noqa: S608 - constants
 _FACETS: Final = """
     SELECT n.id, n.owner, n.actor, n.session, n.occurred_at, n.length, n.importance, n.trust, n.stability,
-        n.difficulty, n.last_review, n.recalls, n.archived_at IS NOT NULL, n.thread, n.position, n.valid_from, n.valid_to
+        n.difficulty, n.last_review, n.recalls, n.archived_at IS NOT NULL, n.thread, n.position, n.valid_from, n.valid_to,
+        substr(rtrim(n.content), -1) = '?'
     FROM json_each(?) j CROSS JOIN note n ON n.id = j.value WHERE
 """
 _ORDERS: Final[Mapping[str, tuple[str, str]]] = {
