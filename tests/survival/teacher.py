@@ -46,7 +46,7 @@ def teach(directory: Path, model: object, seed: int, rounds: int = 1_000_000, fo
         receipt = memory.remember(f"{name} lives in {town}.", fact=Fact(name, "lives in", town))
         say(remembered=receipt.id)
         memory.reinforce(str(receipt.id))
-        report = memory.consolidate()
+        report = memory.consolidate(budget=1)  # what earlier children left undone must not pile up
         say(promoted=[o.note_id for o in report.promoted])
         if rng.random() < forgetful:
             say(forgetting=receipt.id)

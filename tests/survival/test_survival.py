@@ -186,7 +186,7 @@ def test_kill_9_while_consolidating_leaves_books_and_weights_in_agreement(tmp_pa
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     run = subprocess.run(
         [sys.executable, str(teacher), str(tmp_path / "memory"), "20", "11"],
-        capture_output=True, env=environment, timeout=280, check=False,
+        capture_output=True, env=environment, timeout=560, check=False,
     )  # fmt: skip
     assert run.returncode == 0, run.stderr.decode()[-2000:]
 
