@@ -67,7 +67,7 @@ class Recaller:
         vector: npt.NDArray[np.float32] | None = None
         with self._core.store.read() as tx:
             selection = self._core.selection(tx, scope, selection)
-            if not selection.owners or not tx.notes.count(replace(selection, where=None, as_of=None, archived=True)):
+            if not selection.owners or not tx.notes.any(replace(selection, where=None, as_of=None, archived=True)):
                 return Recollection(query, (), now, plan={"vectors": "none", "candidates": 0})
             self._core.check_embedder(tx)
             view = self._view(tx, query, selection.owners, now)
@@ -146,7 +146,8 @@ class Recaller:
         health = indexer.health() if indexer is not None else "ok"
         if health in ("missing", "damaged"):
             warnings.append(f"the vector index is {health}; every vector was compared exactly instead")
-        large = only is None and self._size(tx, owners) > self._core.settings.index.exact_limit
+        scanned = self._core.settings.index.exact_limit
+        large = only is None and any(tx.vectors.more_than(owner, scanned) for owner in owners)
         if indexer is not None and large and health == "ok":
             try:
                 return self._by_index(tx, owners, vector, limit), {"vectors": "chroma"}
@@ -168,9 +169,6 @@ class Recaller:
         self._fill_cosines(tx, list(dict.fromkeys([*found, *pending])), owners, vector, found, fresh=True)
         best = sorted(found.items(), key=lambda item: -item[1])[:limit]
         return dict(best)
-
-    def _size(self, tx: Transaction, owners: Sequence[int]) -> int:
-        return max((tx.notes.count(Selection((owner,), archived=True)) for owner in owners), default=0)
 
     def _by_text(
         self, tx: Transaction, query: str, owners: Sequence[int], limit: int, only: list[int] | None

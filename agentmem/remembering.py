@@ -19,7 +19,7 @@ from agentmem.enrich import candidate_fact, entities, keywords, tags
 from agentmem.linking import link_next, link_shares, link_similar, link_terms
 from agentmem.notes import Fact, Link, Note, Receipt, Status
 from agentmem.prompts import strip_notes
-from agentmem.storage import LinkRow, Selection, Transaction
+from agentmem.storage import LinkRow, Transaction
 from agentmem.superseding import Superseder
 
 if TYPE_CHECKING:
@@ -272,8 +272,7 @@ class _Batch:
     def _neighbours(self, owner: int, vector: Vector) -> list[tuple[int, float]]:
         """The nearest notes of the owner, those of this batch included, best first."""
         if owner not in self._scan:
-            size = self._tx.notes.count(Selection((owner,), archived=True))
-            self._scan[owner] = size <= self._settings.neighbour_limit
+            self._scan[owner] = not self._tx.vectors.more_than(owner, self._settings.neighbour_limit)
         if not self._scan[owner]:
             return []
         rows, cosines = self._core.exact.search(self._tx, (owner,), vector, NEIGHBOURS)

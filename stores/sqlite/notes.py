@@ -200,6 +200,11 @@ class SqliteNotes(NoteKeys):
         text, values = selected(selection)
         return int(self._db.value(f"SELECT count(*) FROM note n WHERE {text}", values))  # noqa: S608 - as in select
 
+    def any(self, selection: Selection) -> bool:
+        """Whether the selection admits a note; stops at the first."""
+        text, values = selected(selection)
+        return bool(self._db.value(f"SELECT EXISTS (SELECT 1 FROM note n WHERE {text})", values))  # noqa: S608 - as in select
+
     def history(self, row: int) -> list[NoteVersion]:
         """Every version of a note, oldest first, the present one last."""
         found = self._db.rows(

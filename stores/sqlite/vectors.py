@@ -82,9 +82,10 @@ class SqliteVectors:
         """How many vectors there are."""
         return int(self._db.value("SELECT count(*) FROM vector"))
 
-    def count_owner(self, owner: int) -> int:
-        """How many vectors an owner has."""
-        return int(self._db.value("SELECT count(*) FROM vector WHERE owner = ?", (int(owner),)))
+    def more_than(self, owner: int, number: int) -> bool:
+        """Whether an owner has more vectors than ``number``; counts no further."""
+        beyond = "SELECT EXISTS (SELECT 1 FROM vector WHERE owner = ? LIMIT 1 OFFSET ?)"
+        return bool(self._db.value(beyond, (int(owner), int(number))))
 
     def missing(self) -> list[int]:
         """Rows of notes without a vector."""

@@ -315,7 +315,9 @@ def test_vectors(store, make, put, unit) -> None:
         assert np.abs(loaded - vectors[[1, 2]]).max() < 1e-3
         assert tx.vectors.load_owner(1)[0].tolist() == rows[:3]
         assert tx.vectors.load_owner(2)[1].shape[0] == 0
-        assert (tx.vectors.count(), tx.vectors.count_owner(1), tx.vectors.missing()) == (3, 3, [rows[3]])
+        assert (tx.vectors.count(), tx.vectors.missing()) == (3, [rows[3]])
+        assert [tx.vectors.more_than(1, number) for number in (0, 2, 3)] == [True, True, False]
+        assert not tx.vectors.more_than(2, 0)
         assert [(c.row, c.removed) for c in tx.vectors.changes(0)] == [
             (rows[1], False),
             (rows[2], False),
