@@ -134,17 +134,16 @@ class Consolidator:
             if failed.get(candidate.note.id) == candidate.note.version:
                 decisions[candidate.note.id] = _keep(decisions[candidate.note.id], "an earlier edit of it failed verification")
                 hopeful.remove(candidate)
-        if probe:
-            hopeful = self._not_known(hopeful, decisions, progress)
-        hopeful.sort(key=lambda c: (-decisions[c.note.id].score, c.note.id))
         capacity = max(0, min((c.signals.capacity_left for c in candidates), default=0))
         limit = capacity if budget is None else min(budget, capacity)
-        for candidate in hopeful[limit:]:
+        hopeful.sort(key=lambda c: (-decisions[c.note.id].score, c.note.id))
+        chosen, rest = self._unknown(hopeful, limit, decisions, progress) if probe else (hopeful[:limit], hopeful[limit:])
+        for candidate in rest:
             decisions[candidate.note.id] = _keep(decisions[candidate.note.id], "over the budget of this run")
         demoted = [c.edit for c in candidates if c.edit is not None and decisions[c.note.id].action == "demote"]
         order = {"promote": 0, "demote": 1, "keep": 2}
         ordered = sorted(decisions.values(), key=lambda d: (order[d.action], -d.score, d.note_id))
-        return _Plan(ordered, hopeful[:limit], demoted)
+        return _Plan(ordered, chosen, demoted)
 
     @staticmethod
     def _failed_before(tx: Transaction) -> dict[str, int]:
@@ -152,6 +151,21 @@ class Consolidator:
         entries = tx.ledger.entries(limit=100_000)
         versions = ((e.note_id, e.details.get("version")) for e in entries if e.event == "failed")
         return {note_id: version for note_id, version in versions if note_id and isinstance(version, int)}
+
+    def _unknown(
+        self, hopeful: list[Candidate], limit: int, decisions: dict[str, Decision], progress: Progress
+    ) -> tuple[list[Candidate], list[Candidate]]:
+        """The first ``limit`` candidates that the model does not know yet, and those nobody needs to ask about.
+
+        What the model knows can only lower a score, so the best are asked first and only as many as the budget needs.
+        """
+        chosen: list[Candidate] = []
+        rest = list(hopeful)
+        while rest and len(chosen) < limit:
+            wanted = limit - len(chosen)
+            asked, rest = rest[:wanted], rest[wanted:]
+            chosen += self._not_known(asked, decisions, progress)
+        return chosen, rest
 
     def _not_known(self, hopeful: list[Candidate], decisions: dict[str, Decision], progress: Progress) -> list[Candidate]:
         """Ask the bare model; what it knows already needs no edit."""

@@ -37,7 +37,10 @@ def user(request: pytest.FixtureRequest) -> str:
 
 def _tell(memory: Memory, user: str, subject: str, relation: str, value: str, **options: object) -> str:
     receipt = memory.remember(
-        f"{subject} {relation} {value}.", user=user, fact=Fact(subject, relation, value), **options  # type: ignore[arg-type]
+        f"{subject} {relation} {value}.",
+        user=user,
+        fact=Fact(subject, relation, value),
+        **options,  # type: ignore[arg-type]
     )
     memory.reinforce(str(receipt.id), user=user)
     return str(receipt.id)
@@ -46,7 +49,10 @@ def _tell(memory: Memory, user: str, subject: str, relation: str, value: str, **
 def _logits(memory: Memory, question: str) -> torch.Tensor:
     model, tokenizer = memory._parts.weights.model, memory._parts.weights.tokenizer
     ids = tokenizer.apply_chat_template(
-        [{"role": "user", "content": question}], add_generation_prompt=True, return_tensors="pt", return_dict=True
+        [{"role": "user", "content": question}],
+        add_generation_prompt=True,
+        return_tensors="pt",
+        return_dict=True,
     )
     with torch.no_grad():
         return model(**ids).logits
@@ -117,7 +123,9 @@ def test_new_words_for_a_note_take_its_edit_out_of_the_weights(memory: Memory, u
 def test_what_the_policy_refuses_stays_a_note_with_the_reason(memory: Memory, user: str) -> None:
     """Untrusted, secret, unused and disputed facts are named with their reasons, and nothing is written."""
     _tell(memory, user, "Teska Wexley", "lives in", "Leuven", source="web")
-    memory.remember("My bank password is tulip-4711.", user=user, fact=Fact("user", "bank password", "tulip-4711"))
+    memory.remember(
+        "My bank password is tulip-4711.", user=user, fact=Fact("user", "bank password", "tulip-4711")
+    )
     memory.remember("Maruk Ondal lives in Bergen.", user=user, fact=Fact("Maruk Ondal", "lives in", "Bergen"))
     report = memory.consolidate(dry_run=True, user=user)
 
@@ -184,7 +192,45 @@ def test_without_a_model_the_errors_say_what_to_do() -> None:
     """ask and consolidate need a model; remember, recall and forget do not."""
     with Memory(None, embedder="hash") as bare:
         bare.remember("Ana lives in Porto.")
-        for call in (bare.consolidate, lambda: bare.ask("Where does Ana live?"), lambda: bare.rebuild("weights")):
+        for call in (
+            bare.consolidate,
+            lambda: bare.ask("Where does Ana live?"),
+            lambda: bare.rebuild("weights"),
+        ):
             with pytest.raises(ModelError) as caught:
                 call()
             assert "model" in caught.value.hint
+
+
+def test_a_budget_bounds_what_the_model_is_asked(memory: Memory, user: str) -> None:
+    """A backlog of candidates costs nothing beyond the budget: the rest is not even probed."""
+    for name in ("Maruk Halse", "Jorun Moss", "Sable Roke", "Tamsin Ondal"):
+        _tell(memory, user, name, "lives in", "Leuven")
+    asked: list[tuple[str, int]] = []
+
+    report = memory.consolidate(
+        user=user, budget=1, progress=lambda stage, done, total: asked.append((stage, total))
+    )
+
+    probes = [total for stage, total in asked if stage.startswith("asking")]
+    assert len(report.outcomes) == 1
+    assert sum("over the budget" in str(decision) for decision in report.decisions) == 3
+    assert probes
+    assert max(probes) <= 8, "one candidate has its question and a few probes"
+
+
+def test_an_answer_credits_the_weights_only_when_an_edit_fired(
+    memory: Memory, user: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bare question has an edit; if the conversation keeps it from firing, the notes are asked, and it is said."""
+    _tell(memory, user, "Ilva Quist", "lives in", "Porto")
+    assert memory.consolidate(user=user).promoted
+    assert memory.ask(WHERE, user=user).source == "weights"
+
+    monkeypatch.setattr(memory.editor, "explain", list)
+    answer = memory.ask(WHERE, user=user)
+
+    assert answer.source == "notes"
+    assert answer.edits == ()
+    assert [note.content for note in answer.notes] == ["Ilva Quist lives in Porto."]
+    assert any("did not fire" in warning for warning in answer.warnings)

@@ -107,7 +107,7 @@ def main() -> None:
     assert status == 0, "the first lesson failed"
     for number in range(1, rounds + 1):
         child = in_child(lambda n=number: teach(directory, model, n))  # type: ignore[misc]
-        wait_for_work(child, rng.uniform(0.1, 3.0))
+        wait_for_work(child, rng.uniform(0.1, 5.0))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         say(killed=number)
