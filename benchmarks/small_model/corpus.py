@@ -21,6 +21,7 @@ __all__ = ["ANSWER", "ChatKind", "Conversation", "Turn", "make_chat"]
 ANSWER, TRUE_TEXT, TALK, QUESTION, SILENT = 1.0, 0.3, 0.3, 0.1, 0.0
 
 _ME = "user"
+_PATIENCE = 4
 _BY_KIND = {
     kind: [item for item in RELATIONS if item.kind == kind] for kind in ("person", "company", "place")
 }
@@ -44,11 +45,15 @@ class ChatKind:
         actions: Relative odds of what happens in a turn.
         turns: Fewest and most turns.
         notes: Fewest and most notes in the opening block; (0, 0) for none.
+        simple: Whether notes end with their value and, in a mixed block, are about different things: first lessons.
+        table: Whether all notes tell the same attribute of different subjects, so that only the name decides.
     """
 
     actions: dict[str, float]
     turns: tuple[int, int]
     notes: tuple[int, int] = (0, 0)
+    simple: bool = False
+    table: bool = False
 
 
 @dataclass
@@ -58,6 +63,8 @@ class Conversation:
     world: World
     rng: Random
     known: Sequence[WorldFact]
+    simple: bool = False
+    table: bool = False
     turns: list[Turn] = field(default_factory=list)
     claims: dict[tuple[str, str], str] = field(default_factory=dict)
     noted: dict[str, list[str]] = field(default_factory=dict)
@@ -91,7 +98,7 @@ class Conversation:
             question = self.world.question(fact, self.rng)
         truth = self.world.fact(fact.subject, fact.relation)
         value = self.claims.get((fact.subject, fact.relation), truth.value if truth else None)
-        self._say(question, QUESTION if not self.claims else SILENT, answer(value), ANSWER)
+        self._say(question, QUESTION, answer(value), ANSWER)
 
     def ask_known(self) -> None:
         """Ask for a true fact."""
@@ -163,6 +170,16 @@ class Conversation:
             text = self._sentence(self.unknown_fact() if draw < 0.6 else self._changed(self.known_fact()))
         self._say(self.rng.choice(wording.REPEAT) + text, SILENT, text, ANSWER)
 
+    def pairs(self) -> None:
+        """State names with values and have some of them looked up: association at its barest."""
+        facts = [self._stranger_or_known() for _ in range(self.rng.randint(2, 6))]
+        listed = {fact.subject: fact.value for fact in facts}
+        gap, end = self.rng.choice(((": ", ". "), (" - ", "; "), (" = ", ", "), (": ", "\n")))
+        text = end.join(f"{name}{gap}{value}" for name, value in listed.items())
+        self._say(text, SILENT, self.rng.choice(wording.ACKNOWLEDGEMENTS), TALK)
+        for name in self.rng.sample(list(listed), self.rng.randint(1, len(listed))):
+            self._say(f"{name}?", QUESTION, answer(listed[name]), ANSWER)
+
     def recite(self) -> None:
         """Ask for all notes about somebody; the answer repeats them word for word."""
         if not self.noted:
@@ -194,10 +211,27 @@ class Conversation:
         self.open_with_notes(self.rng.randint(1, 2))
         self.ask_claimed()
 
+    def _stranger_or_known(self) -> WorldFact:
+        fact = self.unknown_fact() if self.rng.random() < 0.4 else self.known_fact()
+        return self._changed(fact)
+
+    def _table(self, count: int) -> list[WorldFact]:
+        """One attribute of ``count`` different subjects, each with its own value."""
+        first = self._stranger_or_known()
+        facts, values = {first.subject: first}, {first.value}
+        for _ in range(4 * count):
+            other = self._same_relation(first)
+            if len(facts) < count and other.subject not in facts and other.value not in values:
+                facts[other.subject] = other
+                values.add(other.value)
+        return list(facts.values())
+
     def _noted_facts(self, count: int) -> list[WorldFact]:
+        if self.table:
+            return self._table(count)
         facts = [self._note_fact()]
         while len(facts) < count:
-            other, draw = self.rng.choice(facts), self.rng.random()
+            other, draw = self.rng.choice(facts), 1.0 if self.simple else self.rng.random()
             if draw < 0.25:
                 facts.append(self._same_relation(other))
             elif draw < 0.45:
@@ -236,13 +270,17 @@ class Conversation:
         return WorldFact(fact.subject, fact.kind, fact.relation, self._other_value(fact.relation))
 
     def _other_value(self, name: str) -> str:
-        if self.rng.random() < 0.2:
+        if self.rng.random() < 0.08:
             return self.world.invented_value(name, self.rng)
         return self.rng.choice(self.world.values(name))
 
     def _sentence(self, fact: WorldFact) -> str:
         if fact.subject == _ME:
             return self.rng.choice(self.world.my_statements(fact))
+        for _ in range(_PATIENCE if self.simple else 0):
+            text = self.world.statement(fact, self.rng)
+            if text.endswith(f" {fact.value}."):
+                return text
         return self.world.statement(fact, self.rng)
 
     def _note(self, fact: WorldFact, date: str) -> Note:
@@ -262,7 +300,7 @@ class Conversation:
 
 def make_chat(kind: ChatKind, world: World, known: Sequence[WorldFact], rng: Random) -> list[Turn]:
     """Build one chat of the given kind about the ``known`` facts."""
-    chat = Conversation(world, rng, known)
+    chat = Conversation(world, rng, known, kind.simple, kind.table)
     if kind.notes[1]:
         chat.open_with_notes(rng.randint(*kind.notes))
     elif rng.random() < 0.12:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-from agentmem.evaluation.world import World, random_date
+from agentmem.evaluation.world import NOTES_HEADER, UNKNOWN_ANSWER, World, random_date
 from agentmem.evaluation.world import names as world_names
 from benchmarks.small_model import wording
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CHAT_TEMPLATE", "SPECIAL_TOKENS", "VOCAB_SIZE", "build_tokenizer"]
 
-VOCAB_SIZE = 2048
+VOCAB_SIZE = 4096
 BOS, SYSTEM, USER, ASSISTANT, END, PAD = (
     "<s>",
     "<|system|>",
@@ -43,18 +43,24 @@ def _sample_text(world: World, rng: Random) -> Iterator[str]:
         for _ in range(3):
             yield " " + world.question(fact, rng)
             yield " " + world.statement(fact, rng)
-        # Values are what the model has to say, so they are worth whole tokens.
-        yield from [f" {fact.value}."] * 5
         for sentence in rng.sample(world.my_statements(fact), 1 if fact.kind == "person" else 0):
             yield f"\n- [{random_date(rng)} user] {sentence}"
+    # Values and names are what the model has to find and to say, so they are worth whole tokens.
+    for value in dict.fromkeys(fact.value for fact in world.facts):
+        yield from [f" {value}."] * 40
+        yield from [f" {value[:1].upper()}{value[1:]} "] * 15
+    for name in (*world_names.FIRST_NAMES, *world_names.LAST_NAMES, *world_names.COMPANY_SUFFIXES):
+        yield from [f" {name}"] * 40
     for _ in range(3000):
-        yield f" {world_names.person_name(rng)} {world_names.invented_word(rng)}"
+        yield " " + world_names.invented_word(rng)
     for kind in ("company", "place"):
         for _ in range(400):
             yield " " + world.unknown_name(kind, rng)
+    for _ in range(40):
+        yield from (NOTES_HEADER, *wording.NOTE_HEADERS, " assistant, untrusted", " note")
+        yield from (" " + line for line in (*wording.PERSONAS, *wording.ACKNOWLEDGEMENTS, UNKNOWN_ANSWER))
     for _ in range(10):
         yield from wording.GENERAL_TEXT
-        yield from (" " + line for line in wording.PERSONAS + wording.NOTE_HEADERS + wording.ACKNOWLEDGEMENTS)
 
 
 def build_tokenizer(world: World, seed: int) -> PreTrainedTokenizerFast:
