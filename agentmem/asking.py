@@ -192,6 +192,8 @@ class Asker:
         """The edit that answers this question, unless the notes have overtaken it: a note beats an edit."""
         if asked.use in ("notes", "nothing"):
             return None, None, ()
+        if self._weights.trouble is not None:
+            return None, None, (f"the weights cannot be served: {self._weights.trouble.message}",)
         route = self._weights.need().probe([asked.question], asked.scope)[0]
         if route.edit_id is None:
             return None, None, ()

@@ -25,8 +25,10 @@ from agentmem.storage import Selection
 if TYPE_CHECKING:
     import networkx as nx
 
-    from agentmem.consolidation.job import Progress
-    from agentmem.consolidation.report import ConsolidationReport
+    from agentmem.consolidation.drift import VerifyReport, WeightStatus
+    from agentmem.consolidation.policy import Policy
+    from agentmem.consolidation.proposal import Progress
+    from agentmem.consolidation.report import ConsolidationReport, PastRun
     from agentmem.fading import FadeReport
     from agentmem.recalling import WhyNot
     from agentmem.upkeep import CheckReport
@@ -77,6 +79,15 @@ class Memory:
     def editor(self) -> Editor | None:
         """The side memory of the attached model, to look at; what it holds is changed by ``consolidate`` and ``forget``."""
         return self._parts.weights.editor
+
+    @property
+    def policy(self) -> Policy:
+        """What decides on consolidation; any object with ``decide`` and ``explain`` can be put in its place."""
+        return self._parts.the_policy()
+
+    @policy.setter
+    def policy(self, policy: Policy) -> None:
+        self._parts.policy = policy
 
     # -- remember --------------------------------------------------------------------------------------------
 
@@ -337,6 +348,27 @@ class Memory:
             question, scope, use=use, k=k, context_tokens=context_tokens, max_tokens=max_tokens, system=system,
             history=history, exclude=exclude, remote=self._parts.llm,
         )  # fmt: skip
+
+    def explain(self, id: str, *, user: str | None = None, agent: str | None = None) -> str:
+        """What the consolidation policy makes of a note, and why; with a model attached, from all signals."""
+        scope = merge_scope(self.scope, user, agent, None)
+        self._parts.keeper.get(id, scope)
+        return self._parts.consolidator().explain(id, scope)
+
+    def status(self, *, user: str | None = None, agent: str | None = None) -> WeightStatus:
+        """The drift meter: facts that wait, edits that the notes have overtaken, packs that cannot be served. Needs no model."""
+        return self._parts.drift().status(merge_scope(self.scope, user, agent, None))
+
+    def jobs(self) -> list[PastRun]:
+        """The consolidations that changed something, oldest first."""
+        return self._parts.drift().runs()
+
+    def verify(self, sample: int = 32, *, user: str | None = None, agent: str | None = None, seed: int = 0) -> VerifyReport:
+        """Ask a random sample of the edits again, by free generation."""
+        if not isinstance(sample, int) or isinstance(sample, bool) or sample < 1:
+            raise InvalidArgument(f"sample must be a whole number of 1 or more, not {sample!r}.", hint="sample=32.")
+        self._parts.need_model()
+        return self._parts.verify(merge_scope(self.scope, user, agent, None), sample, seed)
 
     def edits(self, *, user: str | None = None, agent: str | None = None) -> list[EditRequest]:
         """What the books say that the weights hold: question, answer, and the note it came from. Needs no model."""

@@ -30,7 +30,8 @@ class PackShelf:
         """Store bytes durably (file and folder synced, then renamed into place); returns their sha256."""
         sha = hashlib.sha256(data).hexdigest()
         target = self.path(sha)
-        if target.exists():
+        # A file that is there may be damaged: the same edits written anew have the same name.
+        if target.exists() and hashlib.sha256(target.read_bytes()).hexdigest() == sha:
             return sha
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         temporary = target.with_suffix(f".tmp{os.getpid()}")

@@ -9,7 +9,7 @@ from typing import Any
 
 from agentmem.clock import micros
 from agentmem.core import Core
-from agentmem.errors import ModelError
+from agentmem.errors import ModelError, PackMismatch
 from agentmem.protocols import Editor
 from agentmem.shelf import PackShelf
 from agentmem.storage import Transaction
@@ -20,6 +20,7 @@ METHOD = "grace"
 
 DropEdits = Callable[[bytes, Sequence[str]], bytes]
 ListEdits = Callable[[bytes], Sequence[str]]
+BaseOf = Callable[[bytes], str]
 MakeEditor = Callable[[Any, Any], Editor]
 
 
@@ -30,20 +31,35 @@ class WeightBook:
     books. Other processes see the row and load the file before their next request.
 
     Args:
-        drop: removes edits from a pack's bytes without a model; ``listed`` names the edits in a pack.
+        drop: removes edits from a pack's bytes without a model; ``listed`` names the edits in a pack, ``base_of`` the
+            fingerprint of the model that it was written on.
+
+    Attributes:
+        trouble: why the active pack cannot be served on the attached model (damaged, or written on another base). The model
+            then answers without edits, notes stand in for them, and a rebuild writes the edits anew.
     """
 
-    def __init__(self, core: Core, shelf: PackShelf, make_editor: MakeEditor, drop: DropEdits, listed: ListEdits) -> None:
+    def __init__(
+        self,
+        core: Core,
+        shelf: PackShelf,
+        make_editor: MakeEditor,
+        drop: DropEdits,
+        listed: ListEdits,
+        base_of: BaseOf,
+    ) -> None:
         self._core = core
         self._make_editor = make_editor
         self._drop = drop
         self._listed = listed
+        self._base_of = base_of
         self.shelf = shelf
         self.lock = threading.RLock()
         self.editor: Editor | None = None
         self.model: Any = None
         self.tokenizer: Any = None
         self._loaded: str | None = None
+        self.trouble: PackMismatch | None = None
 
     @property
     def attached(self) -> bool:
@@ -76,7 +92,7 @@ class WeightBook:
             if self.editor is not None:
                 self.editor.detach()
             self.editor = self.model = self.tokenizer = None
-            self._loaded = None
+            self._loaded = self.trouble = None
 
     @contextmanager
     def serving(self) -> Iterator[Editor]:
@@ -94,14 +110,25 @@ class WeightBook:
             self._load(editor, sha)
 
     def _load(self, editor: Editor, sha: str | None) -> None:
-        if sha is None:
+        self.trouble = None
+        try:
+            if sha is not None:
+                self.shelf.get(sha)  # the hash is checked before any byte is believed
+                editor.load(self.shelf.path(sha))
+        except PackMismatch as error:
+            self.trouble = error
+        if sha is None or self.trouble is not None:
             held = [e.id for e in editor.edits() if e.id is not None]
             if held:
                 editor.delete(held)
-        else:
-            self.shelf.get(sha)  # the hash is checked before any byte is believed
-            editor.load(self.shelf.path(sha))
         self._loaded = sha
+
+    def need_sound(self) -> None:
+        """Raise what keeps the active pack from being served: a new pack would lose the edits of the old one."""
+        if self.trouble is not None:
+            raise PackMismatch(
+                self.trouble.message, hint='memory.rebuild("weights") writes the edits anew, on the attached model.'
+            ) from self.trouble
 
     def drop(self, tx: Transaction, edit_ids: Sequence[str]) -> int:
         """Inside a write transaction: make a pack without these edits the active one. Needs no model."""
@@ -130,11 +157,18 @@ class WeightBook:
             active = tx.ledger.active_pack(METHOD)
         return tuple(self._listed(self.shelf.get(active[0]))) if active else ()
 
+    def base(self) -> str | None:
+        """Fingerprint of the model that the active pack was written on; ``None`` without a pack."""
+        with self._core.store.read() as tx:
+            active = tx.ledger.active_pack(METHOD)
+        return self._base_of(self.shelf.get(active[0])) if active else None
+
     def refresh(self) -> None:
         """After a commit: bring the live editor up to date, and remove packs that nobody serves."""
         with self.lock:
             if self.editor is not None:
-                self._sync(self.editor)
+                # What was in trouble may have been written anew under the same name.
+                self._sync(self.editor, force=self.trouble is not None)
             self.collect()
 
     def collect(self) -> int:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 from agentmem.asking import Asker
@@ -32,8 +33,10 @@ from agentmem.upkeep import Upkeep
 from agentmem.weights import METHOD, WeightBook
 
 if TYPE_CHECKING:
-    from agentmem.consolidation.job import Consolidator, Progress
+    from agentmem.consolidation.drift import DriftMeter, VerifyReport
+    from agentmem.consolidation.job import Consolidator
     from agentmem.consolidation.policy import Policy
+    from agentmem.consolidation.proposal import Progress
 
 __all__ = ["Parts", "build", "progress_bar", "stage_progress"]
 
@@ -102,10 +105,27 @@ class Parts:
     def consolidator(self) -> Consolidator:
         from agentmem.consolidation.canaries import general_questions
         from agentmem.consolidation.job import Consolidator
+
+        return Consolidator(
+            self.core, self.weights, self.the_policy(), _greedy_answers, general_questions(), self.fail
+        )
+
+    def the_policy(self) -> Policy:
         from agentmem.consolidation.policy import DefaultPolicy
 
-        policy = self.policy or DefaultPolicy(self.core.settings.consolidation)
-        return Consolidator(self.core, self.weights, policy, _greedy_answers, general_questions(), self.fail)
+        if self.policy is None:
+            self.policy = DefaultPolicy(self.core.settings.consolidation)
+        return self.policy
+
+    def drift(self) -> DriftMeter:
+        from agentmem.consolidation.drift import DriftMeter
+
+        return DriftMeter(self.core, self.weights, self.the_policy())
+
+    def verify(self, scope: Scope, sample: int, seed: int) -> VerifyReport:
+        with self.weights.serving() as editor:
+            self.weights.need_sound()
+            return self.drift().verify(self.consolidator().prober(editor), scope, sample, Random(seed))
 
     def close(self) -> None:
         """Flush what is pending, then let go of everything, also when flushing fails."""
@@ -215,7 +235,12 @@ def _weights(core: Core, packs: Path) -> WeightBook:
 
         return [edit.id for edit in pack_files.list_edits(data) if edit.id is not None]
 
-    return WeightBook(core, PackShelf(packs), make, drop, listed)
+    def base_of(data: bytes) -> str:
+        from agentmem.editors import packs as pack_files
+
+        return pack_files.parse(data).fingerprint
+
+    return WeightBook(core, PackShelf(packs), make, drop, listed, base_of)
 
 
 def _greedy_answers(model: Any, tokenizer: Any, prompts: Sequence[str], max_new_tokens: int) -> list[str]:

@@ -31,8 +31,10 @@ class Candidate:
     phrased: Phrased | None
     edit: EditRow | None = None
 
-    def with_known(self, share: float) -> Candidate:
-        return replace(self, signals=replace(self.signals, known=share))
+    def measured(self, *, known: float, resists: float, interference: float | None) -> Candidate:
+        """The candidate with what only the model can tell."""
+        signals = replace(self.signals, known=known, resists=resists, interference=interference)
+        return replace(self, signals=signals)
 
 
 def gather(tx: Transaction, core: Core, owners: Sequence[int]) -> list[Candidate]:

@@ -16,9 +16,10 @@ from datetime import timedelta
 
 from agentmem.clock import micros
 from agentmem.consolidation.candidates import Candidate, as_json, boundary, gather, request_of
-from agentmem.consolidation.policy import Decision, Policy
+from agentmem.consolidation.policy import Policy
+from agentmem.consolidation.proposal import Plan, Progress, Proposer
 from agentmem.consolidation.report import ConsolidationReport, EditOutcome
-from agentmem.consolidation.verify import Answerer, Canary, Prober, Verdict, same_answer
+from agentmem.consolidation.verify import Answerer, Canary, Prober, Verdict
 from agentmem.core import Core
 from agentmem.edits import EditReceipt, EditRequest
 from agentmem.errors import JobLocked
@@ -27,21 +28,11 @@ from agentmem.protocols import Editor
 from agentmem.storage import EditRow, Transaction
 from agentmem.weights import METHOD, WeightBook
 
-__all__ = ["Consolidator", "Progress"]
+__all__ = ["Consolidator"]
 
-Progress = Callable[[str, int, int], None]
 LEASE = "consolidate"
 LEASE_MINUTES = 30
 ROUNDS = 3
-
-
-@dataclass(slots=True)
-class _Plan:
-    """What the policy wants, before the model is touched."""
-
-    decisions: list[Decision]
-    chosen: list[Candidate]
-    demoted: list[EditRow]
 
 
 @dataclass(slots=True)
@@ -95,13 +86,14 @@ class Consolidator:
         started = time.perf_counter()
         holder = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         if dry_run:
-            plan = self._plan(scope, budget, progress, probe=self._weights.attached)
+            plan = self.proposer(progress).plan(scope, budget)
             report = ConsolidationReport(tuple(plan.decisions), demoted=tuple(e.note_id for e in plan.demoted), dry_run=True)
             return replace(report, seconds=time.perf_counter() - started)
         self._weights.need()
         self._take_lease(holder)
         try:
             with self._weights.serving() as editor:
+                self._weights.need_sound()
                 report = self._run(editor, scope, budget, progress)
         finally:
             with self._core.store.write() as tx:
@@ -123,79 +115,27 @@ class Consolidator:
 
     # -- propose ---------------------------------------------------------------------------------------------
 
-    def _plan(self, scope: Scope, budget: int | None, progress: Progress, *, probe: bool) -> _Plan:
-        with self._core.store.read() as tx:
-            owners = tx.notes.visible_owners(scope) if scope else tx.notes.all_owners()
-            candidates = gather(tx, self._core, owners)
-            failed = self._failed_before(tx)
-        decisions = {c.note.id: self.policy.decide(c.signals) for c in candidates}
-        hopeful = [c for c in candidates if decisions[c.note.id].action == "promote"]
-        for candidate in list(hopeful):
-            if failed.get(candidate.note.id) == candidate.note.version:
-                decisions[candidate.note.id] = _keep(decisions[candidate.note.id], "an earlier edit of it failed verification")
-                hopeful.remove(candidate)
-        capacity = max(0, min((c.signals.capacity_left for c in candidates), default=0))
-        limit = capacity if budget is None else min(budget, capacity)
-        hopeful.sort(key=lambda c: (-decisions[c.note.id].score, c.note.id))
-        chosen, rest = self._unknown(hopeful, limit, decisions, progress) if probe else (hopeful[:limit], hopeful[limit:])
-        for candidate in rest:
-            decisions[candidate.note.id] = _keep(decisions[candidate.note.id], "over the budget of this run")
-        demoted = [c.edit for c in candidates if c.edit is not None and decisions[c.note.id].action == "demote"]
-        order = {"promote": 0, "demote": 1, "keep": 2}
-        ordered = sorted(decisions.values(), key=lambda d: (order[d.action], -d.score, d.note_id))
-        return _Plan(ordered, chosen, demoted)
+    def proposer(self, progress: Progress = lambda stage, done, total: None) -> Proposer:
+        """What decides; it asks the model too when one is attached."""
+        editor = self._weights.editor
+        prober = self.prober(editor) if editor is not None else None
+        return Proposer(self._core, self.policy, prober, editor, progress)
 
-    @staticmethod
-    def _failed_before(tx: Transaction) -> dict[str, int]:
-        """The note versions whose edits failed: the same words would fail again."""
-        entries = tx.ledger.entries(limit=100_000)
-        versions = ((e.note_id, e.details.get("version")) for e in entries if e.event == "failed")
-        return {note_id: version for note_id, version in versions if note_id and isinstance(version, int)}
+    def explain(self, note_id: str, scope: Scope) -> str:
+        """The policy's decision on one note, in words."""
+        candidate = self.proposer().candidate(note_id, scope)
+        if candidate is None:
+            return "keep: the note states no fact that could be asked for"
+        return self.policy.explain(candidate.signals)
 
-    def _unknown(
-        self, hopeful: list[Candidate], limit: int, decisions: dict[str, Decision], progress: Progress
-    ) -> tuple[list[Candidate], list[Candidate]]:
-        """The first ``limit`` candidates that the model does not know yet, and those nobody needs to ask about.
-
-        What the model knows can only lower a score, so the best are asked first and only as many as the budget needs.
-        """
-        chosen: list[Candidate] = []
-        rest = list(hopeful)
-        while rest and len(chosen) < limit:
-            wanted = limit - len(chosen)
-            asked, rest = rest[:wanted], rest[wanted:]
-            chosen += self._not_known(asked, decisions, progress)
-        return chosen, rest
-
-    def _not_known(self, hopeful: list[Candidate], decisions: dict[str, Decision], progress: Progress) -> list[Candidate]:
-        """Ask the bare model; what it knows already needs no edit."""
-        editor = self._weights.need()
-        prober = self._prober(editor)
-        asked = [(c, p) for c in hopeful if c.phrased for p in (c.phrased.question, *c.phrased.probes)]
-        progress("asking the model what it knows", 0, len(asked))
-        said = prober.bare([prompt for _, prompt in asked])
-        progress("asking the model what it knows", len(asked), len(asked))
-        hits: dict[str, list[bool]] = {}
-        for (candidate, _), text in zip(asked, said, strict=True):
-            assert candidate.phrased is not None
-            hits.setdefault(candidate.note.id, []).append(same_answer(text, candidate.phrased.target))
-        remaining = []
-        for candidate in hopeful:
-            shares = hits[candidate.note.id]
-            informed = candidate.with_known(sum(shares) / len(shares))
-            decisions[candidate.note.id] = self.policy.decide(informed.signals)
-            if decisions[candidate.note.id].action == "promote":
-                remaining.append(informed)
-        return remaining
-
-    def _prober(self, editor: Editor) -> Prober:
+    def prober(self, editor: Editor) -> Prober:
         settings = self._core.settings.consolidation
         return Prober(editor, self._weights.model, self._weights.tokenizer, self._answer, settings.max_new_tokens)
 
     # -- write in shadow and verify --------------------------------------------------------------------------
 
     def _run(self, editor: Editor, scope: Scope, budget: int | None, progress: Progress) -> ConsolidationReport:
-        plan = self._plan(scope, budget, progress, probe=True)
+        plan = self.proposer(progress).plan(scope, budget)
         if not plan.chosen and not plan.demoted:
             return ConsolidationReport(tuple(plan.decisions))
         trial = self._try(editor, plan, progress)
@@ -214,11 +154,11 @@ class Consolidator:
             pack=pack,
         )
 
-    def _try(self, editor: Editor, plan: _Plan, progress: Progress) -> _Trial:
+    def _try(self, editor: Editor, plan: Plan, progress: Progress) -> _Trial:
         settings = self._core.settings.consolidation
         requests = {(key := str(self._core.new_id())): request_of(c, key) for c in plan.chosen}
         candidates = dict(zip(requests, plan.chosen, strict=True))
-        prober = self._prober(editor)
+        prober = self.prober(editor)
         before = dict(zip(requests, prober.bare([r.prompt for r in requests.values()]), strict=True))
         trial = _Trial(requests, candidates, before)
         canaries = self._canaries(plan)
@@ -279,7 +219,7 @@ class Consolidator:
         for name in ("after", "reliability", "generality"):
             setattr(trial.verdict, name, getattr(former, name) | getattr(trial.verdict, name))
 
-    def _canaries(self, plan: _Plan) -> list[Canary]:
+    def _canaries(self, plan: Plan) -> list[Canary]:
         """General questions, and questions about neighbouring facts that are not being written."""
         limit = self._core.settings.consolidation.canaries
         chosen = {c.note.id for c in plan.chosen} | {e.note_id for e in plan.demoted}
@@ -295,7 +235,7 @@ class Consolidator:
 
     # -- commit ----------------------------------------------------------------------------------------------
 
-    def _commit(self, plan: _Plan, trial: _Trial) -> tuple[str | None, list[EditOutcome]]:
+    def _commit(self, plan: Plan, trial: _Trial) -> tuple[str | None, list[EditOutcome]]:
         now = micros(self._core.clock.now())
         with self._core.store.write() as tx:
             for edit in plan.demoted:
@@ -314,6 +254,8 @@ class Consolidator:
             assert trial.data is not None
             keep = {edit.id for edit in tx.ledger.edits()}
             pack = self._weights.publish(tx, trial.data, keep)
+            counts = {"promoted": len(self._standing(trial)), "failed": len(trial.failed), "demoted": len(plan.demoted)}
+            tx.ledger.append(now, "consolidated", details={**counts, "pack": pack})
             self._fail("consolidate:in-commit")
         return pack, [self._outcome(trial, key) for key in trial.requests]
 
@@ -371,10 +313,6 @@ def _is_dead(holder: str) -> bool:
     except PermissionError:
         return False
     return False
-
-
-def _keep(decision: Decision, reason: str) -> Decision:
-    return replace(decision, action="keep", reasons=(reason,))
 
 
 def _category(reason: str) -> str:

@@ -25,7 +25,8 @@ class Signals:
 
     ``uses`` are recalls that entered an answer, ``use_days`` the distinct days among them, ``tokens`` the prompt
     tokens they cost. ``known`` is the share of probes that the bare model answers by itself (``None``: not asked yet);
-    ``interference`` the share of a radius by which its key would touch another edit's (``None``: not measured).
+    ``resists`` is 1 when it answers wrongly even with the note in its prompt, so that only an edit would help, and
+    ``interference`` the share of another edit's radius into which the question reaches (all ``None``: not measured).
     """
 
     note_id: str
@@ -48,6 +49,7 @@ class Signals:
     functional: bool = True
     importance: float = 0.5
     known: float | None = None
+    resists: float | None = None
     interference: float | None = None
     promoted: bool = False
     stale_edit: bool = False
@@ -166,6 +168,8 @@ class DefaultPolicy:
             said.append(f"cost {signals.tokens} prompt tokens")
         if signals.known is not None:
             said.append("the model does not know it")
+        if signals.resists:
+            said.append("and overlooks its note in the prompt")
         return tuple(said)
 
     def parts(self, s: Signals) -> dict[str, float]:
@@ -177,6 +181,7 @@ class DefaultPolicy:
             "stability": 0.15 if s.functional else 0.05,
             "tokens": min(0.3, 0.05 * math.log1p(s.tokens / 10)),
             "importance": 0.2 * (s.importance - 0.5),
+            "resistance": 0.1 * (s.resists or 0.0),
             "interference": -0.3 * (s.interference or 0.0),
         }
 

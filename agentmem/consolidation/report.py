@@ -4,10 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
 
 from agentmem.consolidation.policy import Decision
 
-__all__ = ["ConsolidationReport", "EditOutcome"]
+__all__ = ["ConsolidationReport", "EditOutcome", "PastRun"]
+
+
+@dataclass(frozen=True, slots=True)
+class PastRun:
+    """A consolidation that was committed: when, what it did, and the pack that it left (``None``: no edits left)."""
+
+    at: datetime
+    promoted: int
+    failed: int
+    demoted: int
+    pack: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +90,14 @@ class ConsolidationReport:
         values["failed"] = [o.note_id for o in self.failed]
         values |= {"reliability": self.reliability, "generality": self.generality}
         return values
+
+    def write_page(self, path: Path | str, title: str = "Consolidation report") -> Path:
+        """Write the report as one self-contained HTML page."""
+        from agentmem.consolidation.page import page
+
+        target = Path(path)
+        target.write_text(page(self, title), encoding="utf-8")
+        return target
 
     def __str__(self) -> str:
         if self.dry_run:

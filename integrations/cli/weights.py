@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from agentmem.errors import InvalidArgument
 from agentmem.integrations.cli import render
 from agentmem.integrations.cli.asking import ModelOption
 from agentmem.integrations.cli.notes import DryOption
 from agentmem.integrations.cli.place import Place, at_place
 
 if TYPE_CHECKING:
+    from agentmem import Memory
     from agentmem.consolidation.report import ConsolidationReport
 
 __all__ = ["add_to", "outcomes", "progress", "refusals"]
@@ -21,7 +26,7 @@ __all__ = ["add_to", "outcomes", "progress", "refusals"]
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands on weights."""
-    for name, command in (("consolidate", consolidate), ("edits", edits)):
+    for name, command in (("consolidate", consolidate), ("edits", edits), ("status", status), ("verify", verify), ("jobs", jobs)):
         app.command(name, rich_help_panel="Weights")(at_place(command))
 
 
@@ -31,10 +36,27 @@ def consolidate(
     budget: Annotated[int | None, typer.Option(help="Write at most so many facts.")] = None,
     model: ModelOption = "small",
     limit: Annotated[int, typer.Option("--show", help="How many rows of each table to print.")] = 30,
+    html: Annotated[Path | None, typer.Option(help="Write the report as one HTML page too.")] = None,
+    watch: Annotated[float | None, typer.Option(help="Run again every so many minutes, until interrupted.")] = None,
 ) -> None:
     """Move stable, often used facts into the model's side memory: written in shadow, verified, then committed."""
-    with place.memory(model=model) as memory, progress(quiet=place.json) as bar:
+    if watch is not None and watch <= 0:
+        raise InvalidArgument(f"--watch must be more than 0 minutes, not {watch:g}.", hint="--watch 15.")
+    with place.memory(model=model) as memory:
+        while True:
+            _consolidate(place, memory, dry_run, budget, limit, html)
+            if watch is None:
+                return
+            time.sleep(60 * watch)
+
+
+def _consolidate(
+    place: Place, memory: Memory, dry_run: bool, budget: int | None, limit: int, html: Path | None
+) -> None:
+    with progress(quiet=place.json) as bar:
         report = memory.consolidate(dry_run=dry_run, budget=budget, progress=bar)
+    if html is not None:
+        report.write_page(html)
     if place.json:
         render.data(report.to_dict())
         return
@@ -111,4 +133,73 @@ def edits(place: Place) -> None:
         rows = [(render.short(e.id), render.short(e.note_id), e.target, e.prompt) for e in held]
         render.say(render.table(("id", "note", "answer", "question"), rows, title=f"{len(held)} edits", styles={"id": "dim", "note": "dim"}))
     if not held:
+        raise typer.Exit(1)
+
+
+def status(place: Place) -> None:
+    """How far the weights have drifted from the notes. Exit code 1 when an edit no longer says what its note says."""
+    with place.memory() as memory:
+        found = memory.status()
+    if place.json:
+        render.data(found.to_dict())
+    else:
+        rows = [
+            ("edits", str(found.edits), "in the books"),
+            ("waiting", str(len(found.waiting)), "facts the policy would promote now"),
+            ("stale", str(len(found.stale)), "the note says something else now, or ended"),
+            ("contradicted", str(len(found.contradicted)), "a newer note says otherwise"),
+            ("unserved", str(len(found.unserved)), "in the books, not in the pack"),
+            ("stray", str(len(found.stray)), "in the pack, not in the books"),
+            ("pack", (found.pack or "none")[:12], found.trouble or "sound"),
+        ]
+        render.say(render.table(("", "", "meaning"), rows, title="Drift of the weights"))
+    if not found.ok:
+        raise typer.Exit(1)
+
+
+class JobsDo(StrEnum):
+    """What to do with jobs."""
+
+    LIST = "list"
+    RUN = "run"
+
+
+def jobs(
+    place: Place,
+    do: Annotated[JobsDo, typer.Argument(help="List past consolidations, or run all upkeep now.")] = JobsDo.LIST,
+    model: ModelOption = "small",
+) -> None:
+    """List the consolidations that changed something, or run the nightly upkeep: index, fading, consolidation."""
+    if do is JobsDo.RUN:
+        with place.memory(model=model) as memory, progress(quiet=place.json) as bar:
+            memory.flush()
+            faded = memory.fade()
+            report = memory.consolidate(progress=bar)
+        if place.json:
+            render.data({"faded": len(faded), "consolidation": report.to_dict()})
+        else:
+            render.say(f"{len(faded)} notes archived; {report}")
+        return
+    with place.memory() as memory:
+        runs = memory.jobs()
+    if place.json:
+        render.data({"jobs": [{"at": r.at.isoformat(), "promoted": r.promoted, "failed": r.failed, "demoted": r.demoted, "pack": r.pack} for r in runs]})
+    else:
+        rows = [(f"{r.at:%Y-%m-%d %H:%M}", str(r.promoted), str(r.failed), str(r.demoted), (r.pack or "none")[:12]) for r in runs]
+        render.say(render.table(("at", "promoted", "rolled back", "demoted", "pack"), rows, title=f"{len(runs)} consolidations"))
+
+
+def verify(
+    place: Place,
+    sample: Annotated[int, typer.Option(help="How many edits to ask again.")] = 32,
+    model: ModelOption = "small",
+) -> None:
+    """Ask a sample of the edits again, by free generation. Exit code 1 when one does not answer."""
+    with place.memory(model=model) as memory:
+        found = memory.verify(sample)
+    if place.json:
+        render.data({"asked": found.asked, "reliability": found.reliability, "generality": found.generality, "failed": dict(found.failed)})
+    else:
+        render.say(str(found))
+    if not found.ok:
         raise typer.Exit(1)

@@ -52,8 +52,10 @@ class SqliteLedger:
             (int(at), event, note_id, edit_id, dumps(details or {})),
         )
 
-    def entries(self, *, after: int = 0, note_id: str | None = None, limit: int = 1000) -> list[LedgerEntry]:
-        """Lines after a sequence number, oldest first."""
+    def entries(
+        self, *, after: int = 0, note_id: str | None = None, event: str | None = None, limit: int = 1000
+    ) -> list[LedgerEntry]:
+        """Lines after a sequence number, oldest first; of one note or one event when those are given."""
         sql, bound = (
             "SELECT seq, at, event, note_id, edit_id, details FROM ledger WHERE seq > ?",
             list[object]([int(after)]),
@@ -61,6 +63,9 @@ class SqliteLedger:
         if note_id is not None:
             sql += " AND note_id = ?"
             bound.append(note_id)
+        if event is not None:
+            sql += " AND event = ?"
+            bound.append(event)
         found = self._db.rows(f"{sql} ORDER BY seq LIMIT ?", (*bound, limit))
         return [
             LedgerEntry(seq, at, event, note, edit, json.loads(details))

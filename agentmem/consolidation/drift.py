@@ -1,0 +1,203 @@
+"""The drift meter: how far notes, books, pack and model are apart, and whether the edits still answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from random import Random
+
+from agentmem.clock import from_micros, micros
+from agentmem.consolidation.candidates import boundary, gather
+from agentmem.consolidation.policy import Policy
+from agentmem.consolidation.report import PastRun
+from agentmem.consolidation.verify import Canary, Prober, same_answer
+from agentmem.core import Core
+from agentmem.errors import PackMismatch
+from agentmem.notes import Note, Scope
+from agentmem.phrasing import Phrased, requests_for
+from agentmem.storage import EditRow, Transaction
+from agentmem.weights import METHOD, WeightBook
+
+__all__ = ["DriftMeter", "VerifyReport", "WeightStatus"]
+
+
+@dataclass(frozen=True, slots=True)
+class WeightStatus:
+    """How far the weights have drifted from the notes. Ids are those of notes.
+
+    Attributes:
+        edits: how many edits the books hold for the scope.
+        waiting: facts that the policy would promote now, by the signals of the store alone.
+        stale: edits whose note says something else now, has ended, or is gone.
+        contradicted: edits that a newer note of the same fact speaks against.
+        unserved, stray: edits in the books that the pack lacks, and edits in the pack that the books do not know.
+        pack: sha256 of the active pack; ``trouble`` why it cannot be served, with its cure, or empty.
+        base: fingerprint of the model that the pack was written on; ``attached`` of the model attached now.
+    """
+
+    edits: int
+    waiting: tuple[str, ...] = ()
+    stale: tuple[str, ...] = ()
+    contradicted: tuple[str, ...] = ()
+    unserved: tuple[str, ...] = ()
+    stray: tuple[str, ...] = ()
+    pack: str | None = None
+    trouble: str = ""
+    base: str | None = None
+    attached: str | None = None
+
+    @property
+    def base_changed(self) -> bool:
+        """Whether the attached model is another than the one the edits were written on."""
+        return self.base is not None and self.attached is not None and self.base != self.attached
+
+    @property
+    def ok(self) -> bool:
+        """Whether every edit says what the notes say and can be served; facts may still be waiting."""
+        return not (self.stale or self.contradicted or self.unserved or self.stray or self.trouble or self.base_changed)
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain values for JSON."""
+        return asdict(self) | {"base_changed": self.base_changed, "ok": self.ok}
+
+    def __str__(self) -> str:
+        drift = {
+            "waiting": len(self.waiting),
+            "stale": len(self.stale),
+            "contradicted": len(self.contradicted),
+            "unserved": len(self.unserved),
+            "stray": len(self.stray),
+        }
+        said = ", ".join(f"{count} {name}" for name, count in drift.items() if count)
+        return f"{self.edits} edits" + (f": {said}" if said else ", none adrift") + (f"; {self.trouble}" if self.trouble else "")
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyReport:
+    """A sample of the edits, asked again. ``failed`` maps a note's id to what was said instead.
+
+    ``reliability`` and ``generality`` are shares of own questions and of held-out phrasings that are answered with the
+    target by greedy free generation.
+    """
+
+    asked: int
+    reliability: float
+    generality: float
+    failed: Mapping[str, str]
+
+    @property
+    def ok(self) -> bool:
+        return not self.failed
+
+    def __str__(self) -> str:
+        return (
+            f"{self.asked} edits asked again: reliability {self.reliability:.2f}, generality {self.generality:.2f}, "
+            f"{len(self.failed)} failed"
+        )
+
+
+class DriftMeter:
+    """Compares what should hold with what does; reads only."""
+
+    def __init__(self, core: Core, weights: WeightBook, policy: Policy) -> None:
+        self._core = core
+        self._weights = weights
+        self._policy = policy
+
+    def status(self, scope: Scope) -> WeightStatus:
+        """The drift of one scope (unbound: of all). Needs no model."""
+        with self._core.store.read() as tx:
+            owners = tx.notes.visible_owners(scope) if scope else tx.notes.all_owners()
+            edits = tx.ledger.edits(owners=owners)
+            books = {e.id for e in tx.ledger.edits()}
+            rows = tx.notes.rows_of([e.note_id for e in edits])
+            notes = {note.id: note for note in tx.notes.load(list(rows.values())).values()}
+            stale = [e.note_id for e in edits if self._is_stale(e, notes.get(e.note_id))]
+            contradicted = [e.note_id for e in edits if e.note_id in notes and self._is_contradicted(tx, e, notes[e.note_id])]
+            active = tx.ledger.active_pack(METHOD)
+            candidates = gather(tx, self._core, owners)
+        waiting = [c.note.id for c in candidates if self._policy.decide(c.signals).action == "promote"]
+        held, base, trouble = self._pack()
+        editor = self._weights.editor
+        return WeightStatus(
+            edits=len(edits),
+            waiting=tuple(waiting),
+            stale=tuple(stale),
+            contradicted=tuple(contradicted),
+            unserved=tuple(e.note_id for e in edits if e.id not in held) if not trouble else (),
+            stray=tuple(sorted(held - books)),
+            pack=active[0] if active else None,
+            trouble=trouble or (str(self._weights.trouble) if self._weights.trouble else ""),
+            base=base,
+            attached=editor.status().base_fingerprint if editor is not None else None,
+        )
+
+    def _pack(self) -> tuple[set[str], str | None, str]:
+        try:
+            return set(self._weights.held()), self._weights.base(), ""
+        except PackMismatch as error:
+            return set(), None, str(error)
+
+    def _is_stale(self, edit: EditRow, note: Note | None) -> bool:
+        return note is None or note.version != edit.note_version or not note.valid_at(self._core.clock.now())
+
+    def _is_contradicted(self, tx: Transaction, edit: EditRow, note: Note) -> bool:
+        """Whether a note that is newer and still holds gives the same fact another object."""
+        if note.fact is None or not note.fact.functional:
+            return False
+        for row, fact in tx.notes.facts(edit.owner, note.fact.subject, note.fact.relation):
+            if fact.object.casefold() != note.fact.object.casefold():
+                other = tx.notes.load([row])[row]
+                if micros(other.occurred_at) > micros(note.occurred_at) and other.valid_at(self._core.clock.now()):
+                    return True
+        return False
+
+    def runs(self) -> list[PastRun]:
+        """Every consolidation that changed something, oldest first."""
+        with self._core.store.read() as tx:
+            entries = tx.ledger.entries(event="consolidated", limit=100_000)
+        return [
+            PastRun(
+                at=from_micros(entry.at),
+                promoted=_number(entry.details.get("promoted")),
+                failed=_number(entry.details.get("failed")),
+                demoted=_number(entry.details.get("demoted")),
+                pack=str(entry.details["pack"]) if entry.details.get("pack") else None,
+            )
+            for entry in entries
+        ]
+
+    def verify(self, prober: Prober, scope: Scope, sample: int, rng: Random) -> VerifyReport:
+        """Ask a random sample of the edits again, each in its own scope."""
+        with self._core.store.read() as tx:
+            owners = tx.notes.visible_owners(scope) if scope else tx.notes.all_owners()
+            edits = tx.ledger.edits(owners=owners)
+            chosen = sorted(rng.sample(edits, min(sample, len(edits))), key=lambda e: e.id)
+            rows = tx.notes.rows_of([e.note_id for e in chosen])
+            notes = {note.id: note for note in tx.notes.load(list(rows.values())).values()}
+        own = [(e, Canary(str(e.request["prompt"]), _scope_of(e, notes))) for e in chosen]
+        other = [(e, Canary(text, _scope_of(e, notes))) for e in chosen for text in _probes(notes.get(e.note_id))]
+        said = prober.ask([canary for _, canary in [*own, *other]])
+        hits = [same_answer(text, str(e.request["target"])) for (e, _), text in zip([*own, *other], said, strict=True)]
+        failed = {e.note_id: said[i] for i, (e, _) in enumerate(own) if not hits[i]}
+        return VerifyReport(len(chosen), _share(hits[: len(own)]), _share(hits[len(own) :]), failed)
+
+
+def _number(value: object) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _scope_of(edit: EditRow, notes: Mapping[str, Note]) -> Scope | None:
+    note = notes.get(edit.note_id)
+    return boundary(note.scope) if note is not None else None
+
+
+def _probes(note: Note | None) -> Sequence[str]:
+    if note is None:
+        return ()
+    phrased = requests_for(note)
+    return phrased.probes if isinstance(phrased, Phrased) else ()
+
+
+def _share(hits: Sequence[bool]) -> float:
+    return sum(hits) / len(hits) if hits else 1.0

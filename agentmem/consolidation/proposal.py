@@ -1,0 +1,160 @@
+"""What a run would do, before anything is written: candidates, decisions, and what only the model can tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from agentmem.consolidation.candidates import Candidate, boundary, gather
+from agentmem.consolidation.policy import Decision, Policy
+from agentmem.consolidation.verify import Prober, same_answer
+from agentmem.core import Core
+from agentmem.edits import Route
+from agentmem.notes import Scope
+from agentmem.prompts import notes_block
+from agentmem.protocols import Editor
+from agentmem.storage import EditRow, Transaction
+
+__all__ = ["Plan", "Progress", "Proposer"]
+
+Progress = Callable[[str, int, int], None]
+_ASKING = "asking the model what it knows"
+
+
+@dataclass(slots=True)
+class Plan:
+    """What the policy wants, before the side memory is touched."""
+
+    decisions: list[Decision]
+    chosen: list[Candidate]
+    demoted: list[EditRow]
+
+
+class Proposer:
+    """Gathers candidates and lets the policy decide on them.
+
+    Args:
+        prober, editor: the attached model and its side memory, or ``None``: then nothing that only the model knows is
+            measured, and a dry run decides from the store alone.
+    """
+
+    def __init__(self, core: Core, policy: Policy, prober: Prober | None, editor: Editor | None, progress: Progress) -> None:
+        self._core = core
+        self._policy = policy
+        self._prober = prober
+        self._editor = editor
+        self._progress = progress
+
+    def plan(self, scope: Scope, budget: int | None) -> Plan:
+        """Decide on every candidate of ``scope`` (unbound: of everybody) within ``budget`` new edits."""
+        with self._core.store.read() as tx:
+            owners = tx.notes.visible_owners(scope) if scope else tx.notes.all_owners()
+            candidates = gather(tx, self._core, owners)
+            failed = _failed_before(tx)
+        decisions = {c.note.id: self._policy.decide(c.signals) for c in candidates}
+        hopeful = [c for c in candidates if decisions[c.note.id].action == "promote"]
+        for candidate in list(hopeful):
+            if failed.get(candidate.note.id) == candidate.note.version:
+                decisions[candidate.note.id] = _keep(decisions[candidate.note.id], "an earlier edit of it failed verification")
+                hopeful.remove(candidate)
+        hopeful.sort(key=lambda c: (-decisions[c.note.id].score, c.note.id))
+        chosen, rest = self._within(hopeful, _limit(candidates, budget), decisions)
+        for candidate in rest:
+            decisions[candidate.note.id] = _keep(decisions[candidate.note.id], "over the budget of this run")
+        demoted = [c.edit for c in candidates if c.edit is not None and decisions[c.note.id].action == "demote"]
+        order = {"promote": 0, "demote": 1, "keep": 2}
+        ordered = sorted(decisions.values(), key=lambda d: (order[d.action], -d.score, d.note_id))
+        return Plan(ordered, chosen, demoted)
+
+    def candidate(self, note_id: str, scope: Scope) -> Candidate | None:
+        """One candidate with all its signals, those that only the model can tell included; ``None``: it states no fact."""
+        with self._core.store.read() as tx:
+            owners = tx.notes.visible_owners(scope) if scope else tx.notes.all_owners()
+            found = [c for c in gather(tx, self._core, owners) if c.note.id == note_id]
+        if self._prober is not None:
+            found = self._measured(found, self._prober)
+        return found[0] if found else None
+
+    def _within(
+        self, hopeful: list[Candidate], limit: int, decisions: dict[str, Decision]
+    ) -> tuple[list[Candidate], list[Candidate]]:
+        """The first ``limit`` candidates that still pass once the model was asked, and those nobody needs to ask about.
+
+        The best by the store's own signals are asked first, and only as many as the budget needs.
+        """
+        if self._prober is None:
+            return hopeful[:limit], hopeful[limit:]
+        chosen: list[Candidate] = []
+        rest = list(hopeful)
+        while rest and len(chosen) < limit:
+            wanted = limit - len(chosen)
+            asked, rest = rest[:wanted], rest[wanted:]
+            for candidate in self._measured(asked, self._prober):
+                decisions[candidate.note.id] = self._policy.decide(candidate.signals)
+                if decisions[candidate.note.id].action == "promote":
+                    chosen.append(candidate)
+        return chosen, rest
+
+    def _measured(self, candidates: Sequence[Candidate], prober: Prober) -> list[Candidate]:
+        """What the bare model knows, whether it reads the note when it has it, and whose keys lie near."""
+        phrased = [c for c in candidates if c.phrased is not None]
+        closed = [(c, text) for c in phrased if c.phrased for text in (c.phrased.question, *c.phrased.probes)]
+        opened = [(c, f"{notes_block([c.note])}\n\n{c.phrased.question}") for c in phrased if c.phrased]
+        total = len(closed) + len(opened)
+        self._progress(_ASKING, 0, total)
+        said = prober.bare([text for _, text in closed])
+        self._progress(_ASKING, len(closed), total)
+        read = prober.bare([text for _, text in opened])
+        self._progress(_ASKING, total, total)
+        known: dict[str, list[bool]] = {}
+        for (candidate, _), text in zip(closed, said, strict=True):
+            known.setdefault(candidate.note.id, []).append(_right(candidate, text))
+        resists = {c.note.id: float(not _right(c, text)) for (c, _), text in zip(opened, read, strict=True)}
+        near = {c.note.id: self._interference(c) for c in phrased}
+        return [
+            candidate.measured(
+                known=_share(known[candidate.note.id]),
+                resists=resists[candidate.note.id],
+                interference=near[candidate.note.id],
+            )
+            if candidate.note.id in known
+            else candidate
+            for candidate in candidates
+        ]
+
+    def _interference(self, candidate: Candidate) -> float | None:
+        """How far the question reaches into the radius of another fact's edit: 0 outside, 1 at its key."""
+        if self._editor is None or candidate.phrased is None:
+            return None
+        routes = self._editor.probe([candidate.phrased.question], boundary(candidate.note.scope))
+        return _overlap(routes[0], candidate.note.id)
+
+
+def _overlap(route: Route, note_id: str) -> float:
+    if route.edit_id is None or route.note_id == note_id or route.radius <= 0:
+        return 0.0
+    return min(1.0, max(0.0, 1.0 - route.distance / route.radius))
+
+
+def _limit(candidates: Sequence[Candidate], budget: int | None) -> int:
+    capacity = max(0, min((c.signals.capacity_left for c in candidates), default=0))
+    return capacity if budget is None else min(budget, capacity)
+
+
+def _failed_before(tx: Transaction) -> dict[str, int]:
+    """The note versions whose edits failed: the same words would fail again."""
+    entries = tx.ledger.entries(event="failed", limit=100_000)
+    versions = ((e.note_id, e.details.get("version")) for e in entries)
+    return {note_id: version for note_id, version in versions if note_id and isinstance(version, int)}
+
+
+def _right(candidate: Candidate, text: str) -> bool:
+    return candidate.phrased is not None and same_answer(text, candidate.phrased.target)
+
+
+def _share(hits: Sequence[bool]) -> float:
+    return sum(hits) / len(hits)
+
+
+def _keep(decision: Decision, reason: str) -> Decision:
+    return replace(decision, action="keep", reasons=(reason,))
