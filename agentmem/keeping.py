@@ -79,7 +79,6 @@ class Keeper:
         if before.content == content:
             return Receipt(id, "merged", "these are its words already")
         vector = self._core.embed([content])
-        now = self._core.clock.now()
         with self._weights.lock, self._core.store.write() as tx:
             self._core.fix_embedder(tx)
             row, note = self._find(tx, id, scope)
@@ -94,7 +93,7 @@ class Keeper:
             self._project(tx, row, owner, changed, vector)
             superseded, links, why = Superseder(tx).apply(changed, row, owner)
             tx.links.put(links)
-            self._retire(tx, note, now_us=micros(now))
+            self._weights.retire(tx, [note.id, *superseded], "updated")
         self._weights.refresh()
         reason = f"version {changed.version}" + (f"; {why}" if why else "")
         return Receipt(id, "superseded" if superseded else "stored", reason, superseded=superseded)
@@ -111,15 +110,6 @@ class Keeper:
                 continue
             beside = tx.notes.load([r for r in tx.notes.neighbours_in_thread(other, 1) if r != other])
             tx.text.set_context(other, "\n".join(beside[r].content for r in sorted(beside)))
-
-    def _retire(self, tx: Transaction, note: Note, now_us: int) -> None:
-        """The weights may not go on saying what the note no longer says."""
-        edits = tx.ledger.edits(note_ids=[note.id])
-        if edits:
-            self._weights.drop(tx, [e.id for e in edits])
-            tx.ledger.delete_edits([e.id for e in edits])
-            for edit in edits:
-                tx.ledger.append(now_us, "retired", note_id=note.id, edit_id=edit.id, details={"reason": "updated"})
 
     def link(self, a: str, b: str, kind: str, reason: str, weight: float, scope: Scope) -> Link:
         if not isinstance(kind, str) or not kind.isidentifier():

@@ -21,6 +21,7 @@ from agentmem.notes import Fact, Link, Note, Receipt, Status
 from agentmem.prompts import strip_notes
 from agentmem.storage import LinkRow, Transaction
 from agentmem.superseding import Superseder
+from agentmem.weights import WeightBook
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,10 +35,16 @@ INSTRUCTIONS = ("system", "developer")
 NEIGHBOURS = 8
 
 class Rememberer:
-    """Stores drafts; each gets a receipt that says what became of it."""
+    """Stores drafts; each gets a receipt that says what became of it.
 
-    def __init__(self, core: Core, fail: Callable[[str], None] = lambda step: None) -> None:
+    Args:
+        weights: a note that a newer one closes leaves the weights in the same transaction.
+        fail: called with the name of each durable step; tests stop the process there.
+    """
+
+    def __init__(self, core: Core, weights: WeightBook, fail: Callable[[str], None] = lambda step: None) -> None:
         self._core = core
+        self._weights = weights
         self._fail = fail
 
     def remember(self, drafts: Sequence[Draft], progress: Callable[[int, int], None] | None = None) -> list[Receipt]:
@@ -60,8 +67,12 @@ class Rememberer:
             batch = _Batch(self._core, tx)
             receipts = [d if isinstance(d, Receipt) else batch.add(d, next(vectors)) for d in checked]
             batch.finish()
+            closed = [id for receipt in receipts for id in receipt.superseded]
+            retired = self._weights.retire(tx, closed, "superseded")
             self._fail("remember:before-commit")
         self._fail("remember:after-commit")
+        if retired:
+            self._weights.refresh()
         return receipts
 
     @staticmethod

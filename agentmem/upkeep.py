@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from agentmem.clock import micros
 from agentmem.core import Core
 from agentmem.edits import EditRequest
 from agentmem.errors import AgentMemError, IndexUnavailable, InvalidArgument
@@ -264,8 +265,12 @@ class Upkeep:
                 receipts = editor.write(requests) if requests else []
                 data = editor.dump()
             written = {r.id for r in receipts if r.ok}
+            now = micros(self._core.clock.now())
             with self._core.store.write() as tx:
-                tx.ledger.delete_edits([e.id for e in edits if e.id not in written])
+                for edit in (e for e in edits if e.id not in written):
+                    tx.ledger.delete_edits([edit.id])
+                    details = {"reason": "could not be written again"}
+                    tx.ledger.append(now, "retired", note_id=edit.note_id, edit_id=edit.id, details=details)
                 keep = {e.id for e in tx.ledger.edits()}
                 self._weights.publish(tx, data, keep)
             self._weights.refresh()

@@ -143,6 +143,17 @@ class WeightBook:
             tx.ledger.set_active_pack(METHOD, sha, micros(self._core.clock.now()))
         return len(doomed)
 
+    def retire(self, tx: Transaction, note_ids: Sequence[str], reason: str) -> int:
+        """Inside a write transaction: take the edits of notes out that no longer say what the weights say."""
+        edits = tx.ledger.edits(note_ids=note_ids) if note_ids else []
+        if edits:
+            self.drop(tx, [edit.id for edit in edits])
+            tx.ledger.delete_edits([edit.id for edit in edits])
+        now = micros(self._core.clock.now())
+        for edit in edits:
+            tx.ledger.append(now, "retired", note_id=edit.note_id, edit_id=edit.id, details={"reason": reason})
+        return len(edits)
+
     def publish(self, tx: Transaction, data: bytes, keep: set[str]) -> str | None:
         """Inside a write transaction: make ``data``, less what is no longer in ``keep``, the active pack."""
         gone = sorted(set(self._listed(data)) - keep)

@@ -172,7 +172,7 @@ def build(
     return Parts(
         core=core,
         weights=weights,
-        rememberer=Rememberer(core, fail),
+        rememberer=Rememberer(core, weights, fail),
         recaller=Recaller(core),
         keeper=Keeper(core, weights),
         upkeep=upkeep,

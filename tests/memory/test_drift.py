@@ -142,3 +142,17 @@ def test_what_only_the_model_can_tell_moves_the_score() -> None:
     near = DefaultPolicy().decide(Signals(note_id="a", label="a", uses=3, use_days=2, probes=2, interference=0.9))
     assert near.score < plain.score < deaf.score
     assert "overlooks its note" in "; ".join(deaf.reasons)
+
+
+def test_a_newer_fact_takes_the_old_one_out_of_the_weights_at_once(memory: Memory, clock: ManualClock) -> None:
+    tell(memory, "Oren Dorrell", "plays", "cello")
+    assert memory.consolidate(user="ana").promoted
+    clock.advance(days=1)
+
+    newer = memory.remember("Oren Dorrell plays viola.", user="ana", fact=Fact("Oren Dorrell", "plays", "viola"))
+
+    assert newer.status == "superseded"
+    assert memory.edits(user="ana") == []
+    assert memory.check().ok
+    answer = memory.ask(PLAYS, user="ana")
+    assert (answer.source, answer.edits) == ("notes", ())
