@@ -46,7 +46,7 @@ def gather(tx: Transaction, core: Core, owners: Sequence[int]) -> list[Candidate
     rows = set(_fact_rows(tx, owners)) | set(tx.notes.rows_of(list(active)).values())
     notes = tx.notes.load(sorted(rows))
     uses = tx.uses.summary(list(notes), since)
-    contradicted = {row for link in tx.links.touching(list(notes), ["contradicts"]) for row in (link.source, link.target)}
+    contradicted = _contradicted(tx, notes, settings.min_trust)
     left = settings.max_edits - len(active)
     found = []
     for row, note in notes.items():
@@ -57,6 +57,15 @@ def gather(tx: Transaction, core: Core, owners: Sequence[int]) -> list[Candidate
         phrased = requests_for(note)
         found.append(Candidate(row, note, _about_phrasing(signals, phrased), phrased if isinstance(phrased, Phrased) else None, edit))
     return found
+
+
+def _contradicted(tx: Transaction, notes: Mapping[int, Note], min_trust: float) -> set[int]:
+    """Notes that another one contradicts whose source is trusted enough: anybody's word must not unseat a fact."""
+    links = tx.links.touching(list(notes), ["contradicts"])
+    others = {row for link in links for row in (link.source, link.target)} - set(notes)
+    trust = {row: note.trust for row, note in (*notes.items(), *tx.notes.load(sorted(others)).items())}
+    pairs = [pair for link in links for pair in ((link.source, link.target), (link.target, link.source))]
+    return {row for row, rival in pairs if trust.get(rival, 0.0) >= min_trust}
 
 
 def _fact_rows(tx: Transaction, owners: Sequence[int]) -> Iterable[int]:
