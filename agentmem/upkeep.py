@@ -284,6 +284,7 @@ class Upkeep:
         with self._core.store.read() as tx:
             stored = tx.vectors.fingerprint()
             active = tx.ledger.active_pack(METHOD)
+            values["enrichment"] = tx.enrichment.counts(self._core.settings.enrichment.attempts)
         values["embedder"] = stored[0] if stored else None
         values["pack"] = active[0] if active else None
         values["index"] = self._core.indexer.health() if self._core.indexer is not None else "none"
