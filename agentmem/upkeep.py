@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from agentmem.core import Core
 from agentmem.edits import EditRequest
+from agentmem.enrich import surroundings
 from agentmem.errors import AgentMemError, IndexUnavailable, InvalidArgument
 from agentmem.linking import link_next, link_similar
 from agentmem.notes import Note, Scope
@@ -223,7 +224,7 @@ class Upkeep:
         owner = tx.notes.owner(note.scope)
         assert owner is not None
         around = tx.notes.load([r for r in tx.notes.neighbours_in_thread(row, 1) if r != row]) if note.thread else {}
-        return row, owner, note.content, "\n".join(around[r].content for r in sorted(around))
+        return row, owner, note.content, surroundings(note.content, note.keywords, (around[r].content for r in sorted(around)))
 
     def _graph(self, report: Progress) -> int:
         """Sequence and similarity links anew; links that people made, and those that record history, are left as they are."""

@@ -168,6 +168,22 @@ def test_a_secret_is_not_shown(memory: Memory, server: Any):
     assert report.outstanding == 0
 
 
+@pytest.mark.parametrize("then", ["nothing", "another turn", "rebuild"])
+def test_full_text_finds_a_note_by_a_keyword_that_it_does_not_use(memory: Memory, server: Any, then: str):
+    server.answers["note"] = GOOD | {"keywords": ["stringed"]}
+    id = memory.remember("Ines plays the cello.", session="s").id
+    memory.enrich()
+    if then == "another turn":
+        memory.remember("She began at six.", session="s")
+    if then == "rebuild":
+        memory.rebuild("text")
+
+    with memory._parts.core.store.read() as tx:
+        found = [tx.notes.load([row])[row].id for row, _ in tx.text.search(["stringed"], (1,), 5)]
+
+    assert found == [id]
+
+
 # -- what goes wrong ---------------------------------------------------------------------------------------------
 
 
@@ -424,5 +440,7 @@ def test_forgetting_takes_back_what_was_made_of_the_note(memory: Memory, server:
     assert "own" in left.tags
     assert not {"concerts", "music"} & set(left.tags)
     assert "concert" not in str(memory.history(first, user="ana"))
+    with memory._parts.core.store.read() as tx:
+        assert tx.text.search(["music"], tx.notes.all_owners(), 5) == []
     assert memory.enrich(user="ana").enriched == (first,)
     assert memory.get(first, user="ana").context == f"About: {CELLO}"
