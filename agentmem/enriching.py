@@ -19,7 +19,7 @@ from agentmem.enrich.model.dialogue import Dialogue
 from agentmem.enrich.model.grounding import constructed, evolved
 from agentmem.enrich.model.prompts import about_neighbours, about_note
 from agentmem.enrich.model.report import EnrichReport, Failure
-from agentmem.errors import AgentMemError, InvalidAnswer, JobLocked, ModelError
+from agentmem.errors import AgentMemError, InvalidAnswer, InvalidArgument, JobLocked, ModelError
 from agentmem.evolving import rewrite
 from agentmem.notes import Note, Receipt, Scope
 from agentmem.prompts import UNTRUSTED_BELOW
@@ -27,7 +27,7 @@ from agentmem.protocols import LanguageModel
 from agentmem.storage import EnrichmentRow, LinkRow, Selection, Transaction
 from agentmem.superseding import Superseder
 
-__all__ = ["RELATED", "Enricher", "Lease", "same_boundary"]
+__all__ = ["RELATED", "Enricher", "Lease", "checked_limit", "same_boundary"]
 
 LEASE = "enrichment"
 LEASE_MINUTES = 10
@@ -117,6 +117,7 @@ class Enricher:
         self, scope: Scope, limit: int | None, *, again: bool = False, progress: Callable[[int, int], None] = lambda d, t: None
     ) -> EnrichReport:
         """Work off what is outstanding in ``scope`` (everybody's, each in their own, without one), oldest first."""
+        checked_limit(limit)
         rows = self._outstanding(scope, again=again)
         return self._work(rows[:limit], scope, again=again, progress=progress)
 
@@ -279,6 +280,12 @@ class Enricher:
         tx.enrichment.add_sources(row, [task.row, *task.others])
         tx.ledger.append(now, "evolved", note_id=note.id, details={"by": task.note.id})
         run.evolved.append(note.id)
+
+
+def checked_limit(limit: object) -> None:
+    """Raise unless ``limit`` is ``None`` or a count."""
+    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 0):
+        raise InvalidArgument(f"limit must be a whole number of 0 or more, not {limit!r:.80}.", hint="limit=100, or None for all.")
 
 
 def _may_stand_beside(note: Note, other: Note) -> bool:

@@ -47,7 +47,8 @@ class Memory:
             callable from texts to an array.
         model: a causal language model for :meth:`ask` and :meth:`consolidate`: ``"small"`` (the one that ships), a Hugging Face
             name or path, or a pair ``(model, tokenizer)``; loaded on first use.
-        llm: a chat model for answers when no local model is attached: a client, a callable, or a ``LanguageModel``.
+        llm: a chat model for :meth:`enrich`, :meth:`reflect`, and for answers when no local model is attached: a client, a
+            callable, or a ``LanguageModel``.
         clock, settings: injected time and numbers.
     """
 

@@ -19,7 +19,7 @@ from agentmem.enrich.model.days import Part, parts_of, print_of, readable
 from agentmem.enrich.model.dialogue import Dialogue
 from agentmem.enrich.model.prompts import about_day, about_portrait, about_thoughts
 from agentmem.enrich.model.report import Failure, ReflectReport
-from agentmem.enriching import Lease, same_boundary
+from agentmem.enriching import Lease, checked_limit, same_boundary
 from agentmem.errors import InvalidAnswer, InvalidArgument, ModelError
 from agentmem.filters import parse
 from agentmem.notes import Kind, Note, Receipt, Scope
@@ -66,6 +66,7 @@ class Reflector:
     def run(self, scope: Scope, day: date | str | None, limit: int | None) -> ReflectReport:
         """Sum up what is due, oldest day first; then merge thoughts that are alike, and paint the portrait anew."""
         asked, settings = _day(day), self._settings
+        checked_limit(limit)
         with self._core.store.read() as tx:
             due, left_out = self._due(tx, scope, asked)
         with Lease(self._core) as lease:

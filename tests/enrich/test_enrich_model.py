@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from agentmem import Fact, Memory, Settings
-from agentmem.errors import InvalidNote, JobLocked, ModelError
-from agentmem.notes import Note
+from agentmem.errors import InvalidArgument, InvalidNote, JobLocked, ModelError
+from agentmem.notes import MemoryState, Note
 from agentmem.settings import EnrichmentSettings, IndexSettings
 from agentmem.storage import EditRow
 
@@ -444,3 +446,51 @@ def test_forgetting_takes_back_what_was_made_of_the_note(memory: Memory, server:
         assert tx.text.search(["music"], tx.notes.all_owners(), 5) == []
     assert memory.enrich(user="ana").enriched == (first,)
     assert memory.get(first, user="ana").context == f"About: {CELLO}"
+
+
+def test_no_trace_of_a_forgotten_note_is_left_in_the_file(open_memory: Callable[..., Memory], server: Any, tmp_path: Path):
+    server.answers["neighbours"] = relate(context="The zanzibarian concert.", tags=["zanzibarian"], reason="zanzibarian")
+    memory = open_memory()
+    first, second = (memory.remember(text).id for text in (CELLO, "Ines gives a zanzibarian concert."))
+    memory.enrich()
+    stored = lambda: b"".join(p.read_bytes() for p in sorted((tmp_path / "memory").rglob("notes.db*"))).lower()  # noqa: E731
+    assert b"zanzibarian" in stored()
+
+    assert memory.forget(second).gone
+
+    assert b"zanzibarian" not in stored()
+    assert memory.get(first).content == CELLO
+
+
+@pytest.mark.parametrize("limit", [-1, True, 1.5, "2"])
+def test_a_limit_that_is_no_count_is_refused(memory: Memory, server: Any, limit: Any):
+    memory.remember(CELLO)
+    for verb in (memory.enrich, lambda n: memory.reflect(limit=n)):
+        with pytest.raises(InvalidArgument, match="limit") as caught:
+            verb(limit)
+        assert caught.value.hint
+    assert server.seen == []
+
+
+def test_a_store_from_before_is_brought_up_to_date_and_all_of_it_is_outstanding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    from agentmem.stores.sqlite import migrations
+    from agentmem.stores.sqlite.store import SqliteStore
+
+    steps = migrations.MIGRATIONS
+    number = next(i for i, (name, _) in enumerate(steps) if name == "enrichment")
+    with monkeypatch.context() as patch:
+        patch.setattr(migrations, "MIGRATIONS", steps[:number])
+        patch.setattr(migrations, "SCHEMA_VERSION", number)
+        old = SqliteStore(tmp_path / "notes.db")
+        moment = datetime(2026, 1, 1, tzinfo=UTC)
+        note = Note(id="n1", content=CELLO, occurred_at=moment, created_at=moment, state=MemoryState(1.0, 5.0, moment))
+        with old.write() as tx:
+            tx.notes.insert(note, 1, b"hash")
+        old.close()
+
+    store = SqliteStore(tmp_path / "notes.db")
+
+    with store.read() as tx:
+        assert tx.enrichment.outstanding([1], 3) == [1]
+        assert tx.notes.load([1])[1] == note
+    store.close()
