@@ -134,7 +134,7 @@ class Enricher:
         why = {f.what: f.reason for f in report.failures}
         return [
             r if r.id not in ids or r.id in done
-            else replace(r, warnings=(*r.warnings, f"not enriched yet: {why.get(str(r.id), report.stopped)}"))
+            else replace(r, warnings=(*r.warnings, f"not enriched yet: {why.get(str(r.id)) or report.stopped or 'it changed meanwhile'}"))
             for r in receipts
         ]  # fmt: skip
 

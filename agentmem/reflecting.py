@@ -29,7 +29,7 @@ from agentmem.storage import LinkRow, Selection, Transaction
 __all__ = ["Reflector"]
 
 SOURCE = "reflection"
-SHOWN = 0.1  # weight of a link to what was shown but not named: enough for forgetting, little for recall
+SHOWN = 0.1  # weight of a link to what was summed up, or shown but not named: enough for forgetting, little for recall
 GROUP = 6
 SAID: tuple[Kind, ...] = ("episodic", "semantic", "experience")
 
@@ -67,6 +67,7 @@ class Reflector:
         """Sum up what is due, oldest day first; then merge thoughts that are alike, and paint the portrait anew."""
         asked, settings = _day(day), self._settings
         checked_limit(limit)
+        _ = self._core.embedder  # loaded before anything is locked: it takes seconds
         with self._core.store.read() as tx:
             due, left_out = self._due(tx, scope, asked)
         with Lease(self._core) as lease:
@@ -128,7 +129,7 @@ class Reflector:
         ids = [n.id for n in notes]
         said = run.dialogue.ask(about_day(notes), DayThoughts, ids)
         about = {"day": part.day.isoformat(), "part": part.number}
-        drafts = [self._draft("summary", said.summary, notes, ids, run, about | {"sources": part.print})]
+        drafts = [self._draft("summary", said.summary, notes, [], run, about | {"sources": part.print})]
         drafts += [self._draft("thought", t.text, notes, list(dict.fromkeys(t.sources)), run, about) for t in said.thoughts]
         with self._core.store.write() as tx:
             if not _unchanged(tx, notes):
@@ -191,9 +192,8 @@ class Reflector:
         mark = print_of(summaries)
         if not summaries or any(n.metadata.get("sources") == mark for n in former):
             return
-        ids = [n.id for n in summaries]
         said = run.dialogue.ask(about_portrait(summaries), Portrait)
-        draft = self._draft("portrait", said.portrait, summaries, ids, run, {"sources": mark})
+        draft = self._draft("portrait", said.portrait, summaries, [], run, {"sources": mark})
         with self._core.store.write() as tx:
             if not _unchanged(tx, summaries):
                 run.failures.append(Failure("portrait", "its summaries changed while the model was asked"))

@@ -41,11 +41,11 @@ def test_a_past_day_gets_a_summary_thoughts_and_a_portrait(memory: Memory, clock
         rows = list(tx.notes.rows_of([summary.id, thought.id, portrait.id]).values())
         links = {(k.source, k.target): k.weight for k in tx.links.public(rows) if k.kind == "derived_from"}
     assert links == {
-        (summary.id, first): 1.0,
-        (summary.id, second): 1.0,
+        (summary.id, first): 0.1,
+        (summary.id, second): 0.1,
         (thought.id, first): 1.0,
         (thought.id, second): 0.1,  # shown, not named: it is forgotten with it all the same
-        (portrait.id, summary.id): 1.0,
+        (portrait.id, summary.id): 0.1,
     }
 
 
@@ -117,6 +117,18 @@ def test_a_limit_leaves_days_for_later(memory: Memory, clock: ManualClock):
 
     assert (len(report.summaries), report.outstanding) == (2, 1)
     assert len(memory.reflect(user="ana").summaries) == 1
+
+
+def test_what_was_summed_up_may_fade_but_not_what_a_thought_rests_on(memory: Memory, clock: ManualClock):
+    named, other = tell(memory, CELLO, CHESS)
+    clock.advance(days=1)
+    memory.reflect(user="ana")
+    clock.advance(days=400)
+
+    faded = memory.fade().ids
+
+    assert other in faded
+    assert named not in faded
 
 
 # -- whose, and how much to be trusted ---------------------------------------------------------------------------
