@@ -94,6 +94,8 @@ class AsyncMemory:
     link = _verb(Memory.link)
     graph = _verb(Memory.graph)
     forget = _verb(Memory.forget)
+    enrich = _verb(Memory.enrich)
+    reflect = _verb(Memory.reflect)
     fade = _verb(Memory.fade)
     attach = _verb(Memory.attach)
     detach = _verb(Memory.detach)

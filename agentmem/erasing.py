@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from agentmem.clock import micros
 from agentmem.core import Core
 from agentmem.dedup import content_hash
+from agentmem.evolving import take_back
 from agentmem.notes import ForgetReceipt, Note, Scope
 from agentmem.recall import query_words
 from agentmem.remembering import key_hash
@@ -108,6 +109,7 @@ class Eraser:
             tx.outbox.put("remove", owner, [row])
         for owner, key in tx.notes.idempotency_keys(rows):
             tx.notes.tombstone_add(owner, key_hash(key), now)
+        places["enrichment"] = take_back(tx, rows)
         places |= dict(tx.notes.delete(rows))
         places["books"] = tx.ledger.delete_edits([e.id for e in doomed.edits])
         for note in doomed.notes.values():

@@ -15,6 +15,7 @@ AgentMemError
 ├── EmbedderError        texts could not be turned into vectors
 │   └── EmbedderMismatch the store was built with another embedder
 ├── ModelError           a language model could not be loaded or used
+│   ├── InvalidAnswer    a language model's answer was not what was asked for, also when asked again
 │   ├── LayerNotFound    the decoder layers could not be found in this architecture
 │   └── NoChatTemplate   messages were given to a tokenizer that has no chat template
 ├── EditError            a weight edit could not be written, found, saved or loaded
@@ -34,6 +35,7 @@ __all__ = [
     "EmbedderError",
     "EmbedderMismatch",
     "IndexUnavailable",
+    "InvalidAnswer",
     "InvalidArgument",
     "InvalidNote",
     "JobLocked",
@@ -127,6 +129,10 @@ class EmbedderMismatch(EmbedderError):
 
 class ModelError(AgentMemError):
     """A language model could not be loaded or used."""
+
+
+class InvalidAnswer(ModelError):
+    """A language model's answer was not what was asked for, also after it was told what is wrong with it."""
 
 
 class LayerNotFound(ModelError):

@@ -8,11 +8,12 @@ from datetime import timedelta
 from agentmem.clock import micros
 from agentmem.core import Core
 from agentmem.notes import Note, Scope
-from agentmem.storage import Selection, Transaction
+from agentmem.storage import LinkRow, Selection, Transaction
 
 __all__ = ["FadeReport", "Fader"]
 
 PROTECTING = ("user", "derived_from", "supports", "supersedes")
+NAMED = 0.5  # weight from which a derived note rests on a source, rather than having been made in its sight
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,16 @@ class Fader:
             if strength < settings.fade_below and note.importance < settings.keep_importance and not young:
                 faint[row] = strength
         used = tx.uses.summary(list(faint), micros(oldest))
-        held = {r for link in tx.links.touching(list(faint), PROTECTING) for r in (link.source, link.target)}
+        held = {r for link in tx.links.touching(list(faint), PROTECTING) for r in _held(link)}
         edited = {e.note_id for e in tx.ledger.edits()}
         return {r: s for r, s in faint.items() if r not in used and r not in held and notes[r].id not in edited}
+
+
+def _held(link: LinkRow) -> tuple[int, ...]:
+    """Which ends of a link it keeps from fading.
+
+    A thought holds what it rests on, not itself; a summary holds nothing, since it stands for what it sums up.
+    """
+    if link.kind != "derived_from":
+        return link.source, link.target
+    return (link.target,) if link.weight >= NAMED else ()

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from agentmem.clock import micros
 from agentmem.core import Core
 from agentmem.dedup import clean_text, content_hash
-from agentmem.enrich import candidate_fact, entities, keywords
+from agentmem.enrich import candidate_fact, entities, keywords, surroundings
 from agentmem.errors import InvalidArgument, UnknownNote
+from agentmem.evolving import describe
 from agentmem.graph import build_view
 from agentmem.linking import link_terms
 from agentmem.notes import Link, Note, NoteVersion, Receipt, Scope
@@ -102,14 +103,13 @@ class Keeper:
         tx.vectors.put([row], owner, vector)
         tx.outbox.put("upsert", owner, [row])
         around = tx.notes.load(tx.notes.neighbours_in_thread(row, 1))
-        context = "\n".join(n.content for r, n in sorted(around.items()) if r != row)
-        tx.text.put(row, owner, note.content, context)
+        beside = [n.content for r, n in sorted(around.items()) if r != row]
+        tx.text.put(row, owner, note.content, surroundings(note.content, note.keywords, beside))
         tx.notes.terms_add(owner, row, link_terms(entities(note.content), note.keywords))
         for other in around:
             if other == row:
                 continue
-            beside = tx.notes.load([r for r in tx.notes.neighbours_in_thread(other, 1) if r != other])
-            tx.text.set_context(other, "\n".join(beside[r].content for r in sorted(beside)))
+            describe(tx, other, around[other])
 
     def link(self, a: str, b: str, kind: str, reason: str, weight: float, scope: Scope) -> Link:
         if not isinstance(kind, str) or not kind.isidentifier():

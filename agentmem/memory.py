@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from agentmem.consolidation.policy import Policy
     from agentmem.consolidation.proposal import Progress
     from agentmem.consolidation.report import ConsolidationReport, PastRun
+    from agentmem.enrich.model.report import EnrichReport, ReflectReport
     from agentmem.fading import FadeReport
     from agentmem.recalling import WhyNot
     from agentmem.upkeep import CheckReport
@@ -48,7 +49,8 @@ class Memory:
             callable from texts to an array.
         model: a causal language model for :meth:`ask` and :meth:`consolidate`: ``"small"`` (the one that ships), a Hugging Face
             name or path, or a pair ``(model, tokenizer)``; loaded on first use.
-        llm: a chat model for answers when no local model is attached: a client, a callable, or a ``LanguageModel``.
+        llm: a chat model for :meth:`enrich`, :meth:`reflect`, and for answers when no local model is attached: a client, a
+            callable, or a ``LanguageModel``.
         clock, settings: injected time and numbers.
     """
 
@@ -158,7 +160,7 @@ class Memory:
     def _remember(self, drafts: Sequence[Draft], progress: Callable[[int, int], None] | None = None) -> list[Receipt]:
         receipts = self._parts.rememberer.remember(drafts, progress)
         self._parts.upkeep.index_if_due()
-        return receipts
+        return self._parts.enriched(receipts)
 
     # -- recall ----------------------------------------------------------------------------------------------
 
@@ -287,6 +289,31 @@ class Memory:
         if not ids or not all(isinstance(i, str) for i in ids):
             raise InvalidArgument(f"Cannot forget {what!r:.80}.", hint="pass an id, a list of ids, or a filter.")
         return ids, None
+
+    def enrich(
+        self,
+        limit: int | None = None,
+        *,
+        user: str | None = None,
+        agent: str | None = None,
+        again: bool = False,
+        progress: bool | Callable[[int, int], None] = False,
+    ) -> EnrichReport:
+        """Let ``llm`` describe, link and evolve notes that it has not seen; ``again``: also those that were given up."""
+        job, scope = self._parts.enricher(), merge_scope(self.scope, user, agent, None)
+        with wiring.progress_bar("enriching", progress, 64) as report:
+            return job.run(scope, limit, again=again, progress=report)
+
+    def reflect(
+        self,
+        day: date | str | None = None,
+        *,
+        user: str | None = None,
+        agent: str | None = None,
+        limit: int | None = None,
+    ) -> ReflectReport:
+        """Let ``llm`` sum up days (``None``: every past day not summed up yet), draw conclusions, and paint a portrait of the user."""
+        return self._parts.reflector().run(merge_scope(self.scope, user, agent, None), day, limit)
 
     def fade(self, dry_run: bool = False) -> FadeReport:
         """Archive notes that are faint, unimportant, unlinked and unused; ``recall(faded=True)`` still finds them."""

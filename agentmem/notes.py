@@ -24,7 +24,8 @@ __all__ = [
     "Status",
 ]
 
-Kind = Literal["episodic", "semantic", "experience"]
+Kind = Literal["episodic", "semantic", "experience", "summary", "portrait", "thought"]
+"""The last three are derived: reflection makes them of other notes, and they go when one of those is forgotten."""
 Status = Literal["stored", "merged", "superseded", "rejected"]
 
 

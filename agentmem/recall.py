@@ -27,6 +27,7 @@ LINK_CONDUCTANCE: Mapping[str, float] = {
     "supports": 0.5,
     "shares": 0.05,
     "similar": 0.1,
+    "related": 0.1,
     "contradicts": 0.3,
     "supersedes": 0.3,
 }

@@ -15,7 +15,7 @@ from agentmem.clock import micros
 from agentmem.core import Core
 from agentmem.dedup import content_hash, same_meaning_possible
 from agentmem.drafts import Draft
-from agentmem.enrich import candidate_fact, entities, keywords, tags
+from agentmem.enrich import candidate_fact, entities, keywords, surroundings, tags
 from agentmem.linking import link_next, link_shares, link_similar, link_terms
 from agentmem.notes import Fact, Link, Note, Receipt, Status
 from agentmem.prompts import strip_notes
@@ -258,7 +258,8 @@ class _Batch:
             owner, text, _ = self._text[row]
             self._text[row] = (owner, text, context)
         else:
-            self._tx.text.set_context(row, context)
+            note = self._tx.notes.load([row])[row]
+            self._tx.text.set_context(row, surroundings(note.content, note.keywords, [context]))
 
     def _tail(self, owner: int, thread: str) -> list[tuple[int, str]]:
         """The last two turns of a thread: (row, words)."""

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = [
     "ConsolidationSettings",
+    "EnrichmentSettings",
     "ForgettingSettings",
     "IndexSettings",
     "RecallSettings",
@@ -89,6 +90,25 @@ class ConsolidationSettings(_Section):
     max_new_tokens: int = Field(24, ge=1, description="tokens generated per probe")
 
 
+class EnrichmentSettings(_Section):
+    """What a language model is asked about notes, and how often it may be wrong."""
+
+    inline: bool = Field(
+        False, description="enrich right after remember(): a write then takes as long as two answers of the model"
+    )
+    neighbours: int = Field(5, ge=0, le=16, description="enriched notes shown beside a new one; 0: no links, no evolution")
+    evolve: bool = Field(True, description="neighbours may get a new context and tags")
+    facts: bool = Field(True, description="a fact that stands in the note's words is taken where the rules read none")
+    secrets: bool = Field(False, description="notes that look like secrets are shown to the model, too")
+    retries: int = Field(2, ge=0, le=10, description="times that a model is told what is wrong with its answer")
+    attempts: int = Field(3, ge=1, description="runs in which a note may fail before it is given up")
+    outage: int = Field(2, ge=1, description="failures of the model itself, in a row, that end a run")
+    max_tokens: int = Field(512, ge=64, description="length of an answer")
+    day_notes: int = Field(40, ge=1, le=200, description="notes per summary; a longer day gets several")
+    alike: float = Field(0.6, ge=0, le=1, description="cosine from which two thoughts are looked at together")
+    portrait_days: int = Field(30, ge=1, description="summaries that a portrait is made of, the newest")
+
+
 class Settings(_Section):
     """All sections; ``Settings(recall=RecallSettings(spread=0))`` changes one number and keeps the rest."""
 
@@ -97,3 +117,4 @@ class Settings(_Section):
     forgetting: ForgettingSettings = ForgettingSettings()
     index: IndexSettings = IndexSettings()
     consolidation: ConsolidationSettings = ConsolidationSettings()
+    enrichment: EnrichmentSettings = EnrichmentSettings()

@@ -26,6 +26,8 @@ __all__ = [
     "SHARED_OWNER",
     "Change",
     "EditRow",
+    "EnrichmentRow",
+    "EnrichmentTable",
     "Facets",
     "LedgerEntry",
     "LedgerTable",
@@ -152,6 +154,52 @@ class LedgerEntry:
     note_id: str | None = None
     edit_id: str | None = None
     details: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class EnrichmentRow:
+    """What a language model added to a note, so that it can be taken back: ``context`` is the one before it came.
+
+    ``state`` is ``done``, ``failed`` or ``kept`` (not to be shown to a model); ``current`` says that the note has the same
+    words as then; ``attempts`` counts failed runs.
+    """
+
+    context: str | None = None
+    tags: tuple[str, ...] = ()
+    keywords: tuple[str, ...] = ()
+    state: str = "done"
+    attempts: int = 0
+    current: bool = True
+
+
+class EnrichmentTable(Protocol):
+    """Which notes a language model has seen, what it added, and which other notes that was made from."""
+
+    def outstanding(self, owners: Sequence[int], attempts: int | None) -> list[int]:
+        """Rows still to be enriched, those that failed last; ``attempts``: a note that failed as often is given up."""
+        ...
+
+    def load(self, rows: Sequence[int]) -> dict[int, EnrichmentRow]: ...
+    def put(self, row: int, record: EnrichmentRow, at: int) -> None:
+        """Record that a note is ``done`` or ``kept``, with the words it has now."""
+        ...
+
+    def failed(self, row: int, at: int) -> int:
+        """Count a failed run on the words that the note has now; returns how many there were."""
+        ...
+
+    def add_sources(self, row: int, sources: Sequence[int]) -> None: ...
+    def made_from(self, sources: Sequence[int]) -> list[int]:
+        """Rows whose enrichment was made from any of ``sources``."""
+        ...
+
+    def clear(self, rows: Sequence[int]) -> int:
+        """Forget the records of these rows and the reasons of their evolutions; returns how many records."""
+        ...
+
+    def counts(self, attempts: int) -> Mapping[str, int]:
+        """How many notes are done, kept, failed (given up) and outstanding."""
+        ...
 
 
 class NoteTable(Protocol):
@@ -369,6 +417,7 @@ class Transaction(Protocol):
     outbox: OutboxTable
     uses: UseTable
     ledger: LedgerTable
+    enrichment: EnrichmentTable
 
     def meta_get(self, key: str) -> str | None: ...
     def meta_set(self, key: str, value: str | None) -> None: ...

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from agentmem.clock import micros
 from agentmem.core import Core
 from agentmem.edits import EditRequest
+from agentmem.enrich import surroundings
 from agentmem.errors import AgentMemError, IndexUnavailable, InvalidArgument
 from agentmem.linking import link_next, link_similar
 from agentmem.notes import Note, Scope
@@ -224,7 +225,7 @@ class Upkeep:
         owner = tx.notes.owner(note.scope)
         assert owner is not None
         around = tx.notes.load([r for r in tx.notes.neighbours_in_thread(row, 1) if r != row]) if note.thread else {}
-        return row, owner, note.content, "\n".join(around[r].content for r in sorted(around))
+        return row, owner, note.content, surroundings(note.content, note.keywords, (around[r].content for r in sorted(around)))
 
     def _graph(self, report: Progress) -> int:
         """Sequence and similarity links anew; links that people made, and those that record history, are left as they are."""
@@ -289,6 +290,7 @@ class Upkeep:
         with self._core.store.read() as tx:
             stored = tx.vectors.fingerprint()
             active = tx.ledger.active_pack(METHOD)
+            values["enrichment"] = tx.enrichment.counts(self._core.settings.enrichment.attempts)
         values["embedder"] = stored[0] if stored else None
         values["pack"] = active[0] if active else None
         values["index"] = self._core.indexer.health() if self._core.indexer is not None else "none"

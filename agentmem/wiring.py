@@ -16,12 +16,12 @@ from agentmem.asking import Asker
 from agentmem.clock import SystemClock
 from agentmem.core import Core
 from agentmem.erasing import Eraser
-from agentmem.errors import InvalidArgument, StoreError, StoreReadOnly
+from agentmem.errors import InvalidArgument, ModelError, StoreError, StoreReadOnly
 from agentmem.fading import Fader
 from agentmem.forgetting import curve
 from agentmem.ids import IdMaker
 from agentmem.keeping import Keeper
-from agentmem.notes import Note, Scope
+from agentmem.notes import Note, Receipt, Scope
 from agentmem.protocols import Clock, Embedder, LanguageModel
 from agentmem.recalling import Recaller
 from agentmem.recollection import Recollection
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from agentmem.consolidation.job import Consolidator
     from agentmem.consolidation.policy import Policy
     from agentmem.consolidation.proposal import Progress
+    from agentmem.enriching import Enricher
+    from agentmem.reflecting import Reflector
 
 __all__ = ["Parts", "build", "progress_bar", "stage_progress"]
 
@@ -126,6 +128,31 @@ class Parts:
         with self.weights.serving() as editor:
             self.weights.need_sound()
             return self.drift().verify(self.consolidator().prober(editor), scope, sample, Random(seed))
+
+    def enricher(self) -> Enricher:
+        from agentmem.enriching import Enricher
+
+        return Enricher(self.core, self.need_llm(), self.fail)
+
+    def reflector(self) -> Reflector:
+        from agentmem.reflecting import Reflector
+
+        return Reflector(self.core, self.need_llm(), self.rememberer.remember)
+
+    def need_llm(self) -> LanguageModel:
+        """The chat model given at construction, or an error that says how to give one."""
+        if self.llm is None:
+            raise ModelError(
+                "No language model was given to describe notes with.",
+                hint="Memory(path, llm=OpenAIModel('http://127.0.0.1:8000/v1', 'name')), or any function of messages.",
+            )
+        return self.llm
+
+    def enriched(self, receipts: list[Receipt]) -> list[Receipt]:
+        """The receipts of what was just stored, after enrichment when the settings ask for it at once."""
+        if self.llm is None or not self.core.settings.enrichment.inline:
+            return receipts
+        return self.enricher().after(receipts)
 
     def close(self) -> None:
         """Flush what is pending, then let go of everything, also when flushing fails."""

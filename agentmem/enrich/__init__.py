@@ -8,7 +8,7 @@ from __future__ import annotations
 from agentmem.enrich.dates import dates
 from agentmem.enrich.facts import candidate_fact
 from agentmem.enrich.private import Secret, is_private, is_volatile, secrets
-from agentmem.enrich.words import entities, keywords, tags
+from agentmem.enrich.words import entities, keywords, surroundings, tags
 from agentmem.relations import RELATIONS, Relation, canonical, relation
 
 __all__ = [
@@ -24,5 +24,6 @@ __all__ = [
     "keywords",
     "relation",
     "secrets",
+    "surroundings",
     "tags",
 ]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Final
 
 from agentmem.lexicon import MONTHS, STARTERS, STOPWORDS, WEEKDAYS, WORD, capitalised
 
-__all__ = ["entities", "keywords", "tags"]
+__all__ = ["entities", "keywords", "surroundings", "tags"]
 
 _MAX_ENTITIES = 24
 _MAX_READ = 4_000  # characters: what a longer text is about shows at its beginning
@@ -111,3 +112,9 @@ def tags(text: str) -> list[str]:
     if "#" in text:
         found |= {m.group("tag")[1:].lower() for m in _SPECIAL.finditer(text) if m.group("tag")}
     return sorted(found)
+
+
+def surroundings(text: str, keywords: Iterable[str], around: Iterable[str]) -> str:
+    """What a text is found by besides its own words: the turns around it, and keywords that it does not use itself."""
+    own = text.lower()
+    return "\n".join([*around, *(word for word in keywords if word.lower() not in own)])

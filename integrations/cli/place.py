@@ -18,6 +18,7 @@ from agentmem.errors import InvalidArgument, StoreError, UnknownNote
 if TYPE_CHECKING:
     from agentmem.memory import Memory
     from agentmem.notes import Note
+    from agentmem.protocols import LanguageModel
 
 __all__ = ["COMMON", "Place", "at_place", "find"]
 
@@ -61,7 +62,7 @@ class Place:
     json: bool = False
 
     @contextmanager
-    def memory(self, *, make: bool = False, model: str | None = None) -> Iterator[Memory]:
+    def memory(self, *, make: bool = False, model: str | None = None, llm: LanguageModel | None = None) -> Iterator[Memory]:
         """The memory of this place, bound to its scope; made if missing only when ``make`` says so."""
         if not make and not (self.path / "notes.db").exists():
             raise StoreError(
@@ -74,7 +75,7 @@ class Place:
         # A single command does not pay for the vector index: what it has not seen yet is compared exactly.
         settings = Settings(index=IndexSettings(flush_on_close=False))
         scope = Scope(user=self.user, agent=self.agent, session=self.session)
-        with Memory(self.path, scope=scope, embedder=self.embedder, model=model, settings=settings) as memory:
+        with Memory(self.path, scope=scope, embedder=self.embedder, model=model, llm=llm, settings=settings) as memory:
             yield memory
 
 

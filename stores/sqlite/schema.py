@@ -120,7 +120,23 @@ _BOOKS: Final = (
     "CREATE TABLE lease (name TEXT NOT NULL PRIMARY KEY, holder TEXT NOT NULL, until INTEGER NOT NULL) STRICT",
 )
 
+# The queue of enrichment is derived: what has no record for the words it has now is outstanding, so nothing is queued when
+# a note is written, and nothing is lost when a run dies.
+_ENRICHMENT: Final = (
+    """CREATE TABLE enrichment (
+        row INTEGER PRIMARY KEY REFERENCES note (id) ON DELETE CASCADE, hash BLOB NOT NULL,
+        state TEXT NOT NULL CHECK (state IN ('done', 'failed', 'kept')), attempts INTEGER NOT NULL, at INTEGER NOT NULL,
+        context TEXT, tags TEXT NOT NULL, keywords TEXT NOT NULL
+    ) STRICT""",
+    """CREATE TABLE enrichment_source (
+        row INTEGER NOT NULL REFERENCES enrichment (row) ON DELETE CASCADE,
+        source INTEGER NOT NULL REFERENCES note (id) ON DELETE CASCADE, PRIMARY KEY (row, source)
+    ) STRICT, WITHOUT ROWID""",
+    "CREATE INDEX enrichment_source_of ON enrichment_source (source)",
+)
+
 MIGRATIONS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("first schema", _NOTES + _PROJECTIONS + _BOOKS),
+    ("enrichment", _ENRICHMENT),
 )
 """(what for, statements) each; the n-th brings a store to version n."""

@@ -13,6 +13,7 @@ from agentmem.errors import AgentMemError, StoreLocked
 from agentmem.notes import Note
 from agentmem.protocols import Clock
 from agentmem.storage import (
+    EnrichmentTable,
     LedgerTable,
     LinkTable,
     NoteTable,
@@ -23,6 +24,7 @@ from agentmem.storage import (
     VectorTable,
 )
 from agentmem.stores.sqlite.connection import Database, Durability, Tracer
+from agentmem.stores.sqlite.enrichment import SqliteEnrichment
 from agentmem.stores.sqlite.ledger import SqliteLedger
 from agentmem.stores.sqlite.links import SqliteLinks
 from agentmem.stores.sqlite.migrations import TOMBSTONE_KEY, migrate
@@ -78,6 +80,7 @@ class SqliteTransaction:
         self.outbox: OutboxTable = SqliteOutbox(database)
         self.uses: UseTable = SqliteUses(database)
         self.ledger: LedgerTable = SqliteLedger(database)
+        self.enrichment: EnrichmentTable = SqliteEnrichment(database)
 
     def meta_get(self, key: str) -> str | None:
         """A value kept with the store, or ``None``."""

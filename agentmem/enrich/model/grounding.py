@@ -1,0 +1,93 @@
+"""From a model's answer to a changed note: what may change, and what may not.
+
+Content, scope, trust, source, importance, times, kind and metadata stay as they are. Tags and keywords that a person or a
+rule gave stay; the model's come beside them and are remembered as its own, so that they can be taken back.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from agentmem.enrich.model.answers import CandidateFact, Construction, Evolution
+from agentmem.notes import Fact, Note
+from agentmem.relations import canonical, relation
+from agentmem.storage import EnrichmentRow
+
+__all__ = ["bare", "constructed", "evolved", "grounded"]
+
+MAX_WORDS = 16
+_SPEAKERS = ("user", "assistant", "tool", None)
+_FIRST_PERSON = re.compile(r"\b(?:i|me|my|mine|i'm|i’m)\b", re.IGNORECASE)
+_WORDS = re.compile(r"[^\W_]+")
+NO_FACT_KINDS = ("assistant", "tool")
+
+
+def bare(note: Note, record: EnrichmentRow | None) -> Note:
+    """The note without what a model added to it."""
+    if record is None or record.context is None:
+        return note
+    return replace(
+        note,
+        context=record.context,
+        tags=tuple(t for t in note.tags if t not in record.tags),
+        keywords=tuple(k for k in note.keywords if k not in record.keywords),
+    )
+
+
+def constructed(note: Note, record: EnrichmentRow | None, answer: Construction, *, facts: bool) -> tuple[Note, EnrichmentRow]:
+    """The note with the model's keywords, context, tags and perhaps its fact; and the record of what was added."""
+    base = bare(note, record)
+    tags = _new(base.tags, [t.casefold() for t in answer.tags])
+    words = _new(base.keywords, [k.casefold() for k in answer.keywords])
+    changed = replace(
+        base,
+        context=answer.context,
+        tags=(*base.tags, *tags),
+        keywords=(*base.keywords, *words),
+        fact=base.fact or (grounded(base, answer.fact) if facts else None),
+    )
+    return changed, EnrichmentRow(context=base.context, tags=tags, keywords=words)
+
+
+def evolved(note: Note, record: EnrichmentRow, answer: Evolution) -> tuple[Note, EnrichmentRow]:
+    """A neighbour with a new context and tags: the model's former tags give way, everybody else's stay."""
+    tags, context = record.tags, note.context
+    if answer.tags is not None:
+        tags = _new(bare(note, record).tags, [t.casefold() for t in answer.tags])
+    if answer.context is not None:
+        context = answer.context
+    kept = tuple(t for t in note.tags if t not in record.tags)
+    base = note.context if record.context is None else record.context
+    return replace(note, context=context, tags=(*kept, *tags)), replace(record, context=base, tags=tags)
+
+
+def _new(known: tuple[str, ...], offered: list[str]) -> tuple[str, ...]:
+    room = max(0, MAX_WORDS - len(known))
+    return tuple(dict.fromkeys(word for word in offered if word not in known))[:room]
+
+
+def grounded(note: Note, fact: CandidateFact | None) -> Fact | None:
+    """The fact, if the note says it: its object and its subject stand in the note's words, or the subject is who speaks.
+
+    Whether a relation has one value at a time is known from our own table, never from the model: an unknown relation
+    supersedes nothing. What an agent or a tool said is not taken as a fact, as with the rules.
+    """
+    if fact is None or note.actor in NO_FACT_KINDS or note.source in NO_FACT_KINDS:
+        return None
+    text = _plain(note.content)
+    if f" {_plain(fact.object).strip()} " not in text or not _plain(fact.object).strip():
+        return None
+    subject = fact.subject
+    if f" {_plain(subject).strip()} " not in text or not _plain(subject).strip():
+        speaks = note.actor not in _SPEAKERS and _plain(subject) == _plain(str(note.actor))
+        if not (speaks and _FIRST_PERSON.search(note.content)):
+            return None
+    known = relation(fact.relation)
+    name = known.name if known is not None else canonical(fact.relation)
+    return Fact(subject, name, fact.object, functional=known.functional if known is not None else False)
+
+
+def _plain(text: str) -> str:
+    """Words alone, with a space around each, for looking one text up in another."""
+    return f" {' '.join(_WORDS.findall(text.casefold()))} "

@@ -1,0 +1,52 @@
+"""Notes that a model's words were put on: the next version of one, and what is taken back when a source is forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from agentmem.dedup import content_hash
+from agentmem.enrich import surroundings
+from agentmem.enrich.model.grounding import bare
+from agentmem.notes import Note
+from agentmem.storage import Transaction
+
+__all__ = ["describe", "rewrite", "take_back"]
+
+
+def rewrite(tx: Transaction, row: int, before: Note, after: Note, reason: str) -> Note:
+    """Write ``after`` as the next version of ``before``: the same words, other things said about them.
+
+    An edit in the weights says what the note's fact says; while that stays, the edit goes along with the new version.
+    """
+    assert before.content == after.content
+    changed = replace(after, version=before.version + 1)
+    tx.notes.replace(row, changed, content_hash(changed.content), reason)
+    if before.keywords != changed.keywords:
+        describe(tx, row, changed)
+    if before.fact == changed.fact:
+        for edit in tx.ledger.edits(note_ids=[before.id]):
+            if edit.note_version == before.version:
+                tx.ledger.put_edit(replace(edit, note_version=changed.version))
+    return changed
+
+
+def describe(tx: Transaction, row: int, note: Note) -> None:
+    """Let full text find a note by the turns around it, and by keywords that it does not use itself."""
+    beside = tx.notes.load([r for r in tx.notes.neighbours_in_thread(row, 1) if r != row])
+    tx.text.set_context(row, surroundings(note.content, note.keywords, (beside[r].content for r in sorted(beside))))
+
+
+def take_back(tx: Transaction, rows: Sequence[int]) -> int:
+    """Before ``rows`` are forgotten: notes whose context or tags were made from them lose what the model added.
+
+    They are outstanding again, so that the next run describes them from what remains; returns how many there were.
+    """
+    touched = [row for row in tx.enrichment.made_from(rows) if row not in set(rows)]
+    records = tx.enrichment.load(touched)
+    for row, note in tx.notes.load(touched).items():
+        plain = bare(note, records.get(row))
+        if plain != note:
+            rewrite(tx, row, note, plain, "what came from a forgotten note was taken back")
+    tx.enrichment.clear(touched)
+    return len(touched)

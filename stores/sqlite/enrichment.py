@@ -1,0 +1,116 @@
+"""Which notes a language model has seen, what it added to them, and what that was made from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from agentmem.storage import EnrichmentRow
+from agentmem.stores.sqlite.codec import dumps
+from agentmem.stores.sqlite.connection import Database
+from agentmem.stores.sqlite.where import json_list
+
+__all__ = ["EVOLVED", "SqliteEnrichment"]
+
+EVOLVED: Final = "evolved"
+"""How the reason of a version begins when a model's words stand in it."""
+
+# `note_hash` covers owner, hash and id: what is done already is passed over without reading the notes. What reflection
+# made of notes is a model's work already.
+_OUTSTANDING: Final = """
+    FROM note n LEFT JOIN enrichment e ON e.row = n.id
+    WHERE (e.row IS NULL OR e.hash <> n.hash OR (e.state = 'failed' AND e.attempts < ?))
+        AND n.kind NOT IN ('summary', 'portrait', 'thought')
+"""
+_FAILED: Final = """
+    INSERT INTO enrichment (row, hash, state, attempts, at, tags, keywords)
+    SELECT id, hash, 'failed', 1, ?, '[]', '[]' FROM note WHERE id = ?
+    ON CONFLICT (row) DO UPDATE SET
+        attempts = CASE WHEN hash = excluded.hash THEN attempts + 1 ELSE 1 END,
+        hash = excluded.hash, state = 'failed', at = excluded.at
+"""
+_PUT: Final = """
+    INSERT INTO enrichment (row, hash, state, attempts, at, context, tags, keywords)
+    SELECT id, hash, ?, 0, ?, ?, ?, ? FROM note WHERE id = ?
+    ON CONFLICT (row) DO UPDATE SET
+        hash = excluded.hash, state = excluded.state, attempts = 0, at = excluded.at, context = excluded.context,
+        tags = excluded.tags, keywords = excluded.keywords
+"""
+_EVER: Final = 2**31
+
+
+class SqliteEnrichment:
+    """:class:`agentmem.storage.EnrichmentTable` on SQLite."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    def outstanding(self, owners: Sequence[int], attempts: int | None) -> list[int]:
+        """Rows still to be enriched, by failures and age; without ``attempts`` none is given up."""
+        found = self._db.rows(
+            f"SELECT n.id {_OUTSTANDING} AND n.owner IN (SELECT value FROM json_each(?)) "  # noqa: S608 - constants
+            "ORDER BY coalesce(e.attempts, 0), n.id",
+            (_EVER if attempts is None else attempts, json_list(owners)),
+        )
+        return [row for (row,) in found]
+
+    def load(self, rows: Sequence[int]) -> dict[int, EnrichmentRow]:
+        """The records of those rows that have one."""
+        found = self._db.rows(
+            "SELECT e.row, e.context, e.tags, e.keywords, e.state, e.attempts, e.hash = n.hash "
+            "FROM json_each(?) j CROSS JOIN enrichment e ON e.row = j.value JOIN note n ON n.id = e.row",
+            (json_list(rows),),
+        )
+        return {
+            row: EnrichmentRow(context, tuple(json.loads(tags)), tuple(json.loads(words)), state, attempts, bool(same))
+            for row, context, tags, words, state, attempts, same in found
+        }
+
+    def put(self, row: int, record: EnrichmentRow, at: int) -> None:
+        """Record what was added to a note, for the words it has now."""
+        self._db.run(
+            _PUT, (record.state, int(at), record.context, dumps(record.tags), dumps(record.keywords), int(row))
+        )
+
+    def failed(self, row: int, at: int) -> int:
+        """Count a failed run; failures on former words do not count."""
+        self._db.run(_FAILED, (int(at), int(row)))
+        return int(self._db.value("SELECT attempts FROM enrichment WHERE row = ?", (int(row),)) or 0)
+
+    def add_sources(self, row: int, sources: Sequence[int]) -> None:
+        """Remember what the enrichment of ``row`` was made from, besides itself."""
+        self._db.many(
+            "INSERT INTO enrichment_source (row, source) VALUES (?, ?) ON CONFLICT DO NOTHING",
+            [(int(row), int(source)) for source in sources if source != row],
+        )
+
+    def made_from(self, sources: Sequence[int]) -> list[int]:
+        """Rows whose enrichment was made from any of ``sources``."""
+        found = self._db.rows(
+            "SELECT DISTINCT row FROM enrichment_source WHERE source IN (SELECT value FROM json_each(?)) ORDER BY row",
+            (json_list(sources),),
+        )
+        return [row for (row,) in found]
+
+    def clear(self, rows: Sequence[int]) -> int:
+        """Forget the records, and the model's words in the history: they may quote what is being forgotten."""
+        among = (EVOLVED, json_list(rows), f"{EVOLVED}%")
+        for table, key in (("note", "id"), ("note_version", "row")):
+            self._db.run(
+                f"UPDATE {table} SET reason = ? WHERE {key} IN (SELECT value FROM json_each(?)) AND reason LIKE ?",  # noqa: S608 - constants
+                among,
+            )
+        return self._db.run("DELETE FROM enrichment WHERE row IN (SELECT value FROM json_each(?))", (json_list(rows),))
+
+    def counts(self, attempts: int) -> Mapping[str, int]:
+        """How many notes are in each state."""
+        found = dict(
+            self._db.rows(
+                "SELECT e.state, count(*) FROM enrichment e JOIN note n ON n.id = e.row WHERE e.hash = n.hash "
+                "AND (e.state <> 'failed' OR e.attempts >= ?) GROUP BY e.state",
+                (attempts,),
+            )
+        )
+        outstanding = int(self._db.value(f"SELECT count(*) {_OUTSTANDING}", (attempts,)))
+        return {name: found.get(name, 0) for name in ("done", "kept", "failed")} | {"outstanding": outstanding}
