@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from agentmem.consolidation.job import Progress
     from agentmem.consolidation.report import ConsolidationReport
+    from agentmem.experiencing import ExperienceMemory
     from agentmem.fading import FadeReport
     from agentmem.recalling import WhyNot
     from agentmem.upkeep import CheckReport
@@ -77,6 +78,11 @@ class Memory:
     def editor(self) -> Editor | None:
         """The side memory of the attached model, to look at; what it holds is changed by ``consolidate`` and ``forget``."""
         return self._parts.weights.editor
+
+    @property
+    def experience(self) -> ExperienceMemory:
+        """What acting taught: ``record`` steps of episodes, ``advise`` on the next action."""
+        return self._parts.experience(self.scope)
 
     # -- remember --------------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from agentmem.episodes import ExperienceTable
 from agentmem.filters import Filter
 from agentmem.notes import Fact, Link, Note, NoteVersion, Scope
 
@@ -369,6 +370,7 @@ class Transaction(Protocol):
     outbox: OutboxTable
     uses: UseTable
     ledger: LedgerTable
+    experiences: ExperienceTable
 
     def meta_get(self, key: str) -> str | None: ...
     def meta_set(self, key: str, value: str | None) -> None: ...

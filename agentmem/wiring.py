@@ -16,6 +16,7 @@ from agentmem.clock import SystemClock
 from agentmem.core import Core
 from agentmem.erasing import Eraser
 from agentmem.errors import InvalidArgument, StoreError, StoreReadOnly
+from agentmem.experiencing import ExperienceMemory
 from agentmem.fading import Fader
 from agentmem.forgetting import curve
 from agentmem.ids import IdMaker
@@ -98,6 +99,9 @@ class Parts:
     def _use(self, notes: Sequence[Note]) -> None:
         if notes:
             self.keeper.reinforce([n.id for n in notes], "good", Scope())
+
+    def experience(self, scope: Scope) -> ExperienceMemory:
+        return ExperienceMemory(self.core, scope, self.upkeep.index_if_due, self.fail)
 
     def consolidator(self) -> Consolidator:
         from agentmem.consolidation.canaries import general_questions
