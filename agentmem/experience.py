@@ -76,6 +76,10 @@ class Advice:
         asked = digest(self.task, self.observation)
         return first if first is not None and digest(first.task, first.observation) == asked else None
 
+    def q(self, action: str) -> float | None:
+        """The value of an action in the most similar precedent that knows it; ``None`` when none does."""
+        return next((a.q for p in self.precedents for a in p.actions if digest(a.action) == digest(action)), None)
+
     def __str__(self) -> str:
         """For a prompt: each precedent as an example with encouraged and discouraged actions, texts quoted as data."""
         good, bad = {a.id for a in self.encouraged}, {a.id for a in self.discouraged}
