@@ -150,7 +150,7 @@ class ExperienceMemory:
         scope = self._bound(user, agent)
         with self._core.store.read() as tx:
             selection = self._core.selection(tx, scope, Selection(()))
-            if not tx.experiences.rows(selection.owners):
+            if not tx.experiences.any(selection.owners):
                 return Advice(task, observation)
             self._core.check_embedder(tx)
         # Embedding is the slow part: it happens outside the transactions, so that no writer waits for it.

@@ -112,7 +112,8 @@ class Recaller:
     ) -> _Found:
         settings = self._core.settings.recall
         limit = max(settings.candidates, 2 * k)
-        only, lived = self._only(tx, selection), asks_for(selection.where, "kind", "experience")
+        only = self._only(tx, selection)
+        lived = asks_for(selection.where, "kind", "experience") or not tx.experiences.any(selection.owners)
         if only is not None and not lived:
             only = sorted(set(only) - tx.experiences.among(only))
         warnings: list[str] = []

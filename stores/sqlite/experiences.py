@@ -69,6 +69,11 @@ class SqliteExperiences:
         found = [self._db.rows(_OF_STATE, (state, among)) for state in dict.fromkeys(states)]
         return [ExperienceRow._make(row) for rows in found for row in rows]
 
+    def any(self, owners: Sequence[int]) -> bool:
+        """Whether some owners have experiences."""
+        sql = f"SELECT EXISTS (SELECT 1 FROM experience WHERE owner IN {_AMONG})"  # noqa: S608 - constants
+        return bool(self._db.value(sql, (json_list(owners),)))
+
     def rows(self, owners: Sequence[int]) -> list[int]:
         """The experiences of some owners."""
         sql = f"SELECT row FROM experience WHERE owner IN {_AMONG} ORDER BY row"  # noqa: S608 - constants
