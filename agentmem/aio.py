@@ -16,12 +16,13 @@ from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from agentmem.errors import StoreError
+from agentmem.experiencing import ExperienceMemory
 from agentmem.memory import Memory
 from agentmem.notes import Scope
 from agentmem.protocols import Clock, Embedder
 from agentmem.settings import Settings
 
-__all__ = ["AsyncMemory"]
+__all__ = ["AsyncExperience", "AsyncMemory"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -37,6 +38,28 @@ def _verb(
 
     functools.update_wrapper(verb, method)
     return verb
+
+
+def _taught(
+    method: Callable[Concatenate[ExperienceMemory, P], R],
+) -> Callable[Concatenate[AsyncExperience, P], Coroutine[Any, Any, R]]:
+    """The same for the experience memory."""
+
+    async def verb(self: AsyncExperience, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return await self.memory._call(lambda memory: method(memory.experience, *args, **kwargs))
+
+    functools.update_wrapper(verb, method)
+    return verb
+
+
+class AsyncExperience:
+    """The :class:`~agentmem.experiencing.ExperienceMemory` of an :class:`AsyncMemory`, awaited."""
+
+    def __init__(self, memory: AsyncMemory) -> None:
+        self.memory = memory
+
+    record = _taught(ExperienceMemory.record)
+    advise = _taught(ExperienceMemory.advise)
 
 
 class AsyncMemory:
@@ -106,6 +129,11 @@ class AsyncMemory:
     rebuild = _verb(Memory.rebuild)
     stats = _verb(Memory.stats)
     flush = _verb(Memory.flush)
+
+    @property
+    def experience(self) -> AsyncExperience:
+        """What acting taught: ``record`` steps of episodes, ``advise`` on the next action."""
+        return AsyncExperience(self)
 
     async def close(self) -> None:
         """Finish what was asked for, then close the memory and its thread; closing twice is fine."""

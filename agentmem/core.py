@@ -21,7 +21,18 @@ if TYPE_CHECKING:
     from agentmem.stores.exact import ExactIndex
     from agentmem.stores.indexer import Indexer
 
-__all__ = ["Core"]
+__all__ = ["Core", "aside"]
+
+
+def aside(tx: Transaction, search: Callable[[int], list[tuple[int, float]]], k: int) -> list[tuple[int, float]]:
+    """The best ``k`` that are no experiences, however many of those lie before them."""
+    limit = k
+    while True:
+        found = search(limit)
+        hidden = tx.experiences.among([row for row, _ in found])
+        if len(found) - len(hidden) >= k or len(found) < limit:
+            return [pair for pair in found if pair[0] not in hidden][:k]
+        limit *= 4
 
 
 class Core:
@@ -82,6 +93,15 @@ class Core:
     def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """float32 unit vectors, shape ``(len(texts), dimension)``."""
         return self.embedder.embed(texts)
+
+    def nearest(self, tx: Transaction, owner: int, vector: npt.NDArray[np.float32], k: int) -> list[tuple[int, float]]:
+        """The ``k`` notes of an owner nearest to a vector, as (row, cosine); experiences are no notes to link or merge with."""
+
+        def search(limit: int) -> list[tuple[int, float]]:
+            rows, cosines = self.exact.search(tx, (owner,), vector, limit)
+            return list(zip(rows.tolist(), cosines.tolist(), strict=True))
+
+        return aside(tx, search, k)
 
     def discard(self, texts: Sequence[str]) -> None:
         """Drop what the embedder may have cached of these texts."""

@@ -102,12 +102,20 @@ class Enricher:
 
     Args:
         llm: the chat model.
+        retire: takes the edits of notes out of the weights, inside a transaction: a fact that the model read may close older ones.
         fail: called with the name of each durable step; tests stop the process there.
     """
 
-    def __init__(self, core: Core, llm: LanguageModel, fail: Callable[[str], None] = lambda step: None) -> None:
+    def __init__(
+        self,
+        core: Core,
+        llm: LanguageModel,
+        retire: Callable[[Transaction, Sequence[str], str], int],
+        fail: Callable[[str], None] = lambda step: None,
+    ) -> None:
         self._core = core
         self._llm = llm
+        self._retire = retire
         self._fail = fail
         self._settings = core.settings.enrichment
 
@@ -248,8 +256,9 @@ class Enricher:
         tx.enrichment.put(task.row, record, now)
         tx.ledger.append(now, "enriched", note_id=changed.id)
         if changed.fact != before.fact:
-            _, links, _ = Superseder(tx).apply(changed, task.row, task.owner)
+            closed, links, _ = Superseder(tx).apply(changed, task.row, task.owner)
             tx.links.put(links)
+            self._retire(tx, closed, "superseded")
         self._link(tx, task, around, present, run)
         for said in around.evolve if self._settings.evolve else ():
             self._evolve(tx, task, said, run, now)

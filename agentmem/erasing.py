@@ -9,6 +9,7 @@ from agentmem.clock import micros
 from agentmem.core import Core
 from agentmem.dedup import content_hash
 from agentmem.evolving import take_back
+from agentmem.experience import texts_of
 from agentmem.notes import ForgetReceipt, Note, Scope
 from agentmem.recall import query_words
 from agentmem.remembering import key_hash
@@ -67,7 +68,7 @@ class Eraser:
     def _clean(self, doomed: _Doomed) -> tuple[str, ...]:
         """What a transaction cannot reach: the live model, caches, free pages, files of the index."""
         self._weights.refresh()
-        self._core.discard([note.content for note in doomed.notes.values()])
+        self._core.discard([text for note in doomed.notes.values() for text in (note.content, *texts_of(note.metadata))])
         self._core.store.erase()
         left = self._purge_index()
         return (left,) if left else ()
@@ -101,6 +102,7 @@ class Eraser:
         places = {"edits": weights, "links": tx.links.delete_rows(rows), "full text": tx.text.delete(rows)}
         places["vectors"] = tx.vectors.delete(rows)
         places["uses"] = tx.uses.delete(rows)
+        places["experiences"] = tx.experiences.delete(rows)
         for row, note in doomed.notes.items():
             owner = tx.notes.owner(note.scope)
             assert owner is not None
@@ -141,6 +143,7 @@ class Eraser:
                 "full text": not self._still_in_text(tx, doomed),
                 "vectors": not len(tx.vectors.load(rows)[0]),
                 "links": not tx.links.touching(rows),
+                "experiences": not tx.experiences.among(rows),
                 "books": not tx.ledger.edits(state=None, note_ids=ids),
             }
         if doomed.edits:

@@ -22,7 +22,7 @@ from agentmem.clock import micros
 from agentmem.errors import InvalidArgument
 from agentmem.notes import Note
 
-__all__ = ["And", "Compare", "Filter", "Not", "Or", "compare", "kind_of", "matches", "parse"]
+__all__ = ["And", "Compare", "Filter", "Not", "Or", "asks_for", "compare", "kind_of", "matches", "parse"]
 
 Scalar: TypeAlias = str | int | float | bool
 Value: TypeAlias = Scalar | tuple[Scalar, ...]
@@ -126,6 +126,16 @@ def matches(where: Filter | None, note: Note) -> bool:
     if isinstance(where, Not):
         return not matches(where.part, note)
     return compare(where.op, _stored(note, where.field), where.value)
+
+
+def asks_for(where: Filter | None, field: str, value: str) -> bool:
+    """True when ``where`` names ``value`` as a wanted value of ``field``."""
+    if isinstance(where, And | Or):
+        return any(asks_for(part, field, value) for part in where.parts)
+    if not isinstance(where, Compare) or where.field != field:
+        return False
+    wanted = where.value if isinstance(where.value, tuple) else (where.value,)
+    return where.op in ("$eq", "$in") and value in wanted
 
 
 def compare(op: str, stored: object, wanted: object) -> bool:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from agentmem.consolidation.proposal import Progress
     from agentmem.consolidation.report import ConsolidationReport, PastRun
     from agentmem.enrich.model.report import EnrichReport, ReflectReport
+    from agentmem.experiencing import ExperienceMemory
     from agentmem.fading import FadeReport
     from agentmem.recalling import WhyNot
     from agentmem.upkeep import CheckReport
@@ -90,6 +91,11 @@ class Memory:
     @policy.setter
     def policy(self, policy: Policy) -> None:
         self._parts.policy = policy
+
+    @property
+    def experience(self) -> ExperienceMemory:
+        """What acting taught: ``record`` steps of episodes, ``advise`` on the next action."""
+        return self._parts.experience(self.scope)
 
     # -- remember --------------------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-__all__ = ["draw_curve", "draw_edit_report", "draw_graph"]
+__all__ = ["draw_curve", "draw_edit_report", "draw_graph", "draw_learning"]
 
 
 def draw_curve(
@@ -106,6 +106,45 @@ def draw_edit_report(
     _answers(axes, shown, heights, top, len(rows) - len(shown))
     _bars(axes, scores, top)
     return save(figure, path)
+
+
+def draw_learning(
+    curves: Mapping[str, Sequence[float]], path: Path | str, *, window: int = 5, title: str = ""
+) -> Path:
+    """Draw how often episodes succeed, as running means over the last ``window`` episodes.
+
+    Args:
+        curves: name to the success of each episode, a share in [0, 1]; at most ten curves.
+        path: where to write; the suffix chooses the format.
+        window: how many episodes a point is the mean of.
+        title: shown above the picture.
+    """
+    if not curves or len(curves) > len(PALETTE) or not all(curves.values()) or window < 1:
+        raise InvalidArgument(
+            f"Learning is drawn as 1 to {len(PALETTE)} curves with a point each.",
+            hint="draw_learning({'with memory': [0.0, 1.0]}, 'learning.png').",
+        )
+    figure, axes = canvas(8.4, 3.9)
+    figure.subplots_adjust(left=0.09, right=0.8, top=0.86 if title else 0.93, bottom=0.15)
+    for (name, curve), colour in zip(curves.items(), PALETTE, strict=False):
+        means = [_mean(curve[max(0, end - window) : end]) for end in range(1, len(curve) + 1)]
+        axes.plot(range(1, len(means) + 1), means, color=colour, linewidth=2)
+        label = {"color": colour, "va": "center", "size": 9}
+        text(axes, 1.015, means[-1], cut(name, 24), transform=axes.get_yaxis_transform(), **label)
+    axes.set_ylim(-0.03, 1.03)
+    axes.grid(axis="y", color=FAINT)
+    axes.set_xlabel("episode", color=SOFT)
+    axes.set_ylabel(f"success (mean of {window})", color=SOFT)
+    axes.tick_params(colors=SOFT, length=0)
+    for side in axes.spines.values():
+        side.set_visible(False)
+    if title:
+        text(axes, 0, 1.07, cut(title, 90), transform=axes.transAxes, size=12, weight="bold", va="bottom")
+    return save(figure, path)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
 
 
 def _number(moment: datetime) -> float:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from agentmem import recall as ranking
 from agentmem.clock import from_micros, micros
-from agentmem.core import Core
+from agentmem.core import Core, aside
 from agentmem.enrich import dates
 from agentmem.errors import IndexUnavailable
+from agentmem.filters import asks_for
 from agentmem.notes import Hit, MemoryState, Note, Scope
 from agentmem.recall import SPREAD_SEEDS, QueryView, Ranking
 from agentmem.recollection import Recollection
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 __all__ = ["Recaller", "WhyNot"]
 
 FILTERED_SCAN_LIMIT = 50_000
+Search = Callable[[int], list[tuple[int, float]]]
+Best = Callable[[Transaction, Search, int], list[tuple[int, float]]]
+"""The best rows of a search: all of them, or those that are no experiences."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +113,13 @@ class Recaller:
         settings = self._core.settings.recall
         limit = max(settings.candidates, 2 * k)
         only = self._only(tx, selection)
+        lived = asks_for(selection.where, "kind", "experience") or not tx.experiences.any(selection.owners)
+        if only is not None and not lived:
+            only = sorted(set(only) - tx.experiences.among(only))
         warnings: list[str] = []
-        cosine, plan = self._by_vector(tx, selection.owners, vector, limit, only, warnings)
-        bm25 = self._by_text(tx, view.text, selection.owners, limit, only)
+        best = _all if lived else aside
+        cosine, plan = self._by_vector(tx, selection.owners, vector, limit, only, warnings, best)
+        bm25 = self._by_text(tx, view.text, selection.owners, limit, only, best)
         candidates = set(cosine) | set(bm25)
         rows = list(candidates | set(extra))
         self._fill_cosines(tx, rows, selection.owners, vector, cosine)
@@ -119,7 +127,8 @@ class Recaller:
         links = tx.links.touching(seeds)
         rows += self._neighbours(links, set(rows))
         self._fill_cosines(tx, rows, selection.owners, vector, cosine)
-        facets = tx.notes.facets(rows, selection)
+        hidden = set() if lived else tx.experiences.among(rows)
+        facets = tx.notes.facets([row for row in rows if row not in hidden], selection)
         scored = ranking.rank(
             facets, cosine, bm25, links, view, settings,
             retrievability=self._strengths(facets, now), ended=self._ended(facets, selection, now),
@@ -141,6 +150,7 @@ class Recaller:
         limit: int,
         only: list[int] | None,
         warnings: list[str],
+        best: Best,
     ) -> tuple[dict[int, float], dict[str, object]]:
         indexer = self._core.indexer
         health = indexer.health() if indexer is not None else "ok"
@@ -150,12 +160,16 @@ class Recaller:
         large = only is None and any(tx.vectors.more_than(owner, scanned) for owner in owners)
         if indexer is not None and large and health == "ok":
             try:
-                return self._by_index(tx, owners, vector, limit), {"vectors": "chroma"}
+                found = best(tx, lambda n: list(self._by_index(tx, owners, vector, n).items()), limit)
+                return dict(found), {"vectors": "chroma"}
             except IndexUnavailable as error:
                 warnings.append(f"the vector index failed ({error.message}); every vector was compared exactly instead")
-        rows, scores = self._core.exact.search(tx, owners, vector, limit, rows=only)
-        found = dict(zip(rows.tolist(), scores.tolist(), strict=True))
-        return found, {"vectors": "exact", **({"filtered": len(only)} if only is not None else {})}
+
+        def scan(n: int) -> list[tuple[int, float]]:
+            rows, scores = self._core.exact.search(tx, owners, vector, n, rows=only)
+            return list(zip(rows.tolist(), scores.tolist(), strict=True))
+
+        return dict(best(tx, scan, limit)), {"vectors": "exact", **({"filtered": len(only)} if only is not None else {})}
 
     def _by_index(
         self, tx: Transaction, owners: Sequence[int], vector: npt.NDArray[np.float32], limit: int
@@ -171,9 +185,10 @@ class Recaller:
         return dict(best)
 
     def _by_text(
-        self, tx: Transaction, query: str, owners: Sequence[int], limit: int, only: list[int] | None
+        self, tx: Transaction, query: str, owners: Sequence[int], limit: int, only: list[int] | None, best: Best
     ) -> dict[int, float]:
-        found = tx.text.search(ranking.query_words(query), owners, limit if only is None else 4 * limit)
+        words = ranking.query_words(query)
+        found = best(tx, lambda n: tx.text.search(words, owners, n), limit if only is None else 4 * limit)
         admitted = None if only is None else set(only)
         return {row: score for row, score in found if admitted is None or row in admitted}
 
@@ -228,6 +243,10 @@ class Recaller:
             for row in best
             if row in notes
         )
+
+
+def _all(tx: Transaction, search: Search, k: int) -> list[tuple[int, float]]:  # noqa: ARG001 - a Best
+    return search(k)
 
 
 def state_of(facet: Facets) -> MemoryState:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     Vector = npt.NDArray[np.float32]
 
-__all__ = ["Rememberer"]
+__all__ = ["Rememberer", "as_json", "key_hash", "replayed"]
 
 INSTRUCTIONS = ("system", "developer")
 NEIGHBOURS = 8
@@ -109,11 +109,11 @@ class _Batch:
         if draft.idempotency_key is not None:
             known = self._tx.notes.idempotent_get(owner, draft.idempotency_key)
             if known is not None:
-                return _replayed(known)
+                return replayed(known)
         receipt = self._add(draft, vector, owner)
         if draft.idempotency_key is not None:
             row = self._tx.notes.rows_of([receipt.id]).get(receipt.id) if receipt.id else None
-            self._tx.notes.idempotent_put(owner, draft.idempotency_key, row, _as_json(receipt))
+            self._tx.notes.idempotent_put(owner, draft.idempotency_key, row, as_json(receipt))
         return receipt
 
     def _add(self, draft: Draft, vector: Vector, owner: int) -> Receipt:
@@ -287,8 +287,7 @@ class _Batch:
             self._scan[owner] = not self._tx.vectors.more_than(owner, self._settings.neighbour_limit)
         if not self._scan[owner]:
             return []
-        rows, cosines = self._core.exact.search(self._tx, (owner,), vector, NEIGHBOURS)
-        return list(zip(rows.tolist(), cosines.tolist(), strict=True))
+        return self._core.nearest(self._tx, owner, vector, NEIGHBOURS)
 
     def _public(self, row: int, note_id: str, links: Sequence[LinkRow]) -> tuple[Link, ...]:
         others = list(dict.fromkeys(r for link in links for r in (link.source, link.target) if r != row))
@@ -310,10 +309,12 @@ def _context(draft: Draft) -> str:
     when = f" on {draft.occurred_at:%Y-%m-%d}" if isinstance(draft.occurred_at, datetime) else ""
     return f"From {who}{where}{when}."
 
-def _as_json(receipt: Receipt) -> Mapping[str, object]:
+def as_json(receipt: Receipt) -> Mapping[str, object]:
+    """What is kept of a receipt under its idempotency key."""
     return {"id": receipt.id, "status": receipt.status, "reason": receipt.reason, "superseded": list(receipt.superseded)}
 
-def _replayed(known: Mapping[str, object]) -> Receipt:
+def replayed(known: Mapping[str, object]) -> Receipt:
+    """The receipt of an earlier call, for one that repeats it."""
     status = str(known.get("status"))
     assert status in ("stored", "merged", "superseded", "rejected")
     return Receipt(

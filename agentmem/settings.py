@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 __all__ = [
     "ConsolidationSettings",
     "EnrichmentSettings",
+    "ExperienceSettings",
     "ForgettingSettings",
     "IndexSettings",
     "RecallSettings",
@@ -109,6 +110,17 @@ class EnrichmentSettings(_Section):
     portrait_days: int = Field(30, ge=1, description="summaries that a portrait is made of, the newest")
 
 
+class ExperienceSettings(_Section):
+    """How the values of experiences are learnt (Zhang et al. 2023), and which experiences advise."""
+
+    discount: float = Field(0.95, ge=0, le=1, description="worth of a reward one step later: the γ of Q-learning")
+    n_steps: int = Field(5, ge=1, description="rewards summed before the value of the state reached stands for the rest")
+    learning_rate: float | None = Field(None, gt=0, le=1, description="a constant; None is the paper's: 1 / visits")
+    task_weight: float = Field(0.5, ge=0, le=1, description="share of the task in the similarity, the observation has the rest")
+    neutral: float = Field(0.0, description="the value up to which an action is discouraged")
+    candidates: int = Field(64, ge=1, description="nearest experiences whose task and observation are compared one by one")
+
+
 class Settings(_Section):
     """All sections; ``Settings(recall=RecallSettings(spread=0))`` changes one number and keeps the rest."""
 
@@ -118,3 +130,4 @@ class Settings(_Section):
     index: IndexSettings = IndexSettings()
     consolidation: ConsolidationSettings = ConsolidationSettings()
     enrichment: EnrichmentSettings = EnrichmentSettings()
+    experience: ExperienceSettings = ExperienceSettings()

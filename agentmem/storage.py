@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from agentmem.episodes import ExperienceTable
 from agentmem.filters import Filter
 from agentmem.notes import Fact, Link, Note, NoteVersion, Scope
 
@@ -418,6 +419,7 @@ class Transaction(Protocol):
     uses: UseTable
     ledger: LedgerTable
     enrichment: EnrichmentTable
+    experiences: ExperienceTable
 
     def meta_get(self, key: str) -> str | None: ...
     def meta_set(self, key: str, value: str | None) -> None: ...

@@ -126,6 +126,7 @@ class Upkeep:
                 "links": tx.links.count(),
                 "outbox": tx.outbox.count(),
                 "edits": len(tx.ledger.edits()),
+                "experiences": tx.experiences.count(),
             }
             problems += self._check_vectors(tx, counts)
             problems += self._check_edits(tx)
@@ -232,6 +233,7 @@ class Upkeep:
         settings = self._core.settings.remember
         with self._core.store.write() as tx:
             rows = tx.notes.select_all()
+            rows = sorted(set(rows) - tx.experiences.among(rows))  # they are met by acting, not by association
             tx.links.delete_kinds(("next", "similar"))
             for done, row in enumerate(rows, 1):
                 tx.links.put(self._links_of(tx, row, settings.similar, settings.max_similar))
@@ -247,8 +249,7 @@ class Upkeep:
         links = link_next(before[-1], row) if before else []
         found, vector = tx.vectors.load([row])
         if len(found):
-            rows, cosines = self._core.exact.search(tx, (owner,), vector[0], 3 * limit)
-            near = [(r, c) for r, c in zip(rows.tolist(), cosines.tolist(), strict=True) if r < row]
+            near = [(r, c) for r, c in self._core.nearest(tx, owner, vector[0], 3 * limit) if r < row]
             links += link_similar(row, near, threshold=threshold, limit=limit)
         return links
 

@@ -17,6 +17,7 @@ from agentmem.clock import SystemClock
 from agentmem.core import Core
 from agentmem.erasing import Eraser
 from agentmem.errors import InvalidArgument, ModelError, StoreError, StoreReadOnly
+from agentmem.experiencing import ExperienceMemory
 from agentmem.fading import Fader
 from agentmem.forgetting import curve
 from agentmem.ids import IdMaker
@@ -104,6 +105,9 @@ class Parts:
         if notes:
             self.keeper.reinforce([n.id for n in notes], "good", Scope())
 
+    def experience(self, scope: Scope) -> ExperienceMemory:
+        return ExperienceMemory(self.core, scope, self.upkeep.index_if_due, self.fail)
+
     def consolidator(self) -> Consolidator:
         from agentmem.consolidation.canaries import general_questions
         from agentmem.consolidation.job import Consolidator
@@ -132,7 +136,7 @@ class Parts:
     def enricher(self) -> Enricher:
         from agentmem.enriching import Enricher
 
-        return Enricher(self.core, self.need_llm(), self.fail)
+        return Enricher(self.core, self.need_llm(), self.weights.retire, self.fail)
 
     def reflector(self) -> Reflector:
         from agentmem.reflecting import Reflector

@@ -135,8 +135,26 @@ _ENRICHMENT: Final = (
     "CREATE INDEX enrichment_source_of ON enrichment_source (source)",
 )
 
+# `state` and `action` are keyed digests of the note's words: the same words are found again, and a step that outlives the note
+# it led to does not tell what that said.
+_EXPERIENCES: Final = (
+    """CREATE TABLE experience (
+        row INTEGER PRIMARY KEY REFERENCES note (id) ON DELETE CASCADE, owner INTEGER NOT NULL, state BLOB NOT NULL,
+        action BLOB NOT NULL, q REAL NOT NULL, visits INTEGER NOT NULL
+    ) STRICT""",
+    "CREATE UNIQUE INDEX experience_key ON experience (state, action, owner)",
+    "CREATE INDEX experience_owner ON experience (owner)",
+    """CREATE TABLE experience_step (
+        owner INTEGER NOT NULL, episode BLOB NOT NULL, step INTEGER NOT NULL,
+        row INTEGER NOT NULL REFERENCES note (id) ON DELETE CASCADE, reward REAL NOT NULL, next BLOB NOT NULL,
+        PRIMARY KEY (owner, episode, step)
+    ) STRICT, WITHOUT ROWID""",
+    "CREATE INDEX experience_step_row ON experience_step (row)",
+)
+
 MIGRATIONS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("first schema", _NOTES + _PROJECTIONS + _BOOKS),
     ("enrichment", _ENRICHMENT),
+    ("experiences", _EXPERIENCES),
 )
 """(what for, statements) each; the n-th brings a store to version n."""

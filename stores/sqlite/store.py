@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from agentmem.clock import SystemClock
+from agentmem.episodes import ExperienceTable
 from agentmem.errors import AgentMemError, StoreLocked
 from agentmem.notes import Note
 from agentmem.protocols import Clock
@@ -25,6 +26,7 @@ from agentmem.storage import (
 )
 from agentmem.stores.sqlite.connection import Database, Durability, Tracer
 from agentmem.stores.sqlite.enrichment import SqliteEnrichment
+from agentmem.stores.sqlite.experiences import SqliteExperiences
 from agentmem.stores.sqlite.ledger import SqliteLedger
 from agentmem.stores.sqlite.links import SqliteLinks
 from agentmem.stores.sqlite.migrations import TOMBSTONE_KEY, migrate
@@ -51,6 +53,7 @@ _COUNTED: Final[Mapping[str, str]] = {
     "edits": "SELECT count(*) FROM edit",
     "ledger": "SELECT count(*) FROM ledger",
     "tombstones": "SELECT count(*) FROM tombstone",
+    "experiences": "SELECT count(*) FROM experience",
 }
 _MISFITS: Final[Mapping[str, str]] = {
     "notes without full text": "SELECT count(*) FROM note WHERE id NOT IN (SELECT id FROM fts_docsize)",
@@ -60,6 +63,12 @@ _MISFITS: Final[Mapping[str, str]] = {
     ),
     "facts of another owner than their note": (
         "SELECT count(*) FROM fact f JOIN note n ON n.id = f.row WHERE n.owner <> f.owner"
+    ),
+    "experiences of another owner than their note": (
+        "SELECT count(*) FROM experience e JOIN note n ON n.id = e.row WHERE n.owner <> e.owner"
+    ),
+    "steps of an episode without their experience": (
+        "SELECT count(*) FROM experience_step WHERE row NOT IN (SELECT row FROM experience)"
     ),
     "vectors of different lengths": "SELECT max(count(DISTINCT length(data)) - 1, 0) FROM vector",
     "vectors that the change log does not know": (
@@ -81,6 +90,7 @@ class SqliteTransaction:
         self.uses: UseTable = SqliteUses(database)
         self.ledger: LedgerTable = SqliteLedger(database)
         self.enrichment: EnrichmentTable = SqliteEnrichment(database)
+        self.experiences: ExperienceTable = SqliteExperiences(database, self._tombstone_key)
 
     def meta_get(self, key: str) -> str | None:
         """A value kept with the store, or ``None``."""

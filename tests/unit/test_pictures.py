@@ -15,7 +15,7 @@ pytest.importorskip("matplotlib")
 from agentmem.errors import InvalidArgument, MissingExtra  # noqa: E402
 from agentmem.forgetting import FSRS6, due, sample  # noqa: E402
 from agentmem.graph_picture import _boxes, _layout  # noqa: E402
-from agentmem.pictures import draw_curve, draw_edit_report, draw_graph  # noqa: E402
+from agentmem.pictures import draw_curve, draw_edit_report, draw_graph, draw_learning  # noqa: E402
 
 NOW = datetime(2026, 1, 1, 9, tzinfo=UTC)
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -161,3 +161,18 @@ def test_importing_pictures_imports_no_matplotlib():
     code = "import sys, agentmem.pictures; sys.exit('matplotlib' in sys.modules or 'numpy' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_learning_is_drawn_and_nothing_to_draw_is_said(tmp_path):
+    """Curves of different lengths are drawn, without a warning; none, or one without a point, has a cure."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        path = draw_learning({"with $memory_": [0, 1, 1, 1], "none": [0.0]}, tmp_path / "learning.png", title="Cup")
+
+    assert path.read_bytes().startswith(PNG)
+    assert path.stat().st_size > 5_000
+    for wrong in ({}, {"a": []}, {str(i): [1.0] for i in range(11)}):
+        with pytest.raises(InvalidArgument) as caught:
+            draw_learning(wrong, tmp_path / "x.png")
+        assert caught.value.hint
+    assert not (tmp_path / "x.png").exists()
