@@ -72,7 +72,7 @@ class OnnxEncoder:
 
     def encode(self, texts: Sequence[str]) -> Array:
         """float32 of shape (texts, width); texts of similar token counts run together."""
-        rows = [encoding.ids for encoding in self._tokenizer.encode_batch([text.strip() for text in texts])]
+        rows = [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
         vectors = np.empty((len(rows), self._width), dtype=np.float32)
         for places in _runs([len(row) for row in rows], self._run_tokens):
             vectors[places] = self._run([rows[place] for place in places])
