@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 
 __all__ = ["OnnxEncoder", "cache_directory"]
 
-# Tokens per run, padding included: activations that stay in the cache of a core are worth more than larger products.
-_RUN_TOKENS = 1024
+# Tokens per run, padding included: measured, 256 take 0.8 of the time of 1024 and half that of 4096 (activations stay near
+# the core, texts of a run are closer in length).
+_RUN_TOKENS = 256
 _DIGEST = 32
 
 
