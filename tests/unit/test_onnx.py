@@ -28,8 +28,8 @@ from agentmem.embedding import (
     make_embedder,
     packaged_minilm,
 )
-from agentmem.errors import EmbedderError, EmbedderMismatch, InvalidArgument
-from agentmem.onnx_encoder import cache_directory
+from agentmem.errors import EmbedderError, EmbedderMismatch, InvalidArgument, MissingExtra
+from agentmem.onnx_encoder import _runs, cache_directory
 from agentmem.onnx_graph import quantized
 
 WORDS = "[PAD] [UNK] [CLS] [SEP] ana ines lives in porto plays the cello sister".split()
@@ -279,6 +279,22 @@ def test_without_onnxruntime_another_backend_gives_the_same_vectors(monkeypatch:
     assert isinstance(make_embedder(), MiniLMEmbedder)
     assert isinstance(make_embedder(packaged_minilm()), SentenceTransformerEmbedder)
     assert make_embedder().fingerprint == OnnxEmbedder().fingerprint
+
+
+def test_asked_for_and_not_installed_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+
+    with pytest.raises(MissingExtra, match="`onnx` extra"):
+        make_embedder(backend="onnx").embed(["a"])
+
+
+@given(st.lists(st.integers(2, 256), max_size=80), st.integers(1, 1024))
+def test_every_text_runs_once_and_padding_stays_within_the_budget(lengths: list[int], budget: int) -> None:
+    runs = list(_runs(lengths, budget))
+
+    assert sorted(place for run in runs for place in run) == list(range(len(lengths)))
+    assert all(len(run) == 1 or len(run) * max(lengths[place] for place in run) <= budget for run in runs)
+    assert [lengths[place] for run in runs for place in run] == sorted(lengths, reverse=True)
 
 
 @pytest.mark.parametrize(
