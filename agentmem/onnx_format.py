@@ -33,7 +33,7 @@ def tensor(name: str, array: npt.NDArray[Any]) -> Chunks:
     """A TensorProto with the values of ``array``, row by row, little-endian."""
     whole = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
     dims = [_number(1, size) for size in array.shape]  # a number has none, but is made a row of one above
-    raw = memoryview(whole).cast("B")
+    raw = whole.data.cast("B")
     return [*dims, _number(2, _ELEMENTS[whole.dtype.name]), *_text(8, name), _header(9, len(raw)), raw]
 
 
