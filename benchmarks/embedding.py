@@ -100,7 +100,10 @@ def report(conversations: Sequence[Conversation], rounds: int, recalled: int) ->
         figures[name] |= values
     for name in BACKENDS if recalled else ():
         if name != "numpy":
-            figures[name] |= recall(conversations[:recalled], name)
+            by_name = {c.name: recall([c], name) for c in conversations[:recalled]}
+            total = sum(row["questions"] for row in by_name.values())
+            share = sum(row["recall_at_10"] * row["questions"] for row in by_name.values()) / total
+            figures[name] |= {"recall_at_10": round(share, 4), "by_conversation": by_name}
     return {
         "machine": platform.machine(),
         "load": round(os.getloadavg()[0], 1),
