@@ -53,6 +53,9 @@ def checks(*, deep: bool = False, path: Path | str | None = None) -> list[Check]
     found = [_python(), *_sqlite(), *_libraries(), _embedder(), _small_model(), _disk(Path(path or "."))]
     found += [
         _optional("matplotlib", "pictures", "viz"),
+        _optional(
+            "onnxruntime", "fast embedding; without it MiniLM runs in numpy, other models on torch", "onnx"
+        ),
         _optional("openai", "OpenAI-compatible servers", "openai"),
     ]
     found += _foreign()
@@ -187,9 +190,10 @@ def _caught(name: str, check: Callable[[], Check]) -> Check:
 
 
 def _embedder_works() -> Check:
-    from agentmem.embedding import MiniLMEmbedder
+    from agentmem.embedding import make_embedder, verify_minilm
 
-    embedder = MiniLMEmbedder()
+    verify_minilm()
+    embedder = make_embedder()
     near, far = (
         embedder.embed(["a dog barks", "a puppy is barking", "the stock market fell"])[1:]
         @ embedder.embed(["a dog barks"])[0]
@@ -198,7 +202,11 @@ def _embedder_works() -> Check:
         return Check(
             "embedder works", "fail", f"cosines {near:.2f} and {far:.2f} in the wrong order", "reinstall it."
         )
-    return Check("embedder works", "ok", f"sha256 verified; related {near:.2f}, unrelated {far:.2f}")
+    return Check(
+        "embedder works",
+        "ok",
+        f"sha256 verified; {type(embedder).__name__}: related {near:.2f}, unrelated {far:.2f}",
+    )
 
 
 def _torch_works() -> Check:

@@ -6,28 +6,25 @@ once, and the fingerprint says which weights made the vectors. Nothing is downlo
 
 from __future__ import annotations
 
-import hashlib
-import os
-import threading
-from abc import ABC, abstractmethod
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
+from agentmem._cached_embedder import CachedEmbedder, checked_rows, unit
+from agentmem._encoder_files import EncoderShape, encoder_shape
 from agentmem._features import feature_code, features
-from agentmem._weights_files import (
-    MINILM_SHA256,
-    locate_embedder,
-    packaged_minilm,
-    verify_minilm,
-    weights_sha256,
+from agentmem._model_embedders import (
+    MINILM_NAMES,
+    MiniLMEmbedder,
+    OnnxEmbedder,
+    SentenceTransformerEmbedder,
+    located,
 )
-from agentmem.errors import EmbedderError, InvalidArgument, MissingExtra
-from agentmem.minilm import MiniLM
+from agentmem._weights_files import MINILM_SHA256, packaged_minilm, verify_minilm
+from agentmem.errors import EmbedderError, InvalidArgument
 from agentmem.protocols import Embedder
 
 if TYPE_CHECKING:
@@ -42,100 +39,16 @@ __all__ = [
     "CheckedEmbedder",
     "HashEmbedder",
     "MiniLMEmbedder",
+    "OnnxEmbedder",
     "SentenceTransformerEmbedder",
     "make_embedder",
     "packaged_minilm",
     "verify_minilm",
 ]
 
-_MINILM_NAMES = frozenset({"minilm", "all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2"})
-_MINILM_DIMENSION = 384
-_MINILM_FINGERPRINT = f"all-MiniLM-L6-v2@{MINILM_SHA256[:16]}#{_MINILM_DIMENSION}"
+_DIMENSION = 384
+_INT8 = "+int8"
 _PROBE = "The quick brown fox jumps over the lazy dog."
-
-Progress = Callable[[int, int], None]
-"""Called with (texts done, texts to do) after every batch."""
-
-
-class CachedEmbedder(ABC):
-    """What all embedders here share: input and output checks, a cache by text, one computation at a time.
-
-    Args:
-        batch_size: texts per call of the model.
-        cache_size: texts whose vectors are kept (1.5 kB each at 384 dimensions); 0 keeps none.
-    """
-
-    def __init__(self, *, batch_size: int = 32, cache_size: int = 4096) -> None:
-        if batch_size < 1:
-            raise InvalidArgument(f"batch_size is {batch_size}.", hint="use 1 or more; 32 suits a CPU.")
-        if cache_size < 0:
-            raise InvalidArgument(f"cache_size is {cache_size}.", hint="use 0 to switch the cache off.")
-        self.batch_size = batch_size
-        self.cache_size = cache_size
-        self._cache: OrderedDict[bytes, Vectors] = OrderedDict()
-        self._cache_lock = threading.Lock()
-        self._model_lock = threading.RLock()
-
-    @property
-    @abstractmethod
-    def dimension(self) -> int: ...
-
-    @property
-    @abstractmethod
-    def fingerprint(self) -> str: ...
-
-    @abstractmethod
-    def _encode(self, texts: Sequence[str]) -> Vectors:
-        """Vectors of up to ``batch_size`` texts; called by one thread at a time."""
-
-    def embed(self, texts: Sequence[str], *, on_progress: Progress | None = None) -> Vectors:
-        """float32 array of shape ``(len(texts), dimension)``; every row has Euclidean norm 1."""
-        items = _checked_texts(texts)
-        found: dict[bytes, Vectors] = {}
-        keys = [_key(text) for text in items]
-        missing: dict[bytes, str] = {}
-        with self._cache_lock:
-            for key, text in zip(keys, items, strict=True):
-                if (row := self._cache.get(key)) is None:
-                    missing[key] = text
-                else:
-                    self._cache.move_to_end(key)
-                    found[key] = row
-        done = len(items) - len(missing)
-        for part_keys, part_texts in _batches(missing, self.batch_size):
-            with self._model_lock:
-                rows = _checked_rows(self._encode(part_texts), len(part_texts), self.dimension)
-            found.update(zip(part_keys, rows, strict=True))
-            self._remember(part_keys, rows)
-            done += len(part_keys)
-            if on_progress is not None:
-                on_progress(done, len(items))
-        if not items:
-            return np.empty((0, self.dimension), dtype=np.float32)
-        return np.stack([found[key] for key in keys])
-
-    def clear_cache(self) -> None:
-        """Forget every cached vector: a forgotten text must not survive here."""
-        with self._cache_lock:
-            self._cache.clear()
-
-    def discard(self, texts: Sequence[str]) -> int:
-        """Take these texts out of the cache; returns how many were in it."""
-        with self._cache_lock:
-            return sum(self._cache.pop(_key(text), None) is not None for text in texts)
-
-    def _remember(self, keys: Sequence[bytes], rows: Vectors) -> None:
-        if not self.cache_size:
-            return
-        with self._cache_lock:
-            for key, row in zip(keys, rows, strict=True):
-                self._cache[key] = row.copy()
-                self._cache.move_to_end(key)
-            while len(self._cache) > self.cache_size:
-                self._cache.popitem(last=False)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.fingerprint!r})"
 
 
 class HashEmbedder(CachedEmbedder):
@@ -145,7 +58,7 @@ class HashEmbedder(CachedEmbedder):
     a model.
     """
 
-    def __init__(self, dimension: int = _MINILM_DIMENSION, *, cache_size: int = 4096) -> None:
+    def __init__(self, dimension: int = _DIMENSION, *, cache_size: int = 4096) -> None:
         super().__init__(batch_size=256, cache_size=cache_size)
         if dimension < 8:
             raise InvalidArgument(f"dimension is {dimension}.", hint="use 8 or more; 384 is the default.")
@@ -167,108 +80,7 @@ class HashEmbedder(CachedEmbedder):
                 row[code % self._dimension] += weight if code & (1 << 63) else -weight
             if not row.any():
                 row[0] = 1.0
-        return _unit(rows)
-
-
-class MiniLMEmbedder(CachedEmbedder):
-    """The packaged all-MiniLM-L6-v2 in numpy, on the CPU: ready in a fraction of a second, without torch.
-
-    Its vectors are those of :class:`SentenceTransformerEmbedder` up to float32 rounding, so both share one
-    fingerprint.
-    """
-
-    def __init__(self, *, batch_size: int = 32, cache_size: int = 4096) -> None:
-        self._workers = min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
-        super().__init__(batch_size=batch_size * self._workers, cache_size=cache_size)
-        self._path = packaged_minilm()
-        self._part = batch_size
-        self._model: MiniLM | None = None
-
-    @property
-    def dimension(self) -> int:
-        return _MINILM_DIMENSION
-
-    @property
-    def fingerprint(self) -> str:
-        """Name, sha256 of the weights, dimension; the file itself is checked when it is loaded."""
-        return _MINILM_FINGERPRINT
-
-    def _encode(self, texts: Sequence[str]) -> Vectors:
-        model = self._loaded()
-        parts = _even_parts(texts, self._part)
-        if len(parts) == 1:
-            return model.encode(parts[0])
-        with ThreadPoolExecutor(self._workers) as pool:  # numpy lets go of the interpreter while it computes
-            return np.concatenate(list(pool.map(model.encode, parts)))
-
-    def _loaded(self) -> MiniLM:
-        if self._model is None:
-            verify_minilm(self._path)
-            self._model = MiniLM(self._path)
-        return self._model
-
-
-class SentenceTransformerEmbedder(CachedEmbedder):
-    """A sentence-transformers model, loaded on first use.
-
-    Args:
-        name_or_path: a directory, or the name of a model in the local Hugging Face cache; ``None`` is the packaged
-            MiniLM.
-        device: where it runs: ``cpu``, ``cuda``, ``mps`` …
-        allow_download: let a name that is not on disk be fetched. Only safetensors weights are accepted, and no
-            code from the model's repository runs.
-    """
-
-    def __init__(
-        self,
-        name_or_path: str | Path | None = None,
-        *,
-        device: str = "cpu",
-        batch_size: int = 32,
-        cache_size: int = 4096,
-        allow_download: bool = False,
-    ) -> None:
-        super().__init__(batch_size=batch_size, cache_size=cache_size)
-        self.device = device
-        self._packaged = name_or_path is None or str(name_or_path) in _MINILM_NAMES
-        self._path = (
-            packaged_minilm()
-            if self._packaged
-            else locate_embedder(name_or_path or "", allow_download=allow_download)
-        )
-        self._label = "" if self._packaged else Path(name_or_path or "").name
-        self._model: Any = None
-
-    @property
-    def dimension(self) -> int:
-        if self._packaged:
-            return _MINILM_DIMENSION
-        return int(self._loaded().get_embedding_dimension())
-
-    @property
-    def fingerprint(self) -> str:
-        """Name, sha256 of the weights, dimension. The packaged model's is known; its file is checked on loading."""
-        if self._packaged:
-            return _MINILM_FINGERPRINT
-        return f"{self._label}@{weights_sha256(self._path)[:16]}#{self.dimension}"
-
-    def _encode(self, texts: Sequence[str]) -> Vectors:
-        rows: Vectors = self._loaded().encode(
-            list(texts),
-            batch_size=self.batch_size,
-            normalize_embeddings=True,
-            convert_to_numpy=True,
-            show_progress_bar=False,
-        )
-        return rows
-
-    def _loaded(self) -> Any:
-        with self._model_lock:
-            if self._model is None:
-                if self._packaged:
-                    verify_minilm(self._path)
-                self._model = _load_sentence_transformer(self._path, self.device)
-            return self._model
+        return unit(rows)
 
 
 class CallableEmbedder(CachedEmbedder):
@@ -296,7 +108,7 @@ class CallableEmbedder(CachedEmbedder):
                 hint="it gets a list of texts and returns one row per text.",
             )
         self._dimension = int(probe.shape[1])
-        row = _checked_rows(_unit(probe), 1, self._dimension)[0]
+        row = checked_rows(unit(probe), 1, self._dimension)[0]
         self._fingerprint = f"{name or 'callable:' + _sketch(row)}#{self._dimension}"
 
     @property
@@ -308,7 +120,7 @@ class CallableEmbedder(CachedEmbedder):
         return self._fingerprint
 
     def _encode(self, texts: Sequence[str]) -> Vectors:
-        return _unit(self._call(list(texts)))
+        return unit(self._call(list(texts)))
 
     def _call(self, texts: list[str]) -> npt.NDArray[np.float64]:
         try:
@@ -339,122 +151,101 @@ class CheckedEmbedder(CachedEmbedder):
         return self.inner.embed(texts)
 
 
+Backend = Literal["auto", "onnx", "numpy", "torch"]
+"""What computes: ``auto`` takes the first of onnx, numpy and torch that can run the model on the device."""
+
+
 def make_embedder(
     spec: str | Path | Embedder | Callable[[list[str]], Any] | None = None,
     *,
     device: str = "cpu",
-    batch_size: int = 32,
+    batch_size: int | None = None,
     allow_download: bool = False,
+    backend: Backend = "auto",
+    threads: int | None = None,
 ) -> CachedEmbedder:
     """The embedder that ``spec`` means.
 
     ``None`` is the packaged MiniLM, ``"hash"`` the one without a model; other strings and paths name a
-    sentence-transformers model on disk; an object with ``embed`` is checked and cached; a function is wrapped.
-    ``device`` and ``batch_size`` are for models; on the CPU the packaged MiniLM runs without torch.
+    sentence-transformers model on disk, and with ``+int8`` behind the name its int8 variant; an object with ``embed`` is
+    checked and cached; a function is wrapped. The other arguments are for models.
+
+    Args:
+        device: where a model runs; anything but ``cpu`` needs torch.
+        batch_size: texts per call of the model; ``None`` is what suits the backend.
+        backend: what computes; the vectors, and the fingerprint, are the same.
+        threads: for ONNX Runtime; ``None`` takes ``$OMP_NUM_THREADS``, else up to four processors.
+
+    Raises:
+        EmbedderError: the model is not on this machine, or cannot run on the backend asked for.
+        MissingExtra: what the backend needs is not installed.
     """
     if isinstance(spec, CachedEmbedder):
         return spec
     if spec == "hash":
         return HashEmbedder()
-    if device == "cpu" and (spec is None or str(spec) in _MINILM_NAMES):
-        return MiniLMEmbedder(batch_size=batch_size)
     if spec is None or isinstance(spec, str | Path):
-        return SentenceTransformerEmbedder(
-            spec, device=device, batch_size=batch_size, allow_download=allow_download
-        )
+        return _encoder(spec, device, batch_size, allow_download, backend, threads)
     if isinstance(spec, Embedder):
-        return CheckedEmbedder(spec, batch_size=batch_size)
+        return CheckedEmbedder(spec, batch_size=batch_size or 32)
     if callable(spec):
-        return CallableEmbedder(spec, batch_size=batch_size)
+        return CallableEmbedder(spec, batch_size=batch_size or 32)
     raise InvalidArgument(
         f"An embedder cannot be made from {type(spec).__name__}.",
         hint='pass None, "hash", a model name or path, an object with embed(), or a function from texts to rows.',
     )
 
 
-def _load_sentence_transformer(path: Path, device: str) -> Any:
-    try:
-        from sentence_transformers import SentenceTransformer
-    except ImportError as error:
-        raise MissingExtra(
-            "sentence-transformers cannot be imported.", hint="pip install sentence-transformers"
-        ) from error
-    from agentmem._quiet import quiet
-
-    with quiet():
-        try:
-            return SentenceTransformer(
-                str(path),
-                device=device,
-                local_files_only=True,
-                trust_remote_code=False,
-                model_kwargs={"use_safetensors": True},
-            )
-        except (OSError, ValueError, RuntimeError, KeyError) as error:
-            raise EmbedderError(
-                f"The embedding model in {path} could not be loaded on {device}: {error}",
-                hint="check that the directory was written by sentence-transformers and is complete.",
-            ) from error
-
-
-def _checked_texts(texts: Sequence[str]) -> list[str]:
-    if isinstance(texts, str | bytes):
-        raise InvalidArgument("embed() got one text, not a list.", hint="write embed([text])[0].")
-    items = list(texts)
-    for position, text in enumerate(items):
-        if not isinstance(text, str):
+def _encoder(
+    spec: str | Path | None,
+    device: str,
+    batch_size: int | None,
+    allow_download: bool,
+    backend: Backend,
+    threads: int | None,
+) -> CachedEmbedder:
+    """A sentence encoder on the backend that was asked for, or on the fastest that can run it."""
+    if backend not in get_args(Backend):
+        raise InvalidArgument(f"backend is {backend!r}.", hint=f"use one of {', '.join(get_args(Backend))}.")
+    name, int8 = _without_suffix(spec)
+    if (
+        int8
+        or backend == "onnx"
+        or (backend == "auto" and device == "cpu" and _runs_on_onnx(name, allow_download))
+    ):
+        if device != "cpu" or backend not in ("auto", "onnx"):
             raise InvalidArgument(
-                f"Item {position} is {type(text).__name__}, not text.", hint="embed a list of str."
+                "ONNX Runtime computes on the CPU here.", hint='leave out device, and backend or "+int8".'
             )
-    return items
-
-
-def _checked_rows(rows: Any, count: int, dimension: int) -> Vectors:
-    vectors = np.ascontiguousarray(rows, dtype=np.float32)
-    if vectors.shape != (count, dimension):
-        raise EmbedderError(
-            f"The embedder returned an array of shape {vectors.shape} for {count} texts, not {(count, dimension)}.",
-            hint="an embedder returns one row per text, each as long as its dimension.",
+        return OnnxEmbedder(
+            name,
+            precision="int8" if int8 else "fp32",
+            threads=threads,
+            batch_size=batch_size or 256,
+            allow_download=allow_download,
         )
-    norms = np.linalg.norm(vectors, axis=1)
-    if not np.isfinite(norms).all():
-        raise EmbedderError(
-            "The embedder returned NaN or infinite values.", hint="check the model's weights."
-        )
-    if not np.allclose(norms, 1.0, atol=1e-3):
-        raise EmbedderError(
-            f"The embedder returned a vector of norm {norms[np.abs(norms - 1).argmax()]:.4g}, not 1.",
-            hint="normalise the rows, or pass the bare function: functions are normalised for you.",
-        )
-    return vectors
+    packaged = name is None or str(name) in MINILM_NAMES
+    if backend == "numpy" or (backend == "auto" and device == "cpu" and packaged):
+        if device != "cpu" or not packaged:
+            raise InvalidArgument(
+                "Only the packaged MiniLM runs in numpy, on the CPU.", hint='pass backend="auto".'
+            )
+        return MiniLMEmbedder(batch_size=batch_size or 32)
+    return SentenceTransformerEmbedder(
+        name, device=device, batch_size=batch_size or 32, allow_download=allow_download
+    )
 
 
-def _unit(rows: npt.NDArray[np.float64]) -> Vectors:
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        unit: Vectors = (rows / np.linalg.norm(rows, axis=-1, keepdims=True)).astype(np.float32)
-    return unit
+def _without_suffix(spec: str | Path | None) -> tuple[str | Path | None, bool]:
+    if isinstance(spec, str) and spec.endswith(_INT8):
+        return spec.removesuffix(_INT8), True
+    return spec, False
 
 
-def _key(text: str) -> bytes:
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-
-
-def _batches(missing: dict[bytes, str], size: int) -> Iterator[tuple[list[bytes], list[str]]]:
-    """The missing texts in batches of similar length, longest first: padding is work, and memory fails early."""
-    order = sorted(missing, key=lambda key: -len(missing[key]))
-    for start in range(0, len(order), size):
-        part = order[start : start + size]
-        yield part, [missing[key] for key in part]
-
-
-def _even_parts(texts: Sequence[str], size: int) -> list[list[str]]:
-    """Texts, longest first, in parts of up to ``size``; none is padded to much more than twice its length."""
-    parts: list[list[str]] = []
-    for text in texts:
-        if not parts or len(parts[-1]) == size or 2 * len(text) + 32 < len(parts[-1][0]):
-            parts.append([])
-        parts[-1].append(text)
-    return parts
+def _runs_on_onnx(name: str | Path | None, allow_download: bool) -> bool:
+    if find_spec("onnxruntime") is None:
+        return False
+    return isinstance(encoder_shape(located(name, allow_download=allow_download).path), EncoderShape)
 
 
 def _sketch(row: Vectors) -> str:

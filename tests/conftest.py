@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import socket
+import tempfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +16,9 @@ os.environ["TRANSFORMERS_OFFLINE"] = "1"
 os.environ["ANONYMIZED_TELEMETRY"] = "False"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+if "AGENTMEM_CACHE_DIR" not in os.environ:  # nothing is written into the home; workers inherit the first one's place
+    os.environ["AGENTMEM_CACHE_DIR"] = tempfile.mkdtemp(prefix="agentmem-cache-")
+    atexit.register(shutil.rmtree, os.environ["AGENTMEM_CACHE_DIR"], ignore_errors=True)
 
 import pytest
 

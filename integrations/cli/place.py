@@ -35,7 +35,7 @@ AgentOption = Annotated[str | None, typer.Option("--agent", help="Which agent's 
 SessionOption = Annotated[str | None, typer.Option("--session", "-s", help="Of one conversation.", rich_help_panel=_PANEL)]
 EmbedderOption = Annotated[
     str | None,
-    typer.Option("--embedder", help='Embedding model: a path, or "hash" [$AGENTMEM_EMBEDDER].', rich_help_panel=_PANEL),
+    typer.Option("--embedder", help='Embedding model: a path, "minilm+int8" or "hash" [$AGENTMEM_EMBEDDER].', rich_help_panel=_PANEL),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, for programs.", rich_help_panel=_PANEL)]
 

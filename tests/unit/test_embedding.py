@@ -21,6 +21,7 @@ from agentmem.embedding import (
     CheckedEmbedder,
     HashEmbedder,
     MiniLMEmbedder,
+    OnnxEmbedder,
     SentenceTransformerEmbedder,
     make_embedder,
     packaged_minilm,
@@ -41,6 +42,8 @@ EMBEDDERS: dict[str, Callable[[], CachedEmbedder]] = {
     "hash": HashEmbedder,
     "hash-64": lambda: HashEmbedder(64),
     "minilm": MiniLMEmbedder,
+    "onnx": OnnxEmbedder,
+    "onnx-int8": lambda: OnnxEmbedder(precision="int8"),
     "callable": lambda: CallableEmbedder(lengths),
     "checked": lambda: CheckedEmbedder(HashEmbedder(32)),
 }
@@ -249,12 +252,14 @@ def test_hashed_vectors_are_the_same_in_every_process() -> None:
 def test_what_you_have_becomes_an_embedder() -> None:
     ours = HashEmbedder()
 
-    assert isinstance(make_embedder(), MiniLMEmbedder)
-    assert isinstance(make_embedder("minilm"), MiniLMEmbedder)
+    assert isinstance(make_embedder(), OnnxEmbedder)
+    assert isinstance(make_embedder("minilm"), OnnxEmbedder)
+    assert isinstance(make_embedder(backend="numpy"), MiniLMEmbedder)
     assert isinstance(make_embedder("hash"), HashEmbedder)
     assert make_embedder(ours) is ours
     assert isinstance(make_embedder(lengths), CallableEmbedder)
-    assert isinstance(make_embedder(packaged_minilm()), SentenceTransformerEmbedder)
+    assert isinstance(make_embedder(packaged_minilm()), OnnxEmbedder)
+    assert isinstance(make_embedder(packaged_minilm(), backend="torch"), SentenceTransformerEmbedder)
     with pytest.raises(InvalidArgument, match="cannot be made from int"):
         make_embedder(3)  # type: ignore[arg-type]
 
