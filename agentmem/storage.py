@@ -208,8 +208,8 @@ class NoteTable(Protocol):
         """Rows the selection admits; ``order`` is ``created``, ``occurred``, or ``-created``, ``-occurred``."""
         ...
 
-    def page(self, selection: Selection, after: int, limit: int) -> list[int]:
-        """Up to ``limit`` rows beyond ``after`` that the selection admits, by row."""
+    def page(self, selection: Selection | None, after: int, limit: int) -> list[int]:
+        """Up to ``limit`` rows beyond ``after`` that the selection admits, by row; every owner's without one."""
         ...
 
     def select_all(self) -> list[int]:

@@ -32,6 +32,8 @@ from agentmem.upkeep import Upkeep
 from agentmem.weights import METHOD, WeightBook
 
 if TYPE_CHECKING:
+    from agentmem.exporting import Exporter
+    from agentmem.importing import Importer
     from agentmem.consolidation.job import Consolidator, Progress
     from agentmem.consolidation.policy import Policy
 
@@ -106,6 +108,21 @@ class Parts:
 
         policy = self.policy or DefaultPolicy(self.core.settings.consolidation)
         return Consolidator(self.core, self.weights, policy, _greedy_answers, general_questions(), self.fail)
+
+    def exporter(self) -> Exporter:
+        from agentmem.exporting import Exporter
+
+        return Exporter(self.core, self.fail)
+
+    def importer(self) -> Importer:
+        from agentmem.importing import Importer
+
+        return Importer(self.core, self.fail)
+
+    def reembed(self, embedder: Any, progress: Callable[[int, int], None]) -> int:
+        from agentmem.embedding import make_embedder
+
+        return self.upkeep.reembed(make_embedder(embedder), progress, self.fail)
 
     def close(self) -> None:
         """Flush what is pending, then let go of everything, also when flushing fails."""

@@ -201,9 +201,9 @@ class SqliteNotes(NoteKeys):
         found = self._db.rows(sql, (*values, -1 if limit is None else limit, offset))
         return [row for row, _ in found]
 
-    def page(self, selection: Selection, after: int, limit: int) -> list[int]:
-        """Up to ``limit`` rows beyond ``after`` that the selection admits, by row."""
-        text, values = selected(selection)
+    def page(self, selection: Selection | None, after: int, limit: int) -> list[int]:
+        """Up to ``limit`` rows beyond ``after`` that the selection admits, by row; every owner's without one."""
+        text, values = ("1", []) if selection is None else selected(selection)
         sql = f"SELECT n.id FROM note n WHERE n.id > ? AND {text} ORDER BY n.id LIMIT ?"  # noqa: S608 - as in select
         return [row for (row,) in self._db.rows(sql, (int(after), *values, limit))]
 
