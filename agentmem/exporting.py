@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-import errno
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any

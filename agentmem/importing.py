@@ -15,10 +15,22 @@ from agentmem.core import Core
 from agentmem.dedup import content_hash
 from agentmem.enrich import entities
 from agentmem.errors import InvalidImport, ScopeError
-from agentmem.exchange import VERSION, EditRecord, Footer, Header, LedgerRecord, LinkRecord, NoteRecord, Tally, parse, said
+from agentmem.exchange import (
+    VERSION,
+    EditRecord,
+    Footer,
+    Header,
+    LedgerRecord,
+    LinkRecord,
+    NoteRecord,
+    Tally,
+    parse,
+    said,
+)
 from agentmem.exporting import values_of
 from agentmem.linking import link_terms
 from agentmem.notes import Note, Scope
+from agentmem.protocols import Embedder
 from agentmem.remembering import key_hash
 from agentmem.storage import EditRow, LinkRow, Transaction, UseDay
 
@@ -206,7 +218,6 @@ class _Work:
         self.report = report
         self._bring_back = forgotten
         self._bound = bound
-        self._carry = header.vectors and header.fingerprint == core.embedder.fingerprint
         self._left_out: set[str] = set()
         self._known_lines: dict[str | None, Counter[tuple[int, str, str | None, str]]] = {}
 
@@ -218,7 +229,7 @@ class _Work:
             links = [r for r, _ in batch if isinstance(r, LinkRecord)]
             entries = [r for r, _ in batch if isinstance(r, LedgerRecord)]
             if notes:
-                self._notes(notes)
+                self._core.with_embedder(lambda embedder, notes=notes: self._notes(notes, embedder))  # type: ignore[misc]
                 done += len(notes)
                 progress(done, footer.notes)
             if links:
@@ -229,33 +240,36 @@ class _Work:
 
     # -- notes -----------------------------------------------------------------------------------------------
 
-    def _notes(self, batch: Sequence[_Pair]) -> None:
+    def _notes(self, batch: Sequence[_Pair], embedder: Embedder) -> None:
         with self._core.store.read() as tx:
             fresh = self._fresh(tx, batch, ImportReport(self.report.path))
         if self.report.dry_run:
             with self._core.store.read() as tx:
                 self.report.notes += len(self._fresh(tx, batch, self.report))
             return
-        vectors = self._vectors(fresh)  # computed outside of the transaction: nobody waits for the embedder
+        vectors = self._vectors(fresh, embedder)  # computed outside of the transaction: nobody waits for the embedder
         with self._core.store.write() as tx:
-            self._core.fix_embedder(tx)
+            self._core.fix_embedder(tx, embedder)
             counted = ImportReport(self.report.path)
             fresh = self._fresh(tx, batch, counted)
             missing = [record for record in fresh if record.id not in vectors]
-            vectors |= self._vectors(missing)  # what was forgotten between the two looks
+            vectors |= self._vectors(missing, embedder)  # what was forgotten between the two looks
             self._store(tx, fresh, vectors, counted)
             self._fail("import:before-commit")
-        self._add(counted, fresh)
+        self._add(counted, len(fresh), sum(self._carries(record, embedder) for record in fresh))
 
-    def _add(self, counted: ImportReport, fresh: Sequence[NoteRecord]) -> None:
-        carried = sum(1 for record in fresh if self._carry and record.vector is not None)
-        self.report.notes += len(fresh)
+    def _carries(self, record: NoteRecord, embedder: Embedder) -> bool:
+        ours = self._header.vectors and self._header.fingerprint == embedder.fingerprint
+        return ours and record.vector is not None
+
+    def _add(self, counted: ImportReport, stored: int, carried: int) -> None:
+        self.report.notes += stored
         self.report.skipped += counted.skipped
         self.report.conflicts += counted.conflicts
         self.report.forgotten += counted.forgotten
         self.report.edits += counted.edits
         self.report.carried += carried
-        self.report.embedded += len(fresh) - carried
+        self.report.embedded += stored - carried
         self._left_out.update(counted.conflicts)
 
     def _fresh(self, tx: Transaction, batch: Sequence[_Pair], report: ImportReport) -> list[NoteRecord]:
@@ -291,25 +305,21 @@ class _Work:
                 return True
         return any(tx.notes.tombstone_find(owner, key_hash(key.key)) is not None for key in record.keys)
 
-    def _vectors(self, records: Sequence[NoteRecord]) -> dict[str, Vector]:
-        """Carried over when the file's embedder is ours, else computed."""
-        if not records:
-            return {}
-        if self._carry:
-            return self._carried(records)
-        vectors = self._core.embed([record.content for record in records])
-        return {record.id: vector for record, vector in zip(records, vectors, strict=True)}
-
-    def _carried(self, records: Sequence[NoteRecord]) -> dict[str, Vector]:
-        import numpy as np
-
-        halves = {record.id: record.halves(self._header.dimension or 0) for record in records}
-        found = {id: np.frombuffer(data, dtype="<f2").astype(np.float32) for id, data in halves.items() if data is not None}
+    def _vectors(self, records: Sequence[NoteRecord], embedder: Embedder) -> dict[str, Vector]:
+        """Carried over when the file's embedder is the memory's own, else computed."""
+        found = {record.id: self._carried(record) for record in records if self._carries(record, embedder)}
         lacking = [record for record in records if record.id not in found]
         if lacking:
-            vectors = self._core.embed([record.content for record in lacking])
+            vectors = embedder.embed([record.content for record in lacking])
             found |= {record.id: vector for record, vector in zip(lacking, vectors, strict=True)}
         return found
+
+    def _carried(self, record: NoteRecord) -> Vector:
+        import numpy as np
+
+        data = record.halves(self._header.dimension or 0)
+        assert data is not None
+        return np.frombuffer(data, dtype="<f2").astype(np.float32)
 
     def _store(
         self, tx: Transaction, fresh: Sequence[NoteRecord], vectors: Mapping[str, Vector], report: ImportReport

@@ -354,12 +354,12 @@ class Memory:
         """Rebuild ``vectors``, ``text``, ``graph`` or ``weights`` from the notes; returns how many items it holds now."""
         if projection == "weights":
             self._parts.need_model()
-        with wiring.progress_bar(f"rebuilding {projection}", progress, 0) as report:
+        with wiring.progress_bar(f"rebuilding {projection}", progress) as report:
             return self._parts.upkeep.rebuild(projection, report)
 
     def reembed(self, embedder: Embedder | Callable[[Sequence[str]], Any] | str | Path | None, *, progress: bool | Callable[[int, int], None] = False) -> int:
         """Change the embedder: every note anew, while the former one serves until the switch; resumes where it was stopped."""
-        with wiring.progress_bar("embedding anew", progress, 1 << 30) as report:
+        with wiring.progress_bar("embedding anew", progress) as report:
             return self._parts.reembed(embedder, report)
 
     def export(
@@ -367,7 +367,7 @@ class Memory:
         vectors: bool = False, progress: bool | Callable[[int, int], None] = False,
     ) -> ExportReport:  # fmt: skip
         """Write one scope's notes, or ``everything``, with history, links, uses and books, to a file of JSON lines."""
-        with wiring.progress_bar("exporting", progress, 1 << 30) as report:
+        with wiring.progress_bar("exporting", progress) as report:
             scope = merge_scope(self.scope, user, agent, None)
             return self._parts.exporter().export(Path(path), scope, everything=everything, vectors=vectors, progress=report)
 
@@ -376,7 +376,7 @@ class Memory:
         dry_run: bool = False, progress: bool | Callable[[int, int], None] = False,
     ) -> ImportReport:  # fmt: skip
         """Store what an exported file holds, checked as a whole first; what was ``forgotten`` here stays so unless asked for."""
-        with wiring.progress_bar("importing", progress, 1 << 30) as report:
+        with wiring.progress_bar("importing", progress) as report:
             scope = merge_scope(self.scope, user, agent, None)
             return self._parts.importer().load(Path(path), scope, forgotten=forgotten, dry_run=dry_run, progress=report)
 

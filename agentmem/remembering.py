@@ -19,6 +19,7 @@ from agentmem.enrich import candidate_fact, entities, keywords, tags
 from agentmem.linking import link_next, link_shares, link_similar, link_terms
 from agentmem.notes import Fact, Link, Note, Receipt, Status
 from agentmem.prompts import strip_notes
+from agentmem.protocols import Embedder
 from agentmem.storage import LinkRow, Transaction
 from agentmem.superseding import Superseder
 
@@ -52,11 +53,14 @@ class Rememberer:
 
     def _batch(self, drafts: Sequence[Draft]) -> list[Receipt]:
         checked = [self._without_echo(d) for d in drafts]
+        return self._core.with_embedder(lambda embedder: self._stored(checked, embedder))
+
+    def _stored(self, checked: Sequence[Draft | Receipt], embedder: Embedder) -> list[Receipt]:
         texts = [d.content for d in checked if isinstance(d, Draft)]
-        vectors = iter(self._core.embed(texts)) if texts else iter(())
+        vectors = iter(embedder.embed(texts)) if texts else iter(())
         self._fail("remember:before-begin")
         with self._core.store.write() as tx:
-            self._core.fix_embedder(tx)
+            self._core.fix_embedder(tx, embedder)
             batch = _Batch(self._core, tx)
             receipts = [d if isinstance(d, Receipt) else batch.add(d, next(vectors)) for d in checked]
             batch.finish()

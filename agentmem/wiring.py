@@ -32,10 +32,10 @@ from agentmem.upkeep import Upkeep
 from agentmem.weights import METHOD, WeightBook
 
 if TYPE_CHECKING:
-    from agentmem.exporting import Exporter
-    from agentmem.importing import Importer
     from agentmem.consolidation.job import Consolidator, Progress
     from agentmem.consolidation.policy import Policy
+    from agentmem.exporting import Exporter
+    from agentmem.importing import Importer
 
 __all__ = ["Parts", "build", "progress_bar", "stage_progress"]
 
@@ -250,12 +250,12 @@ def _language_model(llm: Any) -> LanguageModel | None:
 
 
 @contextmanager
-def progress_bar(label: str, wanted: bool | Callable[[int, int], None], total: int) -> Iterator[Callable[[int, int], None]]:
-    """A bar on a terminal for long work; a callable is called instead; silent in pipes and for short work."""
+def progress_bar(label: str, wanted: bool | Callable[[int, int], None], total: int | None = None) -> Iterator[Callable[[int, int], None]]:
+    """A bar on a terminal for long work; a callable is called instead; silent in pipes and for work known to be short."""
     if callable(wanted):
         yield wanted
         return
-    if not wanted or total < 64 or not sys.stderr.isatty():
+    if not wanted or (total is not None and total < 64) or not sys.stderr.isatty():
         yield lambda done, of: None
         return
     from rich.console import Console

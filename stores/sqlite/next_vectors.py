@@ -21,7 +21,7 @@ _PUT: Final = (
     "ON CONFLICT (row) DO UPDATE SET owner = excluded.owner, data = excluded.data"
 )
 _MISSING: Final = (
-    "SELECT id FROM note WHERE NOT EXISTS (SELECT 1 FROM vector_next WHERE row = note.id) ORDER BY id LIMIT ?"
+    "SELECT id FROM note WHERE id > ? AND NOT EXISTS (SELECT 1 FROM vector_next WHERE row = note.id) ORDER BY id LIMIT ?"
 )
 
 
@@ -71,9 +71,9 @@ class SqliteNextVectors:
             _PUT, [(int(row), int(owner), vector.tobytes()) for row, vector in zip(rows, data, strict=True)]
         )
 
-    def missing(self, limit: int) -> list[int]:
-        """Rows of notes without a vector here, oldest first."""
-        return [row for (row,) in self._db.rows(_MISSING, (int(limit),))]
+    def missing(self, limit: int, after: int = 0) -> list[int]:
+        """Up to ``limit`` rows beyond ``after`` of notes without a vector here, oldest first."""
+        return [row for (row,) in self._db.rows(_MISSING, (int(after), int(limit)))]
 
     def count(self) -> int:
         """How many vectors wait here."""
