@@ -61,13 +61,16 @@ class Reembedder:
         return False
 
     def _gather(self, embedder: Embedder, report: Progress) -> None:
-        """Vectors for all notes that have none, each batch a transaction; embedding happens outside of it."""
+        """Vectors for the notes that have none, each batch a transaction; embedding happens outside of it.
+
+        The last few are left to the switch: somebody who writes all the time would otherwise keep it waiting for ever.
+        """
         last = 0
         while True:
             with self._core.store.read() as tx:
                 rows = tx.next_vectors.missing(CHUNK, last)
                 notes = tx.notes.load(rows)
-            if not rows:
+            if len(rows) <= LATE:
                 return
             last = rows[-1]
             texts = [note.content for note in notes.values()]
