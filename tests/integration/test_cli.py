@@ -17,7 +17,7 @@ from agentmem import Memory, Scope
 from agentmem.integrations.cli.app import app
 
 COMMANDS = (
-    "ask chat check consolidate curve demo doctor edits fade forget graph history notes rebuild recall remember "
+    "ask chat check consolidate curve demo doctor edits export fade forget graph history import notes rebuild recall remember "
     "stats why-not".split()
 )
 Run = Callable[..., Any]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -46,11 +47,17 @@ def words(number: int) -> str:
     return f"parcel number{number} went to street{number}"
 
 
-@pytest.fixture
-def directory(tmp_path: Path) -> Path:
-    with Memory(tmp_path / "memory", embedder=HashEmbedder(64), scope=ANA, settings=EXACT) as memory:
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("filled") / "memory"
+    with Memory(path, embedder=HashEmbedder(64), scope=ANA, settings=EXACT) as memory:
         memory.remember_many([words(i) for i in range(COUNT)])
-    return tmp_path / "memory"
+    return path
+
+
+@pytest.fixture
+def directory(tmp_path: Path, filled: Path) -> Path:
+    return shutil.copytree(filled, tmp_path / "memory")
 
 
 @pytest.fixture
@@ -216,15 +223,17 @@ def test_what_changes_meanwhile_is_covered(open_) -> None:
     memory = open_(64)
     ids = {note.content: note.id for note in memory.notes()}
 
+    done: list[str] = []
+
     def interfere(step: str) -> None:
-        if step == "reembed:after-batch":
-            memory._parts.fail = lambda reached: None
+        if step == "reembed:after-batch" and not done:
+            done.append(step)
             memory.update(ids[words(0)], "the tulips were watered")
             memory.forget(ids[words(1)])
             memory.update(ids[words(COUNT - 1)], "the roses were cut")
 
     memory._parts.fail = interfere
-    held = memory._parts.upkeep.reembed(HashEmbedder(32), lambda done, total: None, lambda step: memory._parts.fail(step))
+    held = memory.reembed(HashEmbedder(32))
 
     assert held == COUNT - 1
     with memory._parts.core.store.read() as tx:
@@ -267,14 +276,16 @@ def test_two_changes_to_different_embedders_do_not_mix(open_) -> None:
     """The later one takes over; the earlier one stops with an error and writes nothing more."""
     first, second = open_(64), open_(64)
 
+    done: list[str] = []
+
     def overtake(step: str) -> None:
-        if step == "reembed:after-batch":
-            first._parts.fail = lambda reached: None
+        if step == "reembed:after-batch" and not done:
+            done.append(step)
             second.reembed(HashEmbedder(96))
 
     first._parts.fail = overtake
     with pytest.raises(EmbedderMismatch) as caught:
-        first._parts.upkeep.reembed(HashEmbedder(32), lambda done, total: None, lambda step: first._parts.fail(step))
+        first.reembed(HashEmbedder(32))
 
     assert caught.value.hint
     assert fingerprint(second) == "hash-v1#96"
