@@ -236,7 +236,7 @@ class _Batch:
     def _in_thread(self, note: Note, row: int, owner: int) -> list[LinkRow]:
         """Link to the turn before, and let both turns be found by each other's words."""
         assert note.thread is not None
-        tail = self._tail(owner, note.thread)
+        tail = self._tail(owner, note.thread, row)
         before = tail[-1] if tail else None
         self._text[row] = (owner, note.content, before[1] if before else "")
         if before is not None:
@@ -253,12 +253,11 @@ class _Batch:
         else:
             self._tx.text.set_context(row, context)
 
-    def _tail(self, owner: int, thread: str) -> list[tuple[int, str]]:
-        """The last two turns of a thread: (row, words)."""
+    def _tail(self, owner: int, thread: str, row: int) -> list[tuple[int, str]]:
+        """The two turns of a thread before its newest, ``row``: (row, words)."""
         key = (owner, thread)
         if key not in self._tails:
-            last = self._tx.notes.thread_tail(owner, thread)
-            rows = [] if last is None else [*_before(self._tx, last[0]), last[0]]
+            rows = self._tx.notes.neighbours_in_thread(row, 2)  # all of them lie before it
             notes = self._tx.notes.load(rows)
             self._tails[key] = [(r, notes[r].content) for r in rows if r in notes]
         return self._tails[key]
@@ -291,9 +290,6 @@ class _Batch:
 def key_hash(key: str) -> bytes:
     """What a tombstone keeps of an idempotency key."""
     return content_hash(f"idempotency key\n{key}")
-
-def _before(tx: Transaction, row: int) -> list[int]:
-    return [r for r in tx.notes.neighbours_in_thread(row, 1) if r < row][-1:]
 
 def _context(draft: Draft) -> str:
     """One sentence on where the note came from."""

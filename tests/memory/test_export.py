@@ -269,7 +269,7 @@ def test_a_changed_byte_is_noticed(open_memory, exported) -> None:
         (lambda n: n[1].update(id=n[0]["id"]), "Line 3: an id stands in the file twice"),
         (lambda n: n[0].update(type="notice"), "Line 2"),
         (lambda n: next(p for p in n if p["type"] == "link").update(target="elsewhere"), "not in the file"),
-        (lambda n: n.append(n.pop(0)), "after a ledger"),
+        (lambda n: n.append(n.pop(next(i for i, p in enumerate(n) if p["type"] == "link"))), "after a ledger"),
     ],
 )
 def test_a_wrong_line_is_named_and_nothing_is_written(open_memory, exported, change: Any, said: str) -> None:
