@@ -342,12 +342,13 @@ def test_an_import_that_is_interrupted_can_be_repeated(open_memory, exported, tm
     assert target.check().ok
 
 
+@pytest.mark.slow
 def test_memory_use_of_an_export_does_not_grow_with_the_notes(tmp_path: Path) -> None:
     """Four times as many notes take about as much memory."""
     peaks = []
     for count in (300, 1200):
         with Memory(None, embedder=HashEmbedder(16), settings=Settings(remember=RememberSettings(neighbour_limit=0))) as memory:
-            memory.remember_many([f"{i} " + "x " * 1000 for i in range(count)])
+            memory.remember_many([f"{i} " + "x " * 100 for i in range(count)])
             tracemalloc.start()
             memory.export(tmp_path / f"{count}.jsonl")
             peaks.append(tracemalloc.get_traced_memory()[1])
