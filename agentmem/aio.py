@@ -127,6 +127,9 @@ class AsyncMemory:
     ask = _verb(Memory.ask)
     check = _verb(Memory.check)
     rebuild = _verb(Memory.rebuild)
+    reembed = _verb(Memory.reembed)
+    export = _verb(Memory.export)
+    load_export = _verb(Memory.load_export)
     stats = _verb(Memory.stats)
     flush = _verb(Memory.flush)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from agentmem.errors import EmbedderMismatch, ScopeRequired
 from agentmem.ids import IdMaker
@@ -33,6 +33,8 @@ def aside(tx: Transaction, search: Callable[[int], list[tuple[int, float]]], k: 
         if len(found) - len(hidden) >= k or len(found) < limit:
             return [pair for pair in found if pair[0] not in hidden][:k]
         limit *= 4
+
+T = TypeVar("T")
 
 
 class Core:
@@ -73,22 +75,39 @@ class Core:
                 self._embedder = self._make_embedder()
             return self._embedder
 
-    def check_embedder(self, tx: Transaction) -> None:
-        """Raise unless the stored vectors and the embedder speak the same language."""
-        stored = tx.vectors.fingerprint()
-        if stored is None or stored[0] == self.embedder.fingerprint:
+    def change_embedder(self, embedder: Embedder | None) -> Embedder | None:
+        """Put another embedder in the place of the present one, which is returned (``None``: not loaded yet)."""
+        with self._lock:
+            former, self._embedder = self._embedder, embedder
+            return former
+
+    def with_embedder(self, work: Callable[[Embedder], T]) -> T:
+        """Do ``work`` with the embedder, and once more if a re-embedding changed it meanwhile."""
+        while True:
+            embedder = self.embedder
+            try:
+                return work(embedder)
+            except EmbedderMismatch:
+                if embedder is self.embedder:
+                    raise
+
+    def check_embedder(self, tx: Transaction, used: Embedder | None = None) -> None:
+        """Raise unless the stored vectors and the embedder (the one ``used`` already, if any) speak the same language."""
+        stored, embedder = tx.vectors.fingerprint(), used or self.embedder
+        if stored is None or stored[0] == embedder.fingerprint:
             return
         raise EmbedderMismatch(
-            f"The notes were embedded by {stored[0]} ({stored[1]} dimensions), not by {self.embedder.fingerprint} "
-            f"({self.embedder.dimension} dimensions).",
+            f"The notes were embedded by {stored[0]} ({stored[1]} dimensions), not by {embedder.fingerprint} "
+            f"({embedder.dimension} dimensions).",
             hint='open the memory with its former embedder, or call memory.rebuild("vectors") to embed every note anew.',
         )
 
-    def fix_embedder(self, tx: Transaction) -> None:
+    def fix_embedder(self, tx: Transaction, used: Embedder | None = None) -> None:
         """Check the embedder against the store, and make it the store's own when it is the first."""
-        self.check_embedder(tx)
+        embedder = used or self.embedder
+        self.check_embedder(tx, embedder)
         if tx.vectors.fingerprint() is None:
-            tx.vectors.set_fingerprint(self.embedder.fingerprint, self.embedder.dimension)
+            tx.vectors.set_fingerprint(embedder.fingerprint, embedder.dimension)
 
     def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """float32 unit vectors, shape ``(len(texts), dimension)``."""

@@ -6,6 +6,7 @@ AgentMemError
 ├── UnknownNote          no note with this id in this scope
 ├── ScopeError           a read or write outside the scope that it may touch
 │   └── ScopeRequired    scoped data was read without saying whose
+├── InvalidImport        a file to import is torn, damaged, or of no known shape; nothing was written
 ├── StoreError           the notes could not be read or written
 │   ├── StoreLocked      another process holds what only one may hold
 │   ├── StoreReadOnly    the directory or the file cannot be written
@@ -37,6 +38,7 @@ __all__ = [
     "IndexUnavailable",
     "InvalidAnswer",
     "InvalidArgument",
+    "InvalidImport",
     "InvalidNote",
     "JobLocked",
     "LayerNotFound",
@@ -79,6 +81,10 @@ class InvalidNote(AgentMemError, ValueError):
 
 class InvalidArgument(AgentMemError, ValueError):
     """An argument of a call has the wrong type, is out of range, or names nothing known."""
+
+
+class InvalidImport(AgentMemError, ValueError):
+    """A file to import is torn, damaged, of an unknown shape or from a newer version; nothing was written."""
 
 
 class UnknownNote(AgentMemError, KeyError):

@@ -17,6 +17,7 @@ from agentmem.graph import build_view
 from agentmem.linking import link_terms
 from agentmem.notes import Link, Note, NoteVersion, Receipt, Scope
 from agentmem.prompts import note_line
+from agentmem.protocols import Embedder
 from agentmem.recollection import estimate_tokens
 from agentmem.storage import LinkRow, Selection, Transaction
 from agentmem.superseding import Superseder
@@ -79,9 +80,12 @@ class Keeper:
             before = self._find(tx, id, scope)[1]
         if before.content == content:
             return Receipt(id, "merged", "these are its words already")
-        vector = self._core.embed([content])
+        return self._core.with_embedder(lambda embedder: self._update(id, content, scope, embedder))
+
+    def _update(self, id: str, content: str, scope: Scope, embedder: Embedder) -> Receipt:
+        vector = embedder.embed([content])
         with self._weights.lock, self._core.store.write() as tx:
-            self._core.fix_embedder(tx)
+            self._core.fix_embedder(tx, embedder)
             row, note = self._find(tx, id, scope)
             actor = None if note.actor in (None, "user", "assistant", "tool") else note.actor
             fact = candidate_fact(content, actor)

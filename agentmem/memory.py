@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from agentmem.consolidation.report import ConsolidationReport, PastRun
     from agentmem.enrich.model.report import EnrichReport, ReflectReport
     from agentmem.experiencing import ExperienceMemory
+    from agentmem.exporting import ExportReport
     from agentmem.fading import FadeReport
+    from agentmem.importing import ImportReport
     from agentmem.recalling import WhyNot
     from agentmem.upkeep import CheckReport
 
@@ -417,8 +419,31 @@ class Memory:
         """Rebuild ``vectors``, ``text``, ``graph`` or ``weights`` from the notes; returns how many items it holds now."""
         if projection == "weights":
             self._parts.need_model()
-        with wiring.progress_bar(f"rebuilding {projection}", progress, 0) as report:
+        with wiring.progress_bar(f"rebuilding {projection}", progress) as report:
             return self._parts.upkeep.rebuild(projection, report)
+
+    def reembed(self, embedder: Embedder | Callable[[Sequence[str]], Any] | str | Path | None, *, progress: bool | Callable[[int, int], None] = False) -> int:
+        """Change the embedder: every note anew, while the former one serves until the switch; resumes where it was stopped."""
+        with wiring.progress_bar("embedding anew", progress) as report:
+            return self._parts.reembed(embedder, report)
+
+    def export(
+        self, path: str | Path, *, user: str | None = None, agent: str | None = None, everything: bool = False,
+        vectors: bool = False, progress: bool | Callable[[int, int], None] = False,
+    ) -> ExportReport:  # fmt: skip
+        """Write one scope's notes, or ``everything``, with history, links, uses and books, to a file of JSON lines."""
+        with wiring.progress_bar("exporting", progress) as report:
+            scope = merge_scope(self.scope, user, agent, None)
+            return self._parts.exporter().export(Path(path), scope, everything=everything, vectors=vectors, progress=report)
+
+    def load_export(
+        self, path: str | Path, *, user: str | None = None, agent: str | None = None, forgotten: bool = False,
+        dry_run: bool = False, progress: bool | Callable[[int, int], None] = False,
+    ) -> ImportReport:  # fmt: skip
+        """Store what an exported file holds, checked as a whole first; what was ``forgotten`` here stays so unless asked for."""
+        with wiring.progress_bar("importing", progress) as report:
+            scope = merge_scope(self.scope, user, agent, None)
+            return self._parts.importer().load(Path(path), scope, forgotten=forgotten, dry_run=dry_run, progress=report)
 
     def stats(self) -> Mapping[str, object]:
         """Counts and sizes, for people and dashboards."""

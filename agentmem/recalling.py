@@ -15,6 +15,7 @@ from agentmem.enrich import dates
 from agentmem.errors import IndexUnavailable
 from agentmem.filters import asks_for
 from agentmem.notes import Hit, MemoryState, Note, Scope
+from agentmem.protocols import Embedder
 from agentmem.recall import SPREAD_SEEDS, QueryView, Ranking
 from agentmem.recollection import Recollection
 from agentmem.storage import Facets, LinkRow, Selection, Transaction
@@ -67,17 +68,20 @@ class Recaller:
 
     def recall(self, query: str, k: int, scope: Scope, selection: Selection) -> Recollection:
         """The best ``k`` notes of what the scope may see and the selection asks for."""
+        return self._core.with_embedder(lambda embedder: self._recall(embedder, query, k, scope, selection))
+
+    def _recall(self, embedder: Embedder, query: str, k: int, scope: Scope, selection: Selection) -> Recollection:
         now = self._core.clock.now()
-        vector: npt.NDArray[np.float32] | None = None
         with self._core.store.read() as tx:
             selection = self._core.selection(tx, scope, selection)
             if not selection.owners or not tx.notes.any(replace(selection, where=None, as_of=None, archived=True)):
                 return Recollection(query, (), now, plan={"vectors": "none", "candidates": 0})
-            self._core.check_embedder(tx)
+            self._core.check_embedder(tx, embedder)
             view = self._view(tx, query, selection.owners, now)
         # Embedding is the slow part: it happens outside the transaction, so that no writer waits for it.
-        vector = self._core.embed([ranking.without_names(query, view.actors)])[0]
+        vector = embedder.embed([ranking.without_names(query, view.actors)])[0]
         with self._core.store.read() as tx:
+            self._core.check_embedder(tx, embedder)  # the notes may have been embedded anew in between
             found = self._find(tx, view, vector, selection, k, now)
             hits = self._hits(tx, found.ranking, k)
         found.plan["candidates"] = len(found.candidates)
@@ -85,13 +89,17 @@ class Recaller:
 
     def why_not(self, query: str, note: Note, k: int, scope: Scope, selection: Selection) -> WhyNot:
         """Where ``note`` came out for ``query``, and why not higher."""
+        return self._core.with_embedder(lambda embedder: self._why_not(embedder, query, note, k, scope, selection))
+
+    def _why_not(self, embedder: Embedder, query: str, note: Note, k: int, scope: Scope, selection: Selection) -> WhyNot:
         now = self._core.clock.now()
         with self._core.store.read() as tx:
             selection = self._core.selection(tx, scope, selection)
             view = self._view(tx, query, selection.owners, now)
             row = tx.notes.rows_of([note.id])[note.id]
-        vector = self._core.embed([ranking.without_names(query, view.actors)])[0]
+        vector = embedder.embed([ranking.without_names(query, view.actors)])[0]
         with self._core.store.read() as tx:
+            self._core.check_embedder(tx, embedder)
             found = self._find(tx, view, vector, selection, k, now, extra=(row,))
         return _explain(note, row, found, k, selection)
 

@@ -19,6 +19,7 @@ from agentmem.enrich import candidate_fact, entities, keywords, surroundings, ta
 from agentmem.linking import link_next, link_shares, link_similar, link_terms
 from agentmem.notes import Fact, Link, Note, Receipt, Status
 from agentmem.prompts import strip_notes
+from agentmem.protocols import Embedder
 from agentmem.storage import LinkRow, Transaction
 from agentmem.superseding import Superseder
 from agentmem.weights import WeightBook
@@ -59,11 +60,14 @@ class Rememberer:
 
     def _batch(self, drafts: Sequence[Draft]) -> list[Receipt]:
         checked = [self._without_echo(d) for d in drafts]
+        return self._core.with_embedder(lambda embedder: self._stored(checked, embedder))
+
+    def _stored(self, checked: Sequence[Draft | Receipt], embedder: Embedder) -> list[Receipt]:
         texts = [d.content for d in checked if isinstance(d, Draft)]
-        vectors = iter(self._core.embed(texts)) if texts else iter(())
+        vectors = iter(embedder.embed(texts)) if texts else iter(())
         self._fail("remember:before-begin")
         with self._core.store.write() as tx:
-            self._core.fix_embedder(tx)
+            self._core.fix_embedder(tx, embedder)
             batch = _Batch(self._core, tx)
             receipts = [d if isinstance(d, Receipt) else batch.add(d, next(vectors)) for d in checked]
             batch.finish()
@@ -243,7 +247,7 @@ class _Batch:
     def _in_thread(self, note: Note, row: int, owner: int) -> list[LinkRow]:
         """Link to the turn before, and let both turns be found by each other's words."""
         assert note.thread is not None
-        tail = self._tail(owner, note.thread)
+        tail = self._tail(owner, note.thread, row)
         before = tail[-1] if tail else None
         self._text[row] = (owner, note.content, before[1] if before else "")
         if before is not None:
@@ -261,12 +265,11 @@ class _Batch:
             note = self._tx.notes.load([row])[row]
             self._tx.text.set_context(row, surroundings(note.content, note.keywords, [context]))
 
-    def _tail(self, owner: int, thread: str) -> list[tuple[int, str]]:
-        """The last two turns of a thread: (row, words)."""
+    def _tail(self, owner: int, thread: str, row: int) -> list[tuple[int, str]]:
+        """The two turns of a thread before its newest, ``row``: (row, words)."""
         key = (owner, thread)
         if key not in self._tails:
-            last = self._tx.notes.thread_tail(owner, thread)
-            rows = [] if last is None else [*_before(self._tx, last[0]), last[0]]
+            rows = self._tx.notes.neighbours_in_thread(row, 2)  # all of them lie before it
             notes = self._tx.notes.load(rows)
             self._tails[key] = [(r, notes[r].content) for r in rows if r in notes]
         return self._tails[key]
@@ -298,9 +301,6 @@ class _Batch:
 def key_hash(key: str) -> bytes:
     """What a tombstone keeps of an idempotency key."""
     return content_hash(f"idempotency key\n{key}")
-
-def _before(tx: Transaction, row: int) -> list[int]:
-    return [r for r in tx.notes.neighbours_in_thread(row, 1) if r < row][-1:]
 
 def _context(draft: Draft) -> str:
     """One sentence on where the note came from."""

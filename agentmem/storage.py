@@ -34,6 +34,7 @@ __all__ = [
     "LedgerTable",
     "LinkRow",
     "LinkTable",
+    "NextVectorTable",
     "NoteStore",
     "NoteTable",
     "OutboxItem",
@@ -41,6 +42,7 @@ __all__ = [
     "Selection",
     "TextTable",
     "Transaction",
+    "UseDay",
     "UseSummary",
     "UseTable",
     "VectorTable",
@@ -105,6 +107,14 @@ class UseSummary(NamedTuple):
 
     events: int
     days: int
+    tokens: int
+    last: int
+
+
+class UseDay(NamedTuple):
+    """The uses of a note on one day: events, prompt tokens they cost, and the last of them (microseconds)."""
+
+    events: int
     tokens: int
     last: int
 
@@ -219,6 +229,10 @@ class NoteTable(Protocol):
         """Store a note with its fact; returns its row. Full text, vector and links are their own areas."""
         ...
 
+    def restore(self, note: Note, owner: int, content_hash: bytes, history: Sequence[NoteVersion]) -> int:
+        """Store a note together with its history, the present version last; returns its row."""
+        ...
+
     def replace(self, row: int, note: Note, content_hash: bytes, reason: str) -> None:
         """Write the next version of a note; the former one joins its history."""
         ...
@@ -241,6 +255,10 @@ class NoteTable(Protocol):
 
     def select(self, selection: Selection, *, order: str = "created", limit: int | None = None, offset: int = 0) -> list[int]:
         """Rows the selection admits; ``order`` is ``created``, ``occurred``, or ``-created``, ``-occurred``."""
+        ...
+
+    def page(self, selection: Selection | None, after: int, limit: int) -> list[int]:
+        """Up to ``limit`` rows beyond ``after`` that the selection admits, by row; every owner's without one."""
         ...
 
     def select_all(self) -> list[int]:
@@ -337,6 +355,27 @@ class VectorTable(Protocol):
     def clear(self) -> None: ...
 
 
+class NextVectorTable(Protocol):
+    """The vectors of an embedder to come: gathered beside those that serve, until every note has one.
+
+    The vector of a note that gets new words, or goes, is taken out by the store itself.
+    """
+
+    def begin(self, fingerprint: str, dimension: int) -> None:
+        """Aim at an embedder; vectors of the same one stay, those of any other are dropped."""
+        ...
+
+    def target(self) -> tuple[str, int] | None: ...
+    def put(self, rows: Sequence[int], owner: int, vectors: Vectors) -> None: ...
+    def missing(self, limit: int, after: int = 0) -> list[int]: ...
+    def count(self) -> int: ...
+    def switch(self) -> int:
+        """Put these vectors, complete, in the place of those that served; returns how many there are."""
+        ...
+
+    def drop(self) -> None: ...
+
+
 class LinkTable(Protocol):
     """The note graph: directed, typed, weighted links."""
 
@@ -384,6 +423,14 @@ class UseTable(Protocol):
         """Rows with uses, most used first."""
         ...
 
+    def days(self, rows: Sequence[int]) -> dict[int, list[UseDay]]:
+        """The uses of those rows that have any, day by day, oldest first."""
+        ...
+
+    def restore(self, row: int, days: Sequence[UseDay]) -> None:
+        """Write down the uses of a note that has none yet."""
+        ...
+
     def delete(self, rows: Sequence[int]) -> int: ...
 
 
@@ -414,6 +461,7 @@ class Transaction(Protocol):
     notes: NoteTable
     text: TextTable
     vectors: VectorTable
+    next_vectors: NextVectorTable
     links: LinkTable
     outbox: OutboxTable
     uses: UseTable
@@ -430,6 +478,10 @@ class NoteStore(Protocol):
 
     def write(self) -> AbstractContextManager[Transaction]: ...
     def read(self) -> AbstractContextManager[Transaction]: ...
+    def snapshot(self) -> AbstractContextManager[Transaction]:
+        """A read for long work: it sees the store as it is now, and holds up nobody else in this process."""
+        ...
+
     def data_version(self) -> int:
         """Changes whenever another connection or process has committed."""
         ...

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from agentmem.clock import micros
 from agentmem.core import Core
@@ -13,8 +14,13 @@ from agentmem.enrich import surroundings
 from agentmem.errors import AgentMemError, IndexUnavailable, InvalidArgument
 from agentmem.linking import link_next, link_similar
 from agentmem.notes import Note, Scope
+from agentmem.protocols import Embedder
+from agentmem.reembedding import Reembedder, under_way
 from agentmem.storage import EditRow, LinkRow, Transaction
 from agentmem.weights import METHOD, WeightBook
+
+if TYPE_CHECKING:
+    from agentmem.stores.indexer import Indexer
 
 __all__ = ["PROJECTIONS", "CheckReport", "Upkeep"]
 
@@ -130,6 +136,8 @@ class Upkeep:
             }
             problems += self._check_vectors(tx, counts)
             problems += self._check_edits(tx)
+            if half := under_way(tx):
+                problems.append(f"{half}: memory.reembed(embedder) goes on")
         if counts["full text"] != counts["notes"]:
             problems.append(f"{counts['full text']} of {counts['notes']} notes are in the full text: rebuild('text')")
         index = self._core.indexer.health() if self._core.indexer is not None else "none"
@@ -183,23 +191,29 @@ class Upkeep:
 
     def _vectors(self, report: Progress) -> int:
         """Embed what has no vector, or everything when the embedder changed; then the index anew."""
-        embedder = self._core.embedder
-        with self._core.store.read() as tx:
-            changed = (tx.vectors.fingerprint() or (embedder.fingerprint,))[0] != embedder.fingerprint
+        changed = Reembedder(self._core).run(self._core.embedder, report)
         with self._core.store.write() as tx:
-            if changed:
-                tx.vectors.clear()
-            tx.vectors.set_fingerprint(embedder.fingerprint, embedder.dimension)
             todo = tx.vectors.missing()
             for start in range(0, len(todo), CHUNK):
                 self._embed(tx, todo[start : start + CHUNK])
                 report(min(start + CHUNK, len(todo)), len(todo))
             total = tx.vectors.count()
-        if self._core.indexer is not None:
-            self.settle()
-            with self._repairing:
-                self._core.indexer.rebuild()
+        if self._core.indexer is not None and not (changed and self._core.indexer.health() == "unowned"):
+            self._index_anew(self._core.indexer)
         return total
+
+    def reembed(self, embedder: Embedder, report: Progress, fail: Callable[[str], None]) -> int:
+        """Change to another embedder; the former one serves until all is ready. Returns how many vectors there are."""
+        changed, indexer = Reembedder(self._core, fail).run(embedder, report), self._core.indexer
+        if changed and indexer is not None and indexer.health() != "unowned":  # else its owner finds it out of date
+            self._index_anew(indexer)
+        with self._core.store.read() as tx:
+            return tx.vectors.count()
+
+    def _index_anew(self, indexer: Indexer) -> None:
+        self.settle()
+        with self._repairing:
+            indexer.rebuild()
 
     def _embed(self, tx: Transaction, rows: list[int]) -> None:
         by_owner: dict[int, list[int]] = {}
@@ -292,6 +306,7 @@ class Upkeep:
             stored = tx.vectors.fingerprint()
             active = tx.ledger.active_pack(METHOD)
             values["enrichment"] = tx.enrichment.counts(self._core.settings.enrichment.attempts)
+            values["reembedding"] = under_way(tx) or None
         values["embedder"] = stored[0] if stored else None
         values["pack"] = active[0] if active else None
         values["index"] = self._core.indexer.health() if self._core.indexer is not None else "none"

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from agentmem.consolidation.policy import Policy
     from agentmem.consolidation.proposal import Progress
     from agentmem.enriching import Enricher
+    from agentmem.exporting import Exporter
+    from agentmem.importing import Importer
     from agentmem.reflecting import Reflector
 
 __all__ = ["Parts", "build", "progress_bar", "stage_progress"]
@@ -157,6 +159,21 @@ class Parts:
         if self.llm is None or not self.core.settings.enrichment.inline:
             return receipts
         return self.enricher().after(receipts)
+
+    def exporter(self) -> Exporter:
+        from agentmem.exporting import Exporter
+
+        return Exporter(self.core, self.fail)
+
+    def importer(self) -> Importer:
+        from agentmem.importing import Importer
+
+        return Importer(self.core, self.fail)
+
+    def reembed(self, embedder: Any, progress: Callable[[int, int], None]) -> int:
+        from agentmem.embedding import make_embedder
+
+        return self.upkeep.reembed(make_embedder(embedder), progress, self.fail)
 
     def close(self) -> None:
         """Flush what is pending, then let go of everything, also when flushing fails."""
@@ -289,12 +306,12 @@ def _language_model(llm: Any) -> LanguageModel | None:
 
 
 @contextmanager
-def progress_bar(label: str, wanted: bool | Callable[[int, int], None], total: int) -> Iterator[Callable[[int, int], None]]:
-    """A bar on a terminal for long work; a callable is called instead; silent in pipes and for short work."""
+def progress_bar(label: str, wanted: bool | Callable[[int, int], None], total: int | None = None) -> Iterator[Callable[[int, int], None]]:
+    """A bar on a terminal for long work; a callable is called instead; silent in pipes and for work known to be short."""
     if callable(wanted):
         yield wanted
         return
-    if not wanted or total < 64 or not sys.stderr.isatty():
+    if not wanted or (total is not None and total < 64) or not sys.stderr.isatty():
         yield lambda done, of: None
         return
     from rich.console import Console

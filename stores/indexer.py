@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from agentmem.clock import micros
 from agentmem.errors import EmbedderMismatch, IndexUnavailable
 from agentmem.protocols import Clock
-from agentmem.storage import NoteStore, OutboxItem
+from agentmem.storage import NoteStore, OutboxItem, Transaction
 from agentmem.stores.lock import take
 from agentmem.stores.manifest import IndexState, inode, probe, restamp, snapshot, synced
 
@@ -106,6 +106,10 @@ class Indexer:
             self._trusted = present
         return "ok"
 
+    def distrust(self, why: str) -> None:
+        """Answer nothing from now on, until the index is built anew; for who knows that its vectors are out of date."""
+        self._damage = why
+
     def reason(self) -> str:
         """Why the index is damaged, in words; empty when it is not."""
         return self._damage or self._state.damaged or ("it was being written" if self._state.applying else "")
@@ -155,13 +159,13 @@ class Indexer:
                 raise IndexUnavailable("Another process owns the vector index.", hint="rebuild it there.")
             generation = max([self._state.generation, *self._generations()]) + 1
             with self._store.read() as tx:
-                waiting = tx.outbox.take(2**62)
+                waiting, stored = tx.outbox.take(2**62), tx.vectors.fingerprint()
             last = waiting[-1].seq if waiting else 0
             fresh = _create(self._folder(generation))
             try:
                 count = self._fill(fresh, progress)
                 self._fail("before-swap")
-                self._swap(generation, last)
+                self._swap(generation, last, stored[0] if stored else "")
             except BaseException:
                 fresh.close()
                 shutil.rmtree(fresh.directory, ignore_errors=True)
@@ -219,10 +223,11 @@ class Indexer:
                 try:
                     with self._store.read() as tx:
                         self._state = IndexState.load(tx.meta_get(_STATE))
+                        self._damage = _foreign(tx, self._state)
                 except BaseException:
                     os.close(descriptor)
                     raise
-                self._trusted, self._damage = None, ""
+                self._trusted = None
                 self._lock_file = descriptor
                 self._sweep()
             return self._lock_file is not None
@@ -281,6 +286,9 @@ class Indexer:
 
     def _batch(self, size: int) -> int:
         with self._store.read() as tx:
+            if foreign := _foreign(tx, self._state):  # another process changed the embedder
+                raise IndexUnavailable(f"The vector index is out of date: {foreign}.", hint=_CURE)
+            stored = tx.vectors.fingerprint()
             items = tx.outbox.take(size)
             newest = {item.row: item for item in items}
             rows, vectors = tx.vectors.load([row for row, item in newest.items() if item.op == "upsert"])
@@ -288,7 +296,8 @@ class Indexer:
             return 0
         generation = self._state.generation or max(self._generations(), default=0) + 1
         before = self._state.manifest
-        self._save(replace(self._state, generation=generation, applying=True))
+        embedder = self._state.embedder or (stored[0] if stored else "")
+        self._save(replace(self._state, generation=generation, applying=True, embedder=embedder))
         self._live = True
         try:
             stained = self._deliver(self._opened(), newest, rows, vectors)
@@ -340,9 +349,10 @@ class Indexer:
                     progress(done, max(total, done))
         return done
 
-    def _swap(self, generation: int, last: int) -> None:
+    def _swap(self, generation: int, last: int, embedder: str) -> None:
         folder = self._folder(generation)
-        state = IndexState(generation, changed_at=micros(self._clock.now()), manifest=synced(folder, {}))
+        now = micros(self._clock.now())
+        state = IndexState(generation, changed_at=now, embedder=embedder, manifest=synced(folder, {}))
         self._save(state, done=last, purged=True)
 
     def _save(self, state: IndexState, *, done: int = 0, purged: bool = False) -> None:
@@ -355,9 +365,10 @@ class Indexer:
             tx.meta_set(_STATE, state.dump())
             if not state.applying:
                 self._fail("before-done")
+            foreign = _foreign(tx, state)
         self._state = state
         if not state.applying and not state.damaged:
-            self._damage = ""
+            self._damage = foreign
             self._trusted = inode(self._folder(state.generation))
 
     def _record_damage(self) -> None:
@@ -393,6 +404,13 @@ def _create(directory: Path) -> ChromaIndex:
     from agentmem.stores.chroma import ChromaIndex
 
     return ChromaIndex(directory)
+
+
+def _foreign(tx: Transaction, state: IndexState) -> str:
+    """Why an index cannot serve the present embedder; empty when it can."""
+    stored = tx.vectors.fingerprint()
+    same = stored is None or not state.generation or state.embedder in ("", stored[0])
+    return "" if same else f"its vectors are those of {state.embedder}"
 
 
 def _carry_on(_step: str) -> None:

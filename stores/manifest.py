@@ -36,13 +36,14 @@ client.close()
 class IndexState:
     """What the store knows about the index; generation 0 means that there is none yet.
 
-    ``stained`` says that vectors were removed or replaced, which Chroma's files still hold.
+    ``embedder`` is whose vectors it was begun with (empty: not recorded). ``stained`` says that vectors were removed or replaced, which Chroma's files still hold.
     """
 
     generation: int = 0
     applying: bool = False
     damaged: str = ""
     stained: bool = False
+    embedder: str = ""
     changed_at: int = 0
     manifest: Manifest = field(default_factory=dict)
 

@@ -108,6 +108,18 @@ class SqliteNotes(NoteKeys):
         self._put_fact(row, owner, note)
         return row
 
+    def restore(self, note: Note, owner: int, content_hash: bytes, history: Sequence[NoteVersion]) -> int:
+        """Store a note together with its history, the present version last; returns its row."""
+        row, last = self.insert(note, owner, content_hash), history[-1]
+        self._db.run(
+            "UPDATE note SET changed_at = ?, reason = ? WHERE id = ?", (micros(last.changed_at), last.reason, row)
+        )
+        self._db.many(
+            "INSERT INTO note_version (row, version, changed_at, reason, content) VALUES (?, ?, ?, ?, ?)",
+            [(row, v.version, micros(v.changed_at), v.reason, v.content) for v in history[:-1]],
+        )
+        return row
+
     def replace(self, row: int, note: Note, content_hash: bytes, reason: str) -> None:
         """Write the next version of a note; the former one joins its history."""
         owner = self._db.value("SELECT owner FROM note WHERE id = ?", (int(row),))
@@ -188,6 +200,12 @@ class SqliteNotes(NoteKeys):
         sql = f"{' UNION ALL '.join(parts)} ORDER BY moment {direction}, row {direction} LIMIT ? OFFSET ?"
         found = self._db.rows(sql, (*values, -1 if limit is None else limit, offset))
         return [row for row, _ in found]
+
+    def page(self, selection: Selection | None, after: int, limit: int) -> list[int]:
+        """Up to ``limit`` rows beyond ``after`` that the selection admits, by row; every owner's without one."""
+        text, values = ("1", []) if selection is None else selected(selection)
+        sql = f"SELECT n.id FROM note n WHERE n.id > ? AND {text} ORDER BY n.id LIMIT ?"  # noqa: S608 - as in select
+        return [row for (row,) in self._db.rows(sql, (int(after), *values, limit))]
 
     def select_all(self) -> list[int]:
         """Every row, oldest first."""

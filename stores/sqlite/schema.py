@@ -152,9 +152,20 @@ _EXPERIENCES: Final = (
     "CREATE INDEX experience_step_row ON experience_step (row)",
 )
 
+# The vectors of the embedder to come. New words make a vector stale, whoever writes them: so a trigger takes it out.
+_REEMBEDDING: Final = (
+    """CREATE TABLE vector_next (
+        row INTEGER PRIMARY KEY REFERENCES note (id) ON DELETE CASCADE, owner INTEGER NOT NULL, data BLOB NOT NULL
+    ) STRICT""",
+    """CREATE TRIGGER vector_next_stale AFTER UPDATE OF content ON note WHEN new.content IS NOT old.content BEGIN
+        DELETE FROM vector_next WHERE row = new.id;
+    END""",
+)
+
 MIGRATIONS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("first schema", _NOTES + _PROJECTIONS + _BOOKS),
     ("enrichment", _ENRICHMENT),
     ("experiences", _EXPERIENCES),
+    ("re-embedding", _REEMBEDDING),
 )
 """(what for, statements) each; the n-th brings a store to version n."""

@@ -17,6 +17,7 @@ from agentmem.storage import (
     EnrichmentTable,
     LedgerTable,
     LinkTable,
+    NextVectorTable,
     NoteTable,
     OutboxTable,
     TextTable,
@@ -30,6 +31,7 @@ from agentmem.stores.sqlite.experiences import SqliteExperiences
 from agentmem.stores.sqlite.ledger import SqliteLedger
 from agentmem.stores.sqlite.links import SqliteLinks
 from agentmem.stores.sqlite.migrations import TOMBSTONE_KEY, migrate
+from agentmem.stores.sqlite.next_vectors import SqliteNextVectors
 from agentmem.stores.sqlite.notes import SqliteNotes
 from agentmem.stores.sqlite.outbox import SqliteOutbox
 from agentmem.stores.sqlite.text import SqliteText
@@ -85,6 +87,7 @@ class SqliteTransaction:
         self.notes: NoteTable = SqliteNotes(database, clock, self._tombstone_key)
         self.text: TextTable = SqliteText(database)
         self.vectors: VectorTable = SqliteVectors(database)
+        self.next_vectors: NextVectorTable = SqliteNextVectors(database)
         self.links: LinkTable = SqliteLinks(database)
         self.outbox: OutboxTable = SqliteOutbox(database)
         self.uses: UseTable = SqliteUses(database)
@@ -141,7 +144,8 @@ class SqliteStore:
         except BaseException:
             self._db.close()
             raise
-        self._transaction = SqliteTransaction(self._db, clock or SystemClock())
+        self._clock = clock or SystemClock()
+        self._transaction = SqliteTransaction(self._db, self._clock)
 
     @property
     def rollbacks(self) -> int:
@@ -167,6 +171,20 @@ class SqliteStore:
         """A consistent view of the store that cannot write; inside a write, that write's own view."""
         with self._db.transaction(write=False):
             yield self._transaction
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Transaction]:
+        """A read for long work, on a connection of its own where the store is a file: nobody waits for its end."""
+        if self.path is None:
+            with self.read() as tx:
+                yield tx
+            return
+        database = Database(self.path, prepare=prepare)
+        try:
+            with database.transaction(write=False):
+                yield SqliteTransaction(database, self._clock)
+        finally:
+            database.close()
 
     def data_version(self) -> int:
         """Changes whenever another connection or process has committed."""

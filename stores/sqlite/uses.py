@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from agentmem.storage import UseSummary
+from agentmem.storage import UseDay, UseSummary
 from agentmem.stores.sqlite.connection import Database
 from agentmem.stores.sqlite.where import json_list
 
@@ -20,6 +20,11 @@ _RECORD: Final = """
 _SUMMARY: Final = """
     SELECT u.row, sum(u.events), count(*), sum(u.tokens), max(u.last)
     FROM json_each(?) j CROSS JOIN use u ON u.row = j.value WHERE u.day >= ? GROUP BY u.row
+"""
+
+_DAYS: Final = """
+    SELECT u.row, u.events, u.tokens, u.last
+    FROM json_each(?) j CROSS JOIN use u ON u.row = j.value ORDER BY u.row, u.day
 """
 
 
@@ -48,6 +53,20 @@ class SqliteUses:
             (json_list(owners), int(since) // _DAY, limit),
         )
         return [row for (row,) in found]
+
+    def days(self, rows: Sequence[int]) -> dict[int, list[UseDay]]:
+        """The uses of those rows that have any, day by day, oldest first."""
+        found: dict[int, list[UseDay]] = {}
+        for row, *columns in self._db.rows(_DAYS, (json_list(list(dict.fromkeys(rows))),)):
+            found.setdefault(row, []).append(UseDay(*columns))
+        return found
+
+    def restore(self, row: int, days: Sequence[UseDay]) -> None:
+        """Write down the uses of a note that has none yet."""
+        self._db.many(
+            "INSERT INTO use (row, day, owner, events, tokens, last) SELECT id, ?, owner, ?, ?, ? FROM note WHERE id = ?",
+            [(day.last // _DAY, day.events, day.tokens, day.last, int(row)) for day in days],
+        )
 
     def delete(self, rows: Sequence[int]) -> int:
         """Forget the uses of some rows; returns how many days were dropped."""

@@ -15,7 +15,7 @@ from agentmem.stores.sqlite.where import json_list
 if TYPE_CHECKING:
     from agentmem.storage import Rows, Vectors
 
-__all__ = ["SqliteVectors"]
+__all__ = ["SqliteVectors", "checked", "set_embedder"]
 
 _LIMIT: Final = 1e4  # beyond it, float16 overflows and a cosine means nothing
 _FINGERPRINT: Final = "embedder_fingerprint"
@@ -41,7 +41,8 @@ class SqliteVectors:
         """
         if not len(rows):
             return
-        data = self._checked(rows, vectors)
+        known = self.fingerprint()
+        data = checked(rows, vectors, None if known is None else known[1])
         self._db.many(
             _PUT, [(int(row), int(owner), vector.tobytes()) for row, vector in zip(rows, data, strict=True)]
         )
@@ -117,43 +118,45 @@ class SqliteVectors:
                 f"The store holds vectors of another embedder than {fingerprint!r}.",
                 hint="open it with the embedder it was built with, or call rebuild('vectors').",
             )
-        self._db.many(
-            "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-            [(_FINGERPRINT, fingerprint), (_DIMENSION, str(dimension))],
-        )
+        set_embedder(self._db, fingerprint, dimension)
 
     def clear(self) -> None:
         """Remove every vector and the embedder's fingerprint, so that another embedder can begin."""
         self._db.run("DELETE FROM vector")
         self._db.run("DELETE FROM meta WHERE key IN (?, ?)", (_FINGERPRINT, _DIMENSION))
 
-    def _checked(self, rows: Sequence[int], vectors: Vectors) -> Any:
-        try:
-            array = np.asarray(vectors, dtype=np.float32)
-        except (TypeError, ValueError) as error:
-            raise InvalidArgument(
-                f"The vectors are not numbers: {error}.", hint="pass a float32 array."
-            ) from error
-        if array.ndim != 2 or array.shape[0] != len(rows) or array.shape[1] == 0:
-            raise InvalidArgument(
-                f"Expected {len(rows)} vectors, got an array of shape {array.shape}.",
-                hint="pass an array of shape (rows, dimension).",
-            )
-        known = self.fingerprint()
-        if known is not None and known[1] != array.shape[1]:
-            raise EmbedderMismatch(
-                f"The store holds vectors of {known[1]} dimensions, not of {array.shape[1]}.",
-                hint="open it with the embedder it was built with, or call rebuild('vectors').",
-            )
-        largest = np.abs(array).max(axis=1)
-        if not np.isfinite(largest).all() or (largest > _LIMIT).any():
-            raise InvalidArgument(
-                "A vector is not finite or too long.", hint="normalise vectors to length 1."
-            )
-        halves = array.astype(np.float16)
-        if not halves.any(axis=1).all():
-            raise InvalidArgument("A vector is zero.", hint="normalise vectors to length 1.")
-        return halves
+
+def set_embedder(database: Database, fingerprint: str, dimension: int) -> None:
+    """Write down whose vectors the store holds."""
+    database.many(
+        "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        [(_FINGERPRINT, fingerprint), (_DIMENSION, str(dimension))],
+    )
+
+
+def checked(rows: Sequence[int], vectors: Vectors, dimension: int | None) -> Any:
+    """``vectors`` in half precision: one finite, non-zero row of ``dimension`` (if known) for each of ``rows``."""
+    try:
+        array = np.asarray(vectors, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise InvalidArgument(f"The vectors are not numbers: {error}.", hint="pass a float32 array.") from error
+    if array.ndim != 2 or array.shape[0] != len(rows) or array.shape[1] == 0:
+        raise InvalidArgument(
+            f"Expected {len(rows)} vectors, got an array of shape {array.shape}.",
+            hint="pass an array of shape (rows, dimension).",
+        )
+    if dimension is not None and dimension != array.shape[1]:
+        raise EmbedderMismatch(
+            f"The store holds vectors of {dimension} dimensions, not of {array.shape[1]}.",
+            hint="open it with the embedder it was built with, or call rebuild('vectors').",
+        )
+    largest = np.abs(array).max(axis=1)
+    if not np.isfinite(largest).all() or (largest > _LIMIT).any():
+        raise InvalidArgument("A vector is not finite or too long.", hint="normalise vectors to length 1.")
+    halves = array.astype(np.float16)
+    if not halves.any(axis=1).all():
+        raise InvalidArgument("A vector is zero.", hint="normalise vectors to length 1.")
+    return halves
 
 
 def _arrays(found: list[tuple[int, bytes]]) -> tuple[Rows, Vectors]:

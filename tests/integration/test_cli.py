@@ -17,8 +17,8 @@ from agentmem import Memory, Scope
 from agentmem.integrations.cli.app import app
 
 COMMANDS = (
-    "ask chat check consolidate curve demo doctor edits enrich fade forget graph history jobs notes rebuild recall "
-    "reflect remember stats status verify why-not".split()
+    "ask chat check consolidate curve demo doctor edits enrich export fade forget graph history import jobs notes "
+    "rebuild recall reflect remember stats status verify why-not".split()
 )
 Run = Callable[..., Any]
 

@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from agentmem import Fact, Memory
+from agentmem import Fact, Memory, Scope
 from agentmem.clock import ManualClock
 from agentmem.errors import InvalidArgument, InvalidNote
+from agentmem.storage import Selection
 
 
 def test_a_text_is_stored_and_found_at_once(memory: Memory) -> None:
@@ -177,3 +178,23 @@ def test_bad_input_is_a_typed_error_with_a_cure(memory: Memory, content: object,
 
     assert caught.value.hint
     assert memory.notes() == []
+
+
+def test_turns_follow_each_other_however_they_are_written(memory: Memory) -> None:
+    """One by one or all at once: each turn is linked to the one before, and found by its neighbours' words, not by its own twice."""
+    turns = ["We row on Sundays.", "Then take a coat.", "It may rain later."]
+    for turn in turns:
+        memory.remember(turn, user="ana", session="one by one")
+    memory.remember_many(turns, user="ben", session="at once")
+
+    with memory._parts.core.store.read() as tx:
+        rows = {name: tx.notes.select(Selection(tx.notes.visible_owners(Scope(user=name))[1:])) for name in ("ana", "ben")}
+        links = {name: [(k.source, k.target) for k in tx.links.touching(of) if k.kind == "next"] for name, of in rows.items()}
+        found = {
+            name: {word: [of.index(r) for r, _ in tx.text.search([word], tx.notes.visible_owners(Scope(user=name)), 9)] for word in ("row", "coat", "rain")}
+            for name, of in rows.items()
+        }
+    for name, of in rows.items():
+        assert sorted(links[name]) == [(of[0], of[1]), (of[1], of[2])]
+    assert found["ana"] == found["ben"]
+    assert sorted(found["ana"]["row"]) == [0, 1]

@@ -1,0 +1,419 @@
+"""``load_export``: an exported file becomes notes again; checked from end to end before the first of them is written."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Final
+
+from agentmem.clock import micros
+from agentmem.core import Core
+from agentmem.dedup import content_hash
+from agentmem.enrich import entities
+from agentmem.errors import InvalidImport, ScopeError
+from agentmem.exchange import (
+    VERSION,
+    EditRecord,
+    Footer,
+    Header,
+    LedgerRecord,
+    LinkRecord,
+    NoteRecord,
+    Tally,
+    parse,
+    said,
+)
+from agentmem.exporting import values_of
+from agentmem.linking import link_terms
+from agentmem.notes import Note, Scope
+from agentmem.protocols import Embedder
+from agentmem.remembering import key_hash
+from agentmem.storage import EditRow, LinkRow, Transaction, UseDay
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Vector = npt.NDArray[np.float32]
+
+__all__ = ["ImportReport", "Importer"]
+
+MAX_LINE: Final = 256 * 2**20
+_ORDER: Final = ("note", "link", "ledger")
+_DAMAGED: Final = "the file was cut or changed after it was written; export the memory again. Nothing was written."
+Progress = Callable[[int, int], None]
+_Pair = tuple[NoteRecord, dict[str, Any]]
+
+
+@dataclass(slots=True)
+class ImportReport:
+    """What became of a file's lines.
+
+    ``notes`` were stored, ``skipped`` were there already; ``conflicts`` are ids that the memory knows with other words
+    (the memory's stay), ``forgotten`` ids of notes that were forgotten here (they stay so). ``embedded`` counts vectors that
+    were computed, ``carried`` those taken from the file.
+    """
+
+    path: Path
+    notes: int = 0
+    skipped: int = 0
+    conflicts: list[str] = field(default_factory=list)
+    forgotten: list[str] = field(default_factory=list)
+    links: int = 0
+    edits: int = 0
+    ledger: int = 0
+    embedded: int = 0
+    carried: int = 0
+    dry_run: bool = False
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is left to do, in words."""
+        return ("the books hold edits that no weights hold yet: memory.rebuild('weights')",) if self.edits else ()
+
+
+class Importer:
+    """Reads a file twice: once to check all of it, once to write it in batches.
+
+    Besides one batch, only the ids of the file's notes are held in memory.
+    """
+
+    def __init__(self, core: Core, fail: Callable[[str], None] = lambda step: None) -> None:
+        self._core = core
+        self._fail = fail
+
+    def load(
+        self,
+        path: Path,
+        scope: Scope,
+        *,
+        forgotten: bool = False,
+        dry_run: bool = False,
+        progress: Progress = lambda done, total: None,
+    ) -> ImportReport:
+        """Store what the file holds and the memory does not; a second call finds nothing left to do.
+
+        Raises:
+            InvalidImport: a line is wrong, or the file torn; its message names the line, and nothing was written.
+            ScopeError: the memory is bound, and the file holds somebody else's notes; nothing was written.
+        """
+        with _opened(path) as file:
+            header, footer = _Check(scope).run(file)
+            file.seek(0)
+            work = _Work(self._core, self._fail, header, ImportReport(path, dry_run=dry_run), forgotten=forgotten, bound=bool(scope))
+            work.run(file, footer, progress)
+        return work.report
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[IO[bytes]]:
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise InvalidImport(f"{path} cannot be read: {error.strerror}.", hint="name a file that memory.export(path) wrote.") from error
+    with file:
+        yield file
+
+
+def _lines(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
+    number = 0
+    while line := file.readline(MAX_LINE):
+        number += 1
+        yield number, line
+
+
+# -- the first pass --------------------------------------------------------------------------------------------
+
+
+class _Check:
+    """Every line by itself, and all of them together."""
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+        self._tally = Tally()
+        self._ids: set[str] = set()
+        self._edits: set[str] = set()
+        self._stage = 0
+
+    def run(self, file: IO[bytes]) -> tuple[Header, Footer]:
+        header: Header | None = None
+        footer: Footer | None = None
+        for number, line in _lines(file):
+            if footer is not None:
+                raise InvalidImport(f"Line {number} stands after the end.", hint=_DAMAGED)
+            record, values = parse(line, number)
+            if isinstance(record, Header):
+                header = _known(record)
+            elif isinstance(record, Footer):
+                footer = self._ended(record, values)
+            else:
+                assert header is not None
+                self._admit(number, record, header)
+                self._tally.add(record.type, line)
+        if header is None:
+            raise InvalidImport("The file is empty.", hint="name a file that memory.export(path) wrote.")
+        if footer is None:
+            raise InvalidImport("The file ends before its last line: it is torn.", hint=_DAMAGED)
+        return header, footer
+
+    def _admit(self, number: int, record: NoteRecord | LinkRecord | LedgerRecord, header: Header) -> None:
+        stage = _ORDER.index(record.type)
+        if stage < self._stage:
+            raise InvalidImport(f"Line {number}: a {record.type} after a {_ORDER[self._stage]}.", hint=_DAMAGED)
+        self._stage = stage
+        if isinstance(record, NoteRecord):
+            self._note(number, record, header)
+        elif isinstance(record, LinkRecord):
+            strange = next((end for end in (record.source, record.target) if end not in self._ids), None)
+            if strange is not None:
+                raise InvalidImport(f"Line {number} links to {strange!r:.60}, which is not in the file.", hint=_DAMAGED)
+
+    def _note(self, number: int, record: NoteRecord, header: Header) -> None:
+        edits = [edit.id for edit in record.edits]
+        if record.id in self._ids or self._edits.intersection(edits) or len(set(edits)) < len(edits):
+            raise InvalidImport(f"Line {number}: an id stands in the file twice.", hint=_DAMAGED)
+        self._ids.add(record.id)
+        self._edits.update(edits)
+        if header.vectors:
+            record.halves(header.dimension or 0)
+        for name in ("user", "agent", "session"):
+            bound, found = getattr(self._scope, name), getattr(record, name)
+            if bound is not None and bound != found:
+                raise ScopeError(
+                    f"Line {number}: this import is bound to {name}={bound!r}; the note is of {record.scope}.",
+                    hint="open the memory without a scope to load everybody's notes. Nothing was written.",
+                )
+
+    def _ended(self, record: Footer, values: Mapping[str, Any]) -> Footer:
+        if dict(values) != self._tally.footer():
+            raise InvalidImport("The checksum or the counts of the last line do not fit the lines above.", hint=_DAMAGED)
+        return record
+
+
+def _known(header: Header) -> Header:
+    if header.version > VERSION:
+        raise InvalidImport(
+            f"The file has version {header.version}; this package knows up to {VERSION}.",
+            hint="upgrade with: pip install --upgrade agentmem-toolkit.",
+        )
+    return header
+
+
+# -- the second pass -------------------------------------------------------------------------------------------
+
+
+class _Work:
+    """Writes batch by batch; each is a transaction of its own, so that a long import can be interrupted and repeated."""
+
+    def __init__(
+        self, core: Core, fail: Callable[[str], None], header: Header, report: ImportReport, *, forgotten: bool, bound: bool
+    ) -> None:
+        self._core = core
+        self._fail = fail
+        self._header = header
+        self.report = report
+        self._bring_back = forgotten
+        self._bound = bound
+        self._left_out: set[str] = set()
+        self._known_lines: dict[str | None, Counter[tuple[int, str, str | None, str]]] = {}
+
+    def run(self, file: IO[bytes], footer: Footer, progress: Progress) -> None:
+        records = (parse(line, number) for number, line in _lines(file))
+        done = 0
+        while batch := list(islice(records, self._core.settings.remember.batch)):
+            notes = [(r, values) for r, values in batch if isinstance(r, NoteRecord)]
+            links = [r for r, _ in batch if isinstance(r, LinkRecord)]
+            entries = [r for r, _ in batch if isinstance(r, LedgerRecord)]
+            if notes:
+                self._core.with_embedder(lambda embedder, notes=notes: self._notes(notes, embedder))  # type: ignore[misc]
+                done += len(notes)
+                progress(done, footer.notes)
+            if links:
+                self._links(links)
+            if entries and not self._bound:  # a user's file has none, and nobody's books are a user's to write
+                self._entries(entries)
+            self._fail("import:after-batch")
+
+    # -- notes -----------------------------------------------------------------------------------------------
+
+    def _notes(self, batch: Sequence[_Pair], embedder: Embedder) -> None:
+        with self._core.store.read() as tx:
+            fresh = self._fresh(tx, batch, ImportReport(self.report.path))
+        if self.report.dry_run:
+            with self._core.store.read() as tx:
+                self.report.notes += len(self._fresh(tx, batch, self.report))
+            return
+        vectors = self._vectors(fresh, embedder)  # computed outside of the transaction: nobody waits for the embedder
+        with self._core.store.write() as tx:
+            self._core.fix_embedder(tx, embedder)
+            counted = ImportReport(self.report.path)
+            fresh = self._fresh(tx, batch, counted)
+            missing = [record for record in fresh if record.id not in vectors]
+            vectors |= self._vectors(missing, embedder)  # what was forgotten between the two looks
+            self._store(tx, fresh, vectors, counted)
+            self._fail("import:before-commit")
+        self._add(counted, len(fresh), sum(self._carries(record, embedder) for record in fresh))
+
+    def _carries(self, record: NoteRecord, embedder: Embedder) -> bool:
+        ours = self._header.vectors and self._header.fingerprint == embedder.fingerprint
+        return ours and record.vector is not None
+
+    def _add(self, counted: ImportReport, stored: int, carried: int) -> None:
+        self.report.notes += stored
+        self.report.skipped += counted.skipped
+        self.report.conflicts += counted.conflicts
+        self.report.forgotten += counted.forgotten
+        self.report.edits += counted.edits
+        self.report.carried += carried
+        self.report.embedded += stored - carried
+        self._left_out.update(counted.conflicts)
+
+    def _fresh(self, tx: Transaction, batch: Sequence[_Pair], report: ImportReport) -> list[NoteRecord]:
+        """Those that the memory does not have; what became of the others goes into the report."""
+        rows = tx.notes.rows_of([record.id for record, _ in batch])
+        present = {values["id"]: said(values) for values in values_of(tx, list(rows.values()))}
+        fresh = []
+        for record, values in batch:
+            if record.id in present:
+                if present[record.id] == said(values):
+                    report.skipped += 1
+                else:
+                    report.conflicts.append(record.id)
+            elif not self._bring_back and self._was_forgotten(tx, record):
+                report.forgotten.append(record.id)
+            else:
+                fresh.append(record)
+        return fresh
+
+    @staticmethod
+    def _was_forgotten(tx: Transaction, record: NoteRecord) -> bool:
+        """This very note was forgotten here, or words that it said before they were forgotten."""
+        if any(entry.event == "forgotten" for entry in tx.ledger.entries(note_id=record.id)):
+            return True
+        owner = tx.notes.owner(record.scope)
+        if owner is None:
+            return False
+        versions = record.versions()
+        moments = [record.occurred_at, *(v.changed_at for v in versions[1:])]
+        for version, moment in zip(versions, moments, strict=True):
+            at = tx.notes.tombstone_find(owner, content_hash(version.content))
+            if at is not None and micros(moment) <= at:
+                return True
+        return any(tx.notes.tombstone_find(owner, key_hash(key.key)) is not None for key in record.keys)
+
+    def _vectors(self, records: Sequence[NoteRecord], embedder: Embedder) -> dict[str, Vector]:
+        """Carried over when the file's embedder is the memory's own, else computed."""
+        found = {record.id: self._carried(record) for record in records if self._carries(record, embedder)}
+        lacking = [record for record in records if record.id not in found]
+        if lacking:
+            vectors = embedder.embed([record.content for record in lacking])
+            found |= {record.id: vector for record, vector in zip(lacking, vectors, strict=True)}
+        return found
+
+    def _carried(self, record: NoteRecord) -> Vector:
+        import numpy as np
+
+        data = record.halves(self._header.dimension or 0)
+        assert data is not None
+        return np.frombuffer(data, dtype="<f2").astype(np.float32)
+
+    def _store(
+        self, tx: Transaction, fresh: Sequence[NoteRecord], vectors: Mapping[str, Vector], report: ImportReport
+    ) -> None:
+        taken = {edit.id for edit in tx.ledger.edits(state=None)} if any(record.edits for record in fresh) else set()
+        stored: dict[int, tuple[int, Note]] = {}
+        for record in fresh:
+            note = record.note()
+            owner = tx.notes.owner(note.scope, create=True)
+            assert owner is not None
+            row = tx.notes.restore(note, owner, content_hash(note.content), record.versions())
+            stored[row] = (owner, note)
+            tx.vectors.put([row], owner, vectors[record.id][None, :])
+            tx.outbox.put("upsert", owner, [row])
+            tx.notes.terms_add(owner, row, link_terms(entities(note.content), note.keywords))
+            tx.uses.restore(row, [UseDay(use.events, use.tokens, micros(use.last)) for use in record.uses])
+            self._books(tx, record, row, owner)
+            for edit in record.edits:
+                if edit.id not in taken:
+                    tx.ledger.put_edit(_edit_row(edit, record.id, owner))
+                    report.edits += edit.state == "active"
+        _index_text(tx, stored)
+
+    @staticmethod
+    def _books(tx: Transaction, record: NoteRecord, row: int, owner: int) -> None:
+        for key in record.keys:
+            if tx.notes.idempotent_get(owner, key.key) is None:
+                tx.notes.idempotent_put(owner, key.key, row, key.receipt)
+        for entry in record.ledger:
+            tx.ledger.append(micros(entry.at), entry.event, note_id=record.id, edit_id=entry.edit_id, details=entry.details)
+
+    # -- links and books -------------------------------------------------------------------------------------
+
+    def _links(self, batch: Sequence[LinkRecord]) -> None:
+        if self.report.dry_run:
+            return
+        with self._core.store.write() as tx:
+            rows = tx.notes.rows_of(list({end for link in batch for end in (link.source, link.target)} - self._left_out))
+            links = [
+                LinkRow(rows[link.source], rows[link.target], link.kind, link.weight, link.reason)
+                for link in batch
+                if link.source in rows and link.target in rows
+            ]
+            before = tx.links.count()
+            tx.links.put(links)
+            added = tx.links.count() - before
+        self.report.links += added
+
+    def _entries(self, batch: Sequence[LedgerRecord]) -> None:
+        """Lines about notes that are gone, unless they stand here already."""
+        if self.report.dry_run:
+            return
+        with self._core.store.write() as tx:
+            present = tx.notes.rows_of([e.note_id for e in batch if e.note_id is not None])
+            new = [e for e in batch if e.note_id not in present and not self._stands(tx, e)]
+            for entry in new:
+                tx.ledger.append(micros(entry.at), entry.event, note_id=entry.note_id, edit_id=entry.edit_id, details=entry.details)
+        self.report.ledger += len(new)
+
+    def _stands(self, tx: Transaction, entry: LedgerRecord) -> bool:
+        known = self._known_lines.get(entry.note_id)
+        if known is None:
+            found = _entries_of(tx, entry.note_id)
+            known = self._known_lines[entry.note_id] = Counter((at, event, edit, repr(details)) for at, event, edit, details in found)
+        key = (micros(entry.at), entry.event, entry.edit_id, repr(dict(entry.details)))
+        known[key] -= 1
+        return known[key] >= 0
+
+
+def _entries_of(tx: Transaction, note_id: str | None) -> Iterator[tuple[int, str, str | None, dict[str, object]]]:
+    after = 0
+    while entries := tx.ledger.entries(after=after, note_id=note_id):
+        yield from ((e.at, e.event, e.edit_id, dict(e.details)) for e in entries if e.note_id == note_id)
+        after = entries[-1].seq
+
+
+def _edit_row(edit: EditRecord, note_id: str, owner: int) -> EditRow:
+    return EditRow(
+        edit.id, note_id, owner, edit.method, edit.state, edit.note_version, edit.request, edit.reason, micros(edit.changed_at)
+    )
+
+
+def _index_text(tx: Transaction, stored: Mapping[int, tuple[int, Note]]) -> None:
+    """Full text of new notes; their neighbours in a thread, new or not, are found by each other's words."""
+    beside: set[int] = set()
+    lines = []
+    for row, (owner, note) in stored.items():
+        around = [r for r in tx.notes.neighbours_in_thread(row) if r != row] if note.thread is not None else []
+        beside.update(around)
+        lines.append((row, owner, note.content, _words(tx, around)))
+    tx.text.put_many(lines)
+    for row in sorted(beside - set(stored)):
+        tx.text.set_context(row, _words(tx, [r for r in tx.notes.neighbours_in_thread(row) if r != row]))
+
+
+def _words(tx: Transaction, rows: Sequence[int]) -> str:
+    return "\n".join(note.content for note in tx.notes.load(rows).values())

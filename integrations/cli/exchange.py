@@ -1,0 +1,119 @@
+"""Commands that carry memories from one place to another: export, import."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from agentmem.errors import InvalidArgument
+from agentmem.integrations.cli import render
+from agentmem.integrations.cli.place import Place, at_place
+
+if TYPE_CHECKING:
+    from agentmem.importing import ImportReport
+
+__all__ = ["add_to"]
+
+OURS = "agentmem"
+_BEGINNING = b'{"format":"agentmem-export"'
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    for name, command in (("export", export), ("import", import_)):
+        app.command(name, rich_help_panel="Exchange")(at_place(command))
+
+
+def export(
+    place: Place,
+    file: Annotated[Path, typer.Argument(help="The file to write; replaced only when all is written.")],
+    everything: Annotated[bool, typer.Option("--everything", help="Everybody's notes.")] = False,
+    vectors: Annotated[bool, typer.Option("--vectors", help="Vectors too: whoever has the same embedder need not compute them.")] = False,
+) -> None:
+    """Write notes, with history, links, uses and books, to a file of JSON lines.
+
+    agentmem export ana.jsonl --user ana
+    """
+    with place.memory() as memory:
+        report = memory.export(file, everything=everything, vectors=vectors, progress=not place.json)
+    if place.json:
+        render.data({
+            "path": str(report.path), "notes": report.notes, "links": report.links, "ledger": report.ledger,
+            "bytes": report.size, "sha256": report.sha256,
+        })  # fmt: skip
+    else:
+        render.notice(f"{report.notes} notes and {report.links} links, {report.size} bytes: {report.path}")
+
+
+def import_(
+    place: Place,
+    file: Annotated[Path, typer.Argument(help="An agentmem export, or a dump of another system.")],
+    shape: Annotated[str | None, typer.Option("--format", help="agentmem, mem0, langgraph, locomo, memorybank or chat; else found out.")] = None,
+    forgotten: Annotated[bool, typer.Option("--forgotten", help="Bring back what was forgotten here.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would happen.")] = False,
+) -> None:
+    """Store what an export or another system's dump holds; doing so twice stores nothing twice.
+
+    agentmem import mem0.json --format mem0 --user ana
+    """
+    if shape == OURS or (shape is None and _is_ours(file)):
+        with place.memory(make=True) as memory:
+            _show(place, memory.load_export(file, forgotten=forgotten, dry_run=dry_run, progress=not place.json))
+        return
+    if forgotten:
+        raise InvalidArgument("--forgotten is for agentmem's own exports.", hint="leave it out: what a dump says is said anew.")
+    _dump(place, file, shape, dry_run)
+
+
+def _is_ours(file: Path) -> bool:
+    if not file.is_file():
+        return False
+    with file.open("rb") as opened:
+        return opened.read(len(_BEGINNING)) == _BEGINNING
+
+
+def _show(place: Place, report: ImportReport) -> None:
+    counts = {
+        "notes": report.notes, "skipped": report.skipped, "links": report.links, "ledger": report.ledger,
+        "embedded": report.embedded, "carried": report.carried,
+    }  # fmt: skip
+    if place.json:
+        left = {"conflicts": report.conflicts, "forgotten": report.forgotten, "warnings": list(report.warnings)}
+        render.data({"format": OURS, "dry_run": report.dry_run, **counts, **left})
+        return
+    render.say(render.table(("what", "number"), [*counts.items(), ("conflicts", len(report.conflicts)), ("forgotten", len(report.forgotten))], right=("number",)))
+    for id in report.conflicts:
+        render.notice(f"{id} says something else here; what is here was kept")
+    for id in report.forgotten:
+        render.notice(f"{id} was forgotten here; --forgotten brings it back")
+    for warning in report.warnings:
+        render.notice(warning)
+
+
+def _dump(place: Place, file: Path, shape: str | None, dry_run: bool) -> None:
+    from agentmem.drafts import make_drafts
+    from agentmem.errors import AgentMemError
+    from agentmem.integrations.importers import read
+    from agentmem.notes import Scope
+
+    found = read(file, shape)
+    counts: Counter[str] = Counter()
+    if dry_run:
+        scope = Scope(place.user, place.agent, place.session)
+        for number, item in enumerate(found.items):
+            try:
+                make_drafts(item, scope)
+            except AgentMemError as error:
+                error.message = f"Item {number}: {error.message}"
+                raise
+    else:
+        with place.memory(make=True) as memory:
+            counts.update(receipt.status for receipt in memory.remember_many(found.items, progress=not place.json))
+    if place.json:
+        render.data({"format": found.shape, "dry_run": dry_run, "items": len(found.items), **counts})
+    else:
+        rows = [("format", found.shape), ("items", len(found.items)), *sorted(counts.items())]
+        render.say(render.table(("what", "number"), rows, right=("number",)))
