@@ -180,7 +180,9 @@ class DeltaEditor(ABC):
             unwanted = list(dict.fromkeys(ids))
             missing = [i for i in unwanted if i not in self.book.ids]
             if missing:
-                raise UnknownEdit(f"There is no edit {missing[0]!r}.", hint="editor.edits() lists what there is.")
+                raise UnknownEdit(
+                    f"There is no edit {missing[0]!r}.", hint="editor.edits() lists what there is."
+                )
             if unwanted:
                 self._replace(self._without(self.book, set(unwanted)))
             return unwanted
@@ -285,7 +287,8 @@ class DeltaEditor(ABC):
         """No edits, no hooks: the model is then its base in every respect."""
         if self._needed() and not self._handles:
             self._handles = [
-                module.register_forward_hook(partial(self._add, layer)) for layer, module in self.sites.items()
+                module.register_forward_hook(partial(self._add, layer))
+                for layer, module in self.sites.items()
             ]
         elif not self._needed():
             for handle in self._handles:
@@ -396,7 +399,9 @@ def _fresh(named: Sequence[EditRequest], book: Book, receipts: dict[str, EditRec
         if unique.setdefault(name, request) != request:
             raise InvalidArgument(f"Two different requests have the id {name!r}.", hint="give each its own.")
         if name in stored and stored[name] != request:
-            raise EditError(f"The id {name!r} belongs to another edit.", hint=f"editor.delete([{name!r}]) first.")
+            raise EditError(
+                f"The id {name!r} belongs to another edit.", hint=f"editor.delete([{name!r}]) first."
+            )
         if name in stored:
             receipts[name] = EditReceipt(name, "aliased", "it was already there", keys=1)
     return [request for name, request in unique.items() if name not in stored]

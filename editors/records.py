@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from agentmem.editors.grace.codebook import covisible
 from agentmem.editors.packs import decode, encode, read_bytes, request_from
 from agentmem.edits import EditRequest
 from agentmem.errors import EditError, PackMismatch, UnknownEdit
 from agentmem.notes import Scope
 
-__all__ = ["Arrays", "Book", "Record", "drop", "parse"]
+__all__ = ["Arrays", "Book", "Record", "drop", "parse", "rival_of"]
 
 LAYOUT = "records"
 
@@ -131,7 +132,8 @@ def parse(pack: bytes | Path | str) -> Book:
     head, tensors = decode(read_bytes(pack))
     if head.get("layout") != LAYOUT:
         raise PackMismatch(
-            f"This is a {head.get('method')!r} pack.", hint=f'load it with make_editor("{head.get("method")}", …).'
+            f"This is a {head.get('method')!r} pack.",
+            hint=f'load it with make_editor("{head.get("method")}", …).',
         )
     requests = [request_from(entry) for entry in head["edits"]]
     try:
@@ -151,7 +153,9 @@ def drop(pack: bytes | Path | str, ids: Iterable[str]) -> bytes:
     """
     book, unwanted = parse(pack), set(ids)
     if missing := unwanted - book.ids:
-        raise UnknownEdit(f"The pack holds no edit {min(missing)!r}.", hint="list_edits(pack) says what it holds.")
+        raise UnknownEdit(
+            f"The pack holds no edit {min(missing)!r}.", hint="list_edits(pack) says what it holds."
+        )
     if not unwanted:
         return book.bytes
     if book.shared and unwanted != book.ids:
@@ -160,6 +164,17 @@ def drop(pack: bytes | Path | str, ids: Iterable[str]) -> bytes:
             hint=f'editor = make_editor("{book.method}", model, tokenizer); editor.load(path); editor.delete(ids).',
         )
     return book.with_records((), unwanted).bytes
+
+
+def rival_of(
+    request: EditRequest, labels: tuple[int, ...], held: Sequence[tuple[EditRequest, tuple[int, ...]]]
+) -> str | None:
+    """An edit with another target for the same prompt that some request could see together with this one."""
+    for other, theirs in held:
+        clash = other.prompt.strip() == request.prompt.strip() and theirs != labels
+        if clash and covisible([request.scope, other.scope])[0, 1]:
+            return str(other.id)
+    return None
 
 
 def _records(requests: Sequence[EditRequest], tensors: Arrays) -> tuple[Record, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 from agentmem.editors.records import Book, Record
 from agentmem.notes import Scope
 
-__all__ = ["OUTSIDE", "BookShadow", "BookSession"]
+__all__ = ["OUTSIDE", "BookSession", "BookShadow"]
 
 
 class BookShadow:

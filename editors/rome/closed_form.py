@@ -50,7 +50,9 @@ class Delta:
         return float(inner.sum().clamp(min=0).sqrt())
 
 
-def closed_form(keys: Tensor, directions: Tensor, residuals: Tensor, form: Form, weight: float = 0.0) -> Delta:
+def closed_form(
+    keys: Tensor, directions: Tensor, residuals: Tensor, form: Form, weight: float = 0.0
+) -> Delta:
     """The change of a linear map that answers ``residuals`` at ``keys`` and disturbs the background least.
 
     Args:
@@ -71,8 +73,8 @@ def closed_form(keys: Tensor, directions: Tensor, residuals: Tensor, form: Form,
         triangle = torch.triu(u @ k.T)
         delta = Delta(r.T, torch.linalg.solve_triangular(triangle, u, upper=True).T)
     elif weight > 0 and len(k) > k.shape[1]:
-        # Uᵀ(K Uᵀ + λ)⁻¹ = (Uᵀ K + λ)⁻¹ Uᵀ: the smaller side is solved (Woodbury)
-        small = k.T @ u + weight * torch.eye(k.shape[1], dtype=torch.float64)
+        # (Uᵀ K + λ)⁻¹ Uᵀ = Uᵀ (K Uᵀ + λ)⁻¹: the smaller side is solved (Woodbury)
+        small = u.T @ k + weight * torch.eye(k.shape[1], dtype=torch.float64)
         delta = _thin(torch.linalg.solve(small, u.T @ r).T)
     elif weight > 0:
         gram = _symmetric(u @ k.T) + weight * torch.eye(len(k), dtype=torch.float64)

@@ -47,11 +47,14 @@ def second_moments(
     """
     if not texts:
         raise InvalidArgument(
-            "There is no background text to estimate C from.", hint="leave background=None for the built-in prompts."
+            "There is no background text to estimate C from.",
+            hint="leave background=None for the built-in prompts.",
         )
     name = corpus_name(port, renderer, texts, tokens)
     files = {layer: cache / f"moment-{name[:32]}-{layer}.safetensors" for layer in layers} if cache else {}
-    found = {layer: c for layer, path in files.items() if (c := _kept(path, port.structure.d_key)) is not None}
+    found = {
+        layer: c for layer, path in files.items() if (c := _kept(path, port.structure.d_key)) is not None
+    }
     missing = [layer for layer in layers if layer not in found]
     if missing:
         made = _estimate(port, renderer, texts, missing, tokens)
@@ -72,7 +75,10 @@ def corpus_name(port: ModelPort, renderer: Renderer, texts: Sequence[str], token
 def _estimate(
     port: ModelPort, renderer: Renderer, texts: Sequence[str], layers: Sequence[int], tokens: int
 ) -> Moments:
-    sums = {layer: torch.zeros(port.structure.d_key, port.structure.d_key, dtype=torch.float64) for layer in layers}
+    sums = {
+        layer: torch.zeros(port.structure.d_key, port.structure.d_key, dtype=torch.float64)
+        for layer in layers
+    }
     count = 0
     for start in range(0, len(texts), _BATCH):
         rows = [renderer.prompt(text) for text in texts[start : start + _BATCH]]

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agentmem.editors.background import look_alikes
-from agentmem.editors.grace.codebook import covisible
 from agentmem.editors.prompts import Renderer
-from agentmem.editors.records import Book
+from agentmem.editors.records import Book, rival_of
 from agentmem.editors.rome.config import LocateConfig
 from agentmem.editors.rome.subject import locate, subject_of
 from agentmem.editors.rome.values import Share, Task, Value
@@ -51,7 +50,11 @@ class Draft:
 
 
 def prepare(
-    requests: Sequence[EditRequest], book: Book, renderer: Renderer, config: LocateConfig, texts: Sequence[str]
+    requests: Sequence[EditRequest],
+    book: Book,
+    renderer: Renderer,
+    config: LocateConfig,
+    texts: Sequence[str],
 ) -> list[Draft]:
     """A draft per request, in order; what cannot be located or contradicts an edit has failed already.
 
@@ -68,7 +71,7 @@ def prepare(
     for request in requests:
         draft = Draft(request)
         mine = labels[str(request.id)]
-        if rival := _rival(request, mine, held):
+        if rival := rival_of(request, mine, held):
             draft.fail(f"edit {rival} answers the same prompt with another target; delete it first")
         else:
             draft.twin = next((str(other.id) for other, _ in held if _same(other, request)), None)
@@ -99,17 +102,6 @@ def _locate(
     alike = look_alikes([(request.prompt, subject)], 2 * config.essence)[0].asked
     essence += [text for text in alike if text not in asked][: max(0, config.essence - 1)]
     draft.task = Task(tuple(contexts), labels, tuple(locate(renderer, text, subject) for text in essence))
-
-
-def _rival(
-    request: EditRequest, labels: tuple[int, ...], held: Sequence[tuple[EditRequest, tuple[int, ...]]]
-) -> str | None:
-    """An edit with another target for the same prompt that some request could see together with this one."""
-    for other, theirs in held:
-        clash = other.prompt.strip() == request.prompt.strip() and theirs != labels
-        if clash and covisible([request.scope, other.scope])[0, 1]:
-            return str(other.id)
-    return None
 
 
 def _same(other: EditRequest, request: EditRequest) -> bool:

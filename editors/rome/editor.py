@@ -169,7 +169,9 @@ class LocateEditor(DeltaEditor):
     def _find(self, drafts: Sequence[Draft]) -> None:
         """Find the values of one batch."""
         tasks = [draft.task for draft in drafts if draft.task is not None]
-        for draft, task, value in zip(drafts, tasks, fit_values(self.port, tasks, self.layers[-1], self.config), strict=True):
+        for draft, task, value in zip(
+            drafts, tasks, fit_values(self.port, tasks, self.layers[-1], self.config), strict=True
+        ):
             draft.value = value
             if value.known:
                 draft.fail("the model says this already; leave it to the base, or delete what contradicts it")
@@ -186,7 +188,9 @@ class LocateEditor(DeltaEditor):
         assert draft.task is not None
         moments = self.calibrate()
         keys = draft.share.keys
-        directions = torch.cat([whiten(keys[i : i + 1], moments[layer]) for i, layer in enumerate(self.layers)])
+        directions = torch.cat(
+            [whiten(keys[i : i + 1], moments[layer]) for i, layer in enumerate(self.layers)]
+        )
         arrays: dict[str, np.ndarray[Any, Any]] = {
             "keys": keys.numpy(),
             "directions": directions.numpy(),  # float64: what is rounded here is lost in every constraint

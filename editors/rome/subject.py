@@ -34,7 +34,8 @@ def subject_of(prompt: str, subject: str | None) -> str:
     name = (subject or guess_subject(prompt)).strip()
     if not name:
         raise InvalidArgument(
-            f"No subject was found in {prompt!r}.", hint="EditRequest(…, subject=…) names the entity it is about."
+            f"No subject was found in {prompt!r}.",
+            hint="EditRequest(…, subject=…) names the entity it is about.",
         )
     if _end(prompt, name) < 0:
         raise InvalidArgument(
@@ -59,7 +60,9 @@ def locate(renderer: Renderer, prompt: str, subject: str, *, before: str = "") -
     text = f"{before} {prompt}" if before else prompt
     end = _end(text, subject)
     if end < 0:
-        raise InvalidArgument(f"{subject!r} does not stand in {text!r}.", hint="name the subject as it is written.")
+        raise InvalidArgument(
+            f"{subject!r} does not stand in {text!r}.", hint="name the subject as it is written."
+        )
     whole, cut = renderer.prompt(text), renderer.prompt(text[:end])
     shared = 0
     while shared < min(len(whole), len(cut)) and whole[shared] == cut[shared]:
@@ -68,7 +71,8 @@ def locate(renderer: Renderer, prompt: str, subject: str, *, before: str = "") -
     size = shared if shown.endswith(subject[-1]) and _loose(subject) in _loose(shown) else shared + 1
     if size > len(whole) or _loose(subject) not in _loose(str(renderer.tokenizer.decode(whole[:size]))):
         raise InvalidArgument(
-            f"The chat template does not show {subject!r} as it was given.", hint="use other words, or chat=False."
+            f"The chat template does not show {subject!r} as it was given.",
+            hint="use other words, or chat=False.",
         )
     return Located(whole[:size], whole[size:])
 

@@ -63,7 +63,9 @@ def fit_values(port: ModelPort, tasks: Sequence[Task], layer: int, config: Locat
     rows += [(i, e.head, (*e.rest, *blank), len(e.rest)) for i, t in enumerate(tasks) for e in t.essence]
     prefix = port.prefix(PromptBatch(tuple(r[1] for r in rows), tuple(r[2] for r in rows)), layer=layer)
     with torch.inference_mode(False), torch.enable_grad(), in_eval_mode(port.model):
-        return _Search(port, prefix, [r[0] for r in rows], [r[3] for r in rows], said, len(tasks), config).run()
+        return _Search(
+            port, prefix, [r[0] for r in rows], [r[3] for r in rows], said, len(tasks), config
+        ).run()
 
 
 class _Search:
@@ -98,12 +100,15 @@ class _Search:
         done = self.known.clone()
         final, loss = torch.zeros_like(unit), torch.full((self.count,), float("nan"), device=device)
         steps = torch.zeros(self.count, dtype=torch.long, device=device)
-        for _ in range(config.steps):
+        for step in range(config.steps):
             if bool(done.all()):
                 break
+            optimiser.param_groups[0]["lr"] = 1 - step / config.steps  # large steps first, then settle
             values = self._capped(unit)
             nll, cost, lead = self._losses(values)
-            (unit.grad,) = torch.autograd.grad(cost[~done].sum(), unit)  # the parameters' own .grad stays as it is
+            (unit.grad,) = torch.autograd.grad(
+                cost[~done].sum(), unit
+            )  # the parameters' own .grad stays as it is
             with torch.no_grad():
                 open_ = ~done
                 final[open_], loss[open_] = values[open_].detach(), nll[open_].detach()
@@ -116,7 +121,13 @@ class _Search:
             final[late] = self._capped(unit)[late]
             converged = done | (self._losses(final)[2] > 0)
         return [
-            Value(final[i].detach().cpu(), bool(converged[i]), bool(self.known[i]), float(loss[i]), int(steps[i]))
+            Value(
+                final[i].detach().cpu(),
+                bool(converged[i]),
+                bool(self.known[i]),
+                float(loss[i]),
+                int(steps[i]),
+            )
             for i in range(self.count)
         ]
 
@@ -139,7 +150,9 @@ class _Search:
             apart = (apart * self.watched).sum(-1) / self.watched.sum(-1) * self.essence_weight
             cost = cost + self.config.kl_weight * self._mean(apart, self.owners[self.said :])
         lead = torch.full((self.count,), float("inf"), device=logits.device)
-        lead = lead.scatter_reduce(0, self.owners[: self.said], self._lead(logits[: self.said].detach()), "amin")
+        lead = lead.scatter_reduce(
+            0, self.owners[: self.said], self._lead(logits[: self.said].detach()), "amin"
+        )
         return nll, cost, lead
 
     def _lead(self, logits: Tensor) -> Tensor:
@@ -159,7 +172,9 @@ class _Search:
         rows = torch.arange(len(self.owners), device=start.device)
         top = self.base[rows, start].argmax(-1)
         owners = self.owners.tolist()
-        first = torch.tensor([owners.index(owner) for owner in owners[self.said :]], dtype=torch.long, device=start.device)
+        first = torch.tensor(
+            [owners.index(owner) for owner in owners[self.said :]], dtype=torch.long, device=start.device
+        )
         return (top[self.said :] != top[first]).float()
 
 
