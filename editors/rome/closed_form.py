@@ -68,7 +68,20 @@ def closed_form(
     Raises:
         EditError: an input or the result is not finite.
     """
-    k, u, r = keys.double(), directions.double(), residuals.double()
+    try:
+        delta = _solved(keys.double(), directions.double(), residuals.double(), form, weight)
+    except torch.linalg.LinAlgError as error:
+        raise EditError(
+            f"The closed form could not be solved: {error}.", hint="raise `ridge` or `shrinkage`."
+        ) from error
+    if not (torch.isfinite(delta.left).all() and torch.isfinite(delta.right).all()):
+        raise EditError(
+            "The closed form gave values that are not finite.", hint="raise `ridge`, or write fewer edits."
+        )
+    return delta
+
+
+def _solved(k: Tensor, u: Tensor, r: Tensor, form: Form, weight: float) -> Delta:
     if form == "rome":
         triangle = torch.triu(u @ k.T)
         delta = Delta(r.T, torch.linalg.solve_triangular(triangle, u, upper=True).T)
@@ -81,10 +94,6 @@ def closed_form(
         delta = Delta(r.T, torch.cholesky_solve(u, torch.linalg.cholesky(gram)).T)
     else:
         delta = Delta(r.T, (_pseudo_inverse(_symmetric(u @ k.T)) @ u).T)
-    if not (torch.isfinite(delta.left).all() and torch.isfinite(delta.right).all()):
-        raise EditError(
-            "The closed form gave values that are not finite.", hint="raise `ridge`, or write fewer edits."
-        )
     return delta
 
 

@@ -26,7 +26,7 @@ from agentmem.notes import Scope
 
 __all__ = ["EmmetEditor", "LocateEditor", "MemitEditor", "RomeEditor"]
 
-_MINE = 0.5  # a token gets an edit when it gets at least half of what the edit's own key gets
+_MINE = 0.5  # a token gets an edit when it gets what the edit's own key gets, give or take a half
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +103,7 @@ class LocateEditor(DeltaEditor):
             return self._moments
 
     def probe(self, prompts: Sequence[str], scope: Scope | None = None) -> list[Route]:
-        """Which edit each prompt gets most of, without generating; distance 0 is all of it, 1 nothing."""
+        """Which edit each prompt gets most of, without generating; distance 0 is just what its key gets, 1 nothing."""
         book = self.book
         visible = book.visible(scope if scope is not None else self.default_scope)
         if not visible or not prompts:
@@ -238,19 +238,19 @@ class MemitEditor(LocateEditor):
 
 
 def _routes(found: _Coefficients, book: Book) -> list[Route]:
-    """The edit of which each row's best token gets most."""
-    best, where = found.values.max(dim=1)
+    """The edit that some token of each row comes nearest to getting exactly."""
+    apart, where = (1.0 - found.values).abs().min(dim=1)
     routes = []
-    for row, columns in zip(best.cpu(), where.cpu(), strict=True):
-        order = row.argsort(descending=True)
+    for row, columns in zip(apart.cpu(), where.cpu(), strict=True):
+        order = row.argsort()
         first = int(order[0])
-        distance = abs(1.0 - float(row[first]))
-        margin = float(row[first] - row[int(order[1])]) if len(order) > 1 else float("inf")
-        request = book.records[found.visible[first]].request if float(row[first]) >= _MINE else None
+        distance = float(row[first])
+        margin = float(row[int(order[1])]) - distance if len(order) > 1 else float("inf")
+        request = book.records[found.visible[first]].request if distance <= _MINE else None
         routes.append(
             Route(
                 edit_id=request.id if request else None, note_id=request.note_id if request else None,
-                distance=distance, radius=1.0 - _MINE, margin=margin, position=int(columns[first]),
+                distance=distance, radius=_MINE, margin=margin, position=int(columns[first]),
             )
         )  # fmt: skip
     return routes

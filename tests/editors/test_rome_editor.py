@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import threading
 
 import numpy as np
@@ -13,25 +12,34 @@ from helpers import OTHER, generate, logits
 
 from agentmem.editors import EditRequest, make_editor, packs
 from agentmem.editors.evaluation import answer
-from agentmem.editors.rome.sites import projections
+from agentmem.editors.records import Record
+from agentmem.editors.rome.drafts import prepare
+from agentmem.editors.rome.sites import projections, read
+from agentmem.editors.rome.values import spread
 from agentmem.errors import EditError, InvalidArgument, LayerNotFound, ModelError, PackMismatch, UnknownEdit
 from agentmem.notes import Scope
 from agentmem.protocols import Editor
 
 METHODS = ("rome", "emmet", "memit")
 HOME = tiny.HOME[0].format("Ana")
-QUICK = {"layer": 1, "prefixes": 0, "essence": 2, "steps": 40, "tokens": 1500}
+QUICK = {"layer": 0, "prefixes": 0, "essence": 2, "steps": 60, "tokens": 1500}
+
+
+@pytest.fixture(scope="module")
+def deep(tok):
+    """Four layers: one that reads the question, and enough above it to read the subject later than that."""
+    return tiny.taught("llama", tok, steps=160, num_hidden_layers=4, hidden_size=64, head_dim=16)
 
 
 @pytest.fixture
-def build(taught, tok, background):
+def build(deep, tok, background):
     """Editors of this family on a taught model, detached when the test is over."""
     made = []
 
-    def get(method="emmet", architecture="llama", model=None, **options):
-        spread = {"spread": 2, "ridge": 0.01} if method == "memit" else {}
-        options = {"background": background, **QUICK, **spread, **options}
-        editor = make_editor(method, model or taught(architecture), tok, **options)
+    def get(method="emmet", model=deep, **options):
+        weak = {"ridge": 0.001} if method == "memit" else {}
+        options = {"background": background, **QUICK, **weak, **options}
+        editor = make_editor(method, model, tok, **options)
         made.append(editor)
         return editor
 
@@ -44,18 +52,36 @@ def weights(model):
     return {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
 
 
+def random_book(editor, count):
+    """A state of random records: what an editor does with them does not depend on where they come from."""
+    generator = np.random.default_rng(0)
+    deep, wide, narrow = len(editor.layers), editor.port.structure.d_key, editor.port.structure.d_model
+    keys = generator.normal(size=(count, deep, wide)).astype(np.float32)
+    return editor.book.with_records(
+        Record(
+            EditRequest(f"Where is {i}?", "There.", id=f"r{i:03}"),
+            (1, 0),
+            {
+                "keys": keys[i],
+                "directions": keys[i].astype(np.float64),
+                "residuals": generator.normal(size=(deep, narrow)).astype(np.float32),
+            },
+        )
+        for i in range(count)
+    )
+
+
 def targets(tok, requests):
     return [[*tok(r.target, add_special_tokens=False)["input_ids"], 0] for r in requests]
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("architecture", ["llama", "gpt2"])
-def test_what_is_written_is_said_and_the_weights_stay(method, architecture, build, taught, tok, requests_):
-    """Linear and Conv1D: greedy generation, cached, uncached and one by one, says targets and stops; no parameter
-    changes or gets a gradient, and detaching gives the base's bits back."""
-    model = taught(architecture)
+def test_what_is_written_is_said_and_the_weights_stay(method, build, deep, tok, requests_):
+    """Greedy generation, cached, uncached and one by one, says targets and stops; no parameter changes or gets a
+    gradient, and detaching gives the base's bits back."""
+    model = deep
     before, base = weights(model), logits(model, tok, [OTHER, HOME])
-    editor = build(method, architecture)
+    editor = build(method)
     assert isinstance(editor, Editor)
     receipts = editor.write(requests_)
     prompts, wanted = [r.prompt for r in requests_], targets(tok, requests_)
@@ -73,30 +99,48 @@ def test_what_is_written_is_said_and_the_weights_stay(method, architecture, buil
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
 
 
-@pytest.mark.parametrize("architecture", ["llama", "gpt2"])
-def test_the_hook_is_the_weight_edit(architecture, build, taught, tok, requests_):
-    """A copy of the model with Δ added to its weights says the same as the hooked model."""
-    editor = build("memit", architecture)
-    editor.write(requests_)
-    merged = copy.deepcopy(taught(architecture))
-    for module in merged.modules():
-        module._forward_hooks.clear()
-    port = make_editor("memit", merged, tok, **QUICK).port
-    deltas = editor._deltas(editor.book, (0, 1, 2, 3))
+@pytest.mark.parametrize("architecture", ["llama", "gpt2", "gpt_neox", "opt"])
+def test_the_hook_is_the_weight_edit(architecture, build, tok):
+    """A copy of the model with Δ added to its weights (Linear, or GPT-2's transposed Conv1D) says the same as the
+    hooked model, and detaching the hooks gives the base's bits."""
+    model = tiny.untrained(architecture, len(tok))
+    texts = [OTHER, HOME, "What?"]
+    base = logits(model, tok, texts)
+    editor = build("memit", model, layer=1, spread=2)
+    editor.load(random_book(editor, 5).bytes)
+    merged = tiny.untrained(architecture, len(tok))
+    sites = projections(build("memit", merged, layer=1, spread=2).port)
     with torch.no_grad():
-        for layer, (left, right) in deltas.items():
-            weight, delta = projections(port)[layer].weight, left @ right.T
-            weight += delta if weight.shape == delta.shape else delta.T
-    texts = [OTHER, *(r.prompt for r in requests_)]
+        for layer, (left, right) in editor._deltas(editor.book, (0, 1, 2, 3, 4)).items():
+            weight, delta = sites[layer].weight, left @ right.T
+            weight += delta.T if type(sites[layer]).__name__ == "Conv1D" else delta
 
-    ours, theirs = logits(taught(architecture), tok, texts), logits(merged, tok, texts)
-    assert torch.allclose(ours, theirs, atol=1e-3 * float(theirs.abs().max()))
+    ours, theirs = logits(model, tok, texts), logits(merged, tok, texts)
+    assert not torch.allclose(ours, base, atol=1e-3)
+    assert torch.allclose(ours, theirs, atol=1e-4 * float(theirs.abs().max()))
+    editor.detach()
+    assert torch.equal(logits(model, tok, texts), base)
+
+
+def test_a_thousand_edits_on_a_model_are_finite(build, tok):
+    """A state of 1,000 records, ten times the width of the keys: answers are numbers, and deletion is exact."""
+    model = tiny.untrained("llama", len(tok))
+    editor = build("emmet", model)
+    base = logits(model, tok, [HOME])
+    book = random_book(editor, 1000)
+    editor.load(book.bytes)
+    assert torch.isfinite(logits(model, tok, [HOME])).all()
+    gone = [f"r{i:03}" for i in range(0, 1000, 2)]
+    editor.delete(gone)
+    assert editor.state_hash() == book.with_records((), gone).hash
+    editor.delete([r.id for r in editor.edits()])
+    assert torch.equal(logits(model, tok, [HOME]), base)
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_delete_leaves_what_an_editor_has_that_never_wrote_it(method, build, taught, tok, requests_):
+def test_delete_leaves_what_an_editor_has_that_never_wrote_it(method, build, deep, tok, requests_):
     """Same hash, same deltas to the bit, same logits, in whatever order; all deleted is the base."""
-    model = taught("llama")
+    model = deep
     base = logits(model, tok, [OTHER, HOME])
     one, two = build(method), build(method)
     one.write(requests_[::-1])
@@ -108,7 +152,9 @@ def test_delete_leaves_what_an_editor_has_that_never_wrote_it(method, build, tau
     assert one.delete(["e1", "e2"]) == ["e1", "e2"]
 
     assert one.state_hash() == two.state_hash()
-    for a, b in zip(one._deltas(one.book, (0, 1)).values(), two._deltas(two.book, (0, 1)).values(), strict=True):
+    for a, b in zip(
+        one._deltas(one.book, (0, 1)).values(), two._deltas(two.book, (0, 1)).values(), strict=True
+    ):
         assert torch.equal(a[0], b[0])
         assert torch.equal(a[1], b[1])
     two.detach()
@@ -125,7 +171,7 @@ def test_the_constraint_holds_at_the_stored_key(build, requests_):
     """EMMET's delta gives each key its residual; ROME's does so for the last id only, by its nature."""
     editor = build("emmet")
     editor.write(requests_)
-    (left, right) = editor._deltas(editor.book, (0, 1, 2, 3))[1]
+    (left, right) = editor._deltas(editor.book, (0, 1, 2, 3))[0]
     keys, residuals = (torch.from_numpy(editor.book.stacked(name)[:, 0]) for name in ("keys", "residuals"))
     got = (keys @ right) @ left.T
 
@@ -137,20 +183,26 @@ def test_one_edit_of_emmet_is_one_edit_of_rome(build, requests_):
     rome, emmet = build("rome"), build("emmet")
     rome.write(requests_[:1])
     emmet.write(requests_[:1])
-    dense = [left @ right.T for left, right in (e._deltas(e.book, (0,))[1] for e in (rome, emmet))]
+    dense = [left @ right.T for left, right in (e._deltas(e.book, (0,))[0] for e in (rome, emmet))]
 
     assert torch.allclose(*dense, rtol=1e-5, atol=1e-5 * float(dense[0].abs().max()))
 
 
-def test_memit_shares_the_change_out(build, requests_):
-    """Every layer of the span keeps a part; the parts of one edit add up to about what one layer would get."""
-    editor = build("memit")
-    editor.write(requests_[:1])
-    residuals = editor.book.stacked("residuals")[0]
+def test_memit_shares_a_change_out_over_layers(build, requests_):
+    """With every layer's share added in turn, the last layer holds what the value asked for."""
+    editor = build("memit", layer=2, spread=3)
+    draft = prepare(requests_[:1], editor.book, editor.renderer, editor.config, editor._texts)[0]
+    value = torch.linspace(-3, 3, 64)
+    share = spread(editor.port, draft.task, value, editor.layers)
+    context = draft.task.contexts[0]
+    row, at = (*context.head, *context.rest), len(context.head) - 1
+    adding = dict(zip(editor.layers, share.residuals, strict=True))
+    bare = read(editor.port, [row], [2], hidden_after=2).hidden[0, at]
+    moved = read(editor.port, [row], [2], hidden_after=2, adding=adding, columns=[at]).hidden[0, at]
 
-    assert editor.layers == (0, 1)
-    assert residuals.shape == (2, 48)
-    assert (np.linalg.norm(residuals, axis=1) > 0).all()
+    assert editor.layers == (0, 1, 2)
+    assert share.residuals.norm(dim=1).min() > 0
+    assert torch.allclose(moved - bare, value, atol=1e-3)
 
 
 BAD = {
@@ -173,7 +225,7 @@ def test_what_cannot_be_located_or_is_known_fails_by_receipt(case, build):
     assert editor.state_hash() == before
 
 
-def test_bad_requests_and_options_are_refused(build, taught, tok):
+def test_bad_requests_and_options_are_refused(build, deep, tok):
     """Empty texts, ids that clash, unknown options and layers raise with a hint; nothing is written."""
     editor = build()
     good = EditRequest(HOME, "Cairo.", id="a")
@@ -195,9 +247,9 @@ def test_bad_requests_and_options_are_refused(build, taught, tok):
     assert editor.write([EditRequest(HOME, "Cairo.", id="twin")])[0].status == "aliased"
     editor.delete(["twin"])
     assert editor.state_hash() == before
-    for options in ({"layer": 2}, {"radius": 1}, {"lr": -1.0}):
+    for options in ({"layer": 3}, {"radius": 1}, {"lr": -1.0}):
         with pytest.raises(InvalidArgument):
-            make_editor("rome", taught("llama"), tok, **options)
+            make_editor("rome", deep, tok, **options)
 
 
 def test_architectures_that_do_not_fit_are_refused(tok):
@@ -208,10 +260,10 @@ def test_architectures_that_do_not_fit_are_refused(tok):
         make_editor("rome", tiny.untrained("gemma2", len(tok)), tok)
 
 
-def test_packs_come_back_and_are_checked(build, taught, tok, requests_, tmp_path):
+def test_packs_come_back_and_are_checked(build, deep, taught, tok, requests_, tmp_path):
     """Save and load give the same bits; a pack of another base, other options or another method is refused; a pack
     can be cut without the model, to the very bytes that deleting gives."""
-    model, editor = taught("llama"), build("emmet")
+    model, editor = deep, build("emmet")
     editor.write(requests_[:2])
     sha = editor.save(tmp_path / "pack")
     edited = logits(model, tok, [HOME, OTHER])
@@ -228,8 +280,8 @@ def test_packs_come_back_and_are_checked(build, taught, tok, requests_, tmp_path
     before = other.state_hash()
     for wrong in (
         build("rome"),
-        build("emmet", layer=0),
-        build("emmet", "gpt2"),
+        build("emmet", layer=1),
+        build("emmet", taught("llama")),
     ):
         with pytest.raises(PackMismatch) as caught:
             wrong.load(tmp_path / "pack")
@@ -246,13 +298,15 @@ def test_packs_come_back_and_are_checked(build, taught, tok, requests_, tmp_path
     assert other.state_hash() == before
 
 
-def test_scopes_hold_row_by_row(build, taught, tok):
+def test_scopes_hold_row_by_row(build, deep, tok):
     """Each row gets the delta of what it may see; a row that may see nothing has the base's bits."""
-    model, editor = taught("llama"), build("emmet")
+    model, editor = deep, build("emmet")
     ana, bo = Scope(user="ana"), Scope(user="bo")
     base = logits(model, tok, [HOME] * 3)
     said = answer(model, tok, [HOME])
-    editor.write([EditRequest(HOME, "Cairo.", scope=ana, id="a"), EditRequest(HOME, "Lima.", scope=bo, id="b")])
+    editor.write(
+        [EditRequest(HOME, "Cairo.", scope=ana, id="a"), EditRequest(HOME, "Lima.", scope=bo, id="b")]
+    )
 
     assert answer(model, tok, [HOME]) == said
     with editor.request(scopes=[ana, bo, Scope(user="eve")]):
@@ -270,12 +324,12 @@ def test_scopes_hold_row_by_row(build, taught, tok):
     assert seen == said
 
 
-def test_probe_and_explain_name_the_edit(build, taught, tok, requests_):
+def test_probe_and_explain_name_the_edit(build, deep, tok, requests_):
     """The edit at the subject of a prompt is named with its note; an unrelated prompt has none."""
     editor = build("emmet")
     editor.write(requests_)
     hit, miss = editor.probe([requests_[1].prompt, OTHER])
-    generate(taught("llama"), tok, [OTHER, requests_[2].prompt])
+    generate(deep, tok, [OTHER, requests_[2].prompt])
     routes = editor.explain()
 
     assert (hit.edit_id, hit.note_id) == ("e1", "n1")
@@ -284,9 +338,9 @@ def test_probe_and_explain_name_the_edit(build, taught, tok, requests_):
     assert [r.edit_id for r in routes] == [None, "e2"]
 
 
-def test_shadow_is_private_until_committed(build, taught, tok, requests_):
+def test_shadow_is_private_until_committed(build, deep, tok, requests_):
     """What is written in a shadow is dropped at its end, unless committed."""
-    model, editor = taught("llama"), build("emmet")
+    model, editor = deep, build("emmet")
     before, base = editor.state_hash(), answer(model, tok, [HOME])
     with editor.shadow():
         editor.write(requests_[:1])
@@ -314,7 +368,7 @@ def test_an_exception_inside_write_leaves_the_state(build, requests_, monkeypatc
     assert editor.state_hash() == before
 
 
-def test_the_second_moment_is_kept_by_fingerprint(build, taught, tok, tmp_path):
+def test_the_second_moment_is_kept_by_fingerprint(build, taught, tmp_path):
     """A cache folder spares the estimate, is not shared between models, and a damaged file is made anew."""
     moments = build("emmet", cache=tmp_path).calibrate()
     files = list(tmp_path.iterdir())
@@ -322,12 +376,12 @@ def test_the_second_moment_is_kept_by_fingerprint(build, taught, tok, tmp_path):
     again = build("emmet", cache=tmp_path)
     again.port.structure.backbone.forward, kept = None, again.port.structure.backbone.forward  # would raise
     try:
-        assert torch.equal(again.calibrate()[1], moments[1])
+        assert torch.equal(again.calibrate()[0], moments[0])
     finally:
         del again.port.structure.backbone.forward
         assert again.port.structure.backbone.forward.__func__ is kept.__func__
     files[0].write_bytes(b"damaged")
-    assert torch.equal(build("emmet", cache=tmp_path).calibrate()[1], moments[1])
-    build("emmet", "gpt2", cache=tmp_path).calibrate()
+    assert torch.equal(build("emmet", cache=tmp_path).calibrate()[0], moments[0])
+    build("emmet", taught("llama"), cache=tmp_path).calibrate()
     assert len(list(tmp_path.iterdir())) == 2
-    assert float(torch.linalg.eigvalsh(moments[1])[0]) > 0
+    assert float(torch.linalg.eigvalsh(moments[0])[0]) > 0
