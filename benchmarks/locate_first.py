@@ -55,18 +55,15 @@ class Bench:
         said = self.ask([text for _, text in near])
         same = [text == self.before[asked] for (_, asked), text in zip(near, said, strict=True)]
         wanted = [s.request.target for s in chosen]
+        by_kind = {}
+        for kind in chosen[0].untouched:
+            mine = [ok for (k, _), ok in zip(near, same, strict=True) if k == kind]
+            by_kind[kind] = sum(mine) / len(mine)
         return {
             "reliability": share(self.ask([s.request.prompt for s in chosen]), wanted),
             "generality": share(self.ask([s.held_out[0] for s in chosen]), wanted),
             "locality": sum(same) / len(same),
-            "locality_by_kind": {
-                kind: share(
-                    [ok for (k, _), ok in zip(near, same, strict=True) if k == kind], [True] * len(same)
-                )
-                * len(same)
-                / max(1, sum(k == kind for k, _ in near))
-                for kind in chosen[0].untouched
-            },
+            "locality_by_kind": by_kind,
             "kept": share(self.ask([text for text, _ in self.kept]), [value for _, value in self.kept]),
         }
 
