@@ -48,8 +48,8 @@ def subject_of(prompt: str, subject: str | None) -> str:
 def locate(renderer: Renderer, prompt: str, subject: str, *, before: str = "") -> Located:
     """Cut a prompt after the last token of its subject's last mention.
 
-    The prompt is rendered whole and up to the subject; where the two part is where the subject ends. A token that
-    holds the subject's end together with what follows counts as the subject's.
+    The head is the shortest run of tokens that shows the prompt up to there, so a token that holds the subject's
+    end together with what follows counts as the subject's, and a template may write what it likes around it.
 
     Args:
         before: a text to put in front.
@@ -63,15 +63,14 @@ def locate(renderer: Renderer, prompt: str, subject: str, *, before: str = "") -
         raise InvalidArgument(
             f"{subject!r} does not stand in {text!r}.", hint="name the subject as it is written."
         )
-    whole, cut = renderer.prompt(text), renderer.prompt(text[:end])
-    shared = 0
-    while shared < min(len(whole), len(cut)) and whole[shared] == cut[shared]:
-        shared += 1
-    shown = str(renderer.tokenizer.decode(whole[:shared])).rstrip()
-    size = shared if shown.endswith(subject[-1]) and _loose(subject) in _loose(shown) else shared + 1
-    if size > len(whole) or _loose(subject) not in _loose(str(renderer.tokenizer.decode(whole[:size]))):
+    whole, wanted = renderer.prompt(text), _loose(text[:end])
+    shown = (
+        n for n in range(1, len(whole) + 1) if wanted in _loose(str(renderer.tokenizer.decode(whole[:n])))
+    )
+    size = next(shown, 0)
+    if not size:
         raise InvalidArgument(
-            f"The chat template does not show {subject!r} as it was given.",
+            f"The rendered prompt does not show {subject!r} as it was given.",
             hint="use other words, or chat=False.",
         )
     return Located(whole[:size], whole[size:])
