@@ -70,7 +70,7 @@ def closed_form(
     """
     try:
         delta = _solved(keys.double(), directions.double(), residuals.double(), form, weight)
-    except torch.linalg.LinAlgError as error:
+    except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined]
         raise EditError(
             f"The closed form could not be solved: {error}.", hint="raise `ridge` or `shrinkage`."
         ) from error
@@ -120,4 +120,5 @@ def _pseudo_inverse(gram: Tensor) -> Tensor:
     """Moore-Penrose inverse of a positive semi-definite matrix; with it, contradicting constraints are averaged."""
     values, vectors = torch.linalg.eigh(gram)
     kept = values > _CUTOFF * values[-1].clamp(min=1e-300)
-    return (vectors[:, kept] / values[kept]) @ vectors[:, kept].T
+    inverse: Tensor = (vectors[:, kept] / values[kept]) @ vectors[:, kept].T
+    return inverse

@@ -60,7 +60,7 @@ class LocateEditor(DeltaEditor):
         ModelError: the architecture does not add the feed-forward output to the residual stream as it is.
     """
 
-    method: ClassVar[Form]  # type: ignore[misc, assignment]  # one method per class
+    form: ClassVar[Form]
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class LocateEditor(DeltaEditor):
         default_scope: Scope | None = None,
         **options: object,
     ) -> None:
-        self.config = make_config(self.method, options)
+        self.config = make_config(self.form, options)
         port = ModelPort(model, tokenizer, layers=self.config.layers)
         renderer = Renderer(tokenizer, chat=self.config.chat)
         self.layers = self.config.span(port.depth)
@@ -210,7 +210,7 @@ class LocateEditor(DeltaEditor):
         found: dict[int, LowRank] = {}
         for i, layer in enumerate(self.layers):
             keys, directions, residuals = (array[:, i] for array in arrays)
-            delta = closed_form(keys, directions, residuals, self.method, weight)
+            delta = closed_form(keys, directions, residuals, self.form, weight)
             found[layer] = (delta.left.float().contiguous(), delta.right.float().contiguous())
         return found
 
@@ -223,18 +223,21 @@ class RomeEditor(LocateEditor):
     """
 
     method = "rome"
+    form = "rome"
 
 
 class EmmetEditor(LocateEditor):
     """EMMET (Gupta et al. 2024): all edits' constraints met at once; for one edit it is ROME."""
 
     method = "emmet"
+    form = "emmet"
 
 
 class MemitEditor(LocateEditor):
     """MEMIT (Meng et al. 2023): several layers share each change, by least squares against λ C."""
 
     method = "memit"
+    form = "memit"
 
 
 def _routes(found: _Coefficients, book: Book) -> list[Route]:

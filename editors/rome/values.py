@@ -134,7 +134,8 @@ class _Search:
     def _capped(self, unit: Tensor) -> Tensor:
         values = unit * self.scale[:, None]
         cap = self.config.norm_cap * self.norm[:, None]
-        return values * (cap / values.norm(dim=-1, keepdim=True).clamp(min=1e-12)).clamp(max=1.0)
+        capped: Tensor = values * (cap / values.norm(dim=-1, keepdim=True).clamp(min=1e-12)).clamp(max=1.0)
+        return capped
 
     def _losses(self, values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """[count] negative log-likelihood, whole cost, and the least lead over all contexts."""
