@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["LookAlikes", "background_groups", "look_alikes"]
+__all__ = ["LookAlikes", "background_groups", "guess_subject", "look_alikes"]
 
 
 def background_groups() -> tuple[tuple[str, ...], ...]:
@@ -51,7 +51,7 @@ def look_alikes(prompts: list[tuple[str, str | None]], count: int) -> list[LookA
     names = next(kind["subjects"] for kind in kinds if kind["kind"] == "people")
     questions = [ways[0] for kind in kinds if kind["kind"] != "things" for ways in kind["asked"]]
     return [
-        _alike(prompt, subject or _capitalised(prompt), names, questions, count)
+        _alike(prompt, subject or guess_subject(prompt), names, questions, count)
         for prompt, subject in prompts
     ]
 
@@ -72,8 +72,8 @@ def _read() -> dict[str, Any]:
     return text
 
 
-def _capitalised(prompt: str) -> str:
-    """The longest run of capitalised words that is not only the sentence's first word."""
+def guess_subject(prompt: str) -> str:
+    """The longest run of capitalised words that is not only the sentence's first word; empty when there is none."""
     runs = (run.strip(" ?.!,") for run in re.findall(r"(?:[A-Z][\w'’.-]*\s?)+", prompt))
     return max((run for run in runs if not prompt.startswith(run)), key=len, default="")
 

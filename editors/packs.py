@@ -29,11 +29,15 @@ __all__ = [
     "Calibration",
     "Pack",
     "PackedEdit",
+    "decode",
     "drop",
     "dump",
+    "encode",
     "list_edits",
     "parse",
+    "read_bytes",
     "read_pack",
+    "request_from",
     "write_file",
 ]
 
@@ -111,7 +115,6 @@ def dump(pack: Pack) -> bytes:
     edits = sorted(pack.edits, key=lambda edit: edit.id)
     tensors: dict[str, npt.NDArray[Any]] = {}
     head: dict[str, Any] = {
-        "format": FORMAT,
         "method": pack.method,
         "fingerprint": pack.fingerprint,
         "settings": dict(pack.settings),
@@ -120,12 +123,18 @@ def dump(pack: Pack) -> bytes:
     if edits and pack.calibration is not None:
         tensors = _edit_tensors(edits) | _calibration_tensors(pack.calibration)
         head["unit"], head["noise"] = pack.calibration.unit, pack.calibration.noise
-    head["digest"] = _digest(head, tensors)
-    return bytes(save(tensors, metadata={_ENTRY: _canonical(head)}))
+    return encode(head, tensors)
 
 
-def parse(data: bytes) -> Pack:
-    """Read the bytes of a pack, checking format, digest and values.
+def encode(head: Mapping[str, Any], tensors: Mapping[str, npt.NDArray[Any]]) -> bytes:
+    """The canonical bytes of any kind of pack: its tensors, and ``head`` with format and digest."""
+    whole = {"format": FORMAT, **head}
+    whole["digest"] = _digest(whole, tensors)
+    return bytes(save(dict(tensors), metadata={_ENTRY: _canonical(whole)}))
+
+
+def decode(data: bytes) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
+    """Undo :func:`encode`, checking format, digest and values.
 
     Raises:
         PackMismatch: the bytes are damaged, from a newer version, or hold values that are not finite.
@@ -138,7 +147,22 @@ def parse(data: bytes) -> Pack:
         raise PackMismatch(
             "The pack holds values that are not finite.", hint="rebuild the edits from the notes."
         )
-    requests = [_request(entry) for entry in head["edits"]]
+    return head, tensors
+
+
+def parse(data: bytes) -> Pack:
+    """Read the bytes of a pack.
+
+    Raises:
+        PackMismatch: the bytes are damaged, from a newer version, hold values that are not finite, or belong to an
+            editor that keeps its edits in another layout.
+    """
+    head, tensors = decode(data)
+    if "layout" in head:
+        raise PackMismatch(
+            f"This is a {head['method']!r} pack.", hint=f'load it with make_editor("{head["method"]}", …).'
+        )
+    requests = [request_from(entry) for entry in head["edits"]]
     try:
         edits, calibration = _edits(requests, tensors), _calibration(head, tensors)
     except (KeyError, IndexError, ValueError) as error:
@@ -157,7 +181,12 @@ def drop(pack: bytes | Path | str, ids: Iterable[str]) -> bytes:
         UnknownEdit: an id is not in the pack.
         PackMismatch: the pack is damaged.
     """
-    held = read_pack(pack)
+    data = read_bytes(pack)
+    if "layout" in _head(data):
+        from agentmem.editors import records  # which is built on this module
+
+        return records.drop(data, ids)
+    held = parse(data)
     unwanted = set(ids)
     if missing := unwanted - {edit.id for edit in held.edits}:
         raise UnknownEdit(
@@ -169,7 +198,8 @@ def drop(pack: bytes | Path | str, ids: Iterable[str]) -> bytes:
 
 def list_edits(pack: bytes | Path | str) -> tuple[EditRequest, ...]:
     """The requests that a pack holds, in canonical order."""
-    return tuple(edit.request for edit in read_pack(pack).edits)
+    head, _ = decode(read_bytes(pack))
+    return tuple(request_from(entry) for entry in head["edits"])
 
 
 def read_pack(pack: bytes | Path | str) -> Pack:
@@ -178,10 +208,19 @@ def read_pack(pack: bytes | Path | str) -> Pack:
     Raises:
         PackMismatch: it cannot be read, or is damaged.
     """
+    return parse(read_bytes(pack))
+
+
+def read_bytes(pack: bytes | Path | str) -> bytes:
+    """The bytes of a pack given as such or by path; not checked yet.
+
+    Raises:
+        PackMismatch: the file cannot be read.
+    """
     if isinstance(pack, bytes):
-        return parse(pack)
+        return pack
     try:
-        return parse(Path(pack).read_bytes())
+        return Path(pack).read_bytes()
     except OSError as error:
         raise PackMismatch(
             f"The pack {pack} cannot be read: {error.strerror}.", hint="check the path."
@@ -280,7 +319,8 @@ def _head(data: bytes) -> dict[str, Any]:
     return head
 
 
-def _request(entry: Mapping[str, Any]) -> EditRequest:
+def request_from(entry: Mapping[str, Any]) -> EditRequest:
+    """A request as it stands in a pack's head."""
     scope = entry["scope"]
     fields = dict(entry) | {
         "paraphrases": tuple(entry["paraphrases"]),

@@ -12,7 +12,13 @@ if TYPE_CHECKING:
 
 __all__ = ["available_editors", "make_editor"]
 
-_METHODS = {"grace": ("agentmem.editors.grace.editor", "GraceEditor")}
+_METHODS = {
+    "emmet": ("agentmem.editors.rome.editor", "EmmetEditor"),
+    "grace": ("agentmem.editors.grace.editor", "GraceEditor"),
+    "lora": ("agentmem.editors.lora.editor", "LoraEditor"),
+    "memit": ("agentmem.editors.rome.editor", "MemitEditor"),
+    "rome": ("agentmem.editors.rome.editor", "RomeEditor"),
+}
 
 
 def available_editors() -> tuple[str, ...]:
