@@ -47,8 +47,6 @@ class ChatKind:
         notes: Fewest and most notes in the opening block; (0, 0) for none.
         simple: Whether notes end with their value and, in a mixed block, are about different things: first lessons.
         table: Whether all notes tell the same attribute of different subjects, so that only the name decides.
-        hard: Whether notes hold more of what is difficult to read: values before their subjects, invented values,
-            contradicted notes (and questions about those), and sentences with a lead-in.
     """
 
     actions: dict[str, float]
@@ -56,7 +54,6 @@ class ChatKind:
     notes: tuple[int, int] = (0, 0)
     simple: bool = False
     table: bool = False
-    hard: bool = False
 
 
 @dataclass
@@ -68,12 +65,10 @@ class Conversation:
     known: Sequence[WorldFact]
     simple: bool = False
     table: bool = False
-    hard: bool = False
     turns: list[Turn] = field(default_factory=list)
     claims: dict[tuple[str, str], str] = field(default_factory=dict)
     noted: dict[str, list[str]] = field(default_factory=dict)
     asked: set[tuple[str, str]] = field(default_factory=set)
-    contested: list[tuple[str, str]] = field(default_factory=list)
     pending: str = ""
 
     def known_fact(self) -> WorldFact:
@@ -93,8 +88,6 @@ class Conversation:
 
     def claim(self, fact: WorldFact) -> None:
         """Record what the text says, so that later answers agree with it."""
-        if self.claims.get((fact.subject, fact.relation), fact.value) != fact.value:
-            self.contested.append((fact.subject, fact.relation))
         self.claims[fact.subject, fact.relation] = fact.value
 
     def ask(self, fact: WorldFact) -> None:
@@ -121,8 +114,7 @@ class Conversation:
             self.tell()
             return
         fresh = [key for key in self.claims if key not in self.asked]
-        contested = self.contested if self.hard and self.rng.random() < 0.3 else []
-        subject, name = self.rng.choice(contested or fresh or list(self.claims))
+        subject, name = self.rng.choice(fresh or list(self.claims))
         self.asked.add((subject, name))
         self.ask(WorldFact(subject, relation(name).kind, name, ""))
 
@@ -133,14 +125,6 @@ class Conversation:
             self.ask_known()
             return
         self.ask(self.rng.choice(self.world.facts_about(self.rng.choice(subjects)[0])))
-
-    def ask_absent(self) -> None:
-        """Ask for an attribute that the text states of others only: the notes look relevant and are not."""
-        if not self.claims:
-            self.ask_known()
-            return
-        subject, name = self.rng.choice(list(self.claims))
-        self.ask(self._same_relation(WorldFact(subject, relation(name).kind, name, "")))
 
     def tell(self) -> None:
         """Let the user state something, often something the world does not agree with."""
@@ -252,7 +236,7 @@ class Conversation:
                 facts.append(self._same_relation(other))
             elif draw < 0.45:
                 facts.append(self._same_subject(other))
-            elif draw < (0.7 if self.hard else 0.6):
+            elif draw < 0.6:
                 facts.append(
                     WorldFact(other.subject, other.kind, other.relation, self._other_value(other.relation))
                 )
@@ -286,31 +270,18 @@ class Conversation:
         return WorldFact(fact.subject, fact.kind, fact.relation, self._other_value(fact.relation))
 
     def _other_value(self, name: str) -> str:
-        if self.rng.random() < (0.2 if self.hard else 0.08):
+        if self.rng.random() < 0.08:
             return self.world.invented_value(name, self.rng)
         return self.rng.choice(self.world.values(name))
 
     def _sentence(self, fact: WorldFact) -> str:
         if fact.subject == _ME:
             return self.rng.choice(self.world.my_statements(fact))
-        if self.hard:
-            return self._hard_sentence(fact)
         for _ in range(_PATIENCE if self.simple else 0):
             text = self.world.statement(fact, self.rng)
             if text.endswith(f" {fact.value}."):
                 return text
         return self.world.statement(fact, self.rng)
-
-    def _hard_sentence(self, fact: WorldFact) -> str:
-        texts = self.world.statements(fact)
-        ahead = [text for text in texts if text.find(fact.value) < text.find(fact.subject)]
-        text = self.rng.choice(ahead if ahead and self.rng.random() < 0.35 else texts)
-        if self.rng.random() < 0.25:
-            # Only a capital that is no name's may be lost behind a lead-in.
-            opening = text.split(" ", 1)[0]
-            text = opening.lower() + text[len(opening) :] if opening in wording.LOWERED else text
-            text = self.rng.choice(wording.LEAD_INS) + text
-        return text
 
     def _note(self, fact: WorldFact, date: str) -> Note:
         untrusted = self.rng.random() < 0.08
@@ -329,7 +300,7 @@ class Conversation:
 
 def make_chat(kind: ChatKind, world: World, known: Sequence[WorldFact], rng: Random) -> list[Turn]:
     """Build one chat of the given kind about the ``known`` facts."""
-    chat = Conversation(world, rng, known, kind.simple, kind.table, kind.hard)
+    chat = Conversation(world, rng, known, kind.simple, kind.table)
     if kind.notes[1]:
         chat.open_with_notes(rng.randint(*kind.notes))
     elif rng.random() < 0.12:

@@ -13,8 +13,6 @@ __all__ = [
     "ABOUT",
     "ACKNOWLEDGEMENTS",
     "GENERAL_TEXT",
-    "LEAD_INS",
-    "LOWERED",
     "NOTE_HEADERS",
     "PERSONAS",
     "RECITE",
@@ -52,22 +50,6 @@ ACKNOWLEDGEMENTS = (
     "Noted, thank you.",
     "Good to know, I will remember that.",
 )
-
-LEAD_INS = (
-    "I heard that ",
-    "By the way, ",
-    "Just so you know, ",
-    "Somebody told me that ",
-    "It turns out that ",
-    "I should mention that ",
-    "From what I hear, ",
-    "Since last year, ",
-    "To be clear: ",
-    "It says here that ",
-    "We talked about it yesterday: ",
-    "Please note: ",
-)
-LOWERED = ("The", "For", "As", "A", "An", "In", "At", "It", "If", "On", "Since", "There", "When")
 
 ABOUT = (
     "Tell me about {s}.",

@@ -357,7 +357,7 @@ def test_memory_use_of_an_export_does_not_grow_with_the_notes(tmp_path: Path) ->
     assert peaks[1] < 1.5 * peaks[0]
 
 
-TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=40).filter(lambda t: not t.isspace())
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=40).map(lambda t: t if not t.isspace() else "blank")
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
@@ -369,13 +369,13 @@ ITEM = st.fixed_dictionaries(
         "user": st.sampled_from(["ana", "ben", "ü\n"]), "agent": st.sampled_from(["bot", "cook"]), "session": st.sampled_from(["s1", "s2"]),
         "kind": st.sampled_from(["episodic", "semantic"]), "importance": st.floats(0, 1), "trust": st.floats(0, 1),
         "tags": st.lists(st.sampled_from(["a", "b", "ç"]), max_size=2), "metadata": st.dictionaries(TEXT, JSON, max_size=3),
-        "occurred_at": st.datetimes(timezones=st.just(None)).filter(lambda d: 1900 < d.year < 2100).map(lambda d: d.isoformat() + "+00:00"),
+        "occurred_at": st.datetimes(datetime(1901, 1, 1), datetime(2099, 1, 1)).map(lambda d: d.isoformat() + "+00:00"),
         "fact": st.tuples(TEXT, TEXT, TEXT), "idempotency_key": st.sampled_from(["k1", "k2", "k3"]),
     },
 )  # fmt: skip
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(items=st.lists(ITEM, min_size=1, max_size=8), actions=st.lists(st.tuples(st.integers(0, 7), st.sampled_from("update use link forget".split())), max_size=5))
 def test_whatever_a_memory_holds_comes_back_equal(tmp_path: Path, items: list[dict[str, Any]], actions: list[tuple[int, str]]) -> None:
     """Any notes, changed, used, linked and forgotten in any order: export, import, export gives the same bytes."""
