@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Recaller", "WhyNot"]
 
 FILTERED_SCAN_LIMIT = 50_000
+DAY = 86_400e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ class Recaller:
         rows = list(candidates | set(extra))
         self._fill_cosines(tx, rows, selection.owners, vector, cosine)
         seeds = sorted(candidates, key=lambda r: -(cosine.get(r, 0.0) + bm25.get(r, 0.0) * 0.02))[:SPREAD_SEEDS]
-        links = tx.links.touching(seeds)
+        links = tx.links.touching(seeds, without=ranking.FAINT)
         rows += self._neighbours(links, set(rows))
         self._fill_cosines(tx, rows, selection.owners, vector, cosine)
         facets = tx.notes.facets(rows, selection)
@@ -216,15 +217,22 @@ class Recaller:
 
     def _strengths(self, facets: Sequence[Facets], now: datetime) -> list[float]:
         curve = self._core.curve
-        return [curve.retrievability(state_of(f), now) for f in facets]
+        many = getattr(curve, "strengths", None)
+        if many is None:
+            return [curve.retrievability(state_of(f), now) for f in facets]
+        moment = micros(now)
+        days = [max(moment - f.last_review, 0) / DAY for f in facets]
+        strengths: list[float] = many(days, [f.stability for f in facets])
+        return strengths
 
     @staticmethod
     def _hits(tx: Transaction, found: Ranking, k: int) -> tuple[Hit, ...]:
         best = found.top(k)
         lifted = {row: found.via(row) for row in best}
-        notes = tx.notes.load(list(dict.fromkeys([*best, *(r for via in lifted.values() for r in via)])))
+        notes = tx.notes.load(best)
+        ids = tx.notes.ids_of(list(dict.fromkeys(r for via in lifted.values() for r in via)))
         return tuple(
-            Hit(notes[row], found.score(row), found.parts(row), tuple(notes[r].id for r in lifted[row] if r in notes))
+            Hit(notes[row], found.score(row), found.parts(row), tuple(ids[r] for r in lifted[row] if r in ids))
             for row in best
             if row in notes
         )

@@ -291,7 +291,7 @@ class _Batch:
 
     def _public(self, row: int, note_id: str, links: Sequence[LinkRow]) -> tuple[Link, ...]:
         others = list(dict.fromkeys(r for link in links for r in (link.source, link.target) if r != row))
-        ids = {r: n.id for r, n in self._tx.notes.load(others).items()} | {row: note_id}
+        ids = (self._tx.notes.ids_of(others) if others else {}) | {row: note_id}
         known = [link for link in links if link.source in ids and link.target in ids]
         return tuple(Link(ids[k.source], ids[k.target], k.kind, k.weight, k.reason) for k in known)
 

@@ -185,6 +185,10 @@ class NoteTable(Protocol):
         ...
 
     def rows_of(self, ids: Sequence[str]) -> dict[str, int]: ...
+    def ids_of(self, rows: Sequence[int]) -> dict[int, str]:
+        """The ids of those rows that exist."""
+        ...
+
     def load(self, rows: Sequence[int]) -> dict[int, Note]: ...
     def facets(self, rows: Sequence[int], selection: Selection) -> list[Facets]:
         """Facets of those of ``rows`` that the selection admits."""
@@ -295,8 +299,10 @@ class LinkTable(Protocol):
         """Insert or strengthen: an existing link (same ends, same kind) keeps the larger weight."""
         ...
 
-    def touching(self, rows: Sequence[int], kinds: Sequence[str] | None = None) -> list[LinkRow]:
-        """Links that start or end at any of ``rows``."""
+    def touching(
+        self, rows: Sequence[int], kinds: Sequence[str] | None = None, *, without: Sequence[str] = ()
+    ) -> list[LinkRow]:
+        """Links that start or end at any of ``rows``; those of the kinds ``without`` are not even read."""
         ...
 
     def strengthen(self, pairs: Sequence[tuple[int, int]], amount: float, cap: float = 1.0) -> None: ...
