@@ -7,8 +7,9 @@ used because reciprocal-rank fusion flattens the sharp head of BM25 (measured on
 
 from __future__ import annotations
 
+import heapq
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +19,7 @@ from agentmem.prompts import UNTRUSTED_BELOW
 from agentmem.settings import RecallSettings
 from agentmem.storage import Facets, LinkRow
 
-__all__ = ["LINK_CONDUCTANCE", "QueryView", "Ranking", "named_actors", "query_words", "rank", "without_names"]
+__all__ = ["LINK_CONDUCTANCE", "QueryView", "Ranking", "first", "named_actors", "query_words", "rank", "without_names"]
 
 LINK_CONDUCTANCE: Mapping[str, float] = {
     "next": 1.0,
@@ -39,7 +40,8 @@ DEFAULT_CONDUCTANCE = 0.5
 FORWARD = 1.5
 """Times this, activation flows from a turn to the one after it: answers come after what they answer."""
 SPREAD_SEEDS = 64
-RANKED = 128
+RANKED = 160
+"""Candidates that are ranked when the query names neither a time nor an actor, which could lift one from far below."""
 MAX_LENGTH = 2000
 Values = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
@@ -134,6 +136,15 @@ def without_names(text: str, actors: frozenset[str]) -> str:
             text = re.sub(rf"\b{re.escape(part)}(?:['’]s)?\b", " ", text, flags=re.IGNORECASE)
     stripped = re.sub(r"\s+", " ", text).strip()
     return stripped if any(c.isalnum() for c in stripped) else text
+
+
+def first(
+    rows: Iterable[int], cosine: Mapping[int, float], bm25: Mapping[int, float], settings: RecallSettings, count: int
+) -> list[int]:
+    """The ``count`` rows with the largest cosine + text·bm25/max, best first."""
+    scale = settings.text / (max(bm25.values(), default=0.0) or 1.0)
+    base = {row: max(cosine.get(row, 0.0), 0.0) + scale * bm25.get(row, 0.0) for row in rows}
+    return heapq.nlargest(count, base, key=base.__getitem__)
 
 
 def rank(

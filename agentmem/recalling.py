@@ -14,7 +14,8 @@ from agentmem.core import Core
 from agentmem.enrich import dates
 from agentmem.errors import IndexUnavailable
 from agentmem.notes import Hit, MemoryState, Note, Scope
-from agentmem.recall import SPREAD_SEEDS, QueryView, Ranking
+from agentmem.planning import choose
+from agentmem.recall import RANKED, SPREAD_SEEDS, QueryView, Ranking
 from agentmem.recollection import Recollection
 from agentmem.storage import Facets, LinkRow, Selection, Transaction
 
@@ -116,7 +117,12 @@ class Recaller:
         candidates = set(cosine) | set(bm25)
         rows = list(candidates | set(extra))
         self._fill_cosines(tx, rows, selection.owners, vector, cosine)
-        seeds = sorted(candidates, key=lambda r: -(cosine.get(r, 0.0) + bm25.get(r, 0.0) * 0.02))[:SPREAD_SEEDS]
+        seeds = sorted(candidates, key=lambda r: -(cosine.get(r, 0.0) + bm25.get(r, 0.0) * 0.02))
+        if not view.actors and not view.spans:
+            # Nothing in the query lifts a note that neither its words nor its meaning brought near the top.
+            top = ranking.first(candidates, cosine, bm25, settings, max(RANKED, 4 * k))
+            rows = [*top, *(set(extra) - set(top))]
+        seeds = seeds[:SPREAD_SEEDS]
         links = tx.links.touching(seeds, without=ranking.FAINT)
         rows += self._neighbours(links, set(rows))
         self._fill_cosines(tx, rows, selection.owners, vector, cosine)
@@ -143,20 +149,22 @@ class Recaller:
         only: list[int] | None,
         warnings: list[str],
     ) -> tuple[dict[int, float], dict[str, object]]:
-        indexer = self._core.indexer
-        health = indexer.health() if indexer is not None else "ok"
+        indexer, settings = self._core.indexer, self._core.settings.index
+        health = indexer.health() if indexer is not None else "not kept"
         if health in ("missing", "damaged"):
-            warnings.append(f"the vector index is {health}; every vector was compared exactly instead")
-        scanned = self._core.settings.index.exact_limit
-        large = only is None and any(tx.vectors.more_than(owner, scanned) for owner in owners)
-        if indexer is not None and large and health == "ok":
+            warnings.append(f"the vector index is {health}; the stored vectors were compared instead")
+        narrowed = None if only is None else len(only)
+        size = 0 if only is not None else self._core.exact.count(tx, owners, settings.exact_limit)
+        plan = choose(size, limit, settings, index=health, only=narrowed)
+        if plan.way == "chroma":
             try:
-                return self._by_index(tx, owners, vector, limit), {"vectors": "chroma"}
+                return self._by_index(tx, owners, vector, limit), plan.describe()
             except IndexUnavailable as error:
-                warnings.append(f"the vector index failed ({error.message}); every vector was compared exactly instead")
-        rows, scores = self._core.exact.search(tx, owners, vector, limit, rows=only)
+                warnings.append(f"the vector index failed ({error.message}); the stored vectors were compared instead")
+                plan = choose(size, limit, settings, index="failing")
+        rows, scores = self._core.exact.search(tx, owners, vector, limit, rows=only, shortlist=plan.shortlist)
         found = dict(zip(rows.tolist(), scores.tolist(), strict=True))
-        return found, {"vectors": "exact", **({"filtered": len(only)} if only is not None else {})}
+        return found, plan.describe() | ({"filtered": narrowed} if narrowed is not None else {})
 
     def _by_index(
         self, tx: Transaction, owners: Sequence[int], vector: npt.NDArray[np.float32], limit: int
