@@ -124,14 +124,15 @@ class Recaller:
             rows = [*top, *(set(extra) - set(top))]
         seeds = seeds[:SPREAD_SEEDS]
         links = tx.links.touching(seeds, without=ranking.FAINT)
-        rows += self._neighbours(links, set(rows))
+        near = self._neighbours(links, {*rows, *candidates})
+        rows += near
         self._fill_cosines(tx, rows, selection.owners, vector, cosine)
         facets = tx.notes.facets(rows, selection)
         scored = ranking.rank(
             facets, cosine, bm25, links, view, settings,
             retrievability=self._strengths(facets, now), ended=self._ended(facets, selection, now),
         )  # fmt: skip
-        return _Found(scored, candidates, plan | {"text": "fts5", "neighbours": len(rows) - len(candidates)}, warnings)
+        return _Found(scored, candidates, plan | {"text": "fts5", "neighbours": len(near)}, warnings)
 
     def _only(self, tx: Transaction, selection: Selection) -> list[int] | None:
         """Rows of a narrow selection: filtering 200 candidates afterwards would lose what it asks for."""
