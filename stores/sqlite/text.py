@@ -15,6 +15,7 @@ _MAX_LENGTH: Final = 200
 _SEARCH: Final = "SELECT rowid, -bm25(fts, 1.0, 0.5, 0.0) AS score FROM fts WHERE fts MATCH ? ORDER BY score DESC, rowid LIMIT ?"
 _SOME: Final = "SELECT count(*) FROM (SELECT 1 FROM fts WHERE fts MATCH ? LIMIT ?)"
 _MANY: Final = "SELECT 1 FROM fts_docsize LIMIT 1 OFFSET ?"
+_MANY_OF: Final = "SELECT 1 FROM vector WHERE owner = ? LIMIT 1 OFFSET ?"
 _SCORED: Final = 1500
 """How many matches are scored: BM25 costs twenty times what finding a match costs."""
 _PUT: Final = "INSERT OR REPLACE INTO fts (rowid, content, context, scope) VALUES (?, ?, ?, ?)"
@@ -73,7 +74,8 @@ class SqliteText:
 
     def _telling(self, words: Sequence[str], owners: Sequence[int], enough: int) -> Sequence[str]:
         """The rarest of ``words``, as many as match about ``enough`` notes together; one at least."""
-        if len(words) < 2 or not self._db.one(_MANY, (enough,)):
+        counted = [self._db.one(_MANY_OF, (int(owner), enough)) for owner in owners] or [self._db.one(_MANY, (enough,))]
+        if len(words) < 2 or not any(counted):
             return words
         matches: dict[str, int] = {}
         for word in list(dict.fromkeys(words))[:_MAX_WORDS]:
