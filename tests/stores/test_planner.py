@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from agentmem import Memory, Settings
 from agentmem.errors import EmbedderMismatch
 from agentmem.planning import FEWEST, SHORTLIST, choose
-from agentmem.settings import IndexSettings
+from agentmem.settings import IndexSettings, RecallSettings
 from agentmem.stores import signs
 from agentmem.stores.exact import ExactIndex
 from agentmem.stores.sqlite.store import SqliteStore
@@ -165,15 +165,16 @@ def test_recall_says_which_way_it_took(tmp_path) -> None:
             vectors = np.stack([np.random.default_rng(seed).normal(size=64) for seed in seeds]).astype(np.float32)
             return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
-    items = [{"content": f"{i:06d} apples", "user": "ana", "tags": ["old"] if i < 20 else []} for i in range(6500)]
-    with Memory(None, embedder=Double()) as memory:
+    items = [{"content": f"{i:06d} apples", "user": "ana", "tags": ["old"] if i < 20 else []} for i in range(2000)]
+    few = Settings(recall=RecallSettings(candidates=20))
+    with Memory(None, embedder=Double(), settings=few) as memory:
         memory.remember_many(items, progress=False)
-        wide = memory.recall("004321 apples", user="ana")
+        wide = memory.recall("001321 apples", user="ana")
         narrow = memory.recall("000007 apples", user="ana", where={"tags": {"$contains": "old"}})
 
     assert wide.plan["vectors"] == "signs"
     assert wide.plan["why"]
-    assert wide[0].note.content == "004321 apples"
+    assert wide[0].note.content == "001321 apples"
     assert narrow.plan["vectors"] == "exact"
     assert narrow[0].note.content == "000007 apples"
 
