@@ -50,7 +50,7 @@ class SqliteLinks:
     ) -> list[LinkRow]:
         """Links that start or end at any of ``rows``, each once; those of the kinds ``without`` are not read."""
         values = (json_list(list(dict.fromkeys(rows))), json.dumps(list(without)))
-        found = [LinkRow._make(row) for row in self._db.rows(_TOUCHING, values)]
+        found = [LinkRow._make(row) for row in sorted(self._db.rows(_TOUCHING, values))]
         return found if kinds is None else [link for link in found if link.kind in kinds]
 
     def strengthen(self, pairs: Sequence[tuple[int, int]], amount: float, cap: float = 1.0) -> None:

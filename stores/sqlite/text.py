@@ -15,7 +15,7 @@ _MAX_LENGTH: Final = 200
 _SEARCH: Final = "SELECT rowid, -bm25(fts, 1.0, 0.5, 0.0) AS score FROM fts WHERE fts MATCH ? ORDER BY score DESC, rowid LIMIT ?"
 _SOME: Final = "SELECT count(*) FROM (SELECT 1 FROM fts WHERE fts MATCH ? LIMIT ?)"
 _MANY: Final = "SELECT 1 FROM fts_docsize LIMIT 1 OFFSET ?"
-_MANY_OF: Final = "SELECT 1 FROM vector WHERE owner = ? LIMIT 1 OFFSET ?"
+_MANY_OF: Final = "SELECT 1 FROM note WHERE owner = ? LIMIT 1 OFFSET ?"
 _SCORED: Final = 1500
 """How many matches are scored: BM25 costs twenty times what finding a match costs."""
 _PUT: Final = "INSERT OR REPLACE INTO fts (rowid, content, context, scope) VALUES (?, ?, ?, ?)"
@@ -81,7 +81,8 @@ class SqliteText:
         for word in list(dict.fromkeys(words))[:_MAX_WORDS]:
             expression = match_expression([word], owners)
             matches[word] = int(self._db.value(_SOME, (expression, enough + 1))) if expression else 0
-        kept, total = set(), 0
+        kept: set[str] = set()
+        total = 0
         for word in sorted(matches, key=lambda word: matches[word]):
             total += matches[word]
             if total > enough and any(matches[other] for other in kept):
