@@ -66,7 +66,8 @@ class Neighbourhood:
     def _unit(self, place: int) -> Vectors:
         assert self._vectors is not None
         vector = self._vectors[place]
-        return vector / (np.linalg.norm(vector) or np.float32(1.0))
+        unit: Vectors = vector / (np.linalg.norm(vector) or np.float32(1.0))
+        return unit
 
     def _before(self, owner: int, place: int) -> list[Near]:
         """Among the notes that were stored before the batch."""
