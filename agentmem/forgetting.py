@@ -150,6 +150,14 @@ class FSRS6:
         """Probability of recall after the elapsed time."""
         return self._strength(elapsed_days(state, now), _stability(state))
 
+    def strengths(self, days: Sequence[float], stabilities: Sequence[float]) -> list[float]:
+        """:meth:`retrievability` of many notes, from days since the last review (not negative) and stabilities."""
+        factor, decay, low, high = self._factor, self._decay, _STABILITY_MIN, _STABILITY_MAX
+        return [
+            _bounded((1 + factor * t / (s if low <= s <= high else _bounded(s, low, high))) ** decay, 0.0, 1.0)
+            for t, s in zip(days, stabilities, strict=True)
+        ]
+
     def review(self, state: MemoryState, now: datetime, grade: str = "good") -> MemoryState:
         """The state after a use, by the published rules."""
         rank = _rank(grade)

@@ -6,6 +6,7 @@ that spreads activation over everything.
 
 from __future__ import annotations
 
+import heapq
 import math
 from typing import TYPE_CHECKING, Final
 
@@ -103,13 +104,14 @@ def link_shares(
         weight = 1.0 / (1.0 + math.log(n))
         for other in others:
             shared.setdefault(other, []).append((weight, term))
-    links = []
-    for other, found in shared.items():
-        found.sort(key=lambda item: (-item[0], item[1]))
-        weight = min(1.0 - math.prod(1.0 - w for w, _ in found), 1.0)
-        links.append(LinkRow(row, other, SHARES, weight, _both_mention([term for _, term in found])))
+    weights = {other: min(1.0 - math.prod(1.0 - w for w, _ in found), 1.0) for other, found in shared.items()}
     # Of equally strong ones the newer, because rows grow with time.
-    return sorted(links, key=lambda link: (-link.weight, -link.target))[: max(limit, 0)]
+    best = heapq.nsmallest(max(limit, 0), weights, key=lambda other: (-weights[other], -other))
+    ranked = {other: sorted(shared[other], key=lambda item: (-item[0], item[1])) for other in best}
+    return [
+        LinkRow(row, other, SHARES, weights[other], _both_mention([term for _, term in found]))
+        for other, found in ranked.items()
+    ]
 
 
 def _both_mention(terms: Sequence[str]) -> str:

@@ -7,8 +7,9 @@ used because reciprocal-rank fusion flattens the sharp head of BM25 (measured on
 
 from __future__ import annotations
 
+import heapq
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +19,7 @@ from agentmem.prompts import UNTRUSTED_BELOW
 from agentmem.settings import RecallSettings
 from agentmem.storage import Facets, LinkRow
 
-__all__ = ["LINK_CONDUCTANCE", "QueryView", "Ranking", "named_actors", "query_words", "rank", "without_names"]
+__all__ = ["LINK_CONDUCTANCE", "QueryView", "Ranking", "first", "named_actors", "query_words", "rank", "without_names"]
 
 LINK_CONDUCTANCE: Mapping[str, float] = {
     "next": 1.0,
@@ -33,13 +34,19 @@ LINK_CONDUCTANCE: Mapping[str, float] = {
 }
 """How much activation a link of each kind passes on; neighbours in a conversation explain each other best."""
 
+FAINT = tuple(kind for kind, conductance in LINK_CONDUCTANCE.items() if conductance <= 0.1)
+"""Kinds so thin that what they pass on changes no order; recall does not even read them."""
+
 DEFAULT_CONDUCTANCE = 0.5
 FORWARD = 1.5
 """Times this, activation flows from a turn to the one after it: answers come after what they answer."""
 SPREAD_SEEDS = 64
+RANKED = 160
+"""Candidates that are ranked when the query names neither a time nor an actor, which could lift one from far below."""
 MAX_LENGTH = 2000
 Values = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
+Conductors = tuple[Rows, Rows, Values]
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?", re.UNICODE)
 _STOP = frozenset(
     "a about after all also am an and any are as at be because been before being but by can could did do does doing for from "
@@ -62,16 +69,16 @@ class Ranking:
     """Rows in the order of their scores, and the parts of each score by name.
 
     Args:
-        rows: shape (n,); parts: arrays of shape (n,) that add up to the scores; conductors: for each row its
-            neighbours with the activation that came from them.
+        rows: shape (n,); parts: arrays of shape (n,) that add up to the scores; conductors: (row, neighbour,
+            activation that came from it) as three arrays.
     """
 
-    def __init__(self, rows: Rows, parts: Mapping[str, Values], conductors: Mapping[int, Mapping[int, float]]) -> None:
+    def __init__(self, rows: Rows, parts: Mapping[str, Values], conductors: Conductors) -> None:
         total: Values = np.sum(list(parts.values()), axis=0) if len(rows) else np.zeros(0)
         # Ties go to the newer row; rounding keeps the order the same on machines that add in another order.
         self._order = np.lexsort((-rows, -np.round(total, 9)))
         self._rows, self._total, self._parts, self._conductors = rows, total, parts, conductors
-        self._place = {int(rows[i]): n for n, i in enumerate(self._order)}
+        self._place = {row: n for n, row in enumerate(rows[self._order].tolist())}
 
     def __len__(self) -> int:
         return len(self._order)
@@ -98,7 +105,11 @@ class Ranking:
 
     def via(self, row: int, limit: int = 3) -> list[int]:
         """The neighbours that lifted a row most."""
-        near = self._conductors.get(row, {})
+        here, there, flow = self._conductors
+        at = np.flatnonzero(here == row)
+        near: dict[int, float] = {}
+        for other, width in zip(there[at].tolist(), flow[at].tolist(), strict=True):
+            near[other] = max(near.get(other, 0.0), width)
         return sorted(near, key=lambda other: -near[other])[:limit]
 
 
@@ -128,6 +139,15 @@ def without_names(text: str, actors: frozenset[str]) -> str:
     return stripped if any(c.isalnum() for c in stripped) else text
 
 
+def first(
+    rows: Iterable[int], cosine: Mapping[int, float], bm25: Mapping[int, float], settings: RecallSettings, count: int
+) -> list[int]:
+    """The ``count`` rows with the largest cosine + text·bm25/max, best first."""
+    scale = settings.text / (max(bm25.values(), default=0.0) or 1.0)
+    base = {row: max(cosine.get(row, 0.0), 0.0) + scale * bm25.get(row, 0.0) for row in rows}
+    return heapq.nlargest(count, base, key=base.__getitem__)
+
+
 def rank(
     facets: Sequence[Facets],
     cosine: Mapping[int, float],
@@ -147,9 +167,10 @@ def rank(
         links: links among these rows; retrievability: R in [0, 1] in the order of ``facets``; ended: rows that no longer
             hold.
     """
-    rows = np.array([f.row for f in facets], dtype=np.int64)
-    words = np.array([bm25.get(f.row, 0.0) for f in facets])
-    semantic = np.maximum(0.0, [cosine.get(f.row, 0.0) for f in facets])
+    ids = [f.row for f in facets]
+    rows = np.array(ids, dtype=np.int64)
+    words = np.array([bm25.get(row, 0.0) for row in ids])
+    semantic = np.maximum(0.0, [cosine.get(row, 0.0) for row in ids])
     text = settings.text * words / (words.max(initial=0.0) or 1.0)
     base = semantic + text
     spread, conductors = _spread(rows, base, links, settings)
@@ -158,51 +179,52 @@ def rank(
     return Ranking(rows, parts, conductors)
 
 
-def _spread(
-    rows: Rows, base: Values, links: Sequence[LinkRow], settings: RecallSettings
-) -> tuple[Values, dict[int, dict[int, float]]]:
+def _spread(rows: Rows, base: Values, links: Sequence[LinkRow], settings: RecallSettings) -> tuple[Values, Conductors]:
     """One step of spreading activation: each note receives the mean activation of its neighbours, by conductance."""
     index = {row: i for i, row in enumerate(rows.tolist())}
-    total, flow = np.zeros(len(rows)), np.zeros(len(rows))
-    conductors: dict[int, dict[int, float]] = {}
-    for link in links:
-        a, b = index.get(link.source), index.get(link.target)
-        if a is None or b is None or a == b:
-            continue
-        back = LINK_CONDUCTANCE.get(link.kind, DEFAULT_CONDUCTANCE) * link.weight
-        forth = back * FORWARD if link.kind == "next" else back
-        ends = ((a, b, link.source, link.target, back), (b, a, link.target, link.source, forth))
-        for here, there, row, other, width in ends:
-            total[here] += width
-            flow[here] += width * base[there]
-            near = conductors.setdefault(row, {})
-            near[other] = max(near.get(other, 0.0), width * float(base[there]))
+    found: list[tuple[int, int, float, float]] = []
+    for source, target, kind, weight, _ in links:
+        a, b = index.get(source), index.get(target)
+        if a is not None and b is not None and a != b:
+            back = LINK_CONDUCTANCE.get(kind, DEFAULT_CONDUCTANCE) * weight
+            found.append((a, b, back, back * FORWARD if kind == "next" else back))
+    ends = np.array([(a, b) for a, b, _, _ in found], dtype=np.int64).reshape(-1, 2)
+    here, there = np.concatenate([ends[:, 0], ends[:, 1]]), np.concatenate([ends[:, 1], ends[:, 0]])
+    width = np.array([w for *_, w, _ in found] + [w for *_, w in found])
+    received = width * base[there]
+    total, flow = np.bincount(here, width, len(rows)), np.bincount(here, received, len(rows))
     # A note with one thin link must not receive as much as one with many strong ones: at least unit width.
-    return settings.spread * flow / np.maximum(total, 1.0), conductors
+    return settings.spread * flow / np.maximum(total, 1.0), (rows[here], rows[there], received)
 
 
 def _small_terms(
     facets: Sequence[Facets], query: QueryView, settings: RecallSettings, strength: Values, ended: frozenset[int]
 ) -> dict[str, Values]:
-    def mark(weight: float, holds: Callable[[Facets], bool]) -> Values:
-        return weight * np.array([holds(f) for f in facets], dtype=float)
+    def mark(weight: float, holds: list[bool]) -> Values:
+        return weight * np.array(holds, dtype=float)
 
+    actors, spans, none = query.actors, query.spans, [False] * len(facets)
     return {
         "length": settings.length * np.log1p(np.minimum([f.length for f in facets], MAX_LENGTH)),
         "retrievability": settings.retrievability * (strength - 1.0),
         "importance": settings.importance * (np.array([f.importance for f in facets]) - 0.5),
-        "actor": mark(settings.actor, lambda f: f.actor in query.actors),
-        "time": mark(settings.time, lambda f: any(start <= f.occurred_at < end for start, end in query.spans)),
-        "question": mark(-settings.question, lambda f: f.asks),
-        "superseded": mark(-settings.superseded, lambda f: f.row in ended),
-        "untrusted": mark(-settings.untrusted, lambda f: f.trust < UNTRUSTED_BELOW),
+        "actor": mark(settings.actor, [f.actor in actors for f in facets] if actors else none),
+        "time": mark(settings.time, [_within(f.occurred_at, spans) for f in facets] if spans else none),
+        "question": mark(-settings.question, [f.asks for f in facets]),
+        "superseded": mark(-settings.superseded, [f.row in ended for f in facets] if ended else none),
+        "untrusted": mark(-settings.untrusted, [f.trust < UNTRUSTED_BELOW for f in facets]),
     }
+
+
+def _within(moment: int, spans: Sequence[tuple[int, int]]) -> bool:
+    return any(start <= moment < end for start, end in spans)
 
 
 def _session_heat(facets: Sequence[Facets], base: Values, settings: RecallSettings) -> Values:
     """Notes from a conversation that holds a strong candidate are a little more likely to be meant."""
-    best: dict[str, float] = {}
+    best: dict[str | None, float] = {}
     for facet, value in zip(facets, base.tolist(), strict=True):
-        if facet.session is not None:
-            best[facet.session] = max(best.get(facet.session, 0.0), value)
-    return settings.session * np.array([best.get(f.session or "", 0.0) for f in facets])
+        if value > best.get(facet.session, 0.0):
+            best[facet.session] = value
+    best.pop(None, None)  # notes without a session are not from the same one
+    return settings.session * np.array([best.get(f.session, 0.0) for f in facets])

@@ -15,8 +15,9 @@ from agentmem.enrich import dates
 from agentmem.errors import IndexUnavailable
 from agentmem.filters import asks_for
 from agentmem.notes import Hit, MemoryState, Note, Scope
+from agentmem.planning import choose
 from agentmem.protocols import Embedder
-from agentmem.recall import SPREAD_SEEDS, QueryView, Ranking
+from agentmem.recall import RANKED, SPREAD_SEEDS, QueryView, Ranking
 from agentmem.recollection import Recollection
 from agentmem.storage import Facets, LinkRow, Selection, Transaction
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Recaller", "WhyNot"]
 
 FILTERED_SCAN_LIMIT = 50_000
+DAY = 86_400e6
 Search = Callable[[int], list[tuple[int, float]]]
 Best = Callable[[Transaction, Search, int], list[tuple[int, float]]]
 """The best rows of a search: all of them, or those that are no experiences."""
@@ -131,9 +133,15 @@ class Recaller:
         candidates = set(cosine) | set(bm25)
         rows = list(candidates | set(extra))
         self._fill_cosines(tx, rows, selection.owners, vector, cosine)
-        seeds = sorted(candidates, key=lambda r: -(cosine.get(r, 0.0) + bm25.get(r, 0.0) * 0.02))[:SPREAD_SEEDS]
-        links = tx.links.touching(seeds)
-        rows += self._neighbours(links, set(rows))
+        seeds = sorted(candidates, key=lambda r: -(cosine.get(r, 0.0) + bm25.get(r, 0.0) * 0.02))
+        if not view.actors and not view.spans:
+            # Nothing in the query lifts a note that neither its words nor its meaning brought near the top.
+            top = ranking.first(candidates, cosine, bm25, settings, max(RANKED, 4 * k))
+            rows = [*top, *(set(extra) - set(top))]
+        seeds = seeds[:SPREAD_SEEDS]
+        links = tx.links.touching(seeds, without=ranking.FAINT)
+        near = self._neighbours(links, {*rows, *candidates})
+        rows += near
         self._fill_cosines(tx, rows, selection.owners, vector, cosine)
         hidden = set() if lived else tx.experiences.among(rows)
         facets = tx.notes.facets([row for row in rows if row not in hidden], selection)
@@ -141,7 +149,7 @@ class Recaller:
             facets, cosine, bm25, links, view, settings,
             retrievability=self._strengths(facets, now), ended=self._ended(facets, selection, now),
         )  # fmt: skip
-        return _Found(scored, candidates, plan | {"text": "fts5", "neighbours": len(rows) - len(candidates)}, warnings)
+        return _Found(scored, candidates, plan | {"text": "fts5", "neighbours": len(near)}, warnings)
 
     def _only(self, tx: Transaction, selection: Selection) -> list[int] | None:
         """Rows of a narrow selection: filtering 200 candidates afterwards would lose what it asks for."""
@@ -160,24 +168,27 @@ class Recaller:
         warnings: list[str],
         best: Best,
     ) -> tuple[dict[int, float], dict[str, object]]:
-        indexer = self._core.indexer
-        health = indexer.health() if indexer is not None else "ok"
+        indexer, settings = self._core.indexer, self._core.settings.index
+        health = indexer.health() if indexer is not None else "not kept"
         if health in ("missing", "damaged"):
-            warnings.append(f"the vector index is {health}; every vector was compared exactly instead")
-        scanned = self._core.settings.index.exact_limit
-        large = only is None and any(tx.vectors.more_than(owner, scanned) for owner in owners)
-        if indexer is not None and large and health == "ok":
+            warnings.append(f"the vector index is {health}; the stored vectors were compared instead")
+        narrowed = None if only is None else len(only)
+        size = 0 if only is not None else self._core.exact.count(tx, owners, settings.exact_limit)
+        plan = choose(size, limit, settings, index=health, only=narrowed)
+        if plan.way == "chroma":
             try:
                 found = best(tx, lambda n: list(self._by_index(tx, owners, vector, n).items()), limit)
-                return dict(found), {"vectors": "chroma"}
+                return dict(found), plan.describe()
             except IndexUnavailable as error:
-                warnings.append(f"the vector index failed ({error.message}); every vector was compared exactly instead")
+                warnings.append(f"the vector index failed ({error.message}); the stored vectors were compared instead")
+                plan = choose(size, limit, settings, index="failing")
 
         def scan(n: int) -> list[tuple[int, float]]:
-            rows, scores = self._core.exact.search(tx, owners, vector, n, rows=only)
+            rows, scores = self._core.exact.search(tx, owners, vector, n, rows=only, shortlist=plan.shortlist)
             return list(zip(rows.tolist(), scores.tolist(), strict=True))
 
-        return dict(best(tx, scan, limit)), {"vectors": "exact", **({"filtered": len(only)} if only is not None else {})}
+        found = best(tx, scan, limit)
+        return dict(found), plan.describe() | ({"filtered": narrowed} if narrowed is not None else {})
 
     def _by_index(
         self, tx: Transaction, owners: Sequence[int], vector: npt.NDArray[np.float32], limit: int
@@ -239,15 +250,22 @@ class Recaller:
 
     def _strengths(self, facets: Sequence[Facets], now: datetime) -> list[float]:
         curve = self._core.curve
-        return [curve.retrievability(state_of(f), now) for f in facets]
+        many = getattr(curve, "strengths", None)
+        if many is None:
+            return [curve.retrievability(state_of(f), now) for f in facets]
+        moment = micros(now)
+        days = [max(moment - f.last_review, 0) / DAY for f in facets]
+        strengths: list[float] = many(days, [f.stability for f in facets])
+        return strengths
 
     @staticmethod
     def _hits(tx: Transaction, found: Ranking, k: int) -> tuple[Hit, ...]:
         best = found.top(k)
         lifted = {row: found.via(row) for row in best}
-        notes = tx.notes.load(list(dict.fromkeys([*best, *(r for via in lifted.values() for r in via)])))
+        notes = tx.notes.load(best)
+        ids = tx.notes.ids_of(list(dict.fromkeys(r for via in lifted.values() for r in via)))
         return tuple(
-            Hit(notes[row], found.score(row), found.parts(row), tuple(notes[r].id for r in lifted[row] if r in notes))
+            Hit(notes[row], found.score(row), found.parts(row), tuple(ids[r] for r in lifted[row] if r in ids))
             for row in best
             if row in notes
         )

@@ -17,6 +17,7 @@ from agentmem.dedup import content_hash, same_meaning_possible
 from agentmem.drafts import Draft
 from agentmem.enrich import candidate_fact, entities, keywords, surroundings, tags
 from agentmem.linking import link_next, link_shares, link_similar, link_terms
+from agentmem.nearby import Neighbourhood
 from agentmem.notes import Fact, Link, Note, Receipt, Status
 from agentmem.prompts import strip_notes
 from agentmem.protocols import Embedder
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 __all__ = ["Rememberer", "as_json", "key_hash", "replayed"]
 
 INSTRUCTIONS = ("system", "developer")
-NEIGHBOURS = 8
 
 class Rememberer:
     """Stores drafts; each gets a receipt that says what became of it.
@@ -64,12 +64,13 @@ class Rememberer:
 
     def _stored(self, checked: Sequence[Draft | Receipt], embedder: Embedder) -> list[Receipt]:
         texts = [d.content for d in checked if isinstance(d, Draft)]
-        vectors = iter(embedder.embed(texts)) if texts else iter(())
+        vectors = embedder.embed(texts) if texts else None
         self._fail("remember:before-begin")
         with self._core.store.write() as tx:
             self._core.fix_embedder(tx, embedder)
-            batch = _Batch(self._core, tx)
-            receipts = [d if isinstance(d, Receipt) else batch.add(d, next(vectors)) for d in checked]
+            batch = _Batch(self._core, tx, [d for d in checked if isinstance(d, Draft)], vectors)
+            places = iter(range(len(texts)))
+            receipts = [d if isinstance(d, Receipt) else batch.add(d, next(places)) for d in checked]
             batch.finish()
             closed = [id for receipt in receipts for id in receipt.superseded]
             retired = self._weights.retire(tx, closed, "superseded")
@@ -93,43 +94,45 @@ class Rememberer:
 class _Batch:
     """The items of one transaction: what earlier items stored is visible to later ones."""
 
-    def __init__(self, core: Core, tx: Transaction) -> None:
+    def __init__(self, core: Core, tx: Transaction, drafts: Sequence[Draft], vectors: Vector | None) -> None:
         self._core = core
         self._tx = tx
+        scopes = {scope: tx.notes.owner(scope, create=True) for scope in dict.fromkeys(d.scope for d in drafts)}
+        self._owners = [owner for d in drafts if (owner := scopes[d.scope]) is not None]
+        self._vectors = vectors
+        self._near = Neighbourhood(core, tx, self._owners, vectors)
         self._settings = core.settings.remember
         self._now = core.clock.now()
         self._superseder = Superseder(tx)
         self._tails: dict[tuple[int, str], list[tuple[int, str]]] = {}
-        self._scan: dict[int, bool] = {}
         self._text: dict[int, tuple[int, str, str]] = {}
 
     def finish(self) -> None:
         """Write what is cheaper in one go: full text, whose neighbours' words are complete only now."""
         self._tx.text.put_many((row, owner, text, context) for row, (owner, text, context) in self._text.items())
 
-    def add(self, draft: Draft, vector: Vector) -> Receipt:
-        owner = self._tx.notes.owner(draft.scope, create=True)
-        assert owner is not None
+    def add(self, draft: Draft, place: int) -> Receipt:
+        owner = self._owners[place]
         if draft.idempotency_key is not None:
             known = self._tx.notes.idempotent_get(owner, draft.idempotency_key)
             if known is not None:
                 return replayed(known)
-        receipt = self._add(draft, vector, owner)
+        receipt = self._add(draft, place, owner)
         if draft.idempotency_key is not None:
             row = self._tx.notes.rows_of([receipt.id]).get(receipt.id) if receipt.id else None
             self._tx.notes.idempotent_put(owner, draft.idempotency_key, row, as_json(receipt))
         return receipt
 
-    def _add(self, draft: Draft, vector: Vector, owner: int) -> Receipt:
+    def _add(self, draft: Draft, place: int, owner: int) -> Receipt:
         digest = content_hash(draft.content)
         if (refused := self._forgotten(draft, owner, digest)) is not None:
             return refused
         if (known := self._said_before(draft, owner, digest)) is not None:
             return known
-        near = self._neighbours(owner, vector)
+        near = self._near.of(place)
         if (merged := self._near_duplicate(draft, near)) is not None:
             return merged
-        return self._store(draft, vector, owner, digest, near)
+        return self._store(draft, place, owner, digest, near)
 
     # -- reasons not to store --------------------------------------------------------------------------------
 
@@ -184,11 +187,13 @@ class _Batch:
     # -- storing ---------------------------------------------------------------------------------------------
 
     def _store(
-        self, draft: Draft, vector: Vector, owner: int, digest: bytes, near: Sequence[tuple[int, float]]
+        self, draft: Draft, place: int, owner: int, digest: bytes, near: Sequence[tuple[int, float]]
     ) -> Receipt:
         note = self._note(draft, owner)
         row = self._tx.notes.insert(note, owner, digest)
-        self._tx.vectors.put([row], owner, vector[None, :])
+        assert self._vectors is not None
+        self._tx.vectors.put([row], owner, self._vectors[place][None, :])
+        self._near.add(row, place)
         self._tx.outbox.put("upsert", owner, [row])
         links = self._links(note, row, owner, near)
         superseded, more, why = self._superseder.apply(note, row, owner)
@@ -284,17 +289,9 @@ class _Batch:
         rows = self._tx.notes.rows_of(draft.derived_from) if draft.derived_from else {}
         return [LinkRow(row, source, "derived_from", 1.0, "made from it") for source in rows.values()]
 
-    def _neighbours(self, owner: int, vector: Vector) -> list[tuple[int, float]]:
-        """The nearest notes of the owner, those of this batch included, best first."""
-        if owner not in self._scan:
-            self._scan[owner] = not self._tx.vectors.more_than(owner, self._settings.neighbour_limit)
-        if not self._scan[owner]:
-            return []
-        return self._core.nearest(self._tx, owner, vector, NEIGHBOURS)
-
     def _public(self, row: int, note_id: str, links: Sequence[LinkRow]) -> tuple[Link, ...]:
         others = list(dict.fromkeys(r for link in links for r in (link.source, link.target) if r != row))
-        ids = {r: n.id for r, n in self._tx.notes.load(others).items()} | {row: note_id}
+        ids = (self._tx.notes.ids_of(others) if others else {}) | {row: note_id}
         known = [link for link in links if link.source in ids and link.target in ids]
         return tuple(Link(ids[k.source], ids[k.target], k.kind, k.weight, k.reason) for k in known)
 

@@ -66,7 +66,11 @@ class IndexSettings(_Section):
     """The vector index behind the outbox."""
 
     backend: Literal["chroma", "exact"] = "chroma"
-    exact_limit: int = Field(20_000, ge=0, description="scopes up to this size are scanned exactly")
+    exact_limit: int = Field(
+        2_000_000,
+        ge=0,
+        description="scopes up to this size are compared in memory (1.6 kB a vector), larger ones asked of the index",
+    )
     batch: int = Field(256, ge=1, description="pending changes from which the index is brought up to date")
     flush_on_close: bool = True
     durability: Literal["full", "normal"] = "full"

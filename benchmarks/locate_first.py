@@ -17,13 +17,13 @@ from random import Random
 from typing import Any
 
 import torch
+from benchmarks.grace_first import Sample, known, samples, share
 
 from agentmem.editors import make_editor
 from agentmem.editors.evaluation import answer
 from agentmem.evaluation.world import World
 from agentmem.evaluation.world import answer as as_answer
 from agentmem.small_model import load_small_model
-from benchmarks.grace_first import Sample, known, samples, share
 
 LOCATE: dict[str, object] = {"prefixes": 0, "essence": 2, "steps": 40}
 

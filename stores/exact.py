@@ -1,4 +1,7 @@
-"""Exact nearest neighbours: every vector of an owner in one block of memory, kept in step with the store."""
+"""Nearest neighbours in memory: every vector of an owner in one block, kept in step with the store.
+
+Cosines are exact. Which vectors are compared is the caller's choice: all of them, some rows, or a shortlist by sign bits.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from agentmem.errors import EmbedderMismatch, InvalidArgument
 from agentmem.storage import Change, Transaction
+from agentmem.stores.block import Block
 
 if TYPE_CHECKING:
     from agentmem.storage import Rows, Vectors
@@ -19,6 +22,8 @@ __all__ = ["ExactIndex"]
 
 _TIE: Final = 6  # decimals: equal vectors may differ in the last bits, depending on where they lie in a block
 _BATCH: Final = 4096
+_PRODUCTS: Final = 4_000_000  # cosines computed at a time
+_LOADED: Final = 65_536  # vectors read at a time: a large owner is never in memory twice
 
 
 class _Store(Protocol):
@@ -41,7 +46,7 @@ class ExactIndex:
     def __init__(self, store: _Store) -> None:
         self._store = store
         self._lock = threading.RLock()
-        self._blocks: dict[int, _Block] = {}
+        self._blocks: dict[int, Block] = {}
         self._counter = 0
         self._rollbacks = 0
         self._tentative = False
@@ -67,6 +72,8 @@ class ExactIndex:
         vector: Vectors,
         k: int,
         rows: Sequence[int] | None = None,
+        *,
+        shortlist: int = 0,
     ) -> tuple[Rows, Vectors]:
         """The ``k`` best rows of ``owners`` and their cosines, best first, equal ones by row.
 
@@ -76,6 +83,7 @@ class ExactIndex:
             vector: the query, shape (dimension,).
             k: how many to return at most.
             rows: when given, look at these rows only.
+            shortlist: when given, of each owner compare only so many, those with the most similar sign bits.
         """
         with self._lock:
             blocks = self._loaded(tx, owners)
@@ -85,10 +93,49 @@ class ExactIndex:
                 slots = None if rows is None else block.slots(rows)
                 if slots is not None:
                     slots = slots[slots >= 0]
+                elif 0 < shortlist < len(block):
+                    slots = block.shortlist(query, shortlist)
                 block_rows, cosines = block.cosines(query, slots)
                 found_rows.append(block_rows)
                 found.append(cosines)
             return _best(np.concatenate(found_rows), np.concatenate(found), k)
+
+    def nearest(
+        self, tx: Transaction, owner: int, vectors: Vectors, k: int, floor: float
+    ) -> list[list[tuple[int, float]]]:
+        """For each of many vectors the nearest (row, cosine) of one owner, best first: one matrix product.
+
+        Args:
+            tx: the transaction to read in.
+            owner: whose vectors to look at.
+            vectors: unit vectors, shape (n, dimension).
+            k: how many for each at most.
+            floor: the least cosine.
+        """
+        with self._lock:
+            found: list[list[tuple[int, float]]] = [[] for _ in vectors]
+            for block in self._loaded(tx, (owner,)):
+                _unit(vectors.sum(axis=0), [block])
+                queries = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.float32(1e-30))
+                step = max(1, _PRODUCTS // len(block))
+                for start in range(0, len(queries), step):
+                    rows, cosines = block.products(queries[start : start + step])
+                    near = cosines >= floor
+                    for place in np.flatnonzero(near.any(axis=1)).tolist():
+                        at = np.flatnonzero(near[place])
+                        best, values = _best(rows[at], cosines[place, at], k)
+                        found[start + place] = list(zip(best.tolist(), values.tolist(), strict=True))
+            return found
+
+    def count(self, tx: Transaction, owners: Sequence[int], limit: int) -> int:
+        """How many vectors some owners have; more than ``limit`` when one of them has more, which is not loaded then."""
+        with self._lock:
+            self.refresh(tx)
+            for owner in dict.fromkeys(map(int, owners)):
+                block = self._blocks.get(owner)
+                if len(block) > limit if block is not None else tx.vectors.more_than(owner, limit):
+                    return limit + 1
+            return sum(len(block) for block in self._loaded(tx, owners))
 
     def scores(self, tx: Transaction, rows: Sequence[int], owners: Sequence[int], vector: Vectors) -> Vectors:
         """The cosine of each of ``rows``, in their order; NaN where these owners have no vector for it."""
@@ -112,12 +159,12 @@ class ExactIndex:
         with self._lock:
             self._blocks.clear()
 
-    def _loaded(self, tx: Transaction, owners: Sequence[int]) -> list[_Block]:
+    def _loaded(self, tx: Transaction, owners: Sequence[int]) -> list[Block]:
         self.refresh(tx)
         blocks = []
         for owner in dict.fromkeys(map(int, owners)):
             if owner not in self._blocks:
-                self._blocks[owner] = _Block(*tx.vectors.load_owner(owner))
+                self._blocks[owner] = _load(tx, owner)
                 self._tentative = self._tentative or self._store.writing
             blocks.append(self._blocks[owner])
         return [block for block in blocks if len(block)]
@@ -147,88 +194,16 @@ class ExactIndex:
                 self._blocks[owner].put(*tx.vectors.load(rows[start : start + _BATCH]))
 
 
-class _Block:
-    """The unit vectors of one owner in an array that doubles when it is full."""
-
-    def __init__(self, rows: Rows, vectors: Vectors) -> None:
-        self._size = 0
-        self._rows: Rows = np.empty(0, np.int64)
-        self._vectors: Vectors = np.empty((0, 0), np.float32)
-        self._slot: dict[int, int] = {}
-        self.put(rows, vectors)
-
-    def __len__(self) -> int:
-        return self._size
-
-    @property
-    def dimension(self) -> int:
-        return int(self._vectors.shape[1])
-
-    @property
-    def nbytes(self) -> int:
-        return self._vectors.nbytes + self._rows.nbytes
-
-    def put(self, rows: Rows, vectors: Vectors) -> None:
-        """Add vectors, or replace those of known rows."""
-        if not len(rows):
-            return
-        if self._size and vectors.shape[1] != self.dimension:
-            raise EmbedderMismatch(
-                f"The store holds vectors of {self.dimension} and of {vectors.shape[1]} dimensions.",
-                hint="call rebuild('vectors').",
-            )
-        self._reserve(self._size + len(rows), int(vectors.shape[1]))
-        first = self._size
-        slots = np.empty(len(rows), np.int64)
-        for place, row in enumerate(rows.tolist()):
-            slot = self._slot.setdefault(row, self._size)
-            self._size += slot == self._size
-            slots[place] = slot
-        norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))[:, None]
-        if self._size - first == len(rows):
-            # all of them are new and lie side by side, as after loading: no copy in between
-            self._rows[first : self._size] = rows
-            np.divide(vectors, norms, out=self._vectors[first : self._size])
-        else:
-            self._rows[slots], self._vectors[slots] = rows, vectors / norms
-
-    def remove(self, row: int) -> None:
-        """Move the last vector into the gap; the order of a block means nothing."""
-        slot = self._slot.pop(row, None)
-        if slot is None:
-            return
-        self._size -= 1
-        if slot != self._size:
-            last = int(self._rows[self._size])
-            self._rows[slot], self._vectors[slot] = last, self._vectors[self._size]
-            self._slot[last] = slot
-        self._vectors[self._size] = 0.0  # what was forgotten does not stay in memory either
-
-    def slots(self, rows: Sequence[int]) -> npt.NDArray[np.int64]:
-        """Where each row lies; -1 when it does not."""
-        get = self._slot.get
-        return np.fromiter((get(int(row), -1) for row in rows), np.int64, len(rows))
-
-    def cosines(self, query: Vectors, slots: npt.NDArray[np.int64] | None) -> tuple[Rows, Vectors]:
-        """Rows and cosines at some slots, or all."""
-        if slots is None:
-            return self._rows[: self._size], self._vectors[: self._size] @ query
-        return self._rows[slots], self._vectors[slots] @ query
-
-    def _reserve(self, needed: int, dimension: int) -> None:
-        capacity = len(self._rows)
-        if self._size == 0 and self._vectors.shape[1] != dimension:
-            capacity = 0
-        if needed <= capacity:
-            return
-        capacity = max(needed, 2 * self._size, 16)
-        rows, vectors = np.zeros(capacity, np.int64), np.zeros((capacity, dimension), np.float32)
-        if self._size:
-            rows[: self._size], vectors[: self._size] = self._rows[: self._size], self._vectors[: self._size]
-        self._rows, self._vectors = rows, vectors
+def _load(tx: Transaction, owner: int) -> Block:
+    block, size = Block(), tx.vectors.size_of(owner)
+    for rows, vectors in tx.vectors.batches(owner, _LOADED):
+        if not len(block):
+            block = Block(size, int(vectors.shape[1]))
+        block.put(rows, vectors)
+    return block
 
 
-def _unit(vector: Vectors, blocks: Sequence[_Block]) -> Vectors:
+def _unit(vector: Vectors, blocks: Sequence[Block]) -> Vectors:
     query = np.asarray(vector, dtype=np.float32)
     if query.ndim != 1 or not np.isfinite(query).all():
         raise InvalidArgument(

@@ -22,8 +22,10 @@ _PUT: Final = """
 """
 _TOUCHING: Final = """
     SELECT l.source, l.target, l.kind, l.weight, l.reason FROM json_each(?1) j CROSS JOIN link l ON l.source = j.value
-    UNION
+    WHERE l.kind NOT IN (SELECT value FROM json_each(?2))
+    UNION ALL
     SELECT l.source, l.target, l.kind, l.weight, l.reason FROM json_each(?1) j CROSS JOIN link l ON l.target = j.value
+    WHERE l.kind NOT IN (SELECT value FROM json_each(?2)) AND l.source NOT IN (SELECT value FROM json_each(?1))
 """
 _PUBLIC: Final = """
     SELECT a.uid, b.uid, t.kind, t.weight, t.reason
@@ -43,9 +45,12 @@ class SqliteLinks:
             raise InvalidArgument("A note cannot be linked to itself.", hint="leave such links out.")
         self._db.many(_PUT, [(int(s), int(t), kind, float(w), reason) for s, t, kind, w, reason in links])
 
-    def touching(self, rows: Sequence[int], kinds: Sequence[str] | None = None) -> list[LinkRow]:
-        """Links that start or end at any of ``rows``."""
-        found = [LinkRow(*row) for row in self._db.rows(_TOUCHING, (json_list(rows),))]
+    def touching(
+        self, rows: Sequence[int], kinds: Sequence[str] | None = None, *, without: Sequence[str] = ()
+    ) -> list[LinkRow]:
+        """Links that start or end at any of ``rows``, each once; those of the kinds ``without`` are not read."""
+        values = (json_list(list(dict.fromkeys(rows))), json.dumps(list(without)))
+        found = [LinkRow._make(row) for row in sorted(self._db.rows(_TOUCHING, values))]
         return found if kinds is None else [link for link in found if link.kind in kinds]
 
     def strengthen(self, pairs: Sequence[tuple[int, int]], amount: float, cap: float = 1.0) -> None:
@@ -94,4 +99,4 @@ class SqliteLinks:
 
     def public(self, rows: Sequence[int]) -> list[Link]:
         """Links touching ``rows``, with ids instead of rows."""
-        return [Link(*row) for row in self._db.rows(_PUBLIC.format(_TOUCHING), (json_list(rows),))]
+        return [Link(*row) for row in self._db.rows(_PUBLIC.format(_TOUCHING), (json_list(list(dict.fromkeys(rows))), "[]"))]

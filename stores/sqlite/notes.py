@@ -166,6 +166,12 @@ class SqliteNotes(NoteKeys):
         )
         return dict(found)
 
+    def ids_of(self, rows: Sequence[int]) -> dict[int, str]:
+        """The ids of those rows that exist."""
+        return dict(
+            self._db.rows("SELECT id, uid FROM note WHERE id IN (SELECT value FROM json_each(?))", (json_list(rows),))
+        )
+
     def load(self, rows: Sequence[int]) -> dict[int, Note]:
         """The notes of those rows that exist, in the order of ``rows``."""
         found = {row[0]: decode(row) for row in self._db.rows(_LOAD_ROWS, (json_list(rows),))}

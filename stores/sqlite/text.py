@@ -13,6 +13,11 @@ __all__ = ["SqliteText", "match_expression"]
 _MAX_WORDS: Final = 64
 _MAX_LENGTH: Final = 200
 _SEARCH: Final = "SELECT rowid, -bm25(fts, 1.0, 0.5, 0.0) AS score FROM fts WHERE fts MATCH ? ORDER BY score DESC, rowid LIMIT ?"
+_SOME: Final = "SELECT count(*) FROM (SELECT 1 FROM fts WHERE fts MATCH ? LIMIT ?)"
+_MANY: Final = "SELECT 1 FROM fts_docsize LIMIT 1 OFFSET ?"
+_MANY_OF: Final = "SELECT 1 FROM note WHERE owner = ? LIMIT 1 OFFSET ?"
+_SCORED: Final = 1500
+"""How many matches are scored: BM25 costs twenty times what finding a match costs."""
 _PUT: Final = "INSERT OR REPLACE INTO fts (rowid, content, context, scope) VALUES (?, ?, ?, ?)"
 
 
@@ -43,11 +48,16 @@ class SqliteText:
         )
 
     def search(self, words: Sequence[str], owners: Sequence[int], limit: int) -> list[tuple[int, float]]:
-        """(row, score), best first; any of ``words`` may match."""
-        expression = match_expression(words, () if self._all(owners) else owners)
-        if not expression or not owners or limit < 1:
+        """(row, score), best first; any of ``words`` may match.
+
+        In a large scope the commonest words are left out where rarer ones remain: they match nearly everything, decide
+        next to nothing, and would take nearly all of the time.
+        """
+        if not owners or limit < 1:
             return []
-        return self._db.rows(_SEARCH, (expression, limit))
+        among = () if self._all(owners) else owners
+        expression = match_expression(self._telling(words, among, max(_SCORED, 5 * limit)), among)
+        return self._db.rows(_SEARCH, (expression, limit)) if expression else []
 
     def count(self) -> int:
         """How many notes are indexed."""
@@ -61,6 +71,24 @@ class SqliteText:
         """Build the index anew from the texts it was given; returns how many there are."""
         self._db.run("INSERT INTO fts (fts) VALUES ('rebuild')")
         return self.count()
+
+    def _telling(self, words: Sequence[str], owners: Sequence[int], enough: int) -> Sequence[str]:
+        """The rarest of ``words``, as many as match about ``enough`` notes together; one at least."""
+        counted = [self._db.one(_MANY_OF, (int(owner), enough)) for owner in owners] or [self._db.one(_MANY, (enough,))]
+        if len(words) < 2 or not any(counted):
+            return words
+        matches: dict[str, int] = {}
+        for word in list(dict.fromkeys(words))[:_MAX_WORDS]:
+            expression = match_expression([word], owners)
+            matches[word] = int(self._db.value(_SOME, (expression, enough + 1))) if expression else 0
+        kept: set[str] = set()
+        total = 0
+        for word in sorted(matches, key=lambda word: matches[word]):
+            total += matches[word]
+            if total > enough and any(matches[other] for other in kept):
+                break
+            kept.add(word)
+        return [word for word in words if word in kept]
 
     def _all(self, owners: Sequence[int]) -> bool:
         """True when nobody else's notes exist, so that the scope need not be searched for."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -67,6 +67,25 @@ class SqliteVectors:
         return _arrays(
             self._db.rows("SELECT row, data FROM vector WHERE owner = ? ORDER BY row", (int(owner),))
         )
+
+    def batches(self, owner: int, size: int) -> Iterator[tuple[Rows, Vectors]]:
+        """All vectors of an owner, by row, so many at a time."""
+        last = -1
+        while True:
+            rows, vectors = _arrays(
+                self._db.rows(
+                    "SELECT row, data FROM vector WHERE owner = ? AND row > ? ORDER BY row LIMIT ?",
+                    (int(owner), last, int(size)),
+                )
+            )
+            if not len(rows):
+                return
+            yield rows, vectors
+            last = int(rows[-1])
+
+    def size_of(self, owner: int) -> int:
+        """How many vectors an owner has."""
+        return int(self._db.value("SELECT count(*) FROM vector WHERE owner = ?", (int(owner),)))
 
     def changes(self, after: int) -> list[Change]:
         """The newest change of each row that changed after the counter, oldest first."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tracemalloc
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -363,13 +363,14 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
     max_leaves=6,
 )
+YEARS = datetime(1901, 1, 1), datetime(2099, 1, 1)  # noqa: DTZ001 - hypothesis wants naive bounds
 ITEM = st.fixed_dictionaries(
     {"content": TEXT},
     optional={
         "user": st.sampled_from(["ana", "ben", "ü\n"]), "agent": st.sampled_from(["bot", "cook"]), "session": st.sampled_from(["s1", "s2"]),
         "kind": st.sampled_from(["episodic", "semantic"]), "importance": st.floats(0, 1), "trust": st.floats(0, 1),
         "tags": st.lists(st.sampled_from(["a", "b", "ç"]), max_size=2), "metadata": st.dictionaries(TEXT, JSON, max_size=3),
-        "occurred_at": st.datetimes(datetime(1901, 1, 1), datetime(2099, 1, 1)).map(lambda d: d.isoformat() + "+00:00"),
+        "occurred_at": st.datetimes(*YEARS).map(lambda d: d.isoformat() + "+00:00"),
         "fact": st.tuples(TEXT, TEXT, TEXT), "idempotency_key": st.sampled_from(["k1", "k2", "k3"]),
     },
 )  # fmt: skip

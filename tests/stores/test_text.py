@@ -125,3 +125,17 @@ def test_upkeep(store, make, put) -> None:
         assert [row for row, _ in tx.text.search(["dates", "plums"], [1], 5)] == [b, a]
         assert tx.text.delete([a, 99]) == 1
         assert tx.text.count() == 1
+
+
+def test_common_words_give_way_in_a_large_scope(store, make, put) -> None:
+    """Where rare words remain, one that stands in nearly every note is not scored; alone, or in a small scope, it is."""
+    with store.write() as tx:
+        rows = [put(tx, make(i, content=f"common words number {i}")) for i in range(1700)]
+        mine = put(tx, make(5000, content="common words of mine", scope=Scope(user="ana")))
+        rare = tx.text.search(["common", "1234"], [1], 5)
+        alone = tx.text.search(["common", "words"], [1], 5)
+        small = tx.text.search(["common", "1234"], [tx.notes.owner(Scope(user="ana"))], 5)
+
+    assert [row for row, _ in rare] == [rows[1234]]
+    assert len(alone) == 5
+    assert [row for row, _ in small] == [mine]

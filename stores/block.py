@@ -1,0 +1,127 @@
+"""The vectors of one owner side by side in memory, with their sign bits once somebody asks by them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from agentmem.errors import EmbedderMismatch
+from agentmem.stores import signs
+
+if TYPE_CHECKING:
+    from agentmem.storage import Rows, Vectors
+
+__all__ = ["Block"]
+
+_CHUNK: Final = 16_384
+
+
+class Block:
+    """The unit vectors of one owner in an array that doubles when it is full.
+
+    Args:
+        capacity: how many vectors will come; dimension: of how many numbers each.
+    """
+
+    def __init__(self, capacity: int = 0, dimension: int = 0) -> None:
+        self._size = 0
+        self._rows: Rows = np.zeros(capacity, np.int64)
+        self._vectors: Vectors = np.zeros((capacity, dimension), np.float32)
+        self._signs: npt.NDArray[np.uint64] | None = None
+        self._slot: dict[int, int] = {}
+
+    def __len__(self) -> int:
+        return self._size
+
+    @property
+    def dimension(self) -> int:
+        return int(self._vectors.shape[1])
+
+    @property
+    def nbytes(self) -> int:
+        return self._vectors.nbytes + self._rows.nbytes + (0 if self._signs is None else self._signs.nbytes)
+
+    def put(self, rows: Rows, vectors: Vectors) -> None:
+        """Add vectors, or replace those of known rows."""
+        if not len(rows):
+            return
+        if self._size and vectors.shape[1] != self.dimension:
+            raise EmbedderMismatch(
+                f"The store holds vectors of {self.dimension} and of {vectors.shape[1]} dimensions.",
+                hint="call rebuild('vectors').",
+            )
+        self._reserve(self._size + len(rows), int(vectors.shape[1]))
+        first = self._size
+        slots = np.empty(len(rows), np.int64)
+        for place, row in enumerate(rows.tolist()):
+            slot = self._slot.setdefault(row, self._size)
+            self._size += slot == self._size
+            slots[place] = slot
+        norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))[:, None]
+        if self._size - first == len(rows):
+            # all of them are new and lie side by side, as after loading: no copy in between
+            self._rows[first : self._size] = rows
+            np.divide(vectors, norms, out=self._vectors[first : self._size])
+        else:
+            self._rows[slots], self._vectors[slots] = rows, vectors / norms
+        if self._signs is not None:
+            self._signs[:, slots] = signs.pack(vectors)
+
+    def remove(self, row: int) -> None:
+        """Move the last vector into the gap; the order of a block means nothing."""
+        slot = self._slot.pop(row, None)
+        if slot is None:
+            return
+        self._size -= 1
+        last = self._size
+        if slot != last:
+            moved = int(self._rows[last])
+            self._rows[slot], self._vectors[slot] = moved, self._vectors[last]
+            self._slot[moved] = slot
+        self._vectors[last] = 0.0  # what was forgotten does not stay in memory either
+        if self._signs is not None:
+            self._signs[:, slot] = self._signs[:, last]
+            self._signs[:, last] = 0
+
+    def slots(self, rows: Sequence[int]) -> npt.NDArray[np.int64]:
+        """Where each row lies; -1 when it does not."""
+        get = self._slot.get
+        return np.fromiter((get(int(row), -1) for row in rows), np.int64, len(rows))
+
+    def cosines(self, query: Vectors, slots: npt.NDArray[np.int64] | None) -> tuple[Rows, Vectors]:
+        """Rows and cosines at some slots, or all."""
+        if slots is None:
+            return self._rows[: self._size], self._vectors[: self._size] @ query
+        return self._rows[slots], self._vectors[slots] @ query
+
+    def products(self, queries: Vectors) -> tuple[Rows, Vectors]:
+        """All rows, and their cosines with many unit queries: shape (queries, rows)."""
+        return self._rows[: self._size], queries @ self._vectors[: self._size].T
+
+    def shortlist(self, query: Vectors, count: int) -> npt.NDArray[np.int64]:
+        """The slots of at least the ``count`` vectors whose signs differ least from the query's."""
+        if self._signs is None:
+            self._signs = np.zeros((signs.words(self.dimension), len(self._rows)), np.uint64)
+            for start in range(0, self._size, _CHUNK):
+                end = min(start + _CHUNK, self._size)
+                self._signs[:, start:end] = signs.pack(self._vectors[start:end])
+        return signs.nearest(signs.differing(self._signs[:, : self._size], signs.pack(query[None, :])), count)
+
+    def _reserve(self, needed: int, dimension: int) -> None:
+        capacity = len(self._rows)
+        if self._size == 0 and self._vectors.shape[1] != dimension:
+            capacity, self._signs = 0, None
+        if needed <= capacity:
+            return
+        capacity = max(needed, 2 * self._size, 16)
+        self._rows, before = np.zeros(capacity, np.int64), self._rows
+        self._rows[: self._size] = before[: self._size]
+        self._vectors, former = np.zeros((capacity, dimension), np.float32), self._vectors
+        if self._size:
+            self._vectors[: self._size] = former[: self._size]
+        if self._signs is not None:
+            self._signs, old = np.zeros((signs.words(dimension), capacity), np.uint64), self._signs
+            self._signs[:, : self._size] = old[:, : self._size]
