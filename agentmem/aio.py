@@ -95,6 +95,7 @@ class AsyncMemory:
     graph = _verb(Memory.graph)
     forget = _verb(Memory.forget)
     fade = _verb(Memory.fade)
+    unfade = _verb(Memory.unfade)
     attach = _verb(Memory.attach)
     detach = _verb(Memory.detach)
     consolidate = _verb(Memory.consolidate)

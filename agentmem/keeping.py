@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from agentmem.dedup import clean_text, content_hash
 from agentmem.enrich import candidate_fact, entities, keywords
 from agentmem.errors import InvalidArgument, UnknownNote
 from agentmem.graph import build_view
-from agentmem.linking import link_terms
+from agentmem.linking import TOGETHER, aged, link_terms, link_together
 from agentmem.notes import Link, Note, NoteVersion, Receipt, Scope
 from agentmem.prompts import note_line
 from agentmem.recollection import estimate_tokens
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Keeper"]
 
-HEBB = 0.1
+TOGETHER_MOST = 8
+"""Notes of one use that are linked with each other: a longer list is a page of results rather than one thought."""
 LINK_KINDS = ("next", "similar", "shares", "supersedes", "derived_from", "supports", "contradicts")
 MAX_GRAPH = 20_000
 
@@ -138,7 +139,7 @@ class Keeper:
     # -- using -----------------------------------------------------------------------------------------------
 
     def reinforce(self, ids: Sequence[str], grade: str, scope: Scope) -> None:
-        """Notes were used: review their curves, count the use, and strengthen the links between them (Hebb)."""
+        """Notes were used: review their curves, count the use, and link what was used together (Hebb)."""
         now = self._core.clock.now()
         with self._core.store.write() as tx:
             found = [self._find_owned(tx, id, scope) for id in dict.fromkeys(ids)]
@@ -147,9 +148,25 @@ class Keeper:
             if grade != "again":
                 costs = [(row, micros(now), estimate_tokens(note_line(note))) for row, note in found]
                 tx.uses.record(costs)
-                pairs = list(itertools.combinations(sorted(row for row, _ in found), 2))
-                tx.links.strengthen(pairs, HEBB)
+                self._link_together(tx, found[:TOGETHER_MOST], micros(now))
             tx.notes.set_archived([row for row, note in found if note.archived_at], None)
+
+    def _link_together(self, tx: Transaction, found: Sequence[tuple[int, Note]], now: int) -> None:
+        """Links between notes that one request may see together; those of two users stay apart."""
+        gain = self._core.settings.recall.together
+        pairs = [
+            (a, b) if a < b else (b, a)
+            for (a, first), (b, second) in itertools.combinations(found, 2)
+            if gain and first.scope.user == second.scope.user and first.scope.agent == second.scope.agent
+        ]
+        if not pairs:
+            return
+        touching = tx.links.touching(sorted({row for pair in pairs for row in pair}), (TOGETHER,))
+        held = {(link.source, link.target): link for link in touching}
+        made = [link_together(a, b, held.get((a, b)), now, gain) for a, b in pairs]
+        for link in made:
+            tx.links.delete(link.source, link.target, TOGETHER)  # `put` would keep a weight that has faded meanwhile
+        tx.links.put(made)
 
     def _find_owned(self, tx: Transaction, id: str, scope: Scope) -> tuple[int, Note]:
         """A note by an id that the caller holds; an unbound memory may touch any note it has handed out."""
@@ -171,10 +188,10 @@ class Keeper:
                 rows = tx.notes.select(selection, order="-created", limit=MAX_GRAPH)
             else:
                 rows = self._around(tx, self._find(tx, around, scope)[0], hops, selection)
-            notes = list(tx.notes.load(rows).values())
-            links = tx.links.public(rows)
-        strengths = {n.id: self._core.curve.retrievability(n.state, now) for n in notes}
-        return build_view(notes, links, strengths)
+            notes = tx.notes.load(rows)
+            links = _public(aged(tx.links.touching(rows), micros(now)), notes)
+        strengths = {n.id: self._core.curve.retrievability(n.state, now) for n in notes.values()}
+        return build_view(notes.values(), links, strengths)
 
     @staticmethod
     def _around(tx: Transaction, row: int, hops: int, selection: Selection) -> list[int]:
@@ -186,3 +203,12 @@ class Keeper:
             if len(known) > MAX_GRAPH or not frontier:
                 break
         return sorted(known)
+
+
+def _public(links: Iterable[LinkRow], notes: Mapping[int, Note]) -> list[Link]:
+    """Links among these notes, by id."""
+    return [
+        Link(notes[link.source].id, notes[link.target].id, link.kind, link.weight, link.reason)
+        for link in links
+        if link.source in notes and link.target in notes
+    ]

@@ -281,6 +281,10 @@ class Memory:
         """Archive notes that are faint, unimportant, unlinked and unused; ``recall(faded=True)`` still finds them."""
         return self._parts.fader.fade(self.scope, dry_run=dry_run)
 
+    def unfade(self, what: FadeReport | str | Sequence[str]) -> tuple[str, ...]:
+        """Take a ``fade`` back, by its report or by ids; returns the ids of the notes that had been archived."""
+        return self._parts.fader.unfade(what, self.scope)
+
     # -- the model -------------------------------------------------------------------------------------------
 
     def attach(self, model: Any, tokenizer: Any = None) -> None:

@@ -23,6 +23,7 @@ __all__ = ["LINK_CONDUCTANCE", "QueryView", "Ranking", "named_actors", "query_wo
 LINK_CONDUCTANCE: Mapping[str, float] = {
     "next": 1.0,
     "user": 1.0,
+    "used_together": 1.0,
     "derived_from": 0.5,
     "supports": 0.5,
     "shares": 0.05,

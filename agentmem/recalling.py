@@ -13,6 +13,7 @@ from agentmem.clock import from_micros, micros
 from agentmem.core import Core
 from agentmem.enrich import dates
 from agentmem.errors import IndexUnavailable
+from agentmem.linking import TOGETHER, aged
 from agentmem.notes import Hit, MemoryState, Note, Scope
 from agentmem.recall import SPREAD_SEEDS, QueryView, Ranking
 from agentmem.recollection import Recollection
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-__all__ = ["Recaller", "WhyNot"]
+__all__ = ["Recaller", "WhyNot", "state_of"]
 
 FILTERED_SCAN_LIMIT = 50_000
 
@@ -116,7 +117,7 @@ class Recaller:
         rows = list(candidates | set(extra))
         self._fill_cosines(tx, rows, selection.owners, vector, cosine)
         seeds = sorted(candidates, key=lambda r: -(cosine.get(r, 0.0) + bm25.get(r, 0.0) * 0.02))[:SPREAD_SEEDS]
-        links = tx.links.touching(seeds)
+        links = self._links(tx, seeds, now)
         rows += self._neighbours(links, set(rows))
         self._fill_cosines(tx, rows, selection.owners, vector, cosine)
         facets = tx.notes.facets(rows, selection)
@@ -196,6 +197,11 @@ class Recaller:
                     cosine[row] = value
                 else:
                     cosine.pop(row, None)
+
+    def _links(self, tx: Transaction, rows: Sequence[int], now: datetime) -> list[LinkRow]:
+        """What activation may flow along, as strong as it is by now."""
+        links = aged(tx.links.touching(rows), micros(now))
+        return links if self._core.settings.recall.together else [link for link in links if link.kind != TOGETHER]
 
     @staticmethod
     def _neighbours(links: Sequence[LinkRow], known: set[int]) -> list[int]:

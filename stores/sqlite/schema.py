@@ -120,7 +120,14 @@ _BOOKS: Final = (
     "CREATE TABLE lease (name TEXT NOT NULL PRIMARY KEY, holder TEXT NOT NULL, until INTEGER NOT NULL) STRICT",
 )
 
+# Fading reads the active notes by their last review and counts them; links that fade remember their last use.
+_FADING: Final = (
+    "CREATE INDEX note_resting ON note (owner, last_review) WHERE archived_at IS NULL",
+    "ALTER TABLE link ADD COLUMN used_at INTEGER",
+)
+
 MIGRATIONS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("first schema", _NOTES + _PROJECTIONS + _BOOKS),
+    ("fading by index, links that fade", _FADING),
 )
 """(what for, statements) each; the n-th brings a store to version n."""
