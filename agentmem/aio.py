@@ -93,6 +93,8 @@ class AsyncMemory:
     history = _verb(Memory.history)
     link = _verb(Memory.link)
     graph = _verb(Memory.graph)
+    graph_page = _verb(Memory.graph_page)
+    why_linked = _verb(Memory.why_linked)
     forget = _verb(Memory.forget)
     fade = _verb(Memory.fade)
     unfade = _verb(Memory.unfade)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from agentmem.core import Core
 from agentmem.dedup import clean_text, content_hash
 from agentmem.enrich import candidate_fact, entities, keywords
 from agentmem.errors import InvalidArgument, UnknownNote
-from agentmem.graph import build_view
+from agentmem.graph import Connection, build_view, connect
 from agentmem.linking import TOGETHER, aged, link_terms, link_together
 from agentmem.notes import Link, Note, NoteVersion, Receipt, Scope
 from agentmem.prompts import note_line
@@ -34,6 +35,8 @@ TOGETHER_MOST = 8
 """Notes of one use that are linked with each other: a longer list is a page of results rather than one thought."""
 LINK_KINDS = ("next", "similar", "shares", "supersedes", "derived_from", "supports", "contradicts")
 MAX_GRAPH = 20_000
+REACH = 4
+"""Steps that `why_linked` looks from each of its two ends."""
 
 
 class Keeper:
@@ -192,6 +195,25 @@ class Keeper:
             links = _public(aged(tx.links.touching(rows), micros(now)), notes)
         strengths = {n.id: self._core.curve.retrievability(n.state, now) for n in notes.values()}
         return build_view(notes.values(), links, strengths)
+
+    def why_linked(self, a: str, b: str, scope: Scope) -> Connection:
+        """The strongest way between two notes, searched from both ends along the index of links."""
+        now = micros(self._core.clock.now())
+        with self._core.store.read() as tx:
+            (first, start), (second, end) = self._find(tx, a, scope), self._find(tx, b, scope)
+            if first == second:
+                raise InvalidArgument("A note needs no connection to itself.", hint="pass two different ids.")
+            selection = self._core.selection(tx, scope)
+            for hops in range(1, REACH + 1):
+                near, far = self._around(tx, first, hops, selection), self._around(tx, second, hops, selection)
+                if set(near) & set(far):
+                    break
+            else:
+                return Connection((start, end), (), 0.0)
+            notes = tx.notes.load(sorted({*near, *far}))
+            way, steps = connect(_public(aged(tx.links.touching(list(notes)), now), notes), a, b)
+        by_id = {note.id: note for note in notes.values()}
+        return Connection(tuple(by_id[id] for id in way), tuple(steps), math.prod(links[0].weight for links in steps))
 
     @staticmethod
     def _around(tx: Transaction, row: int, hops: int, selection: Selection) -> list[int]:

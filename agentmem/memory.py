@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from agentmem.consolidation.job import Progress
     from agentmem.consolidation.report import ConsolidationReport
     from agentmem.fading import FadeReport
+    from agentmem.graph import Connection
     from agentmem.recalling import WhyNot
     from agentmem.upkeep import CheckReport
 
@@ -242,6 +243,16 @@ class Memory:
     def graph(self, *, user: str | None = None, agent: str | None = None, around: str | None = None, hops: int = 2) -> nx.DiGraph:
         """The note graph as a networkx view: all of a scope, or the neighbourhood of one note."""
         return self._parts.keeper.graph(merge_scope(self.scope, user, agent, None), around, hops)
+
+    def why_linked(self, a: str, b: str, *, user: str | None = None, agent: str | None = None) -> Connection:
+        """Why two notes are connected: the strongest way between them, with kinds, weights and reasons; false if there is none."""
+        return self._parts.keeper.why_linked(a, b, merge_scope(self.scope, user, agent, None))
+
+    def graph_page(
+        self, path: str | Path, *, user: str | None = None, agent: str | None = None, around: str | None = None, hops: int = 2
+    ) -> Path:
+        """Write the note graph as one HTML page that needs no server: search, and a click shows a note and why it is linked."""
+        return wiring.graph_page(self.graph(user=user, agent=agent, around=around, hops=hops), path)
 
     # -- forget ----------------------------------------------------------------------------------------------
 

@@ -185,7 +185,7 @@ def test_archived_and_closed(store, make, put) -> None:
 def test_resting(store, make, put) -> None:
     """What may fade: active, long unreviewed, not important, no fact; read along an index, other owners' rows untouched."""
     with store.write() as tx:
-        b, a, important, fact, archived = (
+        b, a, important, _, archived = (
             put(tx, make(number, **values))
             for number, values in (
                 (5, {}), (3, {}), (1, {"importance": 0.8}), (2, {"fact": Fact("Ana", "lives in", "Porto")}), (4, {}),
