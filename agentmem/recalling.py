@@ -124,6 +124,7 @@ class Recaller:
         scored = ranking.rank(
             facets, cosine, bm25, links, view, settings,
             retrievability=self._strengths(facets, now), ended=self._ended(facets, selection, now),
+            alike=self._alike(tx, seeds) if settings.interference else None,
         )  # fmt: skip
         return _Found(scored, candidates, plan | {"text": "fts5", "neighbours": len(rows) - len(candidates)}, warnings)
 
@@ -202,6 +203,12 @@ class Recaller:
         """What activation may flow along, as strong as it is by now."""
         links = aged(tx.links.touching(rows), micros(now))
         return links if self._core.settings.recall.together else [link for link in links if link.kind != TOGETHER]
+
+    @staticmethod
+    def _alike(tx: Transaction, rows: Sequence[int]) -> tuple[list[int], npt.NDArray[np.float64]]:
+        """The cosines between the best candidates: shape (rows, rows)."""
+        found, vectors = tx.vectors.load(rows)
+        return found.tolist(), (vectors @ vectors.T).astype(float)
 
     @staticmethod
     def _neighbours(links: Sequence[LinkRow], known: set[int]) -> list[int]:

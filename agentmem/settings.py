@@ -49,6 +49,9 @@ class RecallSettings(_Section):
     time: float = Field(0.3, ge=0, description="bonus of notes from the time that the query names")
     question: float = Field(0.1, ge=0, description="malus of notes that ask: what answers comes after them")
     retrievability: float = Field(0.05, ge=0, description="span between a forgotten and a fresh note")
+    interference: float = Field(
+        1.0, ge=0, description="how much a stronger memory holds back one that says nearly the same, per difference of strength"
+    )
     importance: float = Field(0.05, ge=0, description="span between an unimportant and an important note")
     superseded: float = Field(0.25, ge=0, description="malus of notes whose validity has ended")
     untrusted: float = Field(0.05, ge=0, description="malus of notes from sources of low trust")
