@@ -37,7 +37,7 @@ DEFAULT_CONDUCTANCE = 0.5
 FORWARD = 1.5
 """Times this, activation flows from a turn to the one after it: answers come after what they answer."""
 SPREAD_SEEDS = 64
-ALIKE = 0.62
+ALIKE = 0.7
 """Cosine from which two notes may be versions of one thing."""
 AS_GOOD = 0.15
 """A rival fits the query at most this much worse: what does not answer it cannot stand for the answer."""
@@ -219,8 +219,8 @@ def interference(
 
     Retroactive interference (McGeoch 1932, https://doi.org/10.1037/h0069819): what is forgotten is not what is old, but what newer
     or more practised memories of the same kind have taken the place of. So the curve decides among notes that say nearly the
-    same and fit about as well, and costs an old note nothing that is alone in what it says. Notes that ask, or no longer
-    hold, are nobody's rivals; where the query names a time, notes from that time have rivals only among each other.
+    same and fit about as well, and costs an old note nothing that is alone in what it says. Notes of another actor, that ask, or
+    that no longer hold are no rivals; where the query names a time, notes from that time have rivals only among each other.
 
     Args:
         base: how well each note fits by itself; strength: retrievability in [0, 1]; both of shape (n,), as ``facets``.
@@ -237,6 +237,7 @@ def interference(
     timed = np.array([any(start <= f.occurred_at < end for start, end in query.spans) for f in chosen])
     rival = (alike[1][np.ix_(places, places)] >= ALIKE) & (base[here][None, :] >= base[here][:, None] - AS_GOOD)
     rival &= able[None, :] & (timed[None, :] | ~timed[:, None])
+    rival &= np.array([[a.actor == b.actor for b in chosen] for a in chosen])
     ahead = np.where(rival, strength[here][None, :] - strength[here][:, None], 0.0)
     lost[here] = np.maximum(ahead, 0.0).max(axis=1)
     return lost

@@ -19,6 +19,7 @@ import time
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -111,13 +112,12 @@ def measure(year: Year, arm: Arm, embedder: Embedder) -> dict[str, object]:
         return found | counts | {"cpu_seconds": time.process_time() - began}
 
 
-def _mean(runs: list[dict[str, object]]) -> dict[str, object]:
-    first = runs[0]
-    return {
-        key: _mean([run[key] for run in runs]) if isinstance(value, dict)  # type: ignore[misc]
-        else round(sum(run[key] for run in runs) / len(runs), 4)  # type: ignore[misc]
-        for key, value in first.items()
-    }  # fmt: skip
+def _mean(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    def mean(key: str, value: object) -> object:
+        column = [run[key] for run in runs]
+        return _mean(column) if isinstance(value, dict) else round(sum(column) / len(column), 4)
+
+    return {key: mean(key, value) for key, value in runs[0].items()}
 
 
 def main() -> None:
@@ -135,17 +135,25 @@ def main() -> None:
             for name in given.arms:
                 runs[name].append(measure(year, ARMS[name], embedder))
                 Console(stderr=True).print(seed, name, runs[name][-1])
+            if given.out is not None:  # after each year, so that a run that is cut short leaves what it measured
+                _write(given.out, seed + 1, runs)
+    _show({name: _mean(found) for name, found in runs.items()}, given.seeds)
+
+
+def _write(path: Path, seeds: int, runs: dict[str, list[dict[str, object]]]) -> None:
+    shipped = Settings().model_dump(include={"recall", "forgetting"})
     means = {name: _mean(found) for name, found in runs.items()}
-    table = Table("year", "asked", "recent", "repeated", "neglected", "notes", "active", title=f"recall@{K}, mean of {given.seeds}")
+    path.write_text(json.dumps({"seeds": seeds, "settings": shipped, "means": means, "runs": runs}, indent=1) + "\n", encoding="utf-8")
+
+
+def _show(means: dict[str, dict[str, Any]], seeds: int) -> None:
+    table = Table("year", "asked", "recent", "repeated", "neglected", "notes", "active", title=f"recall@{K}, mean of {seeds}")
     for name, values in means.items():
         for way in ("default", "faded=True"):
             if way in values:
-                cells = [f"{values[way][c]['recall@10']:.3f}" for c in ("recent", "repeated", "neglected")]  # type: ignore[index]
+                cells = [f"{values[way][c]['recall@10']:.3f}" for c in ("recent", "repeated", "neglected")]
                 table.add_row(name, way, *cells, f"{values['notes']:.0f}", f"{values['active']:.0f}")
     Console().print(table)
-    if given.out is not None:
-        raw = {"seeds": given.seeds, "settings": Settings().model_dump(include={"recall", "forgetting"}), "means": means, "runs": runs}
-        given.out.write_text(json.dumps(raw, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
