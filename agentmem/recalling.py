@@ -257,10 +257,10 @@ def _explain(note: Note, row: int, found: _Found, k: int, selection: Selection) 
     cutoff, bar = found.ranking.score(last), found.ranking.parts(last)
     if place <= k:
         return WhyNot(note.id, f"It is hit number {place}.", place, score, cutoff, parts)
-    best = max(bar, key=lambda name: bar[name] - parts.get(name, 0.0))
+    best = max(dict.fromkeys((*bar, *parts)), key=lambda name: bar.get(name, 0.0) - parts.get(name, 0.0))
     origin = "" if row in found.candidates else " Neither its words nor its vector were among the first candidates."
     reason = (
         f"It came out {place}., at {score:.3f}; hit {k} has {cutoff:.3f}, mostly by {best} "
-        f"({bar[best]:.3f} against {parts.get(best, 0.0):.3f}).{origin}"
+        f"({bar.get(best, 0.0):.3f} against {parts.get(best, 0.0):.3f}).{origin}"
     )
     return WhyNot(note.id, reason, place, score, cutoff, parts)

@@ -88,12 +88,14 @@ def test_of_several_versions_the_newest_stands_first() -> None:
     with Memory(None, embedder="hash", clock=clock) as memory:
         ids = _versions(memory, clock)
         hits = memory.recall("Where did I put the long ladder?", k=5)
+        oldest = memory.why_not("Where did I put the long ladder?", ids[1], k=1)
 
     assert [hit.note.id for hit in hits[:4]] == ids[:0:-1]
     assert "interference" not in hits[0].reasons
     lost = [hit.reasons["interference"] for hit in hits[1:4]]
     assert lost == sorted(lost, reverse=True)
     assert lost[0] < 0
+    assert "mostly by interference (0.000 against -" in oldest.reason
 
 
 def test_a_practised_version_stands_before_a_newer_one() -> None:
@@ -134,8 +136,8 @@ def test_an_archived_version_is_held_back_when_asked_for() -> None:
     assert set(ids[1:]) <= set(found)
 
 
-def _facet(row: int, at: int = 0, asks: bool = False) -> Facets:
-    return Facets(row, 1, None, None, at, 10, 0.5, 1.0, 1.0, 5.0, 0, 0, False, None, None, None, None, asks)
+def _facet(row: int, at: int = 0, asks: bool = False, actor: str | None = None) -> Facets:
+    return Facets(row, 1, actor, None, at, 10, 0.5, 1.0, 1.0, 5.0, 0, 0, False, None, None, None, None, asks)
 
 
 def _lost(facets: list[Facets], base: list[float], strength: list[float], cosine: float = 1.0, **options: object) -> list[float]:
@@ -146,12 +148,13 @@ def _lost(facets: list[Facets], base: list[float], strength: list[float], cosine
 
 
 def test_who_is_a_rival_and_who_is_not() -> None:
-    """Unlike notes, notes that fit much worse, that ask, that no longer hold, or of another time than asked for are none."""
+    """Unlike notes, notes that fit much worse, of another actor, that ask, that no longer hold, or of another time than asked for are none."""
     pair = [_facet(1), _facet(2)]
 
     assert _lost(pair, [0.5, 0.5], [0.4, 1.0]) == pytest.approx([0.6, 0.0])
     assert _lost(pair, [0.5, 0.5], [0.4, 1.0], cosine=0.5) == [0.0, 0.0]
     assert _lost(pair, [0.9, 0.5], [0.4, 1.0]) == [0.0, 0.0]
+    assert _lost([_facet(1, actor="Ana"), _facet(2, actor="Ben")], [0.5, 0.5], [0.4, 1.0]) == [0.0, 0.0]
     assert _lost([_facet(1), _facet(2, asks=True)], [0.5, 0.5], [0.4, 1.0]) == [0.0, 0.0]
     assert _lost(pair, [0.5, 0.5], [0.4, 1.0], ended=frozenset({2})) == [0.0, 0.0]
     assert _lost([_facet(1, at=15), _facet(2, at=30)], [0.5, 0.5], [0.4, 1.0], spans=((10, 20),)) == [0.0, 0.0]
