@@ -63,7 +63,7 @@ def build_view(notes: Iterable[Note], links: Iterable[Link], retrievability: Map
             continue
         held = graph.get_edge_data(link.source, link.target)
         reasons = f"{link.kind}: {link.reason}" if link.reason else link.kind
-        together = {
+        together: dict[str, object] = {
             "kinds": f"{held['kinds']}, {link.kind}" if held else link.kind,
             "reasons": f"{held['reasons']}; {reasons}" if held else reasons,
         }
@@ -148,7 +148,8 @@ def _seeds(seeds: str | Note | Hit | Iterable[str | Note | Hit] | Mapping[str, f
         many = [seeds] if isinstance(seeds, (str, Note, Hit)) else list(seeds)
         weights = {}
         for seed in many:
-            id, weight = (seed.note.id, max(seed.score, 0.0)) if isinstance(seed, Hit) else (getattr(seed, "id", seed), 1.0)
+            id = seed.note.id if isinstance(seed, Hit) else seed.id if isinstance(seed, Note) else seed
+            weight = max(seed.score, 0.0) if isinstance(seed, Hit) else 1.0
             weights[id] = weights.get(id, 0.0) + weight
     if not all(math.isfinite(w) and w >= 0 for w in weights.values()) or not any(weights.values()):
         raise InvalidArgument("There is no seed with a positive weight.", hint="pass a note's id, or the hits of recall().")
