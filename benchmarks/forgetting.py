@@ -1,6 +1,6 @@
 """What a forgetting curve is good for, and what it costs: a simulated year of use, with and without it.
 
-python -m benchmarks.forgetting [--seeds 3] [--vectors FILE] [--out benchmarks/results/forgetting.json]
+python -m benchmarks.forgetting [--seeds 1] [--vectors FILE] [--out benchmarks/results/forgetting.json]
 
 A person notes where things are (they move), which bakery they like (asked about often), and facts that are said once and needed ten
 months later, among chatter. The clock is injected; embeddings and settings are the shipped ones. Whoever asks during the year
@@ -122,7 +122,7 @@ def _mean(runs: list[dict[str, Any]]) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--vectors", type=Path, help="keeps embeddings between runs (.npz)")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--arms", nargs="*", default=list(ARMS))
