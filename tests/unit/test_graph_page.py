@@ -152,7 +152,7 @@ def test_the_newest_notes_are_shown_of_too_many(memory: Memory) -> None:
         memory.clock.advance(days=1)  # type: ignore[attr-defined]
     data = _data(page(memory.graph(), limit=2))
 
-    assert [node["content"] for node in data["nodes"]] == ["Lunch 4 was dish 4.", "Lunch 5 was dish 5."]
+    assert [node["content"] for node in data["nodes"]] == ["Lunch 5 was dish 5.", "Lunch 4 was dish 4."]
     assert data["counts"].endswith("6 notes in all")
     assert {end for link in data["links"] for end in (link["source"], link["target"])} <= {n["id"] for n in data["nodes"]}
     for bad in (0, -1, True, 1.5):
