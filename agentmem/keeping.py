@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,8 +14,8 @@ from agentmem.dedup import clean_text, content_hash
 from agentmem.enrich import candidate_fact, entities, keywords, surroundings
 from agentmem.errors import InvalidArgument, UnknownNote
 from agentmem.evolving import describe
-from agentmem.graph import build_view
-from agentmem.linking import link_terms
+from agentmem.graph import Connection, build_view, connect
+from agentmem.linking import TOGETHER, aged, link_terms, link_together
 from agentmem.notes import Link, Note, NoteVersion, Receipt, Scope
 from agentmem.prompts import note_line
 from agentmem.protocols import Embedder
@@ -32,9 +33,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Keeper"]
 
-HEBB = 0.1
+TOGETHER_MOST = 8
+"""Notes of one use that are linked with each other: a longer list is a page of results rather than one thought."""
 LINK_KINDS = ("next", "similar", "shares", "supersedes", "derived_from", "supports", "contradicts")
 MAX_GRAPH = 20_000
+REACH = 4
+"""Steps that `why_linked` looks from each of its two ends."""
 
 
 class Keeper:
@@ -132,7 +136,7 @@ class Keeper:
     # -- using -----------------------------------------------------------------------------------------------
 
     def reinforce(self, ids: Sequence[str], grade: str, scope: Scope) -> None:
-        """Notes were used: review their curves, count the use, and strengthen the links between them (Hebb)."""
+        """Notes were used: review their curves, count the use, and link what was used together (Hebb)."""
         now = self._core.clock.now()
         with self._core.store.write() as tx:
             found = [self._find_owned(tx, id, scope) for id in dict.fromkeys(ids)]
@@ -141,9 +145,25 @@ class Keeper:
             if grade != "again":
                 costs = [(row, micros(now), estimate_tokens(note_line(note))) for row, note in found]
                 tx.uses.record(costs)
-                pairs = list(itertools.combinations(sorted(row for row, _ in found), 2))
-                tx.links.strengthen(pairs, HEBB)
+                self._link_together(tx, found[:TOGETHER_MOST], micros(now))
             tx.notes.set_archived([row for row, note in found if note.archived_at], None)
+
+    def _link_together(self, tx: Transaction, found: Sequence[tuple[int, Note]], now: int) -> None:
+        """Links between notes that one request may see together; those of two users stay apart."""
+        gain = self._core.settings.recall.together
+        pairs = [
+            (a, b) if a < b else (b, a)
+            for (a, first), (b, second) in itertools.combinations(found, 2)
+            if gain and first.scope.user == second.scope.user and first.scope.agent == second.scope.agent
+        ]
+        if not pairs:
+            return
+        touching = tx.links.touching(sorted({row for pair in pairs for row in pair}), (TOGETHER,))
+        held = {(link.source, link.target): link for link in touching}
+        made = [link_together(a, b, held.get((a, b)), now, gain) for a, b in pairs]
+        for link in made:
+            tx.links.delete(link.source, link.target, TOGETHER)  # `put` would keep a weight that has faded meanwhile
+        tx.links.put(made)
 
     def _find_owned(self, tx: Transaction, id: str, scope: Scope) -> tuple[int, Note]:
         """A note by an id that the caller holds; an unbound memory may touch any note it has handed out."""
@@ -165,10 +185,29 @@ class Keeper:
                 rows = tx.notes.select(selection, order="-created", limit=MAX_GRAPH)
             else:
                 rows = self._around(tx, self._find(tx, around, scope)[0], hops, selection)
-            notes = list(tx.notes.load(rows).values())
-            links = tx.links.public(rows)
-        strengths = {n.id: self._core.curve.retrievability(n.state, now) for n in notes}
-        return build_view(notes, links, strengths)
+            notes = tx.notes.load(rows)
+            links = _public(aged(tx.links.touching(rows), micros(now)), notes)
+        strengths = {n.id: self._core.curve.retrievability(n.state, now) for n in notes.values()}
+        return build_view(notes.values(), links, strengths)
+
+    def why_linked(self, a: str, b: str, scope: Scope) -> Connection:
+        """The strongest way between two notes, searched from both ends along the index of links."""
+        now = micros(self._core.clock.now())
+        with self._core.store.read() as tx:
+            (first, start), (second, end) = self._find(tx, a, scope), self._find(tx, b, scope)
+            if first == second:
+                raise InvalidArgument("A note needs no connection to itself.", hint="pass two different ids.")
+            selection = self._core.selection(tx, scope)
+            for hops in range(1, REACH + 1):
+                near, far = self._around(tx, first, hops, selection), self._around(tx, second, hops, selection)
+                if set(near) & set(far):
+                    break
+            else:
+                return Connection((start, end), (), 0.0)
+            notes = tx.notes.load(sorted({*near, *far}))
+            way, steps = connect(_public(aged(tx.links.touching(list(notes)), now), notes), a, b)
+        by_id = {note.id: note for note in notes.values()}
+        return Connection(tuple(by_id[id] for id in way), tuple(steps), math.prod(links[0].weight for links in steps))
 
     @staticmethod
     def _around(tx: Transaction, row: int, hops: int, selection: Selection) -> list[int]:
@@ -180,3 +219,12 @@ class Keeper:
             if len(known) > MAX_GRAPH or not frontier:
                 break
         return sorted(known)
+
+
+def _public(links: Iterable[LinkRow], notes: Mapping[int, Note]) -> list[Link]:
+    """Links among these notes, by id."""
+    return [
+        Link(notes[link.source].id, notes[link.target].id, link.kind, link.weight, link.reason)
+        for link in links
+        if link.source in notes and link.target in notes
+    ]

@@ -10,6 +10,7 @@ import heapq
 import math
 from typing import TYPE_CHECKING, Final
 
+from agentmem.clock import from_micros
 from agentmem.errors import InvalidArgument
 from agentmem.storage import LinkRow
 
@@ -25,6 +26,8 @@ __all__ = [
     "SHARES",
     "SIMILAR",
     "SUPERSEDES",
+    "TOGETHER",
+    "aged",
     "conflicting",
     "link_contradicts",
     "link_next",
@@ -32,6 +35,7 @@ __all__ = [
     "link_similar",
     "link_supersedes",
     "link_terms",
+    "link_together",
 ]
 
 NEXT: Final = "next"
@@ -39,7 +43,10 @@ SIMILAR: Final = "similar"
 SHARES: Final = "shares"
 SUPERSEDES: Final = "supersedes"
 CONTRADICTS: Final = "contradicts"
-KINDS: Final = (NEXT, SIMILAR, SHARES, SUPERSEDES, CONTRADICTS)
+TOGETHER: Final = "used_together"
+KINDS: Final = (NEXT, SIMILAR, SHARES, SUPERSEDES, CONTRADICTS, TOGETHER)
+HALF_LIFE: Final = 90 * 86_400_000_000
+"""Microseconds after which a link that uses made is half as strong, unless its notes are used together again."""
 
 _SHOWN = 40  # characters of a term or a value in a reason
 _MAX_FACT_LINKS = 8
@@ -172,6 +179,32 @@ def _fact_links(
         )
         for other, old in conflicting(fact, others)[:_MAX_FACT_LINKS]
         if other != row
+    ]
+
+
+def link_together(a: int, b: int, held: LinkRow | None, now: int, gain: float) -> LinkRow:
+    """The link between two notes that were used together once more; ``held`` is what it was.
+
+    A bounded Hebbian rule: what is left of the weight closes ``gain`` of its distance to 1,
+    ``w' = v + gain (1 - v)`` with ``v = w 2^(-t/90 days)``, so that it grows with use, never beyond 1, and fades without.
+
+    Args:
+        a, b: the rows, in any order: the link goes from the older note to the newer one.
+        now: microseconds since 1970; gain: in (0, 1).
+    """
+    left = aged([held], now)[0].weight if held else 0.0
+    latest = max(now, (held.used_at or 0) if held else 0)
+    reason = f"used together, last on {from_micros(latest):%Y-%m-%d}"
+    return LinkRow(min(a, b), max(a, b), TOGETHER, left + gain * (1.0 - left), reason, latest)
+
+
+def aged(links: Iterable[LinkRow], now: int) -> list[LinkRow]:
+    """The links with the weights they have by now; only those that uses made fade, and a clock that went back ages none."""
+    return [
+        link
+        if link.used_at is None
+        else link._replace(weight=link.weight * 0.5 ** (max(0, now - link.used_at) / HALF_LIFE))
+        for link in links
     ]
 
 

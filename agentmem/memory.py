@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from agentmem.experiencing import ExperienceMemory
     from agentmem.exporting import ExportReport
     from agentmem.fading import FadeReport
+    from agentmem.graph import Connection
     from agentmem.importing import ImportReport
     from agentmem.recalling import WhyNot
     from agentmem.upkeep import CheckReport
@@ -264,6 +265,16 @@ class Memory:
         """The note graph as a networkx view: all of a scope, or the neighbourhood of one note."""
         return self._parts.keeper.graph(merge_scope(self.scope, user, agent, None), around, hops)
 
+    def why_linked(self, a: str, b: str, *, user: str | None = None, agent: str | None = None) -> Connection:
+        """Why two notes are connected: the strongest way between them, with kinds, weights and reasons; false if there is none."""
+        return self._parts.keeper.why_linked(a, b, merge_scope(self.scope, user, agent, None))
+
+    def graph_page(
+        self, path: str | Path, *, user: str | None = None, agent: str | None = None, around: str | None = None, hops: int = 2
+    ) -> Path:
+        """Write the note graph as one HTML page that needs no server: search, and a click shows a note and why it is linked."""
+        return wiring.graph_page(self.graph(user=user, agent=agent, around=around, hops=hops), path)
+
     # -- forget ----------------------------------------------------------------------------------------------
 
     def forget(
@@ -326,6 +337,10 @@ class Memory:
     def fade(self, dry_run: bool = False) -> FadeReport:
         """Archive notes that are faint, unimportant, unlinked and unused; ``recall(faded=True)`` still finds them."""
         return self._parts.fader.fade(self.scope, dry_run=dry_run)
+
+    def unfade(self, what: FadeReport | str | Sequence[str]) -> tuple[str, ...]:
+        """Take a ``fade`` back, by its report or by ids; returns the ids of the notes that had been archived."""
+        return self._parts.fader.unfade(what, self.scope)
 
     # -- the model -------------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from agentmem.core import Core, aside
 from agentmem.enrich import dates
 from agentmem.errors import IndexUnavailable
 from agentmem.filters import asks_for
+from agentmem.linking import TOGETHER, aged
 from agentmem.notes import Hit, MemoryState, Note, Scope
 from agentmem.planning import choose
 from agentmem.protocols import Embedder
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-__all__ = ["Recaller", "WhyNot"]
+__all__ = ["Recaller", "WhyNot", "state_of"]
 
 FILTERED_SCAN_LIMIT = 50_000
 DAY = 86_400e6
@@ -139,7 +140,7 @@ class Recaller:
             top = ranking.first(candidates, cosine, bm25, settings, max(RANKED, 4 * k))
             rows = [*top, *(set(extra) - set(top))]
         seeds = seeds[:SPREAD_SEEDS]
-        links = tx.links.touching(seeds, without=ranking.FAINT)
+        links = self._links(tx, seeds, now)
         near = self._neighbours(links, {*rows, *candidates})
         rows += near
         self._fill_cosines(tx, rows, selection.owners, vector, cosine)
@@ -148,6 +149,7 @@ class Recaller:
         scored = ranking.rank(
             facets, cosine, bm25, links, view, settings,
             retrievability=self._strengths(facets, now), ended=self._ended(facets, selection, now),
+            alike=self._alike(tx, seeds) if settings.interference else None,
         )  # fmt: skip
         return _Found(scored, candidates, plan | {"text": "fts5", "neighbours": len(near)}, warnings)
 
@@ -231,6 +233,17 @@ class Recaller:
                 else:
                     cosine.pop(row, None)
 
+    def _links(self, tx: Transaction, rows: Sequence[int], now: datetime) -> list[LinkRow]:
+        """What activation may flow along, as strong as it is by now."""
+        links = aged(tx.links.touching(rows, without=ranking.FAINT), micros(now))
+        return links if self._core.settings.recall.together else [link for link in links if link.kind != TOGETHER]
+
+    @staticmethod
+    def _alike(tx: Transaction, rows: Sequence[int]) -> tuple[list[int], npt.NDArray[np.float64]]:
+        """The cosines between the best candidates: shape (rows, rows)."""
+        found, vectors = tx.vectors.load(rows)
+        return found.tolist(), (vectors @ vectors.T).astype(float)
+
     @staticmethod
     def _neighbours(links: Sequence[LinkRow], known: set[int]) -> list[int]:
         ends = (row for link in links for row in (link.source, link.target))
@@ -289,10 +302,10 @@ def _explain(note: Note, row: int, found: _Found, k: int, selection: Selection) 
     cutoff, bar = found.ranking.score(last), found.ranking.parts(last)
     if place <= k:
         return WhyNot(note.id, f"It is hit number {place}.", place, score, cutoff, parts)
-    best = max(bar, key=lambda name: bar[name] - parts.get(name, 0.0))
+    best = max(dict.fromkeys((*bar, *parts)), key=lambda name: bar.get(name, 0.0) - parts.get(name, 0.0))
     origin = "" if row in found.candidates else " Neither its words nor its vector were among the first candidates."
     reason = (
         f"It came out {place}., at {score:.3f}; hit {k} has {cutoff:.3f}, mostly by {best} "
-        f"({bar[best]:.3f} against {parts.get(best, 0.0):.3f}).{origin}"
+        f"({bar.get(best, 0.0):.3f} against {parts.get(best, 0.0):.3f}).{origin}"
     )
     return WhyNot(note.id, reason, place, score, cutoff, parts)

@@ -223,7 +223,7 @@ class _Batch:
             importance=0.5 if draft.importance is None else draft.importance,
             source=draft.source,
             trust=draft.trust,
-            state=self._core.curve.initial(min(self._now, occurred), importance=draft.importance or 0.5),
+            state=self._core.curve.initial(min(self._now, occurred), importance=0.5 if draft.importance is None else draft.importance),
             fact=fact,
             metadata=draft.metadata,
         )

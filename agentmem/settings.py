@@ -42,12 +42,18 @@ class RecallSettings(_Section):
     candidates: int = Field(200, ge=10, description="candidates taken from full text and from vectors, each")
     text: float = Field(0.35, ge=0, description="weight of BM25 / its maximum")
     spread: float = Field(0.3, ge=0, description="share of its neighbours' activation that a note receives")
+    together: float = Field(
+        0.3, ge=0, lt=1, description="what a use together closes of the gap between a link's weight and 1; 0: no such links"
+    )
     actor: float = Field(0.2, ge=0, description="bonus of notes by an actor whom the query names")
     length: float = Field(0.03, ge=0, description="per natural log of the note's length: longer notes say more")
     session: float = Field(0.2, ge=0, description="share of the best score in the same session")
     time: float = Field(0.3, ge=0, description="bonus of notes from the time that the query names")
     question: float = Field(0.1, ge=0, description="malus of notes that ask: what answers comes after them")
     retrievability: float = Field(0.05, ge=0, description="span between a forgotten and a fresh note")
+    interference: float = Field(
+        1.0, ge=0, description="how much a stronger memory holds back one that says nearly the same, per difference of strength"
+    )
     importance: float = Field(0.05, ge=0, description="span between an unimportant and an important note")
     superseded: float = Field(0.25, ge=0, description="malus of notes whose validity has ended")
     untrusted: float = Field(0.05, ge=0, description="malus of notes from sources of low trust")
@@ -60,6 +66,11 @@ class ForgettingSettings(_Section):
     fade_below: float = Field(0.7, ge=0, le=1, description="retrievability under which an unused note may fade")
     keep_importance: float = Field(0.7, ge=0, le=1, description="importance from which a note never fades")
     min_age_days: float = Field(30, ge=0, description="younger notes never fade")
+    capacity: int | None = Field(
+        None,
+        ge=0,
+        description="active notes per owner: fade() then archives the weakest until so many are left, however strong they are",
+    )
 
 
 class IndexSettings(_Section):

@@ -75,13 +75,14 @@ class Facets(NamedTuple):
 
 
 class LinkRow(NamedTuple):
-    """A link by rows."""
+    """A link by rows; ``used_at`` (microseconds) is when its two notes were last used together, for links that fade."""
 
     source: int
     target: int
     kind: str
     weight: float
     reason: str
+    used_at: int | None = None
 
 
 class OutboxItem(NamedTuple):
@@ -274,6 +275,10 @@ class NoteTable(Protocol):
         """Whether the selection admits a note; stops at the first."""
         ...
 
+    def resting(self, owner: int, before: int, importance: float) -> list[Facets]:
+        """Active notes last reviewed up to ``before``, under ``importance`` and without a fact; longest unreviewed first."""
+        ...
+
     def history(self, row: int) -> list[NoteVersion]: ...
     def same_content(self, owner: int, content_hash: bytes) -> list[int]: ...
     def facts(self, owner: int, subject: str, relation: str | None = None, *, open_only: bool = True) -> list[tuple[int, Fact]]:
@@ -401,7 +406,6 @@ class LinkTable(Protocol):
         """Links that start or end at any of ``rows``; those of the kinds ``without`` are not even read."""
         ...
 
-    def strengthen(self, pairs: Sequence[tuple[int, int]], amount: float, cap: float = 1.0) -> None: ...
     def delete(self, source: int, target: int, kind: str | None = None) -> int: ...
     def delete_rows(self, rows: Sequence[int]) -> int: ...
     def delete_kinds(self, kinds: Sequence[str]) -> int: ...

@@ -34,6 +34,8 @@ from agentmem.upkeep import Upkeep
 from agentmem.weights import METHOD, WeightBook
 
 if TYPE_CHECKING:
+    import networkx as nx
+
     from agentmem.consolidation.drift import DriftMeter, VerifyReport
     from agentmem.consolidation.job import Consolidator
     from agentmem.consolidation.policy import Policy
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
     from agentmem.importing import Importer
     from agentmem.reflecting import Reflector
 
-__all__ = ["Parts", "build", "progress_bar", "stage_progress"]
+__all__ = ["Parts", "build", "graph_page", "progress_bar", "stage_progress"]
 
 DATABASE = "notes.db"
 Fail = Callable[[str], None]
@@ -303,6 +305,13 @@ def _language_model(llm: Any) -> LanguageModel | None:
     from agentmem.llm import as_language_model
 
     return as_language_model(llm)
+
+
+def graph_page(view: nx.DiGraph, path: str | Path) -> Path:
+    """Write the page of a note graph."""
+    from agentmem.graph_page import write_page
+
+    return write_page(view, path)
 
 
 @contextmanager

@@ -3,10 +3,9 @@
 import tempfile
 from pathlib import Path
 
-import networkx as nx
-
 from agentmem import Memory, forgetting
 from agentmem.clock import ManualClock
+from agentmem.graph import communities, pagerank
 from agentmem.pictures import draw_curve, draw_graph
 
 out = Path(tempfile.mkdtemp())
@@ -16,13 +15,17 @@ memory = Memory(clock=clock)
 porto = memory.remember("Lena lives in Porto.").id
 memory.remember("Lena works at Fernwick Labs as a glaciologist.")
 memory.remember("Fernwick Labs is headquartered in Bergen.")
-memory.remember("The glacier near Bergen lost nine metres last year.")
+glacier = memory.remember("The glacier near Bergen lost nine metres last year.").id
 bus = memory.remember("The bus was late this morning.").id
 
 view = memory.graph()
 for a, b, link in view.edges(data=True):
     print(f"{link['kind']:8} {view.nodes[a]['content'][:34]!r} – {view.nodes[b]['content'][:34]!r}: {link['reason']}")
-print("communities:", len(nx.community.louvain_communities(view.to_undirected(), seed=1)))
+print("communities:", len(communities(view)))
+near = list(pagerank(view, memory.recall("Where does Lena live?", k=1)))[:2]
+print("closest to the question:", [view.nodes[id]["content"] for id in near])
+print(memory.why_linked(porto, glacier))
+print("page:", memory.graph_page(out / "graph.html").name)
 print("drawn:", draw_graph(view, out / "graph.png", title="Notes").name)
 
 # One note is needed again and again; the other never.
@@ -42,7 +45,8 @@ print("drawn:", draw_curve(points, reviews[-1:], out / "curve.png", title="Lena 
 
 # Fading archives; a search that asks for faded notes still finds them.
 print("would fade:", [note.content for note, _ in memory.fade(dry_run=True).faded])
-memory.fade()
+report = memory.fade()
 print("found by default:", bus in [hit.note.id for hit in memory.recall("the late bus")])
 print("found with faded=True:", bus in [hit.note.id for hit in memory.recall("the late bus", faded=True)])
+print("undone:", len(memory.unfade(report)), "notes")
 memory.close()

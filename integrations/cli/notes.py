@@ -32,7 +32,7 @@ def add_to(app: typer.Typer) -> None:
     panel = "Notes"
     for name, command in (
         ("remember", remember), ("recall", recall), ("notes", notes), ("history", history), ("why-not", why_not),
-        ("forget", forget), ("fade", fade),
+        ("forget", forget), ("fade", fade), ("unfade", unfade),
     ):  # fmt: skip
         app.command(name, rich_help_panel=panel)(at_place(command))
 
@@ -289,6 +289,16 @@ def forgotten(receipt: ForgetReceipt) -> Any:
         rows.append((place, places.get(place, ""), mark))
     title = f"{len(receipt.ids)} notes forgotten" if not receipt.dry_run else f"dry run: {len(receipt.ids)} notes"
     return render.table(("place", verb, "looked again"), rows, title=title, right=(verb,))
+
+
+def unfade(place: Place, ids: Annotated[list[str], typer.Argument(help="Ids of archived notes, or the ends of them.")]) -> None:
+    """Take archived notes back among the active ones, as they were."""
+    with place.memory() as memory:
+        back = memory.unfade([find(memory, id).id for id in ids])
+    if place.json:
+        render.data({"unfaded": back})
+    else:
+        render.say(f"{len(back)} notes are active again")
 
 
 def fade(place: Place, yes: YesOption = False, dry_run: DryOption = False) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,6 +17,8 @@ from agentmem.integrations.cli.place import Place, at_place, find
 if TYPE_CHECKING:
     import networkx as nx
 
+    from agentmem.graph import Connection
+
 __all__ = ["add_to", "for_drawing", "sparkline"]
 
 _BARS = "▁▂▃▄▅▆▇█"
@@ -29,39 +32,61 @@ def add_to(app: typer.Typer) -> None:
 
 def graph(
     place: Place,
-    out: Annotated[Path | None, typer.Argument(help="Where to draw it: .png, .svg, .pdf, or .graphml.")] = None,
+    out: Annotated[Path | None, typer.Argument(help="Where to draw it: .png, .svg, .pdf, .html, or .graphml.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write one page to look around in; it needs no server.")] = None,
+    graphml: Annotated[Path | None, typer.Option(help="Write it for Gephi, yEd, Cytoscape and others.")] = None,
+    why: Annotated[tuple[str, str] | None, typer.Option(metavar="ID ID", help="Why these two notes are connected.")] = None,
     around: Annotated[str | None, typer.Option(help="Only the neighbourhood of this note.")] = None,
     hops: Annotated[int, typer.Option(min=1, help="How far that reaches.")] = 2,
 ) -> None:
     """The note graph: drawn into a file, or as a table of links."""
     with place.memory() as memory:
+        if why is not None:
+            _tell_why(place, memory.why_linked(*(find(memory, id).id for id in why)))
+            return
         view = memory.graph(around=find(memory, around).id if around else None, hops=hops)
     if not len(view):
         render.notice("no notes yet")
         raise typer.Exit(1)
-    if out is not None:
-        _draw(view, out)
+    wanted = [(out, out.suffix if out else ""), (html, ".html"), (graphml, ".graphml")]
+    files = [_write(view, path, kind) for path, kind in wanted if path is not None]
     if place.json:
         import networkx as nx
 
         values = nx.node_link_data(view, edges="links")
-        render.data({"nodes": values["nodes"], "links": values["links"], "file": str(out) if out else None})
-    elif out is not None:
-        render.say(f"{len(view)} notes, {view.number_of_edges()} links → {out}")
+        render.data({"nodes": values["nodes"], "links": values["links"], "file": files[0] if files else None, "files": files})
+    elif files:
+        render.say(f"{len(view)} notes, {view.number_of_edges()} links → {', '.join(files)}")
     else:
         render.say(_links(view))
 
 
-def _draw(view: nx.DiGraph[str], out: Path) -> None:
-    if out.suffix == ".graphml":
-        import networkx as nx
+def _tell_why(place: Place, found: Connection) -> None:
+    if place.json:
+        steps = [[dataclasses.asdict(link) for link in links] for links in found.steps]
+        render.data({"notes": [{"id": n.id, "content": n.content} for n in found.notes], "steps": steps, "strength": found.strength})
+    else:
+        from rich.text import Text
 
-        out.parent.mkdir(parents=True, exist_ok=True)
-        nx.write_graphml(view, out)
-        return
-    from agentmem.pictures import draw_graph
+        render.say(Text(str(found)))
+    if not found:
+        raise typer.Exit(1)
 
-    draw_graph(for_drawing(view), out, title="Notes and their links")
+
+def _write(view: nx.DiGraph[str], out: Path, kind: str) -> str:
+    if kind == ".graphml":
+        from agentmem.graph import write_graphml
+
+        write_graphml(view, out)
+    elif kind == ".html":
+        from agentmem.graph_page import write_page
+
+        write_page(view, out)
+    else:
+        from agentmem.pictures import draw_graph
+
+        draw_graph(for_drawing(view), out, title="Notes and their links")
+    return str(out)
 
 
 def for_drawing(view: nx.DiGraph[str]) -> nx.DiGraph[str]:

@@ -15,16 +15,17 @@ from agentmem.stores.sqlite.where import json_list
 __all__ = ["SqliteLinks"]
 
 _PUT: Final = """
-    INSERT INTO link (source, target, kind, weight, reason) VALUES (?, ?, ?, ?, ?)
+    INSERT INTO link (source, target, kind, weight, reason, used_at) VALUES (?, ?, ?, ?, ?, ?)
     ON CONFLICT (source, target, kind) DO UPDATE SET
+        used_at = coalesce(max(used_at, excluded.used_at), used_at, excluded.used_at),
         reason = CASE WHEN excluded.weight > weight OR reason = '' THEN excluded.reason ELSE reason END,
         weight = max(weight, excluded.weight)
 """
 _TOUCHING: Final = """
-    SELECT l.source, l.target, l.kind, l.weight, l.reason FROM json_each(?1) j CROSS JOIN link l ON l.source = j.value
+    SELECT l.source, l.target, l.kind, l.weight, l.reason, l.used_at FROM json_each(?1) j CROSS JOIN link l ON l.source = j.value
     WHERE l.kind NOT IN (SELECT value FROM json_each(?2))
     UNION ALL
-    SELECT l.source, l.target, l.kind, l.weight, l.reason FROM json_each(?1) j CROSS JOIN link l ON l.target = j.value
+    SELECT l.source, l.target, l.kind, l.weight, l.reason, l.used_at FROM json_each(?1) j CROSS JOIN link l ON l.target = j.value
     WHERE l.kind NOT IN (SELECT value FROM json_each(?2)) AND l.source NOT IN (SELECT value FROM json_each(?1))
 """
 _PUBLIC: Final = """
@@ -43,7 +44,10 @@ class SqliteLinks:
         """Insert links; an existing one keeps the larger weight and the reason that goes with it."""
         if any(link.source == link.target for link in links):
             raise InvalidArgument("A note cannot be linked to itself.", hint="leave such links out.")
-        self._db.many(_PUT, [(int(s), int(t), kind, float(w), reason) for s, t, kind, w, reason in links])
+        self._db.many(
+            _PUT,
+            [(int(s), int(t), kind, float(w), reason, used) for s, t, kind, w, reason, used in links],
+        )
 
     def touching(
         self, rows: Sequence[int], kinds: Sequence[str] | None = None, *, without: Sequence[str] = ()
@@ -52,13 +56,6 @@ class SqliteLinks:
         values = (json_list(list(dict.fromkeys(rows))), json.dumps(list(without)))
         found = [LinkRow._make(row) for row in sorted(self._db.rows(_TOUCHING, values))]
         return found if kinds is None else [link for link in found if link.kind in kinds]
-
-    def strengthen(self, pairs: Sequence[tuple[int, int]], amount: float, cap: float = 1.0) -> None:
-        """Add to the weight of every link between the two of a pair, in either direction, up to ``cap``."""
-        self._db.many(
-            "UPDATE link SET weight = max(weight, min(?, weight + ?)) WHERE source = ? AND target = ?",
-            [(cap, amount, int(s), int(t)) for pair in pairs for s, t in (pair, pair[::-1])],
-        )
 
     def delete(self, source: int, target: int, kind: str | None = None) -> int:
         """Remove the link of a kind between two rows, or all of them; returns how many."""

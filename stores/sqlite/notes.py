@@ -31,12 +31,18 @@ _KEEP: Final = (
     "SELECT id, version, changed_at, reason, content FROM note WHERE id = ?"
 )
 _LOAD_ROWS: Final = f"{LOAD} WHERE n.id IN (SELECT value FROM json_each(?))"  # noqa: S608 - constants
-_FACETS: Final = """
+_RANKED: Final = """
     SELECT n.id, n.owner, n.actor, n.session, n.occurred_at, n.length, n.importance, n.trust, n.stability,
         n.difficulty, n.last_review, n.recalls, n.archived_at IS NOT NULL, n.thread, n.position, n.valid_from, n.valid_to,
         substr(rtrim(n.content), -1) = '?'
-    FROM json_each(?) j CROSS JOIN note n ON n.id = j.value WHERE
 """
+_FACETS: Final = f"{_RANKED} FROM json_each(?) j CROSS JOIN note n ON n.id = j.value WHERE "
+_RESTING: Final = f"""
+    {_RANKED} FROM note n INDEXED BY note_resting
+    WHERE n.archived_at IS NULL AND n.owner = ? AND n.last_review <= ? AND n.importance < ?
+        AND NOT EXISTS (SELECT 1 FROM fact WHERE fact.row = n.id)
+    ORDER BY n.last_review, n.id
+"""  # noqa: S608 - constants
 _ORDERS: Final[Mapping[str, tuple[str, str]]] = {
     "created": ("created_at", "ASC"),
     "-created": ("created_at", "DESC"),
@@ -228,6 +234,11 @@ class SqliteNotes(NoteKeys):
         """Whether the selection admits a note; stops at the first."""
         text, values = selected(selection)
         return bool(self._db.value(f"SELECT EXISTS (SELECT 1 FROM note n WHERE {text})", values))  # noqa: S608 - as in select
+
+    def resting(self, owner: int, before: int, importance: float) -> list[Facets]:
+        """Active notes last reviewed up to ``before``, under ``importance`` and without a fact; longest unreviewed first."""
+        found = self._db.rows(_RESTING, (int(owner), int(before), float(importance)))
+        return [Facets._make(row) for row in found]
 
     def history(self, row: int) -> list[NoteVersion]:
         """Every version of a note, oldest first, the present one last."""

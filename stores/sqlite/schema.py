@@ -162,10 +162,17 @@ _REEMBEDDING: Final = (
     END""",
 )
 
+# Fading reads the active notes by their last review and counts them; links that fade remember their last use.
+_FADING: Final = (
+    "CREATE INDEX note_resting ON note (owner, last_review) WHERE archived_at IS NULL",
+    "ALTER TABLE link ADD COLUMN used_at INTEGER",
+)
+
 MIGRATIONS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("first schema", _NOTES + _PROJECTIONS + _BOOKS),
     ("enrichment", _ENRICHMENT),
     ("experiences", _EXPERIENCES),
     ("re-embedding", _REEMBEDDING),
+    ("fading by index, links that fade", _FADING),
 )
 """(what for, statements) each; the n-th brings a store to version n."""

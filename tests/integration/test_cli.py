@@ -18,7 +18,7 @@ from agentmem.integrations.cli.app import app
 
 COMMANDS = (
     "ask chat check consolidate curve demo doctor edits enrich export fade forget graph history import jobs notes "
-    "rebuild recall reflect remember stats status verify why-not".split()
+    "rebuild recall reflect remember stats status unfade verify why-not".split()
 )
 Run = Callable[..., Any]
 
@@ -269,6 +269,38 @@ def test_pictures_are_drawn(filled: Run, tmp_path: Path):
     assert graph.read_bytes()[:4] == b"\x89PNG"
     assert "<svg" in curve.read_text()
     assert "graphml" in xml.read_text()
+
+
+def test_a_graph_is_written_as_a_page_and_for_other_programs(filled: Run, tmp_path: Path):
+    page, xml = tmp_path / "new" / "graph.html", tmp_path / "new" / "graph.graphml"
+    result = filled("graph", "--html", page, "--graphml", xml, "-u", "ana", "--json")
+
+    assert json.loads(result.stdout)["files"] == [str(page), str(xml)]
+    assert "My sister lives in Porto." in page.read_text()
+    assert "My sister lives in Porto." in xml.read_text()
+
+
+def test_why_two_notes_are_connected(filled: Run):
+    """Told with the reason; exit code 1 when nothing connects them."""
+    filled("remember", "Porto has six bridges.", "-u", "ana")
+    ids = [note["id"] for note in json.loads(filled("notes", "-u", "ana", "--json").stdout)["notes"]]
+
+    told = filled("graph", "--why", ids[0], ids[2][-8:], "-u", "ana")
+    apart = filled("graph", "--why", ids[0], ids[1], "-u", "ana", "--json")
+
+    assert told.exit_code == 0
+    assert "both mention “porto”" in told.stdout
+    assert apart.exit_code == 1
+    assert json.loads(apart.stdout)["steps"] == []
+
+
+def test_faded_notes_are_taken_back(filled: Run):
+    """unfade says how many were archived; an unknown id is an error with a cure."""
+    note = only_id(filled)
+
+    assert "0 notes are active again" in filled("unfade", note[-8:], "-u", "ana").stdout
+    assert json.loads(filled("unfade", note, "-u", "ana", "--json").stdout) == {"unfaded": []}
+    assert filled("unfade", "nothing", "-u", "ana").exit_code == 3
 
 
 def test_notes_cannot_write_terminal_codes_or_markup(run: Run):

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agentmem import Memory, Settings
+from agentmem.clock import ManualClock
+from agentmem.recall import QueryView, interference
 from agentmem.settings import RecallSettings
+from agentmem.storage import Facets
 
 START = datetime(2026, 3, 1, 9, tzinfo=UTC)
 CHAT = (
@@ -64,3 +70,105 @@ def test_activation_flows_forward_more_than_back() -> None:
         }
 
     assert lifted["He is a corgi, and he snores."] > lifted["I am so tired today."] > 0
+
+
+def _versions(memory: Memory, clock: ManualClock, **options: object) -> list[str]:
+    """Where the ladder was, month by month, and one old fact that nothing resembles; returns the ids, oldest first."""
+    ids = [str(memory.remember("My grandmother was born in a mill near Faro.", **options).id)]
+    for place in ("shed", "attic", "garage", "cellar"):
+        clock.advance(days=30)
+        ids.append(str(memory.remember(f"I put the long ladder into the {place} today.", **options).id))
+    clock.advance(days=1)
+    return ids
+
+
+def test_of_several_versions_the_newest_stands_first() -> None:
+    """The curve decides among notes that say nearly the same; turned off, the words alone decide."""
+    clock = ManualClock()
+    with Memory(None, embedder="hash", clock=clock) as memory:
+        ids = _versions(memory, clock)
+        hits = memory.recall("Where did I put the long ladder?", k=5)
+        oldest = memory.why_not("Where did I put the long ladder?", ids[1], k=1)
+
+    assert [hit.note.id for hit in hits[:4]] == ids[:0:-1]
+    assert "interference" not in hits[0].reasons
+    lost = [hit.reasons["interference"] for hit in hits[1:4]]
+    assert lost == sorted(lost, reverse=True)
+    assert lost[0] < 0
+    assert "mostly by interference (0.000 against -" in oldest.reason
+
+
+def test_a_practised_version_stands_before_a_newer_one() -> None:
+    """What was used again and again is stronger than what was only said later."""
+    clock = ManualClock()
+    with Memory(None, embedder="hash", clock=clock) as memory:
+        ids = _versions(memory, clock)
+        clock.advance(days=60)
+        for _ in range(5):
+            clock.advance(days=10)
+            memory.reinforce(ids[2])
+
+        assert memory.recall("Where did I put the long ladder?")[0].note.id == ids[2]
+
+
+def test_an_old_note_without_a_rival_loses_nothing() -> None:
+    """However old it is, what nothing else says is not held back."""
+    clock = ManualClock()
+    with Memory(None, embedder="hash", clock=clock) as memory:
+        ids = _versions(memory, clock)
+        clock.advance(days=2000)
+        memory.remember("I put the long ladder beside the mill today.")
+        first = memory.recall("Where was my grandmother born?")[0]
+
+    assert first.note.id == ids[0]
+    assert "interference" not in first.reasons
+
+
+def test_an_archived_version_is_held_back_when_asked_for() -> None:
+    """With faded=True the active version still stands before those that have faded."""
+    clock = ManualClock()
+    with Memory(None, embedder="hash", clock=clock) as memory:
+        ids = _versions(memory, clock)
+        assert set(memory.fade().ids) >= set(ids[1:4])
+        found = [hit.note.id for hit in memory.recall("Where did I put the long ladder?", faded=True)]
+
+    assert found[0] == ids[4]
+    assert set(ids[1:]) <= set(found)
+
+
+def _facet(row: int, at: int = 0, asks: bool = False, actor: str | None = None) -> Facets:
+    return Facets(row, 1, actor, None, at, 10, 0.5, 1.0, 1.0, 5.0, 0, 0, False, None, None, None, None, asks)
+
+
+def _lost(facets: list[Facets], base: list[float], strength: list[float], cosine: float = 1.0, **options: object) -> list[float]:
+    n = len(facets)
+    query = QueryView("x", spans=options.pop("spans", ()))
+    alike = ([f.row for f in facets], np.full((n, n), cosine))
+    return interference(facets, np.array(base), np.array(strength), alike, query, **options).tolist()
+
+
+def test_who_is_a_rival_and_who_is_not() -> None:
+    """Unlike notes, notes that fit much worse, of another actor, that ask, that no longer hold, or of another time than asked for are none."""
+    pair = [_facet(1), _facet(2)]
+
+    assert _lost(pair, [0.5, 0.5], [0.4, 1.0]) == pytest.approx([0.6, 0.0])
+    assert _lost(pair, [0.5, 0.5], [0.4, 1.0], cosine=0.5) == [0.0, 0.0]
+    assert _lost(pair, [0.9, 0.5], [0.4, 1.0]) == [0.0, 0.0]
+    assert _lost([_facet(1, actor="Ana"), _facet(2, actor="Ben")], [0.5, 0.5], [0.4, 1.0]) == [0.0, 0.0]
+    assert _lost([_facet(1), _facet(2, asks=True)], [0.5, 0.5], [0.4, 1.0]) == [0.0, 0.0]
+    assert _lost(pair, [0.5, 0.5], [0.4, 1.0], ended=frozenset({2})) == [0.0, 0.0]
+    assert _lost([_facet(1, at=15), _facet(2, at=30)], [0.5, 0.5], [0.4, 1.0], spans=((10, 20),)) == [0.0, 0.0]
+    assert _lost([_facet(1, at=15), _facet(2, at=16)], [0.5, 0.5], [0.4, 1.0], spans=((10, 20),))[0] > 0
+    assert _lost([_facet(1)], [0.5], [0.4]) == [0.0]
+    assert interference(pair, np.ones(2), np.ones(2), ([7, 8], np.ones((2, 2))), QueryView("x")).tolist() == [0.0, 0.0]
+
+
+@given(values=st.lists(st.tuples(st.floats(0, 2), st.floats(0, 1), st.booleans()), min_size=1, max_size=12))
+def test_interference_is_bounded_and_spares_the_strongest(values: list[tuple[float, float, bool]]) -> None:
+    """It lies in [0, 1], and the strongest memory of all loses nothing."""
+    facets = [_facet(row, asks=asks) for row, (_, _, asks) in enumerate(values)]
+    strength = [r for _, r, _ in values]
+    lost = _lost(facets, [b for b, _, _ in values], strength)
+
+    assert all(0 <= value <= 1 for value in lost)
+    assert lost[strength.index(max(strength))] == 0

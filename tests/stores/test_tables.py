@@ -182,6 +182,25 @@ def test_archived_and_closed(store, make, put) -> None:
         assert old in rows()
 
 
+def test_resting(store, make, put) -> None:
+    """What may fade: active, long unreviewed, not important, no fact; read along an index, other owners' rows untouched."""
+    with store.write() as tx:
+        b, a, important, _, archived = (
+            put(tx, make(number, **values))
+            for number, values in (
+                (5, {}), (3, {}), (1, {"importance": 0.8}), (2, {"fact": Fact("Ana", "lives in", "Porto")}), (4, {}),
+            )
+        )  # fmt: skip
+        put(tx, make(6, scope=ANA))
+        put(tx, make(20))
+        tx.notes.set_archived([archived], micros(MAY))
+        before = micros(make(10).created_at)
+        assert [f.row for f in tx.notes.resting(1, before, 0.7)] == [a, b]
+        assert [f.row for f in tx.notes.resting(1, before, 0.9)] == [important, a, b]
+        assert tx.notes.resting(1, before, 0.7) == tx.notes.facets([a, b], Selection((1,)))
+        assert tx.notes.resting(9, before, 0.7) == []
+
+
 def test_facets(store, make) -> None:
     """Facets hold what ranking needs, in the order asked for, for rows that exist and are admitted."""
     with store.write() as tx:
@@ -373,7 +392,7 @@ def test_an_embedder_is_fixed_until_cleared(store, make, put, unit) -> None:
 
 
 def test_links(store, make, put) -> None:
-    """Links keep their larger weight, strengthen in both directions, and never dangle."""
+    """Links keep their larger weight and their last use, and never dangle."""
     with store.write() as tx:
         a, b, c = (put(tx, make(i)) for i in range(3))
         tx.links.put([LinkRow(a, b, "next", 0.5, "first"), LinkRow(b, c, "similar", 0.4, "")])
@@ -383,11 +402,12 @@ def test_links(store, make, put) -> None:
             LinkRow(b, c, "similar", 0.6, "stronger"),
         ]
         assert tx.links.touching([a, b, c], ["similar"]) == [LinkRow(b, c, "similar", 0.6, "stronger")]
-        tx.links.strengthen([(b, a), (b, c)], 0.45)
-        assert [round(link.weight, 6) for link in tx.links.touching([a, b, c])] == [0.95, 1.0]
-        tx.links.strengthen([(b, c)], 0.1, cap=0.5)
-        assert tx.links.touching([c])[0].weight == 1.0
-        assert tx.links.public([c]) == [Link("note-000001", "note-000002", "similar", 1.0, "stronger")]
+        assert tx.links.public([c]) == [Link("note-000001", "note-000002", "similar", 0.6, "stronger")]
+        used = LinkRow(a, c, "used_together", 0.3, "", 7)
+        tx.links.put([used])
+        tx.links.put([used._replace(used_at=None), used._replace(used_at=5)])
+        assert tx.links.touching([a], ["used_together"]) == [used]
+        assert tx.links.delete(a, c, "used_together") == 1
         with pytest.raises(InvalidArgument):
             tx.links.put([LinkRow(a, a, "next", 1.0, "")])
         with pytest.raises(StoreError), store.write():

@@ -21,6 +21,7 @@ from agentmem.errors import (
     StoreFull,
     StoreReadOnly,
 )
+from agentmem.storage import LinkRow
 from agentmem.stores.sqlite import migrations
 from agentmem.stores.sqlite.connection import APPLICATION_ID
 from agentmem.stores.sqlite.store import SqliteStore
@@ -302,6 +303,29 @@ def test_migrations_are_recorded_once_each(tmp_path, monkeypatch, make, put) -> 
     assert connection.execute("SELECT count(*) FROM note").fetchone() == (1,)
     assert connection.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
     connection.close()
+
+
+def test_a_store_of_the_first_schema_is_brought_up_to_date(tmp_path, monkeypatch, make, put) -> None:
+    """Notes and links of an older store are there after the upgrade, and fade and age like any others."""
+    path = tmp_path / "n.db"
+    with monkeypatch.context() as older:
+        older.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[:1])
+        older.setattr(migrations, "SCHEMA_VERSION", 1)
+        store = SqliteStore(path)
+        with store.write() as tx:
+            put(tx, make(1))
+            put(tx, make(2))
+        store.close()
+    connection = sqlite3.connect(path)
+    connection.execute("INSERT INTO link VALUES (1, 2, 'next', 0.5, 'said next')")
+    connection.commit()
+    connection.close()
+
+    store = SqliteStore(path)
+    with store.read() as tx:
+        assert tx.links.touching([1]) == [LinkRow(1, 2, "next", 0.5, "said next")]
+        assert [f.row for f in tx.notes.resting(1, 2**60, 0.9)] == [1, 2]
+    store.close()
 
 
 def test_a_full_disk(tmp_path, make, put) -> None:
