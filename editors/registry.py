@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
 __all__ = ["available_editors", "make_editor"]
 
-_METHODS = {"grace": ("agentmem.editors.grace.editor", "GraceEditor")}
+_METHODS = {
+    "grace": ("agentmem.editors.grace.editor", "GraceEditor"),
+    "wise": ("agentmem.editors.wise.editor", "WiseEditor"),
+}
 
 
 def available_editors() -> tuple[str, ...]:
