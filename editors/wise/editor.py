@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from agentmem.editors import packs
 from agentmem.editors.gated import GatedEditor
 from agentmem.editors.grace.codebook import Codebook
 from agentmem.editors.grace.routing import as_route
-from agentmem.editors.packs import Array, Calibration
+from agentmem.editors.packs import Calibration
 from agentmem.editors.wise.config import WiseConfig, make_config
 from agentmem.editors.wise.library import Library, unpacked
 from agentmem.editors.wise.lora import LoraExport, write_adapter
@@ -145,13 +145,13 @@ class WiseEditor(GatedEditor):
         return intake.run(requests, self.on_progress)
 
     def _without(self, book: Codebook, ids: Sequence[str]) -> Codebook:
-        return self._train(book.with_edits((), ids), _library(book).trained)
+        return self._train(book.with_edits((), ids), [_library(book)])
 
     def _joined(self, added: Sequence[packs.PackedEdit], removed: set[str], shadow: Codebook) -> Codebook:
-        known = _library(self._main).trained | _library(shadow).trained
+        known = [_library(self._main), _library(shadow)]
         return self._train(super()._joined(added, removed, shadow), known)
 
-    def _train(self, book: Codebook, known: Mapping[str, Array]) -> Library:
+    def _train(self, book: Codebook, known: Sequence[Library]) -> Library:
         return trained(_library(book), self._trainer, known, self.on_progress)[0]
 
     def _unpacked(self, pack: packs.Pack) -> Codebook:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -116,7 +116,7 @@ class WiseRouter(Router):
                 if memory is not None
                 for at in self._rest(call, i)
             ]
-            self._site.add(call.forward.batch, _governed(parts, call.forward.device))
+            self._site.add(call.forward.batch, _governed(parts, self._site))
 
     def _leave(self, module: torch.nn.Module, args: Any, output: Any) -> Any:
         if not is_own_forward():
@@ -126,7 +126,7 @@ class WiseRouter(Router):
     def _go_on(self, view: View, forward: Forward) -> None:
         kept = self._kept(view, forward)
         parts = [(i, 0, memory) for i, memory in enumerate(kept) if memory is not None]
-        self._site.add(forward.batch, _governed(parts, forward.device))
+        self._site.add(forward.batch, _governed(parts, self._site))
 
     def _kept(self, view: View, forward: Forward) -> Rows:
         """What was decided for each row of this forward's cache; beams and samples share their request's.
@@ -202,9 +202,9 @@ class WiseRouter(Router):
 class _SideReplay(Replay):
     """Reruns in which the fired rows' answers pass their side memory."""
 
-    call: Any = None
-    site: Any = None
-    span: Any = None
+    call: Call = field(kw_only=True)
+    site: SideSite = field(kw_only=True)
+    span: Span = field(kw_only=True)
 
     @contextmanager
     def _within(self, governed: list[Governed], rows: int, tap: KeyTap | None) -> Iterator[None]:
@@ -214,21 +214,20 @@ class _SideReplay(Replay):
     def _changing(
         self, places: Sequence[tuple[int, int, Match]], rows: list[int], start: int, tap: KeyTap | None
     ) -> AbstractContextManager[None]:
-        call = cast("Call", self.call)
-        library, span = _library(call.view), cast("Span", self.span)
+        call, library = self.call, _library(self.call.view)
         parts: dict[tuple[int, int], SideMemory] = {}
         for row, column, match in places:
             assert match.edit is not None
             others = {*call.decided[row], *(at for i, at in call.open if i == row)}
-            for at in span.of(call.rows[row], column - call.first[row], sorted(others)):
+            for at in self.span.of(call.rows[row], column - call.first[row], sorted(others)):
                 if (there := call.first[row] + at - start) >= 0:
                     parts[rows.index(row), there] = library.memory_of[match.edit.id]
         listed = [(row, column, memory) for (row, column), memory in parts.items()]
-        return self._within(_governed(listed, self.forward.device), len(rows), tap)
+        return self._within(_governed(listed, self.site), len(rows), tap)
 
     def run(self, fired: Sequence[tuple[int, int, Match]], asked: Sequence[tuple[int, int]]) -> Tensor | None:
-        if cast("Span", self.span).whole:
-            fired = [(row, cast("Call", self.call).first[row], match) for row, _, match in fired]
+        if self.span.whole:
+            fired = [(row, self.call.first[row], match) for row, _, match in fired]
         return super().run(fired, asked)
 
 
@@ -249,16 +248,16 @@ def _library(view: View) -> Library:
     return view.codebook
 
 
-def _governed(parts: Sequence[tuple[int, int, SideMemory]], device: torch.device) -> list[Governed]:
+def _governed(parts: Sequence[tuple[int, int, SideMemory]], site: SideSite) -> list[Governed]:
     """(row, column, memory) as one entry per memory."""
     grouped: dict[int, list[tuple[int, int, SideMemory]]] = {}
     for part in parts:
         grouped.setdefault(id(part[2]), []).append(part)
     return [
         Governed(
-            torch.tensor([row for row, _, _ in group], device=device),
-            torch.tensor([column for _, column, _ in group], device=device),
-            group[0][2].delta(device),
+            torch.tensor([row for row, _, _ in group], device=site.device),
+            torch.tensor([column for _, column, _ in group], device=site.device),
+            group[0][2].delta(site.device),
         )
         for group in grouped.values()
     ]

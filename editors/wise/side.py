@@ -17,6 +17,7 @@ from agentmem.editors.port import ModelPort
 from agentmem.errors import LayerNotFound
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor, nn
 
 __all__ = ["Delta", "Governed", "SideSite"]
@@ -76,6 +77,11 @@ class SideSite:
             "agentmem_wise_adding", default=None
         )
         self._tap: ContextVar[_Tap | None] = ContextVar("agentmem_wise_tap", default=None)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the projection computes."""
+        return next(iter(self.module.parameters())).device
 
     def hold(self) -> None:
         """Install the hook; counted, so that holders do not meet."""

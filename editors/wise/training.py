@@ -110,9 +110,9 @@ class Trainer:
             stacked = torch.stack([torch.nn.functional.pad(a, (0, 0, 0, width - len(a))) for a in heard])
             with torch.no_grad():
                 weights = next(iter(self.port.model.parameters())).dtype
-                written = self.site.module(stacked.to(self.port.device, weights)).float().cpu()
+                written = self.site.module(stacked.to(self.site.device, weights)).float().cpu()
             output = float(_mean_norm(written, real).mean())
-            self._background = Background(stacked.to(self.port.device), real.to(self.port.device), output)
+            self._background = Background(stacked.to(self.site.device), real.to(self.site.device), output)
         return self._background
 
     def lesson(self, request: EditRequest) -> Lesson:
@@ -210,7 +210,7 @@ class _Descent:
 
     def __init__(self, trainer: Trainer, name: str, shard: int) -> None:
         self.trainer, self.config = trainer, trainer.config
-        plan, device = trainer.plan, trainer.port.device
+        plan, device = trainer.plan, trainer.site.device
         self.inputs: Tensor | None = None
         self.mask: Tensor | None = None
         if self.config.mask == "columns":
@@ -238,7 +238,7 @@ class _Descent:
         logits, heard = self.trainer._logits(chunk, delta)
         loss = label_losses(logits, chunk.prefix).mean()
         if self.config.margin_weight:
-            loss = loss + self.config.margin_weight * self._margins(delta, heard, chunk)
+            loss = loss + self.config.margin_weight * self._margins(delta, heard, chunk).to(loss.device)
         (gradient,) = torch.autograd.grad(loss, self.parameter)
         self.parameter.grad = gradient if self.mask is None else gradient * self.mask
         optimiser.step()
@@ -295,5 +295,5 @@ def listen(port: ModelPort, site: SideSite, prompt: Sequence[int]) -> tuple[Tens
 
 def _mean_norm(vectors: Tensor, real: Tensor) -> Tensor:
     """[B] the mean Euclidean norm of [B, T, d] vectors over the tokens that are real."""
-    norms = (vectors.square().sum(-1) + 1e-20).sqrt()
+    norms, real = (vectors.square().sum(-1) + 1e-20).sqrt(), real.to(vectors.device)
     return (norms * real).sum(-1) / real.sum(-1).clamp(min=1)

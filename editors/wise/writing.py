@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from agentmem.editors.packs import Array, PackedEdit
 from agentmem.editors.wise.library import Library, shard_digest
 from agentmem.editors.wise.memory import SideMemory
 from agentmem.editors.wise.sharding import Cell, partition
-from agentmem.editors.wise.training import NOTHING, Lesson, Trainer
+from agentmem.editors.wise.training import NOTHING, Trainer
 from agentmem.edits import EditReceipt, EditRequest
 
 __all__ = ["WiseIntake", "trained"]
@@ -22,60 +22,59 @@ Progress = Callable[[int, int], None]
 
 
 def trained(
-    library: Library,
-    trainer: Trainer,
-    known: Mapping[str, Array],
-    progress: Progress | None = None,
+    library: Library, trainer: Trainer, known: Sequence[Library], progress: Progress | None = None
 ) -> tuple[Library, dict[str, Fit]]:
     """Train the memories of a library's records; what is known already is not trained again.
 
     Args:
         library: its memories are ignored.
-        known: shards by the digest of their records.
+        known: states of the same editor, whose memories and shards are taken over where the records are the same.
 
     Returns:
         The library with its memories, and how the records of newly trained memories are answered.
     """
     config, edits = trainer.config, {edit.id: edit for edit in library.edits}
-    cells = partition(library.edits, config.shard_size, config.shards)
+    whole = {memory.digests: memory for other in known for memory in other.memories}
+    shards = {digest: packed for other in known for digest, packed in other.trained.items()}
     memories: list[SideMemory] = []
     fits: dict[str, Fit] = {}
-    done, total = 0, len(edits)
-    for cell in cells:
-        memory, found = _memory(cell, edits, trainer, known)
-        memories.append(memory)
-        fits |= found
+    done = 0
+    for cell in partition(library.edits, config.shard_size, config.shards):
+        digests = tuple(
+            shard_digest(cell.name, number, [edits[name] for name in ids])
+            for number, ids in enumerate(cell.shards)
+        )
+        memory = whole.get(digests)
         done += len(cell.ids)
-        if progress is not None and found:
-            progress(done, total)
+        if memory is None:
+            memory, found = _learnt(cell, digests, edits, trainer, shards)
+            fits |= found
+            if progress is not None:
+                progress(done, len(edits))
+        memories.append(memory)
     return library.with_memories(memories), fits
 
 
-def _memory(
-    cell: Cell, edits: Mapping[str, PackedEdit], trainer: Trainer, known: Mapping[str, Array]
+def _learnt(
+    cell: Cell,
+    digests: tuple[str, ...],
+    edits: Mapping[str, PackedEdit],
+    trainer: Trainer,
+    shards: Mapping[str, Array],
 ) -> tuple[SideMemory, dict[str, Fit]]:
-    digests = tuple(
-        shard_digest(cell.name, number, [edits[name] for name in ids])
-        for number, ids in enumerate(cell.shards)
-    )
+    lessons = {name: trainer.lesson(edits[name].request) for name in cell.ids}
     packed: list[Array | None] = []
-    new, steps = False, 0
+    steps = 0
     for number, ids in enumerate(cell.shards):
-        held = known.get(digests[number])
+        held = shards.get(digests[number])
         if ids and held is None:
-            lessons = [trainer.lesson(edits[name].request) for name in ids]
-            held, took = trainer.learn(cell.name, number, lessons)
-            new, steps = True, max(steps, took)
+            held, took = trainer.learn(cell.name, number, [lessons[name] for name in ids])
+            steps = max(steps, took)
         packed.append(held if ids else None)
-    memory = SideMemory(cell, trainer.plan, tuple(packed), digests)
-    delta, lessons = memory.delta(trainer.port.device), _lessons(cell, edits, trainer)
-    threshold = trainer.threshold(lessons, delta)
-    memory = SideMemory(cell, trainer.plan, tuple(packed), digests, threshold)
-    return memory, trainer.check(lessons, delta, steps) if new else {}
-
-
-def _lessons(cell: Cell, edits: Mapping[str, PackedEdit], trainer: Trainer) -> list[Lesson]:
-    return [trainer.lesson(edits[name].request) for name in cell.ids]
+    memory, told = SideMemory(cell, trainer.plan, tuple(packed), digests), list(lessons.values())
+    delta = memory.delta(trainer.site.device)
+    memory = replace(memory, threshold=trainer.threshold(told, delta))
+    return memory, trainer.check(told, delta, steps)
 
 
 @dataclass
@@ -114,13 +113,13 @@ class WiseIntake(Intake):
 
     def _learn(self, drafts: Sequence[Draft], progress: Progress | None) -> Library:
         """Train with the drafts; those whose shard cannot hold them beside the others fail, and it is tried anew."""
-        known = dict(self.book.trained)
+        known = [self.book]
         while True:
             kept = [draft for draft in drafts if draft.value is not None]
             book = self.book.with_edits([d.packed() for d in kept], (), self.calibration)
             assert isinstance(book, Library)
             after, fits = trained(book, self.trainer, known, progress)
-            known |= after.trained
+            known.append(after)
             for draft in kept:
                 draft.fit = fits.get(draft.id, draft.fit)
             if not self.trainer.config.verify:

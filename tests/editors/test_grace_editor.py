@@ -21,7 +21,7 @@ HOME = tiny.HOME[0].format("Ana")
 def test_it_is_an_editor(make):
     """The class satisfies the protocol, and is known by name."""
     assert isinstance(make(), Editor)
-    assert available_editors() == ("grace",)
+    assert "grace" in available_editors()
 
 
 @pytest.mark.parametrize(
