@@ -28,6 +28,7 @@ from agentmem.edits import EditRequest
 __all__ = ["Background", "Lesson", "Trainer", "listen", "margin_loss"]
 
 _BACKGROUND = 64
+_APART = 0.02  # an activation loss below it counts as kept margins
 NOTHING: Array = np.zeros(0, dtype=np.float32)
 
 
@@ -52,9 +53,10 @@ class Background:
     real: Tensor
     output: float
 
-    def scores(self, delta: Delta) -> Tensor:
-        """[m] the activation norm of each prompt."""
-        return _mean_norm(delta(self.activations), self.real)
+    def scores(self, delta: Delta, *, held_out: bool) -> Tensor:
+        """[m / 2] activation norms: one half of the prompts trains margins, the other, held out, sets thresholds."""
+        start = int(held_out)
+        return _mean_norm(delta(self.activations[start::2]), self.real[start::2])
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,15 +144,19 @@ class Trainer:
                 descent.run(list(self._chunks(group)))
             return descent.packed(), descent.steps
 
-    def check(self, lessons: Sequence[Lesson], delta: Delta, steps: int) -> dict[str, Fit]:
-        """How each record's own prompt is answered: a :class:`Fit` without a value."""
+    def check(self, lessons: Sequence[Lesson], delta: Delta, threshold: float, steps: int) -> dict[str, Fit]:
+        """How each record's own prompt is answered, if the gate lets it: a :class:`Fit` without a value."""
         found: dict[str, Fit] = {}
         with self._training(), torch.no_grad():
             for chunk in self._chunks([Lesson(lesson.id, lesson.contexts[:1]) for lesson in lessons]):
-                logits = self._logits(chunk, delta)[0]
-                loss, lead = label_losses(logits, chunk.prefix), label_lead(logits, chunk.prefix)
-                for owner, nats, ahead in zip(chunk.owners, loss.tolist(), lead.tolist(), strict=True):
-                    found[owner] = Fit(NOTHING, ahead > 0, nats, steps)
+                logits, heard = self._logits(chunk, delta)
+                loss, lead = label_losses(logits, chunk.prefix).tolist(), label_lead(logits, chunk.prefix)
+                let = _mean_norm(delta(heard), chunk.scored) >= threshold  # 0 when keys alone decide
+                said = ((lead > 0) & let.to(lead.device)).tolist()
+                found |= {
+                    owner: Fit(NOTHING, ok, nats, steps)
+                    for owner, ok, nats in zip(chunk.owners, said, loss, strict=True)
+                }
         return found
 
     def threshold(self, lessons: Sequence[Lesson], delta: Delta) -> float:
@@ -162,7 +168,10 @@ class Trainer:
             for chunk in self._chunks(lessons):
                 _, heard = self._logits(chunk, delta)
                 scores.append(_mean_norm(delta(heard), chunk.scored))
-            edits, apart = torch.cat(scores).cpu().numpy(), self.background.scores(delta).cpu().numpy()
+            edits, apart = (
+                torch.cat(scores).cpu().numpy(),
+                self.background.scores(delta, held_out=True).cpu().numpy(),
+            )
         if self.config.threshold == "minimum":
             return float(edits.min())
         return float((np.quantile(apart, 0.95) + np.quantile(edits, 0.05)) / 2)
@@ -234,22 +243,26 @@ class _Descent:
                 return
 
     def _step(self, optimiser: torch.optim.Optimizer, chunk: _Chunk) -> float:
+        """One step; the smallest lead before it, or minus infinity while the activation margins are not kept."""
         delta = Delta(self.parameter, self.inputs)
         logits, heard = self.trainer._logits(chunk, delta)
         loss = label_losses(logits, chunk.prefix).mean()
+        apart = 0.0
         if self.config.margin_weight:
-            loss = loss + self.config.margin_weight * self._margins(delta, heard, chunk).to(loss.device)
+            margins = self._margins(delta, heard, chunk).to(loss.device)
+            loss, apart = loss + self.config.margin_weight * margins, float(margins.detach())
         (gradient,) = torch.autograd.grad(loss, self.parameter)
         self.parameter.grad = gradient if self.mask is None else gradient * self.mask
         optimiser.step()
-        return float(label_lead(logits.detach(), chunk.prefix).amin())
+        lead = float(label_lead(logits.detach(), chunk.prefix).amin())
+        return lead if apart <= _APART else float("-inf")
 
     def _margins(self, delta: Delta, heard: Tensor, chunk: _Chunk) -> Tensor:
         apart = self.trainer.background
         unit = apart.output if self.config.margin_unit == "output" else 1.0
         edits = _mean_norm(delta(heard), chunk.scored) / unit
         margins = (self.config.alpha, self.config.beta, self.config.gamma)
-        return margin_loss(edits, apart.scores(delta) / unit, margins)
+        return margin_loss(edits, apart.scores(delta, held_out=False) / unit, margins)
 
     def _optimiser(self, chunk: _Chunk) -> torch.optim.Optimizer:
         """Adam keeps its moments for a whole shard; the paper starts SGD anew for every record."""

@@ -74,7 +74,7 @@ def _learnt(
     memory, told = SideMemory(cell, trainer.plan, tuple(packed), digests), list(lessons.values())
     delta = memory.delta(trainer.site.device)
     memory = replace(memory, threshold=trainer.threshold(told, delta))
-    return memory, trainer.check(told, delta, steps)
+    return memory, trainer.check(told, delta, memory.threshold, steps)
 
 
 @dataclass
@@ -136,7 +136,7 @@ def _failing(library: Library, drafts: Sequence[Draft], fits: Mapping[str, Fit])
     unsaid = {name for name, fit in fits.items() if not fit.converged}
     mine = {draft.id for draft in drafts}
     failing = [
-        (d, f"its shard did not learn to say the target (loss {fits[d.id].loss:.3f})")
+        (d, f"its shard did not learn to recognise it or to say the target (loss {fits[d.id].loss:.3f})")
         for d in drafts if d.id in unsaid
     ]  # fmt: skip
     if failing:

@@ -244,7 +244,7 @@ def test_what_a_shard_cannot_learn_fails_and_is_left_out(wise, requests_):
     receipts = editor.write(requests_)
 
     assert {r.status for r in receipts} == {"failed"}
-    assert all("did not learn" in r.reason for r in receipts)
+    assert all("did not learn to" in r.reason for r in receipts)
     assert editor.status().state == "empty"
 
 
@@ -385,13 +385,13 @@ def test_activation_norms_can_decide(gate, wise, taught, tok, requests_, backgro
     """Eq. 3 as the gate: edits answer, background is silent, probe agrees with the request; with keys, more is silent."""
     model = taught("llama")
     base = logits(model, tok, [OTHER])
-    editor = wise(gate=gate, margin_weight=0.5)
+    editor = wise(gate=gate, margin_weight=1.0, ratio=1.0)
     editor.write(requests_)
     prompts = [r.prompt for r in requests_]
 
     assert generate(model, tok, prompts) == targets(tok, requests_)
     silent = [route.edit_id is None for route in editor.probe([group[1] for group in background[1:41]])]
-    assert sum(silent) >= 36
+    assert sum(silent) >= 38
     if gate == "both":
         assert torch.equal(logits(model, tok, [OTHER]), base)
     answer(model, tok, [prompts[2]])
@@ -402,16 +402,19 @@ def test_activation_norms_can_decide(gate, wise, taught, tok, requests_, backgro
 
 
 def test_the_papers_mode_edits(wise, taught, tok, requests_):
-    """WISE as published, its learning rate and margins brought to a tiny model's scale, says its edits."""
-    config = WiseConfig.paper(layer=2, lr=0.3, alpha=0.2, beta=1.0, gamma=0.5, prefixes=2, shards=2)
+    """WISE as published, brought to a tiny model's scale: two shards and a threshold; one edit is said, cache or not."""
+    config = WiseConfig.paper(layer=2, alpha=0.2, beta=1.0, gamma=0.5, prefixes=2)
     model, editor = taught("llama"), wise(config=config)
     editor.write(requests_)
-    memory = editor.library.memories[0]
-
-    assert len(memory.packed) == 2
+    memory, whole = editor.library.memories[0], editor.state_hash()
+    assert [len(ids) for ids in memory.cell.shards].count(0) == 0
     assert memory.threshold > 0
-    assert generate(model, tok, [r.prompt for r in requests_]) == targets(tok, requests_)
+
+    editor.delete(["e1", "e2", "e3"])
+    assert generate(model, tok, [requests_[0].prompt]) == targets(tok, requests_[:1])
     assert generate(model, tok, [requests_[0].prompt], use_cache=False) == targets(tok, requests_[:1])
+    editor.write(requests_[1:])
+    assert editor.state_hash() == whole
 
 
 def test_progress_and_status(wise, requests_):
