@@ -134,5 +134,5 @@ def ties(deltas: Sequence[npt.NDArray[Any]], density: float) -> Array:
         trimmed.append(np.where(np.abs(delta) >= floor, delta, 0).astype(np.float64))
     stacked = np.stack(trimmed)
     agrees = (np.sign(stacked) == np.sign(stacked.sum(0))) & (stacked != 0)
-    merged = (stacked * agrees).sum(0) / np.maximum(agrees.sum(0), 1)
-    return merged.astype(np.float32)
+    merged: Array = ((stacked * agrees).sum(0) / np.maximum(agrees.sum(0), 1)).astype(np.float32)
+    return merged

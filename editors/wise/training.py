@@ -283,7 +283,8 @@ class _Descent:
         whole: Array = self.parameter.detach().cpu().numpy()
         if self.mask is None:
             return whole.copy()
-        return whole[self.mask.cpu().numpy()].copy()
+        entries: Array = whole[self.mask.cpu().numpy()].copy()
+        return entries
 
 
 def margin_loss(edits: Tensor, apart: Tensor, margins: tuple[float, float, float]) -> Tensor:
