@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from agentmem.editors.grace.config import GraceConfig
     from agentmem.editors.port import ModelPort
     from agentmem.editors.registry import available_editors, make_editor
+    from agentmem.editors.wise.config import WiseConfig
     from agentmem.edits import EditReceipt, EditRequest
 
 _HOME = {
@@ -26,11 +27,20 @@ _HOME = {
     "EditRequest": "agentmem.edits",
     "GraceConfig": "agentmem.editors.grace.config",
     "ModelPort": "agentmem.editors.port",
+    "WiseConfig": "agentmem.editors.wise.config",
     "available_editors": "agentmem.editors.registry",
     "make_editor": "agentmem.editors.registry",
 }
 
-__all__ = ["EditReceipt", "EditRequest", "GraceConfig", "ModelPort", "available_editors", "make_editor"]
+__all__ = [
+    "EditReceipt",
+    "EditRequest",
+    "GraceConfig",
+    "ModelPort",
+    "WiseConfig",
+    "available_editors",
+    "make_editor",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -11,7 +11,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,7 @@ __all__ = [
 
 FORMAT = 1
 _ENTRY = "agentmem"
+_PART = "part."
 
 Array = npt.NDArray[np.float32]
 
@@ -101,13 +102,18 @@ class PackedEdit:
 
 @dataclass(frozen=True, eq=False)
 class Pack:
-    """A whole side memory; ``calibration`` is ``None`` exactly when there are no edits."""
+    """A whole side memory; ``calibration`` is ``None`` exactly when there are no edits.
+
+    ``parts`` and ``tensors`` are what a method holds for all edits together, beside what each edit holds.
+    """
 
     method: str
     fingerprint: str
     settings: Mapping[str, Any]
     calibration: Calibration | None
     edits: tuple[PackedEdit, ...]
+    parts: Mapping[str, Any] = field(default_factory=dict)
+    tensors: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
 
 
 def dump(pack: Pack) -> bytes:
@@ -123,6 +129,9 @@ def dump(pack: Pack) -> bytes:
     if edits and pack.calibration is not None:
         tensors = _edit_tensors(edits) | _calibration_tensors(pack.calibration)
         head["unit"], head["noise"] = pack.calibration.unit, pack.calibration.noise
+        tensors |= {_PART + name: array for name, array in pack.tensors.items()}
+        if pack.parts:
+            head["parts"] = dict(pack.parts)
     return encode(head, tensors)
 
 
@@ -167,7 +176,10 @@ def parse(data: bytes) -> Pack:
         edits, calibration = _edits(requests, tensors), _calibration(head, tensors)
     except (KeyError, IndexError, ValueError) as error:
         raise PackMismatch(f"The pack is incomplete: {error}.", hint="restore it from a copy.") from error
-    return Pack(head["method"], head["fingerprint"], head["settings"], calibration, edits)
+    own = {name.removeprefix(_PART): array for name, array in tensors.items() if name.startswith(_PART)}
+    return Pack(
+        head["method"], head["fingerprint"], head["settings"], calibration, edits, head.get("parts", {}), own
+    )
 
 
 def drop(pack: bytes | Path | str, ids: Iterable[str]) -> bytes:
@@ -180,6 +192,7 @@ def drop(pack: bytes | Path | str, ids: Iterable[str]) -> bytes:
     Raises:
         UnknownEdit: an id is not in the pack.
         PackMismatch: the pack is damaged.
+        EditError: the method's edits are learnt together, so that one cannot leave without the model.
     """
     data = read_bytes(pack)
     if "layout" in _head(data):
@@ -188,6 +201,11 @@ def drop(pack: bytes | Path | str, ids: Iterable[str]) -> bytes:
         return records.drop(data, ids)
     held = parse(data)
     unwanted = set(ids)
+    if held.parts and unwanted != {edit.id for edit in held.edits}:
+        raise EditError(
+            f"A {held.method!r} pack cannot lose an edit without its model: the others have to be learnt anew.",
+            hint="load it into its editor, editor.delete(ids), editor.save(path).",
+        )
     if missing := unwanted - {edit.id for edit in held.edits}:
         raise UnknownEdit(
             f"The pack holds no edit {min(missing)!r}.", hint="list_edits(pack) says what it holds."

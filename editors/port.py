@@ -188,15 +188,15 @@ class ModelPort:
             self.structure.backbone(input_ids=ids, attention_mask=mask, use_cache=False)
         return _taken(tap).cpu()
 
-    def prefix(self, batch: PromptBatch, *, layer: int) -> Prefix:
+    def prefix(self, batch: PromptBatch, *, layer: int, whole: bool = False) -> Prefix:
         """Run the model once without gradients and keep what the layers above ``layer`` received.
 
         All tokens before the key position are constant in every layer, so their keys and values stay in a
-        cache and the window to replay is the key token and the target.
+        cache and the window to replay is the key token and the target; with ``whole`` it is every token.
         """
         with torch.inference_mode(False), torch.no_grad(), in_eval_mode(self.model), self.holding(layer):
             ids, mask, at = self._aligned(batch)
-            cache = self._prefill(ids[:, :at], mask[:, :at]) if at else None
+            cache = self._prefill(ids[:, :at], mask[:, :at]) if at and not whole else None
             window = at if cache is not None else 0
             inputs = self._inputs(ids[:, window:], mask, window)
             prefix = self._record(

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from agentmem.editors.grace.config import GraceConfig
+from agentmem.editors.grace.config import GateConfig
 from agentmem.editors.packs import Array, Calibration
 from agentmem.editors.port import ModelPort
 from agentmem.editors.prompts import Renderer
@@ -25,7 +25,7 @@ _SHRINKAGE = 0.1
 
 
 def calibrate(
-    port: ModelPort, renderer: Renderer, config: GraceConfig, groups: Sequence[Sequence[str]]
+    port: ModelPort, renderer: Renderer, config: GateConfig, groups: Sequence[Sequence[str]]
 ) -> Calibration:
     """Run the background prompts through the model once and derive its key space.
 

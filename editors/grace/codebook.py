@@ -41,7 +41,7 @@ class Codebook:
 
     method: str
     fingerprint: str
-    settings: tuple[tuple[str, int], ...]
+    settings: tuple[tuple[str, object], ...]
     false_alarm: float
     look_alike_alarm: float
     calibration: Calibration | None = None

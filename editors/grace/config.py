@@ -1,25 +1,20 @@
-"""Options of the GRACE editor."""
+"""Options of the GRACE editor, and of the gate that other editors share with it."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from agentmem.errors import InvalidArgument
 
-__all__ = ["GraceConfig", "make_config"]
+__all__ = ["GateConfig", "GraceConfig", "checked", "make_config", "resolved_layer"]
 
 
-class GraceConfig(BaseModel):
-    """How keys are made, when they match, and how values are found.
-
-    The defaults *read late and write early*: the key is the input of the last layer's feed-forward projection,
-    where the question is understood; the value is added after an early layer, so that the layers above it can
-    say several tokens.
+class GateConfig(BaseModel):
+    """How keys are made, and when they match.
 
     Attributes:
-        value_layer: the layer after which the value is added: an index, or a fraction of the depth.
         key_norm: ``lda`` weighs directions by how little paraphrases differ in them, ``white`` by their overall
             variance, ``raw`` not at all.
         key_dim: at most this many key dimensions.
@@ -29,11 +24,8 @@ class GraceConfig(BaseModel):
             itself are kept out of its keys' reach one by one.
         look_alikes: how many look-alike prompts to derive per edit for its radius (other subjects in the same
             words, other questions about the same subject); 0 for none.
-        steps, lr, norm_cap: optimiser steps at most; step size and largest norm of a value, as multiples of the
-            residual stream's root mean square and norm at the key position.
-        margin, patience: a value is done when every target token leads by ``margin`` nats for so many steps.
-        contexts: the prompt and at most this many - 1 paraphrases are used to find the value.
-        batch: edits optimised together.
+        contexts: the prompt and at most this many - 1 paraphrases are used to learn an edit.
+        batch: contexts or edits optimised together.
         positions: route at every assistant turn's start (``turns``) or at the last token alone (``last``).
         layers: dotted path of the decoder layers, when they cannot be found by structure.
         chat: render prompts through the chat template; ``None``: when there is one.
@@ -41,23 +33,39 @@ class GraceConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    value_layer: int | float = 0
     key_norm: Literal["lda", "white", "raw"] = "lda"
     key_dim: int = Field(256, ge=1)
     unit_keys: bool = False
     false_alarm: float = Field(0.01, ge=0, lt=1)
     look_alike_alarm: float = Field(0.03, ge=0, lt=1)
     look_alikes: int = Field(8, ge=0)
-    steps: int = Field(100, ge=1)
-    lr: float = Field(0.15, gt=0)
-    norm_cap: float = Field(5.0, gt=0)
-    margin: float = Field(3.0, ge=0)
-    patience: int = Field(3, ge=1)
     contexts: int = Field(4, ge=1)
     batch: int = Field(64, ge=1)
     positions: Literal["turns", "last"] = "turns"
     layers: str | None = None
     chat: bool | None = None
+
+
+class GraceConfig(GateConfig):
+    """How the gate decides (see :class:`GateConfig`), and how values are found.
+
+    The defaults *read late and write early*: the key is the input of the last layer's feed-forward projection,
+    where the question is understood; the value is added after an early layer, so that the layers above it can
+    say several tokens.
+
+    Attributes:
+        value_layer: the layer after which the value is added: an index, or a fraction of the depth.
+        steps, lr, norm_cap: optimiser steps at most; step size and largest norm of a value, as multiples of the
+            residual stream's root mean square and norm at the key position.
+        margin, patience: a value is done when every target token leads by ``margin`` nats for so many steps.
+    """
+
+    value_layer: int | float = 0
+    steps: int = Field(100, ge=1)
+    lr: float = Field(0.15, gt=0)
+    norm_cap: float = Field(5.0, gt=0)
+    margin: float = Field(3.0, ge=0)
+    patience: int = Field(3, ge=1)
 
     @model_validator(mode="after")
     def _layer_in_range(self) -> GraceConfig:
@@ -71,8 +79,7 @@ class GraceConfig(BaseModel):
         Raises:
             InvalidArgument: no layer would be left above the value to read it.
         """
-        layer = int(self.value_layer * depth) if isinstance(self.value_layer, float) else self.value_layer
-        layer = layer + depth if layer < 0 else layer
+        layer = resolved_layer(self.value_layer, depth)
         if not 0 <= layer < depth - 1:
             raise InvalidArgument(
                 f"value_layer={self.value_layer} leaves no layer above the value: the model has {depth}.",
@@ -81,18 +88,36 @@ class GraceConfig(BaseModel):
         return layer
 
 
-def make_config(options: dict[str, object]) -> GraceConfig:
-    """Check options given by name.
+def resolved_layer(layer: float, depth: int) -> int:
+    """An index, a negative index or a fraction of the depth, as an index."""
+    index = int(layer * depth) if isinstance(layer, float) else layer
+    return index + depth if index < 0 else index
+
+
+Config = TypeVar("Config", bound=GateConfig)
+
+
+def checked(kind: type[Config], name: str, options: dict[str, object]) -> Config:
+    """Check options of a method given by name.
 
     Raises:
         InvalidArgument: an unknown option or a value out of range.
     """
     try:
-        return GraceConfig.model_validate(options)
+        return kind.model_validate(options)
     except ValidationError as error:
         first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"]) or "options"
-        known = ", ".join(sorted(GraceConfig.model_fields))
+        option = ".".join(str(part) for part in first["loc"]) or "options"
+        known = ", ".join(sorted(kind.model_fields))
         raise InvalidArgument(
-            f"GRACE option {name}: {first['msg']}.", hint=f"the options are: {known}."
+            f"{name} option {option}: {first['msg']}.", hint=f"the options are: {known}."
         ) from error
+
+
+def make_config(options: dict[str, object]) -> GraceConfig:
+    """Check GRACE's options given by name.
+
+    Raises:
+        InvalidArgument: an unknown option or a value out of range.
+    """
+    return checked(GraceConfig, "GRACE", options)

@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from agentmem.editors import packs
-from agentmem.editors.background import background_groups
-from agentmem.editors.grace.calibration import calibrate
+from agentmem.editors.gated import GatedEditor
 from agentmem.editors.grace.codebook import Codebook
 from agentmem.editors.grace.config import GraceConfig, make_config
-from agentmem.editors.grace.routing import Router, View, as_route, check_scopes
-from agentmem.editors.grace.shadow import OUTSIDE, Session, Shadow
+from agentmem.editors.grace.routing import Router
 from agentmem.editors.grace.transaction import Transaction
 from agentmem.editors.packs import Calibration
-from agentmem.editors.port import ModelPort
-from agentmem.editors.prompts import Renderer
-from agentmem.edits import EditorStatus, EditReceipt, EditRequest, Route
-from agentmem.errors import EditError, PackMismatch, UnknownEdit
+from agentmem.edits import EditReceipt, EditRequest
+from agentmem.errors import PackMismatch
 from agentmem.notes import Scope
 
 __all__ = ["GraceEditor"]
 
 
-class GraceEditor:
+class GraceEditor(GatedEditor):
     """Facts as key-value pairs beside the model (GRACE, Hartvigsen et al. 2023), read late and written early.
 
     A request whose key lies within an edit's radius gets the edit's vector added to the residual stream at the
@@ -62,263 +54,30 @@ class GraceEditor:
         **options: object,
     ) -> None:
         self.config: GraceConfig = make_config(options)
-        self.port = ModelPort(model, tokenizer, layers=self.config.layers)
-        self.renderer = Renderer(tokenizer, chat=self.config.chat)
+        super().__init__(
+            model, tokenizer, self.config,
+            background=background, calibration=calibration, on_progress=on_progress, default_scope=default_scope,
+        )  # fmt: skip
         self.layer = self.config.layer_of(self.port.depth)
-        self.default_scope = default_scope
-        self.on_progress = on_progress
-        self._background = background
-        self._calibration = calibration
-        self._lock = threading.RLock()
         self._main = Codebook(
             self.method, self.port.fingerprint(), (("value_layer", self.layer),),
             self.config.false_alarm, self.config.look_alike_alarm,
         )  # fmt: skip
-        self._session: ContextVar[Session] = ContextVar("agentmem_session", default=OUTSIDE)
-        self._routes: ContextVar[tuple[Route, ...]] = ContextVar("agentmem_routes", default=())
-        self._wanted = True
-        self._shadows = 0
-        opening = self.renderer.opening if self.config.positions == "turns" else ()
-        self._router = Router(self.port, self.layer, opening, self._view, self._on_routes)
+        self._router = Router(self.port, self.layer, self._opening, self._view, self._on_routes)
 
-    # What the memory holds
+    def _written(self, book: Codebook, requests: Sequence[EditRequest]) -> tuple[list[EditReceipt], Codebook]:
+        calibration = book.calibration or self.calibrate()
+        transaction = Transaction(self.port, self.renderer, self.config, self.layer, book, calibration)
+        return transaction.run(requests, self.on_progress)
 
-    @property
-    def codebook(self) -> Codebook:
-        """The state that the calling context sees: its shadow's inside one, else the shared one."""
-        shadow = self._session.get().shadow
-        return self._main if shadow is None else shadow.codebook
-
-    def edits(self) -> tuple[EditRequest, ...]:
-        """What the side memory holds now, sorted by id."""
-        return tuple(edit.request for edit in self.codebook.edits)
-
-    def state_hash(self) -> str:
-        """sha256 of the pack that :meth:`save` would write."""
-        return self.codebook.hash
-
-    def status(self) -> EditorStatus:
-        """A report on the state; ``irregular`` means that the pack on disk would not be what is in use."""
-        book = self.codebook
-        state = "empty" if not book else "active" if self._router.attached else "detached"
-        if self._wanted and self._router.attached != self._needed():
-            state = "irregular"
-        details: dict[str, object] = {
+    def _details(self, book: Codebook) -> dict[str, object]:
+        return {
             "value_layer": self.layer,
-            "layers": self.port.structure.layers_path,
-            "key_site": self.port.structure.ffn_out_path or "residual stream after the last layer",
-            "key_dim": int(book.keys.shape[1]),
-            "reach": book.reach,
             "values": len({edit.value.tobytes() for edit in book.edits}),
-            "in_shadow": self._session.get().shadow is not None,
         }
-        return EditorStatus(
-            method=self.method, state=state, edits=len(book), keys=len(book.keys),
-            size_bytes=len(book.bytes), state_hash=book.hash, base_fingerprint=book.fingerprint, details=details,
-        )  # fmt: skip
 
-    # Changing it
-
-    def calibrate(self) -> Calibration:
-        """The key space; computed from the background prompts once, at the first write at the latest."""
-        with self._lock:
-            if self._calibration is None:
-                given = self._background
-                groups = (
-                    background_groups()
-                    if given is None
-                    else [(g,) if isinstance(g, str) else tuple(g) for g in given]
-                )
-                self._calibration = calibrate(self.port, self.renderer, self.config, groups)
-            return self._calibration
-
-    def write(self, requests: Sequence[EditRequest]) -> list[EditReceipt]:
-        """Learn facts; all or nothing, except that requests that cannot be learnt are reported as ``failed``.
-
-        Args:
-            requests: the facts. Ids are derived from the content when absent, so writing twice changes nothing.
-
-        Returns:
-            One receipt per request, in order.
-
-        Raises:
-            InvalidArgument: a prompt or target is empty, or an id comes twice.
-            EditError: an id is already taken by a different edit.
-        """
-        with self._lock:
-            book = self.codebook
-            calibration = book.calibration or self.calibrate()
-            transaction = Transaction(self.port, self.renderer, self.config, self.layer, book, calibration)
-            receipts, after = transaction.run(requests, self.on_progress)
-            self._replace(after)
-            return receipts
-
-    def delete(self, ids: Sequence[str]) -> list[str]:
-        """Remove edits exactly: the state is as if they had never been written.
-
-        Raises:
-            UnknownEdit: an id is not held; nothing is removed then.
-        """
-        with self._lock:
-            unwanted = list(dict.fromkeys(ids))
-            missing = [i for i in unwanted if i not in self.codebook.ids]
-            if missing:
-                raise UnknownEdit(
-                    f"There is no edit {missing[0]!r}.", hint="editor.edits() lists what there is."
-                )
-            self._replace(self.codebook.with_edits((), unwanted))
-            return unwanted
-
-    def dump(self) -> bytes:
-        """The whole state as the bytes of a pack; equal states give equal bytes."""
-        return self.codebook.bytes
-
-    def save(self, path: Path | str) -> str:
-        """Write the whole state as one pack, atomically; returns the sha256 of its bytes."""
-        return packs.write_file(path, self.codebook.bytes)
-
-    def load(self, path: Path | str | bytes) -> None:
-        """Replace the state by a saved pack, given by path or by its bytes.
-
-        Raises:
-            PackMismatch: it is damaged, or belongs to another base model or value layer; the state stays.
-        """
-        pack = packs.read_pack(path)
-        self._check(pack)
-        with self._lock:
-            if pack.calibration is not None:
-                self._calibration = pack.calibration
-            self._replace(
-                self._main.with_edits((), self._main.ids).with_edits(pack.edits, (), pack.calibration)
-            )
-
-    def _check(self, pack: packs.Pack) -> None:
-        if pack.method != self.method:
-            raise PackMismatch(
-                f"This is a {pack.method!r} pack.", hint=f'load it with make_editor("{pack.method}", …).'
-            )
-        if pack.fingerprint != self._main.fingerprint:
-            raise PackMismatch(
-                "The pack belongs to another base model, tokenizer or chat template.",
-                hint="load it onto the model it was made with, or write its edits anew from list_edits(pack).",
-            )
-        if dict(pack.settings) != dict(self._main.settings):
-            raise PackMismatch(
-                f"The pack was made with {dict(pack.settings)}, this editor has {dict(self._main.settings)}.",
-                hint="build the editor with the pack's value_layer.",
-            )
-        width, depth = self.port.structure.d_model, self.port.structure.d_key
-        if pack.calibration is not None and pack.calibration.mean.shape != (depth,):
-            raise PackMismatch("The pack's keys have another width.", hint="write its edits anew.")
+    def _unpacked(self, pack: packs.Pack) -> Codebook:
+        width = self.port.structure.d_model
         if any(edit.value.shape != (width,) for edit in pack.edits):
             raise PackMismatch("The pack's values have another width.", hint="write its edits anew.")
-
-    def _replace(self, book: Codebook) -> None:
-        shadow = self._session.get().shadow
-        if shadow is not None:
-            shadow.codebook = book
-        else:
-            self._main = book
-        self._sync()
-
-    # Asking
-
-    @contextmanager
-    def request(self, scope: Scope | None = None, scopes: Sequence[Scope] | None = None) -> Iterator[None]:
-        """Requests inside see the edits that ``scope`` admits (``scopes``: one per batch row)."""
-        with self._within(scopes=(scope,) if scopes is None else tuple(scopes)):
-            yield
-
-    @contextmanager
-    def silence(self) -> Iterator[None]:
-        """Requests inside see the bare base model."""
-        with self._within(silent=True):
-            yield
-
-    @contextmanager
-    def shadow(self) -> Iterator[Shadow]:
-        """A private copy of the state for this context: dropped at the end unless ``commit()`` was called."""
-        shadow = Shadow(self.codebook, self._commit)
-        with self._lock:
-            self._shadows += 1
-            self._sync()
-        try:
-            with self._within(shadow=shadow):
-                yield shadow
-        finally:
-            with self._lock:
-                self._shadows -= 1
-                self._sync()
-
-    def probe(self, prompts: Sequence[str], scope: Scope | None = None) -> list[Route]:
-        """Which edit would answer each prompt, without generating."""
-        book = self.codebook
-        if not book or book.calibration is None or not prompts:
-            return [Route(None) for _ in prompts]
-        ids = [self.renderer.prompt(prompt) for prompt in prompts]
-        with self._lock:
-            keys = book.calibration.keys(self.port.keys(ids).numpy())
-        asked = scope if scope is not None else self.default_scope
-        matches = book.match(keys, [asked] * len(prompts))
-        return [as_route({len(row) - 1: match}) for row, match in zip(ids, matches, strict=True)]
-
-    def explain(self) -> list[Route]:
-        """The routes of this context's last request, one per row."""
-        return list(self._routes.get())
-
-    def attach(self) -> None:
-        """Let requests see the edits again after :meth:`detach`."""
-        with self._lock:
-            self._wanted = True
-            self._sync()
-
-    def detach(self) -> None:
-        """Take every hook off the model; the edits are kept."""
-        with self._lock:
-            self._wanted = False
-            self._sync()
-
-    def _needed(self) -> bool:
-        return self._wanted and (bool(self._main) or self._shadows > 0)
-
-    def _sync(self) -> None:
-        """No edits, no hooks: the model is then its base in every respect."""
-        if self._needed():
-            self._router.attach()
-        else:
-            self._router.detach()
-
-    @contextmanager
-    def _within(self, **changes: Any) -> Iterator[None]:
-        token = self._session.set(self._session.get().changed(**changes))
-        try:
-            yield
-        finally:
-            self._session.reset(token)
-
-    def _view(self) -> View | None:
-        session, book = self._session.get(), self.codebook
-        if session.silent or not book:
-            self._routes.set(())
-            return None
-        scopes = session.scopes if session.scopes is not None else (self.default_scope,)
-        return View(book, lambda batch: check_scopes(scopes, batch))
-
-    def _on_routes(self, routes: tuple[Route, ...]) -> None:
-        self._routes.set(routes)
-
-    def _commit(self, shadow: Shadow) -> None:
-        """Bring what changed in a shadow into the state that was current outside it."""
-        with self._lock:
-            added, removed = shadow.changes()
-            outer = self._main
-            taken = {edit.id for edit in added} & (set(outer.ids) - removed)
-            if taken:
-                raise EditError(
-                    f"Edit {min(taken)!r} was written by somebody else meanwhile.",
-                    hint="verify again in a new shadow.",
-                )
-            calibration = shadow.codebook.calibration
-            self._main = outer.with_edits(added, removed & outer.ids, outer.calibration or calibration)
-            shadow.rebase(self._main)
-            self._sync()
+        return self._main.with_edits((), self._main.ids).with_edits(pack.edits, (), pack.calibration)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -108,7 +109,6 @@ class Replay:
         whole = not self._window_works()
         start = 0 if whole else min(column for _, column, _ in fired)
         places = [(r, c, m) for r in rows for c, m in self.applied[r] if whole or c >= start]
-        injection = self._injection(places, rows, start)
         device = self.forward.device
         tap = KeyTap(
             self.port,
@@ -118,13 +118,19 @@ class Replay:
         )
         index = torch.tensor(rows, device=device)
         cache = self._branch(index, start, whole)
-        with own_forward(injection, tap if asked else None):
+        with self._changing(places, rows, start, tap if asked else None):
             result = self.port.structure.backbone(**self._arguments(index, start, cache))
         self._patch_output(result, index, start)
         if cache is not None and self.cache is not None:
             self._patch_cache(cache, index, start)
         self.changed = True
         return tap.keys
+
+    def _changing(
+        self, places: Sequence[tuple[int, int, Match]], rows: list[int], start: int, tap: KeyTap | None
+    ) -> AbstractContextManager[None]:
+        """Inside, a forward of these rows from column ``start`` on carries what answers at ``places``."""
+        return own_forward(self._injection(places, rows, start), tap)
 
     def _window_works(self) -> bool:
         """True when the cache still holds every token before the window, for all rows."""

@@ -29,7 +29,7 @@ from agentmem.notes import Scope
 if TYPE_CHECKING:
     from transformers.cache_utils import Cache
 
-__all__ = ["Router", "View", "as_route", "check_scopes"]
+__all__ = ["Call", "Decisions", "Router", "View", "as_route", "check_scopes"]
 
 Decisions = dict[int, Match]
 """Token position (counted over a row's real tokens) -> what was decided there."""
@@ -44,7 +44,7 @@ class View:
 
 
 @dataclass
-class _Call:
+class Call:
     """One forward of the backbone that has to be routed."""
 
     view: View
@@ -91,7 +91,7 @@ class Router:
         self._port, self._layer, self._opening = port, layer, opening
         self._view, self._on_routes = view, on_routes
         self._names = tuple(inspect.signature(port.structure.backbone.forward).parameters)
-        self._call: ContextVar[_Call | None] = ContextVar("agentmem_call", default=None)
+        self._call: ContextVar[Call | None] = ContextVar("agentmem_call", default=None)
         self._memory: ContextVar[_Memory | None] = ContextVar("agentmem_memory", default=None)
         self._handles: list[Any] = []
 
@@ -130,6 +130,7 @@ class Router:
             return
         forward = Forward.of(self._names, args, kwargs)
         if forward.is_decoding:
+            self._go_on(view, forward)
             return
         call = self._open(view, forward)
         self._call.set(call)
@@ -145,12 +146,18 @@ class Router:
             return None
         return self._route(call, output)
 
-    def _close(self, call: _Call) -> None:
+    def _go_on(self, view: View, forward: Forward) -> None:
+        """One more token of an answer: a value added at prefill lives on in the cache."""
+
+    def _replay(self, call: Call, output: Any, cache: Cache | None) -> Replay:
+        return Replay(self._port, self._layer, call.forward, output, cache)
+
+    def _close(self, call: Call) -> None:
         self._call.set(None)
         if call.tap is not None:
             remove_tap(call.tap)
 
-    def _open(self, view: View, forward: Forward) -> _Call:
+    def _open(self, view: View, forward: Forward) -> Call:
         """Find the positions of this forward at which a decision is due."""
         rows, first = forward.rows()
         scopes = view.scopes(forward.batch)
@@ -172,7 +179,7 @@ class Router:
             tap = KeyTap(self._port, forward.batch,
                 torch.tensor([i for i, _ in due], device=device), torch.tensor(columns, device=device),
             )  # fmt: skip
-        return _Call(view, forward, scopes, rows, first, decided, due, tap)
+        return Call(view, forward, scopes, rows, first, decided, due, tap)
 
     def _positions(self, row: tuple[int, ...], before: tuple[int, ...], past: int) -> list[int]:
         """Where answers begin in a row: after the template's opening, and at the end of a first prompt.
@@ -206,9 +213,9 @@ class Router:
             else [()] * len(rows)
         )
 
-    def _route(self, call: _Call, output: Any) -> Any:
+    def _route(self, call: Call, output: Any) -> Any:
         cache = cache_of(output) or call.forward.cache
-        replay = Replay(self._port, self._layer, call.forward, output, cache)
+        replay = self._replay(call, output, cache)
         if call.tap is not None and call.open and call.tap.keys is not None:
             keys = self._keys(call, call.tap.keys)
             self._decide(call, call.open, keys, replay)
@@ -216,12 +223,12 @@ class Router:
         self._remember(call, cache)
         return replay.output if replay.changed else None
 
-    def _keys(self, call: _Call, raw: Tensor) -> Array:
+    def _keys(self, call: Call, raw: Tensor) -> Array:
         calibration = call.view.codebook.calibration
         assert calibration is not None  # a view always has edits
         return calibration.keys(raw.cpu().numpy())
 
-    def _decide(self, call: _Call, due: list[tuple[int, int]], keys: Array, replay: Replay) -> None:
+    def _decide(self, call: Call, due: list[tuple[int, int]], keys: Array, replay: Replay) -> None:
         """Decide position by position: an answer that fires changes what later positions of its row see."""
         while due:
             matches = call.view.codebook.match(keys, [call.scopes[i] for i, _ in due])
@@ -241,7 +248,7 @@ class Router:
             )
             keys = self._keys(call, found) if due and found is not None else np.zeros((0, 0), np.float32)
 
-    def _reuse(self, call: _Call, replay: Replay) -> None:
+    def _reuse(self, call: Call, replay: Replay) -> None:
         """Uncached generation: add again, at the same places, what was decided when the prompt came."""
         opened = {i for i, _ in call.open}
         kept = [
@@ -254,7 +261,7 @@ class Router:
         if kept:
             replay.run(kept, [])
 
-    def _remember(self, call: _Call, cache: Cache | None) -> None:
+    def _remember(self, call: Call, cache: Cache | None) -> None:
         routes = tuple(as_route(decisions) for decisions in call.decided)
         uncached = cache is None
         known = (

@@ -12,7 +12,7 @@ import torch
 
 from agentmem.editors.background import look_alikes
 from agentmem.editors.grace.codebook import Codebook, covisible
-from agentmem.editors.grace.config import GraceConfig
+from agentmem.editors.grace.config import GateConfig, GraceConfig
 from agentmem.editors.grace.writer import Fit, fit_values, says_target
 from agentmem.editors.packs import Array, Calibration, PackedEdit
 from agentmem.editors.port import ModelPort
@@ -20,14 +20,14 @@ from agentmem.editors.prompts import Rendered, Renderer
 from agentmem.edits import EditReceipt, EditRequest
 from agentmem.errors import EditError, InvalidArgument
 
-__all__ = ["Transaction"]
+__all__ = ["Draft", "Intake", "Transaction"]
 
 _NOISE_MARGIN = 4.0  # a radius must be well above what batching does to a key
 _DISGUISED = 2  # so many of the other questions about a subject may ask the edit's own in other words
 
 
 @dataclass(eq=False)
-class _Draft:
+class Draft:
     """A request on its way in."""
 
     request: EditRequest
@@ -57,37 +57,24 @@ class _Draft:
 
 
 @dataclass
-class Transaction:
-    """Everything that a write needs; the codebook given is only read."""
+class Intake:
+    """What every write begins with: names, keys, and who is turned away; the codebook given is only read."""
 
     port: ModelPort
     renderer: Renderer
-    config: GraceConfig
+    config: GateConfig
     layer: int
     book: Codebook
     calibration: Calibration
     _receipts: dict[str, EditReceipt] = field(default_factory=dict)
 
-    def run(
-        self, requests: Sequence[EditRequest], progress: Callable[[int, int], None] | None
-    ) -> tuple[list[EditReceipt], Codebook]:
-        """Write requests; the order in which they are given makes no difference to the state.
-
-        Returns:
-            Receipts in the order of the requests, and the codebook afterwards.
-        """
-        named = [self._named(request) for request in requests]
-        fresh = self._fresh(named)
-        drafts = self._drafts(sorted(fresh, key=lambda request: str(request.id)))
-        for draft in drafts:
-            self._refuse_conflict(draft, drafts)
-        self._alias_known([draft for draft in drafts if draft.status != "failed"])
-        self._fit([d for d in drafts if d.status == "written" and d.value is None], progress)
-        after = self._settle(drafts)
+    def receipts(self, named: Sequence[EditRequest], drafts: Sequence[Draft]) -> list[EditReceipt]:
+        """One receipt per request, in order."""
         self._receipts |= {draft.id: _receipt(draft) for draft in drafts}
-        return [self._receipts[str(request.id)] for request in named], after
+        return [self._receipts[str(request.id)] for request in named]
 
-    def _named(self, request: EditRequest) -> EditRequest:
+    def named(self, request: EditRequest) -> EditRequest:
+        """The request with its id: derived from its content when absent."""
         if not isinstance(request, EditRequest):
             raise InvalidArgument(
                 f"Expected an EditRequest, got {type(request).__name__}.", hint="EditRequest(prompt, target)."
@@ -97,7 +84,7 @@ class Transaction:
         described = json.dumps(asdict(request), sort_keys=True, ensure_ascii=True)
         return replace(request, id=f"e-{hashlib.sha256(described.encode()).hexdigest()[:16]}")
 
-    def _fresh(self, named: Sequence[EditRequest]) -> list[EditRequest]:
+    def fresh(self, named: Sequence[EditRequest]) -> list[EditRequest]:
         """The requests that are not stored yet."""
         stored = {edit.id: edit for edit in self.book.edits}
         unique: dict[str, EditRequest] = {}
@@ -118,7 +105,7 @@ class Transaction:
                 )
         return [request for name, request in unique.items() if name not in stored]
 
-    def _drafts(self, requests: Sequence[EditRequest]) -> list[_Draft]:
+    def drafts(self, requests: Sequence[EditRequest]) -> list[Draft]:
         """Render every prompt, paraphrase and look-alike, and compute their keys in one go."""
         texts = [(r.prompt, *dict.fromkeys(p for p in r.paraphrases if p != r.prompt)) for r in requests]
         contexts = [
@@ -127,7 +114,7 @@ class Transaction:
         alike = look_alikes([(r.prompt, r.subject) for r in requests], self.config.look_alikes)
         rows = [c.prompt for cs in contexts for c in cs]
         rows += [self.renderer.prompt(text) for near in alike for text in (*near.swapped, *near.asked)]
-        keys = self.calibration.keys(self.port.keys(rows).numpy())
+        keys = self._keys(rows)
         drafts, used, other = [], 0, sum(map(len, contexts))
         for request, context, near in zip(requests, contexts, alike, strict=True):
             own = keys[used : used + len(context)]
@@ -137,10 +124,14 @@ class Transaction:
             limits = gaps.min(
                 0, initial=np.finfo(np.float32).max
             )  # no look-alike: no limit, yet a finite number
-            drafts.append(_Draft(request, context, own, gaps.min(1), limits))
+            drafts.append(Draft(request, context, own, gaps.min(1), limits))
         return drafts
 
-    def _refuse_conflict(self, draft: _Draft, drafts: Sequence[_Draft]) -> None:
+    def _keys(self, prompts: Sequence[tuple[int, ...]]) -> Array:
+        """[n, r] keys of rendered prompts."""
+        return self.calibration.keys(self.port.keys(prompts).numpy())
+
+    def refuse_conflict(self, draft: Draft, drafts: Sequence[Draft]) -> None:
         """Two targets for one key cannot both be kept: the one that is there, or sorts first, stays."""
         floor = max(_NOISE_MARGIN * self.calibration.noise, 1e-6)
         earlier = [d for d in drafts if d.id < draft.id and d.status != "failed"]
@@ -158,9 +149,51 @@ class Transaction:
                 f"edit {rivals[owner][0]} answers the same prompt with another target; delete it first"
             )
 
-    def _alias_known(self, drafts: Sequence[_Draft]) -> None:
+    def settle(self, drafts: Sequence[Draft]) -> Codebook:
+        """The codebook with every draft whose own keys it answers; the others fail, latest id first."""
+        floor = max(_NOISE_MARGIN * self.calibration.noise, 1e-6)
+        kept = [draft for draft in drafts if draft.value is not None]
+        while True:
+            after = self.book.with_edits([draft.packed() for draft in kept], (), self.calibration)
+            if not kept:
+                return after
+            # The prompt's own key comes first; a paraphrase that cannot be told apart is merely never answered.
+            first = np.unique(after.owners, return_index=True)[1]
+            reach = dict(zip((e.id for e in after.edits), after.radii[first].tolist(), strict=True))
+            short = [draft for draft in kept if reach[draft.id] <= floor]
+            if not short:
+                return after
+            short[-1].fail("its key is too close to another edit, or to unrelated prompts, to be told apart")
+            kept.remove(short[-1])
+
+
+@dataclass
+class Transaction(Intake):
+    """Everything that a GRACE write needs."""
+
+    config: GraceConfig
+
+    def run(
+        self, requests: Sequence[EditRequest], progress: Callable[[int, int], None] | None
+    ) -> tuple[list[EditReceipt], Codebook]:
+        """Write requests; the order in which they are given makes no difference to the state.
+
+        Returns:
+            Receipts in the order of the requests, and the codebook afterwards.
+        """
+        named = [self.named(request) for request in requests]
+        fresh = self.fresh(named)
+        drafts = self.drafts(sorted(fresh, key=lambda request: str(request.id)))
+        for draft in drafts:
+            self.refuse_conflict(draft, drafts)
+        self._alias_known([draft for draft in drafts if draft.status != "failed"])
+        self._fit([d for d in drafts if d.status == "written" and d.value is None], progress)
+        after = self.settle(drafts)
+        return self.receipts(named, drafts), after
+
+    def _alias_known(self, drafts: Sequence[Draft]) -> None:
         """Join requests to an edit with the same target that already answers at their key."""
-        found: list[tuple[_Draft, PackedEdit]] = []
+        found: list[tuple[Draft, PackedEdit]] = []
         if not self.book.edits:
             return
         for draft in drafts:
@@ -182,7 +215,7 @@ class Transaction:
                     f"shares the value of {edit.id}",
                 )
 
-    def _fit(self, drafts: Sequence[_Draft], progress: Callable[[int, int], None] | None) -> None:
+    def _fit(self, drafts: Sequence[Draft], progress: Callable[[int, int], None] | None) -> None:
         leaders, followers = _twins(drafts)
         contexts = [draft.contexts[: self.config.contexts] for draft in leaders]
         fits = fit_values(self.port, contexts, self.layer, self.config, progress)
@@ -207,7 +240,7 @@ class Transaction:
                 )
         self._keep_verified([draft for draft in drafts if draft.value is not None])
 
-    def _keep_verified(self, drafts: Sequence[_Draft]) -> None:
+    def _keep_verified(self, drafts: Sequence[Draft]) -> None:
         """Only paraphrases that the value really answers stay keys; the prompt itself always does."""
         further = [(d, i) for d in drafts for i in range(1, len(d.contexts))]
         unsaid: dict[str, list[int]] = {}
@@ -223,23 +256,6 @@ class Transaction:
                 draft.keys, draft.limits = np.delete(draft.keys, dropped, 0), np.delete(draft.limits, dropped)
                 draft.reason += f"{'; ' if draft.reason else ''}{len(dropped)} paraphrases were left out"
 
-    def _settle(self, drafts: Sequence[_Draft]) -> Codebook:
-        """The codebook with every draft whose own keys it answers; the others fail, latest id first."""
-        floor = max(_NOISE_MARGIN * self.calibration.noise, 1e-6)
-        kept = [draft for draft in drafts if draft.value is not None]
-        while True:
-            after = self.book.with_edits([draft.packed() for draft in kept], (), self.calibration)
-            if not kept:
-                return after
-            # The prompt's own key comes first; a paraphrase that cannot be told apart is merely never answered.
-            first = np.unique(after.owners, return_index=True)[1]
-            reach = dict(zip((e.id for e in after.edits), after.radii[first].tolist(), strict=True))
-            short = [draft for draft in kept if reach[draft.id] <= floor]
-            if not short:
-                return after
-            short[-1].fail("its key is too close to another edit, or to unrelated prompts, to be told apart")
-            kept.remove(short[-1])
-
 
 def _gaps(queries: Array, keys: Array) -> Array:
     """[n, k] distances from queries to keys; the query that is nearest to any key comes first."""
@@ -247,9 +263,9 @@ def _gaps(queries: Array, keys: Array) -> Array:
     return gaps[np.argsort(gaps.min(1), kind="stable"), :]
 
 
-def _twins(drafts: Sequence[_Draft]) -> tuple[list[_Draft], list[tuple[_Draft, _Draft]]]:
+def _twins(drafts: Sequence[Draft]) -> tuple[list[Draft], list[tuple[Draft, Draft]]]:
     """Requests with the very same first prompt and target in one batch share a value."""
-    first: dict[tuple[tuple[int, ...], tuple[int, ...]], _Draft] = {}
+    first: dict[tuple[tuple[int, ...], tuple[int, ...]], Draft] = {}
     followers = []
     for draft in drafts:
         leader = first.setdefault((draft.contexts[0].prompt, draft.labels), draft)
@@ -258,7 +274,7 @@ def _twins(drafts: Sequence[_Draft]) -> tuple[list[_Draft], list[tuple[_Draft, _
     return list(first.values()), followers
 
 
-def _receipt(draft: _Draft) -> EditReceipt:
+def _receipt(draft: Draft) -> EditReceipt:
     loss, steps = (draft.fit.loss, draft.fit.steps) if draft.fit is not None else (float("nan"), 0)
     keys = 0 if draft.status == "failed" else len(draft.keys)
     return EditReceipt(draft.id, draft.status, draft.reason, loss=loss, steps=steps, keys=keys)

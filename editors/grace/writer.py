@@ -14,7 +14,7 @@ from agentmem.editors.port import ModelPort, Prefix, PromptBatch
 from agentmem.editors.prompts import Rendered
 from agentmem.editors.structure import in_eval_mode
 
-__all__ = ["Fit", "fit_values", "says_target"]
+__all__ = ["Fit", "fit_values", "label_lead", "label_losses", "says_target"]
 
 Progress = Callable[[int, int], None]
 
@@ -80,7 +80,7 @@ def says_target(port: ModelPort, contexts: Sequence[Rendered], values: Tensor, l
     prefix = port.prefix(_batch(contexts), layer=layer)
     with torch.inference_mode(False), torch.no_grad(), in_eval_mode(port.model):
         logits = port.suffix(prefix, values.to(prefix.hidden.device))
-    lead = _lead(logits.float(), prefix)
+    lead = label_lead(logits.float(), prefix)
     return [bool(row) for row in (lead > 0).tolist()]
 
 
@@ -137,12 +137,12 @@ class _Descent:
     def _step(self) -> None:
         values = self.values.detach().requires_grad_()
         logits = self.port.suffix(self.prefix, values[self.owners]).float()
-        per_row = _losses(logits, self.prefix)
+        per_row = label_losses(logits, self.prefix)
         per_edit = torch.zeros(len(self.live), device=logits.device).index_add(0, self.owners, per_row)
         (gradient,) = torch.autograd.grad(per_edit.sum(), values)
         counts = torch.bincount(self.owners, minlength=len(self.live))
         with torch.no_grad():
-            self._note(per_edit.detach() / counts, _lead(logits.detach(), self.prefix))
+            self._note(per_edit.detach() / counts, label_lead(logits.detach(), self.prefix))
             moved = self.values - self.adam.update(gradient, self.scale)
             self.values = moved * (self.cap / moved.norm(dim=-1).clamp(min=1e-12)).clamp(max=1.0)[:, None]
             self._leave()
@@ -183,19 +183,19 @@ class _Descent:
             return
         with torch.no_grad():
             logits = self.port.suffix(self.prefix, self.values[self.owners]).float()
-            least = self._least(_lead(logits, self.prefix))
+            least = self._least(label_lead(logits, self.prefix))
             late = ~self.done[self.live]
             rows = self.live[late]
             self.final[rows], self.done[rows] = self.values[late], least[late] > 0
 
 
-def _losses(logits: Tensor, prefix: Prefix) -> Tensor:
+def label_losses(logits: Tensor, prefix: Prefix) -> Tensor:
     """[B] negative log-likelihood per target token: pads are left out by position."""
     nll = torch.nn.functional.cross_entropy(logits.transpose(1, 2), prefix.labels, reduction="none")
     return (nll * prefix.mask).sum(-1) / prefix.mask.sum(-1)
 
 
-def _lead(logits: Tensor, prefix: Prefix) -> Tensor:
+def label_lead(logits: Tensor, prefix: Prefix) -> Tensor:
     """[B] by how much the least certain target token leads over every other token, in logits."""
     own = logits.gather(-1, prefix.labels[..., None]).squeeze(-1)
     others = logits.scatter(-1, prefix.labels[..., None], float("-inf")).amax(-1)

@@ -1,0 +1,152 @@
+"""The state of a WISE editor: the gate's codebook of records, and the side memories that hold their answers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from agentmem.editors.grace.codebook import Codebook, Match
+from agentmem.editors.packs import Array, Pack, PackedEdit, dump
+from agentmem.editors.wise.memory import Blueprint, SideMemory
+from agentmem.editors.wise.sharding import Cell, partition
+from agentmem.errors import PackMismatch
+from agentmem.notes import Scope
+
+__all__ = ["Library", "shard_digest", "unpacked"]
+
+
+@dataclass(frozen=True, eq=False)
+class Library(Codebook):
+    """An immutable set of records with the memories trained on them; ``gate`` as in :class:`WiseConfig`."""
+
+    memories: tuple[SideMemory, ...] = ()
+    gate: str = "keys"
+
+    def with_memories(self, memories: Iterable[SideMemory]) -> Library:
+        """The same records with these memories, which must be trained on just them."""
+        return replace(self, memories=tuple(memories))
+
+    @cached_property
+    def bytes(self) -> bytes:
+        """The canonical pack of this state."""
+        pack = Pack(self.method, self.fingerprint, dict(self.settings), self.calibration, self.edits)
+        cells = [
+            {"name": m.cell.name, "shards": m.cell.shards, "digests": m.digests, "threshold": m.threshold}
+            for m in self.memories
+        ]
+        tensors: dict[str, npt.NDArray[Any]] = {
+            f"delta.{number:05}.{shard:02}": packed
+            for number, memory in enumerate(self.memories)
+            for shard, packed in enumerate(memory.packed)
+            if packed is not None
+        }
+        return dump(replace(pack, parts={"memories": cells} if cells else {}, tensors=tensors))
+
+    @cached_property
+    def memory_of(self) -> dict[str, SideMemory]:
+        """Which memory holds a record, by its id."""
+        return {name: memory for memory in self.memories for name in memory.cell.ids}
+
+    @cached_property
+    def trained(self) -> dict[str, Array]:
+        """Shards by the digest of their records."""
+        return {
+            digest: packed
+            for memory in self.memories
+            for digest, packed in zip(memory.digests, memory.packed, strict=True)
+            if packed is not None
+        }
+
+    def weigh(
+        self, keys: Array, scores: npt.NDArray[np.float32], scopes: Sequence[Scope | None]
+    ) -> list[Match]:
+        """Decide by activation norms: the memory that would add most answers, if it is above its threshold.
+
+        Distance and radius of a match are the norm and the threshold with their signs turned, so that a request
+        is answered, as with keys, when the distance is at most the radius. The edit named is the memory's record
+        with the nearest key: the norm alone does not say which.
+
+        Args:
+            keys: [n, r] keys of requests.
+            scores: [n, M] activation norms.
+            scopes: [n] whose requests they are.
+        """
+        by_key = self.match(keys, scopes)
+        found = []
+        for key, row, scope, named in zip(keys, scores, scopes, by_key, strict=True):
+            best = self._heaviest(row, scope, named)
+            if best is None:
+                found.append(replace(named, edit=None) if self.gate == "both" else Match(None))
+                continue
+            edit = named.edit if self.gate == "both" else self._nearest_in(self.memories[best], key)
+            score, threshold = float(row[best]), self.memories[best].threshold
+            fired = edit if score >= threshold else None
+            rest = float(np.max(np.delete(row, best), initial=0.0))
+            found.append(Match(fired, edit, -score, -threshold, score - rest))
+        return found
+
+    def _heaviest(self, row: npt.NDArray[np.float32], scope: Scope | None, named: Match) -> int | None:
+        if self.gate == "both":
+            mine = self.memory_of.get(named.edit.id) if named.edit is not None else None
+            return self.memories.index(mine) if mine is not None else None
+        seen = [i for i, m in enumerate(self.memories) if _admitted(m.cell.scope, scope)]
+        return max(seen, key=lambda i: float(row[i]) - self.memories[i].threshold, default=None)
+
+    def _nearest_in(self, memory: SideMemory, key: Array) -> PackedEdit:
+        mine = set(memory.cell.ids)
+        edits = [edit for edit in self.edits if edit.id in mine]
+        return min(edits, key=lambda e: (float(np.linalg.norm(e.keys - key, axis=1).min()), e.id))
+
+
+def shard_digest(name: str, shard: int, edits: Sequence[PackedEdit]) -> str:
+    """Which training a shard is the result of: its place and its records, whole."""
+    described = json.dumps([name, shard, [asdict(edit.request) for edit in edits]], sort_keys=True)
+    return hashlib.sha256(described.encode()).hexdigest()
+
+
+def unpacked(empty: Library, pack: Pack, plan: Blueprint) -> Library:
+    """The state that a pack of this model and these options holds.
+
+    Raises:
+        PackMismatch: its memories do not fit its records, or the model.
+    """
+    config = plan.config
+    book = empty.with_edits(pack.edits, (), pack.calibration)
+    assert isinstance(book, Library)
+    cells = partition(book.edits, config.shard_size, config.shards)
+    stored: list[Mapping[str, Any]] = list(pack.parts.get("memories", ()))
+    named = [(entry["name"], tuple(tuple(shard) for shard in entry["shards"])) for entry in stored]
+    if named != [(cell.name, cell.shards) for cell in cells]:
+        raise PackMismatch(
+            "The pack's shards do not hold its records.", hint="write its edits anew from list_edits(pack)."
+        )
+    memories = [
+        SideMemory(
+            cell, plan, _packed(cell, number, pack, plan), tuple(entry["digests"]), float(entry["threshold"])
+        )
+        for number, (cell, entry) in enumerate(zip(cells, stored, strict=True))
+    ]
+    return book.with_memories(memories)
+
+
+def _packed(cell: Cell, number: int, pack: Pack, plan: Blueprint) -> tuple[Array | None, ...]:
+    found: list[Array | None] = []
+    for shard, ids in enumerate(cell.shards):
+        array = pack.tensors.get(f"delta.{number:05}.{shard:02}")
+        if bool(ids) != (array is not None) or (
+            array is not None and array.shape != plan.packed_shape(cell.name, shard)
+        ):
+            raise PackMismatch("A shard of the pack has another size.", hint="write its edits anew.")
+        found.append(array)
+    return tuple(found)
+
+
+def _admitted(owner: Scope | None, scope: Scope | None) -> bool:
+    return not owner or (scope is not None and scope.admits(owner))

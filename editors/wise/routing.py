@@ -1,0 +1,263 @@
+"""Who answers is decided once per request and row, at prefill; the side memory then governs the whole answer.
+
+GRACE's router finds the positions and the decisions. What differs: an answer's tokens pass the side memory too, so
+the decision is kept beside the cache of the request, and every decoding step looks it up there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from agentmem.editors.grace.codebook import Match
+from agentmem.editors.grace.replay import Forward, Replay
+from agentmem.editors.grace.routing import Call, Router, View
+from agentmem.editors.hooks import KeyTap, is_own_forward, own_forward
+from agentmem.editors.packs import Array
+from agentmem.editors.port import ModelPort
+from agentmem.editors.wise.library import Library
+from agentmem.editors.wise.memory import SideMemory
+from agentmem.editors.wise.side import Governed, SideSite
+from agentmem.edits import Route
+from agentmem.errors import EditError
+
+if TYPE_CHECKING:
+    from transformers.cache_utils import Cache
+
+__all__ = ["WiseRouter", "norms"]
+
+Rows = tuple[SideMemory | None, ...]
+
+
+@dataclass(frozen=True)
+class _Held:
+    """Which memory governs each row of a cache."""
+
+    library: Library
+    rows: Rows
+
+
+@dataclass(frozen=True)
+class Span:
+    """Which tokens an answering memory governs.
+
+    Attributes:
+        whole: every token of the row; otherwise from the deciding token to the end of the answer.
+        stops: tokens that end an answer.
+    """
+
+    whole: bool
+    stops: frozenset[int]
+
+    def of(self, row: Sequence[int], at: int, others: Sequence[int]) -> range:
+        """The governed positions of a row when ``at`` decides; ``others`` decide for themselves."""
+        if self.whole:
+            return range(len(row))
+        ends = [other for other in others if other > at]
+        ends += [i for i in range(at + 1, len(row)) if row[i] in self.stops][:1]
+        return range(at, min(ends, default=len(row)))
+
+
+class WiseRouter(Router):
+    """Hooks that route requests through side memories; see :class:`~agentmem.editors.grace.routing.Router`.
+
+    Args:
+        site: where the side memories sit.
+        span: which tokens they govern.
+    """
+
+    def __init__(
+        self,
+        port: ModelPort,
+        site: SideSite,
+        span: Span,
+        opening: tuple[int, ...],
+        view: Callable[[], View | None],
+        on_routes: Callable[[tuple[Route, ...]], None],
+    ) -> None:
+        super().__init__(port, site.layer, opening, view, on_routes)
+        self._site, self._span = site, span
+        self._held: WeakKeyDictionary[Cache, _Held] = WeakKeyDictionary()
+        self._heard: ContextVar[Tensor | None] = ContextVar("agentmem_wise_heard", default=None)
+
+    def attach(self) -> None:
+        if not self.attached:
+            self._site.hold()
+        super().attach()
+
+    def detach(self) -> None:
+        if self.attached:
+            self._site.release()
+        super().detach()
+
+    def _enter(self, module: torch.nn.Module, args: Any, kwargs: Any) -> None:
+        if is_own_forward():
+            return
+        self._site.stop()
+        super()._enter(module, args, kwargs)
+        call = self._call.get()
+        if call is None:
+            return
+        if _library(call.view).gate != "keys":
+            self._site.listen(call.forward.batch)
+        if call.forward.past and (kept := self._kept(call.view, call.forward)):
+            parts = [
+                (i, call.first[i] + at, memory)
+                for i, memory in enumerate(kept)
+                if memory is not None
+                for at in self._rest(call, i)
+            ]
+            self._site.add(call.forward.batch, _governed(parts, self._site))
+
+    def _leave(self, module: torch.nn.Module, args: Any, output: Any) -> Any:
+        if not is_own_forward():
+            self._heard.set(self._site.stop())
+        return super()._leave(module, args, output)
+
+    def _go_on(self, view: View, forward: Forward) -> None:
+        kept = self._kept(view, forward)
+        parts = [(i, 0, memory) for i, memory in enumerate(kept) if memory is not None]
+        self._site.add(forward.batch, _governed(parts, self._site))
+
+    def _kept(self, view: View, forward: Forward) -> Rows:
+        """What was decided for each row of this forward's cache; beams and samples share their request's.
+
+        Raises:
+            EditError: the cache has been cut to other rows than it was filled with.
+        """
+        held = self._held.get(forward.cache) if forward.cache is not None else None
+        if held is None or held.library is not view.codebook or not any(held.rows):
+            return ()
+        if forward.batch % len(held.rows):
+            raise EditError(
+                f"The cache was filled by {len(held.rows)} requests and is now read by {forward.batch} rows.",
+                hint="generate from the prompts again, or under editor.silence().",
+            )
+        times = forward.batch // len(held.rows)
+        return tuple(memory for memory in held.rows for _ in range(times))
+
+    def _rest(self, call: Call, row: int) -> range:
+        """The positions of a chunk that still belong to the answer begun before it."""
+        tokens = call.rows[row]
+        if self._span.whole:
+            return range(len(tokens))
+        ends = [i for i, token in enumerate(tokens) if token in self._span.stops]
+        ends += [at for i, at in call.open if i == row]
+        return range(min(ends, default=len(tokens)))
+
+    def _replay(self, call: Call, output: Any, cache: Cache | None) -> Replay:
+        return _SideReplay(
+            self._port, self._layer, call.forward, output, cache, call=call, site=self._site, span=self._span
+        )
+
+    def _decide(self, call: Call, due: list[tuple[int, int]], keys: Array, replay: Replay) -> None:
+        """By activation norms everything can be decided at once: no memory changes what its own layer reads."""
+        library = _library(call.view)
+        heard = self._heard.get()
+        if library.gate == "keys" or heard is None:
+            super()._decide(call, due, keys, replay)
+            return
+        heads = [heard[i, call.first[i] : call.first[i] + at + 1] for i, at in due]
+        scores = np.stack([norms(library, head, self._span.whole) for head in heads])
+        matches = library.weigh(keys, scores, [call.scopes[i] for i, _ in due])
+        fired = []
+        for (i, at), match in zip(due, matches, strict=True):
+            call.decided[i][at] = match
+            if match.edit is not None:
+                fired.append((i, call.first[i] + at, match))
+        if fired:
+            replay.run(fired, [])
+
+    def _remember(self, call: Call, cache: Cache | None) -> None:
+        super()._remember(call, cache)
+        if cache is None:
+            return
+        library = _library(call.view)
+        kept = self._kept(call.view, call.forward) if call.forward.past else ()
+        rows = tuple(self._last(call, i, library, kept[i] if kept else None) for i in range(len(call.rows)))
+        self._held[cache] = _Held(library, rows)
+
+    def _last(self, call: Call, row: int, library: Library, before: SideMemory | None) -> SideMemory | None:
+        """Which memory governs the token after this forward."""
+        tokens, decided = call.rows[row], call.decided[row]
+        if not decided:
+            goes_on = self._span.whole or not any(token in self._span.stops for token in tokens)
+            return before if goes_on else None
+        at = max(decided)
+        edit = decided[at].edit
+        over = self._span.of(tokens, at, ()).stop < len(tokens)
+        return None if edit is None or over else library.memory_of[edit.id]
+
+
+@dataclass
+class _SideReplay(Replay):
+    """Reruns in which the fired rows' answers pass their side memory."""
+
+    call: Call = field(kw_only=True)
+    site: SideSite = field(kw_only=True)
+    span: Span = field(kw_only=True)
+
+    @contextmanager
+    def _within(self, governed: list[Governed], rows: int, tap: KeyTap | None) -> Iterator[None]:
+        with self.site.adding(rows, governed), own_forward(None, tap):
+            yield
+
+    def _changing(
+        self, places: Sequence[tuple[int, int, Match]], rows: list[int], start: int, tap: KeyTap | None
+    ) -> AbstractContextManager[None]:
+        call, library = self.call, _library(self.call.view)
+        parts: dict[tuple[int, int], SideMemory] = {}
+        for row, column, match in places:
+            assert match.edit is not None
+            others = {*call.decided[row], *(at for i, at in call.open if i == row)}
+            for at in self.span.of(call.rows[row], column - call.first[row], sorted(others)):
+                if (there := call.first[row] + at - start) >= 0:
+                    parts[rows.index(row), there] = library.memory_of[match.edit.id]
+        listed = [(row, column, memory) for (row, column), memory in parts.items()]
+        return self._within(_governed(listed, self.site), len(rows), tap)
+
+    def run(self, fired: Sequence[tuple[int, int, Match]], asked: Sequence[tuple[int, int]]) -> Tensor | None:
+        if self.span.whole:
+            fired = [(row, self.call.first[row], match) for row, _, match in fired]
+        return super().run(fired, asked)
+
+
+def norms(library: Library, heard: Tensor, whole: bool) -> npt.NDArray[np.float32]:
+    """[M] the activation norm of every memory for one prompt.
+
+    Args:
+        heard: [T, d_ffn] what the projection read, up to the deciding token.
+        whole: the mean over all tokens (what a memory that governs all would change), else the last alone.
+    """
+    read = (heard if whole else heard[-1:]).float()
+    found = [float(m.delta(read.device)(read).norm(dim=-1).mean()) for m in library.memories]
+    return np.array(found, dtype=np.float32)
+
+
+def _library(view: View) -> Library:
+    assert isinstance(view.codebook, Library)
+    return view.codebook
+
+
+def _governed(parts: Sequence[tuple[int, int, SideMemory]], site: SideSite) -> list[Governed]:
+    """(row, column, memory) as one entry per memory."""
+    grouped: dict[int, list[tuple[int, int, SideMemory]]] = {}
+    for part in parts:
+        grouped.setdefault(id(part[2]), []).append(part)
+    return [
+        Governed(
+            torch.tensor([row for row, _, _ in group], device=site.device),
+            torch.tensor([column for _, column, _ in group], device=site.device),
+            group[0][2].delta(site.device),
+        )
+        for group in grouped.values()
+    ]
