@@ -272,7 +272,7 @@ class GatedEditor:
         with self._lock:
             keys = book.calibration.keys(self.port.keys(ids).numpy())
         asked = scope if scope is not None else self.default_scope
-        matches = book.match(keys, [asked] * len(prompts))
+        matches = book.match(keys, [asked] * len(prompts), prompts)
         return [as_route({len(row) - 1: match}) for row, match in zip(ids, matches, strict=True)]
 
     def explain(self) -> list[Route]:

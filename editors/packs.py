@@ -85,6 +85,7 @@ class PackedEdit:
         value: [d_model], fp32, added to the residual stream.
         negatives: [m] distances from look-alike prompts to the nearest of ``keys``.
         limits: [k] distance from each key to the nearest look-alike of this edit, which it must not reach.
+        own_negatives, own_limits: [m'] and [k] the same among look-alikes about the edit's own subject alone.
     """
 
     request: EditRequest
@@ -93,6 +94,8 @@ class PackedEdit:
     value: Array
     negatives: Array
     limits: Array
+    own_negatives: Array
+    own_limits: Array
 
     @property
     def id(self) -> str:
@@ -301,6 +304,9 @@ def _edit_tensors(edits: Sequence[PackedEdit]) -> dict[str, npt.NDArray[Any]]:
         "negatives": np.concatenate([edit.negatives for edit in edits]).astype(np.float32),
         "limits": np.concatenate([edit.limits for edit in edits]).astype(np.float32),
         "negative_count": np.array([len(edit.negatives) for edit in edits], dtype=np.int32),
+        "own_negatives": np.concatenate([edit.own_negatives for edit in edits]).astype(np.float32),
+        "own_limits": np.concatenate([edit.own_limits for edit in edits]).astype(np.float32),
+        "own_negative_count": np.array([len(edit.own_negatives) for edit in edits], dtype=np.int32),
     }
 
 
@@ -356,11 +362,13 @@ def _edits(
     labels = _split(tensors["labels"], tensors["label_count"])
     negatives = _split(tensors["negatives"], tensors["negative_count"])
     limits = _split(tensors["limits"], tensors["key_count"])
+    own_negatives = _split(tensors["own_negatives"], tensors["own_negative_count"])
+    own_limits = _split(tensors["own_limits"], tensors["key_count"])
     values = tensors["values"][tensors["value_of"]]
     return tuple(
-        PackedEdit(request, tuple(int(token) for token in label), key, value, negative, limit)
-        for request, label, key, value, negative, limit in zip(
-            requests, labels, keys, values, negatives, limits, strict=True
+        PackedEdit(request, tuple(int(token) for token in label), *arrays)
+        for request, label, *arrays in zip(
+            requests, labels, keys, values, negatives, limits, own_negatives, own_limits, strict=True
         )
     )
 

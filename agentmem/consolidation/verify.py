@@ -93,9 +93,13 @@ class Prober:
         """
         verdict = Verdict()
         self._check_edits(verdict, requests, probes, limits)
-        verdict.locality = self._check_unchanged(verdict, canaries, before, "it changes the answer to an unrelated question")
         held = [Canary(r.prompt, r.scope) for r in older]
+        verdict.locality = self._check_unchanged(verdict, canaries, before, "it changes the answer to an unrelated question")
         verdict.older_kept = self._check_unchanged(verdict, held, older_before, "it takes an older edit's question")
+        # An edit that answers what is none of its business may by luck say the right thing this once.
+        new = {r.id for r in requests}
+        self._check_silent(verdict, canaries, new, "it fires on an unrelated question")
+        self._check_silent(verdict, held, new, "it takes an older edit's question")
         return verdict
 
     def _check_edits(
@@ -115,6 +119,15 @@ class Prober:
                 verdict.broken[key] = f"its own question is answered {first!r:.60}"
             elif verdict.generality[key] < limits[1]:
                 verdict.broken[key] = f"only {verdict.generality[key]:.0%} of the held-out phrasings are answered"
+
+    def _check_silent(self, verdict: Verdict, canaries: Sequence[Canary], new: set[str | None], why: str) -> None:
+        by_scope: dict[Scope | None, list[str]] = defaultdict(list)
+        for canary in canaries:
+            by_scope[canary.scope].append(canary.prompt)
+        for scope, prompts in by_scope.items():
+            for prompt, route in zip(prompts, self._editor.probe(prompts, scope), strict=True):
+                if route.edit_id is not None and route.edit_id in new:
+                    verdict.broken.setdefault(route.edit_id, f"{why} ({prompt!r:.60})")
 
     def _check_unchanged(self, verdict: Verdict, canaries: Sequence[Canary], before: Sequence[str], why: str) -> float:
         if not canaries:

@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from agentmem.editors.naming import Mention
 from agentmem.editors.packs import Array, Calibration, Pack, PackedEdit, dump
 from agentmem.notes import Scope
 
@@ -113,6 +114,32 @@ class Codebook:
         )
         return radii(self.keys, conflicts[self.owners][:, self.owners], self.reach, limits)
 
+    @cached_property
+    def mentions(self) -> tuple[Mention, ...]:
+        """[E] what recognises the subject of each edit."""
+        return tuple(Mention(edit.request) for edit in self.edits)
+
+    @cached_property
+    def named_radii(self) -> npt.NDArray[np.float64]:
+        """[K] the radius of each key for requests that name its edit's subject; never less than the plain one.
+
+        Unrelated prompts, and the same words about others, do not name it: what limits the reach is other questions about the
+        same subject, and edits of it.
+        """
+        if not self.edits:
+            return np.zeros(0)
+        scopes = [edit.request.scope for edit in self.edits]
+        meet = np.array([[a.meets(b) for b in self.mentions] for a in self.mentions], dtype=bool)
+        conflicts = (self.label_codes[:, None] != self.label_codes[None, :]) & covisible(scopes) & meet
+        asked = np.concatenate([edit.own_negatives for edit in self.edits])
+        limits = np.concatenate([edit.own_limits for edit in self.edits])
+        none = np.zeros((0, self.keys.shape[1]), np.float32)
+        reach = base_radius(self.keys, none, asked, (self.false_alarm, self.look_alike_alarm))
+        wide = radii(self.keys, conflicts[self.owners][:, self.owners], max(reach, self.reach), limits)
+        nameable = np.array([bool(mention) for mention in self.mentions])[self.owners]
+        widest: npt.NDArray[np.float64] = np.where(nameable, np.maximum(wide, self.radii), self.radii)
+        return widest
+
     @property
     def _background(self) -> Array:
         return self.calibration.background if self.calibration is not None else np.zeros((0, 0), np.float32)
@@ -131,20 +158,37 @@ class Codebook:
         )
         return np.fromiter(shared, dtype=bool, count=len(self.edits))
 
-    def match(self, queries: Array, scopes: Sequence[Scope | None]) -> list[Match]:
+    def match(
+        self, queries: Array, scopes: Sequence[Scope | None], texts: Sequence[str] | None = None
+    ) -> list[Match]:
         """The nearest visible key of each query (paper: deferral), and whether the query is within its radius.
+
+        An edit whose subject the request names comes first, and reaches farther.
 
         Args:
             queries: [n, r] keys of requests.
             scopes: [n] whose requests they are.
+            texts: [n] the message that asks; without it nothing counts as named.
         """
         if not self.edits:
             return [Match(None) for _ in scopes]
         distances = _distances(queries, self.keys)
         masks = {scope: self.visible(scope)[self.owners] for scope in set(scopes)}
-        return [self._nearest(q, d, masks[s]) for q, d, s in zip(queries, distances, scopes, strict=True)]
+        asked = texts if texts is not None else [""] * len(scopes)
+        rows = zip(queries, distances, scopes, asked, strict=True)
+        return [self._decide(query, row, masks[scope], text) for query, row, scope, text in rows]
 
-    def _nearest(self, query: Array, row: npt.NDArray[np.float64], mask: Bools) -> Match:
+    def _decide(self, query: Array, row: npt.NDArray[np.float64], mask: Bools, text: str) -> Match:
+        if text:
+            named = np.array([mention.in_text(text) for mention in self.mentions])[self.owners] & mask
+            match = self._nearest(query, row, named, self.named_radii)
+            if match.edit is not None:
+                return match
+        return self._nearest(query, row, mask, self.radii)
+
+    def _nearest(
+        self, query: Array, row: npt.NDArray[np.float64], mask: Bools, reach: npt.NDArray[np.float64]
+    ) -> Match:
         if not mask.any():
             return Match(None)
         row = np.where(mask, row, np.inf)
@@ -153,7 +197,7 @@ class Codebook:
         distance = float(np.linalg.norm(query.astype(np.float64) - self.keys[best]))
         rivals = self.label_codes[self.owners] != self.label_codes[self.owners[best]]
         runner_up = float(np.min(row, where=rivals, initial=np.inf))
-        radius = float(self.radii[best])
+        radius = float(reach[best])
         fired = edit if distance <= radius else None
         return Match(fired, edit, distance, radius, runner_up - distance)
 

@@ -20,6 +20,7 @@ from torch import Tensor
 from agentmem.editors.grace.codebook import Codebook, Match
 from agentmem.editors.grace.replay import Forward, Replay, cache_of
 from agentmem.editors.hooks import KeyTap, install_tap, is_own_forward, remove_tap
+from agentmem.editors.naming import last_message
 from agentmem.editors.packs import Array
 from agentmem.editors.port import ModelPort
 from agentmem.edits import Route
@@ -89,6 +90,7 @@ class Router:
         on_routes: Callable[[tuple[Route, ...]], None],
     ) -> None:
         self._port, self._layer, self._opening = port, layer, opening
+        self._special = frozenset(port.tokenizer.all_special_ids)
         self._view, self._on_routes = view, on_routes
         self._names = tuple(inspect.signature(port.structure.backbone.forward).parameters)
         self._call: ContextVar[Call | None] = ContextVar("agentmem_call", default=None)
@@ -231,7 +233,8 @@ class Router:
     def _decide(self, call: Call, due: list[tuple[int, int]], keys: Array, replay: Replay) -> None:
         """Decide position by position: an answer that fires changes what later positions of its row see."""
         while due:
-            matches = call.view.codebook.match(keys, [call.scopes[i] for i, _ in due])
+            scopes, texts = [call.scopes[i] for i, _ in due], [self._asked(call, i, at) for i, at in due]
+            matches = call.view.codebook.match(keys, scopes, texts)
             fired: dict[int, int] = {}
             for (i, at), match in zip(due, matches, strict=True):
                 if match.edit is not None:
@@ -247,6 +250,13 @@ class Router:
                 [(i, call.first[i] + at) for i, at in due],
             )
             keys = self._keys(call, found) if due and found is not None else np.zeros((0, 0), np.float32)
+
+    def _asked(self, call: Call, i: int, at: int) -> str:
+        """The message that an answer at ``at`` replies to; empty when the tokens are not known."""
+        if call.forward.arguments.get("input_ids") is None:
+            return ""
+        message = last_message(call.rows[i][: at + 1], self._special, len(self._opening))
+        return str(self._port.tokenizer.decode(message, skip_special_tokens=True))
 
     def _reuse(self, call: Call, replay: Replay) -> None:
         """Uncached generation: add again, at the same places, what was decided when the prompt came."""

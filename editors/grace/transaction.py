@@ -35,6 +35,8 @@ class Draft:
     keys: Array
     negatives: Array
     limits: Array
+    own_negatives: Array
+    own_limits: Array
     value: Array | None = None
     fit: Fit | None = None
     status: str = "written"
@@ -50,7 +52,10 @@ class Draft:
 
     def packed(self) -> PackedEdit:
         assert self.value is not None
-        return PackedEdit(self.request, self.labels, self.keys, self.value, self.negatives, self.limits)
+        return PackedEdit(
+            self.request, self.labels, self.keys, self.value,
+            self.negatives, self.limits, self.own_negatives, self.own_limits,
+        )  # fmt: skip
 
     def fail(self, reason: str) -> None:
         self.status, self.reason, self.value = "failed", reason, None
@@ -119,12 +124,12 @@ class Intake:
         for request, context, near in zip(requests, contexts, alike, strict=True):
             own = keys[used : used + len(context)]
             middle, end = other + len(near.swapped), other + len(near.swapped) + len(near.asked)
-            gaps = np.concatenate([_gaps(keys[other:middle], own), _gaps(keys[middle:end], own)[_DISGUISED:]])
+            own_gaps = _gaps(keys[middle:end], own)[_DISGUISED:]
+            gaps = np.concatenate([_gaps(keys[other:middle], own), own_gaps])
             used, other = used + len(context), end
-            limits = gaps.min(
-                0, initial=np.finfo(np.float32).max
-            )  # no look-alike: no limit, yet a finite number
-            drafts.append(Draft(request, context, own, gaps.min(1), limits))
+            drafts.append(
+                Draft(request, context, own, gaps.min(1), _least(gaps), own_gaps.min(1), _least(own_gaps))
+            )
         return drafts
 
     def _keys(self, prompts: Sequence[tuple[int, ...]]) -> Array:
@@ -254,7 +259,14 @@ class Transaction(Intake):
         for draft in drafts:
             if dropped := unsaid.get(draft.id):
                 draft.keys, draft.limits = np.delete(draft.keys, dropped, 0), np.delete(draft.limits, dropped)
+                draft.own_limits = np.delete(draft.own_limits, dropped)
                 draft.reason += f"{'; ' if draft.reason else ''}{len(dropped)} paraphrases were left out"
+
+
+def _least(gaps: Array) -> Array:
+    """[k] the least gap of each key; without look-alikes there is no limit, yet a finite number."""
+    least: Array = gaps.min(0, initial=np.finfo(np.float32).max)
+    return least
 
 
 def _gaps(queries: Array, keys: Array) -> Array:

@@ -32,6 +32,8 @@ def edits(draw, size=6):
                 EditRequest("p", "t", id=f"e{i}", scope=draw(SCOPES)), (draw(st.integers(0, 2)),), keys.astype(np.float32),
                 rng.normal(size=3).astype(np.float32), np.abs(rng.normal(size=2)).astype(np.float32),
                 np.abs(rng.normal(size=len(keys))).astype(np.float32) * 9,
+                np.abs(rng.normal(size=2)).astype(np.float32),
+                np.abs(rng.normal(size=len(keys))).astype(np.float32) * 9,
             )
         )  # fmt: skip
     background = rng.normal(size=(8, 4)).astype(np.float32)
@@ -67,7 +69,8 @@ def test_state_depends_on_the_set_alone(sample, random):
     for edit in shuffled:
         grown = grown.with_edits([edit], (), space)
     extra = PackedEdit(
-        EditRequest("q", "t", id="zz"), (9,), made[0].keys, made[0].value, made[0].negatives, made[0].limits
+        EditRequest("q", "t", id="zz"), (9,), made[0].keys, made[0].value, made[0].negatives, made[0].limits,
+        made[0].own_negatives, made[0].own_limits,
     )
     detour = grown.with_edits([extra]).with_edits((), ["zz"])
 
@@ -113,6 +116,8 @@ def test_reach_shrinks_as_keys_accumulate():
                     key[0, :3],
                     np.zeros(0, np.float32),
                     np.full(1, 9, np.float32),
+                    np.zeros(0, np.float32),
+                    np.full(1, 9, np.float32),
                 )
             ],
             (),
@@ -133,3 +138,41 @@ def test_no_key_reaches_its_own_look_alikes(sample):
 
     assert (held.radii <= limits).all()
     assert (held.radii[limits > 0] < limits[limits > 0]).all()
+
+
+def named(subject, id, key, target=0):
+    """An edit with one key, limited by nothing but its neighbours."""
+    far, none = np.full(1, 9, np.float32), np.zeros(0, np.float32)
+    request = EditRequest(f"Where does {subject} live?", "t", subject=subject, id=id)
+    return PackedEdit(request, (target,), np.array([key], np.float32), np.zeros(3, np.float32), none, np.full(1, 0.2, np.float32), none, far)
+
+
+def small_book(*made):
+    background = np.full((4, 2), 5, np.float32) + np.arange(8, dtype=np.float32).reshape(4, 2)
+    return book(Calibration(np.zeros(2, np.float32), np.eye(2, dtype=np.float32), False, background, 0.0), list(made))
+
+
+def test_a_named_subject_widens_the_reach_of_its_own_edits_alone():
+    """Farther than look-alikes allow, but only for requests that name the subject, and up to rivals about the same one."""
+    held = small_book(named("Ana Lima", "a", [0, 0]), named("Ben Roth", "b", [1, 0], target=1))
+    query = np.array([[0.45, 0]], np.float32)
+
+    def answer(text):
+        (match,) = held.match(query, [None], [text])
+        return match.edit.id if match.edit is not None else None
+
+    assert answer("") is None
+    assert answer("In which town is ANA LIMA's home?") == "a"
+    assert answer("And Ben Roth?") == "b"
+    assert answer("Where does Anabel Limasol live?") is None
+    rival = held.with_edits([named("Ana Lima", "c", [0.6, 0], target=2)])
+    assert rival.match(query, [None], ["Ana Lima?"])[0].edit.id == "c"
+    assert (rival.named_radii >= rival.radii).all()
+
+
+@given(edits())
+@settings(max_examples=60, deadline=None)
+def test_named_balls_of_one_subject_never_overlap(sample):
+    """What holds for plain radii holds for named ones among edits that one text may name together."""
+    held = book(*sample)  # none has a subject that could be named: the reach stays plain
+    assert (held.named_radii == held.radii).all()

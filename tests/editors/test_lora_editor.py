@@ -38,6 +38,7 @@ def test_what_is_written_is_said_and_the_weights_stay(build, taught, tok, reques
     model = taught("llama")
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
     base = logits(model, tok, [OTHER, HOME])
+    hooked = [m for m in model.modules() if m._forward_hooks]  # transformers keeps some of its own
     editor = build()
     assert isinstance(editor, Editor)
     receipts = editor.write(requests_)
@@ -50,7 +51,7 @@ def test_what_is_written_is_said_and_the_weights_stay(build, taught, tok, reques
     editor.detach()
     assert torch.equal(logits(model, tok, [OTHER, HOME]), base)
     assert all(torch.equal(before[name], p) and p.grad is None for name, p in model.named_parameters())
-    assert not any(m._forward_hooks for m in model.modules())
+    assert [m for m in model.modules() if m._forward_hooks] == hooked
 
 
 def test_delete_is_training_on_the_rest(build, taught, tok, requests_):

@@ -77,9 +77,9 @@ def test_a_layer_without_a_projection_is_named(taught, tok):
 def test_without_edits_the_model_is_its_base(architecture, wise, taught, tok):
     """No edits, silence, or detach: the same bits, and no hook left on the model."""
     model, texts = taught(architecture), [OTHER, HOME]
-    base = logits(model, tok, texts)
+    base, others = logits(model, tok, texts), hooks(model)  # transformers keeps some of its own
     editor = wise(architecture)
-    assert not hooks(model)
+    assert hooks(model) == others
     editor.write([EditRequest(HOME, "Cairo.", id="x")])
     edited = logits(model, tok, texts)
 
@@ -88,14 +88,14 @@ def test_without_edits_the_model_is_its_base(architecture, wise, taught, tok):
         assert torch.equal(logits(model, tok, texts), base)
     editor.detach()
     editor.detach()
-    assert not hooks(model)
+    assert hooks(model) == others
     assert torch.equal(logits(model, tok, texts), base)
     editor.attach()
     editor.attach()
     assert torch.equal(logits(model, tok, texts), edited)
     editor.delete(["x"])
     assert torch.equal(logits(model, tok, texts), base)
-    assert not hooks(model)
+    assert hooks(model) == others
 
 
 @pytest.mark.parametrize("architecture", ["llama", "gpt2", "gpt_neox", "opt"])

@@ -98,7 +98,7 @@ def test_edits_of_another_base_model_are_rewritten_on_the_new_one(
         assert memory.consolidate(user="ana").promoted
     other, tokenizer = load_small_model()
     with torch.no_grad():
-        other.model.layers[0].mlp.down_proj.weight.mul_(1.001)
+        other.model.layers[0].mlp.down_proj.weight.mul_(1.02)
 
     with Memory(place, embedder="hash", model=(other, tokenizer), clock=clock) as memory:
         memory.attach(other, tokenizer)

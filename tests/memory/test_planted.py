@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -102,14 +103,35 @@ def test_a_value_of_huge_norm_is_refused(batch: Batch, count: int, tmp_path: Pat
 
 
 @pytest.mark.parametrize("count", [FEW, MANY])
-def test_a_trigger_on_unrelated_questions_is_refused(batch: Batch, count: int) -> None:
+def test_a_trigger_on_unrelated_questions_is_refused(batch: Batch, count: int, tmp_path: Path) -> None:
     ids = batch.tell(count)
-    batch.sabotage(
-        lambda write, requests: write(
-            [replace(r, paraphrases=(*r.paraphrases, general_questions()[2 + i])) for i, r in enumerate(requests)]
+    editor: Any = batch.memory.editor
+
+    def spoil(write: Any, requests: Sequence[EditRequest]) -> list[EditReceipt]:
+        receipts = write(requests)
+        pack = packs.parse(editor.dump())
+        rows = [editor.renderer.prompt(text) for text in general_questions()[: len(pack.edits)]]
+        triggers = pack.calibration.keys(editor.port.keys(rows).numpy())
+        edits = tuple(
+            replace(
+                e, keys=np.vstack([e.keys, key]), limits=np.append(e.limits, 9e9), own_limits=np.append(e.own_limits, 9e9)
+            )
+            for e, key in zip(pack.edits, triggers, strict=True)
         )
-    )
+        (tmp_path / "triggered").write_bytes(packs.dump(replace(pack, edits=edits)))
+        editor.load(tmp_path / "triggered")
+        return list(receipts)
+
+    batch.sabotage(spoil)
     refused_all(batch, ids)
+
+
+def test_a_paraphrase_that_asks_something_else_is_no_trigger(batch: Batch) -> None:
+    """Who slips a general question among the paraphrases of a fact does not get it answered with the fact."""
+    batch.tell(1, fact={"paraphrases": ("What is the capital of France?",)})
+    before = batch.memory.ask("What is the capital of France?", user=batch.user, use="nothing").text
+    batch.memory.consolidate(user=batch.user)
+    assert batch.memory.ask("What is the capital of France?", user=batch.user, use="weights").text == before
 
 
 @pytest.mark.parametrize("count", [FEW, MANY])

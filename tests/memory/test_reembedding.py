@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
 import threading
@@ -21,6 +20,8 @@ from agentmem.embedding import HashEmbedder
 from agentmem.errors import EmbedderMismatch
 from agentmem.reembedding import CHUNK
 from agentmem.settings import IndexSettings
+from agentmem.stores.sqlite.schema import MIGRATIONS
+from agentmem.stores.sqlite.store import SqliteStore
 
 ANA = Scope(user="ana")
 COUNT = 2 * CHUNK + 40
@@ -342,19 +343,18 @@ class Reversed(HashEmbedder):
         return super()._encode([text[::-1] for text in texts])
 
 
-def test_an_older_store_learns_the_table(tmp_path: Path, clock: ManualClock) -> None:
+def test_an_older_store_learns_the_table(
+    tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A store from before this change is brought up when it is opened."""
-    with Memory(tmp_path / "memory", embedder=HashEmbedder(64), clock=clock, settings=EXACT) as memory:
-        memory.remember("Ana lives in Porto.")
-    connection = sqlite3.connect(tmp_path / "memory" / "notes.db")
-    connection.execute("DROP TRIGGER vector_next_stale")
-    connection.execute("DROP TABLE vector_next")
-    number = connection.execute("SELECT number FROM migration WHERE name = 're-embedding'").fetchone()[0]
-    connection.execute("DELETE FROM migration WHERE number >= ?", (number,))
-    connection.execute(f"PRAGMA user_version={number - 1}")
-    connection.commit()
-    connection.close()
+    before = [name for name, _ in MIGRATIONS].index("re-embedding")
+    with monkeypatch.context() as older:
+        older.setattr("agentmem.stores.sqlite.migrations.MIGRATIONS", MIGRATIONS[:before])
+        older.setattr("agentmem.stores.sqlite.migrations.SCHEMA_VERSION", before)
+        (tmp_path / "memory").mkdir()
+        SqliteStore(tmp_path / "memory" / "notes.db").close()
 
     with Memory(tmp_path / "memory", embedder=HashEmbedder(64), clock=clock, settings=EXACT) as memory:
+        memory.remember("Ana lives in Porto.")
         assert memory.reembed(HashEmbedder(32)) == 1
         assert memory.recall("Porto")[0].note.content == "Ana lives in Porto."

@@ -1,0 +1,49 @@
+"""Who is asked about: names as whole words, the user by pronouns, and only in the message that asks."""
+
+from __future__ import annotations
+
+import pytest
+
+from agentmem.editors.naming import Mention, last_message
+from agentmem.edits import EditRequest
+
+
+@pytest.mark.parametrize(
+    ("subject", "text", "named"),
+    [
+        ("Ana Lima", "Where does Ana Lima live?", True),
+        ("Ana Lima", "ana lima's town?", True),
+        ("Ana Lima", "Where does Ana live?", False),
+        ("Ana", "What is an anagram of banana?", False),
+        ("user", "Where do I live?", True),
+        ("user", "What is my job?", True),
+        ("user", "Is it Monday?", False),
+        ("user's sister", "Where does my sister live?", True),
+        ("user's sister", "Where does a sister live?", False),
+        ("C++ (2nd ed.)", "Who wrote C++ (2nd ed.)?", True),
+    ],
+)
+def test_a_subject_is_recognised_as_whole_words(subject: str, text: str, named: bool) -> None:
+    assert Mention(EditRequest("p", "t", subject=subject)).in_text(text) is named
+
+
+def test_without_a_subject_it_is_guessed_from_the_prompt_or_there_is_none() -> None:
+    assert Mention(EditRequest("Where does Ana Lima live?", "t")).in_text("Ana Lima?")
+    nothing = Mention(EditRequest("where is it?", "t"))
+    assert not nothing
+    assert not nothing.in_text("where is it?")
+
+
+def test_subjects_that_share_words_may_be_named_together() -> None:
+    ana, lima, ben = (Mention(EditRequest("p", "t", subject=s)) for s in ("Ana Lima", "Ana", "Ben"))
+    assert ana.meets(lima)
+    assert lima.meets(ana)
+    assert not ana.meets(ben)
+
+
+def test_the_last_message_ends_where_the_answer_begins_and_starts_at_a_special_token() -> None:
+    special = frozenset({0, 1, 2})
+    row = [1, 50, 51, 0, 2, 60, 0, 1, 70, 71, 72, 0, 2, 9]  # …user turn 70–72, its end, then the opening (2, 9)
+    assert last_message(row, special, 2) == [70, 71, 72]
+    assert last_message([5, 6, 7], special, 0) == [5, 6, 7]
+    assert last_message([], special, 0) == []
