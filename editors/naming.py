@@ -34,7 +34,6 @@ class Mention:
             pattern = re.escape(f"my {name[len(_ASKER) + 3 :]}")
         else:
             pattern = re.escape(name)
-        self.name = folded
         self._pattern = re.compile(rf"(?<!\w)(?:{pattern})(?!\w)", re.IGNORECASE) if name else None
 
     def __bool__(self) -> bool:
@@ -43,10 +42,6 @@ class Mention:
     def in_text(self, text: str) -> bool:
         """Whether the text names the subject."""
         return self._pattern is not None and self._pattern.search(text) is not None
-
-    def meets(self, other: Mention) -> bool:
-        """Whether a text that names one may name the other by the same words."""
-        return bool(self and other) and (self.name in other.name or other.name in self.name)
 
 
 def last_message(row: Sequence[int], special: frozenset[int], opening: int) -> Sequence[int]:

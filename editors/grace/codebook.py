@@ -18,6 +18,7 @@ __all__ = ["Codebook", "Match", "covisible", "radii"]
 
 Bools = npt.NDArray[np.bool_]
 _SHRINK = 1 - 1e-6  # rounding must not let two balls touch
+_RATIO = 0.8  # nearest to second nearest, from which a match is ambiguous (Lowe 2004, section 7.1)
 _CLEAR_OF = 0.9  # a look-alike stays outside by a tenth of its distance
 
 
@@ -124,18 +125,15 @@ class Codebook:
         """[K] the radius of each key for requests that name its edit's subject; never less than the plain one.
 
         Unrelated prompts, and the same words about others, do not name it: what limits the reach is other questions about the
-        same subject, and edits of it.
+        same subject. Between edits of one subject a request decides by `_RATIO`.
         """
         if not self.edits:
             return np.zeros(0)
-        scopes = [edit.request.scope for edit in self.edits]
-        meet = np.array([[a.meets(b) for b in self.mentions] for a in self.mentions], dtype=bool)
-        conflicts = (self.label_codes[:, None] != self.label_codes[None, :]) & covisible(scopes) & meet
         asked = np.concatenate([edit.own_negatives for edit in self.edits])
         limits = np.concatenate([edit.own_limits for edit in self.edits])
         none = np.zeros((0, self.keys.shape[1]), np.float32)
         reach = base_radius(self.keys, none, asked, (self.false_alarm, self.look_alike_alarm))
-        wide = radii(self.keys, conflicts[self.owners][:, self.owners], max(reach, self.reach), limits)
+        wide = np.minimum(max(reach, self.reach), _CLEAR_OF * limits.astype(np.float64))
         nameable = np.array([bool(mention) for mention in self.mentions])[self.owners]
         widest: npt.NDArray[np.float64] = np.where(nameable, np.maximum(wide, self.radii), self.radii)
         return widest
@@ -182,7 +180,7 @@ class Codebook:
         if text:
             named = np.array([mention.in_text(text) for mention in self.mentions])[self.owners] & mask
             match = self._nearest(query, row, named, self.named_radii)
-            if match.edit is not None:
+            if match.edit is not None and match.distance <= _RATIO * (match.distance + match.margin):
                 return match
         return self._nearest(query, row, mask, self.radii)
 

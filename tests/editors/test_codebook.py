@@ -168,11 +168,13 @@ def test_a_named_subject_widens_the_reach_of_its_own_edits_alone():
     rival = held.with_edits([named("Ana Lima", "c", [0.6, 0], target=2)])
     assert rival.match(query, [None], ["Ana Lima?"])[0].edit.id == "c"
     assert (rival.named_radii >= rival.radii).all()
+    between = np.array([[0.3, 0]], np.float32)
+    assert rival.match(between, [None], ["Ana Lima?"])[0].edit is None, "as near to one fact of hers as to the other"
 
 
 @given(edits())
 @settings(max_examples=60, deadline=None)
-def test_named_balls_of_one_subject_never_overlap(sample):
-    """What holds for plain radii holds for named ones among edits that one text may name together."""
-    held = book(*sample)  # none has a subject that could be named: the reach stays plain
+def test_edits_without_a_subject_keep_their_plain_reach(sample):
+    """Nothing can name them."""
+    held = book(*sample)
     assert (held.named_radii == held.radii).all()

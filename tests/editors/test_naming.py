@@ -34,13 +34,6 @@ def test_without_a_subject_it_is_guessed_from_the_prompt_or_there_is_none() -> N
     assert not nothing.in_text("where is it?")
 
 
-def test_subjects_that_share_words_may_be_named_together() -> None:
-    ana, lima, ben = (Mention(EditRequest("p", "t", subject=s)) for s in ("Ana Lima", "Ana", "Ben"))
-    assert ana.meets(lima)
-    assert lima.meets(ana)
-    assert not ana.meets(ben)
-
-
 def test_the_last_message_ends_where_the_answer_begins_and_starts_at_a_special_token() -> None:
     special = frozenset({0, 1, 2})
     row = [1, 50, 51, 0, 2, 60, 0, 1, 70, 71, 72, 0, 2, 9]  # …user turn 70–72, its end, then the opening (2, 9)
