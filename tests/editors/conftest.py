@@ -50,6 +50,12 @@ def taught(tok):
 
 
 @pytest.fixture(scope="session")
+def deep(tok):
+    """Four layers: one that reads the question, and enough above it to read the subject later than that."""
+    return tiny.taught("llama", tok, steps=160, num_hidden_layers=4, hidden_size=64, head_dim=16)
+
+
+@pytest.fixture(scope="session")
 def requests_():
     """Counterfactual facts: the first four people move."""
     return [

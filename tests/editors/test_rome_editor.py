@@ -25,12 +25,6 @@ HOME = tiny.HOME[0].format("Ana")
 QUICK = {"layer": 0, "prefixes": 0, "essence": 2, "steps": 60, "tokens": 1500}
 
 
-@pytest.fixture(scope="module")
-def deep(tok):
-    """Four layers: one that reads the question, and enough above it to read the subject later than that."""
-    return tiny.taught("llama", tok, steps=160, num_hidden_layers=4, hidden_size=64, head_dim=16)
-
-
 @pytest.fixture
 def build(deep, tok, background):
     """Editors of this family on a taught model, detached when the test is over."""
