@@ -131,6 +131,7 @@ class AsyncMemory:
     status = _verb(Memory.status)
     verify = _verb(Memory.verify)
     jobs = _verb(Memory.jobs)
+    undo_consolidation = _verb(Memory.undo_consolidation)
     ask = _verb(Memory.ask)
     check = _verb(Memory.check)
     rebuild = _verb(Memory.rebuild)

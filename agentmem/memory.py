@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from agentmem.consolidation.drift import VerifyReport, WeightStatus
     from agentmem.consolidation.policy import Policy
     from agentmem.consolidation.proposal import Progress
-    from agentmem.consolidation.report import ConsolidationReport, PastRun
+    from agentmem.consolidation.report import ConsolidationReport, PastRun, UndoReport
     from agentmem.enrich.model.report import EnrichReport, ReflectReport
     from agentmem.experiencing import ExperienceMemory
     from agentmem.exporting import ExportReport
@@ -412,6 +412,10 @@ class Memory:
     def jobs(self) -> list[PastRun]:
         """The consolidations that changed something, oldest first."""
         return self._parts.drift().runs()
+
+    def undo_consolidation(self, *, user: str | None = None, agent: str | None = None, dry_run: bool = False) -> UndoReport:
+        """Take the edits of the last consolidation out of the weights; the notes stay. Needs no model."""
+        return self._parts.consolidator().undo(merge_scope(self.scope, user, agent, None), dry_run=dry_run)
 
     def verify(self, sample: int = 32, *, user: str | None = None, agent: str | None = None, seed: int = 0) -> VerifyReport:
         """Ask a random sample of the edits again, by free generation."""

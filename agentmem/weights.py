@@ -12,7 +12,7 @@ from agentmem.core import Core
 from agentmem.errors import ModelError, PackMismatch
 from agentmem.protocols import Editor
 from agentmem.shelf import PackShelf
-from agentmem.storage import Transaction
+from agentmem.storage import EditRow, Transaction
 
 __all__ = ["METHOD", "WeightBook"]
 
@@ -145,13 +145,17 @@ class WeightBook:
 
     def retire(self, tx: Transaction, note_ids: Sequence[str], reason: str) -> int:
         """Inside a write transaction: take the edits of notes out that no longer say what the weights say."""
-        edits = tx.ledger.edits(note_ids=note_ids) if note_ids else []
+        return self.take_out(tx, tx.ledger.edits(note_ids=note_ids) if note_ids else [], reason)
+
+    def take_out(self, tx: Transaction, edits: Sequence[EditRow], reason: str) -> int:
+        """Inside a write transaction: take these edits out of pack and books, with a line in the ledger for each."""
         if edits:
             self.drop(tx, [edit.id for edit in edits])
             tx.ledger.delete_edits([edit.id for edit in edits])
         now = micros(self._core.clock.now())
         for edit in edits:
-            tx.ledger.append(now, "retired", note_id=edit.note_id, edit_id=edit.id, details={"reason": reason})
+            details = {"reason": reason, "version": edit.note_version}
+            tx.ledger.append(now, "retired", note_id=edit.note_id, edit_id=edit.id, details=details)
         return len(edits)
 
     def publish(self, tx: Transaction, data: bytes, keep: set[str]) -> str | None:

@@ -14,18 +14,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from agentmem.clock import micros
+from agentmem.clock import from_micros, micros
 from agentmem.consolidation.candidates import Candidate, as_json, boundary, gather, request_of
 from agentmem.consolidation.policy import Policy
-from agentmem.consolidation.proposal import Plan, Progress, Proposer
-from agentmem.consolidation.report import ConsolidationReport, EditOutcome
+from agentmem.consolidation.proposal import UNDONE, Plan, Progress, Proposer
+from agentmem.consolidation.report import ConsolidationReport, EditOutcome, UndoReport
 from agentmem.consolidation.verify import Answerer, Canary, Prober, Verdict
 from agentmem.core import Core
 from agentmem.edits import EditReceipt, EditRequest
-from agentmem.errors import JobLocked
+from agentmem.errors import ConsolidationError, JobLocked
 from agentmem.notes import Scope
 from agentmem.protocols import Editor
-from agentmem.storage import EditRow, Transaction
+from agentmem.storage import EditRow, LedgerEntry, Transaction
 from agentmem.weights import METHOD, WeightBook
 
 __all__ = ["Consolidator"]
@@ -233,6 +233,51 @@ class Consolidator:
         scope = boundary(plan.chosen[0].note.scope) if plan.chosen else None
         return near + [Canary(text, scope) for text in self._canary_texts[: limit - len(near)]]
 
+    # -- undo ------------------------------------------------------------------------------------------------
+
+    def undo(self, scope: Scope, *, dry_run: bool = False) -> UndoReport:
+        """Take out what the last consolidation put in, as far as ``scope`` may see it; needs no model.
+
+        What was forgotten since stays forgotten, and what the run demoted stays a note: nothing is brought back.
+
+        Raises:
+            ConsolidationError: no edit that a consolidation wrote is left.
+        """
+        if dry_run:
+            with self._core.store.read() as tx:
+                return replace(self._last_run(tx, scope)[0], dry_run=True)
+        with self._weights.lock:
+            with self._core.store.write() as tx:
+                report, edits = self._last_run(tx, scope)
+                self._weights.take_out(tx, edits, UNDONE)
+                active = tx.ledger.active_pack(METHOD)
+                report = replace(report, pack=active[0] if active else None)
+                details = {"retired": len(edits), "pack": report.pack}
+                tx.ledger.append(micros(self._core.clock.now()), "undone", details=details)
+                self._fail("undo:before-commit")
+            self._fail("undo:after-commit")
+            self._weights.refresh()
+        return report
+
+    def _last_run(self, tx: Transaction, scope: Scope) -> tuple[UndoReport, list[EditRow]]:
+        """The newest consolidation with edits in the books, and those of its edits that are still there."""
+        owners = tx.notes.visible_owners(scope) if scope else tx.notes.all_owners()
+        held = {edit.id: edit for edit in tx.ledger.edits(owners=owners)}
+        begun = {e.edit_id: e.seq for e in _entries(tx, "promoted") if e.edit_id in held}
+        if not begun:
+            raise ConsolidationError(
+                "There is no consolidation to undo: none of its edits is in the weights.",
+                hint="memory.edits() lists what the weights hold, memory.jobs() the past consolidations.",
+            )
+        # A run's promotions stand between the line that ends the run before and its own.
+        ends = _entries(tx, "consolidated")
+        newest = max(begun.values())
+        start = max((e.seq for e in ends if e.seq < newest), default=0)
+        end = next((e for e in ends if e.seq > newest), None)
+        edits = [held[str(key)] for key, seq in sorted(begun.items(), key=lambda item: item[1]) if seq > start]
+        at = from_micros(end.at if end is not None else edits[-1].changed_at)
+        return UndoReport(at, tuple(e.id for e in edits), tuple(e.note_id for e in edits)), edits
+
     # -- commit ----------------------------------------------------------------------------------------------
 
     def _commit(self, plan: Plan, trial: _Trial) -> tuple[str | None, list[EditOutcome]]:
@@ -299,6 +344,14 @@ class Consolidator:
             committed=key not in trial.failed,
             reason=trial.failed.get(key, ""),
         )
+
+
+def _entries(tx: Transaction, event: str) -> list[LedgerEntry]:
+    """Every line of one kind, oldest first."""
+    found: list[LedgerEntry] = []
+    while page := tx.ledger.entries(after=found[-1].seq if found else 0, event=event, limit=10_000):
+        found += page
+    return found
 
 
 def _is_dead(holder: str) -> bool:

@@ -15,10 +15,13 @@ from agentmem.prompts import notes_block
 from agentmem.protocols import Editor
 from agentmem.storage import EditRow, Transaction
 
-__all__ = ["Plan", "Progress", "Proposer"]
+__all__ = ["UNDONE", "Plan", "Progress", "Proposer"]
 
 Progress = Callable[[str, int, int], None]
 _ASKING = "asking the model what it knows"
+
+UNDONE = "undone"
+"""Why the ledger says that an edit was retired when its consolidation was undone."""
 
 
 @dataclass(slots=True)
@@ -50,12 +53,15 @@ class Proposer:
         with self._core.store.read() as tx:
             owners = tx.notes.visible_owners(scope) if scope else tx.notes.all_owners()
             candidates = gather(tx, self._core, owners)
-            failed = _failed_before(tx)
+            failed, undone = _failed_before(tx), _undone_before(tx)
         decisions = {c.note.id: self._policy.decide(c.signals) for c in candidates}
         hopeful = [c for c in candidates if decisions[c.note.id].action == "promote"]
         for candidate in list(hopeful):
             if failed.get(candidate.note.id) == candidate.note.version:
                 decisions[candidate.note.id] = _keep(decisions[candidate.note.id], "an earlier edit of it failed verification")
+                hopeful.remove(candidate)
+            elif undone.get(candidate.note.id) == candidate.note.version:
+                decisions[candidate.note.id] = _keep(decisions[candidate.note.id], "its edit was undone: it stays a note until it changes")
                 hopeful.remove(candidate)
         hopeful.sort(key=lambda c: (-decisions[c.note.id].score, c.note.id))
         chosen, rest = self._within(hopeful, _limit(candidates, budget), decisions)
@@ -146,6 +152,13 @@ def _failed_before(tx: Transaction) -> dict[str, int]:
     entries = tx.ledger.entries(event="failed", limit=100_000)
     versions = ((e.note_id, e.details.get("version")) for e in entries)
     return {note_id: version for note_id, version in versions if note_id and isinstance(version, int)}
+
+
+def _undone_before(tx: Transaction) -> dict[str, int]:
+    """The note versions whose edits somebody took back: the next run must not bring them again."""
+    entries = tx.ledger.entries(event="retired", limit=100_000)
+    taken = ((e.note_id, e.details.get("version")) for e in entries if e.details.get("reason") == UNDONE)
+    return {note_id: version for note_id, version in taken if note_id and isinstance(version, int)}
 
 
 def _right(candidate: Candidate, text: str) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from agentmem.consolidation.policy import Decision
 
-__all__ = ["ConsolidationReport", "EditOutcome", "PastRun"]
+__all__ = ["ConsolidationReport", "EditOutcome", "PastRun", "UndoReport"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,26 @@ class PastRun:
     failed: int
     demoted: int
     pack: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class UndoReport:
+    """What undoing a consolidation took out: when that run was, its edits and their notes (which stay), and the pack left."""
+
+    at: datetime
+    edits: tuple[str, ...]
+    notes: tuple[str, ...]
+    pack: str | None = None
+    dry_run: bool = False
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain values for JSON; stable names."""
+        return asdict(self) | {"at": self.at.isoformat()}
+
+    def __str__(self) -> str:
+        verb = "would be taken out" if self.dry_run else "taken out"
+        count = f"{len(self.edits)} edit{'s' * (len(self.edits) != 1)}"
+        return f"{count} of the consolidation of {self.at:%Y-%m-%d %H:%M} {verb} of the weights; the notes stay"
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,14 +162,21 @@ class JobsDo(StrEnum):
 
     LIST = "list"
     RUN = "run"
+    UNDO = "undo"
 
 
 def jobs(
     place: Place,
-    do: Annotated[JobsDo, typer.Argument(help="List past consolidations, or run all upkeep now.")] = JobsDo.LIST,
+    do: Annotated[JobsDo, typer.Argument(help="List past consolidations, run all upkeep now, or undo the last consolidation.")] = JobsDo.LIST,
     model: ModelOption = "small",
+    dry_run: DryOption = False,
 ) -> None:
-    """List the consolidations that changed something, or run the nightly upkeep: index, fading, consolidation."""
+    """List the consolidations that changed something, run the nightly upkeep, or take the last one's edits out again."""
+    if do is JobsDo.UNDO:
+        _undo(place, dry_run)
+        return
+    if dry_run:
+        raise InvalidArgument(f"jobs {do.value} has no --dry-run.", hint="agentmem consolidate --dry-run.")
     if do is JobsDo.RUN:
         with place.memory(model=model) as memory, progress(quiet=place.json) as bar:
             memory.flush()
@@ -187,6 +194,16 @@ def jobs(
     else:
         rows = [(f"{r.at:%Y-%m-%d %H:%M}", str(r.promoted), str(r.failed), str(r.demoted), (r.pack or "none")[:12]) for r in runs]
         render.say(render.table(("at", "promoted", "rolled back", "demoted", "pack"), rows, title=f"{len(runs)} consolidations"))
+
+
+def _undo(place: Place, dry_run: bool) -> None:
+    with place.memory() as memory:
+        report = memory.undo_consolidation(dry_run=dry_run)
+    if place.json:
+        render.data(report.to_dict())
+        return
+    rows = [(render.short(edit), render.short(note)) for edit, note in zip(report.edits, report.notes, strict=True)]
+    render.say(render.table(("id", "note"), rows, title=str(report), styles={"id": "dim"}))
 
 
 def verify(

@@ -9,7 +9,7 @@ import torch
 
 from agentmem import Fact, Memory, Scope
 from agentmem.clock import ManualClock
-from agentmem.errors import JobLocked, ModelError
+from agentmem.errors import ConsolidationError, JobLocked, ModelError
 from agentmem.small_model import load_small_model
 
 WHERE, PLAYS = "Where does Ilva Quist live?", "What instrument does Oren Dorrell play?"
@@ -131,6 +131,53 @@ def test_what_the_policy_refuses_stays_a_note_with_the_reason(memory: Memory, us
     assert "trusted" in reasons["Teska Wexley · lives in · Leuven"]
     assert "secret" in reasons["user · bank password · tulip-4711"]
     assert "used 0 times" in reasons["Maruk Ondal · lives in · Bergen"]
+
+
+def test_undo_takes_out_what_the_last_run_put_in_and_nothing_comes_back(memory: Memory, user: str) -> None:
+    """Pack, state and answers are those before that run; the notes stay; what was forgotten meanwhile stays forgotten."""
+    first = _tell(memory, user, "Oren Dorrell", "plays", "cello")
+    assert memory.consolidate(user=user).promoted
+    editor, store = memory.editor, memory._parts.core.store
+    assert editor is not None
+    before, pack = editor.state_hash(), memory.stats()["pack"]
+    second = _tell(memory, user, "Ilva Quist", "lives in", "Porto")
+    assert [o.note_id for o in memory.consolidate(user=user).promoted] == [second]
+    assert memory.ask(WHERE, user=user).source == "weights"
+
+    planned = memory.undo_consolidation(user=user, dry_run=True)
+    assert (planned.notes, planned.dry_run, editor.state_hash() != before) == ((second,), True, True)
+    report = memory.undo_consolidation(user=user)
+    assert (report.notes, report.edits, report.pack) == ((second,), planned.edits, pack)
+    assert editor.state_hash() == before
+    assert [e.note_id for e in memory.edits(user=user)] == [first]
+    assert memory.ask(WHERE, user=user).source == "notes"
+    assert memory.ask(PLAYS, user=user).source == "weights"
+    with store.read() as tx:
+        retired = tx.ledger.entries(note_id=second, event="retired")
+        assert [(e.edit_id, e.details["reason"]) for e in retired] == [(report.edits[0], "undone")]
+    assert memory.check().ok
+
+    again = memory.consolidate(user=user)
+    assert not again.promoted
+    assert any("undone" in reason for d in again.decisions if d.note_id == second for reason in d.reasons)
+    memory.forget(first, user=user)
+    with pytest.raises(ConsolidationError) as caught:
+        memory.undo_consolidation(user=user)
+    assert caught.value.hint
+    assert memory.edits(user=user) == []
+    assert memory.check().ok
+
+
+def test_undo_reaches_only_the_edits_of_its_user(memory: Memory, user: str) -> None:
+    """One run for two users: undone for one, it stands for the other."""
+    mine = _tell(memory, user, "Ilva Quist", "lives in", "Porto")
+    theirs = _tell(memory, f"{user}-other", "Oren Dorrell", "plays", "cello")
+    assert {o.note_id for o in memory.consolidate().promoted} >= {mine, theirs}
+    report = memory.undo_consolidation(user=user)
+
+    assert report.notes == (mine,)
+    assert memory.edits(user=user) == []
+    assert [e.note_id for e in memory.edits(user=f"{user}-other")] == [theirs]
 
 
 def test_a_note_forgotten_during_the_job_is_not_committed(memory: Memory, user: str) -> None:

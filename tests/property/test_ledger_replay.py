@@ -19,13 +19,16 @@ import pytest
 from agentmem import Fact, Memory, Scope, wiring
 from agentmem.clock import ManualClock
 from agentmem.edits import EditorStatus, EditReceipt, EditRequest, Route
+from agentmem.errors import ConsolidationError
 from agentmem.weights import METHOD
 
 USERS = ("ana", "ben")
 SUBJECTS = tuple(f"{first} {last}" for first in ("Ilva", "Oren", "Mira", "Tove") for last in ("Quist", "Dorrell"))
 PLACES = ("Porto", "Bergen", "Lyon", "Graz", "Turin", "Ghent")
 STEPS = ("consolidate:before-commit", "consolidate:in-commit", "consolidate:after-commit",
-         "forget:before-commit", "forget:after-commit", "remember:before-commit", "remember:after-commit")  # fmt: skip
+         "forget:before-commit", "forget:after-commit", "undo:before-commit", "undo:after-commit", "remember:before-commit", "remember:after-commit")  # fmt: skip
+
+VERBS = {"tell": "remember"}  # an act whose steps have another name
 
 
 class Crash(Exception):
@@ -128,7 +131,7 @@ class World:
         self.path, self.rng, self.clock = path, Random(seed), ManualClock()
         self.known: dict[str, str] = {}
         self.forgotten: set[str] = set()
-        self.crashes = self.promoted = 0
+        self.crashes = self.promoted = self.undone = 0
         self.open()
 
     def open(self) -> None:
@@ -151,8 +154,9 @@ class World:
     def step(self) -> None:
         """One random act, sometimes with a crash in it."""
         self.clock.advance(hours=7)
-        act = self.rng.choices((self.tell, self.use, self.consolidate, self.forget, self.update, self.reopen), (8, 6, 3, 2, 1, 1))[0]
-        self.due = self.rng.choice(STEPS) if self.rng.random() < 0.15 else None
+        act = self.rng.choices((self.tell, self.use, self.consolidate, self.forget, self.update, self.undo, self.reopen), (8, 6, 3, 2, 1, 1, 1))[0]
+        steps = [step for step in STEPS if step.startswith(VERBS.get(act.__name__, act.__name__))]
+        self.due = self.rng.choice(steps) if steps and self.rng.random() < 0.08 else None
         try:
             act()
         except Crash:
@@ -183,6 +187,33 @@ class World:
 
     def consolidate(self) -> None:
         self.promoted += len(self.memory.consolidate(budget=self.rng.randrange(5)).promoted)
+
+    def undo(self) -> None:
+        """Exactly what the last run with edits left had promoted goes; nothing comes back."""
+        before = {edit.id: str(edit.note_id) for user in USERS for edit in self.memory.edits(user=user)}
+        if not before:
+            with pytest.raises(ConsolidationError, match="no consolidation to undo"):
+                self.memory.undo_consolidation()
+            return
+        run, left = self.last_run(set(before))
+        report = self.memory.undo_consolidation()
+        after = {edit.id: str(edit.note_id) for user in USERS for edit in self.memory.edits(user=user)}
+        assert set(report.edits) == run
+        assert after == {edit: note for edit, note in before.items() if edit in left}
+        assert set(report.notes) <= set(self.known), "an undo forgets no note"
+        self.undone += len(run)
+
+    def last_run(self, held: set[str | None]) -> tuple[set[str], set[str]]:
+        """(the held edits of the newest run that has any, all other held edits), read from the ledger alone."""
+        runs: list[set[str]] = [set()]
+        with self.memory._parts.core.store.read() as tx:
+            for entry in tx.ledger.entries(limit=10**6):
+                if entry.event == "promoted" and entry.edit_id in held:
+                    runs[-1].add(str(entry.edit_id))
+                elif entry.event == "consolidated":
+                    runs.append(set())
+        newest = [run for run in runs if run][-1]
+        return newest, {str(edit) for edit in held} - newest
 
     def forget(self) -> None:
         if self.known:
@@ -256,4 +287,5 @@ def test_any_life_is_what_its_ledger_says(tmp_path: Path, monkeypatch: pytest.Mo
     world.check()
     assert world.crashes >= 3
     assert world.promoted >= 5
+    assert world.undone >= 1
     world.memory.close()
