@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import pytest
 import tiny
 
@@ -17,7 +19,7 @@ class OnTaughtModel(EditorConformance):
 
     method = ""
     architecture = "llama"
-    options: dict[str, object] = {}
+    options: ClassVar[dict[str, object]] = {}
     facts = tuple(
         EditRequest(tiny.HOME[0].format(name), f"{tiny.TOWNS[(i + 3) % 6]}.", subject=name, id=f"e{i}", note_id=f"n{i}")
         for i, name in enumerate(tiny.NAMES[:3])
@@ -76,8 +78,8 @@ class TestWise(Gated):
 class ClosedForm(OnTaughtModel):
     """ROME and its kin need a layer that reads the question, and some above it that read the subject."""
 
-    options = {"layer": 0, "prefixes": 0, "essence": 2, "steps": 60, "tokens": 1500}
-    limits = {"test_a_prompt_of_nobody_keeps_its_bits": WHOLE}
+    options: ClassVar = {"layer": 0, "prefixes": 0, "essence": 2, "steps": 60, "tokens": 1500}
+    limits: ClassVar = {"test_a_prompt_of_nobody_keeps_its_bits": WHOLE}
 
     @pytest.fixture(autouse=True)
     def deeper(self, deep):
@@ -100,13 +102,13 @@ class TestEmmet(ClosedForm):
 
 class TestMemit(ClosedForm):
     method = "memit"
-    options = ClosedForm.options | {"ridge": 0.001}
+    options: ClassVar = ClosedForm.options | {"ridge": 0.001}
 
 
 class TestLora(OnTaughtModel):
     method = "lora"
-    options = {"rank": 4, "epochs": 40, "lr": 0.02}
-    limits = {
+    options: ClassVar = {"rank": 4, "epochs": 40, "lr": 0.02}
+    limits: ClassVar = {
         "test_a_prompt_of_nobody_keeps_its_bits": WHOLE,
         "test_scopes_hold_row_by_row": f"{TOGETHER}; a scoped fact is refused by receipt",
         "test_probe_and_explain_name_the_edit": TOGETHER,
