@@ -65,7 +65,9 @@ def merge(parts: Iterable[bytes | Path | str]) -> bytes:
     """
     contents = [_Content.read(part) for part in parts]
     if not contents:
-        raise InvalidArgument("There is nothing to merge.", hint="merge([one, other]) with packs as bytes or paths.")
+        raise InvalidArgument(
+            "There is nothing to merge.", hint="merge([one, other]) with packs as bytes or paths."
+        )
     first = next((content for content in contents if content.edits), contents[0])
     for content in contents:
         apart = [name for name in first.differences(content) if name != "shared"]
@@ -107,7 +109,9 @@ def diff(before: bytes | Path | str, after: bytes | Path | str) -> PackDiff:
         added=tuple(other.edits[id].request for id in sorted(set(other.edits) - set(one.edits))),
         removed=tuple(one.edits[id].request for id in sorted(set(one.edits) - set(other.edits))),
         changed=tuple(
-            (one.edits[id].request, other.edits[id].request) for id in both if not one.edits[id].equals(other.edits[id])
+            (one.edits[id].request, other.edits[id].request)
+            for id in both
+            if not one.edits[id].equals(other.edits[id])
         ),
         apart=one.differences(other),
     )
@@ -123,7 +127,9 @@ class _Edit:
     item: Any
 
     def equals(self, other: _Edit) -> bool:
-        return (self.request, self.labels) == (other.request, other.labels) and _equal(self.arrays, other.arrays)
+        return (self.request, self.labels) == (other.request, other.labels) and _equal(
+            self.arrays, other.arrays
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,7 +152,10 @@ class _Content:
             return cls(data, book, rows, {}, book.shared)
         held = packs.parse(data)
         names = [f.name for f in fields(packs.PackedEdit) if f.name not in ("request", "labels")]
-        edits = {e.id: _Edit(e.request, e.labels, {name: getattr(e, name) for name in names}, e) for e in held.edits}
+        edits = {
+            e.id: _Edit(e.request, e.labels, {name: getattr(e, name) for name in names}, e)
+            for e in held.edits
+        }
         space = vars(held.calibration) if held.calibration is not None else {}
         parts = {f"part {name}": part for name, part in held.parts.items()}
         return cls(data, held, edits, space, {**parts, **held.tensors})

@@ -143,10 +143,15 @@ def _probe(model: nn.Module) -> _Trace:
     for path, module in model.named_modules():
         handles.append(module.register_forward_pre_hook(enter(path), with_kwargs=True))
         handles.append(module.register_forward_hook(leave))
-    device = next(iter(model.parameters())).device
+    device = next((parameter.device for parameter in model.parameters()), None)
     ids = torch.arange(_PROBE_LENGTH, device=device).unsqueeze(0)
     try:
         output = model(input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=False)
+    except (TypeError, ValueError) as error:  # what modules say to arguments they do not know, or miss
+        raise LayerNotFound(
+            f"{type(model).__name__} could not be called on input_ids alone, as a decoder is: {error}",
+            hint="give a causal language model, e.g. AutoModelForCausalLM.from_pretrained(name).",
+        ) from error
     finally:
         for handle in handles:
             handle.remove()

@@ -21,7 +21,13 @@ class OnTaughtModel(EditorConformance):
     architecture = "llama"
     options: ClassVar[dict[str, object]] = {}
     facts = tuple(
-        EditRequest(tiny.HOME[0].format(name), f"{tiny.TOWNS[(i + 3) % 6]}.", subject=name, id=f"e{i}", note_id=f"n{i}")
+        EditRequest(
+            tiny.HOME[0].format(name),
+            f"{tiny.TOWNS[(i + 3) % 6]}.",
+            subject=name,
+            id=f"e{i}",
+            note_id=f"n{i}",
+        )
         for i, name in enumerate(tiny.NAMES[:3])
     )
     unrelated = "What pet has Lea?"

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import tiny
 import torch
+from helpers import logits
 from torch import nn
 
+from agentmem.editors.evaluation import answer
 from agentmem.editors.hooks import own_forward
 from agentmem.editors.port import ModelPort, PromptBatch
 from agentmem.editors.prompts import Renderer
@@ -23,7 +27,12 @@ FFN = {
     "opt": "model.decoder.layers.2.fc2",
     "mixtral": "",
     "qwen2_moe": "model.layers.2.mlp.shared_expert.down_proj",
+    "qwen3_moe": "",
+    "gemma": "model.layers.2.mlp.down_proj",
     "gemma2": "model.layers.2.mlp.down_proj",
+    "gemma3_text": "model.layers.2.mlp.down_proj",
+    "phi": "model.layers.2.mlp.fc2",
+    "phi3": "model.layers.2.mlp.down_proj",
 }
 
 
@@ -41,6 +50,54 @@ class Adapter(nn.Module):
 
     def forward(self, x):
         return self.base_layer(x) + self.lora_B(self.lora_A(x))
+
+
+class Packed(nn.Module):
+    """What 8- and 4-bit libraries do: integers and scales, and no ``weight`` of the shape (out, in)."""
+
+    def __init__(self, base, bits):
+        super().__init__()
+        self.in_features, self.out_features, self.bits = base.in_features, base.out_features, bits
+        top = 2 ** (bits - 1) - 1
+        scale = base.weight.detach().abs().amax(1, keepdim=True) / top
+        whole = (base.weight.detach() / scale).round().to(torch.int8)
+        if bits == 4:  # two to a byte, in one column
+            pairs = (whole + 8).to(torch.uint8).view(-1, 2)
+            whole = (pairs[:, :1] << 4) | pairs[:, 1:]
+        self.weight = nn.Parameter(whole, requires_grad=False) if bits == 4 else None
+        self.register_buffer("codes", whole if bits == 8 else None)
+        self.register_buffer("scale", scale)
+        self.bias = base.bias
+
+    def forward(self, x):
+        if self.bits == 8:
+            whole = self.codes.to(x.dtype)
+        else:
+            whole = torch.cat((self.weight >> 4, self.weight & 15), 1).view(self.out_features, -1).to(x.dtype) - 8
+        return nn.functional.linear(x, whole * self.scale.to(x.dtype), self.bias)
+
+
+def packed(model, bits):
+    """Every linear layer below the head replaced; the head stays, as it does when a model is loaded in 8 or 4 bits."""
+    for name, module in list(model.named_modules()):
+        if type(module) is nn.Linear and name != "lm_head":
+            parent, _, last = name.rpartition(".")
+            setattr(model.get_submodule(parent), last, Packed(module, bits))
+    return model
+
+
+def mapped(model):
+    """What a device map does: every block's ``forward`` is replaced on the instance by one that moves its inputs."""
+    for block in (*model.model.layers, model.model.norm, model.lm_head):
+        block._old_forward = block.forward
+
+        def moved(*args, block=block, **kwargs):
+            args = [a.to("cpu") if isinstance(a, torch.Tensor) else a for a in args]
+            out = block._old_forward(*args, **kwargs)
+            return out.clone() if isinstance(out, torch.Tensor) else out
+
+        block.forward = moved
+    return model
 
 
 class Wrapper(nn.Module):
@@ -102,10 +159,80 @@ def test_probe_leaves_training_flags_and_hooks_as_they_were(tok):
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
 
 
-@pytest.mark.parametrize("architecture", ["llama", "qwen2", "gpt2", "gpt_neox", "gptj", "opt", "gemma2"])
+GRADIENTS = ["gemma", "gemma2", "gemma3_text", "gpt2", "gpt_neox", "gptj", "llama", "opt", "phi", "phi3", "qwen2", "qwen3"]
+
+
+@pytest.mark.parametrize("architecture", GRADIENTS)
 def test_suffix_gradient_is_the_full_gradient(architecture, tok):
     """Replaying only the layers above, on the window only, gives the whole model's loss and gradient."""
-    model = tiny.untrained(architecture, len(tok)).double()
+    check_gradient(tiny.untrained(architecture, len(tok)).double(), tok)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("architecture", ["llama", "gpt2", "gemma"])
+def test_tied_and_untied_heads(architecture, tied, tok):
+    """Whether the head shares its matrix with the embedding changes neither what is found nor what is computed."""
+    model = tiny.untrained(architecture, len(tok), tie_word_embeddings=tied).double()
+    shared = model.get_output_embeddings().weight is model.get_input_embeddings().weight
+
+    assert shared == tied
+    assert ModelPort(model, tok).structure.tail[-1] is model.get_output_embeddings()
+    check_gradient(model, tok)
+
+
+DISGUISES = {
+    "8 bits": lambda model: packed(model, 8),
+    "4 bits": lambda model: packed(model, 4),
+    "device map": mapped,
+    "adapters": lambda model: adapted(model),
+}
+
+
+def adapted(model):
+    """Every feed-forward output behind an adapter, and the model behind a wrapper that has its methods."""
+    for layer in model.model.layers:
+        layer.mlp.down_proj = Adapter(layer.mlp.down_proj)
+    return model
+
+
+@pytest.mark.parametrize("disguise", sorted(DISGUISES))
+def test_disguised_layers_are_found_and_replayed(disguise, tok):
+    """Quantised, adapter-wrapped and device-mapped layers: the same parts are found, and gradients are the model's."""
+    model = DISGUISES[disguise](tiny.untrained("llama", len(tok)))
+    port = ModelPort(model, tok)
+
+    assert port.structure.ffn_out is model.model.layers[2].mlp.down_proj
+    assert (port.structure.d_model, port.structure.d_key) == (48, 96)
+    assert port.fingerprint() == ModelPort(model, tok).fingerprint()
+    check_gradient(model.double(), tok)
+
+
+@pytest.mark.parametrize("disguise", sorted(DISGUISES))
+def test_disguised_models_are_edited(disguise, taught, make, tok, requests_):
+    """A taught model in disguise says what is written, and is its base again when the edits are gone."""
+    model = DISGUISES[disguise](copy.deepcopy(taught("llama")))
+    asked = [request.prompt for request in requests_]
+    base = logits(model, tok, asked)
+    editor = make(model=model)
+
+    assert all(receipt.ok for receipt in editor.write(requests_))
+    assert answer(model, tok, asked) == [request.target for request in requests_]
+    editor.delete([edit.id for edit in editor.edits()])
+    assert torch.equal(logits(model, tok, asked), base)
+
+
+def test_what_cannot_be_called_as_a_decoder_says_so(tok):
+    """An encoder-decoder, and something without weights: a typed error that says what was tried."""
+    from transformers import T5Config, T5ForConditionalGeneration
+
+    sizes = {"vocab_size": len(tok), "d_model": 16, "d_ff": 16, "num_layers": 2, "num_heads": 2, "d_kv": 8}
+    for model in (T5ForConditionalGeneration(T5Config(**sizes)).eval(), nn.ReLU()):
+        with pytest.raises(LayerNotFound, match=type(model).__name__) as caught:
+            ModelPort(model, tok)
+        assert "causal" in caught.value.hint
+
+
+def check_gradient(model, tok):
     port, rows = ModelPort(model, tok), batch(tok)
     prefix = port.prefix(rows, layer=0)
     values = (torch.randn(4, 48, generator=torch.Generator().manual_seed(0)).double() * 0.3).requires_grad_()

@@ -37,7 +37,12 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
     "opt": COMMON | {"hidden_size": 48, "ffn_dim": 96, "num_hidden_layers": 3, "num_attention_heads": 4, "word_embed_proj_dim": 48},
     "mixtral": LLAMA | {"num_local_experts": 4, "num_experts_per_tok": 2},
     "qwen2_moe": LLAMA | MOE | {"num_experts": 4},
+    "qwen3_moe": LLAMA | {"num_experts_per_tok": 2, "moe_intermediate_size": 48, "num_experts": 4},
+    "gemma": LLAMA,
     "gemma2": LLAMA | {"sliding_window": 6},
+    "gemma3_text": LLAMA | {"sliding_window": 6},
+    "phi": LLAMA | {"partial_rotary_factor": 0.5},
+    "phi3": LLAMA,
 }  # fmt: skip
 
 

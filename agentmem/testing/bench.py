@@ -39,7 +39,10 @@ class Tokens:
             ids.append(pads + row if side == "left" else row + pads)
             mask.append(zeros + (1,) * len(row) if side == "left" else (1,) * len(row) + zeros)
         device = next(iter(self.model.parameters())).device
-        return {"input_ids": torch.tensor(ids, device=device), "attention_mask": torch.tensor(mask, device=device)}
+        return {
+            "input_ids": torch.tensor(ids, device=device),
+            "attention_mask": torch.tensor(mask, device=device),
+        }
 
     @property
     def _pad(self) -> int:
