@@ -140,6 +140,8 @@ def refused(kind: type[AgentMemError], call: Callable[[], object]) -> None:
         call()
     except kind as error:
         hint = error.hint
+    except AgentMemError as error:
+        raise AssertionError(f"{kind.__name__} was due, not {type(error).__name__}: {error}") from error
     else:
         raise AssertionError(f"no {kind.__name__} was raised")
     assert hint, f"{kind.__name__} without a hint"
