@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from unittest import SkipTest
 
@@ -92,7 +93,7 @@ class StatePromises(Suite):
         before = editor.state_hash()
         wrong: list[Any] = ["a text", None, replace(second, prompt=" "), replace(second, target="")]
         for request in wrong:
-            refused(InvalidArgument, lambda request=request: editor.write([second, request]))
+            refused(InvalidArgument, partial(editor.write, [second, request]))
         refused(InvalidArgument, lambda: editor.write([second, replace(second, target="Other.")]))
         refused(EditError, lambda: editor.write([second, replace(first, target="Other.")]))
         refused(UnknownEdit, lambda: editor.delete([str(first.id), "nobody"]))

@@ -42,7 +42,7 @@ class Suite:
     limits: ClassVar[Mapping[str, str]] = {}
 
     _shared: ClassVar[Bench | None] = None
-    _bases: ClassVar[dict[type, tuple[Any, Any]]] = {}
+    _base: ClassVar[tuple[Any, Any] | None] = None
     _made: list[Editor]
 
     # What a subclass says
@@ -73,30 +73,33 @@ class Suite:
 
     @classmethod
     def setup_class(cls) -> None:
-        cls._shared = None
+        """Each class has a model and a shared editor of its own."""
+        cls._shared = cls._base = None
 
     @classmethod
     def teardown_class(cls) -> None:
         """Take the shared editor off the model, and let go of the model."""
         if cls._shared is not None:
             cls._shared.editor.detach()
-        cls._shared = None
-        cls._bases.pop(cls, None)
+        cls._shared = cls._base = None
 
     def rest(self) -> None:
+        """Take every editor off the model."""
         for editor in self._made:
             editor.detach()
-        if type(self)._shared is not None:
-            type(self)._shared.editor.detach()
+        shared = type(self)._shared
+        if shared is not None:
+            shared.editor.detach()
 
     def base(self) -> tuple[Any, Any]:
-        kept = type(self)._bases
-        if type(self) not in kept:
-            kept[type(self)] = self.model()
-        return kept[type(self)]
+        """:meth:`model`, asked for once per class."""
+        kind = type(self)
+        if kind._base is None:
+            kind._base = self.model()
+        return kind._base
 
     def fresh(self, base: tuple[Any, Any] | None = None) -> Bench:
-        """A new editor without edits, alone on its model."""
+        """A new editor without edits, taken off the model when the test ends."""
         model, tokenizer = base or self.base()
         bench = Bench(model, tokenizer, self.make(model, tokenizer))
         self._made.append(bench.editor)
@@ -105,13 +108,14 @@ class Suite:
     def written(self) -> Bench:
         """The editor that holds all facts, made once per class: for tests that only read."""
         kind = type(self)
-        if kind._shared is None:
+        bench = kind._shared
+        if bench is None:
             bench = self.fresh()
             learn(bench.editor, self.facts)
             self._made.remove(bench.editor)
             kind._shared = bench
-        kind._shared.editor.attach()
-        return kind._shared
+        bench.editor.attach()
+        return bench
 
     def stranger(self) -> tuple[Any, Any]:
         """Another base: a copy of the model with slightly other weights."""
@@ -120,7 +124,8 @@ class Suite:
         other = copy.deepcopy(model)
         with torch.no_grad():
             for parameter in other.parameters():
-                parameter.mul_(1.01)
+                if parameter.is_floating_point():
+                    parameter.mul_(1.01)
         return other, tokenizer
 
     @property

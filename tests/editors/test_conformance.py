@@ -65,10 +65,6 @@ class TestGraceOnGpt2(Gated):
     method, architecture = "grace", "gpt2"
 
 
-class TestGraceOnGptNeox(Gated):
-    method, architecture = "grace", "gpt_neox"
-
-
 class TestGraceOnOpt(Gated):
     method, architecture = "grace", "opt"
 
@@ -125,3 +121,11 @@ def test_every_registered_editor_is_here():
     """A new method without a class above would be a method without promises."""
     kinds = (TestEmmet, TestGrace, TestLora, TestMemit, TestRome, TestWise)
     assert tuple(sorted(kind.method for kind in kinds)) == available_editors()
+
+
+@pytest.mark.slow
+class TestGraceOnTheShippedModel(EditorConformance):
+    """The suite as a third party meets it: nothing but :meth:`make` is said."""
+
+    def make(self, model, tokenizer):
+        return make_editor("grace", model, tokenizer)

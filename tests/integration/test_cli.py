@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from agentmem import Memory, Scope
 from agentmem.integrations.cli.app import app
+from agentmem.storage import EditRow
 
 COMMANDS = (
     "ask chat check consolidate curve demo doctor edits enrich export fade forget graph history import jobs notes "
@@ -369,3 +370,28 @@ def test_help_imports_nothing_heavy():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
 
     assert done.returncode == 0, done.stderr
+
+
+def test_jobs_undo_takes_the_last_run_out_of_the_weights(run: Run, tmp_path: Path):
+    """Without a model: a dry run names the edits, the real one removes them, a second one says that nothing is left."""
+    assert run("jobs", "undo").exit_code != 0
+    assert run("remember", "My sister lives in Porto.", "-u", "ana").exit_code == 0
+    note = only_id(run)
+    with Memory(tmp_path / "memory", embedder="hash") as memory, memory._parts.core.store.write() as tx:
+        owner = tx.notes.owner(Scope(user="ana"))
+        assert owner is not None
+        asked = {"prompt": "Where does my sister live?", "target": "Porto.", "user": "ana"}
+        tx.ledger.put_edit(EditRow("e1", note, owner, "grace", "active", 1, asked, "", 1))
+        tx.ledger.append(1, "promoted", note_id=note, edit_id="e1")
+        tx.ledger.append(1, "consolidated", details={"promoted": 1, "failed": 0, "demoted": 0, "pack": None})
+
+    planned = json.loads(run("jobs", "undo", "--dry-run", "--json").stdout)
+    assert (planned["edits"], planned["notes"], planned["dry_run"]) == (["e1"], [note], True)
+    done = run("jobs", "undo")
+    assert (done.exit_code, "1 edit of the consolidation" in " ".join(done.stdout.split())) == (0, True)
+    assert run("edits").exit_code == 1
+    again = run("jobs", "undo")
+    assert again.exit_code != 0
+    assert "no consolidation to undo" in " ".join(again.output.split())
+    assert run("jobs", "list", "--dry-run").exit_code != 0
+    assert only_id(run) == note
