@@ -158,7 +158,7 @@ def test_nothing_found_is_1(run: Run):
     run("remember", "Lena lives in Porto.")
 
     assert run("notes", "--where", '{"actor": "nobody"}').exit_code == 1
-    assert run("edits").exit_code == 1
+    assert run("edits", "-u", "ana").exit_code == 1
 
 
 @pytest.mark.parametrize(
@@ -389,7 +389,7 @@ def test_jobs_undo_takes_the_last_run_out_of_the_weights(run: Run, tmp_path: Pat
     assert (planned["edits"], planned["notes"], planned["dry_run"]) == (["e1"], [note], True)
     done = run("jobs", "undo")
     assert (done.exit_code, "1 edit of the consolidation" in " ".join(done.stdout.split())) == (0, True)
-    assert run("edits").exit_code == 1
+    assert run("edits", "-u", "ana").exit_code == 1
     again = run("jobs", "undo")
     assert again.exit_code != 0
     assert "no consolidation to undo" in " ".join(again.output.split())
