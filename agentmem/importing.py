@@ -17,12 +17,13 @@ from agentmem.enrich import entities
 from agentmem.errors import InvalidImport, ScopeError
 from agentmem.exchange import (
     VERSION,
-    EditRecord,
     Footer,
     Header,
     LedgerRecord,
     LinkRecord,
+    MadeFromRecord,
     NoteRecord,
+    Record,
     Tally,
     parse,
     said,
@@ -32,7 +33,8 @@ from agentmem.linking import link_terms
 from agentmem.notes import Note, Scope
 from agentmem.protocols import Embedder
 from agentmem.remembering import key_hash
-from agentmem.storage import EditRow, LinkRow, Transaction, UseDay
+from agentmem.restoring import restore_beside, restore_edits, restore_links, restore_made_from, restore_text
+from agentmem.storage import Transaction, UseDay
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
 __all__ = ["ImportReport", "Importer"]
 
 MAX_LINE: Final = 256 * 2**20
-_ORDER: Final = ("note", "link", "ledger")
+_ORDER: Final = ("note", "link", "made_from", "ledger")
 _DAMAGED: Final = "the file was cut or changed after it was written; export the memory again. Nothing was written."
 Progress = Callable[[int, int], None]
 _Pair = tuple[NoteRecord, dict[str, Any]]
@@ -55,7 +57,8 @@ class ImportReport:
 
     ``notes`` were stored, ``skipped`` were there already; ``conflicts`` are ids that the memory knows with other words
     (the memory's stay), ``forgotten`` ids of notes that were forgotten here (they stay so). ``embedded`` counts vectors that
-    were computed, ``carried`` those taken from the file.
+    were computed, ``carried`` those taken from the file. ``met`` are experiences that the memory had made itself, as other notes:
+    the notes were stored, the values that the memory had learnt stay.
     """
 
     path: Path
@@ -63,6 +66,7 @@ class ImportReport:
     skipped: int = 0
     conflicts: list[str] = field(default_factory=list)
     forgotten: list[str] = field(default_factory=list)
+    met: list[str] = field(default_factory=list)
     links: int = 0
     edits: int = 0
     ledger: int = 0
@@ -73,7 +77,10 @@ class ImportReport:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What is left to do, in words."""
-        return ("the books hold edits that no weights hold yet: memory.rebuild('weights')",) if self.edits else ()
+        found = ["the books hold edits that no weights hold yet: memory.rebuild('weights')"] if self.edits else []
+        if self.met:
+            found.append(f"{len(self.met)} experiences were known here already: their values stay as they were learnt here")
+        return tuple(found)
 
 
 class Importer:
@@ -137,6 +144,7 @@ class _Check:
         self._tally = Tally()
         self._ids: set[str] = set()
         self._edits: set[str] = set()
+        self._enriched: set[str] = set()
         self._stage = 0
 
     def run(self, file: IO[bytes]) -> tuple[Header, Footer]:
@@ -160,23 +168,29 @@ class _Check:
             raise InvalidImport("The file ends before its last line: it is torn.", hint=_DAMAGED)
         return header, footer
 
-    def _admit(self, number: int, record: NoteRecord | LinkRecord | LedgerRecord, header: Header) -> None:
+    def _admit(self, number: int, record: Record, header: Header) -> None:
+        assert not isinstance(record, Footer)
         stage = _ORDER.index(record.type)
         if stage < self._stage:
             raise InvalidImport(f"Line {number}: a {record.type} after a {_ORDER[self._stage]}.", hint=_DAMAGED)
         self._stage = stage
         if isinstance(record, NoteRecord):
             self._note(number, record, header)
-        elif isinstance(record, LinkRecord):
-            strange = next((end for end in (record.source, record.target) if end not in self._ids), None)
+        elif isinstance(record, (LinkRecord, MadeFromRecord)):
+            named = (record.source, record.target) if isinstance(record, LinkRecord) else (record.note, *record.sources)
+            strange = next((end for end in named if end not in self._ids), None)
             if strange is not None:
-                raise InvalidImport(f"Line {number} links to {strange!r:.60}, which is not in the file.", hint=_DAMAGED)
+                raise InvalidImport(f"Line {number} names {strange!r:.60}, which is not in the file.", hint=_DAMAGED)
+            if isinstance(record, MadeFromRecord) and record.note not in self._enriched:
+                raise InvalidImport(f"Line {number}: note {record.note!r:.60} has no enrichment.", hint=_DAMAGED)
 
     def _note(self, number: int, record: NoteRecord, header: Header) -> None:
         edits = [edit.id for edit in record.edits]
         if record.id in self._ids or self._edits.intersection(edits) or len(set(edits)) < len(edits):
             raise InvalidImport(f"Line {number}: an id stands in the file twice.", hint=_DAMAGED)
         self._ids.add(record.id)
+        if record.enrichment is not None:
+            self._enriched.add(record.id)
         self._edits.update(edits)
         if header.vectors:
             record.halves(header.dimension or 0)
@@ -234,6 +248,8 @@ class _Work:
                 progress(done, footer.notes)
             if links:
                 self._links(links)
+            if made := [r for r, _ in batch if isinstance(r, MadeFromRecord)]:
+                self._made_from(made)
             if entries and not self._bound:  # a user's file has none, and nobody's books are a user's to write
                 self._entries(entries)
             self._fail("import:after-batch")
@@ -267,6 +283,7 @@ class _Work:
         self.report.skipped += counted.skipped
         self.report.conflicts += counted.conflicts
         self.report.forgotten += counted.forgotten
+        self.report.met += counted.met
         self.report.edits += counted.edits
         self.report.carried += carried
         self.report.embedded += stored - carried
@@ -334,22 +351,13 @@ class _Work:
             stored[row] = (owner, note)
             tx.vectors.put([row], owner, vectors[record.id][None, :])
             tx.outbox.put("upsert", owner, [row])
-            tx.notes.terms_add(owner, row, link_terms(entities(note.content), note.keywords))
+            if record.experience is None:  # experiences are met by acting, not by association
+                tx.notes.terms_add(owner, row, link_terms(entities(note.content), note.keywords))
             tx.uses.restore(row, [UseDay(use.events, use.tokens, micros(use.last)) for use in record.uses])
-            self._books(tx, record, row, owner)
-            for edit in record.edits:
-                if edit.id not in taken:
-                    tx.ledger.put_edit(_edit_row(edit, record.id, owner))
-                    report.edits += edit.state == "active"
-        _index_text(tx, stored)
-
-    @staticmethod
-    def _books(tx: Transaction, record: NoteRecord, row: int, owner: int) -> None:
-        for key in record.keys:
-            if tx.notes.idempotent_get(owner, key.key) is None:
-                tx.notes.idempotent_put(owner, key.key, row, key.receipt)
-        for entry in record.ledger:
-            tx.ledger.append(micros(entry.at), entry.event, note_id=record.id, edit_id=entry.edit_id, details=entry.details)
+            if not restore_beside(tx, record, row, owner):
+                report.met.append(record.id)
+            report.edits += restore_edits(tx, record, owner, taken)
+        restore_text(tx, stored)
 
     # -- links and books -------------------------------------------------------------------------------------
 
@@ -358,15 +366,17 @@ class _Work:
             return
         with self._core.store.write() as tx:
             rows = tx.notes.rows_of(list({end for link in batch for end in (link.source, link.target)} - self._left_out))
-            links = [
-                LinkRow(rows[link.source], rows[link.target], link.kind, link.weight, link.reason)
-                for link in batch
-                if link.source in rows and link.target in rows
-            ]
-            before = tx.links.count()
-            tx.links.put(links)
-            added = tx.links.count() - before
+            added = restore_links(tx, batch, rows)
         self.report.links += added
+
+    def _made_from(self, batch: Sequence[MadeFromRecord]) -> None:
+        if self.report.dry_run:
+            return
+        with self._core.store.write() as tx:
+            # A note that says something else here may be a source all the same: its words went into the other's.
+            rows = tx.notes.rows_of(list({id for each in batch for id in (each.note, *each.sources)}))
+            own = [each for each in batch if each.note not in self._left_out]
+            restore_made_from(tx, own, rows, set(self.report.forgotten))
 
     def _entries(self, batch: Sequence[LedgerRecord]) -> None:
         """Lines about notes that are gone, unless they stand here already."""
@@ -394,26 +404,3 @@ def _entries_of(tx: Transaction, note_id: str | None) -> Iterator[tuple[int, str
     while entries := tx.ledger.entries(after=after, note_id=note_id):
         yield from ((e.at, e.event, e.edit_id, dict(e.details)) for e in entries if e.note_id == note_id)
         after = entries[-1].seq
-
-
-def _edit_row(edit: EditRecord, note_id: str, owner: int) -> EditRow:
-    return EditRow(
-        edit.id, note_id, owner, edit.method, edit.state, edit.note_version, edit.request, edit.reason, micros(edit.changed_at)
-    )
-
-
-def _index_text(tx: Transaction, stored: Mapping[int, tuple[int, Note]]) -> None:
-    """Full text of new notes; their neighbours in a thread, new or not, are found by each other's words."""
-    beside: set[int] = set()
-    lines = []
-    for row, (owner, note) in stored.items():
-        around = [r for r in tx.notes.neighbours_in_thread(row) if r != row] if note.thread is not None else []
-        beside.update(around)
-        lines.append((row, owner, note.content, _words(tx, around)))
-    tx.text.put_many(lines)
-    for row in sorted(beside - set(stored)):
-        tx.text.set_context(row, _words(tx, [r for r in tx.notes.neighbours_in_thread(row) if r != row]))
-
-
-def _words(tx: Transaction, rows: Sequence[int]) -> str:
-    return "\n".join(note.content for note in tx.notes.load(rows).values())
