@@ -20,6 +20,7 @@ from agentmem.embedding import HashEmbedder
 from agentmem.errors import InvalidArgument, InvalidImport, ScopeError, ScopeRequired, StoreReadOnly
 from agentmem.evolving import rewrite
 from agentmem.exchange import Tally, line_of
+from agentmem.linking import TOGETHER
 from agentmem.settings import RememberSettings
 from agentmem.storage import EditRow, EnrichmentRow
 
@@ -415,17 +416,17 @@ def test_links_keep_their_last_use_and_those_held_here_stay(open_memory, exporte
         source.reinforce([ids["old"], ids["new"]], user="ana")  # twice: stronger than one use, 900 days later, can be
         source.export(exported[1], everything=True)
     target.load_export(exported[1])
-    assert [part["used_at"] for part in lines(exported[1]) if part.get("kind") == "together"] == [clock.now().isoformat()]
+    assert [part["used_at"] for part in lines(exported[1]) if part.get("kind") == TOGETHER] == [clock.now().isoformat()]
     clock.advance(days=900)
     target.reinforce([ids["old"], ids["new"]], user="ana")
     with target._parts.core.store.read() as tx:
-        before = tx.links.touching(tx.notes.select_all(), ["together"])
+        before = tx.links.touching(tx.notes.select_all(), [TOGETHER])
 
     report = target.load_export(exported[1])
 
     assert report.links == 0
     with target._parts.core.store.read() as tx:
-        assert tx.links.touching(tx.notes.select_all(), ["together"]) == before
+        assert tx.links.touching(tx.notes.select_all(), [TOGETHER]) == before
 
 
 def test_another_embedder_computes_its_own_vectors(exported, tmp_path: Path) -> None:
