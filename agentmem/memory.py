@@ -292,9 +292,6 @@ class Memory:
         """
         scope = merge_scope(self.scope, user, agent, None)
         ids, where = self._doomed(what)
-        if ids is not None:
-            for id in ids:
-                self._parts.keeper.get(id, scope)
         return self._parts.eraser.forget(self._selection(where, None, True), ids, scope, dry_run=dry_run)
 
     @staticmethod
