@@ -74,7 +74,8 @@ def test_one_unknown_id_among_several_forgets_none(memory: Memory) -> None:
 def test_a_note_of_somebody_else_is_as_unknown_to_forget_as_one_that_never_was(memory: Memory, dry_run: bool) -> None:
     """The first such id is named, the error is that of `get`, and nothing is removed."""
     mine, theirs = memory.remember("Ana rows.", user="ana").id, memory.remember("Ben sails.", user="ben").id
-    assert mine and theirs
+    assert mine
+    assert theirs
 
     with pytest.raises(UnknownNote) as caught:
         memory.forget([mine, theirs, "nobody's"], user="ana", dry_run=dry_run)
