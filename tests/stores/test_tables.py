@@ -532,7 +532,7 @@ def test_check_finds_what_does_not_fit(store, make, put) -> None:
     assert len(store.check()) == 2
 
 
-def test_a_record_of_enrichment_leaves_one_note_and_comes_to_another_as_it_was(store) -> None:
+def test_a_record_of_enrichment_leaves_one_note_and_comes_to_another_as_it_was(store, make, put) -> None:
     """With the hash it was made for and its time; sources are named by row, and go with their notes."""
     with store.write() as tx:
         a, b, c = (put(tx, make(i)) for i in range(3))
