@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 from agentmem.clock import micros
@@ -94,7 +95,7 @@ def _link_row(link: LinkRecord, rows: Mapping[str, int]) -> LinkRow:
 
 
 def restore_made_from(
-    tx: Transaction, batch: Sequence[MadeFromRecord], rows: Mapping[str, int], forgotten: Collection[str]
+    tx: Transaction, batch: Sequence[MadeFromRecord], rows: Mapping[str, int], forgotten: AbstractSet[str]
 ) -> None:
     """What the enrichment of notes was made from; what was made from a note that is ``forgotten`` here is taken back."""
     known = tx.enrichment.load([rows[each.note] for each in batch if each.note in rows])
