@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any
 
 from agentmem.clock import micros
 from agentmem.core import Core
 from agentmem.dedup import content_hash
 from agentmem.enrich import entities
-from agentmem.errors import InvalidImport, ScopeError
+from agentmem.errors import InvalidImport
 from agentmem.exchange import (
-    VERSION,
     Footer,
     Header,
     LedgerRecord,
     LinkRecord,
     MadeFromRecord,
     NoteRecord,
-    Record,
-    Tally,
     parse,
     said,
 )
 from agentmem.exporting import values_of
+from agentmem.import_check import Check, lines_of
 from agentmem.linking import link_terms
 from agentmem.notes import Note, Scope
 from agentmem.protocols import Embedder
@@ -44,9 +42,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ImportReport", "Importer"]
 
-MAX_LINE: Final = 256 * 2**20
-_ORDER: Final = ("note", "link", "made_from", "ledger")
-_DAMAGED: Final = "the file was cut or changed after it was written; export the memory again. Nothing was written."
 Progress = Callable[[int, int], None]
 _Pair = tuple[NoteRecord, dict[str, Any]]
 
@@ -56,7 +51,7 @@ class ImportReport:
     """What became of a file's lines.
 
     ``notes`` were stored, ``skipped`` were there already; ``conflicts`` are ids that the memory knows with other words
-    (the memory's stay), ``forgotten`` ids of notes that were forgotten here (they stay so). ``embedded`` counts vectors that
+    (the memory's stay), ``forgotten`` ids of notes that were forgotten here, or derived from one that was (they stay so). ``embedded`` counts vectors that
     were computed, ``carried`` those taken from the file. ``met`` are experiences that the memory had made itself, as other notes:
     the notes were stored, the values that the memory had learnt stay.
     """
@@ -109,9 +104,13 @@ class Importer:
             ScopeError: the memory is bound, and the file holds somebody else's notes; nothing was written.
         """
         with _opened(path) as file:
-            header, footer = _Check(scope).run(file)
+            check = Check(scope)
+            header, footer = check.run(file)
             file.seek(0)
             work = _Work(self._core, self._fail, header, ImportReport(path, dry_run=dry_run), forgotten=forgotten, bound=bool(scope))
+            if check.derived and not forgotten:
+                work.leave_out(file, check.derived)
+                file.seek(0)
             work.run(file, footer, progress)
         return work.report
 
@@ -124,97 +123,6 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
         raise InvalidImport(f"{path} cannot be read: {error.strerror}.", hint="name a file that memory.export(path) wrote.") from error
     with file:
         yield file
-
-
-def _lines(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
-    number = 0
-    while line := file.readline(MAX_LINE):
-        number += 1
-        yield number, line
-
-
-# -- the first pass --------------------------------------------------------------------------------------------
-
-
-class _Check:
-    """Every line by itself, and all of them together."""
-
-    def __init__(self, scope: Scope) -> None:
-        self._scope = scope
-        self._tally = Tally()
-        self._ids: set[str] = set()
-        self._edits: set[str] = set()
-        self._enriched: set[str] = set()
-        self._stage = 0
-
-    def run(self, file: IO[bytes]) -> tuple[Header, Footer]:
-        header: Header | None = None
-        footer: Footer | None = None
-        for number, line in _lines(file):
-            if footer is not None:
-                raise InvalidImport(f"Line {number} stands after the end.", hint=_DAMAGED)
-            record, values = parse(line, number)
-            if isinstance(record, Header):
-                header = _known(record)
-            elif isinstance(record, Footer):
-                footer = self._ended(record, values)
-            else:
-                assert header is not None
-                self._admit(number, record, header)
-                self._tally.add(record.type, line)
-        if header is None:
-            raise InvalidImport("The file is empty.", hint="name a file that memory.export(path) wrote.")
-        if footer is None:
-            raise InvalidImport("The file ends before its last line: it is torn.", hint=_DAMAGED)
-        return header, footer
-
-    def _admit(self, number: int, record: Record, header: Header) -> None:
-        assert not isinstance(record, Footer)
-        stage = _ORDER.index(record.type)
-        if stage < self._stage:
-            raise InvalidImport(f"Line {number}: a {record.type} after a {_ORDER[self._stage]}.", hint=_DAMAGED)
-        self._stage = stage
-        if isinstance(record, NoteRecord):
-            self._note(number, record, header)
-        elif isinstance(record, (LinkRecord, MadeFromRecord)):
-            named = (record.source, record.target) if isinstance(record, LinkRecord) else (record.note, *record.sources)
-            strange = next((end for end in named if end not in self._ids), None)
-            if strange is not None:
-                raise InvalidImport(f"Line {number} names {strange!r:.60}, which is not in the file.", hint=_DAMAGED)
-            if isinstance(record, MadeFromRecord) and record.note not in self._enriched:
-                raise InvalidImport(f"Line {number}: note {record.note!r:.60} has no enrichment.", hint=_DAMAGED)
-
-    def _note(self, number: int, record: NoteRecord, header: Header) -> None:
-        edits = [edit.id for edit in record.edits]
-        if record.id in self._ids or self._edits.intersection(edits) or len(set(edits)) < len(edits):
-            raise InvalidImport(f"Line {number}: an id stands in the file twice.", hint=_DAMAGED)
-        self._ids.add(record.id)
-        if record.enrichment is not None:
-            self._enriched.add(record.id)
-        self._edits.update(edits)
-        if header.vectors:
-            record.halves(header.dimension or 0)
-        for name in ("user", "agent", "session"):
-            bound, found = getattr(self._scope, name), getattr(record, name)
-            if bound is not None and bound != found:
-                raise ScopeError(
-                    f"Line {number}: this import is bound to {name}={bound!r}; the note is of {record.scope}.",
-                    hint="open the memory without a scope to load everybody's notes. Nothing was written.",
-                )
-
-    def _ended(self, record: Footer, values: Mapping[str, Any]) -> Footer:
-        if dict(values) != self._tally.footer():
-            raise InvalidImport("The checksum or the counts of the last line do not fit the lines above.", hint=_DAMAGED)
-        return record
-
-
-def _known(header: Header) -> Header:
-    if header.version > VERSION:
-        raise InvalidImport(
-            f"The file has version {header.version}; this package knows up to {VERSION}.",
-            hint="upgrade with: pip install --upgrade agentmem-toolkit.",
-        )
-    return header
 
 
 # -- the second pass -------------------------------------------------------------------------------------------
@@ -233,10 +141,21 @@ class _Work:
         self._bring_back = forgotten
         self._bound = bound
         self._left_out: set[str] = set()
+        self._gone: set[str] = set()
         self._known_lines: dict[str | None, Counter[tuple[int, str, str | None, str]]] = {}
 
+    def leave_out(self, file: IO[bytes], derived: Mapping[str, Collection[str]]) -> None:
+        """Find what was made from notes that were forgotten here, however far down: `forget` would have removed it too."""
+        sources = {id for each in derived.values() for id in each}
+        with self._core.store.read() as tx:
+            notes = (record for record, _ in (parse(line, number) for number, line in lines_of(file)) if isinstance(record, NoteRecord))
+            gone = {note.id for note in notes if note.id in sources and self._was_forgotten(tx, note) and not tx.notes.rows_of([note.id])}
+        while more := {id for id, origins in derived.items() if not gone.isdisjoint(origins)} - gone:
+            gone |= more
+        self._gone = gone
+
     def run(self, file: IO[bytes], footer: Footer, progress: Progress) -> None:
-        records = (parse(line, number) for number, line in _lines(file))
+        records = (parse(line, number) for number, line in lines_of(file))
         done = 0
         while batch := list(islice(records, self._core.settings.remember.batch)):
             notes = [(r, values) for r, values in batch if isinstance(r, NoteRecord)]
@@ -300,7 +219,7 @@ class _Work:
                     report.skipped += 1
                 else:
                     report.conflicts.append(record.id)
-            elif not self._bring_back and self._was_forgotten(tx, record):
+            elif not self._bring_back and (record.id in self._gone or self._was_forgotten(tx, record)):
                 report.forgotten.append(record.id)
             else:
                 fresh.append(record)

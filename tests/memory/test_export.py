@@ -409,6 +409,27 @@ def test_words_made_from_a_note_that_was_forgotten_here_do_not_come_in(open_memo
     assert target.get(ids["new"], user="ana").context != "About home."
 
 
+def test_what_was_derived_from_a_note_that_was_forgotten_here_does_not_come_in(open_memory, exported) -> None:
+    """However far down, and wherever it stands in the file: forgetting the note here would have removed it too."""
+    ids, path, target = exported[0], exported[1].with_name("derived.jsonl"), open_memory(name="target")
+    source = open_memory(name="source")
+    summary = str(source.remember("In short: a move.", user="ana").id)
+    portrait = str(source.remember("Ines moves about.", user="ana").id)
+    source.link(summary, ids["old"], "derived_from", user="ana")
+    source.link(portrait, summary, "derived_from", user="ana")
+    source.link(ids["tea"], portrait, "derived_from", user="ana")  # stands before what it was made from
+    source.export(path, everything=True)
+    twin = target.remember("Ines lives in Porto.", user="ana")
+    target.forget(str(twin.id), user="ana")
+
+    report = target.load_export(path)
+
+    assert sorted(report.forgotten) == sorted([ids["old"], summary, portrait, ids["tea"]])
+    assert target.check().ok
+    assert target.load_export(path, forgotten=True).notes == 4
+    assert target.get(summary, user="ana").content == "In short: a move."
+
+
 def test_links_keep_their_last_use_and_those_held_here_stay(open_memory, exported, clock: ManualClock) -> None:
     """A link that has faded here does not get its former weight back from an older file."""
     ids, target = exported[0], open_memory(name="target")
