@@ -537,7 +537,7 @@ ITEM = st.fixed_dictionaries(
 )  # fmt: skip
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(items=st.lists(ITEM, min_size=1, max_size=8), actions=st.lists(st.tuples(st.integers(0, 7), st.sampled_from("update use link forget describe fail act".split())), max_size=6))
 def test_whatever_a_memory_holds_comes_back_equal(tmp_path: Path, items: list[dict[str, Any]], actions: list[tuple[int, str]]) -> None:
     """Any notes and experiences, changed, used, linked, described and forgotten in any order: export, import, export gives the same bytes."""
