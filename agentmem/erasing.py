@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from agentmem.clock import micros
 from agentmem.core import Core
 from agentmem.dedup import content_hash
+from agentmem.errors import UnknownNote
 from agentmem.evolving import take_back
 from agentmem.experience import texts_of
 from agentmem.notes import ForgetReceipt, Note, Scope
@@ -50,7 +51,11 @@ class Eraser:
         self._fail = fail
 
     def forget(self, selection: Selection, ids: Sequence[str] | None, scope: Scope, *, dry_run: bool) -> ForgetReceipt:
-        """Forget the notes with these ids, or all that the selection admits."""
+        """Forget the notes with these ids, or all that the selection admits.
+
+        Raises:
+            UnknownNote: an id is of no note that the selection admits; nothing was removed.
+        """
         if dry_run:
             with self._core.store.read() as tx:
                 doomed = self._doomed(tx, selection, ids, scope)
@@ -75,16 +80,23 @@ class Eraser:
 
     def _doomed(self, tx: Transaction, selection: Selection, ids: Sequence[str] | None, scope: Scope) -> _Doomed:
         selection = self._core.selection(tx, scope, selection)
-        if ids is not None:
-            rows = [f.row for f in tx.notes.facets(list(tx.notes.rows_of(ids).values()), selection)]
-        else:
-            rows = tx.notes.select(selection)
+        rows = self._named(tx, selection, ids) if ids is not None else tx.notes.select(selection)
         asked = tx.notes.load(rows)
         derived = self._derived(tx, rows)
         edits = tx.ledger.edits(state=None, note_ids=[n.id for n in (*asked.values(), *derived.values())])
         return _Doomed(
             asked | derived, tuple(n.id for n in asked.values()), tuple(n.id for n in derived.values()), edits
         )
+
+    @staticmethod
+    def _named(tx: Transaction, selection: Selection, ids: Sequence[str]) -> list[int]:
+        known = tx.notes.rows_of(ids)
+        rows = [facet.row for facet in tx.notes.facets(list(known.values()), selection)]
+        seen = set(rows)
+        unknown = next((id for id in ids if known.get(id) not in seen), None)
+        if unknown is not None:
+            raise UnknownNote(f"No note {unknown!r:.60} in this scope.", hint="memory.notes() lists what there is.")
+        return rows
 
     @staticmethod
     def _derived(tx: Transaction, rows: Sequence[int]) -> dict[int, Note]:

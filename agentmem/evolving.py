@@ -11,7 +11,7 @@ from agentmem.enrich.model.grounding import bare
 from agentmem.notes import Note
 from agentmem.storage import Transaction
 
-__all__ = ["describe", "rewrite", "take_back"]
+__all__ = ["describe", "plain_again", "rewrite", "take_back"]
 
 
 def rewrite(tx: Transaction, row: int, before: Note, after: Note, reason: str) -> Note:
@@ -42,7 +42,11 @@ def take_back(tx: Transaction, rows: Sequence[int]) -> int:
 
     They are outstanding again, so that the next run describes them from what remains; returns how many there were.
     """
-    touched = [row for row in tx.enrichment.made_from(rows) if row not in set(rows)]
+    return plain_again(tx, [row for row in tx.enrichment.made_from(rows) if row not in set(rows)])
+
+
+def plain_again(tx: Transaction, touched: Sequence[int]) -> int:
+    """Take from these notes what the model added to them; returns how many they are."""
     records = tx.enrichment.load(touched)
     for row, note in tx.notes.load(touched).items():
         plain = bare(note, records.get(row))

@@ -1,297 +1,54 @@
 """The file that memories are exchanged in: JSON lines, a header first, a footer with counts and a checksum last.
 
-Lines in between are notes (each with its fact, history, uses, books and, on request, its vector), then links, then lines
-of the ledger whose notes are gone. Times are ISO 8601 in UTC. Tombstones are not in it: they are made with a secret of
-their store, and whoever had both could test guesses at what was forgotten. What was forgotten leaves an id in the ledger.
+Lines in between are notes (each with its fact, history, uses, books, what acting taught of it, what a language model added to it,
+and, on request, its vector), then links, then what those additions were made from, then lines of the ledger whose notes are gone.
+Times are ISO 8601 in UTC.
+
+Not in it are tombstones and the open windows of episodes. Both are made with a secret of their store: tombstones, so that nobody who
+has the file can test guesses at what was forgotten (what was forgotten leaves an id in the ledger); windows, because the name of an
+episode and the state it has come to are kept as keyed digests only. So the last steps of an episode that had not ended, fewer than
+``settings.experience.n_steps``, are in the copy as experiences, but not valued until they are taken again.
+
+Version 1 had no experiences, no enrichment and no last use of links; such files are still read.
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    TypeAdapter,
-    ValidationError,
-    model_validator,
-)
+from pydantic import ValidationError
 
-from agentmem.clock import as_utc, from_micros
-from agentmem.dedup import clean_text
+from agentmem.clock import from_micros
+from agentmem.dedup import content_hash
+from agentmem.episodes import ExperienceRow
 from agentmem.errors import InvalidImport
-from agentmem.notes import Fact, Kind, Link, MemoryState, Note, NoteVersion, Scope
-from agentmem.storage import EditRow, LedgerEntry, UseDay
+from agentmem.exchange_records import (
+    LINE,
+    EditRecord,
+    Footer,
+    Header,
+    LedgerRecord,
+    LinkRecord,
+    MadeFromRecord,
+    NoteRecord,
+    Record,
+)
+from agentmem.notes import Note, NoteVersion
+from agentmem.storage import EditRow, LedgerEntry, LinkRow, SavedEnrichment, UseDay
 
 __all__ = [
-    "FORMAT", "VERSION", "EditRecord", "Footer", "Header", "LedgerRecord", "LinkRecord", "NoteRecord", "Record", "Tally",
-    "line_of", "link_values", "loose_values", "note_values", "parse", "said",
+    "FORMAT", "VERSION", "EditRecord", "Footer", "Header", "LedgerRecord", "LinkRecord", "MadeFromRecord", "NoteRecord", "Record", "Tally",
+    "line_of", "link_values", "loose_values", "made_from_values", "note_values", "parse", "said",
 ]  # fmt: skip
 
 FORMAT: Final = "agentmem-export"
-VERSION: Final = 1
-MAX_NAME: Final = 4096
-_COUNT: Final = 2**53
-
-
-def _moment(value: object) -> object:
-    if not isinstance(value, str):
-        raise ValueError("a time is a text in ISO 8601")  # noqa: TRY004 - pydantic turns ValueErrors into its own
-    moment = datetime.fromisoformat(value)
-    if moment.tzinfo is None:
-        raise ValueError("a time needs a zone, e.g. +00:00")
-    return as_utc(moment)
-
-
-def _text(value: str) -> str:
-    if "\0" in value:
-        raise ValueError("a text cannot hold NUL")
-    return value
-
-
-Moment = Annotated[datetime, BeforeValidator(_moment)]
-Content = Annotated[str, AfterValidator(clean_text)]
-Text = Annotated[str, AfterValidator(_text)]
-Name = Annotated[str, AfterValidator(_text), Field(min_length=1, max_length=MAX_NAME)]
-Natural = Annotated[int, Field(ge=0, le=_COUNT)]
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Header(_Strict):
-    """The first line: what this is, who wrote it, whose notes it holds, and whose vectors (if any)."""
-
-    format: Literal["agentmem-export"]
-    version: Annotated[int, Field(ge=1)]
-    written_by: str
-    created_at: Moment
-    scope: dict[str, str] | None
-    fingerprint: str | None
-    dimension: int | None
-    vectors: bool
-
-    @model_validator(mode="after")
-    def _vectors_are_somebodys(self) -> Header:
-        if self.vectors and not (self.fingerprint and self.dimension):
-            raise ValueError("it says that there are vectors, but not whose")
-        return self
-
-
-class FactRecord(_Strict):
-    """The fact of a note."""
-
-    subject: Content
-    relation: Content
-    object: Content
-    functional: bool
-    question: Text | None
-    paraphrases: list[Text]
-
-
-class StateRecord(_Strict):
-    """Where a note stands on its curve: stability in days."""
-
-    stability: Annotated[float, Field(ge=0)]
-    difficulty: float
-    last_review: Moment
-    recalls: Natural
-
-
-class VersionRecord(_Strict):
-    """What a note said before."""
-
-    version: Annotated[int, Field(ge=1, le=_COUNT)]
-    content: Content
-    changed_at: Moment
-    reason: Text
-
-
-class UseRecord(_Strict):
-    """The uses of one day."""
-
-    events: Natural
-    tokens: Natural
-    last: Moment
-
-
-class KeyRecord(_Strict):
-    """An idempotency key and the receipt that a retry gets."""
-
-    key: Name
-    receipt: dict[str, Any]
-
-    @model_validator(mode="after")
-    def _can_be_replayed(self) -> KeyRecord:
-        status, superseded = self.receipt.get("status"), self.receipt.get("superseded", [])
-        if status not in ("stored", "merged", "superseded", "rejected") or not isinstance(superseded, list):
-            raise ValueError("it is not a receipt")
-        return self
-
-
-class EditRecord(_Strict):
-    """An edit of the books."""
-
-    id: Name
-    method: Name
-    state: Literal["active", "retired"]
-    note_version: Annotated[int, Field(ge=1, le=_COUNT)]
-    request: dict[str, Any]
-    reason: Text
-    changed_at: Moment
-
-
-class EntryRecord(_Strict):
-    """A line of the ledger about the note it stands with."""
-
-    at: Moment
-    event: Name
-    edit_id: Name | None
-    details: dict[str, Any]
-
-
-class NoteRecord(_Strict):
-    """A note with everything that is its own."""
-
-    type: Literal["note"]
-    id: Name
-    content: Content
-    kind: Kind
-    user: Name | None
-    agent: Name | None
-    session: Name | None
-    actor: Name | None
-    thread: Name | None
-    position: Annotated[int, Field(ge=-_COUNT, le=_COUNT)] | None
-    occurred_at: Moment
-    created_at: Moment
-    valid_from: Moment | None
-    valid_to: Moment | None
-    keywords: list[Text]
-    tags: list[Text]
-    context: Text
-    importance: Share
-    source: Name | None
-    trust: Share
-    metadata: dict[str, Any]
-    fact: FactRecord | None
-    version: Annotated[int, Field(ge=1, le=_COUNT)]
-    changed_at: Moment
-    reason: Text
-    history: list[VersionRecord]
-    state: StateRecord
-    archived_at: Moment | None
-    uses: list[UseRecord]
-    keys: list[KeyRecord]
-    edits: list[EditRecord]
-    ledger: list[EntryRecord]
-    vector: str | None
-
-    @model_validator(mode="after")
-    def _whole(self) -> NoteRecord:
-        versions = [v.version for v in self.history] + [self.version]
-        if versions != sorted(set(versions)):
-            raise ValueError("its versions are not in order")
-        days = [use.last.date() for use in self.uses]
-        if days != sorted(set(days)):
-            raise ValueError("its uses are not one a day, in order")
-        whose = (self.user, self.agent if self.user is None else None)
-        for edit in self.edits:
-            asked = (edit.request.get("user"), edit.request.get("agent") if self.user is None else None)
-            if asked != whose or not isinstance(edit.request.get("prompt"), str) or not isinstance(edit.request.get("target"), str):
-                raise ValueError(f"edit {edit.id} is not a question and an answer of the note's own scope")
-        return self
-
-    @property
-    def scope(self) -> Scope:
-        return Scope(self.user, self.agent, self.session)
-
-    def note(self) -> Note:
-        fact, state = self.fact, self.state
-        return Note(
-            id=self.id, content=self.content, kind=self.kind, scope=self.scope, actor=self.actor, thread=self.thread,
-            position=self.position, occurred_at=self.occurred_at, created_at=self.created_at,
-            valid_from=self.valid_from, valid_to=self.valid_to, keywords=tuple(self.keywords), tags=tuple(self.tags),
-            context=self.context, importance=self.importance, source=self.source, trust=self.trust,
-            state=MemoryState(state.stability, state.difficulty, state.last_review, state.recalls),
-            archived_at=self.archived_at, metadata=self.metadata, version=self.version,
-            fact=None if fact is None else Fact(
-                fact.subject, fact.relation, fact.object, fact.functional, fact.question, tuple(fact.paraphrases)
-            ),
-        )  # fmt: skip
-
-    def versions(self) -> list[NoteVersion]:
-        """The history, the present version last."""
-        former = [NoteVersion(v.version, v.content, v.changed_at, v.reason) for v in self.history]
-        return [*former, NoteVersion(self.version, self.content, self.changed_at, self.reason)]
-
-    def halves(self, dimension: int) -> bytes | None:
-        """The vector as little-endian float16 numbers, or ``None`` when it is absent."""
-        if self.vector is None:
-            return None
-        try:
-            data = base64.b64decode(self.vector, validate=True)
-        except (binascii.Error, ValueError) as error:
-            raise InvalidImport(f"The vector of note {self.id} is not base64.", hint="export the memory again.") from error
-        if len(data) != 2 * dimension:
-            raise InvalidImport(
-                f"The vector of note {self.id} has {len(data) // 2} numbers, not {dimension}.", hint="export the memory again."
-            )
-        return data
-
-
-class LinkRecord(_Strict):
-    """A link between two notes of the file."""
-
-    type: Literal["link"]
-    source: Name
-    target: Name
-    kind: Name
-    weight: Annotated[float, Field(ge=0.0)]
-    reason: Text
-
-    @model_validator(mode="after")
-    def _two_notes(self) -> LinkRecord:
-        if self.source == self.target:
-            raise ValueError("a note cannot be linked to itself")
-        return self
-
-
-class LedgerRecord(_Strict):
-    """A line of the ledger whose note, if it had one, is gone."""
-
-    type: Literal["ledger"]
-    at: Moment
-    event: Name
-    note_id: Name | None
-    edit_id: Name | None
-    details: dict[str, Any]
-
-
-class Footer(_Strict):
-    """The last line. ``sha256`` is taken over the lines between header and footer, line ends included."""
-
-    type: Literal["end"]
-    notes: Natural
-    links: Natural
-    ledger: Natural
-    sha256: str
-
-
-Record = NoteRecord | LinkRecord | LedgerRecord | Footer
-_LINE: Final = TypeAdapter[Record](Annotated[Record, Field(discriminator="type")])
+VERSION: Final = 2
 
 
 class Tally:
@@ -330,7 +87,7 @@ def parse(line: bytes, number: int) -> tuple[Record | Header, dict[str, Any]]:
         if not isinstance(values, dict):
             raise InvalidImport(f"Line {number} is not a JSON object.", hint="an export holds one JSON object per line.")
         line_of(values)  # half a surrogate pair can be escaped in JSON, but is no text
-        record: Record | Header = Header.model_validate(values) if number == 1 else _LINE.validate_python(values)
+        record: Record | Header = Header.model_validate(values) if number == 1 else LINE.validate_python(values)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
@@ -359,6 +116,8 @@ def note_values(
     edits: Sequence[EditRow] = (),
     ledger: Sequence[LedgerEntry] = (),
     vector: bytes | None = None,
+    experience: ExperienceRow | None = None,
+    enrichment: SavedEnrichment | None = None,
 ) -> dict[str, Any]:
     """The line of a note; ``history`` ends with the present version, ``vector`` is float16 in little-endian."""
     fact, state, last = note.fact, note.state, history[-1]
@@ -395,15 +154,31 @@ def note_values(
         ],
         "ledger": [{"at": _at(e.at), "event": e.event, "edit_id": e.edit_id, "details": e.details} for e in ledger],
         "vector": None if vector is None else base64.b64encode(vector).decode("ascii"),
+        "experience": None if experience is None else {"q": experience.q, "visits": experience.visits},
+        "enrichment": None if enrichment is None else _enrichment_values(enrichment, history),
     }  # fmt: skip
 
 
-def link_values(link: Link) -> dict[str, Any]:
-    """The line of a link."""
+def _enrichment_values(saved: SavedEnrichment, history: Sequence[NoteVersion]) -> dict[str, Any]:
+    record = saved.record
+    same = [version.version for version in history if content_hash(version.content) == saved.hash]
     return {
-        "type": "link", "source": link.source, "target": link.target, "kind": link.kind, "weight": link.weight,
-        "reason": link.reason,
+        "state": record.state, "attempts": record.attempts, "at": _at(saved.at), "version": same[-1] if same else None,
+        "context": record.context, "tags": list(record.tags), "keywords": list(record.keywords),
     }  # fmt: skip
+
+
+def link_values(link: LinkRow, ids: Mapping[int, str]) -> dict[str, Any]:
+    """The line of a link; ``ids`` names its rows."""
+    return {
+        "type": "link", "source": ids[link.source], "target": ids[link.target], "kind": link.kind, "weight": link.weight,
+        "reason": link.reason, "used_at": None if link.used_at is None else _at(link.used_at),
+    }  # fmt: skip
+
+
+def made_from_values(note: str, sources: Sequence[str]) -> dict[str, Any]:
+    """The line that names what a model's words about a note were made from."""
+    return {"type": "made_from", "note": note, "sources": list(sources)}
 
 
 def loose_values(entry: LedgerEntry) -> dict[str, Any]:
@@ -432,5 +207,5 @@ def _plain(value: object) -> object:
     raise TypeError(f"{type(value).__name__} is not JSON")
 
 
-_LIVING: Final = frozenset("state archived_at uses keys edits ledger vector".split())
+_LIVING: Final = frozenset("state archived_at uses keys edits ledger vector experience enrichment".split())
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain)

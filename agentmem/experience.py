@@ -22,12 +22,14 @@ __all__ = [
     "ActionValue",
     "Advice",
     "Precedent",
+    "action_digest",
     "advise",
     "digest",
     "learn",
     "n_step_return",
     "query_text",
     "render",
+    "state_digest",
     "texts_of",
 ]
 
@@ -144,6 +146,16 @@ def digest(*parts: str | None) -> bytes:
     """SHA-256 of some texts, spacing and Unicode form aside: what the same situation, action or episode is known by."""
     clean = [part if part is None else " ".join(unicodedata.normalize("NFC", part).split()) for part in parts]
     return hashlib.sha256(json.dumps(clean).encode()).digest()
+
+
+def state_digest(agent: str | None, task: str, observation: str) -> bytes:
+    """What a situation is known by: an agent's own ones are told apart from everybody's."""
+    return digest("state", agent, task, observation)
+
+
+def action_digest(action: str) -> bytes:
+    """What an action is known by."""
+    return digest("action", action)
 
 
 def texts_of(metadata: Mapping[str, object]) -> list[str]:

@@ -22,12 +22,14 @@ from agentmem.experience import (
     ActionValue,
     Advice,
     Precedent,
+    action_digest,
     advise,
     digest,
     learn,
     n_step_return,
     query_text,
     render,
+    state_digest,
 )
 from agentmem.notes import Note, Receipt, Scope
 from agentmem.remembering import as_json, key_hash, replayed
@@ -66,7 +68,7 @@ class _Step:
         return render(self.task, self.observation, self.action)
 
     def state(self, observation: str) -> bytes:
-        return digest("state", self.scope.agent, self.task, observation)
+        return state_digest(self.scope.agent, self.task, observation)
 
 
 class ExperienceMemory:
@@ -180,7 +182,7 @@ class ExperienceMemory:
 
     def _record(self, tx: Transaction, owner: int, step: _Step, vector: Vectors) -> Receipt:
         table = tx.experiences
-        state, action = table.mark(owner, step.state(step.observation)), table.mark(owner, digest("action", step.action))
+        state, action = table.mark(owner, step.state(step.observation)), table.mark(owner, action_digest(step.action))
         known = table.find(owner, state, action)
         if known is None:
             row, id = self._store(tx, owner, step, vector)
@@ -275,7 +277,7 @@ class ExperienceMemory:
         rows, _ = self._core.exact.search(
             tx, owners, vector, self._core.settings.experience.candidates, rows=table.rows(owners)
         )
-        same = [table.mark(owner, digest("state", agent, task, observation)) for owner in owners for agent in {scope.agent, None}]
+        same = [table.mark(owner, state_digest(agent, task, observation)) for owner in owners for agent in {scope.agent, None}]
         near = table.values(rows.tolist())
         states = [*same, *(near[row].state for row in rows.tolist() if row in near)]
         found = [value for value in table.of_states(owners, states) if value.visits]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,8 +13,17 @@ from typing import IO, Any
 
 from agentmem.core import Core
 from agentmem.errors import InvalidArgument, ScopeError, StoreError, StoreFull, StoreReadOnly
-from agentmem.exchange import FORMAT, VERSION, Tally, line_of, link_values, loose_values, note_values
-from agentmem.notes import Link, Scope
+from agentmem.exchange import (
+    FORMAT,
+    VERSION,
+    Tally,
+    line_of,
+    link_values,
+    loose_values,
+    made_from_values,
+    note_values,
+)
+from agentmem.notes import Scope
 from agentmem.storage import Selection, Transaction
 
 __all__ = ["ExportReport", "Exporter", "values_of"]
@@ -103,24 +112,33 @@ class Exporter:
             done += len(rows)
             progress(done, total)
         for rows in _pages(tx, selection):
-            yield from map(link_values, self._links(tx, rows, selection))
+            yield from self._links(tx, rows, selection)
+        for rows in _pages(tx, selection):
+            yield from self._made_from(tx, rows, selection)
         if not scope:
             yield from self._loose(tx)
 
     @staticmethod
-    def _links(tx: Transaction, rows: Sequence[int], selection: Selection | None) -> list[Link]:
+    def _links(tx: Transaction, rows: Sequence[int], selection: Selection | None) -> Iterator[dict[str, Any]]:
         """Links that start in this page; one that leaves what is exported stays behind."""
         here = set(rows)
         starting = [link for link in tx.links.touching(rows) if link.source in here]
-        ends = sorted({link.target for link in starting} | here)
-        if selection is not None:
-            ends = [facet.row for facet in tx.notes.facets(ends, selection)]
-        ids = {row: note.id for row, note in tx.notes.load(ends).items()}
-        return [
-            Link(ids[link.source], ids[link.target], link.kind, link.weight, link.reason)
-            for link in sorted(starting, key=lambda k: (k.source, k.target, k.kind))
-            if link.source in ids and link.target in ids
-        ]
+        ids = _exported(tx, {link.target for link in starting} | here, selection)
+        for link in sorted(starting, key=lambda k: (k.source, k.target, k.kind)):
+            if link.source in ids and link.target in ids:
+                yield link_values(link, ids)
+
+    @staticmethod
+    def _made_from(tx: Transaction, rows: Sequence[int], selection: Selection | None) -> Iterator[dict[str, Any]]:
+        """What a model's words about the notes of this page were made from; a source that is not exported is not named."""
+        made = tx.enrichment.sources(rows)
+        if not made:
+            return
+        ids = _exported(tx, {source for sources in made.values() for source in sources} | set(made), selection)
+        for row, sources in sorted(made.items()):
+            named = [ids[source] for source in sources if source in ids]
+            if named:
+                yield made_from_values(ids[row], named)
 
     @staticmethod
     def _loose(tx: Transaction) -> Iterator[dict[str, Any]]:
@@ -136,6 +154,7 @@ def values_of(tx: Transaction, rows: Sequence[int], *, vectors: bool = False) ->
     """The lines of some notes, as plain values."""
     notes, uses = tx.notes.load(rows), tx.uses.days(rows)
     edits = tx.ledger.edits(state=None, note_ids=[note.id for note in notes.values()])
+    valued, enriched = tx.experiences.values(rows), tx.enrichment.saved(rows)
     halves: Mapping[int, bytes] = {}
     if vectors:
         held, block = tx.vectors.load(rows)
@@ -150,7 +169,15 @@ def values_of(tx: Transaction, rows: Sequence[int], *, vectors: bool = False) ->
             edits=[edit for edit in edits if edit.note_id == note.id],
             ledger=tx.ledger.entries(note_id=note.id, limit=1_000_000),
             vector=halves.get(row),
+            experience=valued.get(row),
+            enrichment=enriched.get(row),
         )
+
+
+def _exported(tx: Transaction, rows: Iterable[int], selection: Selection | None) -> dict[int, str]:
+    """The ids of those rows that the export holds."""
+    ends = sorted(rows)
+    return tx.notes.ids_of(ends if selection is None else [facet.row for facet in tx.notes.facets(ends, selection)])
 
 
 def _pages(tx: Transaction, selection: Selection | None) -> Iterator[list[int]]:

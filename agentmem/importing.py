@@ -3,36 +3,36 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any
 
 from agentmem.clock import micros
 from agentmem.core import Core
 from agentmem.dedup import content_hash
 from agentmem.enrich import entities
-from agentmem.errors import InvalidImport, ScopeError
+from agentmem.errors import InvalidImport
 from agentmem.exchange import (
-    VERSION,
-    EditRecord,
     Footer,
     Header,
     LedgerRecord,
     LinkRecord,
+    MadeFromRecord,
     NoteRecord,
-    Tally,
     parse,
     said,
 )
 from agentmem.exporting import values_of
+from agentmem.import_check import Check, lines_of
 from agentmem.linking import link_terms
 from agentmem.notes import Note, Scope
 from agentmem.protocols import Embedder
 from agentmem.remembering import key_hash
-from agentmem.storage import EditRow, LinkRow, Transaction, UseDay
+from agentmem.restoring import restore_beside, restore_edits, restore_links, restore_made_from, restore_text
+from agentmem.storage import Transaction, UseDay
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,9 +42,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ImportReport", "Importer"]
 
-MAX_LINE: Final = 256 * 2**20
-_ORDER: Final = ("note", "link", "ledger")
-_DAMAGED: Final = "the file was cut or changed after it was written; export the memory again. Nothing was written."
 Progress = Callable[[int, int], None]
 _Pair = tuple[NoteRecord, dict[str, Any]]
 
@@ -54,8 +51,9 @@ class ImportReport:
     """What became of a file's lines.
 
     ``notes`` were stored, ``skipped`` were there already; ``conflicts`` are ids that the memory knows with other words
-    (the memory's stay), ``forgotten`` ids of notes that were forgotten here (they stay so). ``embedded`` counts vectors that
-    were computed, ``carried`` those taken from the file.
+    (the memory's stay), ``forgotten`` ids of notes that were forgotten here, or derived from one that was (they stay so). ``embedded`` counts vectors that
+    were computed, ``carried`` those taken from the file. ``met`` are experiences that the memory had made itself, as other notes:
+    the notes were stored, the values that the memory had learnt stay.
     """
 
     path: Path
@@ -63,6 +61,7 @@ class ImportReport:
     skipped: int = 0
     conflicts: list[str] = field(default_factory=list)
     forgotten: list[str] = field(default_factory=list)
+    met: list[str] = field(default_factory=list)
     links: int = 0
     edits: int = 0
     ledger: int = 0
@@ -73,7 +72,10 @@ class ImportReport:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What is left to do, in words."""
-        return ("the books hold edits that no weights hold yet: memory.rebuild('weights')",) if self.edits else ()
+        found = ["the books hold edits that no weights hold yet: memory.rebuild('weights')"] if self.edits else []
+        if self.met:
+            found.append(f"{len(self.met)} experiences were known here already: their values stay as they were learnt here")
+        return tuple(found)
 
 
 class Importer:
@@ -102,9 +104,13 @@ class Importer:
             ScopeError: the memory is bound, and the file holds somebody else's notes; nothing was written.
         """
         with _opened(path) as file:
-            header, footer = _Check(scope).run(file)
+            check = Check(scope)
+            header, footer = check.run(file)
             file.seek(0)
             work = _Work(self._core, self._fail, header, ImportReport(path, dry_run=dry_run), forgotten=forgotten, bound=bool(scope))
+            if check.derived and not forgotten:
+                work.leave_out(file, check.derived)
+                file.seek(0)
             work.run(file, footer, progress)
         return work.report
 
@@ -117,90 +123,6 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
         raise InvalidImport(f"{path} cannot be read: {error.strerror}.", hint="name a file that memory.export(path) wrote.") from error
     with file:
         yield file
-
-
-def _lines(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
-    number = 0
-    while line := file.readline(MAX_LINE):
-        number += 1
-        yield number, line
-
-
-# -- the first pass --------------------------------------------------------------------------------------------
-
-
-class _Check:
-    """Every line by itself, and all of them together."""
-
-    def __init__(self, scope: Scope) -> None:
-        self._scope = scope
-        self._tally = Tally()
-        self._ids: set[str] = set()
-        self._edits: set[str] = set()
-        self._stage = 0
-
-    def run(self, file: IO[bytes]) -> tuple[Header, Footer]:
-        header: Header | None = None
-        footer: Footer | None = None
-        for number, line in _lines(file):
-            if footer is not None:
-                raise InvalidImport(f"Line {number} stands after the end.", hint=_DAMAGED)
-            record, values = parse(line, number)
-            if isinstance(record, Header):
-                header = _known(record)
-            elif isinstance(record, Footer):
-                footer = self._ended(record, values)
-            else:
-                assert header is not None
-                self._admit(number, record, header)
-                self._tally.add(record.type, line)
-        if header is None:
-            raise InvalidImport("The file is empty.", hint="name a file that memory.export(path) wrote.")
-        if footer is None:
-            raise InvalidImport("The file ends before its last line: it is torn.", hint=_DAMAGED)
-        return header, footer
-
-    def _admit(self, number: int, record: NoteRecord | LinkRecord | LedgerRecord, header: Header) -> None:
-        stage = _ORDER.index(record.type)
-        if stage < self._stage:
-            raise InvalidImport(f"Line {number}: a {record.type} after a {_ORDER[self._stage]}.", hint=_DAMAGED)
-        self._stage = stage
-        if isinstance(record, NoteRecord):
-            self._note(number, record, header)
-        elif isinstance(record, LinkRecord):
-            strange = next((end for end in (record.source, record.target) if end not in self._ids), None)
-            if strange is not None:
-                raise InvalidImport(f"Line {number} links to {strange!r:.60}, which is not in the file.", hint=_DAMAGED)
-
-    def _note(self, number: int, record: NoteRecord, header: Header) -> None:
-        edits = [edit.id for edit in record.edits]
-        if record.id in self._ids or self._edits.intersection(edits) or len(set(edits)) < len(edits):
-            raise InvalidImport(f"Line {number}: an id stands in the file twice.", hint=_DAMAGED)
-        self._ids.add(record.id)
-        self._edits.update(edits)
-        if header.vectors:
-            record.halves(header.dimension or 0)
-        for name in ("user", "agent", "session"):
-            bound, found = getattr(self._scope, name), getattr(record, name)
-            if bound is not None and bound != found:
-                raise ScopeError(
-                    f"Line {number}: this import is bound to {name}={bound!r}; the note is of {record.scope}.",
-                    hint="open the memory without a scope to load everybody's notes. Nothing was written.",
-                )
-
-    def _ended(self, record: Footer, values: Mapping[str, Any]) -> Footer:
-        if dict(values) != self._tally.footer():
-            raise InvalidImport("The checksum or the counts of the last line do not fit the lines above.", hint=_DAMAGED)
-        return record
-
-
-def _known(header: Header) -> Header:
-    if header.version > VERSION:
-        raise InvalidImport(
-            f"The file has version {header.version}; this package knows up to {VERSION}.",
-            hint="upgrade with: pip install --upgrade agentmem-toolkit.",
-        )
-    return header
 
 
 # -- the second pass -------------------------------------------------------------------------------------------
@@ -219,10 +141,21 @@ class _Work:
         self._bring_back = forgotten
         self._bound = bound
         self._left_out: set[str] = set()
+        self._gone: set[str] = set()
         self._known_lines: dict[str | None, Counter[tuple[int, str, str | None, str]]] = {}
 
+    def leave_out(self, file: IO[bytes], derived: Mapping[str, Collection[str]]) -> None:
+        """Find what was made from notes that were forgotten here, however far down: `forget` would have removed it too."""
+        sources = {id for each in derived.values() for id in each}
+        with self._core.store.read() as tx:
+            notes = (record for record, _ in (parse(line, number) for number, line in lines_of(file)) if isinstance(record, NoteRecord))
+            gone = {note.id for note in notes if note.id in sources and self._was_forgotten(tx, note) and not tx.notes.rows_of([note.id])}
+        while more := {id for id, origins in derived.items() if not gone.isdisjoint(origins)} - gone:
+            gone |= more
+        self._gone = gone
+
     def run(self, file: IO[bytes], footer: Footer, progress: Progress) -> None:
-        records = (parse(line, number) for number, line in _lines(file))
+        records = (parse(line, number) for number, line in lines_of(file))
         done = 0
         while batch := list(islice(records, self._core.settings.remember.batch)):
             notes = [(r, values) for r, values in batch if isinstance(r, NoteRecord)]
@@ -234,6 +167,8 @@ class _Work:
                 progress(done, footer.notes)
             if links:
                 self._links(links)
+            if made := [r for r, _ in batch if isinstance(r, MadeFromRecord)]:
+                self._made_from(made)
             if entries and not self._bound:  # a user's file has none, and nobody's books are a user's to write
                 self._entries(entries)
             self._fail("import:after-batch")
@@ -267,6 +202,7 @@ class _Work:
         self.report.skipped += counted.skipped
         self.report.conflicts += counted.conflicts
         self.report.forgotten += counted.forgotten
+        self.report.met += counted.met
         self.report.edits += counted.edits
         self.report.carried += carried
         self.report.embedded += stored - carried
@@ -283,7 +219,7 @@ class _Work:
                     report.skipped += 1
                 else:
                     report.conflicts.append(record.id)
-            elif not self._bring_back and self._was_forgotten(tx, record):
+            elif not self._bring_back and (record.id in self._gone or self._was_forgotten(tx, record)):
                 report.forgotten.append(record.id)
             else:
                 fresh.append(record)
@@ -334,22 +270,13 @@ class _Work:
             stored[row] = (owner, note)
             tx.vectors.put([row], owner, vectors[record.id][None, :])
             tx.outbox.put("upsert", owner, [row])
-            tx.notes.terms_add(owner, row, link_terms(entities(note.content), note.keywords))
+            if record.experience is None:  # experiences are met by acting, not by association
+                tx.notes.terms_add(owner, row, link_terms(entities(note.content), note.keywords))
             tx.uses.restore(row, [UseDay(use.events, use.tokens, micros(use.last)) for use in record.uses])
-            self._books(tx, record, row, owner)
-            for edit in record.edits:
-                if edit.id not in taken:
-                    tx.ledger.put_edit(_edit_row(edit, record.id, owner))
-                    report.edits += edit.state == "active"
-        _index_text(tx, stored)
-
-    @staticmethod
-    def _books(tx: Transaction, record: NoteRecord, row: int, owner: int) -> None:
-        for key in record.keys:
-            if tx.notes.idempotent_get(owner, key.key) is None:
-                tx.notes.idempotent_put(owner, key.key, row, key.receipt)
-        for entry in record.ledger:
-            tx.ledger.append(micros(entry.at), entry.event, note_id=record.id, edit_id=entry.edit_id, details=entry.details)
+            if not restore_beside(tx, record, row, owner):
+                report.met.append(record.id)
+            report.edits += restore_edits(tx, record, owner, taken)
+        restore_text(tx, stored)
 
     # -- links and books -------------------------------------------------------------------------------------
 
@@ -358,15 +285,17 @@ class _Work:
             return
         with self._core.store.write() as tx:
             rows = tx.notes.rows_of(list({end for link in batch for end in (link.source, link.target)} - self._left_out))
-            links = [
-                LinkRow(rows[link.source], rows[link.target], link.kind, link.weight, link.reason)
-                for link in batch
-                if link.source in rows and link.target in rows
-            ]
-            before = tx.links.count()
-            tx.links.put(links)
-            added = tx.links.count() - before
+            added = restore_links(tx, batch, rows)
         self.report.links += added
+
+    def _made_from(self, batch: Sequence[MadeFromRecord]) -> None:
+        if self.report.dry_run:
+            return
+        with self._core.store.write() as tx:
+            # A note that says something else here may be a source all the same: its words went into the other's.
+            rows = tx.notes.rows_of(list({id for each in batch for id in (each.note, *each.sources)}))
+            own = [each for each in batch if each.note not in self._left_out]
+            restore_made_from(tx, own, rows, set(self.report.forgotten))
 
     def _entries(self, batch: Sequence[LedgerRecord]) -> None:
         """Lines about notes that are gone, unless they stand here already."""
@@ -394,26 +323,3 @@ def _entries_of(tx: Transaction, note_id: str | None) -> Iterator[tuple[int, str
     while entries := tx.ledger.entries(after=after, note_id=note_id):
         yield from ((e.at, e.event, e.edit_id, dict(e.details)) for e in entries if e.note_id == note_id)
         after = entries[-1].seq
-
-
-def _edit_row(edit: EditRecord, note_id: str, owner: int) -> EditRow:
-    return EditRow(
-        edit.id, note_id, owner, edit.method, edit.state, edit.note_version, edit.request, edit.reason, micros(edit.changed_at)
-    )
-
-
-def _index_text(tx: Transaction, stored: Mapping[int, tuple[int, Note]]) -> None:
-    """Full text of new notes; their neighbours in a thread, new or not, are found by each other's words."""
-    beside: set[int] = set()
-    lines = []
-    for row, (owner, note) in stored.items():
-        around = [r for r in tx.notes.neighbours_in_thread(row) if r != row] if note.thread is not None else []
-        beside.update(around)
-        lines.append((row, owner, note.content, _words(tx, around)))
-    tx.text.put_many(lines)
-    for row in sorted(beside - set(stored)):
-        tx.text.set_context(row, _words(tx, [r for r in tx.notes.neighbours_in_thread(row) if r != row]))
-
-
-def _words(tx: Transaction, rows: Sequence[int]) -> str:
-    return "\n".join(note.content for note in tx.notes.load(rows).values())

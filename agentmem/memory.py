@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from agentmem import wiring
-from agentmem.asking import Answer, Use
+from agentmem._memory_keeping import KeepingVerbs
+from agentmem._memory_model import ModelVerbs
 from agentmem.clock import as_utc, micros
 from agentmem.drafts import Draft, make_drafts, merge_scope
-from agentmem.edits import EditRequest
 from agentmem.errors import AgentMemError, InvalidArgument
 from agentmem.filters import parse
 from agentmem.notes import Fact, ForgetReceipt, Hit, Link, Note, NoteVersion, Receipt, Scope
-from agentmem.protocols import Clock, Editor, Embedder, Message
+from agentmem.protocols import Clock, Embedder, Message
 from agentmem.recollection import Recollection
 from agentmem.settings import Settings
 from agentmem.storage import Selection
@@ -25,25 +25,15 @@ from agentmem.storage import Selection
 if TYPE_CHECKING:
     import networkx as nx
 
-    from agentmem.consolidation.drift import VerifyReport, WeightStatus
-    from agentmem.consolidation.policy import Policy
-    from agentmem.consolidation.proposal import Progress
-    from agentmem.consolidation.report import ConsolidationReport, PastRun, UndoReport
-    from agentmem.enrich.model.report import EnrichReport, ReflectReport
     from agentmem.experiencing import ExperienceMemory
-    from agentmem.exporting import ExportReport
     from agentmem.fading import FadeReport
     from agentmem.graph import Connection
-    from agentmem.importing import ImportReport
     from agentmem.recalling import WhyNot
-    from agentmem.upkeep import CheckReport
 
 __all__ = ["Memory"]
 
-MAX_K = 1000
 
-
-class Memory:
+class Memory(ModelVerbs, KeepingVerbs):
     """A memory of notes: durable in a directory, or in memory when ``path`` is ``None``.
 
     Args:
@@ -80,20 +70,6 @@ class Memory:
     def clock(self) -> Clock:
         """The time that this memory goes by."""
         return self._parts.core.clock
-
-    @property
-    def editor(self) -> Editor | None:
-        """The side memory of the attached model, to look at; what it holds is changed by ``consolidate`` and ``forget``."""
-        return self._parts.weights.editor
-
-    @property
-    def policy(self) -> Policy:
-        """What decides on consolidation; any object with ``decide`` and ``explain`` can be put in its place."""
-        return self._parts.the_policy()
-
-    @policy.setter
-    def policy(self, policy: Policy) -> None:
-        self._parts.policy = policy
 
     @property
     def experience(self) -> ExperienceMemory:
@@ -292,9 +268,6 @@ class Memory:
         """
         scope = merge_scope(self.scope, user, agent, None)
         ids, where = self._doomed(what)
-        if ids is not None:
-            for id in ids:
-                self._parts.keeper.get(id, scope)
         return self._parts.eraser.forget(self._selection(where, None, True), ids, scope, dry_run=dry_run)
 
     @staticmethod
@@ -309,31 +282,6 @@ class Memory:
             raise InvalidArgument(f"Cannot forget {what!r:.80}.", hint="pass an id, a list of ids, or a filter.")
         return ids, None
 
-    def enrich(
-        self,
-        limit: int | None = None,
-        *,
-        user: str | None = None,
-        agent: str | None = None,
-        again: bool = False,
-        progress: bool | Callable[[int, int], None] = False,
-    ) -> EnrichReport:
-        """Let ``llm`` describe, link and evolve notes that it has not seen; ``again``: also those that were given up."""
-        job, scope = self._parts.enricher(), merge_scope(self.scope, user, agent, None)
-        with wiring.progress_bar("enriching", progress, 64) as report:
-            return job.run(scope, limit, again=again, progress=report)
-
-    def reflect(
-        self,
-        day: date | str | None = None,
-        *,
-        user: str | None = None,
-        agent: str | None = None,
-        limit: int | None = None,
-    ) -> ReflectReport:
-        """Let ``llm`` sum up days (``None``: every past day not summed up yet), draw conclusions, and paint a portrait of the user."""
-        return self._parts.reflector().run(merge_scope(self.scope, user, agent, None), day, limit)
-
     def fade(self, dry_run: bool = False) -> FadeReport:
         """Archive notes that are faint, unimportant, unlinked and unused; ``recall(faded=True)`` still finds them."""
         return self._parts.fader.fade(self.scope, dry_run=dry_run)
@@ -341,136 +289,6 @@ class Memory:
     def unfade(self, what: FadeReport | str | Sequence[str]) -> tuple[str, ...]:
         """Take a ``fade`` back, by its report or by ids; returns the ids of the notes that had been archived."""
         return self._parts.fader.unfade(what, self.scope)
-
-    # -- the model -------------------------------------------------------------------------------------------
-
-    def attach(self, model: Any, tokenizer: Any = None) -> None:
-        """Attach a causal language model; what was consolidated is in its answers from here on, its weights are untouched."""
-        self._parts.attach(model, tokenizer)
-
-    def detach(self) -> None:
-        """Take all edits off the model: it is the base again, bit for bit."""
-        self._parts.weights.detach()
-
-    def consolidate(
-        self,
-        dry_run: bool = False,
-        budget: int | None = None,
-        *,
-        user: str | None = None,
-        agent: str | None = None,
-        progress: bool | Progress = False,
-    ) -> ConsolidationReport:
-        """Move the facts that the policy admits into the model's side memory: written in shadow, verified, then committed."""
-        if budget is not None and (not isinstance(budget, int) or isinstance(budget, bool) or budget < 0):
-            raise InvalidArgument(f"budget must be a whole number of 0 or more, not {budget!r}.", hint="budget=50.")
-        if not dry_run:
-            self._parts.need_model()
-        scope = merge_scope(self.scope, user, agent, None)
-        with wiring.stage_progress(progress) as report:
-            return self._parts.consolidator().run(scope, dry_run=dry_run, budget=budget, progress=report)
-
-    def ask(
-        self,
-        question: str,
-        *,
-        user: str | None = None,
-        agent: str | None = None,
-        session: str | None = None,
-        use: Use = "auto",
-        k: int = 5,
-        context_tokens: int = 400,
-        max_tokens: int = 64,
-        system: str | None = None,
-        history: Sequence[Message] = (),
-        exclude: Sequence[str] = (),
-    ) -> Answer:
-        """Answer from weights alone, from notes in the prompt, or both, and say which.
-
-        Args:
-            history, exclude: earlier turns of the conversation, and ids of notes that they show already.
-            use: ``auto`` (an edit that answers makes notes unnecessary), ``weights``, ``notes``, ``both`` or ``nothing``.
-            k, context_tokens: how many notes, and how much room for them; max_tokens: length of the answer.
-        """
-        question = self._query(question, k)
-        scope = merge_scope(self.scope, user, agent, session)
-        return self._parts.asker().ask(
-            question, scope, use=use, k=k, context_tokens=context_tokens, max_tokens=max_tokens, system=system,
-            history=history, exclude=exclude, remote=self._parts.llm,
-        )  # fmt: skip
-
-    def explain(self, id: str, *, user: str | None = None, agent: str | None = None) -> str:
-        """What the consolidation policy makes of a note, and why; with a model attached, from all signals."""
-        scope = merge_scope(self.scope, user, agent, None)
-        self._parts.keeper.get(id, scope)
-        return self._parts.consolidator().explain(id, scope)
-
-    def status(self, *, user: str | None = None, agent: str | None = None) -> WeightStatus:
-        """The drift meter: facts that wait, edits that the notes have overtaken, packs that cannot be served. Needs no model."""
-        return self._parts.drift().status(merge_scope(self.scope, user, agent, None))
-
-    def jobs(self) -> list[PastRun]:
-        """The consolidations that changed something, oldest first."""
-        return self._parts.drift().runs()
-
-    def undo_consolidation(self, *, user: str | None = None, agent: str | None = None, dry_run: bool = False) -> UndoReport:
-        """Take the edits of the last consolidation out of the weights; the notes stay. Needs no model."""
-        return self._parts.consolidator().undo(merge_scope(self.scope, user, agent, None), dry_run=dry_run)
-
-    def verify(self, sample: int = 32, *, user: str | None = None, agent: str | None = None, seed: int = 0) -> VerifyReport:
-        """Ask a random sample of the edits again, by free generation."""
-        if not isinstance(sample, int) or isinstance(sample, bool) or sample < 1:
-            raise InvalidArgument(f"sample must be a whole number of 1 or more, not {sample!r}.", hint="sample=32.")
-        self._parts.need_model()
-        return self._parts.verify(merge_scope(self.scope, user, agent, None), sample, seed)
-
-    def edits(self, *, user: str | None = None, agent: str | None = None) -> list[EditRequest]:
-        """What the books say that the weights hold: question, answer, and the note it came from. Needs no model."""
-        return self._parts.upkeep.edits(merge_scope(self.scope, user, agent, None))
-
-    # -- keeping ---------------------------------------------------------------------------------------------
-
-    def check(self) -> CheckReport:
-        """Compare every projection with the notes."""
-        return self._parts.upkeep.check()
-
-    def rebuild(self, projection: str, *, progress: bool | Callable[[int, int], None] = False) -> int:
-        """Rebuild ``vectors``, ``text``, ``graph`` or ``weights`` from the notes; returns how many items it holds now."""
-        if projection == "weights":
-            self._parts.need_model()
-        with wiring.progress_bar(f"rebuilding {projection}", progress) as report:
-            return self._parts.upkeep.rebuild(projection, report)
-
-    def reembed(self, embedder: Embedder | Callable[[Sequence[str]], Any] | str | Path | None, *, progress: bool | Callable[[int, int], None] = False) -> int:
-        """Change the embedder: every note anew, while the former one serves until the switch; resumes where it was stopped."""
-        with wiring.progress_bar("embedding anew", progress) as report:
-            return self._parts.reembed(embedder, report)
-
-    def export(
-        self, path: str | Path, *, user: str | None = None, agent: str | None = None, everything: bool = False,
-        vectors: bool = False, progress: bool | Callable[[int, int], None] = False,
-    ) -> ExportReport:  # fmt: skip
-        """Write one scope's notes, or ``everything``, with history, links, uses and books, to a file of JSON lines."""
-        with wiring.progress_bar("exporting", progress) as report:
-            scope = merge_scope(self.scope, user, agent, None)
-            return self._parts.exporter().export(Path(path), scope, everything=everything, vectors=vectors, progress=report)
-
-    def load_export(
-        self, path: str | Path, *, user: str | None = None, agent: str | None = None, forgotten: bool = False,
-        dry_run: bool = False, progress: bool | Callable[[int, int], None] = False,
-    ) -> ImportReport:  # fmt: skip
-        """Store what an exported file holds, checked as a whole first; what was ``forgotten`` here stays so unless asked for."""
-        with wiring.progress_bar("importing", progress) as report:
-            scope = merge_scope(self.scope, user, agent, None)
-            return self._parts.importer().load(Path(path), scope, forgotten=forgotten, dry_run=dry_run, progress=report)
-
-    def stats(self) -> Mapping[str, object]:
-        """Counts and sizes, for people and dashboards."""
-        return self._parts.upkeep.stats()
-
-    def flush(self) -> None:
-        """Bring the vector index up to date with the notes."""
-        self._parts.upkeep.flush()
 
     def close(self) -> None:
         """Flush, detach the model, and let go of files and locks; closing twice is fine."""
@@ -486,14 +304,6 @@ class Memory:
         return f"Memory({str(self.path) if self.path else 'in memory'!r}, scope={self.scope})"
 
     # -- checks ----------------------------------------------------------------------------------------------
-
-    @staticmethod
-    def _query(query: object, k: int) -> str:
-        if not isinstance(query, str) or not query.strip():
-            raise InvalidArgument("The query is empty or not a text.", hint="ask in words, e.g. recall('where does Ana live?').")
-        if not isinstance(k, int) or isinstance(k, bool) or not 1 <= k <= MAX_K:
-            raise InvalidArgument(f"k must be a whole number from 1 to {MAX_K}, not {k!r}.", hint="k=10.")
-        return query[:4096].encode("utf-8", "replace").decode("utf-8")
 
     @staticmethod
     def _selection(where: Mapping[str, Any] | None, as_of: datetime | str | None, faded: bool) -> Selection:

@@ -1,4 +1,4 @@
-"""The small language model that ships with agentmem: 4.5 million parameters that know a generated world by heart.
+"""The small language model that ships with agentmem: 5.1 million parameters that know a generated world by heart.
 
 It needs no network and no accelerator, so editing and promotion can be tried and tested anywhere. Its model card lies
 beside the weights.

@@ -39,6 +39,7 @@ __all__ = [
     "NoteTable",
     "OutboxItem",
     "OutboxTable",
+    "SavedEnrichment",
     "Selection",
     "TextTable",
     "Transaction",
@@ -184,6 +185,14 @@ class EnrichmentRow:
     current: bool = True
 
 
+class SavedEnrichment(NamedTuple):
+    """A record as it leaves a store: ``hash`` is that of the words the model was asked about, ``at`` is in microseconds."""
+
+    record: EnrichmentRow
+    hash: bytes
+    at: int
+
+
 class EnrichmentTable(Protocol):
     """Which notes a language model has seen, what it added, and which other notes that was made from."""
 
@@ -201,6 +210,15 @@ class EnrichmentTable(Protocol):
         ...
 
     def add_sources(self, row: int, sources: Sequence[int]) -> None: ...
+    def sources(self, rows: Sequence[int]) -> dict[int, list[int]]:
+        """What the enrichment of each of ``rows`` was made from besides itself, where it was."""
+        ...
+
+    def saved(self, rows: Sequence[int]) -> dict[int, SavedEnrichment]: ...
+    def restore(self, row: int, saved: SavedEnrichment) -> None:
+        """Write down the record of a note that has none yet."""
+        ...
+
     def made_from(self, sources: Sequence[int]) -> list[int]:
         """Rows whose enrichment was made from any of ``sources``."""
         ...

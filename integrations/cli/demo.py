@@ -48,7 +48,7 @@ def demo(
     show = Show(silent=place.json)
     with _directory(out, keep) as directory, show.console.status("loading the model …"):
         played = Demo(make_story(), directory / "memory", place.embedder)
-        show.console.print("A memory on MiniLM and a model of 4.5 million parameters, both on this machine.", style="dim")
+        show.console.print("A memory on MiniLM and a model of 5 million parameters, both on this machine.", style="dim")
         try:
             _play(played, show, directory)
             draw(played.found, played, out)

@@ -106,12 +106,16 @@ class Demo:
     """
 
     def __init__(self, story: Story, path: Path, embedder: str | None = None) -> None:
+        import torch
+
         from agentmem.llm import load_model
 
         self.story = story
         self.found = Findings()
         self.clock = ManualClock(START)
         self.model, self.tokenizer = load_model("small")
+        # A model this small gains nothing from more threads, and loses much where the cores are shared.
+        torch.set_num_threads(1)
         settings = Settings(index=IndexSettings(flush_on_close=False))
         self.memory = Memory(path, embedder=embedder, clock=self.clock, settings=settings)
         self.memory.attach(self.model, self.tokenizer)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from agentmem.storage import EnrichmentRow
+from agentmem.storage import EnrichmentRow, SavedEnrichment
 from agentmem.stores.sqlite.codec import dumps
 from agentmem.stores.sqlite.connection import Database
 from agentmem.stores.sqlite.where import json_list
@@ -84,6 +84,31 @@ class SqliteEnrichment:
             "INSERT INTO enrichment_source (row, source) VALUES (?, ?) ON CONFLICT DO NOTHING",
             [(int(row), int(source)) for source in sources if source != row],
         )
+
+    def sources(self, rows: Sequence[int]) -> dict[int, list[int]]:
+        """What the enrichment of each of ``rows`` was made from besides itself, where it was."""
+        found: dict[int, list[int]] = {}
+        sql = "SELECT row, source FROM enrichment_source WHERE row IN (SELECT value FROM json_each(?)) ORDER BY row, source"
+        for row, source in self._db.rows(sql, (json_list(rows),)):
+            found.setdefault(row, []).append(source)
+        return found
+
+    def saved(self, rows: Sequence[int]) -> dict[int, SavedEnrichment]:
+        """The records of those rows that have one, with the hash and the time that belong to them."""
+        records = self.load(rows)
+        found = self._db.rows("SELECT row, hash, at FROM enrichment WHERE row IN (SELECT value FROM json_each(?))", (json_list(rows),))
+        return {row: SavedEnrichment(records[row], words, at) for row, words, at in found if row in records}
+
+    def restore(self, row: int, saved: SavedEnrichment) -> None:
+        """Write down the record of a note that has none yet."""
+        record = saved.record
+        self._db.run(
+            "INSERT INTO enrichment (row, hash, state, attempts, at, context, tags, keywords) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                int(row), saved.hash, record.state, int(record.attempts), int(saved.at), record.context, dumps(record.tags),
+                dumps(record.keywords),
+            ),
+        )  # fmt: skip
 
     def made_from(self, sources: Sequence[int]) -> list[int]:
         """Rows whose enrichment was made from any of ``sources``."""

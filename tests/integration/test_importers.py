@@ -42,7 +42,7 @@ LANGGRAPH = [
 LOCOMO = [
     {
         "sample_id": "conv-1",
-        "qa": [],
+        "qa": [{"question": "Who adopted a dog?", "answer": "Ana", "evidence": ["D1:1"], "category": 1}],
         "conversation": {
             "speaker_a": "Ana",
             "speaker_b": "Ben",
@@ -54,7 +54,12 @@ LOCOMO = [
             "session_2_date_time": "12:09 am on 13 September, 2023",
             "session_2": [{"speaker": "Ben", "dia_id": "D2:1", "text": "How is the dog?"}],
             "session_3_date_time": "1:00 pm on 14 September, 2023",
+            "session_10_date_time": "9:55 am on 22 October, 2023",
+            "session_10": [
+                {"speaker": "Ana", "dia_id": "D10:1", "text": "He can sit now.", "img_url": ["https://example.org/a.jpg"], "query": "dog", "re-download": True}
+            ],
         },
+        "event_summary": {}, "observation": {}, "session_summary": {},
     }
 ]
 CHAT = [
@@ -115,13 +120,15 @@ def test_langgraph_keeps_namespace_key_and_value(file) -> None:
 
 
 def test_locomo_keeps_sessions_dates_speakers_and_captions(file) -> None:
-    first, second, third = read(file(LOCOMO)).items
+    first, second, third, last = read(file(LOCOMO)).items
 
     assert (first["user"], first["session"], first["actor"]) == ("conv-1", "session_1", "Ana")
     assert first["occurred_at"] == datetime(2023, 5, 8, 13, 56, tzinfo=UTC)
     assert second["content"] == "Look! [shows a picture: a photo of a brown dog]"
     assert third["occurred_at"] == datetime(2023, 9, 13, 0, 9, tzinfo=UTC)
-    assert [item["metadata"]["dia_id"] for item in (first, second, third)] == ["D1:1", "D1:2", "D2:1"]
+    assert [item["metadata"]["dia_id"] for item in (first, second, third, last)] == ["D1:1", "D1:2", "D2:1", "D10:1"]
+    assert (last["content"], last["session"]) == ("He can sit now.", "session_10")
+    assert last["metadata"] == {"dia_id": "D10:1"}
 
 
 def test_chat_leaves_out_instructions_and_calls_of_tools(file) -> None:

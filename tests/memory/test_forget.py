@@ -70,6 +70,22 @@ def test_one_unknown_id_among_several_forgets_none(memory: Memory) -> None:
     assert memory.get(known).content == "Ana lives in Porto."
 
 
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_note_of_somebody_else_is_as_unknown_to_forget_as_one_that_never_was(memory: Memory, dry_run: bool) -> None:
+    """The first such id is named, the error is that of `get`, and nothing is removed."""
+    mine, theirs = memory.remember("Ana rows.", user="ana").id, memory.remember("Ben sails.", user="ben").id
+    assert mine
+    assert theirs
+
+    with pytest.raises(UnknownNote) as caught:
+        memory.forget([mine, theirs, "nobody's"], user="ana", dry_run=dry_run)
+    with pytest.raises(UnknownNote) as got:
+        memory.get(theirs, user="ana")
+
+    assert (caught.value.message, caught.value.hint) == (got.value.message, got.value.hint)
+    assert memory.get(mine, user="ana").content == "Ana rows."
+
+
 def test_a_late_write_of_what_was_forgotten_is_refused(memory: Memory, clock: ManualClock) -> None:
     """An import or a background save that happened before the forgetting does not bring the note back."""
     said = clock.now()

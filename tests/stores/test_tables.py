@@ -12,7 +12,7 @@ from agentmem.clock import micros
 from agentmem.errors import EmbedderMismatch, InvalidArgument, ScopeError, StoreError, UnknownNote
 from agentmem.filters import parse
 from agentmem.notes import Fact, Link, MemoryState, NoteVersion, Scope
-from agentmem.storage import EditRow, LinkRow, Selection, UseSummary
+from agentmem.storage import EditRow, EnrichmentRow, LinkRow, Selection, UseSummary
 
 ANA, BEN, BOT = Scope(user="ana"), Scope(user="ben"), Scope(agent="bot")
 DAY = 86_400_000_000
@@ -530,3 +530,20 @@ def test_check_finds_what_does_not_fit(store, make, put) -> None:
         tx.text.delete([row])
         tx.text.put(77, 1, "nobody's", "")
     assert len(store.check()) == 2
+
+
+def test_a_record_of_enrichment_leaves_one_note_and_comes_to_another_as_it_was(store, make, put) -> None:
+    """With the hash it was made for and its time; sources are named by row, and go with their notes."""
+    with store.write() as tx:
+        a, b, c = (put(tx, make(i)) for i in range(3))
+        tx.enrichment.put(a, EnrichmentRow("before", ("t",), ("k",)), 5)
+        tx.enrichment.failed(a, 7)
+        tx.enrichment.add_sources(a, [c, b, a])
+        saved = tx.enrichment.saved([a, b])
+        assert list(saved) == [a]
+        assert (saved[a].at, saved[a].record.state, saved[a].record.context) == (7, "failed", "before")
+        tx.enrichment.restore(b, saved[a])
+        assert tx.enrichment.saved([b])[b] == saved[a]._replace(record=replace(saved[a].record, current=False))
+        assert tx.enrichment.sources([a, b]) == {a: [b, c]}
+        tx.notes.delete([c])
+        assert tx.enrichment.sources([a, b]) == {a: [b]}

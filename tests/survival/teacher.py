@@ -25,7 +25,7 @@ from agentmem.small_model import load_small_model
 
 FIRST = ["Ilva", "Oren", "Teska", "Maruk", "Tamsin", "Jorun", "Perrin", "Sable"]
 LAST = ["Quist", "Dorrell", "Brown", "Ondal", "Roke", "Halse", "Winter", "Moss"]
-TOWNS = ["Porto", "Bergen", "Ravenna", "Leuven"]
+TOWNS = ["Porto", "Bergen", "Lisbon", "Oslo"]
 SETTINGS = Settings(consolidation=ConsolidationSettings(canaries=4, older_edits=2, min_generality=0.0))
 
 

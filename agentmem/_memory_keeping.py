@@ -1,0 +1,92 @@
+"""The verbs of a memory that look after it as a whole: describe, check, rebuild, carry elsewhere, count."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agentmem import wiring
+from agentmem._memory_base import MemoryBase
+from agentmem.drafts import merge_scope
+from agentmem.protocols import Embedder
+
+if TYPE_CHECKING:
+    from agentmem.enrich.model.report import EnrichReport, ReflectReport
+    from agentmem.exporting import ExportReport
+    from agentmem.importing import ImportReport
+    from agentmem.upkeep import CheckReport
+
+__all__ = ["KeepingVerbs"]
+
+
+class KeepingVerbs(MemoryBase):
+    """What :class:`~agentmem.Memory` does with all of its notes."""
+
+    def enrich(
+        self,
+        limit: int | None = None,
+        *,
+        user: str | None = None,
+        agent: str | None = None,
+        again: bool = False,
+        progress: bool | Callable[[int, int], None] = False,
+    ) -> EnrichReport:
+        """Let ``llm`` describe, link and evolve notes that it has not seen; ``again``: also those that were given up."""
+        job, scope = self._parts.enricher(), merge_scope(self.scope, user, agent, None)
+        with wiring.progress_bar("enriching", progress, 64) as report:
+            return job.run(scope, limit, again=again, progress=report)
+
+    def reflect(
+        self,
+        day: date | str | None = None,
+        *,
+        user: str | None = None,
+        agent: str | None = None,
+        limit: int | None = None,
+    ) -> ReflectReport:
+        """Let ``llm`` sum up days (``None``: every past day not summed up yet), draw conclusions, and paint a portrait of the user."""
+        return self._parts.reflector().run(merge_scope(self.scope, user, agent, None), day, limit)
+
+    def check(self) -> CheckReport:
+        """Compare every projection with the notes."""
+        return self._parts.upkeep.check()
+
+    def rebuild(self, projection: str, *, progress: bool | Callable[[int, int], None] = False) -> int:
+        """Rebuild ``vectors``, ``text``, ``graph`` or ``weights`` from the notes; returns how many items it holds now."""
+        if projection == "weights":
+            self._parts.need_model()
+        with wiring.progress_bar(f"rebuilding {projection}", progress) as report:
+            return self._parts.upkeep.rebuild(projection, report)
+
+    def reembed(self, embedder: Embedder | Callable[[Sequence[str]], Any] | str | Path | None, *, progress: bool | Callable[[int, int], None] = False) -> int:
+        """Change the embedder: every note anew, while the former one serves until the switch; resumes where it was stopped."""
+        with wiring.progress_bar("embedding anew", progress) as report:
+            return self._parts.reembed(embedder, report)
+
+    def export(
+        self, path: str | Path, *, user: str | None = None, agent: str | None = None, everything: bool = False,
+        vectors: bool = False, progress: bool | Callable[[int, int], None] = False,
+    ) -> ExportReport:  # fmt: skip
+        """Write one scope's notes, or ``everything``, with history, links, uses and books, to a file of JSON lines."""
+        with wiring.progress_bar("exporting", progress) as report:
+            scope = merge_scope(self.scope, user, agent, None)
+            return self._parts.exporter().export(Path(path), scope, everything=everything, vectors=vectors, progress=report)
+
+    def load_export(
+        self, path: str | Path, *, user: str | None = None, agent: str | None = None, forgotten: bool = False,
+        dry_run: bool = False, progress: bool | Callable[[int, int], None] = False,
+    ) -> ImportReport:  # fmt: skip
+        """Store what an exported file holds, checked as a whole first; what was ``forgotten`` here stays so unless asked for."""
+        with wiring.progress_bar("importing", progress) as report:
+            scope = merge_scope(self.scope, user, agent, None)
+            return self._parts.importer().load(Path(path), scope, forgotten=forgotten, dry_run=dry_run, progress=report)
+
+    def stats(self) -> Mapping[str, object]:
+        """Counts and sizes, for people and dashboards."""
+        return self._parts.upkeep.stats()
+
+    def flush(self) -> None:
+        """Bring the vector index up to date with the notes."""
+        self._parts.upkeep.flush()

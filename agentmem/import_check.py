@@ -1,0 +1,120 @@
+"""The first look at a file that is imported: every line by itself, and all of them together, before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import IO, Any, Final
+
+from agentmem.errors import InvalidImport, ScopeError
+from agentmem.exchange import (
+    VERSION,
+    Footer,
+    Header,
+    LinkRecord,
+    MadeFromRecord,
+    NoteRecord,
+    Record,
+    Tally,
+    parse,
+)
+from agentmem.notes import Scope
+
+__all__ = ["Check", "lines_of"]
+
+MAX_LINE: Final = 256 * 2**20
+_ORDER: Final = ("note", "link", "made_from", "ledger")
+_DAMAGED: Final = "the file was cut or changed after it was written; export the memory again. Nothing was written."
+DERIVED: Final = "derived_from"
+
+
+def lines_of(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
+    """The lines of a file with their numbers, from 1; one longer than any line may be is cut, and so refused."""
+    number = 0
+    while line := file.readline(MAX_LINE):
+        number += 1
+        yield number, line
+
+
+class Check:
+    """Every line by itself, and all of them together."""
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+        self._tally = Tally()
+        self._ids: set[str] = set()
+        self._edits: set[str] = set()
+        self._enriched: set[str] = set()
+        self._stage = 0
+        self.derived: dict[str, set[str]] = {}
+        """The notes that were made from others, and those others, by id."""
+
+    def run(self, file: IO[bytes]) -> tuple[Header, Footer]:
+        header: Header | None = None
+        footer: Footer | None = None
+        for number, line in lines_of(file):
+            if footer is not None:
+                raise InvalidImport(f"Line {number} stands after the end.", hint=_DAMAGED)
+            record, values = parse(line, number)
+            if isinstance(record, Header):
+                header = _known(record)
+            elif isinstance(record, Footer):
+                footer = self._ended(record, values)
+            else:
+                assert header is not None
+                self._admit(number, record, header)
+                self._tally.add(record.type, line)
+        if header is None:
+            raise InvalidImport("The file is empty.", hint="name a file that memory.export(path) wrote.")
+        if footer is None:
+            raise InvalidImport("The file ends before its last line: it is torn.", hint=_DAMAGED)
+        return header, footer
+
+    def _admit(self, number: int, record: Record, header: Header) -> None:
+        assert not isinstance(record, Footer)
+        stage = _ORDER.index(record.type)
+        if stage < self._stage:
+            raise InvalidImport(f"Line {number}: a {record.type} after a {_ORDER[self._stage]}.", hint=_DAMAGED)
+        self._stage = stage
+        if isinstance(record, NoteRecord):
+            self._note(number, record, header)
+        elif isinstance(record, (LinkRecord, MadeFromRecord)):
+            named = (record.source, record.target) if isinstance(record, LinkRecord) else (record.note, *record.sources)
+            strange = next((end for end in named if end not in self._ids), None)
+            if strange is not None:
+                raise InvalidImport(f"Line {number} names {strange!r:.60}, which is not in the file.", hint=_DAMAGED)
+            if isinstance(record, LinkRecord) and record.kind == DERIVED:
+                self.derived.setdefault(record.source, set()).add(record.target)
+            if isinstance(record, MadeFromRecord) and record.note not in self._enriched:
+                raise InvalidImport(f"Line {number}: note {record.note!r:.60} has no enrichment.", hint=_DAMAGED)
+
+    def _note(self, number: int, record: NoteRecord, header: Header) -> None:
+        edits = [edit.id for edit in record.edits]
+        if record.id in self._ids or self._edits.intersection(edits) or len(set(edits)) < len(edits):
+            raise InvalidImport(f"Line {number}: an id stands in the file twice.", hint=_DAMAGED)
+        self._ids.add(record.id)
+        if record.enrichment is not None:
+            self._enriched.add(record.id)
+        self._edits.update(edits)
+        if header.vectors:
+            record.halves(header.dimension or 0)
+        for name in ("user", "agent", "session"):
+            bound, found = getattr(self._scope, name), getattr(record, name)
+            if bound is not None and bound != found:
+                raise ScopeError(
+                    f"Line {number}: this import is bound to {name}={bound!r}; the note is of {record.scope}.",
+                    hint="open the memory without a scope to load everybody's notes. Nothing was written.",
+                )
+
+    def _ended(self, record: Footer, values: Mapping[str, Any]) -> Footer:
+        if dict(values) != self._tally.footer():
+            raise InvalidImport("The checksum or the counts of the last line do not fit the lines above.", hint=_DAMAGED)
+        return record
+
+
+def _known(header: Header) -> Header:
+    if header.version > VERSION:
+        raise InvalidImport(
+            f"The file has version {header.version}; this package knows up to {VERSION}.",
+            hint="upgrade with: pip install --upgrade agentmem-toolkit.",
+        )
+    return header

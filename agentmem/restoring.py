@@ -1,0 +1,123 @@
+"""What stands beside a note that is imported: its books, its value as an experience, what a model added, and its links."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Final
+
+from agentmem.clock import micros
+from agentmem.dedup import content_hash
+from agentmem.enrich import surroundings
+from agentmem.evolving import plain_again
+from agentmem.exchange import EditRecord, LinkRecord, MadeFromRecord, NoteRecord
+from agentmem.experience import action_digest, state_digest
+from agentmem.linking import TOGETHER
+from agentmem.notes import Note
+from agentmem.storage import EditRow, EnrichmentRow, LinkRow, SavedEnrichment, Transaction
+
+__all__ = ["restore_beside", "restore_edits", "restore_links", "restore_made_from", "restore_text"]
+
+_NO_WORDS: Final = b""
+"""The hash of words that the note does not say any more: it equals none."""
+
+
+def restore_beside(tx: Transaction, record: NoteRecord, row: int, owner: int) -> bool:
+    """Idempotency keys, ledger, enrichment, and the value of an experience.
+
+    Returns:
+        False when the same action in the same situation is known here under another note: that one's value stays.
+    """
+    for key in record.keys:
+        if tx.notes.idempotent_get(owner, key.key) is None:
+            tx.notes.idempotent_put(owner, key.key, row, key.receipt)
+    for entry in record.ledger:
+        tx.ledger.append(micros(entry.at), entry.event, note_id=record.id, edit_id=entry.edit_id, details=entry.details)
+    _enrichment(tx, record, row)
+    return _experience(tx, record, row, owner)
+
+
+def _experience(tx: Transaction, record: NoteRecord, row: int, owner: int) -> bool:
+    """Digests are keyed with the secret of a store, so they are made anew from the words of the note."""
+    if record.experience is None or record.acted is None:
+        return True
+    task, observation, action = record.acted
+    table = tx.experiences
+    state = table.mark(owner, state_digest(record.scope.agent, task, observation))
+    act = table.mark(owner, action_digest(action))
+    if table.find(owner, state, act) is not None:
+        return False
+    table.insert(row, owner, state, act)
+    table.set_value(row, record.experience.q, record.experience.visits)
+    return True
+
+
+def _enrichment(tx: Transaction, record: NoteRecord, row: int) -> None:
+    kept = record.enrichment
+    if kept is None:
+        return
+    words = {version.version: version.content for version in record.versions()}
+    words_hash = _NO_WORDS if kept.version is None else content_hash(words[kept.version])
+    fields = EnrichmentRow(kept.context, tuple(kept.tags), tuple(kept.keywords), kept.state, kept.attempts)
+    tx.enrichment.restore(row, SavedEnrichment(fields, words_hash, micros(kept.at)))
+
+
+def restore_edits(tx: Transaction, record: NoteRecord, owner: int, taken: Collection[str]) -> int:
+    """The edits of a note, but for ids that are ``taken``; returns how many of them are active."""
+    new = [edit for edit in record.edits if edit.id not in taken]
+    for edit in new:
+        tx.ledger.put_edit(_edit_row(edit, record.id, owner))
+    return sum(edit.state == "active" for edit in new)
+
+
+def _edit_row(edit: EditRecord, note_id: str, owner: int) -> EditRow:
+    return EditRow(
+        edit.id, note_id, owner, edit.method, edit.state, edit.note_version, edit.request, edit.reason, micros(edit.changed_at)
+    )
+
+
+def restore_links(tx: Transaction, batch: Sequence[LinkRecord], rows: Mapping[str, int]) -> int:
+    """Links between notes that have a row; one that is held here stays as it is. Returns how many are new."""
+    named = [link for link in batch if link.source in rows and link.target in rows]
+    ends = sorted({rows[end] for link in named for end in (link.source, link.target)})
+    held = {(link.source, link.target, link.kind) for link in tx.links.touching(ends, sorted({link.kind for link in named}))}
+    new = [link for link in (_link_row(link, rows) for link in named) if link[:3] not in held]
+    tx.links.put(new)
+    return len(new)
+
+
+def _link_row(link: LinkRecord, rows: Mapping[str, int]) -> LinkRow:
+    source, target = rows[link.source], rows[link.target]
+    if link.kind == TOGETHER:  # goes from the lower row to the higher one, and rows are not what they were
+        source, target = min(source, target), max(source, target)
+    used_at = None if link.used_at is None else micros(link.used_at)
+    return LinkRow(source, target, link.kind, link.weight, link.reason, used_at)
+
+
+def restore_made_from(
+    tx: Transaction, batch: Sequence[MadeFromRecord], rows: Mapping[str, int], forgotten: AbstractSet[str]
+) -> None:
+    """What the enrichment of notes was made from; what was made from a note that is ``forgotten`` here is taken back."""
+    known = tx.enrichment.load([rows[each.note] for each in batch if each.note in rows])
+    lines = [(rows[each.note], each.sources) for each in batch if each.note in rows and rows[each.note] in known]
+    for row, sources in lines:
+        tx.enrichment.add_sources(row, [rows[source] for source in sources if source in rows])
+    plain_again(tx, [row for row, sources in lines if not forgotten.isdisjoint(sources)])
+
+
+def restore_text(tx: Transaction, stored: Mapping[int, tuple[int, Note]]) -> None:
+    """Full text of new notes; their neighbours in a thread, new or not, are found by each other's words."""
+    beside: set[int] = set()
+    lines = []
+    for row, (owner, note) in stored.items():
+        around = [r for r in tx.notes.neighbours_in_thread(row) if r != row] if note.thread is not None else []
+        beside.update(around)
+        lines.append((row, owner, note.content, _found_by(tx, note, around)))
+    tx.text.put_many(lines)
+    for row, note in tx.notes.load(sorted(beside - set(stored))).items():
+        tx.text.set_context(row, _found_by(tx, note, [r for r in tx.notes.neighbours_in_thread(row) if r != row]))
+
+
+def _found_by(tx: Transaction, note: Note, around: Sequence[int]) -> str:
+    beside = tx.notes.load(around)
+    return surroundings(note.content, note.keywords, (beside[r].content for r in sorted(beside)))
