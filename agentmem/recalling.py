@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Recaller", "WhyNot", "state_of"]
 
 FILTERED_SCAN_LIMIT = 50_000
+WAITING = 20_000
 DAY = 86_400e6
 Search = Callable[[int], list[tuple[int, float]]]
 Best = Callable[[Transaction, Search, int], list[tuple[int, float]]]
@@ -176,6 +177,8 @@ class Recaller:
             warnings.append(f"the vector index is {health}; the stored vectors were compared instead")
         narrowed = None if only is None else len(only)
         size = 0 if only is not None else self._core.exact.count(tx, owners, settings.exact_limit)
+        if health == "ok" and size > settings.exact_limit and tx.outbox.count() > WAITING:
+            health = "behind"  # it has seen too little: comparing what waits would cost more than not asking it
         plan = choose(size, limit, settings, index=health, only=narrowed)
         if plan.way == "chroma":
             try:
@@ -197,7 +200,7 @@ class Recaller:
     ) -> dict[int, float]:
         """The index knows what the outbox has delivered; the rest is compared exactly."""
         assert self._core.indexer is not None
-        pending = [item.row for item in tx.outbox.take(100_000) if item.op == "upsert" and item.owner in owners]
+        pending = [item.row for item in tx.outbox.take(WAITING) if item.op == "upsert" and item.owner in owners]
         found: dict[int, float] = {}
         for owner in owners:
             found.update(self._core.indexer.search(owner, vector, limit))

@@ -71,6 +71,8 @@ class SqliteNotes(NoteKeys):
     def __init__(self, database: Database, clock: Clock, key: Callable[[], bytes]) -> None:
         super().__init__(database, key)
         self._clock = clock
+        self._checked: dict[int, tuple[str | None, str | None]] = {}
+        self._undone = database.rollbacks
 
     def owner(self, scope: Scope, *, create: bool = False) -> int | None:
         """The owner of notes with this scope; ``None`` when it has none yet and ``create`` is false."""
@@ -174,12 +176,16 @@ class SqliteNotes(NoteKeys):
 
     def ids_of(self, rows: Sequence[int]) -> dict[int, str]:
         """The ids of those rows that exist."""
+        if not rows:
+            return {}
         return dict(
             self._db.rows("SELECT id, uid FROM note WHERE id IN (SELECT value FROM json_each(?))", (json_list(rows),))
         )
 
     def load(self, rows: Sequence[int]) -> dict[int, Note]:
         """The notes of those rows that exist, in the order of ``rows``."""
+        if not rows:
+            return {}
         found = {row[0]: decode(row) for row in self._db.rows(_LOAD_ROWS, (json_list(rows),))}
         return {row: found[row] for row in map(int, rows) if row in found}
 
@@ -252,9 +258,13 @@ class SqliteNotes(NoteKeys):
         ]
 
     def _check_owner(self, note: Note, owner: int) -> None:
-        found = self._db.one("SELECT user, agent FROM owner WHERE id = ?", (int(owner),))
         scope = note.scope
         expected = (scope.user, None if scope.user is not None else scope.agent)
+        if self._undone != self._db.rollbacks:  # an owner made in a write that failed gives its number to another
+            self._checked, self._undone = {}, self._db.rollbacks
+        found = self._checked.get(owner) or self._db.one("SELECT user, agent FROM owner WHERE id = ?", (int(owner),))
+        if found is not None:
+            self._checked[owner] = found  # nobody changes or deletes an owner
         if found != expected:
             raise ScopeError(
                 f"A note of {note.scope} cannot belong to owner {owner}.",
