@@ -25,9 +25,11 @@ _TOUCHING: Final = """
     SELECT l.source, l.target, l.kind, l.weight, l.reason, l.used_at FROM json_each(?1) j CROSS JOIN link l ON l.source = j.value
     WHERE l.kind NOT IN (SELECT value FROM json_each(?2))
     UNION ALL
-    SELECT l.source, l.target, l.kind, l.weight, l.reason, l.used_at FROM json_each(?1) j CROSS JOIN link l ON l.target = j.value
-    WHERE l.kind NOT IN (SELECT value FROM json_each(?2)) AND l.source NOT IN (SELECT value FROM json_each(?1))
+    SELECT l.source, l.target, l.kind, l.weight, l.reason, l.used_at
+    FROM json_each(?1) j CROSS JOIN link i ON i.target = j.value CROSS JOIN link l USING (source, target, kind)
+    WHERE i.kind NOT IN (SELECT value FROM json_each(?2)) AND i.source NOT IN (SELECT value FROM json_each(?1))
 """
+# The second part rules out by the index on targets alone (`i`), and reads the rest of a link (`l`) only when it is wanted.
 _PUBLIC: Final = """
     SELECT a.uid, b.uid, t.kind, t.weight, t.reason
     FROM ({}) t JOIN note a ON a.id = t.source JOIN note b ON b.id = t.target ORDER BY t.source, t.target, t.kind

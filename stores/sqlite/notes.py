@@ -11,7 +11,7 @@ from agentmem.errors import InvalidArgument, ScopeError, UnknownNote
 from agentmem.notes import Note, NoteVersion, Scope
 from agentmem.protocols import Clock
 from agentmem.storage import SHARED_OWNER, Facets, Selection
-from agentmem.stores.sqlite.codec import COLUMNS, LOAD, decode, encode, encode_fact
+from agentmem.stores.sqlite.codec import COLUMNS, LOAD, LOAD_ROWS, decode, encode, encode_fact
 from agentmem.stores.sqlite.connection import Database
 from agentmem.stores.sqlite.keys import NoteKeys
 from agentmem.stores.sqlite.where import json_list, selected
@@ -30,7 +30,6 @@ _KEEP: Final = (
     "INSERT INTO note_version (row, version, changed_at, reason, content) "
     "SELECT id, version, changed_at, reason, content FROM note WHERE id = ?"
 )
-_LOAD_ROWS: Final = f"{LOAD} WHERE n.id IN (SELECT value FROM json_each(?))"  # noqa: S608 - constants
 _RANKED: Final = """
     SELECT n.id, n.owner, n.actor, n.session, n.occurred_at, n.length, n.importance, n.trust, n.stability,
         n.difficulty, n.last_review, n.recalls, n.archived_at IS NOT NULL, n.thread, n.position, n.valid_from, n.valid_to,
@@ -186,7 +185,7 @@ class SqliteNotes(NoteKeys):
         """The notes of those rows that exist, in the order of ``rows``."""
         if not rows:
             return {}
-        found = {row[0]: decode(row) for row in self._db.rows(_LOAD_ROWS, (json_list(rows),))}
+        found = {row[0]: decode(row) for row in self._db.rows(LOAD_ROWS, (json_list(rows),))}
         return {row: found[row] for row in map(int, rows) if row in found}
 
     def after(self, row: int, limit: int) -> list[tuple[int, Note]]:
@@ -197,8 +196,7 @@ class SqliteNotes(NoteKeys):
     def facets(self, rows: Sequence[int], selection: Selection) -> list[Facets]:
         """Facets of those of ``rows`` that the selection admits, in the order of ``rows``."""
         text, values = selected(selection)
-        found = self._db.rows(_FACETS + text, (json_list(rows), *values))
-        return [Facets._make(row) for row in found]
+        return list(map(Facets._make, self._db.rows(_FACETS + text, (json_list(rows), *values))))
 
     def select(
         self, selection: Selection, *, order: str = "created", limit: int | None = None, offset: int = 0
