@@ -27,6 +27,7 @@ __all__ = ["PROJECTIONS", "CheckReport", "Upkeep"]
 PROJECTIONS = ("vectors", "text", "graph", "weights")
 CHUNK = 256
 PURGE_AT_ONCE = 5_000
+LOOK_EVERY = 64
 Progress = Callable[[int, int], None]
 
 
@@ -54,6 +55,7 @@ class Upkeep:
         self._weights = weights
         self._repairing = threading.Lock()
         self._worker: threading.Thread | None = None
+        self._unlooked = 0
 
     # -- the vector index ------------------------------------------------------------------------------------
 
@@ -65,8 +67,14 @@ class Upkeep:
         """
         if self._core.indexer is None:
             return
+        if self._unlooked:
+            self._unlooked -= 1
+            return
         with self._core.store.read() as tx:
-            due = self._consulted(tx) and tx.outbox.count() >= self._core.settings.index.batch
+            consulted = self._consulted(tx)
+            due = consulted and tx.outbox.count() >= self._core.settings.index.batch
+        if not consulted:
+            self._unlooked = LOOK_EVERY  # a store grows slowly; what a late look leaves waiting is compared exactly
         if due:
             self._in_background(self._deliver)
 

@@ -178,7 +178,7 @@ class SqliteNotes(NoteKeys):
         if not rows:
             return {}
         return dict(
-            self._db.rows("SELECT id, uid FROM note WHERE id IN (SELECT value FROM json_each(?))", (json_list(rows),))
+            self._db.rows("SELECT n.id, n.uid FROM json_each(?) j CROSS JOIN note n ON n.id = j.value", (json_list(rows),))
         )
 
     def load(self, rows: Sequence[int]) -> dict[int, Note]:
