@@ -229,8 +229,11 @@ class Database:
     def _only_read(self, *, wanted: bool) -> None:
         """Whether the connection refuses to write; asked of SQLite only when it changes, since reads follow reads."""
         if self._query_only != wanted:
+            sql = f"PRAGMA query_only={'ON' if wanted else 'OFF'}"
+            if self._tracer is not None:
+                self._tracer(sql, ())
             try:
-                self._open().execute(f"PRAGMA query_only={'ON' if wanted else 'OFF'}")
+                self._open().execute(sql)
             except DRIVER_ERRORS as error:
                 raise translate(error, self.place) from error
             self._query_only = wanted

@@ -17,8 +17,8 @@ from agentmem.ids import IdMaker
 from agentmem.linking import link_shares
 from agentmem.notes import Scope
 from agentmem.settings import IndexSettings, RememberSettings
-from agentmem.stores.sqlite.store import SqliteStore
 from agentmem.storage import LinkRow
+from agentmem.stores.sqlite.store import SqliteStore
 
 NAMES = ("Ana", "Bruno", "Clara", "Dinis")
 PLACES = ("Porto", "Madrid", "Oslo")
