@@ -154,7 +154,7 @@ class FSRS6:
         """:meth:`retrievability` of many notes, from days since the last review (not negative) and stabilities."""
         factor, decay, low, high = self._factor, self._decay, _STABILITY_MIN, _STABILITY_MAX
         return [
-            _bounded((1 + factor * t / (s if low <= s <= high else _bounded(s, low, high))) ** decay, 0.0, 1.0)
+            (1 + factor * t / (s if low <= s <= high else _bounded(s, low, high))) ** decay
             for t, s in zip(days, stabilities, strict=True)
         ]
 

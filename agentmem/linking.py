@@ -102,19 +102,22 @@ def link_shares(
         limit: how many links at most, the strongest first.
         counts: how many notes mention a term, where ``mentions`` was cut short.
     """
-    shared: dict[int, list[tuple[float, str]]] = {}
+    apart: dict[int, float] = {}
+    weighty: dict[str, tuple[float, set[int]]] = {}
     for term, rows in mentions.items():
         others = set(rows) - {row}
         n = max(len(others), (counts or {}).get(term, 0))
         if not others or n > rare:
             continue
         weight = 1.0 / (1.0 + math.log(n))
+        weighty[term] = (weight, others)
         for other in others:
-            shared.setdefault(other, []).append((weight, term))
-    weights = {other: min(1.0 - math.prod(1.0 - w for w, _ in found), 1.0) for other, found in shared.items()}
+            apart[other] = apart.get(other, 1.0) * (1.0 - weight)
+    weights = {other: 1.0 - product for other, product in apart.items()}
     # Of equally strong ones the newer, because rows grow with time.
     best = heapq.nsmallest(max(limit, 0), weights, key=lambda other: (-weights[other], -other))
-    ranked = {other: sorted(shared[other], key=lambda item: (-item[0], item[1])) for other in best}
+    shared = {other: [(weight, term) for term, (weight, rows) in weighty.items() if other in rows] for other in best}
+    ranked = {other: sorted(found, key=lambda item: (-item[0], item[1])) for other, found in shared.items()}
     return [
         LinkRow(row, other, SHARES, weights[other], _both_mention([term for _, term in found]))
         for other, found in ranked.items()

@@ -38,11 +38,13 @@ class Neighbourhood:
         self._core, self._tx = core, tx
         self._owners = owners
         self._vectors = vectors
+        self._last: tuple[int, Vectors] | None = None
         self._limit = core.settings.remember.neighbour_limit
         self._floor = min(core.settings.remember.similar, core.settings.remember.near_duplicate)
         self._sizes: dict[int, int] = {}
         self._stored: dict[int, dict[int, list[Near]]] = {}
         self._new: dict[int, _New] = {}
+        self._hidden: set[int] = set()
 
     def of(self, place: int) -> list[Near]:
         """(row, cosine) of the notes near an item that a link or a merge could want, best first.
@@ -65,10 +67,11 @@ class Neighbourhood:
         self._new.setdefault(self._owners[place], _New(len(unit))).add(row, unit)
 
     def _unit(self, place: int) -> Vectors:
-        assert self._vectors is not None
-        vector = self._vectors[place]
-        unit: Vectors = vector / (np.linalg.norm(vector) or np.float32(1.0))
-        return unit
+        if self._last is None or self._last[0] != place:
+            assert self._vectors is not None
+            vector = self._vectors[place]
+            self._last = place, vector / (np.linalg.norm(vector) or np.float32(1.0))
+        return self._last[1]
 
     def _before(self, owner: int, place: int) -> list[Near]:
         """Among the notes that were stored before the batch."""
@@ -87,11 +90,12 @@ class Neighbourhood:
             else:
                 near = self._core.exact.nearest(self._tx, owner, self._vectors[mine], NEIGHBOURS, self._floor)
             self._stored[owner] = dict(zip(mine, near, strict=True))
+            self._hidden |= self._tx.experiences.among([row for found in near for row, _ in found])
         return self._without_experiences(owner, place, self._stored[owner][place])
 
     def _without_experiences(self, owner: int, place: int, near: list[Near]) -> list[Near]:
         """Experiences are no notes to link or merge with; where some stand in the way, those behind them are fetched."""
-        if not near or not self._tx.experiences.among([row for row, _ in near]):
+        if not any(row in self._hidden for row, _ in near):
             return near
         assert self._vectors is not None
         return self._core.nearest(self._tx, owner, self._vectors[place], NEIGHBOURS)

@@ -7,7 +7,6 @@ used because reciprocal-rank fusion flattens the sharp head of BM25 (measured on
 
 from __future__ import annotations
 
-import heapq
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -160,7 +159,7 @@ def first(
     """The ``count`` rows with the largest cosine + text·bm25/max, best first."""
     scale = settings.text / (max(bm25.values(), default=0.0) or 1.0)
     base = {row: max(cosine.get(row, 0.0), 0.0) + scale * bm25.get(row, 0.0) for row in rows}
-    return heapq.nlargest(count, base, key=base.__getitem__)
+    return sorted(base, key=base.__getitem__, reverse=True)[:count]
 
 
 def rank(
@@ -258,18 +257,23 @@ def interference(
         base: how well each note fits by itself; strength: retrievability in [0, 1]; both of shape (n,), as ``facets``.
         alike: rows, and the cosines between each two of them, shape (rows, rows).
     """
+    lost = np.zeros(len(facets))
+    near = alike[1] >= ALIKE
+    if near.sum() == np.diagonal(near).sum():  # each is near itself at most, and nothing has a rival in itself
+        return lost
     index = {facet.row: i for i, facet in enumerate(facets)}
     known = [(place, index[row]) for place, row in enumerate(alike[0]) if row in index]
-    lost = np.zeros(len(facets))
     if len(known) < 2:
         return lost
     places, here = (np.array(column) for column in zip(*known, strict=True))
     chosen = [facets[i] for i in here]
     able = np.array([not f.asks and f.row not in ended for f in chosen])
-    timed = np.array([any(start <= f.occurred_at < end for start, end in query.spans) for f in chosen])
-    rival = (alike[1][np.ix_(places, places)] >= ALIKE) & (base[here][None, :] >= base[here][:, None] - AS_GOOD)
+    timed = np.array([_within(f.occurred_at, query.spans) for f in chosen]) if query.spans else np.zeros(len(chosen), dtype=bool)
+    rival = near[np.ix_(places, places)] & (base[here][None, :] >= base[here][:, None] - AS_GOOD)
     rival &= able[None, :] & (timed[None, :] | ~timed[:, None])
-    rival &= np.array([[a.actor == b.actor for b in chosen] for a in chosen])
+    numbers: dict[str | None, int] = {}
+    actor = np.array([numbers.setdefault(f.actor, len(numbers)) for f in chosen])
+    rival &= actor[:, None] == actor[None, :]
     ahead = np.where(rival, strength[here][None, :] - strength[here][:, None], 0.0)
     lost[here] = np.maximum(ahead, 0.0).max(axis=1)
     return lost

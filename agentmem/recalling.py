@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Recaller", "WhyNot", "state_of"]
 
 FILTERED_SCAN_LIMIT = 50_000
+WAITING = 20_000
 DAY = 86_400e6
 Search = Callable[[int], list[tuple[int, float]]]
 Best = Callable[[Transaction, Search, int], list[tuple[int, float]]]
@@ -134,7 +135,8 @@ class Recaller:
         candidates = set(cosine) | set(bm25)
         rows = list(candidates | set(extra))
         self._fill_cosines(tx, rows, selection.owners, vector, cosine)
-        seeds = sorted(candidates, key=lambda r: -(cosine.get(r, 0.0) + bm25.get(r, 0.0) * 0.02))
+        mixed = {row: cosine.get(row, 0.0) + bm25.get(row, 0.0) * 0.02 for row in candidates}
+        seeds = sorted(mixed, key=mixed.__getitem__, reverse=True)
         if not view.actors and not view.spans:
             # Nothing in the query lifts a note that neither its words nor its meaning brought near the top.
             top = ranking.first(candidates, cosine, bm25, settings, max(RANKED, 4 * k))
@@ -149,7 +151,7 @@ class Recaller:
         scored = ranking.rank(
             facets, cosine, bm25, links, view, settings,
             retrievability=self._strengths(facets, now), ended=self._ended(facets, selection, now),
-            alike=self._alike(tx, seeds) if settings.interference else None,
+            alike=self._alike(tx, seeds, selection.owners) if settings.interference else None,
         )  # fmt: skip
         return _Found(scored, candidates, plan | {"text": "fts5", "neighbours": len(near)}, warnings)
 
@@ -176,6 +178,8 @@ class Recaller:
             warnings.append(f"the vector index is {health}; the stored vectors were compared instead")
         narrowed = None if only is None else len(only)
         size = 0 if only is not None else self._core.exact.count(tx, owners, settings.exact_limit)
+        if health == "ok" and size > settings.exact_limit and tx.outbox.count() > WAITING:
+            health = "behind"  # it has seen too little: comparing what waits would cost more than not asking it
         plan = choose(size, limit, settings, index=health, only=narrowed)
         if plan.way == "chroma":
             try:
@@ -197,7 +201,7 @@ class Recaller:
     ) -> dict[int, float]:
         """The index knows what the outbox has delivered; the rest is compared exactly."""
         assert self._core.indexer is not None
-        pending = [item.row for item in tx.outbox.take(100_000) if item.op == "upsert" and item.owner in owners]
+        pending = [item.row for item in tx.outbox.take(WAITING) if item.op == "upsert" and item.owner in owners]
         found: dict[int, float] = {}
         for owner in owners:
             found.update(self._core.indexer.search(owner, vector, limit))
@@ -238,11 +242,10 @@ class Recaller:
         links = aged(tx.links.touching(rows, without=ranking.FAINT), micros(now))
         return links if self._core.settings.recall.together else [link for link in links if link.kind != TOGETHER]
 
-    @staticmethod
-    def _alike(tx: Transaction, rows: Sequence[int]) -> tuple[list[int], npt.NDArray[np.float64]]:
+    def _alike(self, tx: Transaction, rows: Sequence[int], owners: Sequence[int]) -> tuple[list[int], npt.NDArray[np.float64]]:
         """The cosines between the best candidates: shape (rows, rows)."""
-        found, vectors = tx.vectors.load(rows)
-        return found.tolist(), (vectors @ vectors.T).astype(float)
+        found, cosines = self._core.exact.alike(tx, rows, owners)
+        return found, cosines.astype(float)
 
     @staticmethod
     def _neighbours(links: Sequence[LinkRow], known: set[int]) -> list[int]:

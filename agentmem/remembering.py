@@ -18,7 +18,8 @@ from agentmem.drafts import Draft
 from agentmem.enrich import candidate_fact, entities, keywords, surroundings, tags
 from agentmem.linking import link_next, link_shares, link_similar, link_terms
 from agentmem.nearby import Neighbourhood
-from agentmem.notes import Fact, Link, Note, Receipt, Status
+from agentmem.notes import Fact, Note, Receipt, Status
+from agentmem.pending import PendingRows
 from agentmem.prompts import strip_notes
 from agentmem.protocols import Embedder
 from agentmem.storage import LinkRow, Transaction
@@ -71,7 +72,7 @@ class Rememberer:
             batch = _Batch(self._core, tx, [d for d in checked if isinstance(d, Draft)], vectors)
             places = iter(range(len(texts)))
             receipts = [d if isinstance(d, Receipt) else batch.add(d, next(places)) for d in checked]
-            batch.finish()
+            receipts = batch.finish(receipts)
             closed = [id for receipt in receipts for id in receipt.superseded]
             retired = self._weights.retire(tx, closed, "superseded")
             self._fail("remember:before-commit")
@@ -99,17 +100,29 @@ class _Batch:
         self._tx = tx
         scopes = {scope: tx.notes.owner(scope, create=True) for scope in dict.fromkeys(d.scope for d in drafts)}
         self._owners = [owner for d in drafts if (owner := scopes[d.scope]) is not None]
-        self._vectors = vectors
         self._near = Neighbourhood(core, tx, self._owners, vectors)
         self._settings = core.settings.remember
         self._now = core.clock.now()
         self._superseder = Superseder(tx)
         self._tails: dict[tuple[int, str], list[tuple[int, str]]] = {}
-        self._text: dict[int, tuple[int, str, str]] = {}
+        self._next: dict[tuple[int, str], int] = {}
+        self._pending = PendingRows(tx, vectors, self._settings.rare + 1)
+        self._text = self._pending.text
+        self._linked: dict[str, list[LinkRow]] = {}
+        self._ids: dict[int, str] = {}
 
-    def finish(self) -> None:
-        """Write what is cheaper in one go: full text, whose neighbours' words are complete only now."""
-        self._tx.text.put_many((row, owner, text, context) for row, (owner, text, context) in self._text.items())
+    def finish(self, receipts: Sequence[Receipt]) -> list[Receipt]:
+        """Write what is cheaper in one go, full text too, whose neighbours' words are complete only now.
+
+        Returns the receipts with the links of what was stored.
+        """
+        self._pending.write()
+        public = dict(zip(self._linked, self._pending.public(list(self._linked.values()), self._ids), strict=True))
+        # A later item may have been merged into a note of this batch: its receipt names the same note, and links nothing.
+        return [
+            replace(r, links=public.pop(r.id)) if r.status in ("stored", "superseded") and r.id in public else r
+            for r in receipts
+        ]
 
     def add(self, draft: Draft, place: int) -> Receipt:
         owner = self._owners[place]
@@ -191,16 +204,15 @@ class _Batch:
     ) -> Receipt:
         note = self._note(draft, owner)
         row = self._tx.notes.insert(note, owner, digest)
-        assert self._vectors is not None
-        self._tx.vectors.put([row], owner, self._vectors[place][None, :])
+        self._pending.store(row, owner, place)
         self._near.add(row, place)
-        self._tx.outbox.put("upsert", owner, [row])
         links = self._links(note, row, owner, near)
         superseded, more, why = self._superseder.apply(note, row, owner)
         links += more + self._provenance(draft, row)
-        self._tx.links.put(links)
+        self._pending.link(links)
+        self._linked[note.id], self._ids[row] = links, note.id
         status: Status = "superseded" if superseded else "stored"
-        return Receipt(note.id, status, why, self._public(row, note.id, links), superseded)
+        return Receipt(note.id, status, why, superseded=superseded)
 
     def _note(self, draft: Draft, owner: int) -> Note:
         occurred = draft.occurred_at or self._now
@@ -244,10 +256,8 @@ class _Batch:
             self._text[row] = (owner, note.content, "")
         links += link_similar(row, near, threshold=self._settings.similar, limit=self._settings.max_similar)
         terms = link_terms(entities(note.content), note.keywords)
-        found = self._tx.notes.terms_find(owner, terms, self._settings.rare + 1) if terms else {}
-        links += link_shares(row, found, rare=self._settings.rare, limit=self._settings.max_shared)
-        self._tx.notes.terms_add(owner, row, terms)
-        return links
+        found = self._pending.mention(row, owner, terms)
+        return links + link_shares(row, found, rare=self._settings.rare, limit=self._settings.max_shared)
 
     def _in_thread(self, note: Note, row: int, owner: int) -> list[LinkRow]:
         """Link to the turn before, and let both turns be found by each other's words."""
@@ -282,18 +292,16 @@ class _Batch:
     def _position(self, owner: int, thread: str | None) -> int | None:
         if thread is None:
             return None
-        last = self._tx.notes.thread_tail(owner, thread)
-        return 0 if last is None else last[1] + 1
+        key = (owner, thread)
+        if key not in self._next:
+            last = self._tx.notes.thread_tail(owner, thread)
+            self._next[key] = 0 if last is None else last[1] + 1
+        self._next[key] += 1
+        return self._next[key] - 1
 
     def _provenance(self, draft: Draft, row: int) -> list[LinkRow]:
         rows = self._tx.notes.rows_of(draft.derived_from) if draft.derived_from else {}
         return [LinkRow(row, source, "derived_from", 1.0, "made from it") for source in rows.values()]
-
-    def _public(self, row: int, note_id: str, links: Sequence[LinkRow]) -> tuple[Link, ...]:
-        others = list(dict.fromkeys(r for link in links for r in (link.source, link.target) if r != row))
-        ids = (self._tx.notes.ids_of(others) if others else {}) | {row: note_id}
-        known = [link for link in links if link.source in ids and link.target in ids]
-        return tuple(Link(ids[k.source], ids[k.target], k.kind, k.weight, k.reason) for k in known)
 
 def key_hash(key: str) -> bytes:
     """What a tombstone keeps of an idempotency key."""

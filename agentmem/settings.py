@@ -80,7 +80,8 @@ class IndexSettings(_Section):
     exact_limit: int = Field(
         2_000_000,
         ge=0,
-        description="scopes up to this size are compared in memory (1.6 kB a vector), larger ones asked of the index",
+        description="scopes up to this size are compared in memory (1.6 kB a vector), larger ones asked of the index, which gets "
+        "nothing to hold before the store is larger than this, unless flush() is called",
     )
     batch: int = Field(256, ge=1, description="pending changes from which the index is brought up to date")
     flush_on_close: bool = True

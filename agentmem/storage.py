@@ -313,6 +313,10 @@ class NoteTable(Protocol):
         """Remember which entities and rare keywords a note mentions."""
         ...
 
+    def terms_add_many(self, mentions: Iterable[tuple[int, int, Iterable[str]]]) -> None:
+        """The same for (owner, row, terms) each."""
+        ...
+
     def terms_find(self, owner: int, terms: Sequence[str], limit: int = 32) -> dict[str, list[int]]:
         """For each term the most recent rows that mention it (all of them when fewer than ``limit``)."""
         ...

@@ -27,6 +27,7 @@ __all__ = ["PROJECTIONS", "CheckReport", "Upkeep"]
 PROJECTIONS = ("vectors", "text", "graph", "weights")
 CHUNK = 256
 PURGE_AT_ONCE = 5_000
+LOOK_EVERY = 64
 Progress = Callable[[int, int], None]
 
 
@@ -54,17 +55,41 @@ class Upkeep:
         self._weights = weights
         self._repairing = threading.Lock()
         self._worker: threading.Thread | None = None
+        self._unlooked = 0
 
     # -- the vector index ------------------------------------------------------------------------------------
 
     def index_if_due(self) -> None:
-        """Deliver the outbox once it holds a batch; until then its rows are compared exactly, so nothing waits for it."""
+        """Deliver the outbox once it holds a batch; until then its rows are compared exactly, so nothing waits for it.
+
+        While the store is so small that no request can be large enough for the index, nothing is delivered at all: it would
+        take a millisecond per vector, and nobody would read it. What waits is delivered when the store has grown.
+        """
+        if self._core.indexer is None:
+            return
+        if self._unlooked:
+            self._unlooked -= 1
+            return
+        with self._core.store.read() as tx:
+            consulted = self._consulted(tx)
+            due = consulted and tx.outbox.count() >= self._core.settings.index.batch
+        if not consulted:
+            self._unlooked = LOOK_EVERY  # a store grows slowly; what a late look leaves waiting is compared exactly
+        if due:
+            self._in_background(self._deliver)
+
+    def flush_if_consulted(self) -> None:
+        """:meth:`flush`, unless no request can be large enough for the index."""
         if self._core.indexer is None:
             return
         with self._core.store.read() as tx:
-            due = tx.outbox.count() >= self._core.settings.index.batch
-        if due:
-            self._in_background(self._deliver)
+            consulted = self._consulted(tx)
+        if consulted:
+            self.flush()
+
+    def _consulted(self, tx: Transaction) -> bool:
+        """Whether a request could ask the index: never with fewer changes of vectors than a scope would need vectors."""
+        return tx.vectors.counter() > self._core.settings.index.exact_limit
 
     def repair_soon(self) -> None:
         """Rebuild a missing or damaged index beside the requests, which are answered exactly meanwhile."""

@@ -184,7 +184,7 @@ class Parts:
         self.closed = True
         try:
             if self.core.settings.index.flush_on_close:
-                self.upkeep.flush()
+                self.upkeep.flush_if_consulted()
         finally:
             self.upkeep.settle()
             self.weights.detach()

@@ -89,13 +89,18 @@ class Block:
     def slots(self, rows: Sequence[int]) -> npt.NDArray[np.int64]:
         """Where each row lies; -1 when it does not."""
         get = self._slot.get
-        return np.fromiter((get(int(row), -1) for row in rows), np.int64, len(rows))
+        return np.array([get(row, -1) for row in rows], np.int64)
 
     def cosines(self, query: Vectors, slots: npt.NDArray[np.int64] | None) -> tuple[Rows, Vectors]:
         """Rows and cosines at some slots, or all."""
         if slots is None:
             return self._rows[: self._size], self._vectors[: self._size] @ query
         return self._rows[slots], self._vectors[slots] @ query
+
+    def units(self, slots: npt.NDArray[np.int64]) -> Vectors:
+        """The unit vectors at some slots: shape (slots, dimension)."""
+        found: Vectors = self._vectors[slots]
+        return found
 
     def products(self, queries: Vectors) -> tuple[Rows, Vectors]:
         """All rows, and their cosines with many unit queries: shape (queries, rows)."""

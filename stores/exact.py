@@ -149,6 +149,20 @@ class ExactIndex:
                 scores[known] = block.cosines(query, slots[known])[1]
             return scores
 
+    def alike(self, tx: Transaction, rows: Sequence[int], owners: Sequence[int]) -> tuple[list[int], Vectors]:
+        """Those of ``rows`` that these owners have vectors for, and the cosines between each two of them: shape (rows, rows)."""
+        with self._lock:
+            found, units = [], []
+            for block in self._loaded(tx, owners):
+                slots = block.slots(rows)
+                known = np.flatnonzero(slots >= 0)
+                found += [rows[place] for place in known.tolist()]
+                units.append(block.units(slots[known]))
+            if not found:
+                return [], np.empty((0, 0), np.float32)
+            vectors = np.concatenate(units)
+            return found, vectors @ vectors.T
+
     def size(self) -> int:
         """How many bytes the blocks take."""
         with self._lock:

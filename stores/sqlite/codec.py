@@ -11,7 +11,7 @@ from agentmem.clock import from_micros, micros
 from agentmem.errors import InvalidNote
 from agentmem.notes import Fact, Kind, MemoryState, Note, Scope
 
-__all__ = ["COLUMNS", "LOAD", "decode", "dumps", "encode", "encode_fact", "fact_of", "normalised", "plain"]
+__all__ = ["COLUMNS", "LOAD", "LOAD_ROWS", "decode", "dumps", "encode", "encode_fact", "fact_of", "normalised", "plain"]
 
 COLUMNS: Final = (
     "actor agent session thread position occurred_at created_at valid_from valid_to archived_at length importance "
@@ -26,6 +26,9 @@ LOAD: Final = """
         f.subject, f.relation, f.object, f.functional, f.question, f.paraphrases
     FROM note n JOIN owner o ON o.id = n.owner LEFT JOIN fact f ON f.row = n.id
 """
+
+LOAD_ROWS: Final = LOAD.replace("FROM note n", "FROM json_each(?) j CROSS JOIN note n ON n.id = j.value")
+"""The same for a list of rows as JSON."""
 
 
 def encode(note: Note) -> tuple[object, ...]:

@@ -146,6 +146,7 @@ class Database:
             if self._depth:
                 raise StoreError("This cannot run inside a transaction.", hint="leave the with block first.")
             try:
+                self._only_read(wanted=False)
                 return self._open().execute(sql).fetchone()
             except DRIVER_ERRORS as error:
                 raise translate(error, self.place) from error
@@ -171,6 +172,7 @@ class Database:
         self._depth = 0
         self._writing = False
         self._thread = 0
+        self._query_only = False
 
     def _leave_parent(self) -> None:
         """Never use a connection across fork: SQLite's locks belong to the process that took them."""
@@ -208,11 +210,8 @@ class Database:
         self._open()
         self._depth, self._writing, self._thread = 1, write, threading.get_ident()
         try:
-            if write:
-                self.run("BEGIN IMMEDIATE")
-            else:
-                self.run("PRAGMA query_only=ON")
-                self.run("BEGIN")
+            self._only_read(wanted=not write)
+            self.run("BEGIN IMMEDIATE" if write else "BEGIN")
             yield
             # SQLite ends a transaction by itself after a full disk or an I/O error
             if not self._open().in_transaction:
@@ -225,9 +224,19 @@ class Database:
                 self.run("ROLLBACK")
             raise
         finally:
-            if not write:
-                self.run("PRAGMA query_only=OFF")
             self._depth, self._writing, self._thread = 0, False, 0
+
+    def _only_read(self, *, wanted: bool) -> None:
+        """Whether the connection refuses to write; asked of SQLite only when it changes, since reads follow reads."""
+        if self._query_only != wanted:
+            sql = f"PRAGMA query_only={'ON' if wanted else 'OFF'}"
+            if self._tracer is not None:
+                self._tracer(sql, ())
+            try:
+                self._open().execute(sql)
+            except DRIVER_ERRORS as error:
+                raise translate(error, self.place) from error
+            self._query_only = wanted
 
     @contextmanager
     def _nested(self) -> Iterator[None]:

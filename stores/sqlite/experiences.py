@@ -81,6 +81,8 @@ class SqliteExperiences:
 
     def among(self, rows: Sequence[int]) -> set[int]:
         """Those of ``rows`` that are experiences."""
+        if not rows:
+            return set()
         sql = f"SELECT row FROM experience WHERE row IN {_AMONG}"  # noqa: S608 - constants
         return {row for (row,) in self._db.rows(sql, (json_list(rows),))}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from agentmem.notes import Fact
 from agentmem.stores.sqlite.codec import dumps, fact_of, normalised
@@ -22,6 +22,11 @@ _ACTORS = """
         FROM known WHERE known.actor IS NOT NULL
     )
     SELECT actor FROM known WHERE actor IS NOT NULL
+"""
+
+_MENTIONS: Final = """
+    SELECT t.term, t.row FROM json_each(?1) j CROSS JOIN term t ON t.owner = ?2 AND t.term = j.value AND t.row >= coalesce(
+        (SELECT row FROM term WHERE owner = ?2 AND term = j.value ORDER BY row DESC LIMIT 1 OFFSET ?3), 0)
 """
 
 
@@ -85,16 +90,23 @@ class NoteKeys:
 
     def terms_add(self, owner: int, row: int, terms: Iterable[str]) -> None:
         """Remember which entities and rare keywords a note mentions."""
+        self.terms_add_many([(owner, row, terms)])
+
+    def terms_add_many(self, mentions: Iterable[tuple[int, int, Iterable[str]]]) -> None:
+        """The same for (owner, row, terms) each."""
         self._db.many(
             "INSERT INTO term (owner, term, row) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
-            [(owner, term, int(row)) for term in terms],
+            [(owner, term, int(row)) for owner, row, terms in mentions for term in terms],
         )
 
     def terms_find(self, owner: int, terms: Sequence[str], limit: int = 32) -> dict[str, list[int]]:
         """For each known term the most recent rows that mention it, newest first."""
-        sql = "SELECT row FROM term WHERE owner = ? AND term = ? ORDER BY row DESC LIMIT ?"
-        found = {term: self._db.rows(sql, (owner, term, limit)) for term in dict.fromkeys(terms)}
-        return {term: [row for (row,) in rows] for term, rows in found.items() if rows}
+        found: dict[str, list[int]] = {term: [] for term in terms} if limit > 0 else {}
+        if found:
+            values = (json.dumps(list(found)), owner, limit - 1)
+            for term, row in self._db.rows(_MENTIONS, values):
+                found[term].append(row)
+        return {term: sorted(rows, reverse=True) for term, rows in found.items() if rows}
 
     def tombstone_add(self, owner: int, content_hash: bytes, at: int) -> None:
         """Remember that content was forgotten, in a form that does not tell what it was."""

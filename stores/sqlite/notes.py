@@ -11,7 +11,7 @@ from agentmem.errors import InvalidArgument, ScopeError, UnknownNote
 from agentmem.notes import Note, NoteVersion, Scope
 from agentmem.protocols import Clock
 from agentmem.storage import SHARED_OWNER, Facets, Selection
-from agentmem.stores.sqlite.codec import COLUMNS, LOAD, decode, encode, encode_fact
+from agentmem.stores.sqlite.codec import COLUMNS, LOAD, LOAD_ROWS, decode, encode, encode_fact
 from agentmem.stores.sqlite.connection import Database
 from agentmem.stores.sqlite.keys import NoteKeys
 from agentmem.stores.sqlite.where import json_list, selected
@@ -30,7 +30,6 @@ _KEEP: Final = (
     "INSERT INTO note_version (row, version, changed_at, reason, content) "
     "SELECT id, version, changed_at, reason, content FROM note WHERE id = ?"
 )
-_LOAD_ROWS: Final = f"{LOAD} WHERE n.id IN (SELECT value FROM json_each(?))"  # noqa: S608 - constants
 _RANKED: Final = """
     SELECT n.id, n.owner, n.actor, n.session, n.occurred_at, n.length, n.importance, n.trust, n.stability,
         n.difficulty, n.last_review, n.recalls, n.archived_at IS NOT NULL, n.thread, n.position, n.valid_from, n.valid_to,
@@ -71,6 +70,8 @@ class SqliteNotes(NoteKeys):
     def __init__(self, database: Database, clock: Clock, key: Callable[[], bytes]) -> None:
         super().__init__(database, key)
         self._clock = clock
+        self._checked: dict[int, tuple[str | None, str | None]] = {}
+        self._undone = database.rollbacks
 
     def owner(self, scope: Scope, *, create: bool = False) -> int | None:
         """The owner of notes with this scope; ``None`` when it has none yet and ``create`` is false."""
@@ -174,13 +175,17 @@ class SqliteNotes(NoteKeys):
 
     def ids_of(self, rows: Sequence[int]) -> dict[int, str]:
         """The ids of those rows that exist."""
+        if not rows:
+            return {}
         return dict(
-            self._db.rows("SELECT id, uid FROM note WHERE id IN (SELECT value FROM json_each(?))", (json_list(rows),))
+            self._db.rows("SELECT n.id, n.uid FROM json_each(?) j CROSS JOIN note n ON n.id = j.value", (json_list(rows),))
         )
 
     def load(self, rows: Sequence[int]) -> dict[int, Note]:
         """The notes of those rows that exist, in the order of ``rows``."""
-        found = {row[0]: decode(row) for row in self._db.rows(_LOAD_ROWS, (json_list(rows),))}
+        if not rows:
+            return {}
+        found = {row[0]: decode(row) for row in self._db.rows(LOAD_ROWS, (json_list(rows),))}
         return {row: found[row] for row in map(int, rows) if row in found}
 
     def after(self, row: int, limit: int) -> list[tuple[int, Note]]:
@@ -191,8 +196,7 @@ class SqliteNotes(NoteKeys):
     def facets(self, rows: Sequence[int], selection: Selection) -> list[Facets]:
         """Facets of those of ``rows`` that the selection admits, in the order of ``rows``."""
         text, values = selected(selection)
-        found = self._db.rows(_FACETS + text, (json_list(rows), *values))
-        return [Facets._make(row) for row in found]
+        return list(map(Facets._make, self._db.rows(_FACETS + text, (json_list(rows), *values))))
 
     def select(
         self, selection: Selection, *, order: str = "created", limit: int | None = None, offset: int = 0
@@ -252,9 +256,13 @@ class SqliteNotes(NoteKeys):
         ]
 
     def _check_owner(self, note: Note, owner: int) -> None:
-        found = self._db.one("SELECT user, agent FROM owner WHERE id = ?", (int(owner),))
         scope = note.scope
         expected = (scope.user, None if scope.user is not None else scope.agent)
+        if self._undone != self._db.rollbacks:  # an owner made in a write that failed gives its number to another
+            self._checked, self._undone = {}, self._db.rollbacks
+        found = self._checked.get(owner) or self._db.one("SELECT user, agent FROM owner WHERE id = ?", (int(owner),))
+        if found is not None:
+            self._checked[owner] = found  # nobody changes or deletes an owner
         if found != expected:
             raise ScopeError(
                 f"A note of {note.scope} cannot belong to owner {owner}.",

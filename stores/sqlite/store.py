@@ -84,6 +84,7 @@ class SqliteTransaction:
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._db = database
+        self._key = b""
         self.notes: NoteTable = SqliteNotes(database, clock, self._tombstone_key)
         self.text: TextTable = SqliteText(database)
         self.vectors: VectorTable = SqliteVectors(database)
@@ -111,7 +112,9 @@ class SqliteTransaction:
             )
 
     def _tombstone_key(self) -> bytes:
-        return bytes.fromhex(self.meta_get(TOMBSTONE_KEY) or "")
+        if not self._key:  # drawn once, when the store is made
+            self._key = bytes.fromhex(self.meta_get(TOMBSTONE_KEY) or "")
+        return self._key
 
 
 class SqliteStore:

@@ -361,12 +361,21 @@ def test_values_sqlite_cannot_hold(store, make, put) -> None:
 
 
 def test_the_tracer_sees_every_statement(tmp_path) -> None:
+    """Also the switch between reading and writing, which is told to SQLite only when it changes."""
     seen: list[str] = []
     store = SqliteStore(tmp_path / "n.db", tracer=lambda sql, parameters: seen.append(sql))
+    with store.write() as tx:
+        tx.meta_set("k", "u")
     seen.clear()
     with store.read() as tx:
         tx.meta_get("k")
-    assert [sql.split()[0] for sql in seen] == ["PRAGMA", "BEGIN", "SELECT", "COMMIT", "PRAGMA"]
+    assert [sql.split()[0] for sql in seen] == ["PRAGMA", "BEGIN", "SELECT", "COMMIT"]
+    with store.read() as tx:
+        tx.meta_get("k")
+    assert [sql.split()[0] for sql in seen[4:]] == ["BEGIN", "SELECT", "COMMIT"]
+    with store.write() as tx:
+        tx.meta_set("k", "v")
+    assert [sql.split()[0] for sql in seen[7:]] == ["PRAGMA", "BEGIN", "INSERT", "COMMIT"]
     store.close()
 
 

@@ -123,6 +123,7 @@ def _filled(directory: Path, count: int) -> dict[str, str]:
     """A memory of distinct notes, indexed and closed; returns id by text."""
     with Memory(directory, embedder="hash", scope=ANA) as memory:
         receipts = memory.remember_many([f"parcel number{i} went to street{i % 17}" for i in range(count)])
+        memory.flush()  # closing alone builds no index for a store that would never ask it
         return {f"parcel number{i} went to street{i % 17}": str(r.id) for i, r in enumerate(receipts)}
 
 

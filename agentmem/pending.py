@@ -1,0 +1,82 @@
+"""What a batch of new notes writes in one go at its end, and what its own items must see of that before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from agentmem.notes import Link
+from agentmem.storage import LinkRow, Transaction
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Vectors = npt.NDArray[np.float32]
+
+__all__ = ["PendingRows"]
+
+
+class PendingRows:
+    """Vectors, outbox, links, terms and full text of the notes of one transaction.
+
+    A statement per note and table costs more than the rows themselves, so they are collected; notes and facts are not, since
+    later items of the batch look them up. Terms are looked up too: those found once are kept here with what was added since.
+
+    Args:
+        tx: the write that stores the batch; vectors: of its items, shape (items, dimension), ``None`` without items.
+        mentions: how many rows that mention a term are wanted at most.
+    """
+
+    def __init__(self, tx: Transaction, vectors: Vectors | None, mentions: int) -> None:
+        self._tx = tx
+        self._vectors = vectors
+        self._mentions = mentions
+        self.text: dict[int, tuple[int, str, str]] = {}
+        self._stored: dict[int, list[tuple[int, int]]] = {}
+        self._links: list[LinkRow] = []
+        self._terms: list[tuple[int, int, Sequence[str]]] = []
+        self._found: dict[tuple[int, str], list[int]] = {}
+
+    def store(self, row: int, owner: int, place: int) -> None:
+        """The note of item ``place`` lies in ``row``."""
+        self._stored.setdefault(owner, []).append((row, place))
+
+    def link(self, links: Sequence[LinkRow]) -> None:
+        self._links += links
+
+    def mention(self, row: int, owner: int, terms: Sequence[str]) -> dict[str, list[int]]:
+        """Note that a row mentions these terms; returns which rows mentioned each of them before, newest first."""
+        unknown = [term for term in terms if (owner, term) not in self._found]
+        if unknown:
+            read = self._tx.notes.terms_find(owner, unknown, self._mentions)
+            self._found.update({(owner, term): read.get(term, []) for term in unknown})
+        before = {term: rows for term in terms if (rows := self._found[owner, term])}
+        for term in terms:
+            self._found[owner, term] = [row, *self._found[owner, term][: self._mentions - 1]]
+        self._terms.append((owner, row, terms))
+        return before
+
+    def write(self) -> None:
+        """Everything collected, table by table."""
+        for owner, stored in self._stored.items():
+            assert self._vectors is not None
+            rows = [row for row, _ in stored]
+            self._tx.vectors.put(rows, owner, self._vectors[[place for _, place in stored]])
+            self._tx.outbox.put("upsert", owner, rows)
+        self._tx.links.put(self._links)
+        self._tx.notes.terms_add_many(self._terms)
+        self._tx.text.put_many((row, owner, text, context) for row, (owner, text, context) in self.text.items())
+
+    def public(self, linked: Sequence[Sequence[LinkRow]], known: dict[int, str]) -> list[tuple[Link, ...]]:
+        """Several lists of links with ids instead of rows; ``known`` has the ids of the batch's own rows."""
+        ends = {row for links in linked for link in links for row in (link.source, link.target)}
+        ids = known | self._tx.notes.ids_of(sorted(ends - known.keys()))
+        return [
+            tuple(
+                Link(ids[source], ids[target], kind, weight, reason)
+                for source, target, kind, weight, reason, _ in links
+                if source in ids and target in ids
+            )
+            for links in linked
+        ]
