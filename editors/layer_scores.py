@@ -14,7 +14,8 @@ class LayerScore:
 
     Attributes:
         layer: whose feed-forward input the key is.
-        recognised: share of paraphrases that lie inside the radius of their own question's key, and nearest to it.
+        recognised: share of paraphrases that are nearest to their own question's key, and within the radius that the
+            allowed false alarm leaves.
         auc: probability that a paraphrase is nearer to its question than an unrelated prompt is to any.
         d_prime: distance between the two means, in units of their pooled standard deviation.
         paraphrases: how many paraphrases were asked.

@@ -136,5 +136,5 @@ def _gaps(balls: Sequence[Ball], key: Array) -> npt.NDArray[np.float64]:
 
 def _seen(balls: Sequence[Ball], scope: Scope | None) -> npt.NDArray[np.bool_]:
     """[E] which balls some request may meet together with this scope's."""
-    together: npt.NDArray[np.bool_] = covisible([scope, *(ball.scope for ball in balls)])[0, 1:]
-    return together
+    together = {other: bool(covisible([scope, other])[0, 1]) for other in {ball.scope for ball in balls}}
+    return np.array([together[ball.scope] for ball in balls], dtype=bool)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from agentmem.editors import packs
-from agentmem.editors.grace.balls import place
+from agentmem.editors.grace.balls import Ball, place
 from agentmem.editors.grace.codebook import Codebook
 from agentmem.editors.grace.editor import GraceEditor
 from agentmem.editors.grace.paper_book import PaperBook, packed, query_of, raw_space
@@ -189,7 +189,8 @@ class _Write:
             reason = f"after {fit.steps} steps the model still did not say the target (loss {fit.loss:.3f})"
             return EditReceipt(name, "failed", reason, loss=fit.loss, steps=fit.steps, keys=0)
         shared = [packed(e.request, e.labels, e.keys[0], fit.value) for e in known]
-        self._store([*shared, packed(request, context.labels, edit.keys[0], fit.value)])
+        mine = packed(request, context.labels, edit.keys[0], fit.value)
+        self._store([*shared, mine], placed.balls)
         reason = placed.action + (f": shares the value of {owners[0]}" if known else "")
         if request.paraphrases:
             reason += "; the published algorithm has no paraphrases: write them as edits of their own"
@@ -202,12 +203,11 @@ class _Write:
             self.editor._values.fitted(contexts) if value is None else self.editor._extended(contexts, value)
         )
 
-    def _store(self, edits: Sequence[packs.PackedEdit]) -> None:
+    def _store(self, edits: Sequence[packs.PackedEdit], balls: tuple[Ball, ...]) -> None:
         """Append the new edit, and put the shared value into those that were there, which keep their place."""
         values = {edit.id: edit for edit in edits}
         held = [values.pop(edit.id, edit) for edit in self.book.in_order()]
-        empty = self.book.with_edits((), self.book.ids)
-        self.book = empty.with_edits([*held, *values.values()], (), self.space)
+        self.book = self.book.following([*held, *values.values()], balls, self.space)
 
     def _floor(self, key: Array) -> float:
         """Below this radius a ball could not be told from the rounding of the model's activations."""

@@ -57,6 +57,14 @@ class PaperBook(Codebook):
         """The deferral balls after the stream."""
         return stream((query_of(edit) for edit in self.in_order()), self.eps_init)
 
+    def following(
+        self, edits: Sequence[PackedEdit], balls: tuple[Ball, ...], space: Calibration
+    ) -> PaperBook:
+        """The book with these edits in this order, whose balls are known already: it has only just placed them."""
+        book = self.with_edits((), self.ids).with_edits(edits, (), space)
+        vars(book)["balls"] = balls  # what the cached property would find, one query at a time
+        return book
+
     @cached_property
     def values(self) -> Array:
         """[E, d_model] the value of each ball."""

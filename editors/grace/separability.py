@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from agentmem.editors.grace.calibration import fit_projection
-from agentmem.editors.grace.codebook import base_radius, radii
+from agentmem.editors.grace.calibration import fit_projection, is_constant
+from agentmem.editors.grace.codebook import base_radius
 from agentmem.editors.grace.config import GateConfig
 from agentmem.editors.layer_scores import LayerScore
 from agentmem.editors.packs import Array, Calibration
@@ -69,6 +69,8 @@ def score_keys(layer: int, raw: Array, member: npt.NDArray[np.int64], config: Ga
     half takes the part of edits (the first phrasing is the edit, the others must be recognised), the other half that
     of unrelated prompts, and vice versa.
     """
+    if is_constant(raw):  # a layer that reads the last token alone
+        return LayerScore(layer, 0.0, 0.5, 0.0, len(member) - len(np.unique(member)))
     inside: list[npt.NDArray[np.bool_]] = []
     own: list[npt.NDArray[np.float64]] = []
     strange: list[npt.NDArray[np.float64]] = []
@@ -117,11 +119,9 @@ def _recognise(
     owner = np.searchsorted(groups, names[rest])
     none = np.zeros(0, np.float32)
     reach = base_radius(edits, unrelated, none, (config.false_alarm, config.look_alike_alarm))
-    far = np.full(len(edits), np.finfo(np.float32).max, np.float32)
-    limits = radii(edits, ~np.eye(len(edits), dtype=bool), reach, far)
     gaps = _gaps(keys[rest], edits)
     near = gaps[np.arange(len(rest)), owner]
-    return (gaps.argmin(1) == owner) & (near <= limits[owner]), near, _gaps(unrelated, edits).min(1)
+    return (gaps.argmin(1) == owner) & (near <= reach), near, _gaps(unrelated, edits).min(1)
 
 
 def _gaps(queries: Array, keys: Array) -> npt.NDArray[np.float64]:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from agentmem.editors import EditRequest, GraceConfig, make_editor
 from agentmem.editors.grace.balls import Query, place, stream
 from agentmem.editors.grace.codebook import covisible
-from agentmem.editors.packs import drop
+from agentmem.editors.packs import drop, parse
 from agentmem.errors import EditError, InvalidArgument, PackMismatch
 from agentmem.notes import Scope
 
@@ -117,6 +117,24 @@ def test_the_nearest_key_answers(queries, point):
     assert (ball != -1) == (min(gaps) <= nearest.radius) == (match.edit is not None)
     if ball != -1:
         assert book.balls[ball] is nearest
+
+
+@given(streams())
+@settings(max_examples=60, deadline=None)
+def test_the_state_follows_from_the_order(queries):
+    """Taking edits in one by one, or reading all of them from a pack, gives the same balls."""
+    from agentmem.editors.grace.paper_book import PaperBook, packed, raw_space
+
+    empty = grown = PaperBook("grace", "f", (), 0.0, 0.0)
+    for q in queries:
+        placed = place(grown.balls, q, 1.0)
+        if placed.action != "refuse":
+            edit = packed(EditRequest("p", "t", id=q.id, scope=q.scope), q.labels, q.key, q.key)
+            grown = grown.following([*grown.in_order(), edit], placed.balls, raw_space(2))
+    read = empty.opened(parse(grown.bytes))
+    assert read.order == grown.order
+    assert [(b.radius, b.owners) for b in read.balls] == [(b.radius, b.owners) for b in grown.balls]
+    assert read.hash == grown.hash
 
 
 @pytest.fixture
@@ -307,3 +325,27 @@ def test_writing_leaves_the_model_as_it_was(paper, taught, tok, requests_):
     model.eval()
     assert editor.state_hash() == state
     assert all(torch.equal(p, weights[name]) and p.grad is None for name, p in model.named_parameters())
+
+
+def test_a_model_without_a_projection_is_edited_block_by_block(tok, requests_):
+    """Fused mixtures of experts: the whole block's output is replaced, and the first block is refused."""
+    model = tiny.untrained("mixtral", len(tok))
+    editor = make_editor("grace", model, tok, config=GraceConfig.paper())
+    receipts = editor.write(requests_[:2])
+    assert all(receipt.ok for receipt in receipts), receipts
+    assert "projection" not in str(editor.status().details["key_site"])
+    assert generate(model, tok, [r.prompt for r in requests_[:2]]) == [target(tok, r) for r in requests_[:2]]
+    editor.detach()
+    with pytest.raises(InvalidArgument):
+        make_editor("grace", model, tok, config=GraceConfig.paper(value_layer=0))
+
+
+def test_a_teacher_forced_answer_follows_the_edit(paper, taught, tok, requests_):
+    """Scoring a whole conversation asks at the same token as generating does (the official code loses it)."""
+    editor, model = paper(), taught("llama")
+    editor.write(requests_)
+    pair = editor.renderer.pair(requests_[2].prompt, requests_[2].target)
+    row = torch.tensor([pair.prompt + pair.labels])
+    with torch.no_grad():
+        said = model(input_ids=row).logits[0, len(pair.prompt) - 1 : -1].argmax(-1)
+    assert tuple(said.tolist()) == pair.labels
