@@ -95,7 +95,8 @@ def _chosen(
     key_layer: KeyLayer,
 ) -> tuple[int | None, tuple[LayerScore, ...]]:
     """The layer to read keys from (``None``: the last), and what was measured to find it."""
-    last, scores = port.depth - 1, ()
+    last = port.depth - 1
+    scores: tuple[LayerScore, ...] = ()
     if key_layer == "auto":
         if port.structure.ffn_out is not None:
             scores = measure_layers(port, renderer, config, groups)

@@ -50,7 +50,7 @@ class GraceEditor(GatedEditor):
         if cls is GraceEditor and algorithm == "paper":
             from agentmem.editors.grace.paper import PaperGraceEditor  # which is built on this class
 
-            return cast("Self", super().__new__(cast("type[Self]", PaperGraceEditor)))
+            return super().__new__(cast("type[Self]", PaperGraceEditor))
         return super().__new__(cls)
 
     def __init__(

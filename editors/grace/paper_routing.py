@@ -24,6 +24,7 @@ from agentmem.editors.grace.paper_site import Site, by_row, chosen
 from agentmem.editors.grace.replay import Forward, cache_of
 from agentmem.editors.grace.routing import Router, View, as_route
 from agentmem.editors.hooks import is_own_forward
+from agentmem.editors.packs import Array
 from agentmem.editors.port import ModelPort
 from agentmem.edits import Route
 from agentmem.notes import Scope
@@ -159,7 +160,8 @@ class PaperRouter(Router):
             return
         raw = by_row(entered, run.forward.batch).detach().float().cpu().numpy()
         due = self._due(run)
-        keys = np.stack([raw[i, run.first[i] + at] for i, at in due]) if due else np.zeros((0, raw.shape[-1]))
+        places = [(i, run.first[i] + at) for i, at in due]
+        keys: Array = np.stack([raw[i, at] for i, at in places]) if due else raw[:0, 0]
         found = run.book.answering(keys, [run.scopes[i] for i, _ in due])
         run.plan = np.full((run.forward.batch, run.forward.length), _NONE, dtype=np.int64)
         for (i, at), ball in zip(due, found.tolist(), strict=True):

@@ -327,9 +327,9 @@ def test_writing_leaves_the_model_as_it_was(paper, taught, tok, requests_):
     assert all(torch.equal(p, weights[name]) and p.grad is None for name, p in model.named_parameters())
 
 
-def test_a_model_without_a_projection_is_edited_block_by_block(tok, requests_):
+def test_a_model_without_a_projection_is_edited_block_by_block(taught, tok, requests_):
     """Fused mixtures of experts: the whole block's output is replaced, and the first block is refused."""
-    model = tiny.untrained("mixtral", len(tok))
+    model = taught("mixtral")
     editor = make_editor("grace", model, tok, config=GraceConfig.paper())
     receipts = editor.write(requests_[:2])
     assert all(receipt.ok for receipt in receipts), receipts
