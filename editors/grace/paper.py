@@ -23,7 +23,7 @@ from agentmem.editors.grace.writer import Fit
 from agentmem.editors.packs import Array, Calibration
 from agentmem.editors.prompts import Rendered
 from agentmem.edits import EditReceipt, EditRequest, Route
-from agentmem.errors import EditError, PackMismatch
+from agentmem.errors import PackMismatch
 from agentmem.notes import Scope
 
 __all__ = ["PaperGraceEditor"]
@@ -65,14 +65,8 @@ class PaperGraceEditor(GraceEditor):
         )
 
     def calibrate(self) -> Calibration:
-        """There is nothing to calibrate: the published algorithm compares raw activations.
-
-        Raises:
-            EditError: always.
-        """
-        raise EditError(
-            "The published algorithm has no key space to calibrate.", hint="its one option is eps_init."
-        )
+        """The raw space: the published algorithm compares activations as they are, and has nothing to find."""
+        return raw_space(self.port.structure.d_key)
 
     def probe(self, prompts: Sequence[str], scope: Scope | None = None) -> list[Route]:
         """Which edit would answer each prompt, without generating."""
@@ -87,7 +81,7 @@ class PaperGraceEditor(GraceEditor):
         return [as_route({len(row) - 1: match}) for row, match in zip(rows, matches, strict=True)]
 
     def _written(self, book: Codebook, requests: Sequence[EditRequest]) -> tuple[list[EditReceipt], Codebook]:
-        space = raw_space(self.port.structure.d_key)
+        space = self.calibrate()
         intake = Intake(self.port, self.renderer, self.config, self.layer, book, space)
         named = [intake.named(request) for request in requests]
         write = _Write(_paper(book), self, space)
@@ -116,7 +110,7 @@ class PaperGraceEditor(GraceEditor):
         empty = _paper(self._main).with_edits((), self._main.ids)
         if not wanted:
             return empty
-        space = raw_space(self.port.structure.d_key)
+        space = self.calibrate()
         book = empty.with_edits(wanted, (), space)
         old = {ball.owners: known.by_id[ball.owners[0]].value for ball in known.balls}
         now: dict[str, packs.PackedEdit] = {}

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agentmem.editors.grace.balls import Ball, Query, stream
-from agentmem.editors.grace.codebook import Codebook, Match
+from agentmem.editors.grace.codebook import Codebook, Match, distances
 from agentmem.editors.packs import Array, Calibration, Pack, PackedEdit, dump
 from agentmem.edits import EditRequest
 from agentmem.errors import PackMismatch
@@ -107,12 +107,15 @@ class PaperBook(Codebook):
         self, queries: Array, scopes: Sequence[Scope | None]
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
         """[n] the nearest visible ball of each query (-1: none is visible), and [n, E] all distances."""
-        keys = np.stack([ball.key for ball in self.balls]).astype(np.float64)
-        gaps = np.stack([np.linalg.norm(keys - query, axis=1) for query in queries.astype(np.float64)])
+        keys = np.stack([ball.key for ball in self.balls])
+        gaps = distances(queries, keys)
         masks = self.ball_masks(scopes)
         gaps[~np.stack([masks[scope] for scope in scopes])] = np.inf
-        best = np.where(np.isfinite(gaps.min(1)), gaps.argmin(1), -1).astype(np.int64)
-        return best, gaps
+        nearest, rows = gaps.argmin(1), np.arange(len(gaps))
+        seen = np.isfinite(gaps[rows, nearest])
+        exact = np.linalg.norm(keys[nearest].astype(np.float64) - queries.astype(np.float64), axis=1)
+        gaps[rows[seen], nearest[seen]] = exact[seen]  # for the one that counts
+        return np.where(seen, nearest, -1).astype(np.int64), gaps
 
     def answering(self, queries: Array, scopes: Sequence[Scope | None]) -> npt.NDArray[np.int64]:
         """[n] the ball whose value each query gets; -1 where it is left to the model."""

@@ -9,7 +9,7 @@ import pytest
 import tiny
 import torch
 from helpers import OTHER, generate, logits
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from agentmem.editors import EditRequest, GraceConfig, make_editor
@@ -113,6 +113,7 @@ def test_the_nearest_key_answers(queries, point):
     if not seen:
         assert ball == -1
         return
+    assume(len(gaps) < 2 or np.diff(sorted(gaps)[:2])[0] > 1e-6)  # a tie is anybody's
     nearest = seen[int(np.argmin(gaps))]
     assert (ball != -1) == (min(gaps) <= nearest.radius) == (match.edit is not None)
     if ball != -1:
@@ -162,7 +163,7 @@ def target(tok, request):
 def test_edits_answer_and_others_keep_their_bits(architecture, replacement, paper, taught, tok, requests_):
     """Alone, in a padded batch, with cache and without; a row that no ball answers is the base, bit for bit."""
     model = taught(architecture)
-    before = logits(model, tok, [OTHER])
+    before, base = logits(model, tok, [OTHER]), logits(model, tok, [requests_[0].prompt])
     editor = paper(architecture, replacement=replacement)
     receipts = editor.write(requests_)
     assert [r.status for r in receipts] == ["written"] * 4, receipts
@@ -177,7 +178,7 @@ def test_edits_answer_and_others_keep_their_bits(architecture, replacement, pape
     assert torch.equal(logits(model, tok, [OTHER]), before)
     editor.delete([r.id for r in requests_])
     assert not editor.edits()
-    assert torch.equal(logits(model, tok, prompts[:1]), logits(model, tok, prompts[:1]))
+    assert torch.equal(logits(model, tok, prompts[:1]), base)
     assert editor.status().state == "empty"
 
 
@@ -309,8 +310,8 @@ def test_options_by_name_and_errors(taught, tok):
     assert first.value.hint
     with pytest.raises(InvalidArgument):
         GraceConfig.paper(eps_init=0)
-    with pytest.raises(EditError):
-        make_editor("grace", taught("llama"), tok, config=GraceConfig.paper()).calibrate()
+    space = make_editor("grace", taught("llama"), tok, config=GraceConfig.paper()).calibrate()
+    assert space.projection.shape[1] == 0  # nothing is projected
 
 
 def test_writing_leaves_the_model_as_it_was(paper, taught, tok, requests_):
