@@ -73,6 +73,8 @@ class GatedEditor:
         self._wanted = True
         self._shadows = 0
         self._opening = self.renderer.opening if config.positions == "turns" else ()
+        if calibration is not None:
+            self.port.read_keys_at(calibration.layer)
 
     # What a method adds
 
@@ -123,13 +125,15 @@ class GatedEditor:
         state = "empty" if not book else "active" if self._router.attached else "detached"
         if self._wanted and self._router.attached != self._needed():
             state = "irregular"
-        details = self._details(book) | {
+        details: dict[str, object] = {
             "layers": self.port.structure.layers_path,
             "key_site": self.port.structure.ffn_out_path or "residual stream after the last layer",
+            "key_layer": self.port.key_layer,
             "key_dim": int(book.keys.shape[1]),
             "reach": book.reach,
             "in_shadow": self._session.get().shadow is not None,
         }
+        details |= self._details(book)
         return EditorStatus(
             method=self.method, state=state, edits=len(book), keys=len(book.keys),
             size_bytes=len(book.bytes), state_hash=book.hash, base_fingerprint=book.fingerprint, details=details,
@@ -141,8 +145,11 @@ class GatedEditor:
         """The key space; computed from the background prompts once, at the first write at the latest."""
         with self._lock:
             if self._calibration is None:
-                self._calibration = calibrate(self.port, self.renderer, self._gate, self.background_groups())
+                self._calibration = self._key_space()
             return self._calibration
+
+    def _key_space(self) -> Calibration:
+        return calibrate(self.port, self.renderer, self._gate, self.background_groups())
 
     def background_groups(self) -> list[tuple[str, ...]]:
         """The background prompts that calibrate this editor, in groups that ask the same."""
@@ -204,6 +211,7 @@ class GatedEditor:
         book = self._unpacked(pack)
         with self._lock:
             if pack.calibration is not None:
+                self.port.read_keys_at(pack.calibration.layer)
                 self._calibration = pack.calibration
             self._replace(book)
 
@@ -222,9 +230,18 @@ class GatedEditor:
                 f"The pack was made with {dict(pack.settings)}, this editor has {dict(self._main.settings)}.",
                 hint="build the editor with the pack's options.",
             )
+        moved = pack.calibration is not None and pack.calibration.layer != self._held_layer()
+        if moved and self._session.get().shadow is not None and self._main:
+            raise PackMismatch(
+                "The pack's keys come from another layer than those of the edits outside the shadow.",
+                hint="load it outside of editor.shadow().",
+            )
         depth = self.port.structure.d_key
         if pack.calibration is not None and pack.calibration.mean.shape != (depth,):
             raise PackMismatch("The pack's keys have another width.", hint="write its edits anew.")
+
+    def _held_layer(self) -> int | None:
+        return self._main.calibration.layer if self._main.calibration is not None else None
 
     def _replace(self, book: Codebook) -> None:
         shadow = self._session.get().shadow

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from agentmem.editors.layer_scores import LayerScore, score_table
 from agentmem.edits import EditRequest
 from agentmem.errors import EditError, PackMismatch, UnknownEdit
 from agentmem.notes import Scope
@@ -58,6 +59,8 @@ class Calibration:
         unit: keys are scaled to Euclidean norm 1.
         background: [n, r] keys of unrelated prompts that took no part in finding ``projection``.
         noise: largest distance between the keys of one prompt computed alone and in a batch.
+        layer: whose feed-forward input the key is; ``None`` for the last.
+        scores: what was measured to find the layer; empty when nothing was. Not part of a pack.
     """
 
     mean: Array
@@ -65,6 +68,13 @@ class Calibration:
     unit: bool
     background: Array
     noise: float
+    layer: int | None = None
+    scores: tuple[LayerScore, ...] = ()
+
+    def table(self) -> str:
+        """The measured layers as text, the chosen one marked."""
+        last = max((row.layer for row in self.scores), default=-1)
+        return score_table(self.scores, last if self.layer is None else self.layer)
 
     def keys(self, raw: Array) -> Array:
         """[n, d_key] raw activations -> [n, r] keys."""
@@ -132,6 +142,8 @@ def dump(pack: Pack) -> bytes:
     if edits and pack.calibration is not None:
         tensors = _edit_tensors(edits) | _calibration_tensors(pack.calibration)
         head["unit"], head["noise"] = pack.calibration.unit, pack.calibration.noise
+        if pack.calibration.layer is not None:
+            head["key_layer"] = pack.calibration.layer
         tensors |= {_PART + name: array for name, array in pack.tensors.items()}
         if pack.parts:
             head["parts"] = dict(pack.parts)
@@ -386,4 +398,5 @@ def _calibration(head: Mapping[str, Any], tensors: Mapping[str, npt.NDArray[Any]
         bool(head["unit"]),
         tensors["background"],
         float(head["noise"]),
+        head.get("key_layer"),
     )

@@ -21,7 +21,7 @@ from transformers.cache_utils import Cache, DynamicCache, DynamicLayer, DynamicS
 from agentmem.editors.fingerprint import fingerprint
 from agentmem.editors.hooks import Injection, KeyTap, injection, own_forward, taps
 from agentmem.editors.structure import Structure, find_structure, first_tensor, in_eval_mode
-from agentmem.errors import EditError, InvalidArgument
+from agentmem.errors import EditError, InvalidArgument, LayerNotFound
 
 __all__ = ["ModelPort", "Prefix", "PromptBatch", "fresh_copy", "selected"]
 
@@ -93,6 +93,7 @@ class ModelPort:
         names = inspect.signature(self.structure.backbone.forward).parameters
         self._takes_positions = "position_ids" in names
         self._fingerprint = ""
+        self._key_layer = len(self.structure.layers) - 1
 
     @property
     def device(self) -> torch.device:
@@ -103,6 +104,39 @@ class ModelPort:
     def depth(self) -> int:
         """How many decoder layers there are."""
         return len(self.structure.layers)
+
+    @property
+    def key_layer(self) -> int:
+        """The layer whose feed-forward input the raw keys are."""
+        return self._key_layer
+
+    def read_keys_at(self, layer: int | None) -> None:
+        """Read keys at another layer from now on (``None``: the last); hooks that are held move along.
+
+        Raises:
+            LayerNotFound: that layer has no projection to read keys from.
+        """
+        with self._lock:
+            before, self._key_layer = self._key_layer, self.depth - 1 if layer is None else layer
+            if before == self._key_layer:
+                return
+            try:
+                self._key_module()
+            except LayerNotFound:
+                self._key_layer = before
+                raise
+            for held, (count, handles) in list(self._held.items()):
+                for handle in handles:
+                    handle.remove()
+                self._held[held] = (count, self._install(held))
+
+    def _key_module(self) -> nn.Module | None:
+        """What reads the key; ``None`` when it is the residual stream after the last layer."""
+        if self._key_layer == self.depth - 1:
+            return self.structure.ffn_out
+        from agentmem.editors.rome.sites import projections  # which is built on this module
+
+        return projections(self)[self._key_layer]
 
     @contextmanager
     def holding(self, layer: int) -> Iterator[None]:
@@ -132,8 +166,9 @@ class ModelPort:
 
     def _install(self, layer: int) -> list[Any]:
         handles = [self.structure.layers[layer].register_forward_hook(self._add_values)]
-        if self.structure.ffn_out is not None:
-            handles.append(self.structure.ffn_out.register_forward_pre_hook(self._read_input))
+        reader = self._key_module()
+        if reader is not None:
+            handles.append(reader.register_forward_pre_hook(self._read_input))
         else:
             handles.append(self.structure.layers[-1].register_forward_hook(self._read_output))
         return handles

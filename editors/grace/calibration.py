@@ -17,7 +17,7 @@ from agentmem.editors.port import ModelPort
 from agentmem.editors.prompts import Renderer
 from agentmem.errors import InvalidArgument
 
-__all__ = ["calibrate", "fit_projection"]
+__all__ = ["calibrate", "fit_projection", "is_constant"]
 
 Doubles = npt.NDArray[np.float64]
 _HELD_OUT = 4  # every fourth group measures distances and takes no part in finding the projection
@@ -65,7 +65,15 @@ def fit_projection(raw: Array, member: npt.NDArray[np.int64], norm: str, size: i
         member: [n] the group of each.
         norm: ``lda``, ``white`` or ``raw``.
         size: at most this many dimensions.
+
+    Raises:
+        InvalidArgument: every prompt has the same raw key.
     """
+    if is_constant(raw):
+        raise InvalidArgument(
+            "Every prompt has the same key: the layer reads nothing but the last token.",
+            hint="choose a later key_layer.",
+        )
     wide = raw.astype(np.float64)
     mean = wide.mean(0)
     centred = wide - mean
@@ -76,6 +84,11 @@ def fit_projection(raw: Array, member: npt.NDArray[np.int64], norm: str, size: i
         scale = 1 / np.sqrt(spread + _SHRINKAGE * spread.mean())
         return mean.astype(np.float32), (basis * scale)[:, :size].astype(np.float32)
     return mean.astype(np.float32), (basis @ _discriminant(centred @ basis, member, size)).astype(np.float32)
+
+
+def is_constant(raw: Array) -> bool:
+    """Whether raw keys [n, d_key] differ by no more than rounding."""
+    return bool(np.ptp(raw, axis=0).max(initial=0.0) <= 1e-5 * np.abs(raw).max(initial=0.0))
 
 
 def _principal(centred: Doubles, size: int) -> tuple[Doubles, Doubles]:

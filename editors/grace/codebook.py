@@ -14,7 +14,7 @@ from agentmem.editors.naming import Mention
 from agentmem.editors.packs import Array, Calibration, Pack, PackedEdit, dump
 from agentmem.notes import Scope
 
-__all__ = ["Codebook", "Match", "covisible", "radii"]
+__all__ = ["Codebook", "Match", "covisible", "distances", "radii"]
 
 Bools = npt.NDArray[np.bool_]
 _SHRINK = 1 - 1e-6  # rounding must not let two balls touch
@@ -170,10 +170,10 @@ class Codebook:
         """
         if not self.edits:
             return [Match(None) for _ in scopes]
-        distances = _distances(queries, self.keys)
+        gaps = distances(queries, self.keys)
         masks = {scope: self.visible(scope)[self.owners] for scope in set(scopes)}
         asked = texts if texts is not None else [""] * len(scopes)
-        rows = zip(queries, distances, scopes, asked, strict=True)
+        rows = zip(queries, gaps, scopes, asked, strict=True)
         return [self._decide(query, row, masks[scope], text) for query, row, scope, text in rows]
 
     def _decide(self, query: Array, row: npt.NDArray[np.float64], mask: Bools, text: str) -> Match:
@@ -217,7 +217,7 @@ def radii(keys: Array, conflicts: Bools, reach: float, limits: Array) -> npt.NDA
     nearest = np.full(len(keys), np.inf)
     for start in range(0, len(keys), 256):
         block = slice(start, start + 256)
-        apart = np.where(conflicts[block], _distances(keys[block], keys), np.inf)
+        apart = np.where(conflicts[block], distances(keys[block], keys), np.inf)
         rival = np.argmin(apart, axis=1)  # exact distance for the one that counts
         exact = np.linalg.norm(wide[block] - wide[rival], axis=1)
         nearest[block] = np.where(np.isfinite(apart.min(axis=1)), exact, np.inf)
@@ -249,15 +249,15 @@ def _low(distances: npt.NDArray[np.floating], share: float) -> float:
 
 
 def _nearest_to(queries: Array, keys: Array) -> npt.NDArray[np.float64]:
-    return _distances(queries, keys).min(axis=1) if len(queries) else np.zeros(0)
+    return distances(queries, keys).min(axis=1) if len(queries) else np.zeros(0)
 
 
-def _distances(queries: Array, keys: Array) -> npt.NDArray[np.float64]:
+def distances(queries: Array, keys: Array) -> npt.NDArray[np.float64]:
     """[n, K] Euclidean distances by one matrix product, accurate to rounding of the squared norms."""
     left, right = queries.astype(np.float64), keys.astype(np.float64)
     squared = (left**2).sum(1)[:, None] + (right**2).sum(1)[None, :] - 2 * left @ right.T
-    distances: npt.NDArray[np.float64] = np.sqrt(np.maximum(squared, 0))
-    return distances
+    roots: npt.NDArray[np.float64] = np.sqrt(np.maximum(squared, 0))
+    return roots
 
 
 def covisible(scopes: Sequence[Scope | None]) -> Bools:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Self, cast
 
 from agentmem.editors import packs
+from agentmem.editors.calibrating import found_key_space
 from agentmem.editors.gated import GatedEditor
 from agentmem.editors.grace.codebook import Codebook
 from agentmem.editors.grace.config import GraceConfig, make_config
@@ -33,7 +34,8 @@ class GraceEditor(GatedEditor):
         calibration: a key space found earlier on the same model, to save the time.
         on_progress: called with (edits done, total) during long writes.
         default_scope: whose requests those are that come outside of :meth:`request`.
-        options: fields of :class:`GraceConfig`.
+        config: all options at once, e.g. :meth:`GraceConfig.paper` for the published algorithm.
+        options: fields of :class:`GraceConfig`; those given go before ``config``'s.
 
     Raises:
         InvalidArgument: an unknown option, or one out of range.
@@ -42,23 +44,37 @@ class GraceEditor(GatedEditor):
 
     method = "grace"
 
+    def __new__(cls, *_args: Any, config: GraceConfig | None = None, **options: Any) -> Self:
+        """An editor of the algorithm that the options name."""
+        algorithm = options.get("algorithm", config.algorithm if config is not None else "late")
+        if cls is GraceEditor and algorithm == "paper":
+            from agentmem.editors.grace.paper import PaperGraceEditor  # which is built on this class
+
+            return super().__new__(cast("type[Self]", PaperGraceEditor))
+        return super().__new__(cls)
+
     def __init__(
         self,
         model: Any,
         tokenizer: Any,
         *,
+        config: GraceConfig | None = None,
         background: Sequence[str] | Sequence[Sequence[str]] | None = None,
         calibration: Calibration | None = None,
         on_progress: Callable[[int, int], None] | None = None,
         default_scope: Scope | None = None,
         **options: object,
     ) -> None:
-        self.config: GraceConfig = make_config(options)
+        self.config: GraceConfig = make_config({**(config.model_dump() if config else {}), **options})
         super().__init__(
             model, tokenizer, self.config,
             background=background, calibration=calibration, on_progress=on_progress, default_scope=default_scope,
         )  # fmt: skip
         self.layer = self.config.layer_of(self.port.depth)
+        self._set_up()
+
+    def _set_up(self) -> None:
+        """Begin with an empty state, and the hooks that go with the algorithm."""
         self._main = Codebook(
             self.method, self.port.fingerprint(), (("value_layer", self.layer),),
             self.config.false_alarm, self.config.look_alike_alarm,
@@ -69,6 +85,11 @@ class GraceEditor(GatedEditor):
         calibration = book.calibration or self.calibrate()
         transaction = Transaction(self.port, self.renderer, self.config, self.layer, book, calibration)
         return transaction.run(requests, self.on_progress)
+
+    def _key_space(self) -> Calibration:
+        return found_key_space(
+            self.port, self.renderer, self.config, self.background_groups(), self.config.key_layer
+        )
 
     def _details(self, book: Codebook) -> dict[str, object]:
         return {

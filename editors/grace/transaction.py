@@ -110,6 +110,11 @@ class Intake:
                 )
         return [request for name, request in unique.items() if name not in stored]
 
+    def held(self, named: Sequence[EditRequest]) -> list[EditReceipt]:
+        """Receipts for the requests that are stored already."""
+        self.fresh(named)
+        return [self._receipts[str(r.id)] for r in named if str(r.id) in self._receipts]
+
     def drafts(self, requests: Sequence[EditRequest]) -> list[Draft]:
         """Render every prompt, paraphrase and look-alike, and compute their keys in one go."""
         texts = [(r.prompt, *dict.fromkeys(p for p in r.paraphrases if p != r.prompt)) for r in requests]
