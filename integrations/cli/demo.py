@@ -199,7 +199,7 @@ def _draw_report(found: Findings, out: Path) -> Path:
     scores = {
         "reliability": sum(each.right for each in found.asked) / count,
         "wordings kept back": report.generality,
-        "wordings of another author": sum(each.other_right for each in found.asked) / count,
+        "another author's": sum(each.other_right for each in found.asked) / count,
         "locality": sum(b == a for _, b, a in found.unrelated) / max(len(found.unrelated), 1),
     }
     return draw_edit_report(rows, scores, out / "edit-report.png", title=f"{len(report.promoted)} facts moved into the weights")

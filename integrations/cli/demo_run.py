@@ -138,8 +138,8 @@ class Demo:
         self.clock.set(START + timedelta(days=day))
         told = []
         with self._timed("talk"):
-            # A model of this size mixes up owners when it reads several notes at once; a larger one takes the default k.
-            agent = ChatAgent(None, self.memory, user=USER, session=name, k=1, history_tokens=160, context_tokens=240)
+            # A model of this size misreads more notes at once; a larger one takes the default k.
+            agent = ChatAgent(None, self.memory, user=USER, session=name, k=3, history_tokens=160, context_tokens=240)
             for turn in turns:
                 self.clock.advance(minutes=1)
                 reply = agent.chat(turn.text)
