@@ -55,6 +55,7 @@ def test_a_person_finds_and_reads_a_note(browser: Browser, tmp_path: Path) -> No
     assert [url for url in browser.requests if not url.startswith(("file:", "data:", "about:"))] == []
     assert browser.trouble == []
 
+    browser.run("new Promise((done) => setTimeout(done, 400))")  # the glide to the chosen note is over, or was cut short
     browser.screenshot(tmp_path / "page.png")
     _is_drawn(tmp_path / "page.png")
 
@@ -70,11 +71,14 @@ def test_what_notes_say_is_text(browser: Browser) -> None:
 
 
 def _is_drawn(picture: Path) -> None:
-    """More than the background: the graph's half of the picture holds the colours of nodes, links and labels."""
+    """The graph's part of the picture holds nodes, links and labels, and none of them runs into its right edge."""
     from PIL import Image
 
     with Image.open(io.BytesIO(picture.read_bytes())) as image:
-        width, height = image.size
-        colours = image.convert("RGB").crop((0, height // 5, width // 2, height)).getcolors(maxcolors=1 << 24)
+        picture_of = image.convert("RGB")
+        colours = picture_of.crop((0, 80, 840, 700)).getcolors(maxcolors=1 << 24)
+        edge = picture_of.crop((842, 80, 858, 700)).getcolors(maxcolors=1 << 24)
     assert colours is not None
     assert len(colours) > 20, "the graph was not drawn"
+    assert edge is not None
+    assert len(edge) == 1, "a note lies under the list"
