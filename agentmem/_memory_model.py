@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agentmem import wiring
@@ -11,7 +12,8 @@ from agentmem.asking import Answer, Use
 from agentmem.drafts import merge_scope
 from agentmem.edits import EditRequest
 from agentmem.errors import InvalidArgument
-from agentmem.protocols import Editor, Message
+from agentmem.protocols import Editor, Message, Reranker
+from agentmem.reranking import make_reranker
 
 if TYPE_CHECKING:
     from agentmem.consolidation.drift import VerifyReport, WeightStatus
@@ -38,6 +40,15 @@ class ModelVerbs(MemoryBase):
     @policy.setter
     def policy(self, policy: Policy) -> None:
         self._parts.policy = policy
+
+    @property
+    def reranker(self) -> Reranker | None:
+        """What reads the first hits of a recall again; any object with ``scores``, or the name or path of a cross-encoder."""
+        return self._parts.recaller.reranker
+
+    @reranker.setter
+    def reranker(self, reranker: Reranker | str | Path | None) -> None:
+        self._parts.recaller.reranker = make_reranker(reranker)
 
     def attach(self, model: Any, tokenizer: Any = None) -> None:
         """Attach a causal language model; what was consolidated is in its answers from here on, its weights are untouched."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     Vectors = npt.NDArray[np.float32]
 
-__all__ = ["Clock", "Editor", "Embedder", "ForgettingCurve", "LanguageModel", "Message", "VectorIndex"]
+__all__ = ["Clock", "Editor", "Embedder", "ForgettingCurve", "LanguageModel", "Message", "Reranker", "VectorIndex"]
 
 Message = Mapping[str, str]
 """``{"role": "system" | "user" | "assistant", "content": text}``."""
@@ -47,6 +47,15 @@ class Embedder(Protocol):
     def fingerprint(self) -> str: ...
     def embed(self, texts: Sequence[str]) -> Vectors:
         """float32 array of shape ``(len(texts), dimension)``; every row has Euclidean norm 1."""
+        ...
+
+
+@runtime_checkable
+class Reranker(Protocol):
+    """Reads a query and a text together, and says how well the one answers the other."""
+
+    def scores(self, query: str, texts: Sequence[str]) -> Sequence[float]:
+        """One number from 0 to 1 per text."""
         ...
 
 

@@ -20,6 +20,7 @@ from agentmem.planning import choose
 from agentmem.protocols import Embedder
 from agentmem.recall import RANKED, SPREAD_SEEDS, QueryView, Ranking
 from agentmem.recollection import Recollection
+from agentmem.reranking import make_reranker, reranked
 from agentmem.storage import Facets, LinkRow, Selection, Transaction
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class Recaller:
 
     def __init__(self, core: Core) -> None:
         self._core = core
+        self.reranker = make_reranker(core.settings.recall.reranker)
 
     def recall(self, query: str, k: int, scope: Scope, selection: Selection) -> Recollection:
         """The best ``k`` notes of what the scope may see and the selection asks for."""
@@ -86,8 +88,12 @@ class Recaller:
         vector = embedder.embed([ranking.without_names(query, view.actors)])[0]
         with self._core.store.read() as tx:
             self._core.check_embedder(tx, embedder)  # the notes may have been embedded anew in between
-            found = self._find(tx, view, vector, selection, k, now)
-            hits = self._hits(tx, found.ranking, k)
+            wanted = k if self.reranker is None else max(k, self._core.settings.recall.rerank)
+            found = self._find(tx, view, vector, selection, wanted, now)
+            hits = self._hits(tx, found.ranking, wanted)
+        if self.reranker is not None:  # a model's forward, outside the transaction as well
+            found.plan["reranked"] = len(hits)
+            hits = reranked(self.reranker, query, hits, self._core.settings.recall.rerank_weight)[:k]
         found.plan["candidates"] = len(found.candidates)
         return Recollection(query, hits, now, bool(found.warnings), tuple(found.warnings), found.plan)
 
