@@ -60,16 +60,25 @@ class MiniLM:
 
     def encode(self, texts: Sequence[str]) -> Array:
         """Unit vectors of ``texts``: one padded batch, so give texts of similar length."""
+        states, real = self._states(texts)
+        sums = np.einsum("btd,bt->bd", states, real.astype(np.float32))
+        unit: Array = sums / np.linalg.norm(sums, axis=1, keepdims=True)
+        return unit
+
+    def tokens(self, texts: Sequence[str]) -> list[Array]:
+        """Of each text the unit vectors of its tokens, shape ``(tokens, width)``: what :meth:`encode` takes the mean of."""
+        states, real = self._states(texts)
+        units = states / np.linalg.norm(states, axis=2, keepdims=True)
+        return [rows[mask] for rows, mask in zip(units, real, strict=True)]
+
+    def _states(self, texts: Sequence[str]) -> tuple[Array, npt.NDArray[np.bool_]]:
         rows = [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
         lengths = np.array([len(row) for row in rows])
         ids = np.zeros((len(rows), lengths.max()), dtype=np.int64)
         for padded, row in zip(ids, rows, strict=True):
             padded[: len(row)] = row
         real = np.arange(ids.shape[1]) < lengths[:, None]
-        states = self._forward(ids, real)
-        sums = np.einsum("btd,bt->bd", states, real.astype(np.float32))
-        unit: Array = sums / np.linalg.norm(sums, axis=1, keepdims=True)
-        return unit
+        return self._forward(ids, real), real
 
     def count_tokens(self, text: str) -> int:
         """Tokens of ``text`` that the model reads; it stops at 256."""
