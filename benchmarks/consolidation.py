@@ -6,6 +6,9 @@ One user tells an agent facts that the shipped model does not know (each contrad
 the month, and a consolidation runs at the month's end. Then a sample of all facts told so far is asked in the wording of
 the edit and in wordings that neither model training nor edits have seen. All answers are greedy free generations through
 `Memory.ask`; right means equal to the value.
+
+With `--capacity 10 100 1000` also: so many facts told, used and consolidated in one night, then asked from the weights alone.
+The nearest published relative (sleeping-llm, MEMIT by night) recalls .92 of 13 facts and .57 of 14.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,6 +50,20 @@ class Told:
 
 
 @dataclass(frozen=True)
+class Night:
+    """So many facts in one consolidation: how many were written, and the shares of all told that the weights alone answer."""
+
+    told: int
+    promoted: int
+    rolled_back: int
+    recalled: float
+    held_out_recalled: float
+    asked: int
+    unrelated_kept: float
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Row:
     """One mode at the end of one month."""
 
@@ -68,14 +86,14 @@ class Stream:
         self.memory, self.clock, self.world, self.rng = memory, clock, world, rng
         self.told: list[Told] = []
         drawn = rng.sample(world.facts, len(world.facts))
-        self.fresh = iter([f for f in drawn if _phrased(world, f) is not None])
+        self.fresh = iter([f for f in (*drawn, *_strangers(world, rng)) if _phrased(world, f) is not None])
         self.reports: list[dict[str, Any]] = []
 
     def month(self, facts: int, uses: int) -> None:
         """Tell ``facts`` new facts on as many occasions, ask for each ``uses`` times, then consolidate."""
         new = []
         for _ in range(facts):
-            new.append(self._tell(next(self.fresh)))
+            new.append(self.tell())
             self.clock.advance(hours=12)
         for _ in range(uses):
             for told in self.rng.sample(new, len(new)):
@@ -98,7 +116,9 @@ class Stream:
             }
         )
 
-    def _tell(self, fact: WorldFact) -> Told:
+    def tell(self) -> Told:
+        """Tell the next fact, contradicting what the model was trained on."""
+        fact = next(self.fresh)
         changed = WorldFact(fact.subject, fact.kind, fact.relation, self.world.counterfactual(fact, self.rng))
         phrased = _phrased(self.world, changed)
         assert phrased is not None
@@ -119,19 +139,21 @@ class Stream:
         self.told.append(told)
         return told
 
-    def measure(self, month: int, sample: int, unrelated: list[tuple[str, str]]) -> list[Row]:
+    def measure(
+        self, month: int, sample: int, unrelated: list[tuple[str, str]], modes: Collection[str] = tuple(MODES)
+    ) -> list[Row]:
         """Ask a sample of everything told so far in every mode, the modes interleaved question by question."""
         chosen = self.rng.sample(self.told, min(sample, len(self.told)))
         held = len(self.memory.edits(user=USER))
         rows = []
-        asked: dict[str, list[tuple[bool, bool, int, float]]] = {mode: [] for mode in MODES}
+        asked: dict[str, list[tuple[bool, bool, int, float]]] = {mode: [] for mode in modes}
         for told in chosen:
             other = self.rng.choice(told.held_out)
-            for mode, use in MODES.items():
+            for mode, use in ((mode, MODES[mode]) for mode in modes):
                 right, tokens, seconds = self._ask(told.question, told.target, use)
                 again, more, longer = self._ask(other, told.target, use)
                 asked[mode].append((right, again, (tokens + more) // 2, (seconds + longer) / 2))
-        for mode, use in MODES.items():
+        for mode, use in ((mode, MODES[mode]) for mode in modes):
             kept = [self._ask(question, before, use)[0] for question, before in unrelated]
             rows.append(
                 Row(
@@ -161,6 +183,14 @@ class Stream:
         return [(q, self.memory.ask(q, user=USER, use="nothing", max_tokens=16).text) for q in questions]
 
 
+def _strangers(world: World, rng: Random) -> Iterator[WorldFact]:
+    """Facts about people of whom the model never heard: there are more of them."""
+    relations = sorted({fact.relation for fact in world.facts if fact.kind == "person"})
+    for name in world.unknown_people(200, rng.randrange(10**6), "test"):
+        for relation in relations:
+            yield WorldFact(name, "person", relation, rng.choice(world.values(relation)))
+
+
 def _phrased(world: World, fact: WorldFact) -> Phrased | None:
     if fact.kind != "person":
         return None
@@ -183,6 +213,26 @@ def run(months: int, facts: int, uses: int, sample: int, seed: int) -> dict[str,
             for row in rows[-len(MODES) :]:
                 print(line(row), flush=True)
     return {"rows": [asdict(row) for row in rows], "consolidations": stream.reports, "ratios": ratios(rows)}
+
+
+def night(facts: int, sample: int, seed: int) -> Night:
+    """Tell, use and consolidate ``facts`` facts at once; ask a sample of all that were told, written or not."""
+    clock = ManualClock(datetime(2026, 1, 1, tzinfo=UTC))
+    settings = Settings(consolidation=ConsolidationSettings(max_edits=5000))
+    with Memory(None, model="small", clock=clock, settings=settings) as memory:
+        stream = Stream(memory, clock, World.generate(), Random(seed))
+        unrelated = stream.unrelated(60)
+        for _ in range(facts):
+            memory.reinforce(stream.tell().note_id, user=USER)
+        clock.advance(days=1)
+        started = time.process_time()
+        report = memory.consolidate(user=USER)
+        seconds = time.process_time() - started
+        row = next(r for r in stream.measure(1, sample, unrelated, ("weights",)) if r.mode == "weights")
+    return Night(
+        facts, len(report.promoted), len(report.failed), row.accuracy, row.held_out_accuracy, row.asked, row.unrelated_kept,
+        round(seconds, 1),
+    )  # fmt: skip
 
 
 def ratios(rows: list[Row]) -> dict[str, float]:
@@ -213,11 +263,16 @@ def main() -> None:
     parser.add_argument("--uses", type=int, default=2, help="how often each is asked for in its month")
     parser.add_argument("--sample", type=int, default=40, help="facts asked per month and mode")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--capacity", type=int, nargs="*", default=[], help="also: so many facts in one consolidation")
     parser.add_argument("--out", type=Path, default=None)
     options = parser.parse_args()
     torch.set_num_threads(1)
     result = run(options.months, options.facts, options.uses, options.sample, options.seed)
     print(json.dumps(result["ratios"]))
+    result["capacity"] = []
+    for facts in options.capacity:
+        result["capacity"].append(asdict(night(facts, 300, options.seed)))
+        print(json.dumps(result["capacity"][-1]), flush=True)
     if options.out:
         settings = {name: value for name, value in vars(options).items() if name != "out"}
         options.out.write_text(json.dumps({"settings": settings, **result}, indent=1) + "\n")
