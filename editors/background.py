@@ -9,11 +9,21 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 __all__ = ["LookAlikes", "background_groups", "guess_subject", "look_alikes"]
+
+_DISGUISED = 2
+_ENDING = re.compile(r"(?<=\w{3})(?:ing|ed|es|s|e)$")
+_FUNCTION_WORDS = frozenset(
+    "a about am an and any are ask at be by can could did do does ever for from give had has have he her hers him his how i if in"
+    " into is it its know let like likes me might more most my name named need of on one or our please question quick remember s say"
+    " she so some tell than that the their them then there these they this to under up us used want was were what when where"
+    " which who whom whose why will with would you your".split()
+)
 
 
 def background_groups() -> tuple[tuple[str, ...], ...]:
@@ -31,39 +41,57 @@ def background_groups() -> tuple[tuple[str, ...], ...]:
 
 @dataclass(frozen=True, slots=True)
 class LookAlikes:
-    """Prompts that look like an edit's: the same words about another subject, other questions about its own."""
+    """Prompts that look like an edit's: the same words about another subject, other questions about its own.
+
+    Attributes:
+        disguised: so many of ``asked`` may by chance ask the same as the edit, in words that it does not use.
+    """
 
     swapped: tuple[str, ...] = ()
     asked: tuple[str, ...] = ()
+    disguised: int = 0
 
 
-def look_alikes(prompts: list[tuple[str, str | None]], count: int) -> list[LookAlikes]:
-    """Prompts that look like each given one and, most of them, ask something else.
+def look_alikes(prompts: Sequence[tuple[str, str | None, Sequence[str]]], count: int) -> list[LookAlikes]:
+    """Prompts that look like each given one and ask something else.
 
-    One or two of ``asked`` may by chance ask the same as the edit in other words.
+    A question that shares a telling word with the prompt or a paraphrase counts as asking the same, and is left out. Where
+    none does, nothing is known about which do.
 
     Args:
-        prompts: (prompt, subject) pairs; without a subject, the longest run of capitalised words after the first
+        prompts: (prompt, subject, paraphrases); without a subject, the longest run of capitalised words after the first
             word is taken for it.
         count: how many at most for each: a quarter with other subjects, the rest with other questions.
     """
     kinds = _read()["kinds"]
     names = next(kind["subjects"] for kind in kinds if kind["kind"] == "people")
-    questions = [ways[0] for kind in kinds if kind["kind"] != "things" for ways in kind["asked"]]
+    groups = [(kind["kind"], tuple(ways)) for kind in kinds if kind["kind"] != "things" for ways in kind["asked"]]
     return [
-        _alike(prompt, subject or guess_subject(prompt), names, questions, count)
-        for prompt, subject in prompts
+        _alike((prompt, *paraphrases), subject or guess_subject(prompt), names, groups, count)
+        for prompt, subject, paraphrases in prompts
     ]
 
 
-def _alike(prompt: str, name: str, names: list[str], questions: list[str], count: int) -> LookAlikes:
+def _alike(texts: Sequence[str], name: str, names: list[str], groups: list[tuple[str, tuple[str, ...]]], count: int) -> LookAlikes:
     if not name or count < 1:
         return LookAlikes()
+    prompt = texts[0]
     others = sorted(names, key=lambda other: _order(prompt + other)) if name in prompt else []
     swapped = tuple(prompt.replace(name, other) for other in others if other != name)[: count // 4]
-    asked = (question.format(x=name) for question in sorted(questions, key=lambda q: _order(prompt + q)))
-    different = tuple(text for text in asked if text.lower() != prompt.lower())
-    return LookAlikes(swapped, different[: count - len(swapped)])
+    telling = _telling(texts, name)
+    shared = {(kind, ways): len(telling & _telling(ways, "{x}")) for kind, ways in groups}
+    same = [group for group, words in shared.items() if words]
+    kinds = {kind for (kind, _), words in shared.items() if words == max(shared.values())}
+    # What is asked about this kind of subject comes first.
+    rest = [(kind not in kinds, _order(prompt + ways[0]), ways[0]) for kind, ways in groups if (kind, ways) not in same]
+    asked = tuple(question.format(x=name) for _, _, question in sorted(rest))
+    return LookAlikes(swapped, asked[: count - len(swapped)], 0 if same else _DISGUISED)
+
+
+def _telling(texts: Sequence[str], name: str) -> frozenset[str]:
+    """The words of questions that say what is asked for, without their endings."""
+    words = re.findall(r"[^\W\d_]+", " ".join(text.replace(name, " ") for text in texts).lower())
+    return frozenset(_ENDING.sub("", word)[:5] for word in words if word not in _FUNCTION_WORDS)
 
 
 def _read() -> dict[str, Any]:

@@ -38,7 +38,7 @@ class GateConfig(BaseModel):
     unit_keys: bool = False
     false_alarm: float = Field(0.01, ge=0, lt=1)
     look_alike_alarm: float = Field(0.03, ge=0, lt=1)
-    look_alikes: int = Field(8, ge=0)
+    look_alikes: int = Field(20, ge=0)
     contexts: int = Field(4, ge=1)
     batch: int = Field(64, ge=1)
     positions: Literal["turns", "last"] = "turns"

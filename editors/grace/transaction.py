@@ -23,7 +23,6 @@ from agentmem.errors import EditError, InvalidArgument
 __all__ = ["Draft", "Intake", "Transaction", "named"]
 
 _NOISE_MARGIN = 4.0  # a radius must be well above what batching does to a key
-_DISGUISED = 2  # so many of the other questions about a subject may ask the edit's own in other words
 
 
 @dataclass(eq=False)
@@ -122,7 +121,7 @@ class Intake:
         contexts = [
             tuple(self.renderer.pair(t, r.target) for t in ts) for r, ts in zip(requests, texts, strict=True)
         ]
-        alike = look_alikes([(r.prompt, r.subject) for r in requests], self.config.look_alikes)
+        alike = look_alikes([(r.prompt, r.subject, r.paraphrases) for r in requests], self.config.look_alikes)
         rows = [c.prompt for cs in contexts for c in cs]
         rows += [self.renderer.prompt(text) for near in alike for text in (*near.swapped, *near.asked)]
         keys = self._keys(rows)
@@ -130,7 +129,7 @@ class Intake:
         for request, context, near in zip(requests, contexts, alike, strict=True):
             own = keys[used : used + len(context)]
             middle, end = other + len(near.swapped), other + len(near.swapped) + len(near.asked)
-            own_gaps = _gaps(keys[middle:end], own)[_DISGUISED:]
+            own_gaps = _gaps(keys[middle:end], own)[near.disguised :]
             gaps = np.concatenate([_gaps(keys[other:middle], own), own_gaps])
             used, other = used + len(context), end
             drafts.append(

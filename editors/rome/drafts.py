@@ -99,7 +99,7 @@ def _locate(
         draft.fail(str(error))
         return
     essence = [f"{subject} is a"] if config.essence else []
-    alike = look_alikes([(request.prompt, subject)], 2 * config.essence)[0].asked
+    alike = look_alikes([(request.prompt, subject, request.paraphrases)], 2 * config.essence)[0].asked
     essence += [text for text in alike if text not in asked][: max(0, config.essence - 1)]
     draft.task = Task(tuple(contexts), labels, tuple(locate(renderer, text, subject) for text in essence))
 

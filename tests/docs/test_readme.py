@@ -18,6 +18,11 @@ ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, flags=re.DOTALL)
 PYTHON = [code for language, code in BLOCKS if language == "python"]
+GUIDES = [
+    pytest.param(code, id=f"{page.stem} {number}")
+    for page in sorted((ROOT / "docs").glob("*.md"))
+    for number, code in enumerate(re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL), 1)
+]
 COMMANDS = [
     line.split("#")[0].strip()
     for language, code in BLOCKS
@@ -25,6 +30,12 @@ COMMANDS = [
     for line in code.splitlines()
     if line.split("#")[0].strip()
 ]
+
+
+@pytest.mark.parametrize("code", GUIDES)
+def test_every_block_of_the_guides_runs_from_an_empty_directory(code: str, tmp_path: Path) -> None:
+    """As those of the README do."""
+    test_every_python_block_runs_from_an_empty_directory(code, tmp_path)
 
 
 @pytest.mark.parametrize("code", PYTHON, ids=[f"block {i}" for i in range(1, len(PYTHON) + 1)])
