@@ -36,7 +36,11 @@ def main() -> None:
     extra = {name: json.loads(value) for name, value in (item.split("=", 1) for item in options.option)}
     (model, tokenizer), world = load(options.model), World.generate()
     longest, rng = max(options.stream, *options.edits), Random(11)
-    facts = known(model, tokenizer, world, longest, rng) if options.subjects == "known" else unknown(world, longest, rng)
+    facts = (
+        known(model, tokenizer, world, longest, rng)
+        if options.subjects == "known"
+        else unknown(world, longest, rng)
+    )
     for paraphrases in options.paraphrases:
         stream = samples(world, facts, paraphrases, 12)
         bench = Bench(model, tokenizer, world, stream, options.probes, options.chats)
@@ -47,7 +51,10 @@ def main() -> None:
             each = 0.0
             for count, probes in streams.items():
                 if each * count > 60 * options.minutes:
-                    print(f"{name} at {count} edits would take {each * count / 60:.0f} minutes: left out", flush=True)
+                    print(
+                        f"{name} at {count} edits would take {each * count / 60:.0f} minutes: left out",
+                        flush=True,
+                    )
                     continue
                 row = {"method": name, "subjects": options.subjects, **bench.measure(method, probes)}
                 each = float(row["cpu_seconds_per_edit"]) if count > 1 else 0.0
@@ -61,19 +68,29 @@ def main() -> None:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model", type=Path, default=small_model_path())
     parser.add_argument("--method", nargs="+", choices=list(METHODS), default=["grace"])
     parser.add_argument("--edits", type=int, nargs="+", default=[100])
-    parser.add_argument("--stream", type=int, default=1000, help="the longest stream, of which shorter ones are the beginning")
+    parser.add_argument(
+        "--stream", type=int, default=1000, help="the longest stream, of which shorter ones are the beginning"
+    )
     parser.add_argument("--paraphrases", type=int, nargs="+", choices=range(5), default=[0])
     parser.add_argument("--subjects", choices=["known", "unknown"], default="known")
     parser.add_argument("--probes", type=int, default=300, help="per figure, at most")
     parser.add_argument("--chats", type=int, default=0, help="edits that are also asked late in a chat")
-    parser.add_argument("--minutes", type=float, default=10.0, help="of writing per row, beyond which it is left out")
-    parser.add_argument("--option", nargs="*", default=[], help="name=value of the editor's configuration, as JSON")
+    parser.add_argument(
+        "--minutes", type=float, default=10.0, help="of writing per row, beyond which it is left out"
+    )
+    parser.add_argument(
+        "--option", nargs="*", default=[], help="name=value of the editor's configuration, as JSON"
+    )
     parser.add_argument("--note", default="", help="kept in each row")
-    parser.add_argument("--keep", type=Path, default=None, help="a folder for the pack of each method's longest stream")
+    parser.add_argument(
+        "--keep", type=Path, default=None, help="a folder for the pack of each method's longest stream"
+    )
     parser.add_argument("--out", type=Path, default=None)
     return parser.parse_args()
 

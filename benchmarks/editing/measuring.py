@@ -105,7 +105,12 @@ class Bench:
 
     def _answers(self, method: Method, probes: Probes) -> dict[str, list[bool]]:
         """By figure, which questions were answered as wanted; all in one go, so that batches are full."""
-        groups = {"reliability": probes.own, "generality_held_out": probes.held, **probes.same, "kept": probes.kept}
+        groups = {
+            "reliability": probes.own,
+            "generality_held_out": probes.held,
+            **probes.same,
+            "kept": probes.kept,
+        }
         said = iter(method.ask([text for pairs in groups.values() for text, _ in pairs]))
         found = {name: [next(said) == wanted for _, wanted in pairs] for name, pairs in groups.items()}
         if probes.late:

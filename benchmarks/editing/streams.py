@@ -74,7 +74,9 @@ def unknown(world: World, count: int, rng: Random) -> list[WorldFact]:
 
 def samples(world: World, facts: Sequence[WorldFact], paraphrases: int, seed: int) -> list[Sample]:
     """One edit per fact: the prompt and its paraphrases in trained wordings, tests in held-out ones."""
-    strangers = {kind: getattr(world, f"unknown_{plural}")(40, 5, "test") for kind, plural in _PLURALS.items()}
+    strangers = {
+        kind: getattr(world, f"unknown_{plural}")(40, 5, "test") for kind, plural in _PLURALS.items()
+    }
     edited = set(facts)
     left = [fact for fact in world.facts if fact not in edited]
     taken = {(fact.subject, fact.relation) for fact in facts}
