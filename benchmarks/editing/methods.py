@@ -34,7 +34,8 @@ METHODS: dict[str, tuple[str, dict[str, object]]] = {
     "grace": ("grace", {}),
     "grace-paper": ("grace", {"config": GraceConfig.paper()}),
     "wise": ("wise", {}),
-    "wise-paper": ("wise", {"config": WiseConfig.paper()}),
+    # The published 0.85 of the depth would be the very last layer here, above which nothing is left to put values right.
+    "wise-paper": ("wise", {"config": WiseConfig.paper(layer=-2)}),
     "rome": ("rome", {"layer": 0, **_LOCATE}),
     "emmet": ("emmet", {"layer": 0, **_LOCATE}),
     "memit": ("memit", {"layer": 1, "spread": 2, **_LOCATE}),

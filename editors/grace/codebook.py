@@ -16,8 +16,6 @@ from agentmem.editors.grace.geometry import (
     Integers,
     Rivals,
     base_radius,
-    covisible,
-    distances,
     from_wide,
     radii,
 )
@@ -25,7 +23,7 @@ from agentmem.editors.naming import Mentions
 from agentmem.editors.packs import Array, Calibration, Pack, PackedEdit, dump
 from agentmem.notes import Scope
 
-__all__ = ["Codebook", "Match", "covisible", "distances", "radii"]
+__all__ = ["Codebook", "Match"]
 
 _RATIO = 0.8  # nearest to second nearest, from which a match is ambiguous (Lowe 2004, section 7.1)
 

@@ -8,8 +8,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agentmem.editors.grace.codebook import Codebook, covisible, radii
-from agentmem.editors.grace.geometry import Rivals
+from agentmem.editors.grace.codebook import Codebook
+from agentmem.editors.grace.geometry import Rivals, covisible, radii
 from agentmem.editors.packs import Calibration, PackedEdit
 from agentmem.edits import EditRequest
 from agentmem.notes import Scope
