@@ -75,8 +75,10 @@ class Eraser:
         self._weights.refresh()
         self._core.discard([text for note in doomed.notes.values() for text in (note.content, *texts_of(note.metadata))])
         self._core.store.erase()
-        left = self._purge_index()
-        return (left,) if left else ()
+        said = [self._purge_index()]
+        if doomed.edits and (waiting := len(self._weights.waiting())):
+            said.append(f"{waiting} facts shared a shard with it: notes answer for them until the next consolidation")
+        return tuple(text for text in said if text)
 
     def _doomed(self, tx: Transaction, selection: Selection, ids: Sequence[str] | None, scope: Scope) -> _Doomed:
         selection = self._core.selection(tx, scope, selection)

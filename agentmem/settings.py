@@ -99,6 +99,10 @@ class ConsolidationSettings(_Section):
     demote_score: float = Field(0.1, description="score under which a promoted fact is demoted: the hysteresis")
     use_window_days: float = Field(90, gt=0)
     max_edits: int = Field(1000, ge=0, description="capacity of the side memory")
+    displace: float = Field(0.25, ge=0, description="by how much a fact must be worth more to take the place of an edit when full")
+    bulk_after: int | None = Field(
+        None, ge=0, description="edits that GRACE keeps; a run moves the oldest of the rest into WISE shards. None: it keeps all"
+    )
     known_probes: float = Field(0.5, ge=0, le=1, description="share of probes the base may answer by itself")
     min_reliability: float = Field(1.0, ge=0, le=1, description="the edit's own prompt, by free generation")
     min_generality: float = Field(0.5, ge=0, le=1, description="held-out phrasings, by free generation")

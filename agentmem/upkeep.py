@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from agentmem.clock import micros
@@ -312,6 +312,8 @@ class Upkeep:
                     tx.ledger.delete_edits([edit.id])
                     details = {"reason": "could not be written again"}
                     tx.ledger.append(now, "retired", note_id=edit.note_id, edit_id=edit.id, details=details)
+                for edit in (e for e in edits if e.id in written and e.method != METHOD):
+                    tx.ledger.put_edit(replace(edit, method=METHOD))
                 keep = {e.id for e in tx.ledger.edits()}
                 self._weights.publish(tx, data, keep)
             self._weights.refresh()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from agentmem.clock import micros
 from agentmem.core import Core
@@ -14,14 +14,26 @@ from agentmem.protocols import Editor
 from agentmem.shelf import PackShelf
 from agentmem.storage import EditRow, Transaction
 
-__all__ = ["METHOD", "WeightBook"]
+__all__ = ["METHOD", "PackFiles", "WeightBook"]
 
 METHOD = "grace"
+"""The name under which the active pack is kept, whatever tiers it has."""
 
-DropEdits = Callable[[bytes, Sequence[str]], bytes]
-ListEdits = Callable[[bytes], Sequence[str]]
-BaseOf = Callable[[bytes], str]
 MakeEditor = Callable[[Any, Any], Editor]
+
+
+class PackFiles(NamedTuple):
+    """What can be done with the bytes of a pack without a model.
+
+    Attributes:
+        drop: the pack without some edits; listed: the edits that it answers for; base_of: the fingerprint of the model that
+            it was written on; waiting: edits that it answers for and no weights hold, until they are written anew.
+    """
+
+    drop: Callable[[bytes, Sequence[str]], bytes]
+    listed: Callable[[bytes], Sequence[str]]
+    base_of: Callable[[bytes], str]
+    waiting: Callable[[bytes], Sequence[str]]
 
 
 class WeightBook:
@@ -29,10 +41,6 @@ class WeightBook:
 
     Every change of the weights is: write a new pack file, then flip one row in the same transaction that changes the
     books. Other processes see the row and load the file before their next request.
-
-    Args:
-        drop: removes edits from a pack's bytes without a model; ``listed`` names the edits in a pack, ``base_of`` the
-            fingerprint of the model that it was written on.
 
     Attributes:
         trouble: why the active pack cannot be served on the attached model (damaged, or written on another base). The model
@@ -44,15 +52,11 @@ class WeightBook:
         core: Core,
         shelf: PackShelf,
         make_editor: MakeEditor,
-        drop: DropEdits,
-        listed: ListEdits,
-        base_of: BaseOf,
+        files: PackFiles,
     ) -> None:
         self._core = core
         self._make_editor = make_editor
-        self._drop = drop
-        self._listed = listed
-        self._base_of = base_of
+        self._files = files
         self.shelf = shelf
         self.lock = threading.RLock()
         self.editor: Editor | None = None
@@ -136,10 +140,10 @@ class WeightBook:
         if active is None or not edit_ids:
             return 0
         data = self.shelf.get(active[0])
-        doomed = sorted(set(edit_ids) & set(self._listed(data)))
+        doomed = sorted(set(edit_ids) & set(self._files.listed(data)))
         if doomed:
-            rest = self._drop(data, doomed)
-            sha = self.shelf.put(rest) if self._listed(rest) else None
+            rest = self._files.drop(data, doomed)
+            sha = self.shelf.put(rest) if self._files.listed(rest) else None
             tx.ledger.set_active_pack(METHOD, sha, micros(self._core.clock.now()))
         return len(doomed)
 
@@ -160,9 +164,9 @@ class WeightBook:
 
     def publish(self, tx: Transaction, data: bytes, keep: set[str]) -> str | None:
         """Inside a write transaction: make ``data``, less what is no longer in ``keep``, the active pack."""
-        gone = sorted(set(self._listed(data)) - keep)
-        rest = self._drop(data, gone) if gone else data
-        sha = self.shelf.put(rest) if self._listed(rest) else None
+        gone = sorted(set(self._files.listed(data)) - keep)
+        rest = self._files.drop(data, gone) if gone else data
+        sha = self.shelf.put(rest) if self._files.listed(rest) else None
         tx.ledger.set_active_pack(METHOD, sha, micros(self._core.clock.now()))
         return sha
 
@@ -170,13 +174,19 @@ class WeightBook:
         """Ids of the edits in the active pack, as its bytes say."""
         with self._core.store.read() as tx:
             active = tx.ledger.active_pack(METHOD)
-        return tuple(self._listed(self.shelf.get(active[0]))) if active else ()
+        return tuple(self._files.listed(self.shelf.get(active[0]))) if active else ()
+
+    def waiting(self) -> tuple[str, ...]:
+        """Ids of the edits among them that no weights hold until the next consolidation writes them anew."""
+        with self._core.store.read() as tx:
+            active = tx.ledger.active_pack(METHOD)
+        return tuple(self._files.waiting(self.shelf.get(active[0]))) if active else ()
 
     def base(self) -> str | None:
         """Fingerprint of the model that the active pack was written on; ``None`` without a pack."""
         with self._core.store.read() as tx:
             active = tx.ledger.active_pack(METHOD)
-        return self._base_of(self.shelf.get(active[0])) if active else None
+        return self._files.base_of(self.shelf.get(active[0])) if active else None
 
     def refresh(self) -> None:
         """After a commit: bring the live editor up to date, and remove packs that nobody serves."""

@@ -31,7 +31,7 @@ from agentmem.settings import Settings
 from agentmem.shelf import PackShelf
 from agentmem.storage import Selection
 from agentmem.upkeep import Upkeep
-from agentmem.weights import METHOD, WeightBook
+from agentmem.weights import METHOD, PackFiles, WeightBook
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -270,10 +270,12 @@ def _core(path: Path | None, settings: Settings, clock: Clock, embedder: Any, fa
 
 
 def _weights(core: Core, packs: Path) -> WeightBook:
+    method = METHOD if core.settings.consolidation.bulk_after is None else "tiered"
+
     def make(model: Any, tokenizer: Any) -> Any:
         from agentmem.editors import make_editor
 
-        return make_editor(METHOD, model, tokenizer)
+        return make_editor(method, model, tokenizer)
 
     def drop(data: bytes, ids: Sequence[str]) -> bytes:
         from agentmem.editors import packs as pack_files
@@ -288,9 +290,14 @@ def _weights(core: Core, packs: Path) -> WeightBook:
     def base_of(data: bytes) -> str:
         from agentmem.editors import packs as pack_files
 
-        return pack_files.parse(data).fingerprint
+        return pack_files.base_of(data)
 
-    return WeightBook(core, PackShelf(packs), make, drop, listed, base_of)
+    def waiting(data: bytes) -> list[str]:
+        from agentmem.editors import packs as pack_files
+
+        return pack_files.waiting(data)
+
+    return WeightBook(core, PackShelf(packs), make, PackFiles(drop, listed, base_of, waiting))
 
 
 def _greedy_answers(model: Any, tokenizer: Any, prompts: Sequence[str], max_new_tokens: int) -> list[str]:

@@ -148,6 +148,13 @@ class GatedEditor:
                 self._calibration = self._key_space()
             return self._calibration
 
+    def adopt(self, calibration: Calibration) -> None:
+        """Take over the key space of another editor on the same model, unless this one has its own already."""
+        with self._lock:
+            if self._calibration is None:
+                self.port.read_keys_at(calibration.layer)
+                self._calibration = calibration
+
     def _key_space(self) -> Calibration:
         return calibrate(self.port, self.renderer, self._gate, self.background_groups())
 

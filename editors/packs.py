@@ -12,6 +12,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ __all__ = [
     "Calibration",
     "Pack",
     "PackedEdit",
+    "base_of",
     "decode",
     "drop",
     "dump",
@@ -39,12 +41,14 @@ __all__ = [
     "read_bytes",
     "read_pack",
     "request_from",
+    "waiting",
     "write_file",
 ]
 
 FORMAT = 1
 _ENTRY = "agentmem"
 _PART = "part."
+_LAYOUTS = {"records": "agentmem.editors.records", "tiers": "agentmem.editors.tiers.pack"}
 
 Array = npt.NDArray[np.float32]
 
@@ -210,10 +214,10 @@ def drop(pack: bytes | Path | str, ids: Iterable[str]) -> bytes:
         EditError: the method's edits are learnt together, so that one cannot leave without the model.
     """
     data = read_bytes(pack)
-    if "layout" in _head(data):
-        from agentmem.editors import records  # which is built on this module
-
-        return records.drop(data, ids)
+    if (layout := _head(data).get("layout")) is not None:
+        if layout not in _LAYOUTS:
+            raise PackMismatch(f"The pack's layout {layout!r} is not known.", hint="upgrade agentmem-toolkit.")
+        return bytes(import_module(_LAYOUTS[layout]).drop(data, ids))  # built on this module
     held = parse(data)
     unwanted = set(ids)
     if held.parts and unwanted != {edit.id for edit in held.edits}:
@@ -233,6 +237,16 @@ def list_edits(pack: bytes | Path | str) -> tuple[EditRequest, ...]:
     """The requests that a pack holds, in canonical order."""
     head, _ = decode(read_bytes(pack))
     return tuple(request_from(entry) for entry in head["edits"])
+
+
+def base_of(pack: bytes | Path | str) -> str:
+    """The fingerprint of the model that a pack was written on."""
+    return str(decode(read_bytes(pack))[0]["fingerprint"])
+
+
+def waiting(pack: bytes | Path | str) -> list[str]:
+    """Ids of edits that a pack answers for and no weights hold: they are to be written anew."""
+    return [str(id) for id in decode(read_bytes(pack))[0].get("waiting", ())]
 
 
 def read_pack(pack: bytes | Path | str) -> Pack:

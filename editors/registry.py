@@ -18,6 +18,7 @@ _METHODS = {
     "lora": ("agentmem.editors.lora.editor", "LoraEditor"),
     "memit": ("agentmem.editors.rome.editor", "MemitEditor"),
     "rome": ("agentmem.editors.rome.editor", "RomeEditor"),
+    "tiered": ("agentmem.editors.tiers.editor", "TieredEditor"),
     "wise": ("agentmem.editors.wise.editor", "WiseEditor"),
 }
 

@@ -36,6 +36,10 @@ class Candidate:
         signals = replace(self.signals, known=known, resists=resists, interference=interference)
         return replace(self, signals=signals)
 
+    def with_room(self) -> Candidate:
+        """The candidate as it would be if the side memory had a place left."""
+        return replace(self, signals=replace(self.signals, capacity_left=1))
+
 
 def gather(tx: Transaction, core: Core, owners: Sequence[int]) -> list[Candidate]:
     """Every note with a fact that the owners hold, and every note that an active edit came from."""

@@ -134,7 +134,7 @@ class DriftMeter:
 
     def _pack(self) -> tuple[set[str], str | None, str]:
         try:
-            return set(self._weights.held()), self._weights.base(), ""
+            return set(self._weights.held()) - set(self._weights.waiting()), self._weights.base(), ""
         except PackMismatch as error:
             return set(), None, str(error)
 

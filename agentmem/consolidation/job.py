@@ -19,6 +19,7 @@ from agentmem.consolidation.candidates import Candidate, as_json, boundary, gath
 from agentmem.consolidation.policy import Policy
 from agentmem.consolidation.proposal import UNDONE, Plan, Progress, Proposer
 from agentmem.consolidation.report import ConsolidationReport, EditOutcome, UndoReport
+from agentmem.consolidation.settling import BULK, Settled, Settler
 from agentmem.consolidation.verify import Answerer, Canary, Prober, Verdict
 from agentmem.core import Core
 from agentmem.edits import EditReceipt, EditRequest
@@ -47,6 +48,7 @@ class _Trial:
     failed: dict[str, str] = field(default_factory=dict)
     canaries: int = 0
     older: int = 0
+    settled: Settled = field(default_factory=Settled)
     data: bytes | None = None
 
 
@@ -136,7 +138,7 @@ class Consolidator:
 
     def _run(self, editor: Editor, scope: Scope, budget: int | None, progress: Progress) -> ConsolidationReport:
         plan = self.proposer(progress).plan(scope, budget)
-        if not plan.chosen and not plan.demoted:
+        if not plan.chosen and not plan.demoted and not Settler(self._core, editor, self.prober(editor), progress).due():
             return ConsolidationReport(tuple(plan.decisions))
         trial = self._try(editor, plan, progress)
         self._fail("consolidate:before-commit")
@@ -147,6 +149,8 @@ class Consolidator:
             decisions=tuple(plan.decisions),
             outcomes=tuple(outcomes),
             demoted=tuple(e.note_id for e in plan.demoted),
+            settled=self._notes_of(trial.settled.edits),
+            warnings=trial.settled.warnings,
             canaries=trial.canaries,
             locality=trial.verdict.locality,
             older_checked=trial.older,
@@ -192,8 +196,14 @@ class Consolidator:
                 if rest:
                     editor.delete(sorted(rest))
             progress("verifying by free generation", ROUNDS, ROUNDS)
+            trial.settled = Settler(self._core, editor, prober, progress).run(canaries)
             trial.data = editor.dump()
         return trial
+
+    def _notes_of(self, edits: Sequence[str]) -> tuple[str, ...]:
+        with self._core.store.read() as tx:
+            notes = {edit.id: edit.note_id for edit in tx.ledger.edits()}
+        return tuple(notes[id] for id in edits if id in notes)
 
     @staticmethod
     def _standing(trial: _Trial) -> list[str]:
@@ -299,6 +309,9 @@ class Consolidator:
             assert trial.data is not None
             keep = {edit.id for edit in tx.ledger.edits()}
             pack = self._weights.publish(tx, trial.data, keep)
+            for row in (e for e in tx.ledger.edits() if e.id in trial.settled.edits):
+                tx.ledger.put_edit(replace(row, method=BULK))
+                tx.ledger.append(now, "settled", note_id=row.note_id, edit_id=row.id)
             counts = {"promoted": len(self._standing(trial)), "failed": len(trial.failed), "demoted": len(plan.demoted)}
             tx.ledger.append(now, "consolidated", details={**counts, "pack": pack})
             self._fail("consolidate:in-commit")

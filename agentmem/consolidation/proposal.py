@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from agentmem.consolidation.candidates import Candidate, boundary, gather
@@ -63,14 +63,43 @@ class Proposer:
             elif undone.get(candidate.note.id) == candidate.note.version:
                 decisions[candidate.note.id] = _keep(decisions[candidate.note.id], "its edit was undone: it stays a note until it changes")
                 hopeful.remove(candidate)
+        rivals = self._rivals(candidates, decisions)
+        for new, _ in rivals:
+            decisions[new.note.id] = self._policy.decide(new.signals)
+            hopeful.append(new)
         hopeful.sort(key=lambda c: (-decisions[c.note.id].score, c.note.id))
-        chosen, rest = self._within(hopeful, _limit(candidates, budget), decisions)
+        chosen, rest = self._within(hopeful, _limit(candidates, budget, len(rivals)), decisions)
         for candidate in rest:
             decisions[candidate.note.id] = _keep(decisions[candidate.note.id], "over the budget of this run")
+        taken = {c.note.id for c in chosen}
+        for new, old in rivals:
+            if new.note.id in taken:
+                why = f"the side memory is full and {new.signals.label} is worth more"
+                decisions[old.note.id] = replace(decisions[old.note.id], action="demote", reasons=(why,))
         demoted = [c.edit for c in candidates if c.edit is not None and decisions[c.note.id].action == "demote"]
         order = {"promote": 0, "demote": 1, "keep": 2}
         ordered = sorted(decisions.values(), key=lambda d: (order[d.action], -d.score, d.note_id))
         return Plan(ordered, chosen, demoted)
+
+    def _rivals(
+        self, candidates: Sequence[Candidate], decisions: Mapping[str, Decision]
+    ) -> list[tuple[Candidate, Candidate]]:
+        """When the side memory is full: facts that are worth clearly more, each with the edit whose place it may take.
+
+        The distance asked for (`displace`) keeps two facts of about the same worth from taking turns.
+        """
+        full = [c.with_room() for c in candidates if c.edit is None and c.signals.capacity_left <= 0]
+        worth = {c.note.id: self._policy.decide(c.signals) for c in full}
+        ahead = [c for c in full if worth[c.note.id].action == "promote"]
+        ahead.sort(key=lambda c: (-worth[c.note.id].score, c.note.id))
+        held = [c for c in candidates if c.edit is not None and decisions[c.note.id].action == "keep"]
+        held.sort(key=lambda c: (decisions[c.note.id].score, c.note.id))
+        margin = self._core.settings.consolidation.displace
+        return [
+            (new, old)
+            for new, old in zip(ahead, held, strict=False)
+            if worth[new.note.id].score >= decisions[old.note.id].score + margin
+        ]
 
     def candidate(self, note_id: str, scope: Scope) -> Candidate | None:
         """One candidate with all its signals, those that only the model can tell included; ``None``: it states no fact."""
@@ -142,8 +171,8 @@ def _overlap(route: Route, note_id: str) -> float:
     return min(1.0, max(0.0, 1.0 - route.distance / route.radius))
 
 
-def _limit(candidates: Sequence[Candidate], budget: int | None) -> int:
-    capacity = max(0, min((c.signals.capacity_left for c in candidates), default=0))
+def _limit(candidates: Sequence[Candidate], budget: int | None, rivals: int) -> int:
+    capacity = max(0, min((c.signals.capacity_left for c in candidates), default=0)) + rivals
     return capacity if budget is None else min(budget, capacity)
 
 

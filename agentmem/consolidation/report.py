@@ -65,11 +65,15 @@ class EditOutcome:
 
 @dataclass(frozen=True, slots=True)
 class ConsolidationReport:
-    """One run. ``locality`` is the share of canaries whose answers stayed the same to the letter."""
+    """One run. ``locality`` is the share of canaries whose answers stayed the same to the letter.
+
+    ``demoted`` and ``settled`` are notes whose edits left the weights, and whose edits moved into the bulk tier.
+    """
 
     decisions: tuple[Decision, ...] = ()
     outcomes: tuple[EditOutcome, ...] = ()
     demoted: tuple[str, ...] = ()
+    settled: tuple[str, ...] = ()
     canaries: int = 0
     locality: float = 1.0
     older_checked: int = 0
@@ -123,9 +127,11 @@ class ConsolidationReport:
         if self.dry_run:
             count = sum(d.action == "promote" for d in self.decisions)
             return f"dry run: {count} of {len(self.decisions)} candidates would be promoted"
+        moved = f"{len(self.settled)} moved into shards, " if self.settled else ""
         return (
             f"{len(self.promoted)} promoted, {len(self.failed)} rolled back, {len(self.refused)} kept as notes, "
-            f"{len(self.demoted)} demoted; reliability {self.reliability:.2f}, generality {self.generality:.2f}, "
+            f"{len(self.demoted)} demoted, {moved}".rstrip(", ")
+            + f"; reliability {self.reliability:.2f}, generality {self.generality:.2f}, "
             f"locality {self.locality:.2f}"
         )
 

@@ -18,7 +18,7 @@ from agentmem.editors.grace.paper_routing import PaperRouter
 from agentmem.editors.grace.paper_site import Site
 from agentmem.editors.grace.paper_values import Values
 from agentmem.editors.grace.routing import as_route
-from agentmem.editors.grace.transaction import Intake
+from agentmem.editors.grace.transaction import Intake, named
 from agentmem.editors.grace.writer import Fit
 from agentmem.editors.packs import Array, Calibration
 from agentmem.editors.prompts import Rendered
@@ -83,15 +83,15 @@ class PaperGraceEditor(GraceEditor):
     def _written(self, book: Codebook, requests: Sequence[EditRequest]) -> tuple[list[EditReceipt], Codebook]:
         space = self.calibrate()
         intake = Intake(self.port, self.renderer, self.config, self.layer, book, space)
-        named = [intake.named(request) for request in requests]
+        asked = [named(request) for request in requests]
         write = _Write(_paper(book), self, space)
-        receipts = {receipt.id: receipt for receipt in intake.held(named)}
-        fresh = intake.fresh(named)
+        receipts = {receipt.id: receipt for receipt in intake.held(asked)}
+        fresh = intake.fresh(asked)
         for done, request in enumerate(fresh, start=1):
             receipts[str(request.id)] = write.take(request)
             if self.on_progress is not None:
                 self.on_progress(done, len(fresh))
-        return [receipts[str(request.id)] for request in named], write.book
+        return [receipts[str(request.id)] for request in asked], write.book
 
     def _without(self, book: Codebook, ids: Sequence[str]) -> Codebook:
         return self._rebuilt(_paper(book), [edit for edit in _paper(book).in_order() if edit.id not in ids])

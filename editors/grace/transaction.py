@@ -21,7 +21,7 @@ from agentmem.editors.prompts import Rendered, Renderer
 from agentmem.edits import EditReceipt, EditRequest
 from agentmem.errors import EditError, InvalidArgument
 
-__all__ = ["Draft", "Intake", "Transaction"]
+__all__ = ["Draft", "Intake", "Transaction", "named"]
 
 _NOISE_MARGIN = 4.0  # a radius must be well above what batching does to a key
 _DISGUISED = 2  # so many of the other questions about a subject may ask the edit's own in other words
@@ -62,6 +62,18 @@ class Draft:
         self.status, self.reason, self.value = "failed", reason, None
 
 
+def named(request: EditRequest) -> EditRequest:
+    """The request with its id: derived from its content when absent."""
+    if not isinstance(request, EditRequest):
+        raise InvalidArgument(
+            f"Expected an EditRequest, got {type(request).__name__}.", hint="EditRequest(prompt, target)."
+        )
+    if request.id is not None:
+        return request
+    described = json.dumps(asdict(request), sort_keys=True, ensure_ascii=True)
+    return replace(request, id=f"e-{hashlib.sha256(described.encode()).hexdigest()[:16]}")
+
+
 @dataclass
 class Intake:
     """What every write begins with: names, keys, and who is turned away; the codebook given is only read."""
@@ -74,27 +86,16 @@ class Intake:
     calibration: Calibration
     _receipts: dict[str, EditReceipt] = field(default_factory=dict)
 
-    def receipts(self, named: Sequence[EditRequest], drafts: Sequence[Draft]) -> list[EditReceipt]:
+    def receipts(self, requests: Sequence[EditRequest], drafts: Sequence[Draft]) -> list[EditReceipt]:
         """One receipt per request, in order."""
         self._receipts |= {draft.id: _receipt(draft) for draft in drafts}
-        return [self._receipts[str(request.id)] for request in named]
+        return [self._receipts[str(request.id)] for request in requests]
 
-    def named(self, request: EditRequest) -> EditRequest:
-        """The request with its id: derived from its content when absent."""
-        if not isinstance(request, EditRequest):
-            raise InvalidArgument(
-                f"Expected an EditRequest, got {type(request).__name__}.", hint="EditRequest(prompt, target)."
-            )
-        if request.id is not None:
-            return request
-        described = json.dumps(asdict(request), sort_keys=True, ensure_ascii=True)
-        return replace(request, id=f"e-{hashlib.sha256(described.encode()).hexdigest()[:16]}")
-
-    def fresh(self, named: Sequence[EditRequest]) -> list[EditRequest]:
+    def fresh(self, requests: Sequence[EditRequest]) -> list[EditRequest]:
         """The requests that are not stored yet."""
         stored = {edit.id: edit for edit in self.book.edits}
         unique: dict[str, EditRequest] = {}
-        for request in named:
+        for request in requests:
             name = str(request.id)
             if unique.setdefault(name, request) != request:
                 raise InvalidArgument(
@@ -111,10 +112,10 @@ class Intake:
                 )
         return [request for name, request in unique.items() if name not in stored]
 
-    def held(self, named: Sequence[EditRequest]) -> list[EditReceipt]:
+    def held(self, requests: Sequence[EditRequest]) -> list[EditReceipt]:
         """Receipts for the requests that are stored already."""
-        self.fresh(named)
-        return [self._receipts[str(r.id)] for r in named if str(r.id) in self._receipts]
+        self.fresh(requests)
+        return [self._receipts[str(r.id)] for r in requests if str(r.id) in self._receipts]
 
     def drafts(self, requests: Sequence[EditRequest]) -> list[Draft]:
         """Render every prompt, paraphrase and look-alike, and compute their keys in one go."""
@@ -192,15 +193,15 @@ class Transaction(Intake):
         Returns:
             Receipts in the order of the requests, and the codebook afterwards.
         """
-        named = [self.named(request) for request in requests]
-        fresh = self.fresh(named)
+        asked = [named(request) for request in requests]
+        fresh = self.fresh(asked)
         drafts = self.drafts(sorted(fresh, key=lambda request: str(request.id)))
         for draft in drafts:
             self.refuse_conflict(draft, drafts)
         self._alias_known([draft for draft in drafts if draft.status != "failed"])
         self._fit([d for d in drafts if d.status == "written" and d.value is None], progress)
         after = self.settle(drafts)
-        return self.receipts(named, drafts), after
+        return self.receipts(asked, drafts), after
 
     def _alias_known(self, drafts: Sequence[Draft]) -> None:
         """Join requests to an edit with the same target that already answers at their key."""

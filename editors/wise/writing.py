@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from agentmem.editors.grace.transaction import Draft, Intake
+from agentmem.editors.grace.transaction import Draft, Intake, named
 from agentmem.editors.grace.writer import Fit
 from agentmem.editors.packs import Array, PackedEdit
 from agentmem.editors.wise.library import Library, shard_digest
@@ -100,8 +100,8 @@ class WiseIntake(Intake):
         Returns:
             Receipts in the order of the requests, and the library afterwards.
         """
-        named = [self.named(request) for request in requests]
-        drafts = self.drafts(sorted(self.fresh(named), key=lambda request: str(request.id)))
+        asked = [named(request) for request in requests]
+        drafts = self.drafts(sorted(self.fresh(asked), key=lambda request: str(request.id)))
         for draft in drafts:
             self.refuse_conflict(draft, drafts)
         for draft in drafts:
@@ -109,7 +109,7 @@ class WiseIntake(Intake):
                 draft.value = NOTHING
         self.settle(drafts)
         after = self._learn(drafts, progress) if any(d.value is not None for d in drafts) else self.book
-        return self.receipts(named, drafts), after
+        return self.receipts(asked, drafts), after
 
     def _learn(self, drafts: Sequence[Draft], progress: Progress | None) -> Library:
         """Train with the drafts; those whose shard cannot hold them beside the others fail, and it is tried anew."""

@@ -77,6 +77,33 @@ class TestWise(Gated):
     method = "wise"
 
 
+class TestTiered(Gated):
+    method = "tiered"
+
+
+class TestTieredSettled(Gated):
+    """The same promises when every fact has moved into a shard."""
+
+    method = "tiered"
+
+    def make(self, model, tokenizer):
+        editor = super().make(model, tokenizer)
+        write = editor.write
+
+        def write_and_settle(requests):
+            before = editor.dump()
+            try:
+                receipts = write(requests)
+                moved = {r.id: r for r in editor.settle([r.id for r in editor.fresh.edits()])}
+            except BaseException:
+                editor.load(before)
+                raise
+            return [moved.get(r.id, r) if r.ok else r for r in receipts]
+
+        editor.write = write_and_settle
+        return editor
+
+
 class ClosedForm(OnTaughtModel):
     """ROME and its kin need a layer that reads the question, and some above it that read the subject."""
 
@@ -119,7 +146,7 @@ class TestLora(OnTaughtModel):
 
 def test_every_registered_editor_is_here():
     """A new method without a class above would be a method without promises."""
-    kinds = (TestEmmet, TestGrace, TestLora, TestMemit, TestRome, TestWise)
+    kinds = (TestEmmet, TestGrace, TestLora, TestMemit, TestRome, TestTiered, TestWise)
     assert tuple(sorted(kind.method for kind in kinds)) == available_editors()
 
 

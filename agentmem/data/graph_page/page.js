@@ -42,7 +42,7 @@
         "arrow-scale": 0.7, "curve-style": "straight", opacity: 0.65 } },
       { selector: ".dim", style: { opacity: 0.1 } },
       { selector: "node.found", style: { "border-color": ink, "border-width": 3 } },
-      { selector: "node:selected", style: { "border-color": ink, "border-width": 4, "font-size": 11 } },
+      { selector: "node:selected", style: { "border-color": ink, "border-width": 4 } },
     ],
   });
   cy.fit(undefined, 40);
@@ -111,7 +111,7 @@
   cy.on("tap", "node", (event) => show(event.target.id(), false));
   cy.on("tap", (event) => { if (event.target === cy) cy.elements().removeClass("dim").unselect(); });
   el("search").addEventListener("input", search);
-  el("whole").addEventListener("click", () => { cy.elements().removeClass("dim").unselect(); el("note").hidden = true; cy.fit(undefined, 40); });
+  el("whole").addEventListener("click", () => { cy.stop(); cy.elements().removeClass("dim").unselect(); el("note").hidden = true; cy.fit(undefined, 40); });
   search();
   document.documentElement.dataset.ready = "true";
 })();
