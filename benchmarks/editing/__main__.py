@@ -12,6 +12,7 @@ those that are there, in the place of an older row of the same method, subjects,
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -35,6 +36,7 @@ def main() -> None:
     torch.set_num_threads(1)
     extra = {name: json.loads(value) for name, value in (item.split("=", 1) for item in options.option)}
     (model, tokenizer), world = load(options.model), World.generate()
+    weights = hashlib.sha256((options.model / "model.safetensors").read_bytes()).hexdigest()[:12]
     longest, rng = max(options.stream, *options.edits), Random(11)
     facts = (
         known(model, tokenizer, world, longest, rng)
@@ -56,7 +58,12 @@ def main() -> None:
                         flush=True,
                     )
                     continue
-                row = {"method": name, "subjects": options.subjects, **bench.measure(method, probes)}
+                row = {
+                    "method": name,
+                    "subjects": options.subjects,
+                    **bench.measure(method, probes),
+                    "weights": weights,
+                }
                 each = float(row["cpu_seconds_per_edit"]) if count > 1 else 0.0
                 print(json.dumps(row), flush=True)
                 if options.out is not None:

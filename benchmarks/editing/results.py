@@ -14,7 +14,7 @@ _SAME = ("method", "subjects", "edits", "paraphrases")
 _ABOUT = {
     "model": "small_model",
     "note": "python -m benchmarks.editing; fp32, one thread, greedy free generation, measured after the last edit; "
-    "asked: how many probes each figure rests on; CPU seconds on a machine shared with other work",
+    "asked: how many probes each figure rests on; weights: of which model file; CPU seconds on a machine shared with others",
 }
 
 
