@@ -10,13 +10,18 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+import numpy as np
+import numpy.typing as npt
+
 from agentmem.editors.background import guess_subject
 from agentmem.edits import EditRequest
 
-__all__ = ["Mention", "last_message"]
+__all__ = ["Mention", "Mentions", "last_message"]
 
 _ASKER = "user"
+_I = frozenset({"i", "me", "my", "mine", "myself"})
 _LONGEST = 256
+_WORD = re.compile(r"\w+")
 
 
 class Mention:
@@ -27,18 +32,71 @@ class Mention:
 
     def __init__(self, request: EditRequest) -> None:
         name = " ".join((request.subject or guess_subject(request.prompt)).split())
-        self._words = _as_asked(name.casefold())
-        pattern = re.escape(self._words) if self._words else "i|me|my|mine|myself"
-        self._pattern = re.compile(rf"(?<!\w)(?:{pattern})(?!\w)") if name else None
+        self._known, self._words = bool(name), _as_asked(name.casefold())
 
     def __bool__(self) -> bool:
-        return self._pattern is not None
+        return self._known
+
+    @property
+    def first_words(self) -> frozenset[str]:
+        """A text that names the subject has at least one of these words; empty when the subject has no word."""
+        if not self._words:
+            return _I if self._known else frozenset()
+        return frozenset(_WORD.findall(self._words)[:1])
 
     def in_text(self, text: str) -> bool:
         """Whether the text names the subject."""
+        return self._known and self.in_folded(text.casefold())
+
+    def in_folded(self, folded: str) -> bool:
+        """Whether a text in folded case names the subject, which there is."""
+        if not self._words:
+            return not _I.isdisjoint(_WORD.findall(folded))
+        at = folded.find(self._words)
+        while at >= 0:
+            end = at + len(self._words)
+            if not (at and _is_word(folded[at - 1])) and not (end < len(folded) and _is_word(folded[end])):
+                return True
+            at = folded.find(self._words, at + 1)
+        return False
+
+
+class Mentions:
+    """Recognises the subjects of many edits at once.
+
+    A text can only name those whose first word it has, so a table of first words leaves a handful to be looked for, however
+    many edits there are.
+    """
+
+    def __init__(self, requests: Sequence[EditRequest]) -> None:
+        self._all = tuple(Mention(request) for request in requests)
+        self._by_word: dict[str, list[int]] = {}
+        self._wordless: list[int] = []
+        for at, mention in enumerate(self._all):
+            words = mention.first_words
+            for word in words:
+                self._by_word.setdefault(word, []).append(at)
+            if mention and not words:
+                self._wordless.append(at)
+
+    def nameable(self) -> npt.NDArray[np.bool_]:
+        """[E] which edits have a subject."""
+        return np.array([bool(mention) for mention in self._all], dtype=bool)
+
+    def in_text(self, text: str) -> list[int]:
+        """The edits whose subjects the text names, ascending."""
+        if not text:
+            return []
         folded = text.casefold()
-        # Looking for the words as they are rules out nearly every edit of a large side memory, ten times as fast.
-        return self._pattern is not None and self._words in folded and self._pattern.search(folded) is not None
+        likely = set(self._wordless)
+        for word in set(_WORD.findall(folded)):
+            likely.update(self._by_word.get(word, ()))
+        return [at for at in sorted(likely) if self._all[at].in_folded(folded)]
+
+
+def _is_word(character: str) -> bool:
+    r"""What ``\w`` matches."""
+    return character.isalnum() or character == "_"
 
 
 def _as_asked(name: str) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from agentmem.editors.grace.codebook import covisible
+from agentmem.editors.grace.geometry import covisible
 from agentmem.editors.packs import decode, encode, read_bytes, request_from
 from agentmem.edits import EditRequest
 from agentmem.errors import EditError, PackMismatch, UnknownEdit

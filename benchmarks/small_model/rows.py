@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from benchmarks.small_model.corpus import ChatKind, Turn, make_chat
-from benchmarks.small_model.recipe import LONG_MIXTURE, STAGES, Schedule
+from benchmarks.small_model.recipe import LONG_MIXTURE, STAGES, Schedule, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,15 +79,23 @@ def encode_turns(turns: Sequence[Turn], tokenizer: Tokenizer, limit: int) -> tup
 class RowSource:
     """Draws batches of packed rows for any point of the training."""
 
-    def __init__(self, world: World, tokenizer: Tokenizer, schedule: Schedule, rng: Random) -> None:
+    def __init__(
+        self,
+        world: World,
+        tokenizer: Tokenizer,
+        schedule: Schedule,
+        rng: Random,
+        stages: Sequence[Stage] = STAGES,
+    ) -> None:
         """Prepare the facts of every stage; all randomness comes from ``rng``."""
         self._world, self._tokenizer, self._schedule, self.rng = world, tokenizer, schedule, rng
-        self._known = {stage.subjects: _facts_of_share(world, stage.subjects) for stage in STAGES}
+        self._stages = tuple(stages)
+        self._known = {stage.subjects: _facts_of_share(world, stage.subjects) for stage in stages}
         self._drawn: dict[tuple[int, ChatKind], int] = {}
 
     def batch(self, step: int, progress: float) -> Batch:
         """Return the rows of one step at ``progress`` (0 to 1) of the training."""
-        stage = next((stage for stage in STAGES if progress < stage.until), STAGES[-1])
+        stage = next((stage for stage in self._stages if progress < stage.until), self._stages[-1])
         known = self._known[stage.subjects]
         if stage.long_every and step % stage.long_every == 0:
             length = self._schedule.long_row

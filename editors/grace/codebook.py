@@ -8,18 +8,24 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
-from agentmem.editors.naming import Mention
+from agentmem.editors.grace.geometry import (
+    CLEAR_OF,
+    Bools,
+    Doubles,
+    Integers,
+    Rivals,
+    base_radius,
+    from_wide,
+    radii,
+)
+from agentmem.editors.naming import Mentions
 from agentmem.editors.packs import Array, Calibration, Pack, PackedEdit, dump
 from agentmem.notes import Scope
 
-__all__ = ["Codebook", "Match", "covisible", "distances", "radii"]
+__all__ = ["Codebook", "Match"]
 
-Bools = npt.NDArray[np.bool_]
-_SHRINK = 1 - 1e-6  # rounding must not let two balls touch
 _RATIO = 0.8  # nearest to second nearest, from which a match is ambiguous (Lowe 2004, section 7.1)
-_CLEAR_OF = 0.9  # a look-alike stays outside by a tenth of its distance
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,15 +94,27 @@ class Codebook:
         )
 
     @cached_property
-    def owners(self) -> npt.NDArray[np.int64]:
+    def owners(self) -> Integers:
         """[K] the index of each key's edit."""
         return np.repeat(np.arange(len(self.edits)), [len(edit.keys) for edit in self.edits])
 
     @cached_property
-    def label_codes(self) -> npt.NDArray[np.int64]:
+    def label_codes(self) -> Integers:
         """[E] equal numbers for equal targets, compared as token tuples."""
         codes: dict[tuple[int, ...], int] = {}
         return np.array([codes.setdefault(edit.labels, len(codes)) for edit in self.edits], dtype=np.int64)
+
+    @cached_property
+    def key_codes(self) -> Integers:
+        """[K] the label code of each key's edit."""
+        codes: Integers = self.label_codes[self.owners]
+        return codes
+
+    @cached_property
+    def _wide(self) -> tuple[Doubles, Doubles]:
+        """[K, r] the keys in double precision, and [K] their squared lengths: what every distance needs."""
+        wide = self.keys.astype(np.float64)
+        return wide, (wide**2).sum(1)
 
     @cached_property
     def reach(self) -> float:
@@ -106,22 +124,21 @@ class Codebook:
         )
 
     @cached_property
-    def radii(self) -> npt.NDArray[np.float64]:
+    def radii(self) -> Doubles:
         """[K] the radius of each key."""
-        scopes = [edit.request.scope for edit in self.edits]
-        conflicts = (self.label_codes[:, None] != self.label_codes[None, :]) & covisible(scopes)
+        conflicts = Rivals.of(self.key_codes, [edit.request.scope for edit in self.edits], self.owners)
         limits = (
             np.concatenate([edit.limits for edit in self.edits]) if self.edits else np.zeros(0, np.float32)
         )
-        return radii(self.keys, conflicts[self.owners][:, self.owners], self.reach, limits)
+        return radii(self.keys, conflicts, self.reach, limits)
 
     @cached_property
-    def mentions(self) -> tuple[Mention, ...]:
-        """[E] what recognises the subject of each edit."""
-        return tuple(Mention(edit.request) for edit in self.edits)
+    def mentions(self) -> Mentions:
+        """What recognises the subjects of the edits."""
+        return Mentions([edit.request for edit in self.edits])
 
     @cached_property
-    def named_radii(self) -> npt.NDArray[np.float64]:
+    def named_radii(self) -> Doubles:
         """[K] the radius of each key for requests that name its edit's subject; never less than the plain one.
 
         Unrelated prompts, and the same words about others, do not name it: what limits the reach is other questions about the
@@ -133,9 +150,9 @@ class Codebook:
         limits = np.concatenate([edit.own_limits for edit in self.edits])
         none = np.zeros((0, self.keys.shape[1]), np.float32)
         reach = base_radius(self.keys, none, asked, (self.false_alarm, self.look_alike_alarm))
-        wide = np.minimum(max(reach, self.reach), _CLEAR_OF * limits.astype(np.float64))
-        nameable = np.array([bool(mention) for mention in self.mentions])[self.owners]
-        widest: npt.NDArray[np.float64] = np.where(nameable, np.maximum(wide, self.radii), self.radii)
+        wide = np.minimum(max(reach, self.reach), CLEAR_OF * limits.astype(np.float64))
+        nameable = self.mentions.nameable()[self.owners]
+        widest: Doubles = np.where(nameable, np.maximum(wide, self.radii), self.radii)
         return widest
 
     @property
@@ -148,13 +165,19 @@ class Codebook:
             np.concatenate([edit.negatives for edit in self.edits]) if self.edits else np.zeros(0, np.float32)
         )
 
+    @cached_property
+    def _scopes(self) -> tuple[tuple[Scope | None, ...], Integers]:
+        """The different scopes, and [E] which of them each edit has."""
+        codes: dict[Scope | None, int] = {}
+        each = [codes.setdefault(edit.request.scope, len(codes)) for edit in self.edits]
+        return tuple(codes), np.array(each, dtype=np.int64)
+
     def visible(self, scope: Scope | None) -> Bools:
         """[E] which edits a request in this scope may see; ``None`` is a request without a scope."""
-        shared = (
-            not edit.request.scope or (scope is not None and scope.admits(edit.request.scope))
-            for edit in self.edits
-        )
-        return np.fromiter(shared, dtype=bool, count=len(self.edits))
+        known, codes = self._scopes
+        seen = np.array([not s or (scope is not None and scope.admits(s)) for s in known], dtype=bool)
+        mask: Bools = seen[codes]
+        return mask
 
     def match(
         self, queries: Array, scopes: Sequence[Scope | None], texts: Sequence[str] | None = None
@@ -170,110 +193,38 @@ class Codebook:
         """
         if not self.edits:
             return [Match(None) for _ in scopes]
-        gaps = distances(queries, self.keys)
-        masks = {scope: self.visible(scope)[self.owners] for scope in set(scopes)}
+        gaps = from_wide(queries.astype(np.float64), *self._wide)
+        masks = {scope: self.visible(scope) for scope in set(scopes)}
         asked = texts if texts is not None else [""] * len(scopes)
         rows = zip(queries, gaps, scopes, asked, strict=True)
         return [self._decide(query, row, masks[scope], text) for query, row, scope, text in rows]
 
-    def _decide(self, query: Array, row: npt.NDArray[np.float64], mask: Bools, text: str) -> Match:
-        if text:
-            named = np.array([mention.in_text(text) for mention in self.mentions])[self.owners] & mask
-            match = self._nearest(query, row, named, self.named_radii)
+    def _decide(self, query: Array, row: Doubles, seen: Bools, text: str) -> Match:
+        """``seen`` [E]: the edits that the request may see."""
+        named = [at for at in self.mentions.in_text(text) if seen[at]]
+        if named:
+            match = self._nearest(query, row, self._keys_of(named), self.named_radii)
             if match.edit is not None and match.distance <= _RATIO * (match.distance + match.margin):
                 return match
-        return self._nearest(query, row, mask, self.radii)
+        chosen = None if seen.all() else np.flatnonzero(seen[self.owners])
+        return self._nearest(query, row, chosen, self.radii)
 
-    def _nearest(
-        self, query: Array, row: npt.NDArray[np.float64], mask: Bools, reach: npt.NDArray[np.float64]
-    ) -> Match:
-        if not mask.any():
+    def _keys_of(self, edits: Sequence[int]) -> Integers:
+        """The keys of some edits, given ascending."""
+        starts = np.searchsorted(self.owners, edits, "left")
+        ends = np.searchsorted(self.owners, edits, "right")
+        return np.concatenate([np.arange(start, end) for start, end in zip(starts, ends, strict=True)])
+
+    def _nearest(self, query: Array, row: Doubles, chosen: Integers | None, reach: Doubles) -> Match:
+        """The nearest of the chosen keys, or of all; ``row`` [K] are the query's distances."""
+        if chosen is not None and not len(chosen):
             return Match(None)
-        row = np.where(mask, row, np.inf)
-        best = int(np.argmin(row))
+        among, codes = (row, self.key_codes) if chosen is None else (row[chosen], self.key_codes[chosen])
+        first = int(np.argmin(among))
+        best = first if chosen is None else int(chosen[first])
         edit = self.edits[self.owners[best]]
         distance = float(np.linalg.norm(query.astype(np.float64) - self.keys[best]))
-        rivals = self.label_codes[self.owners] != self.label_codes[self.owners[best]]
-        runner_up = float(np.min(row, where=rivals, initial=np.inf))
+        runner_up = float(np.min(among, where=codes != codes[first], initial=np.inf))
         radius = float(reach[best])
         fired = edit if distance <= radius else None
         return Match(fired, edit, distance, radius, runner_up - distance)
-
-
-def radii(keys: Array, conflicts: Bools, reach: float, limits: Array) -> npt.NDArray[np.float64]:
-    """How far each key reaches: ``min(reach, limit, half the distance to the nearest key with another target)``.
-
-    So balls of different targets never overlap: r_i + r_j <= d(K_i, K_j).
-
-    Args:
-        keys: [K, r].
-        conflicts: [K, K] True where two keys have different targets and one request may see both.
-        reach: the radius that background prompts allow.
-        limits: [K] distance to a look-alike that must stay unanswered.
-    """
-    if not len(keys):
-        return np.zeros(0)
-    wide = keys.astype(np.float64)
-    nearest = np.full(len(keys), np.inf)
-    for start in range(0, len(keys), 256):
-        block = slice(start, start + 256)
-        apart = np.where(conflicts[block], distances(keys[block], keys), np.inf)
-        rival = np.argmin(apart, axis=1)  # exact distance for the one that counts
-        exact = np.linalg.norm(wide[block] - wide[rival], axis=1)
-        nearest[block] = np.where(np.isfinite(apart.min(axis=1)), exact, np.inf)
-    apart_enough = np.minimum(0.5 * nearest * _SHRINK, _CLEAR_OF * limits.astype(np.float64))
-    return np.minimum(reach, apart_enough)
-
-
-def base_radius(keys: Array, background: Array, negatives: Array, alarms: tuple[float, float]) -> float:
-    """The radius at which unrelated and look-alike prompts would raise no more false alarms than allowed.
-
-    It shrinks as keys accumulate, because the nearest of many keys is nearer.
-
-    Args:
-        keys: [K, r] all keys.
-        background: [n, r] keys of unrelated prompts.
-        negatives: [m] distances from look-alike prompts to the keys that they resemble.
-        alarms: the shares allowed among the background and among look-alikes, by the lower quantile. Look-alikes are
-            made by rule, and some ask the same in other words; those must not decide how far every key reaches.
-    """
-    if not len(keys):
-        return 0.0
-    unrelated, alike = _nearest_to(background, keys), negatives.astype(np.float64)
-    found = [_low(near, share) for near, share in ((unrelated, alarms[0]), (alike, alarms[1])) if len(near)]
-    return min(found) * _SHRINK if found else 0.0
-
-
-def _low(distances: npt.NDArray[np.floating], share: float) -> float:
-    return float(np.quantile(distances.astype(np.float64), share, method="lower"))
-
-
-def _nearest_to(queries: Array, keys: Array) -> npt.NDArray[np.float64]:
-    return distances(queries, keys).min(axis=1) if len(queries) else np.zeros(0)
-
-
-def distances(queries: Array, keys: Array) -> npt.NDArray[np.float64]:
-    """[n, K] Euclidean distances by one matrix product, accurate to rounding of the squared norms."""
-    left, right = queries.astype(np.float64), keys.astype(np.float64)
-    squared = (left**2).sum(1)[:, None] + (right**2).sum(1)[None, :] - 2 * left @ right.T
-    roots: npt.NDArray[np.float64] = np.sqrt(np.maximum(squared, 0))
-    return roots
-
-
-def covisible(scopes: Sequence[Scope | None]) -> Bools:
-    """[E, E] True where some request may see both edits: users never meet, nor do agents without a user."""
-    users, agents = (
-        _codes([s.user if s else None for s in scopes]),
-        _codes([s.agent if s else None for s in scopes]),
-    )
-    same_user, same_agent = users[:, None] == users[None, :], agents[:, None] == agents[None, :]
-    has_user, has_agent = users >= 0, agents >= 0
-    both_users = has_user[:, None] & has_user[None, :]
-    agents_agree = same_agent | ~has_agent[:, None] | ~has_agent[None, :]
-    together: Bools = np.where(both_users, same_user, agents_agree)
-    return together
-
-
-def _codes(names: Sequence[str | None]) -> npt.NDArray[np.int64]:
-    codes: dict[str, int] = {}
-    return np.array([-1 if n is None else codes.setdefault(n, len(codes)) for n in names], dtype=np.int64)

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from agentmem.editors.grace.balls import Ball, Query, stream
-from agentmem.editors.grace.codebook import Codebook, Match, distances
+from agentmem.editors.grace.codebook import Codebook, Match
+from agentmem.editors.grace.geometry import distances
 from agentmem.editors.packs import Array, Calibration, Pack, PackedEdit, dump
 from agentmem.edits import EditRequest
 from agentmem.errors import PackMismatch

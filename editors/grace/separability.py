@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from agentmem.editors.grace.calibration import fit_projection, is_constant
-from agentmem.editors.grace.codebook import base_radius
 from agentmem.editors.grace.config import GateConfig
+from agentmem.editors.grace.geometry import base_radius
 from agentmem.editors.layer_scores import LayerScore
 from agentmem.editors.packs import Array, Calibration
 from agentmem.editors.port import ModelPort

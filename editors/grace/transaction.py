@@ -11,8 +11,9 @@ import numpy as np
 import torch
 
 from agentmem.editors.background import look_alikes
-from agentmem.editors.grace.codebook import Codebook, covisible
+from agentmem.editors.grace.codebook import Codebook
 from agentmem.editors.grace.config import GateConfig, GraceConfig
+from agentmem.editors.grace.geometry import covisible
 from agentmem.editors.grace.writer import Fit, fit_values, says_target
 from agentmem.editors.packs import Array, Calibration, PackedEdit
 from agentmem.editors.port import ModelPort

@@ -8,7 +8,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agentmem.editors.grace.codebook import Codebook, covisible, radii
+from agentmem.editors.grace.codebook import Codebook
+from agentmem.editors.grace.geometry import Rivals, covisible, radii
 from agentmem.editors.packs import Calibration, PackedEdit
 from agentmem.edits import EditRequest
 from agentmem.notes import Scope
@@ -91,6 +92,17 @@ def test_two_users_never_conflict():
     assert not covisible([Scope(user="u"), Scope(user="v")])[0, 1]
     keys = np.zeros((2, 4), np.float32)
     assert (radii(keys, np.zeros((2, 2), bool), 0.5, np.ones(2, np.float32)) == 0.5).all()
+
+
+@given(edits(), st.integers(0, 5), st.integers(1, 6))
+def test_conflicts_by_blocks_are_the_whole_matrix(sample, start, size):
+    """Rows that are worked out when they are wanted say what the full table of pairs would."""
+    held = book(*sample)
+    scopes = [edit.request.scope for edit in held.edits]
+    whole = (held.label_codes[:, None] != held.label_codes[None, :]) & covisible(scopes)
+    block = slice(start, start + size)
+
+    assert (Rivals.of(held.key_codes, scopes, held.owners)[block] == whole[held.owners][:, held.owners][block]).all()
 
 
 def test_reach_shrinks_as_keys_accumulate():

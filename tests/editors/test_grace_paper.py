@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from agentmem.editors import EditRequest, GraceConfig, make_editor
 from agentmem.editors.grace.balls import Query, place, stream
-from agentmem.editors.grace.codebook import covisible
+from agentmem.editors.grace.geometry import covisible
 from agentmem.editors.packs import drop, parse
 from agentmem.errors import EditError, InvalidArgument, PackMismatch
 from agentmem.notes import Scope

@@ -1,4 +1,4 @@
-"""GRACE on the shipped small model, which really knows facts: a sample of benchmarks/editing.py."""
+"""GRACE on the shipped small model, which really knows facts: a sample of benchmarks/editing."""
 
 from __future__ import annotations
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+import re
 
-from agentmem.editors.naming import Mention, last_message
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agentmem.editors.naming import Mention, Mentions, last_message
 from agentmem.edits import EditRequest
 
 
@@ -32,6 +36,26 @@ def test_without_a_subject_it_is_guessed_from_the_prompt_or_there_is_none() -> N
     nothing = Mention(EditRequest("where is it?", "t"))
     assert not nothing
     assert not nothing.in_text("where is it?")
+
+
+WORDS = st.lists(
+    st.sampled_from(["ana", "Ana", "lima", "anna", "user", "user's", "sister", "my", "I", "C++", "(2nd", "ed.)", "é", "_x", "?"]),
+    max_size=5,
+).flatmap(lambda words: st.sampled_from([" ", "-", ""]).map(lambda gap: gap.join(words)))
+
+
+@given(st.lists(WORDS, max_size=8), WORDS)
+def test_many_subjects_are_recognised_as_each_alone_is(subjects: list[str], text: str) -> None:
+    """The table of first words leaves nobody out, and a name is recognised exactly where it stands as whole words."""
+    requests = [EditRequest("where is it?", "t", subject=subject) for subject in subjects]
+    found = Mentions(requests).in_text(text)
+
+    assert found == [at for at, request in enumerate(requests) if Mention(request).in_text(text)]
+    for at, subject in enumerate(subjects):
+        name = " ".join(subject.split()).casefold()
+        if name and not name.startswith("user"):
+            whole = re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text.casefold()) is not None
+            assert (at in found) is whole
 
 
 def test_the_last_message_ends_where_the_answer_begins_and_starts_at_a_special_token() -> None:

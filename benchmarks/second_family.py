@@ -1,0 +1,200 @@
+"""The same editor on a model of another family: a GPT-2 of other depth and width, trained here, edited with the defaults.
+
+python -m benchmarks.second_family --out benchmarks/results/second_family.json
+
+The model has the shipped one's tokenizer and chat template, learned positions, fused attention weights that lie the other way
+round (Conv1D), and knows a quarter of the same world's facts from closed-book chats alone; both models are asked about these. Training goes into a folder that git ignores
+and is done once. Nothing is tuned by hand: the key layer is measured, and everything else is the editor's default.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import torch
+from torch.nn.functional import cross_entropy
+from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel
+
+from agentmem.editors import calibrate
+from agentmem.evaluation.world import Kind, World
+from agentmem.evaluation.world import answer as as_answer
+from agentmem.small_model import small_model_path
+from benchmarks.editing.measuring import Bench
+from benchmarks.editing.methods import Editing
+from benchmarks.editing.streams import known, load, samples, share
+from benchmarks.small_model.evaluate import generate
+from benchmarks.small_model.muon import Muon
+from benchmarks.small_model.probes import Probe
+from benchmarks.small_model.recipe import CLOSED, FIRST, STATEMENTS, Schedule, Stage
+from benchmarks.small_model.rows import Batch, RowSource
+
+FOLDER = Path("build") / "second_family"
+MIXTURE = ((CLOSED, 0.8), (STATEMENTS, 0.2))
+STAGES = (Stage(1.0, 1.0, MIXTURE),)
+KINDS: tuple[Kind, ...] = ("person", "company", "place")
+SHARE = 0.25
+PIECE = 4
+"""Rows whose gradients are computed together."""
+
+
+def small_world() -> World:
+    """The facts of the first quarter of the subjects of every kind: few enough to be learnt in minutes."""
+    world = World.generate()
+    subjects = {s for kind in KINDS for s in world.subjects(kind)[: round(SHARE * len(world.subjects(kind)))]}
+    return World(fact for fact in world.facts if fact.subject in subjects)
+
+
+def model_config(tokenizer: Any, layers: int, width: int) -> GPT2Config:
+    """A GPT-2 with heads of 64."""
+    return GPT2Config(
+        vocab_size=len(tokenizer), n_positions=1024, n_embd=width, n_layer=layers, n_head=width // 64,
+        resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
+    )  # fmt: skip
+
+
+class Trainer:
+    """One thread, float32: closed-book chats, Muon on the matrices of the layers and Adam on the rest."""
+
+    def __init__(self, world: World, tokenizer: Any, layers: int, width: int, seed: int = 1) -> None:
+        torch.manual_seed(seed)
+        self.schedule, self.model = (
+            Schedule(tokens_per_step=3072),
+            GPT2LMHeadModel(model_config(tokenizer, layers, width)),
+        )
+        named = dict(self.model.named_parameters())
+        matrices = [name for name, p in named.items() if p.ndim == 2 and ".h." in name]
+        self.muon = Muon(named[name] for name in matrices)
+        rest = [p for name, p in named.items() if name not in matrices]
+        self.adam = torch.optim.AdamW(rest, lr=1.0, betas=(0.9, 0.95), weight_decay=0.0)
+        self.rows = RowSource(world, tokenizer.backend_tokenizer, self.schedule, Random(seed), STAGES)
+
+    def run(self, tokens: int, every: int = 20) -> None:
+        """Train on so many tokens."""
+        seen, step, started = 0, 0, time.process_time()
+        while seen < tokens:
+            done = seen / tokens
+            batch = self.rows.batch(step, done)
+            loss = self._backward(batch)
+            factor = self.schedule.factor(step, FIRST * done)  # the first course of the shipped model's two
+            self.muon.step(self.schedule.matrix_rate * factor)
+            for group in self.adam.param_groups:
+                group["lr"] = self.schedule.other_rate * factor
+            self.adam.step()
+            seen, step = seen + batch.tokens.numel(), step + 1
+            if step % every == 0:
+                minutes = (time.process_time() - started) / 60
+                print(f"step {step}, {seen} tokens, {minutes:.1f} CPU minutes, loss {loss:.3f}", flush=True)
+
+    def _backward(self, batch: Batch) -> float:
+        self.model.zero_grad(set_to_none=True)
+        total, summed = float(batch.weights[:, 1:].sum()), 0.0
+        for start in range(0, len(batch.tokens), PIECE):
+            part = batch.part(start, start + PIECE)
+            hidden = self.model.transformer(
+                input_ids=part.tokens,
+                attention_mask=part.mask(),
+                position_ids=part.positions,
+                use_cache=False,
+            ).last_hidden_state
+            weights = part.weights[:, 1:]
+            chosen = weights > 0
+            logits = self.model.lm_head(hidden[:, :-1][chosen])
+            losses = cross_entropy(logits, part.tokens[:, 1:][chosen], reduction="none")
+            loss = (losses * weights[chosen]).sum() / total
+            loss.backward()
+            summed += float(loss.detach())
+        return summed
+
+
+def trained(world: World, folder: Path, tokens: int, layers: int, width: int) -> Path:
+    """The folder of the model, which is trained when it is not there."""
+    if (folder / "config.json").exists():
+        return folder
+    tokenizer = AutoTokenizer.from_pretrained(small_model_path())
+    trainer = Trainer(world, tokenizer, layers, width)
+    started = time.process_time()
+    trainer.run(tokens)
+    trainer.model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    about = {"tokens": tokens, "cpu_minutes": round((time.process_time() - started) / 60, 1)}
+    (folder / "training.json").write_text(json.dumps(about) + "\n")
+    return folder
+
+
+def knowledge(model: Any, tokenizer: Any, world: World, count: int) -> dict[str, float]:
+    """Share of facts that the model answers, in trained and in held-out wordings."""
+    rng = Random(21)
+    facts, found = rng.sample(world.facts, min(count, len(world.facts))), {}
+    for name, held_out in (("trained wordings", False), ("held-out wordings", True)):
+        asked = [
+            Probe([{"role": "user", "content": world.question(f, rng, held_out=held_out)}], "") for f in facts
+        ]
+        said = [text for text, *_ in generate(model, tokenizer, asked)]
+        found[name] = round(share(said, [as_answer(fact.value) for fact in facts]), 4)
+    return found
+
+
+def edited(
+    path: Path, world: World, edits: list[int], paraphrases: list[int], probes: int
+) -> dict[str, object]:
+    """What the model knows, where its keys are read, and GRACE with its defaults on it."""
+    model, tokenizer = load(path)
+    report: dict[str, object] = {
+        "architecture": type(model).__name__,
+        "layers": model.config.num_hidden_layers,
+        "width": model.config.hidden_size,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "knows": knowledge(model, tokenizer, world, probes),
+    }
+    space = calibrate(model, tokenizer, key_layer="auto")
+    print(space.table(), flush=True)
+    report["key_layers"] = {row.layer: round(row.recognised, 4) for row in space.scores}
+    facts, rows = known(model, tokenizer, world, max(edits), Random(11)), []
+    for more in paraphrases:
+        bench = Bench(model, tokenizer, world, samples(world, facts, more, 12), probes, 0)
+        method = Editing(model, tokenizer, "grace", {"key_layer": "auto"}, grows=True)
+        for count in sorted(edits):
+            if count <= len(facts):
+                rows.append(bench.measure(method, bench.probes(count)))
+                print(json.dumps(rows[-1]), flush=True)
+        report["key_layer"] = method.editor.status().details["key_layer"]
+        method.rest()
+    return report | {"grace": rows}
+
+
+def main() -> None:
+    """Parse the command line, train once, measure, write."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--folder", type=Path, default=FOLDER)
+    parser.add_argument("--tokens", type=int, default=900_000)
+    parser.add_argument("--layers", type=int, default=4)
+    parser.add_argument("--width", type=int, default=192)
+    parser.add_argument("--edits", type=int, nargs="*", default=[100, 300])
+    parser.add_argument("--paraphrases", type=int, nargs="*", default=[0, 4])
+    parser.add_argument("--probes", type=int, default=300)
+    parser.add_argument("--out", type=Path, default=None)
+    options = parser.parse_args()
+    os.environ.setdefault("KMP_BLOCKTIME", "0")
+    torch.set_num_threads(1)
+    world = small_world()
+    path = trained(world, options.folder, options.tokens, options.layers, options.width)
+    if not options.edits:
+        return
+    report: dict[str, object] = {"training": json.loads((path / "training.json").read_text())}
+    for name, model in (("second", path), ("shipped", small_model_path())):
+        report[name] = edited(model, world, options.edits, options.paraphrases, options.probes)
+    if options.out is not None:
+        options.out.write_text(json.dumps(report, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

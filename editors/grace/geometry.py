@@ -1,0 +1,156 @@
+"""The geometry of a codebook: how far apart keys are, which of them conflict, and how far each may reach."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from agentmem.editors.packs import Array
+from agentmem.notes import Scope
+
+__all__ = [
+    "CLEAR_OF",
+    "Bools",
+    "Conflicts",
+    "Doubles",
+    "Integers",
+    "Rivals",
+    "base_radius",
+    "covisible",
+    "distances",
+    "from_wide",
+    "radii",
+]
+
+Bools = npt.NDArray[np.bool_]
+Doubles = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+CLEAR_OF = 0.9  # a look-alike stays outside by a tenth of its distance
+_SHRINK = 1 - 1e-6  # rounding must not let two balls touch
+
+
+class Conflicts(Protocol):
+    """[K, K] True where two keys have different targets and one request may see both: an array, or what stands for it."""
+
+    def __getitem__(self, block: slice, /) -> Bools: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Rivals:
+    """The conflicts of keys, worked out some rows at a time: all at once they would be as many as the keys squared.
+
+    Args:
+        targets: [K] equal numbers for equal targets.
+        users, agents: [K] of the keys' scopes, as numbers; -1 for none.
+    """
+
+    targets: Integers
+    users: Integers
+    agents: Integers
+
+    @classmethod
+    def of(cls, targets: Integers, scopes: Sequence[Scope | None], owners: Integers) -> Rivals:
+        """``scopes`` [E] of the edits, ``owners`` [K] the edit of each key."""
+        users, agents = _names(scopes)
+        return cls(targets, users[owners], agents[owners])
+
+    def __getitem__(self, block: slice, /) -> Bools:
+        different: Bools = self.targets[block, None] != self.targets[None, :]
+        if (self.users < 0).all() and (self.agents < 0).all():
+            return different
+        return different & _together(self.users[block], self.agents[block], self.users, self.agents)
+
+
+def radii(keys: Array, conflicts: Conflicts, reach: float, limits: Array) -> Doubles:
+    """How far each key reaches: ``min(reach, limit, half the distance to the nearest key with another target)``.
+
+    So balls of different targets never overlap: r_i + r_j <= d(K_i, K_j).
+
+    Args:
+        keys: [K, r].
+        conflicts: [K, K] True where two keys have different targets and one request may see both; read by blocks of rows.
+        reach: the radius that background prompts allow.
+        limits: [K] distance to a look-alike that must stay unanswered.
+    """
+    if not len(keys):
+        return np.zeros(0)
+    wide = keys.astype(np.float64)
+    squares = (wide**2).sum(1)
+    nearest = np.full(len(keys), np.inf)
+    for start in range(0, len(keys), 256):
+        block = slice(start, start + 256)
+        apart = np.where(conflicts[block], from_wide(wide[block], wide, squares), np.inf)
+        rival = np.argmin(apart, axis=1)  # exact distance for the one that counts
+        exact = np.linalg.norm(wide[block] - wide[rival], axis=1)
+        nearest[block] = np.where(np.isfinite(apart.min(axis=1)), exact, np.inf)
+    apart_enough = np.minimum(0.5 * nearest * _SHRINK, CLEAR_OF * limits.astype(np.float64))
+    return np.minimum(reach, apart_enough)
+
+
+def base_radius(keys: Array, background: Array, negatives: Array, alarms: tuple[float, float]) -> float:
+    """The radius at which unrelated and look-alike prompts would raise no more false alarms than allowed.
+
+    It shrinks as keys accumulate, because the nearest of many keys is nearer.
+
+    Args:
+        keys: [K, r] all keys.
+        background: [n, r] keys of unrelated prompts.
+        negatives: [m] distances from look-alike prompts to the keys that they resemble.
+        alarms: the shares allowed among the background and among look-alikes, by the lower quantile. Look-alikes are
+            made by rule, and some ask the same in other words; those must not decide how far every key reaches.
+    """
+    if not len(keys):
+        return 0.0
+    unrelated, alike = _nearest_to(background, keys), negatives.astype(np.float64)
+    found = [_low(near, share) for near, share in ((unrelated, alarms[0]), (alike, alarms[1])) if len(near)]
+    return min(found) * _SHRINK if found else 0.0
+
+
+def _low(distances: npt.NDArray[np.floating], share: float) -> float:
+    return float(np.quantile(distances.astype(np.float64), share, method="lower"))
+
+
+def _nearest_to(queries: Array, keys: Array) -> Doubles:
+    return distances(queries, keys).min(axis=1) if len(queries) else np.zeros(0)
+
+
+def distances(queries: Array, keys: Array) -> Doubles:
+    """[n, K] Euclidean distances by one matrix product, accurate to rounding of the squared norms."""
+    right = keys.astype(np.float64)
+    return from_wide(queries.astype(np.float64), right, (right**2).sum(1))
+
+
+def from_wide(left: Doubles, right: Doubles, squares: Doubles) -> Doubles:
+    """:func:`distances`, with the squared lengths of ``right`` given."""
+    squared = (left**2).sum(1)[:, None] + squares[None, :] - 2 * left @ right.T
+    roots: Doubles = np.sqrt(np.maximum(squared, 0))
+    return roots
+
+
+def covisible(scopes: Sequence[Scope | None]) -> Bools:
+    """[E, E] True where some request may see both edits: users never meet, nor do agents without a user."""
+    users, agents = _names(scopes)
+    return _together(users, agents, users, agents)
+
+
+def _names(scopes: Sequence[Scope | None]) -> tuple[Integers, Integers]:
+    """[E] the users and the agents as numbers, -1 for none."""
+    return _codes([s.user if s else None for s in scopes]), _codes([s.agent if s else None for s in scopes])
+
+
+def _together(users: Integers, agents: Integers, other_users: Integers, other_agents: Integers) -> Bools:
+    """[n, m] True where some request may see both."""
+    same_user, same_agent = users[:, None] == other_users[None, :], agents[:, None] == other_agents[None, :]
+    both_users = (users >= 0)[:, None] & (other_users >= 0)[None, :]
+    agents_agree = same_agent | (agents < 0)[:, None] | (other_agents < 0)[None, :]
+    together: Bools = np.where(both_users, same_user, agents_agree)
+    return together
+
+
+def _codes(names: Sequence[str | None]) -> Integers:
+    codes: dict[str, int] = {}
+    return np.array([-1 if n is None else codes.setdefault(n, len(codes)) for n in names], dtype=np.int64)
