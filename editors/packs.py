@@ -45,7 +45,7 @@ __all__ = [
     "write_file",
 ]
 
-FORMAT = 1
+FORMAT = 2
 _ENTRY = "agentmem"
 _PART = "part."
 _LAYOUTS = {"records": "agentmem.editors.records", "tiers": "agentmem.editors.tiers.pack"}
@@ -99,7 +99,7 @@ class PackedEdit:
         value: [d_model], fp32, added to the residual stream.
         negatives: [m] distances from look-alike prompts to the nearest of ``keys``.
         limits: [k] distance from each key to the nearest look-alike of this edit, which it must not reach.
-        own_negatives, own_limits: [m'] and [k] the same among look-alikes about the edit's own subject alone.
+        others: [o, r] keys, in half precision, of the other questions about the edit's subject that come nearest.
     """
 
     request: EditRequest
@@ -108,8 +108,7 @@ class PackedEdit:
     value: Array
     negatives: Array
     limits: Array
-    own_negatives: Array
-    own_limits: Array
+    others: npt.NDArray[np.float16]
 
     @property
     def id(self) -> str:
@@ -330,9 +329,8 @@ def _edit_tensors(edits: Sequence[PackedEdit]) -> dict[str, npt.NDArray[Any]]:
         "negatives": np.concatenate([edit.negatives for edit in edits]).astype(np.float32),
         "limits": np.concatenate([edit.limits for edit in edits]).astype(np.float32),
         "negative_count": np.array([len(edit.negatives) for edit in edits], dtype=np.int32),
-        "own_negatives": np.concatenate([edit.own_negatives for edit in edits]).astype(np.float32),
-        "own_limits": np.concatenate([edit.own_limits for edit in edits]).astype(np.float32),
-        "own_negative_count": np.array([len(edit.own_negatives) for edit in edits], dtype=np.int32),
+        "others": np.concatenate([edit.others for edit in edits]).astype(np.float16),
+        "other_count": np.array([len(edit.others) for edit in edits], dtype=np.int32),
     }
 
 
@@ -361,6 +359,11 @@ def _head(data: bytes) -> dict[str, Any]:
         raise PackMismatch(
             "This is not an edit pack.", hint="packs are written by editor.save(path)."
         ) from error
+    if version < FORMAT:
+        raise PackMismatch(
+            f"The pack has format {version}, this version reads {FORMAT}.",
+            hint='write its edits anew: memory.rebuild("weights"), or editor.write(requests).',
+        )
     if version > FORMAT:
         raise PackMismatch(
             f"The pack has format {version}, this version reads up to {FORMAT}.",
@@ -388,13 +391,12 @@ def _edits(
     labels = _split(tensors["labels"], tensors["label_count"])
     negatives = _split(tensors["negatives"], tensors["negative_count"])
     limits = _split(tensors["limits"], tensors["key_count"])
-    own_negatives = _split(tensors["own_negatives"], tensors["own_negative_count"])
-    own_limits = _split(tensors["own_limits"], tensors["key_count"])
+    others = _split(tensors["others"], tensors["other_count"])
     values = tensors["values"][tensors["value_of"]]
     return tuple(
         PackedEdit(request, tuple(int(token) for token in label), *arrays)
         for request, label, *arrays in zip(
-            requests, labels, keys, values, negatives, limits, own_negatives, own_limits, strict=True
+            requests, labels, keys, values, negatives, limits, others, strict=True
         )
     )
 

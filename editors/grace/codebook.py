@@ -10,7 +10,6 @@ from functools import cached_property
 import numpy as np
 
 from agentmem.editors.grace.geometry import (
-    CLEAR_OF,
     Bools,
     Doubles,
     Integers,
@@ -25,6 +24,7 @@ from agentmem.notes import Scope
 
 __all__ = ["Codebook", "Match"]
 
+_CELL = 0.95  # nearer than what is known to ask something else, and not by rounding alone
 _RATIO = 0.8  # nearest to second nearest, from which a match is ambiguous (Lowe 2004, section 7.1)
 
 
@@ -138,22 +138,20 @@ class Codebook:
         return Mentions([edit.request for edit in self.edits])
 
     @cached_property
-    def named_radii(self) -> Doubles:
-        """[K] the radius of each key for requests that name its edit's subject; never less than the plain one.
+    def _others(self) -> tuple[Doubles, ...]:
+        """[E] of each edit [o, r] the keys of other questions about its subject."""
+        return tuple(edit.others.astype(np.float64) for edit in self.edits)
 
-        Unrelated prompts, and the same words about others, do not name it: what limits the reach is other questions about the
-        same subject. Between edits of one subject a request decides by `_RATIO`.
+    def named_radius(self, query: Array, edit: int) -> float:
+        """How far a request that names the edit's subject may lie from its keys.
+
+        It asks what the edit answers if it lies nearer to the edit than to any other question about the same subject, and
+        to any unrelated prompt: the cell of a nearest neighbour, which reaches farther than a ball that keeps clear of them.
         """
-        if not self.edits:
-            return np.zeros(0)
-        asked = np.concatenate([edit.own_negatives for edit in self.edits])
-        limits = np.concatenate([edit.own_limits for edit in self.edits])
-        none = np.zeros((0, self.keys.shape[1]), np.float32)
-        reach = base_radius(self.keys, none, asked, (self.false_alarm, self.look_alike_alarm))
-        wide = np.minimum(max(reach, self.reach), CLEAR_OF * limits.astype(np.float64))
-        nameable = self.mentions.nameable()[self.owners]
-        widest: Doubles = np.where(nameable, np.maximum(wide, self.radii), self.radii)
-        return widest
+        wide = query.astype(np.float64)
+        known = (self._others[edit], self._background.astype(np.float64))
+        nearest = [float(np.linalg.norm(keys - wide, axis=1).min()) for keys in known if len(keys)]
+        return _CELL * min(nearest) if len(self._others[edit]) else 0.0
 
     @property
     def _background(self) -> Array:
@@ -203,11 +201,17 @@ class Codebook:
         """``seen`` [E]: the edits that the request may see."""
         named = [at for at in self.mentions.in_text(text) if seen[at]]
         if named:
-            match = self._nearest(query, row, self._keys_of(named), self.named_radii)
+            match = self._among_named(query, row, named)
             if match.edit is not None and match.distance <= _RATIO * (match.distance + match.margin):
                 return match
         chosen = None if seen.all() else np.flatnonzero(seen[self.owners])
         return self._nearest(query, row, chosen, self.radii)
+
+    def _among_named(self, query: Array, row: Doubles, named: Sequence[int]) -> Match:
+        found = self._nearest(query, row, self._keys_of(named), self.radii)
+        at = next(i for i in named if self.edits[i] is found.nearest)
+        radius = max(found.radius, self.named_radius(query, at))
+        return replace(found, edit=found.nearest if found.distance <= radius else None, radius=radius)
 
     def _keys_of(self, edits: Sequence[int]) -> Integers:
         """The keys of some edits, given ascending."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from agentmem.editors.background import look_alikes
@@ -23,6 +24,7 @@ from agentmem.errors import EditError, InvalidArgument
 
 __all__ = ["Draft", "Intake", "Transaction", "named"]
 
+_OTHERS = 8  # other questions about a subject that an edit keeps: those that could be taken for its own
 _NOISE_MARGIN = 4.0  # a radius must be well above what batching does to a key
 
 
@@ -35,8 +37,7 @@ class Draft:
     keys: Array
     negatives: Array
     limits: Array
-    own_negatives: Array
-    own_limits: Array
+    others: npt.NDArray[np.float16]
     value: Array | None = None
     fit: Fit | None = None
     status: str = "written"
@@ -54,7 +55,7 @@ class Draft:
         assert self.value is not None
         return PackedEdit(
             self.request, self.labels, self.keys, self.value,
-            self.negatives, self.limits, self.own_negatives, self.own_limits,
+            self.negatives, self.limits, self.others,
         )  # fmt: skip
 
     def fail(self, reason: str) -> None:
@@ -130,11 +131,11 @@ class Intake:
         for request, context, near in zip(requests, contexts, alike, strict=True):
             own = keys[used : used + len(context)]
             middle, end = other + len(near.swapped), other + len(near.swapped) + len(near.asked)
-            own_gaps = _gaps(keys[middle:end], own)[near.disguised :]
-            gaps = np.concatenate([_gaps(keys[other:middle], own), own_gaps])
+            others = _by_nearness(keys[middle:end], own)[near.disguised :]
+            gaps = np.concatenate([_gaps(keys[other:middle], own), _gaps(others, own)])
             used, other = used + len(context), end
             drafts.append(
-                Draft(request, context, own, gaps.min(1), _least(gaps), own_gaps.min(1), _least(own_gaps))
+                Draft(request, context, own, gaps.min(1), _least(gaps), others[:_OTHERS].astype(np.float16))
             )
         return drafts
 
@@ -265,7 +266,6 @@ class Transaction(Intake):
         for draft in drafts:
             if dropped := unsaid.get(draft.id):
                 draft.keys, draft.limits = np.delete(draft.keys, dropped, 0), np.delete(draft.limits, dropped)
-                draft.own_limits = np.delete(draft.own_limits, dropped)
                 draft.reason += f"{'; ' if draft.reason else ''}{len(dropped)} paraphrases were left out"
 
 
@@ -276,9 +276,14 @@ def _least(gaps: Array) -> Array:
 
 
 def _gaps(queries: Array, keys: Array) -> Array:
-    """[n, k] distances from queries to keys; the query that is nearest to any key comes first."""
+    """[n, k] distances from queries to keys."""
     gaps: Array = np.linalg.norm(queries[:, None] - keys[None], axis=-1).astype(np.float32)
-    return gaps[np.argsort(gaps.min(1), kind="stable"), :]
+    return gaps
+
+
+def _by_nearness(queries: Array, keys: Array) -> Array:
+    """The queries, those that come nearest to any key first."""
+    return queries[np.argsort(_gaps(queries, keys).min(1), kind="stable")] if len(queries) else queries
 
 
 def _twins(drafts: Sequence[Draft]) -> tuple[list[Draft], list[tuple[Draft, Draft]]]:

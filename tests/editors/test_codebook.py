@@ -33,8 +33,7 @@ def edits(draw, size=6):
                 EditRequest("p", "t", id=f"e{i}", scope=draw(SCOPES)), (draw(st.integers(0, 2)),), keys.astype(np.float32),
                 rng.normal(size=3).astype(np.float32), np.abs(rng.normal(size=2)).astype(np.float32),
                 np.abs(rng.normal(size=len(keys))).astype(np.float32) * 9,
-                np.abs(rng.normal(size=2)).astype(np.float32),
-                np.abs(rng.normal(size=len(keys))).astype(np.float32) * 9,
+                rng.normal(size=(draw(st.integers(0, 3)), 4)).astype(np.float16),
             )
         )  # fmt: skip
     background = rng.normal(size=(8, 4)).astype(np.float32)
@@ -70,8 +69,7 @@ def test_state_depends_on_the_set_alone(sample, random):
     for edit in shuffled:
         grown = grown.with_edits([edit], (), space)
     extra = PackedEdit(
-        EditRequest("q", "t", id="zz"), (9,), made[0].keys, made[0].value, made[0].negatives, made[0].limits,
-        made[0].own_negatives, made[0].own_limits,
+        EditRequest("q", "t", id="zz"), (9,), made[0].keys, made[0].value, made[0].negatives, made[0].limits, made[0].others,
     )
     detour = grown.with_edits([extra]).with_edits((), ["zz"])
 
@@ -128,8 +126,7 @@ def test_reach_shrinks_as_keys_accumulate():
                     key[0, :3],
                     np.zeros(0, np.float32),
                     np.full(1, 9, np.float32),
-                    np.zeros(0, np.float32),
-                    np.full(1, 9, np.float32),
+                    np.zeros((0, 4), np.float16),
                 )
             ],
             (),
@@ -152,11 +149,12 @@ def test_no_key_reaches_its_own_look_alikes(sample):
     assert (held.radii[limits > 0] < limits[limits > 0]).all()
 
 
-def named(subject, id, key, target=0):
-    """An edit with one key, limited by nothing but its neighbours."""
-    far, none = np.full(1, 9, np.float32), np.zeros(0, np.float32)
+def named(subject, id, key, target=0, apart=1.2):
+    """An edit with one key, a small ball around it, and one other question about its subject, ``apart`` to the right."""
+    limit, none = np.full(1, 0.2, np.float32), np.zeros(0, np.float32)
     request = EditRequest(f"Where does {subject} live?", "t", subject=subject, id=id)
-    return PackedEdit(request, (target,), np.array([key], np.float32), np.zeros(3, np.float32), none, np.full(1, 0.2, np.float32), none, far)
+    others = np.array([[key[0] + apart, key[1]]], np.float16)
+    return PackedEdit(request, (target,), np.array([key], np.float32), np.zeros(3, np.float32), none, limit, others)
 
 
 def small_book(*made):
@@ -179,9 +177,17 @@ def test_a_named_subject_widens_the_reach_of_its_own_edits_alone():
     assert answer("Where does Anabel Limasol live?") is None
     rival = held.with_edits([named("Ana Lima", "c", [0.6, 0], target=2)])
     assert rival.match(query, [None], ["Ana Lima?"])[0].edit.id == "c"
-    assert (rival.named_radii >= rival.radii).all()
     between = np.array([[0.3, 0]], np.float32)
     assert rival.match(between, [None], ["Ana Lima?"])[0].edit is None, "as near to one fact of hers as to the other"
+
+
+def test_a_request_that_lies_nearer_to_another_question_is_left_alone():
+    """However far a named subject lets an edit reach, what is known to ask something else is nearer to itself."""
+    held = small_book(named("Ana Lima", "a", [0, 0], apart=0.8))
+    query = np.array([[0.45, 0], [0.35, 0], [0.8, 0]], np.float32)
+    matches = held.match(query, [None] * 3, ["Ana Lima?"] * 3)
+    assert [m.edit is not None for m in matches] == [False, True, False]
+    assert all(m.distance <= m.radius for m in matches if m.edit is not None)
 
 
 @given(edits())
@@ -189,4 +195,6 @@ def test_a_named_subject_widens_the_reach_of_its_own_edits_alone():
 def test_edits_without_a_subject_keep_their_plain_reach(sample):
     """Nothing can name them."""
     held = book(*sample)
-    assert (held.named_radii == held.radii).all()
+    for query in held.keys + np.float32(0.1):
+        plain, said = held.match(np.stack([query, query]), [None, None], ["", "Who is p?"])
+        assert (plain.edit, plain.radius) == (said.edit, said.radius)

@@ -100,15 +100,16 @@ def damage(data, kind):
         return data[:-7] + bytes([data[-7] ^ 1]) + data[-6:]
     if kind == "not a pack":
         return b"hello"
-    if kind == "newer":
-        return data.replace(b'\\"format\\":1', b'\\"format\\":9')
+    if kind in ("newer", "older"):
+        written = b'\\"format\\":%d'
+        return data.replace(written % packs.FORMAT, written % (9 if kind == "newer" else packs.FORMAT - 1))
     pack = packs.parse(data)
     edit = pack.edits[0]
     edit.value[:] = np.nan
     return packs.dump(pack)
 
 
-@pytest.mark.parametrize("kind", ["cut", "flip", "not a pack", "newer", "nan"])
+@pytest.mark.parametrize("kind", ["cut", "flip", "not a pack", "newer", "older", "nan"])
 def test_damaged_packs_are_refused(kind, saved, make):
     """A pack that is cut, changed, foreign, newer or not finite is refused, and the state stays."""
     editor, path, digest = saved

@@ -24,7 +24,7 @@ NAMES = st.sets(st.integers(0, 500).map(str), max_size=60)
 
 def records(names, scope=None):
     return [
-        PackedEdit(EditRequest("a", "b", id=name, scope=scope), (1,), EMPTY, EMPTY, EMPTY, EMPTY, EMPTY, EMPTY)
+        PackedEdit(EditRequest("a", "b", id=name, scope=scope), (1,), EMPTY, EMPTY, EMPTY, EMPTY, EMPTY)
         for name in names
     ]
 

@@ -114,7 +114,7 @@ def test_a_trigger_on_unrelated_questions_is_refused(batch: Batch, count: int, t
         triggers = pack.calibration.keys(editor.port.keys(rows).numpy())
         edits = tuple(
             replace(
-                e, keys=np.vstack([e.keys, key]), limits=np.append(e.limits, 9e9), own_limits=np.append(e.own_limits, 9e9)
+                e, keys=np.vstack([e.keys, key]), limits=np.append(e.limits, 9e9)
             )
             for e, key in zip(pack.edits, triggers, strict=True)
         )
