@@ -30,7 +30,7 @@ _KEYS: Final = re.compile(
 )
 _MAIL: Final = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _PASSWORD: Final = re.compile(
-    r"\b(?:passwords?|passphrase|passcode|pass\s?code|pin(?:\s?code)?|api[-_ ]?key|secret(?:[-_ ]?key)?|access[-_ ]?token"
+    r"\b(?:passwords?|passphrase|passcode|pass\s?code|pin(?:\s?code)?|(?:door|gate|alarm|entry|access|safe|security)[-_ ]?code|api[-_ ]?key|secret(?:[-_ ]?key)?|access[-_ ]?token"
     r"|auth[-_ ]?token|bearer|pwd)\b(?:\s+(?:for|of|to)\s+[^\n:=]{1,40}?)?\s*(?:is|are|[:=])\s*[\"'`“]?(?P<value>[^\s\"'`”]{3,})",
     re.IGNORECASE,
 )

@@ -308,6 +308,7 @@ def test_tags_are_topics_and_hashtags():
         ("IBAN DE89 3704 0044 0532 0130 00", "iban"),
         ("my password is hunter2!", "password"),
         ("the PIN for the door: 4711", "password"),
+        ("Ines Varga's door code is 4711.", "password"),
         ("key sk-proj-abcdefghij0123456789", "key"),
         ("token ghp_" + "a1B2" * 9, "key"),
         ("AKIAIOSFODNN7EXAMPLE", "key"),
@@ -327,7 +328,7 @@ def test_secrets_are_found(text, kind):
 @pytest.mark.parametrize(
     "text",
     [
-        "Ana lives in Porto.", "We met on 2023-05-07 at 12:30.", "order 4111111111111112", "the password is required",
+        "Ana lives in Porto.", "We met on 2023-05-07 at 12:30.", "order 4111111111111112", "the password is required", "the dress code is formal",
         "in 1987 and 2024", "DE89 3704 0044 0532 0130 01", "it costs 12,500.00 euros", "version 3.11.4", "12.05.2023",
     ],
 )  # fmt: skip
