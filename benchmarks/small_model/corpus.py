@@ -22,7 +22,6 @@ ANSWER, TRUE_TEXT, TALK, QUESTION, SILENT = 1.0, 0.3, 0.3, 0.1, 0.0
 
 _ME = "user"
 _PATIENCE = 4
-_PEOPLE_AS_VALUES = ("founder", "mayor")
 _BY_KIND = {
     kind: [item for item in RELATIONS if item.kind == kind] for kind in ("person", "company", "place")
 }
@@ -48,10 +47,6 @@ class ChatKind:
         notes: Fewest and most notes in the opening block; (0, 0) for none.
         simple: Whether notes end with their value and, in a mixed block, are about different things: first lessons.
         table: Whether all notes tell the same attribute of different subjects, so that only the name decides.
-        flipped: Share of the sentences chosen among those that put the value before the subject, besides the few that
-            come by themselves.
-        invented: Share of the stated values that occur nowhere else: they can only be copied.
-        revised: Share of the notes of a mixed block that give an earlier note's subject a newer value.
     """
 
     actions: dict[str, float]
@@ -59,9 +54,6 @@ class ChatKind:
     notes: tuple[int, int] = (0, 0)
     simple: bool = False
     table: bool = False
-    flipped: float = 0.0
-    invented: float = 0.08
-    revised: float = 0.15
 
 
 @dataclass
@@ -71,7 +63,8 @@ class Conversation:
     world: World
     rng: Random
     known: Sequence[WorldFact]
-    kind: ChatKind
+    simple: bool = False
+    table: bool = False
     turns: list[Turn] = field(default_factory=list)
     claims: dict[tuple[str, str], str] = field(default_factory=dict)
     noted: dict[str, list[str]] = field(default_factory=dict)
@@ -133,20 +126,6 @@ class Conversation:
             return
         self.ask(self.rng.choice(self.world.facts_about(self.rng.choice(subjects)[0])))
 
-    def ask_absent(self) -> None:
-        """Ask what the chat has said of others about somebody it has not: the answer is not to be found in it."""
-        if not self.claims:
-            self.ask_known()
-            return
-        name = self.rng.choice(list(self.claims))[1]
-        kind = relation(name).kind
-        for _ in range(_PATIENCE):
-            known = self.rng.random() < 0.6
-            subject = self.rng.choice(self.world.subjects(kind)) if known else self.world.unknown_name(kind, self.rng)
-            if (subject, name) not in self.claims:
-                self.ask(WorldFact(subject, kind, name, ""))
-                return
-
     def tell(self) -> None:
         """Let the user state something, often something the world does not agree with."""
         draw = self.rng.random()
@@ -196,10 +175,7 @@ class Conversation:
         facts = [self._stranger_or_known() for _ in range(self.rng.randint(2, 6))]
         listed = {fact.subject: fact.value for fact in facts}
         gap, end = self.rng.choice(((": ", ". "), (" - ", "; "), (" = ", ", "), (": ", "\n")))
-        backwards = self._flips()
-        text = end.join(
-            f"{value}{gap}{name}" if backwards else f"{name}{gap}{value}" for name, value in listed.items()
-        )
+        text = end.join(f"{name}{gap}{value}" for name, value in listed.items())
         self._say(text, SILENT, self.rng.choice(wording.ACKNOWLEDGEMENTS), TALK)
         for name in self.rng.sample(list(listed), self.rng.randint(1, len(listed))):
             self._say(f"{name}?", QUESTION, answer(listed[name]), ANSWER)
@@ -242,8 +218,6 @@ class Conversation:
     def _table(self, count: int) -> list[WorldFact]:
         """One attribute of ``count`` different subjects, each with its own value."""
         first = self._stranger_or_known()
-        if self._flips():
-            first = self._named_after_somebody()
         facts, values = {first.subject: first}, {first.value}
         for _ in range(4 * count):
             other = self._same_relation(first)
@@ -253,16 +227,16 @@ class Conversation:
         return list(facts.values())
 
     def _noted_facts(self, count: int) -> list[WorldFact]:
-        if self.kind.table:
+        if self.table:
             return self._table(count)
         facts = [self._note_fact()]
         while len(facts) < count:
-            other, draw = self.rng.choice(facts), 1.0 if self.kind.simple else self.rng.random()
+            other, draw = self.rng.choice(facts), 1.0 if self.simple else self.rng.random()
             if draw < 0.25:
                 facts.append(self._same_relation(other))
             elif draw < 0.45:
                 facts.append(self._same_subject(other))
-            elif draw < 0.45 + self.kind.revised:
+            elif draw < 0.6:
                 facts.append(
                     WorldFact(other.subject, other.kind, other.relation, self._other_value(other.relation))
                 )
@@ -292,30 +266,18 @@ class Conversation:
         name = self.rng.choice(_BY_KIND[fact.kind]).name
         return WorldFact(fact.subject, fact.kind, name, self._other_value(name))
 
-    def _named_after_somebody(self) -> WorldFact:
-        """Draw a fact whose value is a person's name: hardest to tell from the names that are asked about."""
-        facts = [fact for fact in self.known if fact.relation in _PEOPLE_AS_VALUES]
-        return self._changed(self.rng.choice(facts)) if facts else self._stranger_or_known()
-
-    def _flips(self) -> bool:
-        return bool(self.kind.flipped) and self.rng.random() < self.kind.flipped
-
     def _changed(self, fact: WorldFact) -> WorldFact:
         return WorldFact(fact.subject, fact.kind, fact.relation, self._other_value(fact.relation))
 
     def _other_value(self, name: str) -> str:
-        if self.rng.random() < self.kind.invented:
+        if self.rng.random() < 0.08:
             return self.world.invented_value(name, self.rng)
         return self.rng.choice(self.world.values(name))
 
     def _sentence(self, fact: WorldFact) -> str:
         if fact.subject == _ME:
             return self.rng.choice(self.world.my_statements(fact))
-        if self._flips():
-            flipped = [text for text in self.world.statements(fact) if _value_first(text, fact)]
-            if flipped:
-                return self.rng.choice(flipped)
-        for _ in range(_PATIENCE if self.kind.simple else 0):
+        for _ in range(_PATIENCE if self.simple else 0):
             text = self.world.statement(fact, self.rng)
             if text.endswith(f" {fact.value}."):
                 return text
@@ -336,14 +298,9 @@ class Conversation:
         self.turns += [Turn("user", said, said_weight), Turn("assistant", reply, reply_weight)]
 
 
-def _value_first(text: str, fact: WorldFact) -> bool:
-    lower = text.lower()
-    return lower.find(fact.value.lower()) < lower.find(fact.subject.lower())
-
-
 def make_chat(kind: ChatKind, world: World, known: Sequence[WorldFact], rng: Random) -> list[Turn]:
     """Build one chat of the given kind about the ``known`` facts."""
-    chat = Conversation(world, rng, known, kind)
+    chat = Conversation(world, rng, known, kind.simple, kind.table)
     if kind.notes[1]:
         chat.open_with_notes(rng.randint(*kind.notes))
     elif rng.random() < 0.12:

@@ -22,9 +22,6 @@ _SETS = {
     "trained": "closed-book, trained wordings",
     "held_out": "closed-book, held-out wordings",
     "open_book": "open-book, changed value",
-    "invented": "open-book, invented value",
-    "irrelevant": "closed-book under irrelevant notes",
-    "newest": "open-book, newest wins",
     "unknown": "unknown person",
 }
 
