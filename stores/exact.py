@@ -160,7 +160,7 @@ class ExactIndex:
                 units.append(block.units(slots[known]))
             if not found:
                 return [], np.empty((0, 0), np.float32)
-            vectors = np.concatenate(units)
+            vectors = np.concatenate(units) if len(units) > 1 else units[0]
             return found, vectors @ vectors.T
 
     def size(self) -> int:

@@ -54,6 +54,8 @@ class Database:
             )
         self.path = path
         self.rollbacks = 0
+        self._serial = 0
+        self._unsettled = 0
         self._durability = durability
         self._tracer = tracer
         self._prepare = prepare
@@ -92,6 +94,22 @@ class Database:
                     "A write was begun inside a read.",
                     hint="finish the read first, or open write() around both.",
                 )
+
+    @property
+    def serial(self) -> int:
+        """Another number in every transaction."""
+        return self._serial
+
+    def state(self) -> object:
+        """Equal in two transactions if in between nobody else committed, and no write failed or called :meth:`unsettle`."""
+        if self._seen is None:
+            self._seen = (self.value("PRAGMA data_version"), self.rollbacks, self._unsettled)
+        return self._seen
+
+    def unsettle(self) -> None:
+        """Rows were deleted, and others perhaps with them: nothing read before is certain."""
+        self._unsettled += 1
+        self._seen = None
 
     def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[Any]:
         """All result rows of a statement, as tuples."""
@@ -173,12 +191,14 @@ class Database:
         self._writing = False
         self._thread = 0
         self._query_only = False
+        self._seen: object = None
 
     def _leave_parent(self) -> None:
         """Never use a connection across fork: SQLite's locks belong to the process that took them."""
         if os.getpid() == self._pid:
             return
         self._reset()
+        self.unsettle()  # another connection counts the commits of others from elsewhere
         if self._connection is None:
             return
         # closing the parent's connection here could checkpoint under its feet, so it is only put aside
@@ -209,6 +229,8 @@ class Database:
     def _outermost(self, write: bool) -> Iterator[None]:
         self._open()
         self._depth, self._writing, self._thread = 1, write, threading.get_ident()
+        self._seen = None
+        self._serial += 1
         try:
             self._only_read(wanted=not write)
             self.run("BEGIN IMMEDIATE" if write else "BEGIN")
@@ -300,7 +322,7 @@ class Database:
             "trusted_schema=OFF",
             "cell_size_check=ON",
             "temp_store=MEMORY",  # no note text in temporary files
-            "cache_size=-32000",
+            "cache_size=-128000",  # at most: a store that is smaller takes less
         ):
             connection.execute(f"PRAGMA {pragma}")
 

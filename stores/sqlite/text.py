@@ -77,6 +77,9 @@ class SqliteText:
         counted = [self._db.one(_MANY_OF, (int(owner), enough)) for owner in owners] or [self._db.one(_MANY, (enough,))]
         if len(words) < 2 or not any(counted):
             return words
+        together = match_expression(words, owners)
+        if not together or int(self._db.value(_SOME, (together, enough + 1))) <= enough:
+            return words
         matches: dict[str, int] = {}
         for word in list(dict.fromkeys(words))[:_MAX_WORDS]:
             expression = match_expression([word], owners)

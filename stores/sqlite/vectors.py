@@ -31,6 +31,7 @@ class SqliteVectors:
 
     def __init__(self, database: Database) -> None:
         self._db = database
+        self._counted: tuple[int, int] = (-1, 0)
 
     def put(self, rows: Sequence[int], owner: int, vectors: Vectors) -> None:
         """Store one vector per row, replacing earlier ones.
@@ -96,7 +97,9 @@ class SqliteVectors:
 
     def counter(self) -> int:
         """Grows with every change of a vector."""
-        return int(self._db.value("SELECT coalesce(max(seq), 0) FROM vector_change"))
+        if self._counted[0] != self._db.serial or self._db.writing:  # a read sees one state of the store throughout
+            self._counted = self._db.serial, int(self._db.value("SELECT coalesce(max(seq), 0) FROM vector_change"))
+        return self._counted[1]
 
     def count(self) -> int:
         """How many vectors there are."""
