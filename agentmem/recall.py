@@ -93,7 +93,9 @@ class Ranking:
     """
 
     def __init__(self, rows: Rows, parts: Mapping[str, Values], conductors: Conductors) -> None:
-        total: Values = np.sum(list(parts.values()), axis=0) if len(rows) else np.zeros(0)
+        total: Values = np.zeros(len(rows))
+        for part in parts.values():
+            total += part
         # Ties go to the newer row; rounding keeps the order the same on machines that add in another order.
         self._order = np.lexsort((-rows, -np.round(total, 9)))
         self._rows, self._total, self._parts, self._conductors = rows, total, parts, conductors
