@@ -96,9 +96,9 @@ class Database:
                 )
 
     @property
-    def serial(self) -> int:
-        """Another number in every transaction."""
-        return self._serial
+    def moment(self) -> tuple[int, int, int]:
+        """The same as long as a transaction lasts and changes nothing; what was read then is still so."""
+        return self._serial, self._open().total_changes, self.rollbacks
 
     def state(self) -> object:
         """Equal in two transactions if in between nobody else committed, and no write failed or called :meth:`unsettle`."""
