@@ -56,6 +56,7 @@ class Database:
         self.rollbacks = 0
         self._serial = 0
         self._unsettled = 0
+        self._unsettling: list[Callable[[], None]] = []
         self._durability = durability
         self._tracer = tracer
         self._prepare = prepare
@@ -110,6 +111,12 @@ class Database:
         """Rows were deleted, and others perhaps with them: nothing read before is certain."""
         self._unsettled += 1
         self._seen = None
+        for clear in self._unsettling:
+            clear()
+
+    def when_unsettled(self, clear: Callable[[], None]) -> None:
+        """Have ``clear`` called as soon as rows are deleted."""
+        self._unsettling.append(clear)
 
     def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[Any]:
         """All result rows of a statement, as tuples."""

@@ -17,9 +17,9 @@ _MOST: Final = 50_000
 class KnownRows(Generic[T]):
     """Values by row, kept for as long as nobody has changed them.
 
-    Whoever writes a row calls :meth:`drop`. Commits of other connections, writes that failed, and deletions
-    (:meth:`~agentmem.stores.sqlite.connection.Database.unsettle`) empty it altogether: what was forgotten does not stay in
-    memory. Inside a write nothing is kept and nothing is answered from here, since that write may yet fail.
+    Whoever writes a row calls :meth:`drop`. Deletions (:meth:`~agentmem.stores.sqlite.connection.Database.unsettle`) empty it
+    at once, so that what was forgotten does not stay in memory; commits of other connections and writes that failed empty it
+    before the next answer. Inside a write nothing is kept and nothing is answered from here, since that write may yet fail.
 
     Args:
         database: whose rows these are; most: how many values are kept.
@@ -30,15 +30,17 @@ class KnownRows(Generic[T]):
         self._most = most
         self._values: dict[int, T] = {}
         self._state: object = None
+        database.when_unsettled(self._values.clear)
 
     def get(self, rows: Sequence[int], read: Callable[[Sequence[int]], Mapping[int, T]]) -> dict[int, T]:
         """The value of each of ``rows`` that has one; ``read`` is asked for those that are not known."""
         if self._db.writing:
             return dict(read(rows))
         state = self._db.state()
-        if state != self._state:
-            self._values, self._state = {}, state
         values = self._values
+        if state != self._state:
+            values.clear()
+            self._state = state
         found = {row: values[row] for row in rows if row in values}
         missing = [row for row in rows if row not in found]
         if missing:
