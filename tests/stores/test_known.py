@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ class Stop(Exception):
 def _filled(store: SqliteStore, make, count: int = 6) -> list[int]:
     with store.write() as tx:
         rows = [tx.notes.insert(make(n), 1, n.to_bytes(32, "big")) for n in range(count)]
-        tx.links.put([LinkRow(a, b, "next", 1.0, "") for a, b in zip(rows, rows[1:], strict=False)])
+        tx.links.put([LinkRow(a, b, "next", 1.0, "") for a, b in pairwise(rows)])
     return rows
 
 

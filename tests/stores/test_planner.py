@@ -166,7 +166,7 @@ def test_recall_says_which_way_it_took(tmp_path) -> None:
             vectors = np.stack([np.random.default_rng(seed).normal(size=64) for seed in seeds]).astype(np.float32)
             return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
-    items = [{"content": f"{i:06d} apples", "user": "ana", "tags": ["old"] if i < 20 else []} for i in range(2000)]
+    items = [{"content": f"{i:06d} apples", "user": "ana", "tags": ["old"] if i < 20 else []} for i in range(4000)]
     few = Settings(recall=RecallSettings(candidates=20))
     with Memory(None, embedder=Double(), settings=few) as memory:
         memory.remember_many(items, progress=False)
