@@ -172,7 +172,10 @@ class Mem0(Timed):
             self._memory.vector_store.insert(
                 vectors=table.vectors[start : start + step].tolist(),
                 payloads=[
-                    {"data": text, "hash": hashlib.md5(text.encode()).hexdigest(), "created_at": now, "user_id": USER}
+                    {
+                        "data": text, "text_lemmatized": text, "hash": hashlib.md5(text.encode()).hexdigest(),
+                        "created_at": now, "updated_at": now, "role": "user", "user_id": USER,
+                    }
                     for text in texts
                 ],
                 ids=[f"00000000-0000-0000-0000-{start + i:012d}" for i in range(len(texts))],

@@ -22,6 +22,7 @@ Tracer = Callable[[str, Sequence[object]], None]
 APPLICATION_ID: Final = 0x61676D6D  # "agmm": tells our files from other SQLite files
 _OLDEST: Final = (3, 37, 0)  # STRICT tables
 _BUSY_MS: Final = 30_000
+_ANSWERS: Final = 1_000
 
 
 class Database:
@@ -54,9 +55,10 @@ class Database:
             )
         self.path = path
         self.rollbacks = 0
-        self._serial = 0
         self._unsettled = 0
-        self._unsettling: list[Callable[[], None]] = []
+        self._answers: dict[tuple[str, tuple[object, ...]], list[Any]] = {}
+        self._answered: object = None
+        self._unsettling: list[Callable[[], None]] = [self._answers.clear]
         self._durability = durability
         self._tracer = tracer
         self._prepare = prepare
@@ -97,9 +99,20 @@ class Database:
                 )
 
     @property
-    def moment(self) -> tuple[int, int, int]:
-        """The same as long as a transaction lasts and changes nothing; what was read then is still so."""
-        return self._serial, self._open().total_changes, self.rollbacks
+    def moment(self) -> object:
+        """Equal as long as nothing in the store changes: not by this connection, by no other one, and no write fails."""
+        return self.state(), self.rollbacks, self._open().total_changes
+
+    def answer(self, sql: str, parameters: tuple[object, ...] = ()) -> list[Any]:
+        """:meth:`rows` of a question that every request asks; asked again only when something has changed."""
+        moment = self.moment
+        if moment != self._answered or len(self._answers) > _ANSWERS:
+            self._answers.clear()
+            self._answered = moment
+        known = self._answers.get((sql, parameters))
+        if known is None:
+            known = self._answers[sql, parameters] = self.rows(sql, parameters)
+        return known
 
     def state(self) -> object:
         """Equal in two transactions if in between nobody else committed, and no write failed or called :meth:`unsettle`."""
@@ -237,7 +250,6 @@ class Database:
         self._open()
         self._depth, self._writing, self._thread = 1, write, threading.get_ident()
         self._seen = None
-        self._serial += 1
         try:
             self._only_read(wanted=not write)
             self.run("BEGIN IMMEDIATE" if write else "BEGIN")

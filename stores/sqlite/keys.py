@@ -74,7 +74,7 @@ class NoteKeys:
 
     def actors(self, owners: Sequence[int]) -> list[str]:
         """The actors of some owners, sorted; a hop along the index per actor, not a scan of the notes."""
-        names = {name for owner in owners for (name,) in self._db.rows(_ACTORS, (int(owner),))}
+        names = {name for owner in owners for (name,) in self._db.answer(_ACTORS, (int(owner),))}
         return sorted(names)
 
     def thread_tail(self, owner: int, thread: str) -> tuple[int, int] | None:

@@ -88,7 +88,7 @@ class SqliteNotes(NoteKeys):
 
     def visible_owners(self, scope: Scope) -> tuple[int, ...]:
         """Owners whose notes a request in ``scope`` may see."""
-        found = self._db.rows(
+        found = self._db.answer(
             "SELECT id FROM owner WHERE user = ? UNION ALL SELECT id FROM owner WHERE agent = ?",
             (scope.user, scope.agent),
         )
@@ -107,7 +107,7 @@ class SqliteNotes(NoteKeys):
 
     def has_owned(self) -> bool:
         """True when the store holds notes of any user or agent."""
-        return bool(self._db.value("SELECT EXISTS (SELECT 1 FROM note WHERE owner > ?)", (SHARED_OWNER,)))
+        return bool(self._db.answer("SELECT EXISTS (SELECT 1 FROM note WHERE owner > ?)", (SHARED_OWNER,))[0][0])
 
     def insert(self, note: Note, owner: int, content_hash: bytes) -> int:
         """Store a note with its fact; returns its row."""
@@ -251,7 +251,8 @@ class SqliteNotes(NoteKeys):
     def any(self, selection: Selection) -> bool:
         """Whether the selection admits a note; stops at the first."""
         text, values = selected(selection)
-        return bool(self._db.value(f"SELECT EXISTS (SELECT 1 FROM note n WHERE {text})", values))  # noqa: S608 - as in select
+        found = self._db.answer(f"SELECT EXISTS (SELECT 1 FROM note n WHERE {text})", tuple(values))  # noqa: S608 - as in select
+        return bool(found[0][0])
 
     def resting(self, owner: int, before: int, importance: float) -> list[Facets]:
         """Active notes last reviewed up to ``before``, under ``importance`` and without a fact; longest unreviewed first."""

@@ -31,8 +31,6 @@ class SqliteVectors:
 
     def __init__(self, database: Database) -> None:
         self._db = database
-        self._counted: tuple[object, int] = (None, 0)
-        self._fixed: tuple[object, tuple[str, int] | None] = (None, None)
 
     def put(self, rows: Sequence[int], owner: int, vectors: Vectors) -> None:
         """Store one vector per row, replacing earlier ones.
@@ -98,9 +96,7 @@ class SqliteVectors:
 
     def counter(self) -> int:
         """Grows with every change of a vector."""
-        if self._counted[0] != self._db.moment:
-            self._counted = self._db.moment, int(self._db.value("SELECT coalesce(max(seq), 0) FROM vector_change"))
-        return self._counted[1]
+        return int(self._db.answer("SELECT coalesce(max(seq), 0) FROM vector_change")[0][0])
 
     def count(self) -> int:
         """How many vectors there are."""
@@ -120,13 +116,8 @@ class SqliteVectors:
 
     def fingerprint(self) -> tuple[str, int] | None:
         """The embedder's fingerprint and dimension, once fixed."""
-        if self._fixed[0] != self._db.moment:
-            found = dict(
-                self._db.rows("SELECT key, value FROM meta WHERE key IN (?, ?)", (_FINGERPRINT, _DIMENSION))
-            )
-            known = (found[_FINGERPRINT], int(found[_DIMENSION])) if len(found) == 2 else None
-            self._fixed = self._db.moment, known
-        return self._fixed[1]
+        found = dict(self._db.answer("SELECT key, value FROM meta WHERE key IN (?, ?)", (_FINGERPRINT, _DIMENSION)))
+        return (found[_FINGERPRINT], int(found[_DIMENSION])) if len(found) == 2 else None
 
     def set_fingerprint(self, fingerprint: str, dimension: int) -> None:
         """Fix the embedder of this store.
