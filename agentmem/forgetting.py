@@ -152,11 +152,12 @@ class FSRS6:
 
     def strengths(self, days: Sequence[float], stabilities: Sequence[float]) -> list[float]:
         """:meth:`retrievability` of many notes, from days since the last review (not negative) and stabilities."""
-        factor, decay, low, high = self._factor, self._decay, _STABILITY_MIN, _STABILITY_MAX
-        return [
-            (1 + factor * t / (s if low <= s <= high else _bounded(s, low, high))) ** decay
-            for t, s in zip(days, stabilities, strict=True)
-        ]
+        import numpy as np
+
+        stable = np.asarray(stabilities, dtype=float)
+        stable = np.where(stable >= _STABILITY_MIN, np.minimum(stable, _STABILITY_MAX), _STABILITY_MIN)
+        strengths: list[float] = ((1 + self._factor * np.asarray(days, dtype=float) / stable) ** self._decay).tolist()
+        return strengths
 
     def review(self, state: MemoryState, now: datetime, grade: str = "good") -> MemoryState:
         """The state after a use, by the published rules."""

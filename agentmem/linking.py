@@ -103,25 +103,28 @@ def link_shares(
         counts: how many notes mention a term, where ``mentions`` was cut short.
     """
     apart: dict[int, float] = {}
-    weighty: dict[str, tuple[float, set[int]]] = {}
+    weighty: list[tuple[float, str, set[int]]] = []
     for term, rows in mentions.items():
-        others = set(rows) - {row}
+        others = set(rows)
+        others.discard(row)
         n = max(len(others), (counts or {}).get(term, 0))
         if not others or n > rare:
             continue
         weight = 1.0 / (1.0 + math.log(n))
-        weighty[term] = (weight, others)
+        weighty.append((-weight, term, others))
         for other in others:
             apart[other] = apart.get(other, 1.0) * (1.0 - weight)
-    weights = {other: 1.0 - product for other, product in apart.items()}
     # Of equally strong ones the newer, because rows grow with time.
-    best = heapq.nsmallest(max(limit, 0), weights, key=lambda other: (-weights[other], -other))
-    shared = {other: [(weight, term) for term, (weight, rows) in weighty.items() if other in rows] for other in best}
-    ranked = {other: sorted(found, key=lambda item: (-item[0], item[1])) for other, found in shared.items()}
+    best = heapq.nsmallest(max(limit, 0), [(product - 1.0, -other) for other, product in apart.items()])
+    weighty.sort(key=_by_weight)
     return [
-        LinkRow(row, other, SHARES, weights[other], _both_mention([term for _, term in found]))
-        for other, found in ranked.items()
+        LinkRow(row, -other, SHARES, -weight, _both_mention([term for _, term, rows in weighty if -other in rows]))
+        for weight, other in best
     ]
+
+
+def _by_weight(shared: tuple[float, str, set[int]]) -> tuple[float, str]:
+    return shared[:2]
 
 
 def _both_mention(terms: Sequence[str]) -> str:
@@ -131,7 +134,8 @@ def _both_mention(terms: Sequence[str]) -> str:
 
 
 def _short(text: str) -> str:
-    text = " ".join(text.split())
+    if " " in text or not text.isprintable():
+        text = " ".join(text.split())
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1].rstrip()}…"
 
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["Neighbourhood"]
 
 NEIGHBOURS = 8
+TOGETHER = 256
+"""Items that are compared with those before them in one matrix product."""
 Near = tuple[int, float]
 
 
@@ -38,12 +40,12 @@ class Neighbourhood:
         self._core, self._tx = core, tx
         self._owners = owners
         self._vectors = vectors
-        self._last: tuple[int, Vectors] | None = None
         self._limit = core.settings.remember.neighbour_limit
         self._floor = min(core.settings.remember.similar, core.settings.remember.near_duplicate)
         self._sizes: dict[int, int] = {}
         self._stored: dict[int, dict[int, list[Near]]] = {}
-        self._new: dict[int, _New] = {}
+        self._beside: dict[int, _Beside] = {}
+        self._rows: dict[int, int] = {}
         self._hidden: set[int] = set()
 
     def of(self, place: int) -> list[Near]:
@@ -56,22 +58,22 @@ class Neighbourhood:
             self._sizes[owner] = self._core.exact.count(self._tx, (owner,), self._limit)
         if self._sizes[owner] > self._limit:
             return []
-        new = self._new.get(owner)
-        beside = [] if new is None else new.near(self._unit(place), self._floor)
-        near = dict([*self._before(owner, place), *beside])
-        return heapq.nlargest(NEIGHBOURS, near.items(), key=itemgetter(1))
+        near = self._before(owner, place)
+        beside = self._among(owner).near(place)
+        if beside:
+            near = [*near, *((self._rows[other], cosine) for other, cosine in beside if other in self._rows)]
+        return heapq.nlargest(NEIGHBOURS, dict(near).items(), key=itemgetter(1))
 
     def add(self, row: int, place: int) -> None:
         """An item has been stored."""
-        unit = self._unit(place)
-        self._new.setdefault(self._owners[place], _New(len(unit))).add(row, unit)
+        self._rows[place] = row
 
-    def _unit(self, place: int) -> Vectors:
-        if self._last is None or self._last[0] != place:
+    def _among(self, owner: int) -> _Beside:
+        if owner not in self._beside:
             assert self._vectors is not None
-            vector = self._vectors[place]
-            self._last = place, vector / (np.linalg.norm(vector) or np.float32(1.0))
-        return self._last[1]
+            mine = [place for place, other in enumerate(self._owners) if other == owner]
+            self._beside[owner] = _Beside(mine, self._vectors, self._floor)
+        return self._beside[owner]
 
     def _before(self, owner: int, place: int) -> list[Near]:
         """Among the notes that were stored before the batch."""
@@ -91,7 +93,7 @@ class Neighbourhood:
                 near = self._core.exact.nearest(self._tx, owner, self._vectors[mine], NEIGHBOURS, self._floor)
             self._stored[owner] = dict(zip(mine, near, strict=True))
             self._hidden |= self._tx.experiences.among([row for found in near for row, _ in found])
-        return self._without_experiences(owner, place, self._stored[owner][place])
+        return self._without_experiences(owner, place, self._stored[owner].get(place, []))
 
     def _without_experiences(self, owner: int, place: int, near: list[Near]) -> list[Near]:
         """Experiences are no notes to link or merge with; where some stand in the way, those behind them are fetched."""
@@ -101,20 +103,38 @@ class Neighbourhood:
         return self._core.nearest(self._tx, owner, self._vectors[place], NEIGHBOURS)
 
 
-class _New:
-    """What a batch has stored for one owner so far."""
+class _Beside:
+    """Which items of a batch lie near each other: their cosines, so many rows of the matrix at a time.
 
-    def __init__(self, dimension: int) -> None:
-        self._rows: list[int] = []
-        self._units = np.zeros((16, dimension), np.float32)
+    Args:
+        places: the items; vectors: of all items, shape (items, dimension); floor: the least cosine.
+    """
 
-    def add(self, row: int, unit: Vectors) -> None:
-        count = len(self._rows)
-        if count == len(self._units):
-            self._units = np.concatenate([self._units, np.zeros_like(self._units)])
-        self._units[count] = unit
-        self._rows.append(row)
+    def __init__(self, places: Sequence[int], vectors: Vectors, floor: float) -> None:
+        self._places = places
+        self._index = {place: i for i, place in enumerate(places)}
+        self._vectors = vectors
+        self._units: Vectors | None = None
+        self._floor = floor
+        self._near: dict[int, list[Near]] = {}
+        self._done = 0
 
-    def near(self, unit: Vectors, floor: float) -> list[Near]:
-        cosines = self._units[: len(self._rows)] @ unit
-        return [(self._rows[at], float(cosines[at])) for at in np.flatnonzero(cosines >= floor).tolist()]
+    def near(self, place: int) -> list[Near]:
+        """(place, cosine) of the items before this one."""
+        while self._done <= self._index[place]:
+            self._compare()
+        return self._near.get(place, [])
+
+    def _compare(self) -> None:
+        start, end = self._done, min(self._done + TOGETHER, len(self._places))
+        self._done = end
+        if end < 2:
+            return
+        if self._units is None:
+            mine = self._vectors[self._places]
+            self._units = mine / np.maximum(np.linalg.norm(mine, axis=1, keepdims=True), np.float32(1e-30))
+        cosines = np.tril(self._units[start:end] @ self._units[:end].T, start - 1)
+        for here, before in np.argwhere(cosines >= self._floor).tolist():
+            if before < start + here:  # a floor of zero takes what lies above the diagonal for near, too
+                near = self._near.setdefault(self._places[start + here], [])
+                near.append((self._places[before], float(cosines[here, before])))

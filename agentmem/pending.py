@@ -36,7 +36,7 @@ class PendingRows:
         self._stored: dict[int, list[tuple[int, int]]] = {}
         self._links: list[LinkRow] = []
         self._terms: list[tuple[int, int, Sequence[str]]] = []
-        self._found: dict[tuple[int, str], list[int]] = {}
+        self._found: dict[int, dict[str, list[int]]] = {}
 
     def store(self, row: int, owner: int, place: int) -> None:
         """The note of item ``place`` lies in ``row``."""
@@ -45,15 +45,23 @@ class PendingRows:
     def link(self, links: Sequence[LinkRow]) -> None:
         self._links += links
 
-    def mention(self, row: int, owner: int, terms: Sequence[str]) -> dict[str, list[int]]:
-        """Note that a row mentions these terms; returns which rows mentioned each of them before, newest first."""
-        unknown = [term for term in terms if (owner, term) not in self._found]
+    def expect(self, owner: int, terms: Sequence[str]) -> None:
+        """These terms are going to be mentioned: look all of them up at once."""
+        found = self._found.setdefault(owner, {})
+        unknown = [term for term in terms if term not in found]
         if unknown:
             read = self._tx.notes.terms_find(owner, unknown, self._mentions)
-            self._found.update({(owner, term): read.get(term, []) for term in unknown})
-        before = {term: rows for term in terms if (rows := self._found[owner, term])}
+            found.update((term, read.get(term, [])[::-1]) for term in unknown)
+
+    def mention(self, row: int, owner: int, terms: Sequence[str]) -> dict[str, list[int]]:
+        """Note that a row mentions these terms; returns which rows mentioned each of them before, oldest first."""
+        self.expect(owner, terms)
+        found, before = self._found[owner], {}
         for term in terms:
-            self._found[owner, term] = [row, *self._found[owner, term][: self._mentions - 1]]
+            rows = found[term]
+            if rows:
+                before[term] = rows[-self._mentions :]
+            rows.append(row)
         self._terms.append((owner, row, terms))
         return before
 

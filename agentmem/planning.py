@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
 from agentmem.settings import IndexSettings
 
-__all__ = ["Plan", "Way", "choose"]
+__all__ = ["Plan", "Way", "choose", "shortlist"]
 
 Way = Literal["exact", "signs", "chroma"]
 
@@ -15,16 +16,22 @@ Way = Literal["exact", "signs", "chroma"]
 # matters is their ratio: it says from which size on counting sign bits is cheaper than multiplying.
 SCAN = 0.10
 """… per vector that is compared in full."""
-SIGNS = 0.015
+SIGNS = 0.02
 """… per vector whose sign bits are compared."""
-RESCORE = 0.15
+RESCORE = 0.3
 """… per vector of the shortlist, which is gathered from all over the block."""
 
-SHORTLIST = 28
-"""Vectors compared in full per result wanted. Of the 200 nearest among 100,000, 4,800 hold 0.998 where the vectors are blends of
-MiniLM vectors and 0.990 where noise is most of each; of the ten nearest, all."""
+SHORTLIST = 36
+"""Vectors compared in full per result wanted, among 100,000. Of the 200 nearest such a shortlist holds 0.996 where noise is most
+of each vector; of MiniLM vectors, among 5,000 and with the shortlist that belongs to those, 0.998; of the ten nearest, all."""
+AMONG = 100_000
 FEWEST = 800
 """Never fewer than this: the first few results would suffer."""
+
+
+def shortlist(size: int, wanted: int) -> int:
+    """How many vectors the ``wanted`` nearest of ``size`` are sought among: the bits tell more of them apart the fewer there are."""
+    return max(FEWEST, wanted, round(SHORTLIST * wanted * math.sqrt(size / AMONG)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +71,8 @@ def choose(size: int, wanted: int, settings: IndexSettings, *, index: str = "non
         why = f"the vector index is {index}"
     else:
         why = ""
-    shortlist = max(FEWEST, SHORTLIST * wanted)
-    full, short = SCAN * size, SIGNS * size + RESCORE * shortlist
+    compared = shortlist(size, wanted)
+    full, short = SCAN * size, SIGNS * size + RESCORE * compared
     if short < full:
-        return Plan("signs", why or f"about {short / 1000:.1f} ms instead of {full / 1000:.1f} for all", size, shortlist)
+        return Plan("signs", why or f"about {short / 1000:.1f} ms instead of {full / 1000:.1f} for all", size, compared)
     return Plan("exact", why or f"{size:,} vectors are compared sooner than a shortlist is made", size)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,10 +20,12 @@ from agentmem.settings import RecallSettings
 from agentmem.storage import Facets, LinkRow
 
 __all__ = [
+    "FAINT",
     "LINK_CONDUCTANCE",
+    "RANKED",
+    "Candidates",
     "QueryView",
     "Ranking",
-    "first",
     "interference",
     "named_actors",
     "query_words",
@@ -51,6 +54,8 @@ DEFAULT_CONDUCTANCE = 0.5
 FORWARD = 1.5
 """Times this, activation flows from a turn to the one after it: answers come after what they answer."""
 SPREAD_SEEDS = 64
+SEED_TEXT = 0.02
+"""What a point of BM25 is worth, in units of cosine, when choosing them."""
 RANKED = 160
 """Candidates that are ranked when the query names neither a time nor an actor, which could lift one from far below."""
 ALIKE = 0.7
@@ -88,7 +93,9 @@ class Ranking:
     """
 
     def __init__(self, rows: Rows, parts: Mapping[str, Values], conductors: Conductors) -> None:
-        total: Values = np.sum(list(parts.values()), axis=0) if len(rows) else np.zeros(0)
+        total: Values = np.zeros(len(rows))
+        for part in parts.values():
+            total += part
         # Ties go to the newer row; rounding keeps the order the same on machines that add in another order.
         self._order = np.lexsort((-rows, -np.round(total, 9)))
         self._rows, self._total, self._parts, self._conductors = rows, total, parts, conductors
@@ -114,8 +121,7 @@ class Ranking:
     def parts(self, row: int) -> dict[str, float]:
         """What the score of a row is made of; parts that are zero are left out."""
         i = self._order[self._place[row]]
-        values = {name: round(float(part[i]), 6) for name, part in self._parts.items()}
-        return {name: value for name, value in values.items() if value}
+        return {name: value for name, part in self._parts.items() if (value := round(part.item(i), 6))}
 
     def via(self, row: int, limit: int = 3) -> list[int]:
         """The neighbours that lifted a row most."""
@@ -153,13 +159,30 @@ def without_names(text: str, actors: frozenset[str]) -> str:
     return stripped if any(c.isalnum() for c in stripped) else text
 
 
-def first(
-    rows: Iterable[int], cosine: Mapping[int, float], bm25: Mapping[int, float], settings: RecallSettings, count: int
-) -> list[int]:
-    """The ``count`` rows with the largest cosine + text·bm25/max, best first."""
-    scale = settings.text / (max(bm25.values(), default=0.0) or 1.0)
-    base = {row: max(cosine.get(row, 0.0), 0.0) + scale * bm25.get(row, 0.0) for row in rows}
-    return sorted(base, key=base.__getitem__, reverse=True)[:count]
+class Candidates:
+    """What full text and vectors found, newest row first, with a cosine and a BM25 score each (0 where there is none).
+
+    Args:
+        rows: the candidates; cosine, bm25: scores of those that have them.
+    """
+
+    def __init__(self, rows: Iterable[int], cosine: Mapping[int, float], bm25: Mapping[int, float]) -> None:
+        self._rows = sorted(rows, reverse=True)
+        self._semantic = np.array([cosine.get(row, 0.0) for row in self._rows])
+        self._words = np.array([bm25.get(row, 0.0) for row in self._rows])
+
+    def first(self, settings: RecallSettings, count: int) -> list[int]:
+        """The ``count`` rows with the largest cosine + text·bm25/max, best first."""
+        scale = settings.text / (self._words.max(initial=0.0) or 1.0)
+        return self._best(np.maximum(0.0, self._semantic) + scale * self._words, count)
+
+    def seeds(self) -> list[int]:
+        """The rows that activation starts from, best first."""
+        return self._best(self._semantic + SEED_TEXT * self._words, SPREAD_SEEDS)
+
+    def _best(self, scores: Values, count: int) -> list[int]:
+        order = np.argsort(-scores, kind="stable")[:count]
+        return [self._rows[place] for place in order.tolist()]
 
 
 def rank(
@@ -182,7 +205,8 @@ def rank(
         links: links among these rows; retrievability: R in [0, 1] in the order of ``facets``; ended: rows that no longer
             hold; alike: the best candidates, and the cosines between each two of them.
     """
-    ids = [f.row for f in facets]
+    columns = Facets._make(zip(*facets, strict=True)) if facets else Facets._make([()] * len(Facets._fields))
+    ids: Sequence[int] = columns.row  # type: ignore[assignment]  # a column of rows
     rows = np.array(ids, dtype=np.int64)
     words = np.array([bm25.get(row, 0.0) for row in ids])
     semantic = np.maximum(0.0, [cosine.get(row, 0.0) for row in ids])
@@ -191,7 +215,7 @@ def rank(
     spread, conductors = _spread(rows, base, links, settings)
     parts = {"semantic": semantic, "text": text, "links": spread, "session": _session_heat(facets, base, settings)}
     strength = np.asarray(retrievability, dtype=float)
-    parts |= _small_terms(facets, query, settings, strength, ended)
+    parts |= _small_terms(columns, query, settings, strength, ended)
     if alike is not None:
         parts["interference"] = -settings.interference * interference(facets, base, strength, alike, query, ended)
     return Ranking(rows, parts, conductors)
@@ -216,21 +240,23 @@ def _spread(rows: Rows, base: Values, links: Sequence[LinkRow], settings: Recall
 
 
 def _small_terms(
-    facets: Sequence[Facets], query: QueryView, settings: RecallSettings, strength: Values, ended: frozenset[int]
+    columns: Any, query: QueryView, settings: RecallSettings, strength: Values, ended: frozenset[int]
 ) -> dict[str, Values]:
-    def mark(weight: float, holds: list[bool]) -> Values:
+    """The additive terms; ``columns`` has the names of :class:`~agentmem.storage.Facets` and a sequence under each."""
+
+    def mark(weight: float, holds: Sequence[bool]) -> Values:
         return weight * np.array(holds, dtype=float)
 
-    actors, spans, none = query.actors, query.spans, [False] * len(facets)
+    actors, spans, none = query.actors, query.spans, np.zeros(len(columns.row))
     return {
-        "length": settings.length * np.log1p(np.minimum([f.length for f in facets], MAX_LENGTH)),
+        "length": settings.length * np.log1p(np.minimum(columns.length, MAX_LENGTH)),
         "retrievability": settings.retrievability * (strength - 1.0),
-        "importance": settings.importance * (np.array([f.importance for f in facets]) - 0.5),
-        "actor": mark(settings.actor, [f.actor in actors for f in facets] if actors else none),
-        "time": mark(settings.time, [_within(f.occurred_at, spans) for f in facets] if spans else none),
-        "question": mark(-settings.question, [f.asks for f in facets]),
-        "superseded": mark(-settings.superseded, [f.row in ended for f in facets] if ended else none),
-        "untrusted": mark(-settings.untrusted, [f.trust < UNTRUSTED_BELOW for f in facets]),
+        "importance": settings.importance * (np.array(columns.importance, dtype=float) - 0.5),
+        "actor": mark(settings.actor, [actor in actors for actor in columns.actor]) if actors else none,
+        "time": mark(settings.time, [_within(moment, spans) for moment in columns.occurred_at]) if spans else none,
+        "question": mark(-settings.question, columns.asks),
+        "superseded": mark(-settings.superseded, [row in ended for row in columns.row]) if ended else none,
+        "untrusted": -settings.untrusted * (np.array(columns.trust, dtype=float) < UNTRUSTED_BELOW),
     }
 
 

@@ -18,7 +18,7 @@ from agentmem.linking import TOGETHER, aged
 from agentmem.notes import Hit, MemoryState, Note, Scope
 from agentmem.planning import choose
 from agentmem.protocols import Embedder
-from agentmem.recall import RANKED, SPREAD_SEEDS, QueryView, Ranking
+from agentmem.recall import RANKED, QueryView, Ranking
 from agentmem.recollection import Recollection
 from agentmem.reranking import make_reranker, reranked
 from agentmem.storage import Facets, LinkRow, Selection, Transaction
@@ -141,13 +141,12 @@ class Recaller:
         candidates = set(cosine) | set(bm25)
         rows = list(candidates | set(extra))
         self._fill_cosines(tx, rows, selection.owners, vector, cosine)
-        mixed = {row: cosine.get(row, 0.0) + bm25.get(row, 0.0) * 0.02 for row in candidates}
-        seeds = sorted(mixed, key=mixed.__getitem__, reverse=True)
+        ahead = ranking.Candidates(candidates, cosine, bm25)
+        seeds = ahead.seeds()
         if not view.actors and not view.spans:
             # Nothing in the query lifts a note that neither its words nor its meaning brought near the top.
-            top = ranking.first(candidates, cosine, bm25, settings, max(RANKED, 4 * k))
+            top = ahead.first(settings, max(RANKED, 4 * k))
             rows = [*top, *(set(extra) - set(top))]
-        seeds = seeds[:SPREAD_SEEDS]
         links = self._links(tx, seeds, now)
         near = self._neighbours(links, {*rows, *candidates})
         rows += near

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from agentmem.clock import micros
 from agentmem.core import Core
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["Rememberer", "as_json", "key_hash", "replayed"]
 
 INSTRUCTIONS = ("system", "developer")
+
 
 class Rememberer:
     """Stores drafts; each gets a receipt that says what became of it.
@@ -92,6 +93,21 @@ class Rememberer:
             return Receipt(None, "rejected", f"only an echo of {removed} recalled notes")
         return replace(draft, content=text)
 
+
+class _Words(NamedTuple):
+    """What can be read off the words of an item before anything is known of the others."""
+
+    digest: bytes
+    keywords: tuple[str, ...]
+    tags: tuple[str, ...]
+    terms: tuple[str, ...]
+
+    @classmethod
+    def of(cls, text: str) -> _Words:
+        found = tuple(keywords(text))
+        return cls(content_hash(text), found, tuple(tags(text)), tuple(link_terms(entities(text), found)))
+
+
 class _Batch:
     """The items of one transaction: what earlier items stored is visible to later ones."""
 
@@ -110,6 +126,21 @@ class _Batch:
         self._text = self._pending.text
         self._linked: dict[str, list[LinkRow]] = {}
         self._ids: dict[int, str] = {}
+        self._words = [_Words.of(draft.content) for draft in drafts]
+        self._expect()
+
+    def _expect(self) -> None:
+        """Ask at once what would have to be asked for every item: an answer costs less than a question."""
+        terms: dict[int, dict[str, None]] = {}
+        digests: dict[int, dict[bytes, None]] = {}
+        for owner, words in zip(self._owners, self._words, strict=True):
+            terms.setdefault(owner, {}).update(dict.fromkeys(words.terms))
+            digests.setdefault(owner, {})[words.digest] = None
+        notes = self._tx.notes
+        self._same = {owner: notes.same_contents(owner, list(found)) for owner, found in digests.items()}
+        self._buried = {owner for owner in digests if notes.has_tombstones(owner)}
+        for owner, wanted in terms.items():
+            self._pending.expect(owner, list(wanted))
 
     def finish(self, receipts: Sequence[Receipt]) -> list[Receipt]:
         """Write what is cheaper in one go, full text too, whose neighbours' words are complete only now.
@@ -137,15 +168,15 @@ class _Batch:
         return receipt
 
     def _add(self, draft: Draft, place: int, owner: int) -> Receipt:
-        digest = content_hash(draft.content)
-        if (refused := self._forgotten(draft, owner, digest)) is not None:
+        words = self._words[place]
+        if owner in self._buried and (refused := self._forgotten(draft, owner, words.digest)) is not None:
             return refused
-        if (known := self._said_before(draft, owner, digest)) is not None:
+        if (known := self._said_before(draft, owner, words.digest)) is not None:
             return known
         near = self._near.of(place)
         if (merged := self._near_duplicate(draft, near)) is not None:
             return merged
-        return self._store(draft, place, owner, digest, near)
+        return self._store(draft, place, owner, words, near)
 
     # -- reasons not to store --------------------------------------------------------------------------------
 
@@ -160,7 +191,7 @@ class _Batch:
         return Receipt(None, "rejected", "forgotten after it happened: a late write does not bring it back")
 
     def _said_before(self, draft: Draft, owner: int, digest: bytes) -> Receipt | None:
-        rows = self._tx.notes.same_content(owner, digest)
+        rows = self._same[owner].get(digest, [])
         for row, note in self._tx.notes.load(rows).items():
             if draft.role == "assistant" and note.actor != draft.actor and draft.fact is None:
                 return Receipt(None, "rejected", f"an echo of note {note.id}: the agent repeats what it recalled")
@@ -174,6 +205,8 @@ class _Batch:
         if draft.timed or draft.fact is not None:
             return None
         close = {row: cosine for row, cosine in near if cosine >= self._settings.near_duplicate}
+        if not close:
+            return None
         for row, note in self._tx.notes.load(list(close)).items():
             same = note.actor == draft.actor and note.scope == draft.scope and note.kind == draft.kind
             if same and note.valid_at(self._now) and same_meaning_possible(note.content, draft.content):
@@ -200,13 +233,14 @@ class _Batch:
     # -- storing ---------------------------------------------------------------------------------------------
 
     def _store(
-        self, draft: Draft, place: int, owner: int, digest: bytes, near: Sequence[tuple[int, float]]
+        self, draft: Draft, place: int, owner: int, words: _Words, near: Sequence[tuple[int, float]]
     ) -> Receipt:
-        note = self._note(draft, owner)
-        row = self._tx.notes.insert(note, owner, digest)
+        note = self._note(draft, owner, words)
+        row = self._tx.notes.insert(note, owner, words.digest)
+        self._same[owner].setdefault(words.digest, []).append(row)
         self._pending.store(row, owner, place)
         self._near.add(row, place)
-        links = self._links(note, row, owner, near)
+        links = self._links(note, row, owner, words, near)
         superseded, more, why = self._superseder.apply(note, row, owner)
         links += more + self._provenance(draft, row)
         self._pending.link(links)
@@ -214,7 +248,7 @@ class _Batch:
         status: Status = "superseded" if superseded else "stored"
         return Receipt(note.id, status, why, superseded=superseded)
 
-    def _note(self, draft: Draft, owner: int) -> Note:
+    def _note(self, draft: Draft, owner: int, words: _Words) -> Note:
         occurred = draft.occurred_at or self._now
         fact = draft.fact or self._found_fact(draft)
         return Note(
@@ -229,8 +263,8 @@ class _Batch:
             created_at=self._now,
             valid_from=draft.valid_from or occurred,
             valid_to=draft.valid_to,
-            keywords=tuple(keywords(draft.content)),
-            tags=tuple(dict.fromkeys((*draft.tags, *tags(draft.content)))),
+            keywords=words.keywords,
+            tags=tuple(dict.fromkeys((*draft.tags, *words.tags))),
             context=_context(draft),
             importance=0.5 if draft.importance is None else draft.importance,
             source=draft.source,
@@ -248,15 +282,16 @@ class _Batch:
         actor = None if draft.actor in (None, "user", "assistant", "tool") else draft.actor
         return candidate_fact(draft.content, actor)
 
-    def _links(self, note: Note, row: int, owner: int, near: Sequence[tuple[int, float]]) -> list[LinkRow]:
+    def _links(
+        self, note: Note, row: int, owner: int, words: _Words, near: Sequence[tuple[int, float]]
+    ) -> list[LinkRow]:
         links: list[LinkRow] = []
         if note.thread is not None:
             links += self._in_thread(note, row, owner)
         else:
             self._text[row] = (owner, note.content, "")
         links += link_similar(row, near, threshold=self._settings.similar, limit=self._settings.max_similar)
-        terms = link_terms(entities(note.content), note.keywords)
-        found = self._pending.mention(row, owner, terms)
+        found = self._pending.mention(row, owner, words.terms)
         return links + link_shares(row, found, rare=self._settings.rare, limit=self._settings.max_shared)
 
     def _in_thread(self, note: Note, row: int, owner: int) -> list[LinkRow]:

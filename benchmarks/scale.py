@@ -27,7 +27,7 @@ import numpy.typing as npt
 
 from agentmem import Memory, Scope
 from agentmem.notes import MemoryState, Note
-from agentmem.planning import SHORTLIST
+from agentmem.planning import shortlist
 from agentmem.storage import LinkRow
 
 __all__ = ["Corpus", "measure"]
@@ -163,10 +163,11 @@ def compare_ways(memory: Memory, user: str, asked: Sequence[tuple[str, Vectors]]
     full, short, shares = [], [], []
     with core.store.read() as tx:
         owner = (tx.notes.owner(Scope(user=user)),)
+        compared = shortlist(tx.vectors.size_of(owner[0]), 200)
         for _, vector in asked:
             ms, (rows, _) = timed(lambda v=vector: core.exact.search(tx, owner, v, 200))
             full.append(ms)
-            ms, (near, _) = timed(lambda v=vector: core.exact.search(tx, owner, v, 200, shortlist=SHORTLIST * 200))
+            ms, (near, _) = timed(lambda v=vector: core.exact.search(tx, owner, v, 200, shortlist=compared))
             short.append(ms)
             shares.append(len(set(rows.tolist()) & set(near.tolist())) / max(len(rows), 1))
     return {

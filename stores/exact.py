@@ -23,7 +23,7 @@ __all__ = ["ExactIndex"]
 _TIE: Final = 6  # decimals: equal vectors may differ in the last bits, depending on where they lie in a block
 _BATCH: Final = 4096
 _PRODUCTS: Final = 4_000_000  # cosines computed at a time
-_LOADED: Final = 65_536  # vectors read at a time: a large owner is never in memory twice
+_LOADED: Final = 4_096  # vectors read at a time: a large owner is never in memory twice, and what was just read is in the cache
 
 
 class _Store(Protocol):
@@ -160,7 +160,7 @@ class ExactIndex:
                 units.append(block.units(slots[known]))
             if not found:
                 return [], np.empty((0, 0), np.float32)
-            vectors = np.concatenate(units)
+            vectors = np.concatenate(units) if len(units) > 1 else units[0]
             return found, vectors @ vectors.T
 
     def size(self) -> int:

@@ -13,16 +13,21 @@ __all__ = ["entities", "keywords", "surroundings", "tags"]
 _MAX_ENTITIES = 24
 _MAX_READ = 4_000  # characters: what a longer text is about shows at its beginning
 _LONGEST_WORD = 40
+_POSSESSIVE: Final = ("'s", "’s")
+_SHORTENED: Final = ("n't", "n’t", "'ll", "’ll", "'re", "’re", "'ve", "’ve")
 
-# One pass over everything that is an entity without being capitalised; the groups name the kinds.
-_SPECIAL: Final = re.compile(
-    r"(?P<mail>[\w.+-]+@[\w-]+(?:\.[\w-]+)+)"
-    r"|(?P<tag>(?<![\w&/])#[^\W\d_][\w-]*)"
+# One pass over everything that is an entity without being capitalised; the groups name the kinds. Looking for a mail address
+# tries every letter of a text, so it is left out where there is no @.
+_MAIL: Final = r"(?P<mail>[\w.+-]+@[\w-]+(?:\.[\w-]+)+)|"
+_PLAIN: Final = (
+    r"(?P<tag>(?<![\w&/])#[^\W\d_][\w-]*)"
     r"|[\"“«](?P<quote>[^\"“”«»\n]{2,60})[\"”»]"
     r"|(?P<money>[$€£¥]\s?\d[\d.,]*\d|[$€£¥]\s?\d)(?:\s?(?:million|billion|k|m|bn)\b)?"
     r"|(?P<amount>(?<![\w.])\d+(?:[.,]\d+)*\s?(?:%|°C|°F|€|(?:km/h|mph|km|kg|mg|ml|cm|mm|lbs?|oz|GB|MB|TB|GHz|MHz|kWh"
     r"|euros?|dollars?|pounds|minutes?|hours?|miles?|metres?|meters?|litres?|liters?|percent|g|m|l)\b))"
 )
+_WITHOUT_MAIL: Final = re.compile(_PLAIN)
+_SPECIAL: Final = re.compile(_MAIL + _PLAIN)
 _MARKS: Final = frozenset('@#"“«$€£¥%0123456789')
 
 _TOPICS: Final = {
@@ -51,18 +56,18 @@ _TOPIC_OF: Final = {word: topic for topic, text in _TOPICS.items() for word in t
 def keywords(text: str, k: int = 8) -> list[str]:
     """The ``k`` words that say most, in lower case: repeated, long and capitalised ones first, then by position."""
     scores: dict[str, float] = {}
-    for match in WORD.finditer(text[:_MAX_READ]):
-        raw = match.group()
+    text = text[:_MAX_READ]
+    opens = WORD.match(text) is not None
+    for raw in WORD.findall(text):
         word = raw.lower()
-        if word.endswith(("'s", "’s")):
+        if word.endswith(_POSSESSIVE):
             word = word[:-2]
-        if word in STOPWORDS or not 2 < len(word) <= _LONGEST_WORD or word[0].isdigit():
-            continue
         if word in scores:
             scores[word] += 1.0
-        elif not word.endswith(("n't", "n’t", "'ll", "’ll", "'re", "’re", "'ve", "’ve")):
-            scores[word] = 0.05 * min(len(word), 12) + (0.5 if raw[0] != word[0] and match.start() else 0.0)
-    return sorted(scores, key=lambda word: -scores[word])[: max(k, 0)]
+        elif word not in STOPWORDS and 2 < len(word) <= _LONGEST_WORD and not (word[0].isdigit() or word.endswith(_SHORTENED)):
+            scores[word] = 0.05 * min(len(word), 12) + (0.5 if raw[0] != word[0] and not opens else 0.0)
+        opens = False
+    return sorted(scores, key=scores.__getitem__, reverse=True)[: max(k, 0)]
 
 
 def _name(run: str, opens: bool, text: str) -> str:
@@ -98,7 +103,7 @@ def entities(text: str) -> list[str]:
             if name:
                 found.setdefault(name.casefold(), name)
     if not _MARKS.isdisjoint(text):
-        for match in _SPECIAL.finditer(text):
+        for match in (_SPECIAL if "@" in text else _WITHOUT_MAIL).finditer(text):
             kind = match.lastgroup or "amount"
             value = " ".join(match.group(kind).split())
             found.setdefault(value.casefold(), value)

@@ -22,6 +22,7 @@ Tracer = Callable[[str, Sequence[object]], None]
 APPLICATION_ID: Final = 0x61676D6D  # "agmm": tells our files from other SQLite files
 _OLDEST: Final = (3, 37, 0)  # STRICT tables
 _BUSY_MS: Final = 30_000
+_ANSWERS: Final = 1_000
 
 
 class Database:
@@ -54,6 +55,10 @@ class Database:
             )
         self.path = path
         self.rollbacks = 0
+        self._unsettled = 0
+        self._answers: dict[tuple[str, tuple[object, ...]], list[Any]] = {}
+        self._answered: object = None
+        self._unsettling: list[Callable[[], None]] = [self._answers.clear]
         self._durability = durability
         self._tracer = tracer
         self._prepare = prepare
@@ -92,6 +97,39 @@ class Database:
                     "A write was begun inside a read.",
                     hint="finish the read first, or open write() around both.",
                 )
+
+    @property
+    def moment(self) -> object:
+        """Equal as long as nothing in the store changes: not by this connection, by no other one, and no write fails."""
+        return self.state(), self.rollbacks, self._open().total_changes
+
+    def answer(self, sql: str, parameters: tuple[object, ...] = ()) -> list[Any]:
+        """:meth:`rows` of a question that every request asks; asked again only when something has changed."""
+        moment = self.moment
+        if moment != self._answered or len(self._answers) > _ANSWERS:
+            self._answers.clear()
+            self._answered = moment
+        known = self._answers.get((sql, parameters))
+        if known is None:
+            known = self._answers[sql, parameters] = self.rows(sql, parameters)
+        return known
+
+    def state(self) -> object:
+        """Equal in two transactions if in between nobody else committed, and no write failed or called :meth:`unsettle`."""
+        if self._seen is None:
+            self._seen = (self.value("PRAGMA data_version"), self.rollbacks, self._unsettled)
+        return self._seen
+
+    def unsettle(self) -> None:
+        """Rows were deleted, and others perhaps with them: nothing read before is certain."""
+        self._unsettled += 1
+        self._seen = None
+        for clear in self._unsettling:
+            clear()
+
+    def when_unsettled(self, clear: Callable[[], None]) -> None:
+        """Have ``clear`` called as soon as rows are deleted."""
+        self._unsettling.append(clear)
 
     def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[Any]:
         """All result rows of a statement, as tuples."""
@@ -173,12 +211,14 @@ class Database:
         self._writing = False
         self._thread = 0
         self._query_only = False
+        self._seen: object = None
 
     def _leave_parent(self) -> None:
         """Never use a connection across fork: SQLite's locks belong to the process that took them."""
         if os.getpid() == self._pid:
             return
         self._reset()
+        self.unsettle()  # another connection counts the commits of others from elsewhere
         if self._connection is None:
             return
         # closing the parent's connection here could checkpoint under its feet, so it is only put aside
@@ -209,6 +249,7 @@ class Database:
     def _outermost(self, write: bool) -> Iterator[None]:
         self._open()
         self._depth, self._writing, self._thread = 1, write, threading.get_ident()
+        self._seen = None
         try:
             self._only_read(wanted=not write)
             self.run("BEGIN IMMEDIATE" if write else "BEGIN")
@@ -300,7 +341,7 @@ class Database:
             "trusted_schema=OFF",
             "cell_size_check=ON",
             "temp_store=MEMORY",  # no note text in temporary files
-            "cache_size=-32000",
+            "cache_size=-128000",  # at most: a store that is smaller takes less
         ):
             connection.execute(f"PRAGMA {pragma}")
 

@@ -72,7 +72,7 @@ class SqliteExperiences:
     def any(self, owners: Sequence[int]) -> bool:
         """Whether some owners have experiences."""
         sql = f"SELECT EXISTS (SELECT 1 FROM experience WHERE owner IN {_AMONG})"  # noqa: S608 - constants
-        return bool(self._db.value(sql, (json_list(owners),)))
+        return bool(self._db.answer(sql, (json_list(owners),))[0][0])
 
     def rows(self, owners: Sequence[int]) -> list[int]:
         """The experiences of some owners."""

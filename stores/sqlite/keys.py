@@ -28,6 +28,7 @@ _MENTIONS: Final = """
     SELECT t.term, t.row FROM json_each(?1) j CROSS JOIN term t ON t.owner = ?2 AND t.term = j.value AND t.row >= coalesce(
         (SELECT row FROM term WHERE owner = ?2 AND term = j.value ORDER BY row DESC LIMIT 1 OFFSET ?3), 0)
 """
+_TOGETHER: Final = 512
 
 
 class NoteKeys:
@@ -43,6 +44,17 @@ class NoteKeys:
             "SELECT id FROM note WHERE owner = ? AND hash = ? ORDER BY id", (owner, content_hash)
         )
         return [row for (row,) in found]
+
+    def same_contents(self, owner: int, hashes: Sequence[bytes]) -> dict[bytes, list[int]]:
+        """:meth:`same_content` of those of many hashes that are known."""
+        found: dict[bytes, list[int]] = {}
+        for start in range(0, len(hashes), _TOGETHER):
+            among = hashes[start : start + _TOGETHER]
+            marks = ",".join("?" * len(among))
+            sql = f"SELECT hash, id FROM note WHERE owner = ? AND hash IN ({marks}) ORDER BY id"  # noqa: S608 - marks
+            for content_hash, row in self._db.rows(sql, (owner, *among)):
+                found.setdefault(content_hash, []).append(row)
+        return found
 
     def facts(
         self, owner: int, subject: str, relation: str | None = None, *, open_only: bool = True
@@ -62,7 +74,7 @@ class NoteKeys:
 
     def actors(self, owners: Sequence[int]) -> list[str]:
         """The actors of some owners, sorted; a hop along the index per actor, not a scan of the notes."""
-        names = {name for owner in owners for (name,) in self._db.rows(_ACTORS, (int(owner),))}
+        names = {name for owner in owners for (name,) in self._db.answer(_ACTORS, (int(owner),))}
         return sorted(names)
 
     def thread_tail(self, owner: int, thread: str) -> tuple[int, int] | None:
@@ -122,6 +134,10 @@ class NoteKeys:
             "SELECT at FROM tombstone WHERE owner = ? AND mac = ?", (owner, self._mac(owner, content_hash))
         )
         return None if found is None else int(found)
+
+    def has_tombstones(self, owner: int) -> bool:
+        """Whether anything of an owner was forgotten."""
+        return bool(self._db.value("SELECT EXISTS (SELECT 1 FROM tombstone WHERE owner = ?)", (owner,)))
 
     def idempotency_keys(self, rows: Sequence[int]) -> list[tuple[int, str]]:
         """(owner, key) of the idempotency records that led to these rows."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from agentmem.errors import InvalidArgument
 from agentmem.notes import Link
 from agentmem.storage import LinkRow
 from agentmem.stores.sqlite.connection import Database
+from agentmem.stores.sqlite.known import KnownRows
 from agentmem.stores.sqlite.where import json_list
 
 __all__ = ["SqliteLinks"]
@@ -42,11 +43,13 @@ class SqliteLinks:
 
     def __init__(self, database: Database) -> None:
         self._db = database
+        self._touching: dict[tuple[str, ...], KnownRows[tuple[LinkRow, ...]]] = {}
 
     def put(self, links: Sequence[LinkRow]) -> None:
         """Insert links; an existing one keeps the larger weight and the reason that goes with it."""
         if any(link.source == link.target for link in links):
             raise InvalidArgument("A note cannot be linked to itself.", hint="leave such links out.")
+        self._changed(row for link in links for row in link[:2])
         self._db.many(
             _PUT,
             [(int(s), int(t), kind, float(w), reason, used) for s, t, kind, w, reason, used in links],
@@ -56,12 +59,32 @@ class SqliteLinks:
         self, rows: Sequence[int], kinds: Sequence[str] | None = None, *, without: Sequence[str] = ()
     ) -> list[LinkRow]:
         """Links that start or end at any of ``rows``, each once; those of the kinds ``without`` are not read."""
-        values = (json_list(list(dict.fromkeys(rows))), *without)
-        found = list(map(LinkRow._make, sorted(set(self._db.rows(_touching(len(without)), values)))))
-        return found if kinds is None else [link for link in found if link.kind in kinds]
+        left = tuple(without)
+        if not left:  # only who reads again and again says what may be left out
+            found = {link for links in self._read(rows, left).values() for link in links}
+        else:
+            known = self._touching.setdefault(left, KnownRows(self._db))
+            found = {link for links in known.get(rows, lambda rows: self._read(rows, left)).values() for link in links}
+        return [link for link in sorted(found) if kinds is None or link.kind in kinds]
+
+    def _read(self, rows: Sequence[int], without: tuple[str, ...]) -> dict[int, tuple[LinkRow, ...]]:
+        """The links of each row, from the table."""
+        links: dict[int, list[LinkRow]] = {row: [] for row in rows}
+        for found in set(self._db.rows(_touching(len(without)), (json_list(list(links)), *without))):
+            link = LinkRow._make(found)
+            for row in link[:2]:
+                if row in links:
+                    links[row].append(link)
+        return {row: tuple(found) for row, found in links.items()}
+
+    def _changed(self, rows: Iterable[int]) -> None:
+        ends = list(rows) if self._touching else []
+        for known in self._touching.values():
+            known.drop(ends)
 
     def delete(self, source: int, target: int, kind: str | None = None) -> int:
         """Remove the link of a kind between two rows, or all of them; returns how many."""
+        self._changed((source, target))
         sql, values = "DELETE FROM link WHERE source = ? AND target = ?", [int(source), int(target)]
         if kind is None:
             return self._db.run(sql, values)
@@ -69,6 +92,7 @@ class SqliteLinks:
 
     def delete_rows(self, rows: Sequence[int]) -> int:
         """Remove every link that touches ``rows``; returns how many."""
+        self._db.unsettle()
         among = (json_list(rows),)
         starting = self._db.run("DELETE FROM link WHERE source IN (SELECT value FROM json_each(?))", among)
         return starting + self._db.run(
@@ -77,6 +101,7 @@ class SqliteLinks:
 
     def delete_kinds(self, kinds: Sequence[str]) -> int:
         """Remove every link of these kinds; returns how many."""
+        self._db.unsettle()
         return self._db.run(
             "DELETE FROM link WHERE kind IN (SELECT value FROM json_each(?))", (json.dumps(list(kinds)),)
         )

@@ -14,6 +14,7 @@ from agentmem.storage import SHARED_OWNER, Facets, Selection
 from agentmem.stores.sqlite.codec import COLUMNS, LOAD, LOAD_ROWS, decode, encode, encode_fact
 from agentmem.stores.sqlite.connection import Database
 from agentmem.stores.sqlite.keys import NoteKeys
+from agentmem.stores.sqlite.known import KnownRows
 from agentmem.stores.sqlite.where import json_list, selected
 
 __all__ = ["SqliteNotes"]
@@ -35,7 +36,8 @@ _RANKED: Final = """
         n.difficulty, n.last_review, n.recalls, n.archived_at IS NOT NULL, n.thread, n.position, n.valid_from, n.valid_to,
         substr(rtrim(n.content), -1) = '?'
 """
-_FACETS: Final = f"{_RANKED} FROM json_each(?) j CROSS JOIN note n ON n.id = j.value WHERE "
+_FACETS_OF: Final = f"{_RANKED} FROM json_each(?) j CROSS JOIN note n ON n.id = j.value"
+_FACETS: Final = f"{_FACETS_OF} WHERE "
 _RESTING: Final = f"""
     {_RANKED} FROM note n INDEXED BY note_resting
     WHERE n.archived_at IS NULL AND n.owner = ? AND n.last_review <= ? AND n.importance < ?
@@ -72,6 +74,7 @@ class SqliteNotes(NoteKeys):
         self._clock = clock
         self._checked: dict[int, tuple[str | None, str | None]] = {}
         self._undone = database.rollbacks
+        self._facets: KnownRows[Facets] = KnownRows(database)
 
     def owner(self, scope: Scope, *, create: bool = False) -> int | None:
         """The owner of notes with this scope; ``None`` when it has none yet and ``create`` is false."""
@@ -85,7 +88,7 @@ class SqliteNotes(NoteKeys):
 
     def visible_owners(self, scope: Scope) -> tuple[int, ...]:
         """Owners whose notes a request in ``scope`` may see."""
-        found = self._db.rows(
+        found = self._db.answer(
             "SELECT id FROM owner WHERE user = ? UNION ALL SELECT id FROM owner WHERE agent = ?",
             (scope.user, scope.agent),
         )
@@ -104,7 +107,7 @@ class SqliteNotes(NoteKeys):
 
     def has_owned(self) -> bool:
         """True when the store holds notes of any user or agent."""
-        return bool(self._db.value("SELECT EXISTS (SELECT 1 FROM note WHERE owner > ?)", (SHARED_OWNER,)))
+        return bool(self._db.answer("SELECT EXISTS (SELECT 1 FROM note WHERE owner > ?)", (SHARED_OWNER,))[0][0])
 
     def insert(self, note: Note, owner: int, content_hash: bytes) -> int:
         """Store a note with its fact; returns its row."""
@@ -129,6 +132,7 @@ class SqliteNotes(NoteKeys):
 
     def replace(self, row: int, note: Note, content_hash: bytes, reason: str) -> None:
         """Write the next version of a note; the former one joins its history."""
+        self._facets.drop([row])
         owner = self._db.value("SELECT owner FROM note WHERE id = ?", (int(row),))
         if owner is None:
             raise UnknownNote(f"No note in row {row}.", hint="it may have been forgotten meanwhile.")
@@ -140,6 +144,7 @@ class SqliteNotes(NoteKeys):
 
     def close_validity(self, row: int, valid_to: int, reason: str) -> None:
         """End a note's validity: a new version with the same words."""
+        self._facets.drop([row])
         self._db.run(_KEEP, (int(row),))
         self._db.run(
             "UPDATE note SET valid_to = ?, version = version + 1, changed_at = ?, reason = ? WHERE id = ?",
@@ -148,6 +153,7 @@ class SqliteNotes(NoteKeys):
 
     def set_states(self, states: Sequence[tuple[int, float, float, int, int]]) -> None:
         """(row, stability, difficulty, last_review, recalls) each."""
+        self._facets.drop(row for row, *_ in states)
         self._db.many(
             "UPDATE note SET stability = ?, difficulty = ?, last_review = ?, recalls = ? WHERE id = ?",
             [(float(s), float(d), int(last), int(n), int(row)) for row, s, d, last, n in states],
@@ -155,6 +161,7 @@ class SqliteNotes(NoteKeys):
 
     def set_archived(self, rows: Sequence[int], at: int | None) -> None:
         """Archive notes at a time, or bring them back with ``None``."""
+        self._facets.drop(rows)
         self._db.run(_ARCHIVE, (at, json_list(rows)))
 
     def delete(self, rows: Sequence[int]) -> Mapping[str, int]:
@@ -162,6 +169,7 @@ class SqliteNotes(NoteKeys):
 
         Links, vectors and uses of the notes go with them; full text has to be deleted by its own area.
         """
+        self._db.unsettle()
         among = (json_list(rows),)
         return {place: self._db.run(sql, among) for place, sql in _PLACES.items()}
 
@@ -195,8 +203,14 @@ class SqliteNotes(NoteKeys):
 
     def facets(self, rows: Sequence[int], selection: Selection) -> list[Facets]:
         """Facets of those of ``rows`` that the selection admits, in the order of ``rows``."""
-        text, values = selected(selection)
-        return list(map(Facets._make, self._db.rows(_FACETS + text, (json_list(rows), *values))))
+        if selection.where is not None or selection.agent is not None:  # what facets do not tell
+            text, values = selected(selection)
+            return list(map(Facets._make, self._db.rows(_FACETS + text, (json_list(rows), *values))))
+        known = self._facets.get(rows, self._facets_of)
+        return [facets for row in rows if (facets := known.get(row)) is not None and _admits(selection, facets)]
+
+    def _facets_of(self, rows: Sequence[int]) -> dict[int, Facets]:
+        return {row[0]: Facets._make(row) for row in self._db.rows(_FACETS_OF, (json_list(rows),))}
 
     def select(
         self, selection: Selection, *, order: str = "created", limit: int | None = None, offset: int = 0
@@ -237,7 +251,8 @@ class SqliteNotes(NoteKeys):
     def any(self, selection: Selection) -> bool:
         """Whether the selection admits a note; stops at the first."""
         text, values = selected(selection)
-        return bool(self._db.value(f"SELECT EXISTS (SELECT 1 FROM note n WHERE {text})", values))  # noqa: S608 - as in select
+        found = self._db.answer(f"SELECT EXISTS (SELECT 1 FROM note n WHERE {text})", tuple(values))  # noqa: S608 - as in select
+        return bool(found[0][0])
 
     def resting(self, owner: int, before: int, importance: float) -> list[Facets]:
         """Active notes last reviewed up to ``before``, under ``importance`` and without a fact; longest unreviewed first."""
@@ -275,3 +290,17 @@ class SqliteNotes(NoteKeys):
                 "INSERT INTO fact VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (row, owner, *encode_fact(note.fact)),
             )
+
+
+def _admits(selection: Selection, facets: Facets) -> bool:
+    """What :func:`~agentmem.stores.sqlite.where.selected` asks, of a note whose facets are known."""
+    if facets.owner not in selection.owners or (facets.archived and not selection.archived):
+        return False
+    if selection.session is not None and facets.session not in (None, selection.session):
+        return False
+    if selection.closed:
+        return True
+    start, end, moment = facets.valid_from, facets.valid_to, selection.as_of
+    if moment is None:
+        return end is None
+    return (start is None or start <= moment) and (end is None or end > moment)

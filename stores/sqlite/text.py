@@ -74,8 +74,11 @@ class SqliteText:
 
     def _telling(self, words: Sequence[str], owners: Sequence[int], enough: int) -> Sequence[str]:
         """The rarest of ``words``, as many as match about ``enough`` notes together; one at least."""
-        counted = [self._db.one(_MANY_OF, (int(owner), enough)) for owner in owners] or [self._db.one(_MANY, (enough,))]
+        counted = [self._db.answer(_MANY_OF, (int(owner), enough)) for owner in owners] or [self._db.answer(_MANY, (enough,))]
         if len(words) < 2 or not any(counted):
+            return words
+        together = match_expression(words, owners)
+        if not together or int(self._db.value(_SOME, (together, enough + 1))) <= enough:
             return words
         matches: dict[str, int] = {}
         for word in list(dict.fromkeys(words))[:_MAX_WORDS]:
@@ -93,7 +96,7 @@ class SqliteText:
     def _all(self, owners: Sequence[int]) -> bool:
         """True when nobody else's notes exist, so that the scope need not be searched for."""
         others = "SELECT EXISTS (SELECT 1 FROM owner WHERE id NOT IN (SELECT value FROM json_each(?)))"
-        return not self._db.value(others, (json_list(owners),))
+        return not self._db.answer(others, (json_list(owners),))[0][0]
 
 
 def match_expression(words: Sequence[str], owners: Sequence[int]) -> str:

@@ -96,7 +96,7 @@ class SqliteVectors:
 
     def counter(self) -> int:
         """Grows with every change of a vector."""
-        return int(self._db.value("SELECT coalesce(max(seq), 0) FROM vector_change"))
+        return int(self._db.answer("SELECT coalesce(max(seq), 0) FROM vector_change")[0][0])
 
     def count(self) -> int:
         """How many vectors there are."""
@@ -116,9 +116,7 @@ class SqliteVectors:
 
     def fingerprint(self) -> tuple[str, int] | None:
         """The embedder's fingerprint and dimension, once fixed."""
-        found = dict(
-            self._db.rows("SELECT key, value FROM meta WHERE key IN (?, ?)", (_FINGERPRINT, _DIMENSION))
-        )
+        found = dict(self._db.answer("SELECT key, value FROM meta WHERE key IN (?, ?)", (_FINGERPRINT, _DIMENSION)))
         return (found[_FINGERPRINT], int(found[_DIMENSION])) if len(found) == 2 else None
 
     def set_fingerprint(self, fingerprint: str, dimension: int) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from agentmem import Memory, Settings
 from agentmem.errors import EmbedderMismatch
-from agentmem.planning import FEWEST, SHORTLIST, choose
+from agentmem.planning import AMONG, FEWEST, SHORTLIST, choose, shortlist
 from agentmem.settings import IndexSettings, RecallSettings
 from agentmem.stores import signs
 from agentmem.stores.exact import ExactIndex
@@ -38,9 +38,10 @@ def sentences():
 
 def test_small_scopes_are_scanned_and_large_ones_by_their_signs() -> None:
     assert choose(100, 200, INDEX, index="ok").way == "exact"
-    large = choose(500_000, 200, INDEX, index="ok")
+    large = choose(AMONG, 200, INDEX, index="ok")
     assert (large.way, large.shortlist) == ("signs", SHORTLIST * 200)
-    assert choose(500_000, 8, INDEX).shortlist == FEWEST
+    assert choose(4 * AMONG, 200, INDEX).shortlist == 2 * large.shortlist
+    assert choose(AMONG, 8, INDEX).shortlist == FEWEST
     assert choose(INDEX.exact_limit + 1, 200, INDEX, index="ok").way == "chroma"
     assert choose(INDEX.exact_limit + 1, 200, INDEX, index="damaged").way == "signs"
     assert choose(10**9, 200, INDEX, only=40).way == "exact"
@@ -87,7 +88,7 @@ def test_signs_find_what_a_scan_finds(fill, sentences) -> None:
     with store.read() as tx:
         for query in sentences(20, seed=5):
             rows, cosines = index.search(tx, (1,), query, 200)
-            near, scores = index.search(tx, (1,), query, 200, shortlist=SHORTLIST * 200)
+            near, scores = index.search(tx, (1,), query, 200, shortlist=shortlist(20_000, 200))
             same = dict(zip(rows.tolist(), cosines.tolist(), strict=True))
             shares.append(len(same.keys() & set(near.tolist())) / 200)
             tops.append(len(set(rows[:10].tolist()) & set(near[:10].tolist())) / 10)
@@ -165,7 +166,7 @@ def test_recall_says_which_way_it_took(tmp_path) -> None:
             vectors = np.stack([np.random.default_rng(seed).normal(size=64) for seed in seeds]).astype(np.float32)
             return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
-    items = [{"content": f"{i:06d} apples", "user": "ana", "tags": ["old"] if i < 20 else []} for i in range(2000)]
+    items = [{"content": f"{i:06d} apples", "user": "ana", "tags": ["old"] if i < 20 else []} for i in range(4000)]
     few = Settings(recall=RecallSettings(candidates=20))
     with Memory(None, embedder=Double(), settings=few) as memory:
         memory.remember_many(items, progress=False)

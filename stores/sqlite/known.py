@@ -1,0 +1,57 @@
+"""What was read of single rows and is still true: reading it again would cost more than finding something in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final, Generic, TypeVar
+
+from agentmem.stores.sqlite.connection import Database
+
+__all__ = ["KnownRows"]
+
+T = TypeVar("T")
+
+_MOST: Final = 50_000
+
+
+class KnownRows(Generic[T]):
+    """Values by row, kept for as long as nobody has changed them.
+
+    Whoever writes a row calls :meth:`drop`. Deletions (:meth:`~agentmem.stores.sqlite.connection.Database.unsettle`) empty it
+    at once, so that what was forgotten does not stay in memory; commits of other connections and writes that failed empty it
+    before the next answer. Inside a write nothing is kept and nothing is answered from here, since that write may yet fail.
+
+    Args:
+        database: whose rows these are; most: how many values are kept.
+    """
+
+    def __init__(self, database: Database, most: int = _MOST) -> None:
+        self._db = database
+        self._most = most
+        self._values: dict[int, T] = {}
+        self._state: object = None
+        database.when_unsettled(self._values.clear)
+
+    def get(self, rows: Sequence[int], read: Callable[[Sequence[int]], Mapping[int, T]]) -> dict[int, T]:
+        """The value of each of ``rows`` that has one; ``read`` is asked for those that are not known."""
+        if self._db.writing:
+            return dict(read(rows))
+        state = self._db.state()
+        values = self._values
+        if state != self._state:
+            values.clear()
+            self._state = state
+        found = {row: values[row] for row in rows if row in values}
+        missing = [row for row in rows if row not in found]
+        if missing:
+            more = read(missing)
+            if len(values) + len(more) > self._most:
+                values.clear()
+            values.update(more)
+            found.update(more)
+        return found
+
+    def drop(self, rows: Iterable[int]) -> None:
+        """These rows were changed."""
+        for row in rows:
+            self._values.pop(row, None)
