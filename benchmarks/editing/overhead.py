@@ -126,12 +126,12 @@ def synthetic(edits: int, rng: np.random.Generator) -> Codebook:
     """A codebook whose keys were drawn, not learnt: what a pack of that many edits would give."""
     world = World.generate()
     names, draw = world.unknown_people(max(1, edits // 4), 3, "test"), Random(4)
-    none, far = np.zeros(0, np.float32), np.full(1, 99, np.float32)
+    none, far, others = np.zeros(0, np.float32), np.full(1, 99, np.float32), np.zeros((4, WIDTH), np.float16)
     keys = rng.normal(size=(edits, WIDTH)).astype(np.float32)
     held = [
         PackedEdit(
             EditRequest("", "", subject=names[i // 4 % len(names)], id=f"e{i:06}"), (draw.randrange(400), 1),
-            keys[i : i + 1], np.zeros(WIDTH, np.float32), none, far, none, far,
+            keys[i : i + 1], np.zeros(WIDTH, np.float32), none, far, others,
         )
         for i in range(edits)
     ]  # fmt: skip
@@ -158,8 +158,19 @@ def at_scale(edits: int, rounds: int = 30) -> dict[str, object]:
             spent.append(time.process_time() - started)
         row[f"route_ms_batch_{batch}"] = round(1000 * median(spent), 3)
     wide = sum(array.nbytes for array in book._wide)
-    held = book.keys.nbytes + wide + sum(e.keys.nbytes + e.value.nbytes + e.limits.nbytes for e in book.edits)
+    held = (
+        book.keys.nbytes
+        + wide
+        + sum(e.keys.nbytes + e.value.nbytes + e.limits.nbytes + e.others.nbytes for e in book.edits)
+    )
     return row | {"array_bytes": held, "array_bytes_per_edit": round(held / edits)}
+
+
+def _write(report: dict[str, Any], out: Path | None) -> None:
+    """What there is so far."""
+    print(json.dumps(report), flush=True)
+    if out is not None:
+        out.write_text(json.dumps(report, indent=1) + "\n")
 
 
 def main() -> None:
@@ -186,10 +197,11 @@ def main() -> None:
         bench = Overhead(*load(options.model), options.pack, options.sizes)
         report["bit_equal_without_edits"] = bench.bit_equal()
         report["generate"] = [bench.measure(batch, options.prompts, options.rounds) for batch in (1, 16)]
-    report["routing"] = [at_scale(edits) for edits in options.scale]
-    print(json.dumps(report, indent=1))
-    if options.out is not None:
-        options.out.write_text(json.dumps(report, indent=1) + "\n")
+        _write(report, options.out)
+    report["routing"] = []
+    for edits in options.scale:
+        report["routing"] = [*report["routing"], at_scale(edits)]
+        _write(report, options.out)
 
 
 if __name__ == "__main__":
