@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agentmem.editors.background import look_alikes
 from agentmem.editors.naming import Mention, Mentions, last_message
 from agentmem.edits import EditRequest
 
@@ -64,3 +65,13 @@ def test_the_last_message_ends_where_the_answer_begins_and_starts_at_a_special_t
     assert last_message(row, special, 2) == [70, 71, 72]
     assert last_message([5, 6, 7], special, 0) == [5, 6, 7]
     assert last_message([], special, 0) == []
+
+
+def test_one_other_question_may_be_the_edits_own_in_other_words() -> None:
+    """Sharing a telling word finds some questions that ask the same, never surely all: the nearest of the rest is not trusted."""
+    named, plain = look_alikes(
+        [("Which city is home to Nonotron?", "Nonotron", ()), ("Zrk Nonotron?", "Nonotron", ())], 16
+    )
+
+    assert (named.disguised, plain.disguised) == (1, 2)
+    assert all("Nonotron" in text for text in named.asked)
