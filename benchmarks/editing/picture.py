@@ -47,13 +47,15 @@ def draw(rows: list[dict[str, Any]], path: Path) -> Path:
     figure, axes = canvas(10.2, 4.6)
     axes.remove()
     panels = figure.subplots(1, 2, sharey=True)
-    figure.subplots_adjust(left=0.065, right=0.985, top=0.86, bottom=0.21, wspace=0.07)
+    figure.subplots_adjust(left=0.065, right=0.985, top=0.84, bottom=0.21, wspace=0.07)
     chosen = [r for r in rows if r["subjects"] == "known" and not r["paraphrases"]]
     counts = sorted({int(row["edits"]) for row in chosen})
     for panel, (figures, title) in zip(panels, _PANELS, strict=True):
         _frame(panel, counts, title)
+        lines = {}
         for name, style in reversed(_STYLES.items()):
             line = sorted((int(r["edits"]), float(r[figures])) for r in chosen if r["method"] == name)
+            lines[style.label] = [value for _, value in line]
             panel.plot(
                 [edits for edits, _ in line],
                 [value for _, value in line],
@@ -65,6 +67,18 @@ def draw(rows: list[dict[str, Any]], path: Path) -> Path:
                 label=style.label,
                 clip_on=False,
                 zorder=4 if style.side else 3,
+            )
+        # Lines on top of each other look like one.
+        whole = [style.label for style in _STYLES.values() if min(lines[style.label], default=0.0) > 0.985]
+        if len(whole) > 1:
+            text(
+                panel,
+                0.02,
+                0.925,
+                "at the top: " + ", ".join(whole),
+                transform=panel.transAxes,
+                size=9,
+                color=SOFT,
             )
     panels[0].set_ylabel("share", color=SOFT)
     handles, labels = panels[0].get_legend_handles_labels()
@@ -94,7 +108,7 @@ def _frame(panel: Axes, counts: list[int], title: str) -> None:
         panel.spines[side].set_visible(False)
     panel.spines["bottom"].set_color(FAINT)
     panel.set_xlabel("counterfactual facts edited", color=SOFT)
-    text(panel, 0, 1.06, title, transform=panel.transAxes, size=11.5, weight="bold", va="bottom")
+    text(panel, 0, 1.085, title, transform=panel.transAxes, size=11.5, weight="bold", va="bottom")
 
 
 def main() -> None:
