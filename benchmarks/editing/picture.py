@@ -73,11 +73,11 @@ def draw(rows: list[dict[str, Any]], path: Path) -> Path:
         if len(whole) > 1:
             text(
                 panel,
-                0.02,
-                0.925,
+                0,
+                1.03,
                 "at the top: " + ", ".join(whole),
                 transform=panel.transAxes,
-                size=9,
+                size=8.5,
                 color=SOFT,
             )
     panels[0].set_ylabel("share", color=SOFT)
