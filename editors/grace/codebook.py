@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from agentmem.editors.grace.geometry import (
+    CLEAR_OF,
     Bools,
     Doubles,
     Integers,
@@ -24,7 +25,6 @@ from agentmem.notes import Scope
 
 __all__ = ["Codebook", "Match"]
 
-_CELL = 0.95  # nearer than what is known to ask something else, and not by rounding alone
 _RATIO = 0.8  # nearest to second nearest, from which a match is ambiguous (Lowe 2004, section 7.1)
 
 
@@ -151,7 +151,7 @@ class Codebook:
         wide = query.astype(np.float64)
         known = (self._others[edit], self._background.astype(np.float64))
         nearest = [float(np.linalg.norm(keys - wide, axis=1).min()) for keys in known if len(keys)]
-        return _CELL * min(nearest) if len(self._others[edit]) else 0.0
+        return CLEAR_OF * min(nearest) if len(self._others[edit]) else 0.0
 
     @property
     def _background(self) -> Array:
