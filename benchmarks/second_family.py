@@ -31,7 +31,7 @@ from benchmarks.editing.streams import known, load, samples, share
 from benchmarks.small_model.evaluate import generate
 from benchmarks.small_model.muon import Muon
 from benchmarks.small_model.probes import Probe
-from benchmarks.small_model.recipe import CLOSED, FIRST, STATEMENTS, Schedule, Stage
+from benchmarks.small_model.recipe import CLOSED, STATEMENTS, Schedule, Stage
 from benchmarks.small_model.rows import Batch, RowSource
 
 FOLDER = Path("build") / "second_family"
@@ -82,7 +82,7 @@ class Trainer:
             done = seen / tokens
             batch = self.rows.batch(step, done)
             loss = self._backward(batch)
-            factor = self.schedule.factor(step, FIRST * done)  # the first course of the shipped model's two
+            factor = self.schedule.factor(step, done)
             self.muon.step(self.schedule.matrix_rate * factor)
             for group in self.adam.param_groups:
                 group["lr"] = self.schedule.other_rate * factor

@@ -55,8 +55,8 @@ class LookAlikes:
 def look_alikes(prompts: Sequence[tuple[str, str | None, Sequence[str]]], count: int) -> list[LookAlikes]:
     """Prompts that look like each given one and ask something else.
 
-    A question that shares a telling word with the prompt or a paraphrase counts as asking the same, and is left out. Where
-    none does, nothing is known about which do.
+    A question that shares a telling word with the prompt or a paraphrase counts as asking the same, and is left out; one more
+    may ask it in words of its own. Where none does, nothing is known about which do.
 
     Args:
         prompts: (prompt, subject, paraphrases); without a subject, the longest run of capitalised words after the first
@@ -85,7 +85,7 @@ def _alike(texts: Sequence[str], name: str, names: list[str], groups: list[tuple
     # What is asked about this kind of subject comes first.
     rest = [(kind not in kinds, _order(prompt + ways[0]), ways[0]) for kind, ways in groups if (kind, ways) not in same]
     asked = tuple(question.format(x=name) for _, _, question in sorted(rest))
-    return LookAlikes(swapped, asked[: count - len(swapped)], 0 if same else _DISGUISED)
+    return LookAlikes(swapped, asked[: count - len(swapped)], 1 if same else _DISGUISED)
 
 
 def _telling(texts: Sequence[str], name: str) -> frozenset[str]:

@@ -148,10 +148,21 @@ class Codebook:
         It asks what the edit answers if it lies nearer to the edit than to any other question about the same subject, and
         to any unrelated prompt: the cell of a nearest neighbour, which reaches farther than a ball that keeps clear of them.
         """
-        wide = query.astype(np.float64)
-        known = (self._others[edit], self._background.astype(np.float64))
-        nearest = [float(np.linalg.norm(keys - wide, axis=1).min()) for keys in known if len(keys)]
-        return CLEAR_OF * min(nearest) if len(self._others[edit]) else 0.0
+        wide, others = query.astype(np.float64), self._others[edit]
+        if not len(others):
+            return 0.0
+        nearest = float(np.linalg.norm(others - wide, axis=1).min())
+        unrelated, squares = self._wide_background
+        if len(unrelated):
+            closest = unrelated[int(np.argmin(squares - 2 * unrelated @ wide))]  # exact distance for the one that counts
+            nearest = min(nearest, float(np.linalg.norm(closest - wide)))
+        return CLEAR_OF * nearest
+
+    @cached_property
+    def _wide_background(self) -> tuple[Doubles, Doubles]:
+        """The background keys in double precision, and their squared lengths."""
+        wide = self._background.astype(np.float64)
+        return wide, (wide**2).sum(1)
 
     @property
     def _background(self) -> Array:
