@@ -58,6 +58,7 @@ class Database:
         self.path = path
         self.rollbacks = 0
         self._unsettled = 0
+        self._seen: object = None
         self._answers: dict[tuple[str, tuple[object, ...]], list[Any]] = {}
         self._answered: object = None
         self._unsettling: list[Callable[[], None]] = [self._answers.clear]
