@@ -106,6 +106,8 @@ def _unfit(fact: Fact) -> str:
     parts = (fact.subject, fact.relation, fact.object)
     if not all(part.strip() for part in parts):
         return "the fact has an empty part"
+    if not canonical(fact.relation).removeprefix("favourite").strip():
+        return f"the relation {fact.relation!r} says nothing"
     if any("\n" in part for part in parts):
         return "the fact runs over several lines"
     if fact.subject.strip().casefold() in _POINTERS:
@@ -117,7 +119,7 @@ def _unfit(fact: Fact) -> str:
 
 def _questions(fact: Fact) -> list[str]:
     """The plain questions for a fact, the most natural first."""
-    name = canonical(fact.relation)
+    name = canonical(fact.relation) or fact.relation
     values = _subject_forms(fact.subject)
     mine = fact.subject.strip().casefold() == "user"
     if name in TEMPLATES:
@@ -128,7 +130,7 @@ def _questions(fact: Fact) -> list[str]:
         patterns = OPAQUE
     else:
         patterns = NOUN
-    asks = "Who" if name.split()[-1] in PERSONS else "What"
+    asks = "Who" if any(word in PERSONS for word in name.split()[-1:]) else "What"
     person = r"\2" if mine else r"\1"
     filled = [_CHOICE.sub(person, pattern) for pattern in patterns]
     return _unique(_fill(pattern, {**values, "r": name, "W": asks}) for pattern in filled)

@@ -214,6 +214,7 @@ def rank(
     base = semantic + text
     spread, conductors = _spread(rows, base, links, settings)
     parts = {"semantic": semantic, "text": text, "links": spread, "session": _session_heat(facets, base, settings)}
+    parts["answers"] = settings.answer * _asked_before(columns, semantic, links)
     strength = np.asarray(retrievability, dtype=float)
     parts |= _small_terms(columns, query, settings, strength, ended)
     if alike is not None:
@@ -237,6 +238,17 @@ def _spread(rows: Rows, base: Values, links: Sequence[LinkRow], settings: Recall
     total, flow = np.bincount(here, width, len(rows)), np.bincount(here, received, len(rows))
     # A note with one thin link must not receive as much as one with many strong ones: at least unit width.
     return settings.spread * flow / np.maximum(total, 1.0), (rows[here], rows[there], received)
+
+
+def _asked_before(columns: Any, semantic: Values, links: Sequence[LinkRow]) -> Values:
+    """How near the question before each note comes to the query: what follows a question probably answers it."""
+    index = {row: place for place, row in enumerate(columns.row)}
+    asked = np.zeros(len(columns.row))
+    for source, target, kind, *_ in links:
+        before, after = index.get(source), index.get(target)
+        if kind == "next" and before is not None and after is not None and columns.asks[before]:
+            asked[after] = max(asked[after], semantic[before])
+    return asked
 
 
 def _small_terms(

@@ -30,7 +30,7 @@ from benchmarks.vector_cache import CachedEmbedder
 __all__ = ["Figures", "measure", "ours", "plain_cosine", "plain_fts"]
 
 DEPTH = 20
-PARTS = ("text", "spread", "actor", "length", "session", "time", "question")
+PARTS = ("text", "spread", "actor", "length", "session", "time", "answer", "question")
 Search = Callable[[str], list[str]]
 """From a question to at most DEPTH turn ids, best first."""
 

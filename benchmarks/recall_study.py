@@ -34,7 +34,7 @@ from benchmarks.vector_cache import CachedEmbedder
 
 DEPTH = 100
 PARTS = (
-    "semantic", "text", "links", "session", "length", "retrievability", "importance", "actor", "time", "question",
+    "semantic", "text", "links", "session", "answers", "length", "retrievability", "importance", "actor", "time", "question",
     "superseded", "untrusted", "interference",
 )  # fmt: skip
 SIGNALS = ("maxsim", "answered", "dated", "entities")

@@ -210,14 +210,16 @@ def _recalls(memory: Memory, asked: Sequence[tuple[str, Vectors]], users: Sequen
     first, _ = timed(lambda: memory.recall(asked[0][0], user=users[0]))
     for user in dict.fromkeys(users):
         memory.recall(asked[0][0], user=user)
-    ours, theirs, used = [], [], []
+    ours, theirs, used, their_cpu = [], [], [], []
     for (text, vector), user in zip(asked, users, strict=True):
         begun = time.process_time()
         ms, found = timed(lambda t=text, u=user: memory.recall(t, user=u))
         used.append(1000 * (time.process_time() - begun))
         ours.append(ms)
         if collection is not None:
+            begun = time.process_time()
             theirs.append(timed(lambda v=vector: collection.query(query_embeddings=v[None], n_results=10))[0])
+            their_cpu.append(1000 * (time.process_time() - begun))
     figures: dict[str, Any] = {
         "first_recall_ms": round(first, 1),
         "recall_ms_p50": round(statistics.median(ours), 2),
@@ -229,6 +231,8 @@ def _recalls(memory: Memory, asked: Sequence[tuple[str, Vectors]], users: Sequen
     if theirs:
         figures["chroma_ms_p50"] = round(statistics.median(theirs), 2)
         figures["chroma_ms_min"] = round(min(theirs), 2)
+        figures["chroma_cpu_ms_p50"] = round(statistics.median(their_cpu), 2)
+        figures["recall_over_chroma_cpu_p50"] = round(statistics.median(used) / statistics.median(their_cpu), 2)
         figures["recall_over_chroma_p50"] = round(statistics.median(ours) / statistics.median(theirs), 2)
     return figures
 

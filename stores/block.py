@@ -55,11 +55,7 @@ class Block:
             )
         self._reserve(self._size + len(rows), int(vectors.shape[1]))
         first = self._size
-        slots = np.empty(len(rows), np.int64)
-        for place, row in enumerate(rows.tolist()):
-            slot = self._slot.setdefault(row, self._size)
-            self._size += slot == self._size
-            slots[place] = slot
+        slots = self._places(rows.tolist())
         norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))[:, None]
         if self._size - first == len(rows):
             # all of them are new and lie side by side, as after loading: no copy in between
@@ -69,6 +65,20 @@ class Block:
             self._rows[slots], self._vectors[slots] = rows, vectors / norms
         if self._signs is not None:
             self._signs[:, slots] = signs.pack(vectors)
+
+    def _places(self, rows: list[int]) -> npt.NDArray[np.int64]:
+        """Where each of these rows lies, or from now on will."""
+        first = self._size
+        if self._slot.keys().isdisjoint(rows) and len(set(rows)) == len(rows):
+            self._size += len(rows)
+            self._slot.update(zip(rows, range(first, self._size), strict=True))
+            return np.arange(first, self._size)
+        slots = np.empty(len(rows), np.int64)
+        for place, row in enumerate(rows):
+            slot = self._slot.setdefault(row, self._size)
+            self._size += slot == self._size
+            slots[place] = slot
+        return slots
 
     def remove(self, row: int) -> None:
         """Move the last vector into the gap; the order of a block means nothing."""

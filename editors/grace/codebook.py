@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from agentmem.editors.grace.geometry import (
+    CLEAR_OF,
     Bools,
     Doubles,
     Integers,
@@ -24,7 +25,6 @@ from agentmem.notes import Scope
 
 __all__ = ["Codebook", "Match"]
 
-_CELL = 0.95  # nearer than what is known to ask something else, and not by rounding alone
 _RATIO = 0.8  # nearest to second nearest, from which a match is ambiguous (Lowe 2004, section 7.1)
 
 
@@ -154,11 +154,9 @@ class Codebook:
         nearest = float(np.linalg.norm(others - wide, axis=1).min())
         unrelated, squares = self._wide_background
         if len(unrelated):
-            closest = unrelated[
-                int(np.argmin(squares - 2 * unrelated @ wide))
-            ]  # exact distance for the one that counts
+            closest = unrelated[int(np.argmin(squares - 2 * unrelated @ wide))]  # exact distance for the one that counts
             nearest = min(nearest, float(np.linalg.norm(closest - wide)))
-        return _CELL * nearest
+        return CLEAR_OF * nearest
 
     @cached_property
     def _wide_background(self) -> tuple[Doubles, Doubles]:

@@ -38,6 +38,8 @@ class Database:
         prepare: called with every new connection before its first use.
     """
 
+    _seen: tuple[object, int, int] | None
+
     def __init__(
         self,
         path: Path | None,
@@ -56,6 +58,7 @@ class Database:
         self.path = path
         self.rollbacks = 0
         self._unsettled = 0
+        self._seen: object = None
         self._answers: dict[tuple[str, tuple[object, ...]], list[Any]] = {}
         self._answered: object = None
         self._unsettling: list[Callable[[], None]] = [self._answers.clear]
@@ -211,7 +214,7 @@ class Database:
         self._writing = False
         self._thread = 0
         self._query_only = False
-        self._seen: object = None
+        self._seen = None
 
     def _leave_parent(self) -> None:
         """Never use a connection across fork: SQLite's locks belong to the process that took them."""

@@ -30,12 +30,15 @@ class KnownRows(Generic[T]):
         self._most = most
         self._values: dict[int, T] = {}
         self._state: object = None
-        database.when_unsettled(self._values.clear)
+        self._heeding = False
 
     def get(self, rows: Sequence[int], read: Callable[[Sequence[int]], Mapping[int, T]]) -> dict[int, T]:
         """The value of each of ``rows`` that has one; ``read`` is asked for those that are not known."""
         if self._db.writing:
             return dict(read(rows))
+        if not self._heeding:
+            self._heeding = True
+            self._db.when_unsettled(self._values.clear)
         state = self._db.state()
         values = self._values
         if state != self._state:

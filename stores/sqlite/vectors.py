@@ -177,11 +177,12 @@ def checked(rows: Sequence[int], vectors: Vectors, dimension: int | None) -> Any
 
 
 def _arrays(found: list[tuple[int, bytes]]) -> tuple[Rows, Vectors]:
-    rows = np.fromiter((row for row, _ in found), dtype=np.int64, count=len(found))
     if not found:
-        return rows, np.empty((0, 0), dtype=np.float32)
-    size = len(found[0][1])
-    if size == 0 or size % 2 or any(len(data) != size for _, data in found):
+        return np.empty(0, dtype=np.int64), np.empty((0, 0), dtype=np.float32)
+    rows, blobs = zip(*found, strict=True)
+    sizes = set(map(len, blobs))
+    size = sizes.pop()
+    if sizes or size == 0 or size % 2:
         raise StoreCorrupt("The stored vectors differ in length.", hint="call rebuild('vectors').")
-    joined = np.frombuffer(b"".join(data for _, data in found), dtype=np.float16)
-    return rows, joined.reshape(len(found), size // 2).astype(np.float32)
+    joined = np.frombuffer(b"".join(blobs), dtype=np.float16)
+    return np.array(rows, dtype=np.int64), joined.reshape(len(found), size // 2).astype(np.float32)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from agentmem.notes import Fact, MemoryState, Note
@@ -122,6 +122,8 @@ def test_a_note_is_phrased_by_its_fact():
     name=st.text(min_size=1, max_size=20),
     value=st.text(min_size=1, max_size=20),
 )
+@example(subject="0", name="_", value="0")
+@example(subject="0", name="favourite_", value="0")
 @settings(max_examples=200, deadline=None)
 def test_any_fact_is_phrased_or_refused(subject, name, value):
     """Braces, brackets and backslashes inside a fact stay what they are; nothing raises."""
