@@ -20,7 +20,7 @@ from agentmem import Fact, Memory, Scope, wiring
 from agentmem.clock import ManualClock
 from agentmem.edits import EditorStatus, EditReceipt, EditRequest, Route
 from agentmem.errors import ConsolidationError
-from agentmem.weights import METHOD
+from agentmem.weights import METHOD, PackFiles
 
 USERS = ("ana", "ben")
 SUBJECTS = tuple(f"{first} {last}" for first in ("Ilva", "Oren", "Mira", "Tove") for last in ("Quist", "Dorrell"))
@@ -138,9 +138,12 @@ class World:
         self.memory = Memory(self.path, embedder="hash", clock=self.clock)
         weights = self.memory._parts.weights
         weights._make_editor = lambda model, tokenizer: PlainEditor()  # type: ignore[assignment,return-value]
-        weights._drop = lambda data, ids: to_bytes([e for k, e in from_bytes(data).items() if k not in set(ids)])
-        weights._listed = lambda data: sorted(from_bytes(data))
-        weights._base_of = lambda data: "base"
+        weights._files = PackFiles(
+            drop=lambda data, ids: to_bytes([e for k, e in from_bytes(data).items() if k not in set(ids)]),
+            listed=lambda data: sorted(from_bytes(data)),
+            base_of=lambda data: "base",
+            waiting=lambda data: (),
+        )
         weights.attach(None, None)
         # The parts that name the failpoints were given theirs when they were made.
         for part in (self.memory._parts, self.memory._parts.rememberer, self.memory._parts.eraser):
