@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from agentmem.core import Core
 from agentmem.edits import Route
@@ -16,6 +16,9 @@ from agentmem.recall import query_words
 from agentmem.recollection import Recollection, estimate_tokens
 from agentmem.storage import EditRow
 from agentmem.weights import WeightBook
+
+if TYPE_CHECKING:
+    from agentmem.local_model import LocalModel
 
 __all__ = ["Answer", "Asker", "Source", "informs", "used_notes"]
 
@@ -115,7 +118,7 @@ class Asker:
         weights: WeightBook,
         recall: Callable[[str, int, Scope], Recollection],
         use: Callable[[Sequence[Note]], None],
-        local: Callable[[], LanguageModel | None],
+        local: Callable[[], LocalModel | None],
     ) -> None:
         self._core = core
         self._weights = weights
@@ -158,23 +161,17 @@ class Asker:
         return self._answer(asked, text, notes, None, None, _count(remote, messages), (), recollection)
 
     def _ask_local(self, asked: _Asked, editor: Editor) -> Answer:
-        route, edit, warnings = self._route(asked)
+        text, route, edit, warnings = self._by_heart(asked, editor)
         notes, recollection = self._notes(asked) if asked.wants_notes(edit) else ((), None)
-        text, fired = self._say(asked, editor, edit, notes)
-        if edit is not None and not fired:
-            # The route was found for the bare question; what stands before it here made it another one.
-            route, edit = None, None
-            warnings = (
-                *warnings,
-                "the edit that answers the bare question did not fire in this conversation",
-            )
-            if not notes and asked.wants_notes(None):
-                notes, recollection = self._notes(asked)
-                text, _ = self._say(asked, editor, None, notes)
+        if text is None or notes:
+            text, fired = self._say(asked, editor, edit, notes)
+            if edit is not None and not fired:  # what stands before the question made it another one
+                warnings = (*warnings, f"edit {edit.id} did not fire beside the notes")
+                route = edit = None
         tokens = _count(self._need_local(), asked.messages(notes))
         return self._answer(asked, text, notes, route, edit, tokens, warnings, recollection)
 
-    def _need_local(self) -> LanguageModel:
+    def _need_local(self) -> LocalModel:
         local = self._local()
         assert local is not None
         return local
@@ -188,25 +185,47 @@ class Asker:
             fired = edit is not None and any(route.edit_id == edit.id for route in editor.explain())
         return text, fired
 
-    def _route(self, asked: _Asked) -> tuple[Route | None, EditRow | None, tuple[str, ...]]:
-        """The edit that answers this question, unless the notes have overtaken it: a note beats an edit."""
+    def _by_heart(
+        self, asked: _Asked, editor: Editor
+    ) -> tuple[str | None, Route | None, EditRow | None, tuple[str, ...]]:
+        """What the weights answer, and the edit that does; no text when they need not or must not be the ones to answer.
+
+        Whether an edit answers shows when the model has read the question; so it is asked, and broken off when none does.
+        """
         if asked.use in ("notes", "nothing"):
-            return None, None, ()
+            return None, None, None, ()
         if self._weights.trouble is not None:
-            return None, None, (f"the weights cannot be served: {self._weights.trouble.message}",)
-        route = self._weights.need().probe([asked.question], asked.scope)[0]
-        if route.edit_id is None:
-            return None, None, ()
+            return None, None, None, (f"the weights cannot be served: {self._weights.trouble.message}",)
+
+        def answered() -> Route | None:
+            return next((route for route in editor.explain() if route.edit_id is not None), None)
+
+        with editor.request(scope=asked.scope):
+            text = self._need_local().complete(
+                asked.messages(()),
+                max_tokens=asked.max_tokens,
+                go_on=lambda: asked.use != "both" and answered() is not None,
+            )
+            route = answered()
+        if route is None:
+            return None, None, None, ()
+        edit, warnings = self._in_force(asked, route)
+        if edit is None:
+            return None, None, None, warnings
+        return text if asked.use != "both" else None, route, edit, ()
+
+    def _in_force(self, asked: _Asked, route: Route) -> tuple[EditRow | None, tuple[str, ...]]:
+        """The edit that fired, unless the notes have overtaken it: a note beats an edit."""
         with self._core.store.read() as tx:
             owners = tx.notes.visible_owners(asked.scope)
             edit = next((e for e in tx.ledger.edits(owners=owners) if e.id == route.edit_id), None)
             if edit is None:
-                return None, None, ("an edit fired that the books do not hold: it was not used",)
+                return None, ("an edit fired that the books do not hold: it was not used",)
             row = tx.notes.rows_of([edit.note_id]).get(edit.note_id)
             note = tx.notes.load([row])[row] if row is not None else None
         if note is None or note.version != edit.note_version or not note.valid_at(self._core.clock.now()):
-            return None, None, (f"edit {edit.id} is behind its note: the notes were asked instead",)
-        return route, edit, ()
+            return None, (f"edit {edit.id} is behind its note: the notes were asked instead",)
+        return edit, ()
 
     def _notes(self, asked: _Asked) -> tuple[tuple[Note, ...], Recollection]:
         recollection = self._recall(asked.question, 4 * asked.k + len(asked.exclude), asked.scope)

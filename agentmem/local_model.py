@@ -49,9 +49,13 @@ class LocalModel:
         max_tokens: int = 256,
         temperature: float = 0.0,
         stop: Sequence[str] = (),
+        go_on: Callable[[], bool] | None = None,
     ) -> str:
-        """The answer to ``messages``, without the stop string that ended it; greedy unless ``temperature`` is set."""
-        answer = _Answer(self.tokenizer, self._stops(stop))
+        """The answer to ``messages``, without the stop string that ended it; greedy unless ``temperature`` is set.
+
+        ``go_on`` is asked once, when the prompt was read and the first token is there; the answer ends at once unless it agrees.
+        """
+        answer = _Answer(self.tokenizer, self._stops(stop), go_on=go_on)
         self._generate(messages, answer, max_tokens, temperature)
         return answer.text.strip()
 
@@ -217,7 +221,11 @@ class _Answer:
     """
 
     def __init__(
-        self, tokenizer: Any, stops: tuple[str, ...], emit: Callable[[str], None] | None = None
+        self,
+        tokenizer: Any,
+        stops: tuple[str, ...],
+        emit: Callable[[str], None] | None = None,
+        go_on: Callable[[], bool] | None = None,
     ) -> None:
         self.text = ""
         self.skip = 0
@@ -225,6 +233,7 @@ class _Answer:
         self._tokenizer = tokenizer
         self._stops = tuple(s for s in stops if s)
         self._emit = emit
+        self._go_on = go_on
         self._sent = 0
         self._ids: list[int] = []
 
@@ -233,6 +242,8 @@ class _Answer:
 
         self._ids = input_ids[0, self.skip :].tolist()
         stopped = False
+        if self._go_on is not None and len(self._ids) == 1:
+            self.cancelled = self.cancelled or not self._go_on()
         if self._stops or self._emit is not None:
             self.text, stopped = self._read()
             self._hand_out(self.text if stopped else self._settled())

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from agentmem.enriching import Enricher
     from agentmem.exporting import Exporter
     from agentmem.importing import Importer
+    from agentmem.local_model import LocalModel
     from agentmem.reflecting import Reflector
 
 __all__ = ["Parts", "build", "graph_page", "progress_bar", "stage_progress"]
@@ -69,7 +70,7 @@ class Parts:
     fail: Fail = lambda step: None
     scratch: tempfile.TemporaryDirectory[str] | None = None
     closed: bool = False
-    _local: LanguageModel | None = None
+    _local: LocalModel | None = None
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def attach(self, model: Any, tokenizer: Any = None) -> None:
@@ -94,7 +95,7 @@ class Parts:
                 self.attach(self.model_spec)
         self.weights.need()
 
-    def local(self) -> LanguageModel | None:
+    def local(self) -> LocalModel | None:
         return self._local if self.weights.attached else None
 
     def asker(self) -> Asker:

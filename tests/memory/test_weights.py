@@ -266,7 +266,7 @@ def test_a_budget_bounds_what_the_model_is_asked(memory: Memory, user: str) -> N
 def test_an_answer_credits_the_weights_only_when_an_edit_fired(
     memory: Memory, user: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The bare question has an edit; if the conversation keeps it from firing, the notes are asked, and it is said."""
+    """There is an edit for the question; where none fires in the conversation, the notes are asked and get the credit."""
     _tell(memory, user, "Ilva Quist", "lives in", "Porto")
     assert memory.consolidate(user=user).promoted
     assert memory.ask(WHERE, user=user).source == "weights"
@@ -277,4 +277,36 @@ def test_an_answer_credits_the_weights_only_when_an_edit_fired(
     assert answer.source == "notes"
     assert answer.edits == ()
     assert [note.content for note in answer.notes] == ["Ilva Quist lives in Porto."]
-    assert any("did not fire" in warning for warning in answer.warnings)
+    both = memory.ask(WHERE, user=user, use="both")
+    assert (both.source, both.edits) == ("notes", ())
+
+
+def test_an_answer_from_the_weights_reads_the_question_once(memory: Memory, user: str) -> None:
+    """Whether an edit answers shows while the model answers; only where none does the notes are read, too."""
+    from agentmem.editors.structure import Structure
+
+    _tell(memory, user, "Ilva Quist", "lives in", "Porto")
+    memory.consolidate(user=user)
+    editor = memory.editor
+    assert editor is not None
+    backbone = editor.port.structure.backbone  # type: ignore[attr-defined]
+    assert isinstance(editor.port.structure, Structure)  # type: ignore[attr-defined]
+    read: list[int] = []
+
+    def count(module: object, args: tuple[object, ...], options: dict[str, torch.Tensor]) -> None:
+        read.append(options["input_ids"].shape[1])
+
+    handle = backbone.register_forward_pre_hook(count, with_kwargs=True)
+    try:
+        known = memory.ask(WHERE, user=user)
+        assert (known.text, known.source) == ("Porto.", "weights")
+        whole = [length for length in read if length == max(read)]
+        assert len(whole) == 1, read
+        read.clear()
+        unknown = memory.ask(PLAYS, user=user)
+        assert unknown.source != "weights"
+    finally:
+        handle.remove()
+    both = memory.ask(WHERE, user=user, use="both")
+    assert both.notes
+    assert memory.ask(WHERE, user=user, use="nothing").text != "Porto."

@@ -103,6 +103,20 @@ def test_a_stop_string_ends_the_work_too(local: LocalModel, monkeypatch: pytest.
     assert len(calls) < 16
 
 
+def test_whoever_reads_the_first_token_may_break_the_answer_off(local: LocalModel) -> None:
+    """Asked once, after the first token: yes leaves the answer as it is, no ends it there."""
+    asked: list[bool] = []
+
+    def agree(answer: bool) -> bool:
+        asked.append(answer)
+        return answer
+
+    whole = local.complete(ASK, max_tokens=24)
+    assert local.complete(ASK, max_tokens=24, go_on=lambda: agree(True)) == whole
+    assert len(local.complete(ASK, max_tokens=24, go_on=lambda: agree(False))) <= 1 < len(whole)
+    assert asked == [True, False]
+
+
 def test_closing_a_stream_stops_the_model(local: LocalModel) -> None:
     stream = local.stream(ASK, max_tokens=150)
     next(stream)
