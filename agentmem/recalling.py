@@ -17,10 +17,10 @@ from agentmem.filters import asks_for
 from agentmem.linking import TOGETHER, aged
 from agentmem.notes import Hit, MemoryState, Note, Scope
 from agentmem.planning import choose
-from agentmem.protocols import Embedder
+from agentmem.protocols import Embedder, Reranker
 from agentmem.recall import RANKED, QueryView, Ranking
 from agentmem.recollection import Recollection
-from agentmem.reranking import make_reranker, reranked
+from agentmem.reranking import reranked
 from agentmem.storage import Facets, LinkRow, Selection, Transaction
 
 if TYPE_CHECKING:
@@ -66,11 +66,11 @@ class _Found:
 
 
 class Recaller:
-    """Answers queries over what a scope may see."""
+    """Answers queries over what a scope may see; ``reranker`` reads the first hits again when there is one."""
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: Core, reranker: Reranker | None = None) -> None:
         self._core = core
-        self.reranker = make_reranker(core.settings.recall.reranker)
+        self.reranker = reranker
 
     def recall(self, query: str, k: int, scope: Scope, selection: Selection) -> Recollection:
         """The best ``k`` notes of what the scope may see and the selection asks for."""

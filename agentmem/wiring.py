@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from agentmem.asking import Asker
 from agentmem.clock import SystemClock
 from agentmem.core import Core
+from agentmem.cross_encoder import make_reranker
 from agentmem.erasing import Eraser
 from agentmem.errors import InvalidArgument, ModelError, StoreError, StoreReadOnly
 from agentmem.experiencing import ExperienceMemory
@@ -224,7 +225,7 @@ def build(
         core=core,
         weights=weights,
         rememberer=Rememberer(core, weights, fail),
-        recaller=Recaller(core),
+        recaller=Recaller(core, make_reranker(chosen.recall.reranker)),
         keeper=Keeper(core, weights),
         upkeep=upkeep,
         eraser=Eraser(core, weights, upkeep.purge, fail),

@@ -9,8 +9,8 @@ import pytest
 
 from agentmem import Memory, Settings
 from agentmem.clock import ManualClock
+from agentmem.cross_encoder import CrossEncoderReranker
 from agentmem.errors import EmbedderError
-from agentmem.reranking import CrossEncoderReranker
 from agentmem.settings import RecallSettings
 
 NOTES = ("Ana lives in Porto.", "Where does Ana live?", "Ana's sister lives in Bergen.", "The cello stands in Ana's room.")
