@@ -77,7 +77,10 @@ class TestWise(Gated):
     method = "wise"
 
 
+@pytest.mark.slow
 class TestTiered(Gated):
+    """Facts that stay in the first tier, which is GRACE; the default tier has those that moved on."""
+
     method = "tiered"
 
 
