@@ -170,23 +170,25 @@ class WeightBook:
         tx.ledger.set_active_pack(METHOD, sha, micros(self._core.clock.now()))
         return sha
 
-    def held(self) -> tuple[str, ...]:
-        """Ids of the edits in the active pack, as its bytes say."""
+    def _active(self) -> bytes | None:
         with self._core.store.read() as tx:
             active = tx.ledger.active_pack(METHOD)
-        return tuple(self._files.listed(self.shelf.get(active[0]))) if active else ()
+        return self.shelf.get(active[0]) if active else None
+
+    def held(self) -> tuple[str, ...]:
+        """Ids of the edits in the active pack, as its bytes say."""
+        data = self._active()
+        return tuple(self._files.listed(data)) if data is not None else ()
 
     def waiting(self) -> tuple[str, ...]:
         """Ids of the edits among them that no weights hold until the next consolidation writes them anew."""
-        with self._core.store.read() as tx:
-            active = tx.ledger.active_pack(METHOD)
-        return tuple(self._files.waiting(self.shelf.get(active[0]))) if active else ()
+        data = self._active()
+        return tuple(self._files.waiting(data)) if data is not None else ()
 
     def base(self) -> str | None:
         """Fingerprint of the model that the active pack was written on; ``None`` without a pack."""
-        with self._core.store.read() as tx:
-            active = tx.ledger.active_pack(METHOD)
-        return self._files.base_of(self.shelf.get(active[0])) if active else None
+        data = self._active()
+        return self._files.base_of(data) if data is not None else None
 
     def refresh(self) -> None:
         """After a commit: bring the live editor up to date, and remove packs that nobody serves."""

@@ -7,14 +7,11 @@ batched generation see the same model; a row to which nothing is visible keeps i
 
 from __future__ import annotations
 
-import hashlib
-import json
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -27,6 +24,7 @@ from agentmem.editors.hooks import is_own_forward
 from agentmem.editors.port import ModelPort
 from agentmem.editors.prompts import Renderer
 from agentmem.editors.records import Book
+from agentmem.editors.requests import named, unstored
 from agentmem.editors.sessions import OUTSIDE, BookSession, BookShadow
 from agentmem.editors.structure import first_tensor
 from agentmem.edits import EditorStatus, EditReceipt, EditRequest, Route
@@ -161,14 +159,16 @@ class DeltaEditor(ABC):
         """
         with self._lock:
             book = self.book
-            named = [_named(request) for request in requests]
-            receipts: dict[str, EditReceipt] = {}
-            fresh = _fresh(named, book, receipts)
+            asked = [named(request) for request in requests]
+            stored = {record.id: record.request for record in book.records}
+            fresh = unstored(asked, stored)
+            names = {str(request.id) for request in asked} & set(stored)
+            receipts = {name: EditReceipt(name, "aliased", "it was already there", keys=1) for name in names}
             if fresh:
                 told, after = self._learn(book, sorted(fresh, key=lambda request: str(request.id)))
                 receipts |= told
                 self._replace(after)
-            return [receipts[str(request.id)] for request in named]
+            return [receipts[str(request.id)] for request in asked]
 
     def delete(self, ids: Sequence[str]) -> list[str]:
         """Remove edits exactly: the state is as if they had never been written.
@@ -377,31 +377,3 @@ def _per_row(scopes: Sequence[Scope | None], book: Book, rows: int) -> list[Visi
         )
     sets = {scope: book.visible(scope) for scope in set(scopes)}
     return [sets[scope] for scope in scopes for _ in range(rows // len(scopes))]
-
-
-def _named(request: EditRequest) -> EditRequest:
-    if not isinstance(request, EditRequest):
-        raise InvalidArgument(
-            f"Expected an EditRequest, got {type(request).__name__}.", hint="EditRequest(prompt, target)."
-        )
-    if request.id is not None:
-        return request
-    described = json.dumps(asdict(request), sort_keys=True, ensure_ascii=True)
-    return replace(request, id=f"e-{hashlib.sha256(described.encode()).hexdigest()[:16]}")
-
-
-def _fresh(named: Sequence[EditRequest], book: Book, receipts: dict[str, EditReceipt]) -> list[EditRequest]:
-    """The requests that are not stored yet; those that are get their receipt."""
-    stored = {record.id: record.request for record in book.records}
-    unique: dict[str, EditRequest] = {}
-    for request in named:
-        name = str(request.id)
-        if unique.setdefault(name, request) != request:
-            raise InvalidArgument(f"Two different requests have the id {name!r}.", hint="give each its own.")
-        if name in stored and stored[name] != request:
-            raise EditError(
-                f"The id {name!r} belongs to another edit.", hint=f"editor.delete([{name!r}]) first."
-            )
-        if name in stored:
-            receipts[name] = EditReceipt(name, "aliased", "it was already there", keys=1)
-    return [request for name, request in unique.items() if name not in stored]

@@ -49,6 +49,7 @@ class _Trial:
     canaries: int = 0
     older: int = 0
     settled: Settled = field(default_factory=Settled)
+    moved: tuple[str, ...] = ()
     data: bytes | None = None
 
 
@@ -149,7 +150,7 @@ class Consolidator:
             decisions=tuple(plan.decisions),
             outcomes=tuple(outcomes),
             demoted=tuple(e.note_id for e in plan.demoted),
-            settled=self._notes_of(trial.settled.edits),
+            settled=trial.moved,
             warnings=trial.settled.warnings,
             canaries=trial.canaries,
             locality=trial.verdict.locality,
@@ -199,11 +200,6 @@ class Consolidator:
             trial.settled = Settler(self._core, editor, prober, progress).run(canaries)
             trial.data = editor.dump()
         return trial
-
-    def _notes_of(self, edits: Sequence[str]) -> tuple[str, ...]:
-        with self._core.store.read() as tx:
-            notes = {edit.id: edit.note_id for edit in tx.ledger.edits()}
-        return tuple(notes[id] for id in edits if id in notes)
 
     @staticmethod
     def _standing(trial: _Trial) -> list[str]:
@@ -307,9 +303,11 @@ class Consolidator:
                 if tx.notes.rows_of([candidate.note.id]):
                     tx.ledger.append(now, "failed", note_id=candidate.note.id, details=details)
             assert trial.data is not None
-            keep = {edit.id for edit in tx.ledger.edits()}
-            pack = self._weights.publish(tx, trial.data, keep)
-            for row in (e for e in tx.ledger.edits() if e.id in trial.settled.edits):
+            held = {edit.id: edit for edit in tx.ledger.edits()}
+            pack = self._weights.publish(tx, trial.data, set(held))
+            moved = [held[id] for id in trial.settled.edits if id in held]
+            trial.moved = tuple(row.note_id for row in moved)
+            for row in moved:
                 tx.ledger.put_edit(replace(row, method=BULK))
                 tx.ledger.append(now, "settled", note_id=row.note_id, edit_id=row.id)
             counts = {"promoted": len(self._standing(trial)), "failed": len(trial.failed), "demoted": len(plan.demoted)}

@@ -56,24 +56,27 @@ class Settler:
     def run(self, canaries: Sequence[Canary]) -> Settled:
         """Move what is due, ask it by free generation, and take back what does not answer."""
         editor = self._editor
-        if not isinstance(editor, Tiered) or not self.due():
+        if not isinstance(editor, Tiered):
+            return Settled()
+        moving = self._excess(editor)
+        if not moving and not editor.waiting:
             return Settled()
         before, said = editor.dump(), self._prober.ask(canaries)
         requests = {str(r.id): r for r in editor.edits()}
-        moving = self._excess(editor)
         self._progress(_STAGE, 0, len(moving))
         receipts = editor.settle(moving)
         moved = [receipt.id for receipt in receipts if receipt.ok]
+        silent = self._unanswered([requests[id] for id in moved])
         for _ in range(_ROUNDS):
-            silent = self._unanswered([requests[id] for id in moved])
             if not silent:
                 break
             editor.delete([str(r.id) for r in silent])
             editor.write(silent)
             moved = [id for id in moved if editor.tier_of(id) == "settled"]
+            silent = self._unanswered([requests[id] for id in moved])
         self._progress(_STAGE, len(moving), len(moving))
         lost = [r for r in requests.values() if r.id not in {e.id for e in editor.edits()}]
-        if lost or self._unanswered([requests[id] for id in moved]) or self._prober.ask(canaries) != said:
+        if lost or silent or self._prober.ask(canaries) != said:
             editor.load(before)
             return Settled(warnings=("moving edits into shards changed other answers; they stay where they were",))
         kept = len(receipts) - len(moved)

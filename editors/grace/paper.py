@@ -18,10 +18,11 @@ from agentmem.editors.grace.paper_routing import PaperRouter
 from agentmem.editors.grace.paper_site import Site
 from agentmem.editors.grace.paper_values import Values
 from agentmem.editors.grace.routing import as_route
-from agentmem.editors.grace.transaction import Intake, named
+from agentmem.editors.grace.transaction import Intake
 from agentmem.editors.grace.writer import Fit
 from agentmem.editors.packs import Array, Calibration
 from agentmem.editors.prompts import Rendered
+from agentmem.editors.requests import named
 from agentmem.edits import EditReceipt, EditRequest, Route
 from agentmem.errors import PackMismatch
 from agentmem.notes import Scope

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -19,10 +17,10 @@ from agentmem.editors.grace.writer import Fit, fit_values, says_target
 from agentmem.editors.packs import Array, Calibration, PackedEdit
 from agentmem.editors.port import ModelPort
 from agentmem.editors.prompts import Rendered, Renderer
+from agentmem.editors.requests import named, unstored
 from agentmem.edits import EditReceipt, EditRequest
-from agentmem.errors import EditError, InvalidArgument
 
-__all__ = ["Draft", "Intake", "Transaction", "named"]
+__all__ = ["Draft", "Intake", "Transaction"]
 
 _OTHERS = 8  # other questions about a subject that an edit keeps: those that could be taken for its own
 _NOISE_MARGIN = 4.0  # a radius must be well above what batching does to a key
@@ -62,18 +60,6 @@ class Draft:
         self.status, self.reason, self.value = "failed", reason, None
 
 
-def named(request: EditRequest) -> EditRequest:
-    """The request with its id: derived from its content when absent."""
-    if not isinstance(request, EditRequest):
-        raise InvalidArgument(
-            f"Expected an EditRequest, got {type(request).__name__}.", hint="EditRequest(prompt, target)."
-        )
-    if request.id is not None:
-        return request
-    described = json.dumps(asdict(request), sort_keys=True, ensure_ascii=True)
-    return replace(request, id=f"e-{hashlib.sha256(described.encode()).hexdigest()[:16]}")
-
-
 @dataclass
 class Intake:
     """What every write begins with: names, keys, and who is turned away; the codebook given is only read."""
@@ -94,23 +80,10 @@ class Intake:
     def fresh(self, requests: Sequence[EditRequest]) -> list[EditRequest]:
         """The requests that are not stored yet."""
         stored = {edit.id: edit for edit in self.book.edits}
-        unique: dict[str, EditRequest] = {}
-        for request in requests:
-            name = str(request.id)
-            if unique.setdefault(name, request) != request:
-                raise InvalidArgument(
-                    f"Two different requests have the id {name!r}.", hint="give each its own."
-                )
-            held = stored.get(name)
-            if held is not None and held.request != request:
-                raise EditError(
-                    f"The id {name!r} belongs to another edit.", hint=f"editor.delete([{name!r}]) first."
-                )
-            if held is not None:
-                self._receipts[name] = EditReceipt(
-                    name, "aliased", "it was already there", keys=len(held.keys)
-                )
-        return [request for name, request in unique.items() if name not in stored]
+        new = unstored(requests, {name: edit.request for name, edit in stored.items()})
+        for name in {str(request.id) for request in requests} & set(stored):
+            self._receipts[name] = EditReceipt(name, "aliased", "it was already there", keys=len(stored[name].keys))
+        return new
 
     def held(self, requests: Sequence[EditRequest]) -> list[EditReceipt]:
         """Receipts for the requests that are stored already."""

@@ -16,13 +16,13 @@ from agentmem.editors import packs
 from agentmem.editors.gated import GatedEditor
 from agentmem.editors.grace.editor import GraceEditor
 from agentmem.editors.grace.shadow import Shadow
-from agentmem.editors.grace.transaction import named
 from agentmem.editors.packs import Calibration
+from agentmem.editors.requests import named, unstored
 from agentmem.editors.tiers import pack as tiers
 from agentmem.editors.tiers.pack import TieredPack
 from agentmem.editors.wise.editor import WiseEditor
 from agentmem.edits import EditorStatus, EditReceipt, EditRequest, Route
-from agentmem.errors import EditError, PackMismatch, UnknownEdit
+from agentmem.errors import PackMismatch, UnknownEdit
 from agentmem.notes import Scope
 
 __all__ = ["TieredEditor"]
@@ -178,13 +178,8 @@ class TieredEditor:
 
     def _held_already(self, requests: Sequence[EditRequest]) -> list[EditReceipt]:
         elsewhere = {str(r.id): r for r in (*self.settled.edits(), *self._waiting.values())}
-        found = [request for request in requests if request.id in elsewhere]
-        for request in found:
-            if elsewhere[str(request.id)] != request:
-                raise EditError(
-                    f"The id {request.id!r} belongs to another edit.", hint=f"editor.delete([{request.id!r}]) first."
-                )
-        return [EditReceipt(str(r.id), "aliased", "it was already there") for r in found]
+        unstored(requests, elsewhere)
+        return [EditReceipt(str(r.id), "aliased", "it was already there") for r in requests if r.id in elsewhere]
 
     def _contradicting(self, requests: Sequence[EditRequest]) -> list[EditReceipt]:
         """The fresh tier refuses contradictions among its own; those with the other tier show in how it routes."""

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from agentmem.editors.grace.transaction import Draft, Intake, named
+from agentmem.editors.grace.transaction import Draft, Intake
 from agentmem.editors.grace.writer import Fit
 from agentmem.editors.packs import Array, PackedEdit
+from agentmem.editors.requests import named
 from agentmem.editors.wise.library import Library, shard_digest
 from agentmem.editors.wise.memory import SideMemory
 from agentmem.editors.wise.sharding import Cell, partition

@@ -1,0 +1,48 @@
+"""What every editor does first with requests: name them, and tell the new ones from those that are stored."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+
+from agentmem.edits import EditRequest
+from agentmem.errors import EditError, InvalidArgument
+
+__all__ = ["named", "unstored"]
+
+
+def named(request: EditRequest) -> EditRequest:
+    """The request with its id: derived from its content when absent.
+
+    Raises:
+        InvalidArgument: it is no request.
+    """
+    if not isinstance(request, EditRequest):
+        raise InvalidArgument(
+            f"Expected an EditRequest, got {type(request).__name__}.", hint="EditRequest(prompt, target)."
+        )
+    if request.id is not None:
+        return request
+    described = json.dumps(asdict(request), sort_keys=True, ensure_ascii=True)
+    return replace(request, id=f"e-{hashlib.sha256(described.encode()).hexdigest()[:16]}")
+
+
+def unstored(requests: Sequence[EditRequest], stored: Mapping[str, EditRequest]) -> list[EditRequest]:
+    """The named requests that are not stored yet, each once, in order.
+
+    Raises:
+        InvalidArgument: two different requests have one id.
+        EditError: an id belongs to another stored edit.
+    """
+    unique: dict[str, EditRequest] = {}
+    for request in requests:
+        name = str(request.id)
+        if unique.setdefault(name, request) != request:
+            raise InvalidArgument(f"Two different requests have the id {name!r}.", hint="give each its own.")
+        if stored.get(name, request) != request:
+            raise EditError(
+                f"The id {name!r} belongs to another edit.", hint=f"editor.delete([{name!r}]) first."
+            )
+    return [request for name, request in unique.items() if name not in stored]
