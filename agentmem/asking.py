@@ -109,6 +109,26 @@ class _Asked:
         return [*head, *self.history, {"role": "user", "content": self.question}]
 
 
+_Found = tuple[tuple[Note, ...], Recollection | None]
+
+
+@dataclass(slots=True)
+class _Heart:
+    """What came of asking the weights first; ``notes`` when they were looked for on the way."""
+
+    text: str | None = None
+    route: Route | None = None
+    edit: EditRow | None = None
+    notes: _Found | None = None
+    warnings: tuple[str, ...] = ()
+    goes_on: bool = False
+
+    def settle(self, decision: bool | str) -> bool | str:
+        """Keep in mind whether the answer will be a whole one."""
+        self.goes_on = decision is not False
+        return decision
+
+
 class Asker:
     """Answers with what the memory knows, and keeps count of what was used."""
 
@@ -161,8 +181,10 @@ class Asker:
         return self._answer(asked, text, notes, None, None, _count(remote, messages), (), recollection)
 
     def _ask_local(self, asked: _Asked, editor: Editor) -> Answer:
-        text, route, edit, warnings = self._by_heart(asked, editor)
-        notes, recollection = self._notes(asked) if asked.wants_notes(edit) else ((), None)
+        heart = self._by_heart(asked, editor)
+        edit, route, warnings = heart.edit, heart.route, heart.warnings
+        notes, recollection = heart.notes if heart.notes is not None else self._wanted(asked, edit)
+        text = heart.text
         if text is None or notes:
             text, fired = self._say(asked, editor, edit, notes)
             if edit is not None and not fired:  # what stands before the question made it another one
@@ -170,6 +192,9 @@ class Asker:
                 route = edit = None
         tokens = _count(self._need_local(), asked.messages(notes))
         return self._answer(asked, text, notes, route, edit, tokens, warnings, recollection)
+
+    def _wanted(self, asked: _Asked, edit: EditRow | None) -> _Found:
+        return self._notes(asked) if asked.wants_notes(edit) else ((), None)
 
     def _need_local(self) -> LocalModel:
         local = self._local()
@@ -185,40 +210,42 @@ class Asker:
             fired = edit is not None and any(route.edit_id == edit.id for route in editor.explain())
         return text, fired
 
-    def _by_heart(
-        self, asked: _Asked, editor: Editor
-    ) -> tuple[str | None, Route | None, EditRow | None, tuple[str, ...]]:
+    def _by_heart(self, asked: _Asked, editor: Editor) -> _Heart:
         """What the weights answer, and the edit that does; no text when they need not or must not be the ones to answer.
 
-        Whether an edit answers shows when the model has read the question; so it is asked, and broken off when none does.
+        Whether an edit answers shows when the model has read the question. Then it goes on with the edit's answer as a
+        draft; or, when none does and no note wants into the prompt, with its own; or is broken off.
         """
+        heart = _Heart()
         if asked.use in ("notes", "nothing"):
-            return None, None, None, ()
+            return heart
         if self._weights.trouble is not None:
-            return None, None, None, (f"the weights cannot be served: {self._weights.trouble.message}",)
+            heart.warnings = (f"the weights cannot be served: {self._weights.trouble.message}",)
+            return heart
 
-        def answered() -> Route | None:
-            return next((route for route in editor.explain() if route.edit_id is not None), None)
+        def decide() -> bool | str:
+            heart.route = next((route for route in editor.explain() if route.edit_id is not None), None)
+            if heart.route is None:
+                heart.notes = self._wanted(asked, None)
+                return not heart.notes[0]
+            heart.edit, heart.warnings = self._in_force(asked, heart.route)
+            if heart.edit is None or asked.use == "both":
+                return False
+            return str(heart.edit.request.get("target") or "") or True
 
         with editor.request(scope=asked.scope):
             text = self._need_local().complete(
-                asked.messages(()),
-                max_tokens=asked.max_tokens,
-                go_on=lambda: asked.use != "both" and answered() is not None,
+                asked.messages(()), max_tokens=asked.max_tokens, go_on=lambda: heart.settle(decide())
             )
-            route = answered()
-        if route is None:
-            return None, None, None, ()
-        edit, warnings = self._in_force(asked, route)
-        if edit is None:
-            return None, None, None, warnings
-        return text if asked.use != "both" else None, route, edit, ()
+        heart.text = text if heart.goes_on else None
+        heart.route = heart.route if heart.edit is not None else None
+        return heart
 
     def _in_force(self, asked: _Asked, route: Route) -> tuple[EditRow | None, tuple[str, ...]]:
         """The edit that fired, unless the notes have overtaken it: a note beats an edit."""
         with self._core.store.read() as tx:
             owners = tx.notes.visible_owners(asked.scope)
-            edit = next((e for e in tx.ledger.edits(owners=owners) if e.id == route.edit_id), None)
+            edit = next(iter(tx.ledger.edits(owners=owners, ids=[str(route.edit_id)])), None)
             if edit is None:
                 return None, ("an edit fired that the books do not hold: it was not used",)
             row = tx.notes.rows_of([edit.note_id]).get(edit.note_id)

@@ -15,6 +15,7 @@ from typing import Any
 
 from agentmem.errors import InvalidArgument, ModelError, NoChatTemplate
 from agentmem.protocols import Message
+from agentmem.speculation import Reading
 
 __all__ = ["LocalModel"]
 
@@ -49,14 +50,16 @@ class LocalModel:
         max_tokens: int = 256,
         temperature: float = 0.0,
         stop: Sequence[str] = (),
-        go_on: Callable[[], bool] | None = None,
+        go_on: Callable[[], bool | str] | None = None,
     ) -> str:
         """The answer to ``messages``, without the stop string that ended it; greedy unless ``temperature`` is set.
 
-        ``go_on`` is asked once, when the prompt was read and the first token is there; the answer ends at once unless it agrees.
+        ``go_on`` is asked once, when the prompt was read and the first token is there. The answer ends at once unless it
+        agrees; a text means that it expects this answer, which the model then checks in one pass. Guessed right or wrong,
+        the answer is the same.
         """
-        answer = _Answer(self.tokenizer, self._stops(stop), go_on=go_on)
-        self._generate(messages, answer, max_tokens, temperature)
+        answer = _Answer(self.tokenizer, self._stops(stop))
+        self._generate(messages, answer, max_tokens, temperature, go_on)
         return answer.text.strip()
 
     def stream(
@@ -139,7 +142,12 @@ class LocalModel:
         return (*stops, "\nUser:", "\nAssistant:") if plain else stops
 
     def _generate(
-        self, messages: Sequence[Message], answer: _Answer, max_tokens: int, temperature: float
+        self,
+        messages: Sequence[Message],
+        answer: _Answer,
+        max_tokens: int,
+        temperature: float,
+        go_on: Callable[[], bool | str] | None = None,
     ) -> None:
         if max_tokens < 1:
             raise InvalidArgument(f"max_tokens is {max_tokens}.", hint="use 1 or more.")
@@ -147,23 +155,67 @@ class LocalModel:
             raise InvalidArgument(
                 f"temperature is {temperature}.", hint="use 0 for greedy answers, or up to about 1."
             )
-        import torch
-
         ids = self._prompt(messages)
         room = self._room(len(ids))
         options = self._options(min(max_tokens, room), temperature)
         answer.skip = len(ids)
-        with self._lock, self._seeded(temperature):
-            tokens = torch.tensor([ids], device=self.model.device)
-            was_training = self.model.training
-            self.model.eval()
-            try:
-                self.model.generate(
-                    tokens, attention_mask=torch.ones_like(tokens), stopping_criteria=[answer], **options
-                )
-            finally:
-                self.model.train(was_training)
+        with self._lock, self._seeded(temperature), _evaluating(self.model):
+            if go_on is None:
+                self._continue(ids, answer, **options)
+            elif temperature > 0 or not Reading.fits(self.model):
+                answer.go_on = go_on
+                self._continue(ids, answer, **options)
+            else:
+                self._read_and_ask(messages, ids, answer, go_on, **options)
         answer.finish()
+
+    def _continue(self, ids: Sequence[int], answer: _Answer, **options: Any) -> None:
+        import torch
+
+        tokens = torch.tensor([list(ids)], device=self.model.device)
+        self.model.generate(
+            tokens, attention_mask=torch.ones_like(tokens), stopping_criteria=[answer], **options
+        )
+
+    def _read_and_ask(
+        self,
+        messages: Sequence[Message],
+        ids: list[int],
+        answer: _Answer,
+        go_on: Callable[[], bool | str],
+        *,
+        generation_config: Any,
+    ) -> None:
+        """Read the prompt, ask whether to go on, and let ``generate`` write what no draft has answered."""
+        reading = Reading(self.model, ids)
+        decided = go_on()
+        if isinstance(decided, str) and decided:
+            room = generation_config.max_new_tokens
+            reading.check(self._drafted(messages, ids, decided, generation_config.eos_token_id or ())[:room])
+        left = generation_config.max_new_tokens - len(reading.tokens)
+        over = answer.take(reading.tokens) or reading.tokens[-1] in (generation_config.eos_token_id or ())
+        if decided is not False and not over and left > 0:
+            generation_config.max_new_tokens = left
+            cache = {"past_key_values": reading.cache} if reading.cache is not None else {}
+            self._continue([*ids, *reading.tokens], answer, generation_config=generation_config, **cache)
+
+    def _drafted(
+        self, messages: Sequence[Message], ids: list[int], text: str, ends: Sequence[int]
+    ) -> list[int]:
+        """The tokens of ``text`` as the template writes an answer, up to the one that ends it; none without a template."""
+        from jinja2 import TemplateError
+
+        if not getattr(self.tokenizer, "chat_template", None):
+            return []
+        said = [*_checked(messages), {"role": "assistant", "content": text}]
+        try:
+            whole = self.tokenizer.apply_chat_template(said, tokenize=False)
+        except TemplateError:
+            return []
+        tokens = list(self.tokenizer(whole, add_special_tokens=False)["input_ids"])
+        drafted = tokens[len(ids) :] if tokens[: len(ids)] == ids else []
+        end = next((i + 1 for i, token in enumerate(drafted) if token in ends), len(drafted))
+        return drafted[:end]
 
     def _options(self, max_tokens: int, temperature: float) -> dict[str, Any]:
         from transformers import GenerationConfig
@@ -225,29 +277,33 @@ class _Answer:
         tokenizer: Any,
         stops: tuple[str, ...],
         emit: Callable[[str], None] | None = None,
-        go_on: Callable[[], bool] | None = None,
     ) -> None:
         self.text = ""
         self.skip = 0
         self.cancelled = False
+        self.go_on: Callable[[], bool | str] | None = None
         self._tokenizer = tokenizer
         self._stops = tuple(s for s in stops if s)
         self._emit = emit
-        self._go_on = go_on
         self._sent = 0
         self._ids: list[int] = []
 
     def __call__(self, input_ids: Any, _scores: Any, **_: Any) -> Any:
         import torch
 
-        self._ids = input_ids[0, self.skip :].tolist()
-        stopped = False
-        if self._go_on is not None and len(self._ids) == 1:
-            self.cancelled = self.cancelled or not self._go_on()
-        if self._stops or self._emit is not None:
-            self.text, stopped = self._read()
-            self._hand_out(self.text if stopped else self._settled())
+        stopped = self.take(input_ids[0, self.skip :].tolist())
+        if self.go_on is not None and len(self._ids) == 1:
+            self.cancelled = self.cancelled or self.go_on() is False
         return torch.tensor([stopped or self.cancelled], device=input_ids.device)
+
+    def take(self, ids: list[int]) -> bool:
+        """Note the answer's tokens so far; true when a stop string has come."""
+        self._ids = ids
+        if not self._stops and self._emit is None:
+            return False
+        self.text, stopped = self._read()
+        self._hand_out(self.text if stopped else self._settled())
+        return stopped
 
     def finish(self) -> None:
         """Read everything once more, now that no token can follow."""
@@ -302,6 +358,19 @@ def _without_system(messages: list[dict[str, str]]) -> list[dict[str, str]]:
     if system and others:
         others[0]["content"] = "\n\n".join([*system, others[0]["content"]])
     return others
+
+
+@contextmanager
+def _evaluating(model: Any) -> Iterator[None]:
+    """Dropout off, and every module back as it was; a walk to look is cheaper than two to set what is set."""
+    training = [module for module in model.modules() if module.training]
+    if training:
+        model.eval()
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True
 
 
 def _overlap(text: str, stop: str) -> int:

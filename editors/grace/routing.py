@@ -284,7 +284,8 @@ class Router:
         self._memory.set(
             _Memory(call.view.codebook, known, routes, held, tail, call.forward.past + call.forward.length)
         )
-        self._on_routes(routes)
+        if call.open or not call.forward.past:  # tokens that go on with an answer leave its route standing
+            self._on_routes(routes)
 
 
 def as_route(decisions: Decisions) -> Route:

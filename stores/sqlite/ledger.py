@@ -95,8 +95,9 @@ class SqliteLedger:
         state: str | None = "active",
         note_ids: Sequence[str] | None = None,
         owners: Sequence[int] | None = None,
+        ids: Sequence[str] | None = None,
     ) -> list[EditRow]:
-        """Edits by state, note and owner, by id; ``None`` asks for all."""
+        """Edits by state, note, owner and id, in the order of their ids; ``None`` asks for all."""
         tests, values = ["1"], list[object]()
         if state is not None:
             tests.append("state = ?")
@@ -107,6 +108,9 @@ class SqliteLedger:
         if owners is not None:
             tests.append("owner IN (SELECT value FROM json_each(?))")
             values.append(json_list(owners))
+        if ids is not None:
+            tests.append("id IN (SELECT value FROM json_each(?))")
+            values.append(json.dumps(list(ids)))
         found = self._db.rows(f"{_EDITS} WHERE {' AND '.join(tests)} ORDER BY id", values)
         return [_edit(row) for row in found]
 

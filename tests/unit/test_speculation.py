@@ -1,0 +1,106 @@
+"""A drafted answer: right or wrong, the text is the greedy one; right, it costs one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from agentmem.llm import LocalModel
+from agentmem.protocols import Message
+from agentmem.small_model import load_small_model
+
+
+@pytest.fixture(scope="module")
+def local() -> LocalModel:
+    return LocalModel(*load_small_model())
+
+
+@pytest.fixture(scope="module")
+def asked(local: LocalModel) -> list[Message]:
+    """A question whose answer has several sentences."""
+    from agentmem.evaluation.world import World
+
+    return [{"role": "user", "content": f"Tell me about {World.generate().facts[0].subject}."}]
+
+
+@contextmanager
+def forwards(model: Any) -> Iterator[list[int]]:
+    """The number of tokens of each forward inside."""
+    lengths: list[int] = []
+    hook = model.register_forward_pre_hook(
+        lambda _module, _args, kwargs: lengths.append(kwargs["input_ids"].shape[1]), with_kwargs=True
+    )
+    try:
+        yield lengths
+    finally:
+        hook.remove()
+
+
+def test_a_right_draft_is_checked_in_one_pass(local: LocalModel, asked: list[Message]) -> None:
+    whole = local.complete(asked, max_tokens=64)
+    assert whole.count(".") >= 2
+
+    with forwards(local.model) as lengths:
+        assert local.complete(asked, max_tokens=64, go_on=lambda: whole) == whole
+    with forwards(local.model) as plain:
+        local.complete(asked, max_tokens=64)
+    assert len(lengths) == 2 < len(plain)
+
+
+@pytest.mark.parametrize("tokens", [1, 2, 3, 5, 8, 200])
+@pytest.mark.parametrize("tail", ["", " Porto.", " nobody knows what"])
+def test_a_wrong_draft_changes_nothing(local: LocalModel, asked: list[Message], tokens: int, tail: str) -> None:
+    """Right up to some token, then over, or something else: the answer is the model's own to its end."""
+    whole = local.complete(asked, max_tokens=64)
+    ids = local.tokenizer(" " + whole, add_special_tokens=False)["input_ids"]
+    draft = local.tokenizer.decode(ids[:tokens]).strip() + tail
+
+    assert local.complete(asked, max_tokens=64, go_on=lambda: draft) == whole
+
+
+@pytest.mark.parametrize("most", [1, 2, 3, 7])
+def test_a_draft_never_makes_an_answer_longer_than_asked_for(
+    local: LocalModel, asked: list[Message], most: int
+) -> None:
+    whole = local.complete(asked, max_tokens=64)
+
+    assert local.complete(asked, max_tokens=most, go_on=lambda: whole) == local.complete(asked, max_tokens=most)
+
+
+def test_a_stop_string_ends_a_drafted_answer(local: LocalModel, asked: list[Message]) -> None:
+    whole = local.complete(asked, max_tokens=64)
+    stop = whole[whole.index(".") :][:2]
+
+    assert (
+        local.complete(asked, max_tokens=64, stop=[stop], go_on=lambda: whole)
+        == local.complete(asked, max_tokens=64, stop=[stop])
+        == whole[: whole.index(stop)]
+    )
+
+
+def test_a_checkpoint_that_shapes_its_choices_is_asked_the_usual_way(asked: list[Message]) -> None:
+    """A suppressed token is none of the model's choices, however sure it is of it."""
+    model, tokenizer = load_small_model()
+    local = LocalModel(model, tokenizer)
+    whole = local.complete(asked, max_tokens=16)
+    first = tokenizer(" " + whole, add_special_tokens=False)["input_ids"][0]
+    model.generation_config.suppress_tokens = [first]
+    other = local.complete(asked, max_tokens=16)
+
+    assert other != whole
+    assert local.complete(asked, max_tokens=16, go_on=lambda: whole) == other
+
+
+def test_training_mode_comes_back_module_by_module(local: LocalModel, asked: list[Message]) -> None:
+    layer = local.model.model.layers[1]
+    layer.train()
+    try:
+        local.complete(asked, max_tokens=2)
+        assert [name for name, module in local.model.named_modules() if module.training] == [
+            f"model.layers.1{'.' if name else ''}{name}" for name, _ in layer.named_modules()
+        ]
+    finally:
+        local.model.eval()
