@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from agentmem.core import Core
 from agentmem.edits import Route
 from agentmem.errors import InvalidArgument, ModelError
 from agentmem.notes import Note, Scope
+from agentmem.presenting import presentable
 from agentmem.prompts import notes_block
 from agentmem.protocols import Editor, LanguageModel, Message
 from agentmem.recall import query_words
@@ -20,11 +21,10 @@ from agentmem.weights import WeightBook
 if TYPE_CHECKING:
     from agentmem.local_model import LocalModel
 
-__all__ = ["Answer", "Asker", "Source", "informs", "used_notes"]
+__all__ = ["Answer", "Asker", "Source", "used_notes"]
 
 Source = Literal["weights", "notes", "both", "model"]
 Use = Literal["auto", "weights", "notes", "both", "nothing"]
-BARE_REPLY = 3  # words that carry meaning
 USES = ("auto", "weights", "notes", "both", "nothing")
 
 
@@ -72,16 +72,6 @@ def _draws_on(added: set[str], asked: set[str], note: Note) -> bool:
         return value <= added
     news = words - asked
     return bool(news) and len(news & added) > len(news) / 2
-
-
-def informs(note: Note) -> bool:
-    """False for what answers nothing in a prompt, though it fits: questions asked before, and an assistant's bare replies.
-
-    "Oxford." without its question says nothing, and when it was wrong it would come back as if somebody had said it.
-    """
-    if note.actor == "assistant" and len(query_words(note.content)) < BARE_REPLY:
-        return False
-    return note.fact is not None or not note.content.rstrip().endswith("?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,8 +246,8 @@ class Asker:
 
     def _notes(self, asked: _Asked) -> tuple[tuple[Note, ...], Recollection]:
         recollection = self._recall(asked.question, 4 * asked.k + len(asked.exclude), asked.scope)
-        hits = tuple(h for h in recollection.hits if h.note.id not in asked.exclude and informs(h.note))
-        recollection = replace(recollection, hits=hits[: asked.k])
+        unnamed = self._core.settings.recall.unnamed
+        recollection = presentable(recollection, asked.k, shown=asked.exclude, unnamed=unnamed)
         return tuple(hit.note for hit in recollection.within(asked.context_tokens)), recollection
 
     def _answer(

@@ -58,6 +58,9 @@ class RecallSettings(_Section):
     importance: float = Field(0.05, ge=0, description="span between an unimportant and an important note")
     superseded: float = Field(0.25, ge=0, description="malus of notes whose validity has ended")
     untrusted: float = Field(0.05, ge=0, description="malus of notes from sources of low trust")
+    unnamed: float = Field(
+        0.45, ge=0, description="cosine from which notes enter a prompt although they mention nobody whom the question names; 0: always"
+    )
     reranker: str | None = Field(None, description="name or path of a cross-encoder that reads the first hits again; None: no second look")
     rerank: int = Field(30, ge=1, le=1000, description="hits that a reranker reads; each costs one forward of its model")
     rerank_weight: float = Field(1.0, ge=0, description="what a reranker's best verdict adds to a score")

@@ -4,8 +4,8 @@ python -m benchmarks.consolidation --months 6 --facts 40 --out benchmarks/result
 
 One user tells an agent facts that the shipped model does not know (each contradicts what it was trained on), asks for them over
 the month, and a consolidation runs at the month's end. Then a sample of all facts told so far is asked in the wording of
-the edit and in wordings that neither model training nor edits have seen. All answers are greedy free generations through
-`Memory.ask`; right means equal to the value.
+the edit and in wordings that neither model training nor edits have seen; and, for the drift, the first month's facts in
+always the same words. All answers are greedy free generations through `Memory.ask`; right means equal to the value.
 
 With `--capacity 10 100 1000` also: so many facts told, used and consolidated in one night, then asked from the weights alone.
 The nearest published relative (sleeping-llm, MEMIT by night) recalls .92 of 13 facts and .57 of 14.
@@ -77,6 +77,8 @@ class Row:
     unrelated_kept: float
     prompt_tokens: float
     seconds: float
+    first_month_accuracy: float
+    first_month_held_out: float
 
 
 class Stream:
@@ -88,6 +90,7 @@ class Stream:
         drawn = rng.sample(world.facts, len(world.facts))
         self.fresh = iter([f for f in (*drawn, *_strangers(world, rng)) if _phrased(world, f) is not None])
         self.reports: list[dict[str, Any]] = []
+        self.first = 0
 
     def month(self, facts: int, uses: int) -> None:
         """Tell ``facts`` new facts on as many occasions, ask for each ``uses`` times, then consolidate."""
@@ -95,6 +98,7 @@ class Stream:
         for _ in range(facts):
             new.append(self.tell())
             self.clock.advance(hours=12)
+        self.first = self.first or len(self.told)
         for _ in range(uses):
             for told in self.rng.sample(new, len(new)):
                 self.memory.ask(told.question, user=USER)
@@ -140,9 +144,18 @@ class Stream:
         return told
 
     def measure(
-        self, month: int, sample: int, unrelated: list[tuple[str, str]], modes: Collection[str] = tuple(MODES)
+        self,
+        month: int,
+        sample: int,
+        unrelated: list[tuple[str, str]],
+        modes: Collection[str] = tuple(MODES),
+        *,
+        drift: bool = True,
     ) -> list[Row]:
-        """Ask a sample of everything told so far in every mode, the modes interleaved question by question."""
+        """Ask a sample of everything told so far in every mode, the modes interleaved question by question.
+
+        ``drift`` also asks all of the first month's facts.
+        """
         chosen = self.rng.sample(self.told, min(sample, len(self.told)))
         held = len(self.memory.edits(user=USER))
         rows = []
@@ -155,6 +168,9 @@ class Stream:
                 asked[mode].append((right, again, (tokens + more) // 2, (seconds + longer) / 2))
         for mode, use in ((mode, MODES[mode]) for mode in modes):
             kept = [self._ask(question, before, use)[0] for question, before in unrelated]
+            old = [told for told in self.told[: self.first] if drift]
+            same = [self._ask(told.question, told.target, use)[0] for told in old]
+            held_out = [self._ask(told.held_out[0], told.target, use)[0] for told in old]
             rows.append(
                 Row(
                     month,
@@ -167,6 +183,8 @@ class Stream:
                     round(fmean(kept), 4),
                     round(fmean(a[2] for a in asked[mode]), 1),
                     round(median(a[3] for a in asked[mode]), 4),
+                    round(fmean(same or [0.0]), 4),
+                    round(fmean(held_out or [0.0]), 4),
                 )
             )
         return rows
@@ -212,7 +230,7 @@ def run(months: int, facts: int, uses: int, sample: int, seed: int) -> dict[str,
             rows += stream.measure(month, sample, unrelated)
             for row in rows[-len(MODES) :]:
                 print(line(row), flush=True)
-    return {"rows": [asdict(row) for row in rows], "consolidations": stream.reports, "ratios": ratios(rows)}
+    return {"rows": [asdict(row) for row in rows], "consolidations": stream.reports, "ratios": ratios(rows), "drift": drift(rows)}
 
 
 def night(facts: int, sample: int, seed: int) -> Night:
@@ -228,7 +246,7 @@ def night(facts: int, sample: int, seed: int) -> Night:
         started = time.process_time()
         report = memory.consolidate(user=USER)
         seconds = time.process_time() - started
-        row = next(r for r in stream.measure(1, sample, unrelated, ("weights",)) if r.mode == "weights")
+        row = next(r for r in stream.measure(1, sample, unrelated, ("weights",), drift=False) if r.mode == "weights")
     return Night(
         facts, len(report.promoted), len(report.failed), row.accuracy, row.held_out_accuracy, row.asked, row.unrelated_kept,
         round(seconds, 1),
@@ -247,11 +265,21 @@ def ratios(rows: list[Row]) -> dict[str, float]:
     }
 
 
+def drift(rows: list[Row]) -> dict[str, dict[str, float]]:
+    """What changed from the first month to the last, where the same questions were asked: points of a share, by mode."""
+    first = {row.mode: row for row in rows if row.month == rows[0].month}
+    last = {row.mode: row for row in rows if row.month == rows[-1].month}
+    same = ("first_month_accuracy", "first_month_held_out", "unrelated_kept")
+    return {
+        mode: {name: round(getattr(last[mode], name) - getattr(first[mode], name), 4) for name in same} for mode in MODES
+    }
+
+
 def line(row: Row) -> str:
     """One row in words."""
     return (
         f"month {row.month}  {row.mode:10} told {row.told:4} edits {row.in_weights:4}  exact {row.accuracy:.3f}  held-out "
-        f"{row.held_out_accuracy:.3f}  unrelated {row.unrelated_kept:.3f}  tokens {row.prompt_tokens:6.1f}  {1000 * row.seconds:6.0f} ms"
+        f"{row.held_out_accuracy:.3f}  first month {row.first_month_accuracy:.3f} {row.first_month_held_out:.3f}  unrelated {row.unrelated_kept:.3f}  tokens {row.prompt_tokens:6.1f}  {1000 * row.seconds:6.0f} ms"
     )
 
 
@@ -269,6 +297,7 @@ def main() -> None:
     torch.set_num_threads(1)
     result = run(options.months, options.facts, options.uses, options.sample, options.seed)
     print(json.dumps(result["ratios"]))
+    print(json.dumps(result["drift"]))
     result["capacity"] = []
     for facts in options.capacity:
         result["capacity"].append(asdict(night(facts, 300, options.seed)))

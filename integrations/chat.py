@@ -10,12 +10,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from agentmem.asking import Answer, Source, informs, used_notes
+from agentmem.asking import Answer, Source, used_notes
 from agentmem.errors import InvalidArgument, StoreError
 from agentmem.integrations.conversation import Conversation, Turn, as_messages
 from agentmem.llm import OpenAIModel, as_language_model
 from agentmem.memory import Memory
 from agentmem.notes import Note, Receipt
+from agentmem.presenting import presentable
 from agentmem.prompts import notes_block
 from agentmem.protocols import LanguageModel, Message
 from agentmem.recollection import Recollection, estimate_tokens
@@ -195,8 +196,7 @@ class ChatAgent:
         """The best notes that say something, and that the conversation does not show anyway."""
         wanted = min(4 * self.k + len(shown), _MAX_K)
         found = self.memory.recall(text, k=wanted, user=self.user, agent=self.agent)
-        hits = tuple(hit for hit in found.hits if hit.note.id not in shown and informs(hit.note))
-        return replace(found, hits=hits[: self.k])
+        return presentable(found, self.k, shown=shown, unnamed=self.memory.settings.recall.unnamed)
 
     def _drawn_on(self, text: str, answer: Answer) -> Answer:
         used = used_notes(answer.text, text, answer.notes)

@@ -1,0 +1,96 @@
+"""What of the recalled notes reaches a prompt: real embeddings, real recall."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from agentmem import Memory, Settings
+from agentmem.presenting import about_others, presentable
+from agentmem.settings import RecallSettings
+
+UNNAMED = RecallSettings().unnamed
+
+
+@pytest.fixture(scope="module")
+def memory() -> Iterator[Memory]:
+    with Memory(None) as memory:
+        for content, actor in (
+            ("Ana Duarte lives in Porto.", "user"),
+            ("Bert plays the cello in the town orchestra.", "user"),
+            ("I moved to Riga last year.", "Clara"),
+            ("My dentist is Dr. Weiss.", "user"),
+            ("Where does Ana live?", "user"),
+            ("Oxford.", "assistant"),
+        ):
+            memory.remember(content, actor=actor, user="u")
+        yield memory
+
+
+def presented(memory: Memory, query: str, unnamed: float = UNNAMED, k: int = 5) -> set[str]:
+    found = presentable(memory.recall(query, user="u", k=10), k, unnamed=unnamed)
+    return {note.content for note in found.notes}
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["Where was Brontë Airlines founded?", "What does Zoltan Fekete have for breakfast?", "Who is the mayor of Lemsten?"],
+)
+def test_notes_about_others_stay_out(memory: Memory, query: str) -> None:
+    """None mentions whom the question names, and none comes near to it."""
+    assert len(memory.recall(query, user="u")) > 3
+    assert presented(memory, query) == set()
+    assert presented(memory, query, unnamed=0.0)
+
+
+@pytest.mark.parametrize(
+    ("query", "answering"),
+    [
+        ("Where does Ana live?", "Ana Duarte lives in Porto."),
+        ("What does Berthold play?", "Bert plays the cello in the town orchestra."),
+        ("To which city did Clara move?", "I moved to Riga last year."),
+        ("who is my dentist?", "My dentist is Dr. Weiss."),
+        ("Hey Alexa, what was my dentist's name again?", "My dentist is Dr. Weiss."),
+        ("in which city is the flat?", "Ana Duarte lives in Porto."),
+    ],
+)
+def test_one_mention_lets_all_in(memory: Memory, query: str, answering: str) -> None:
+    """By name, short or long, by who spoke, or because the question names nobody or is about who asks."""
+    assert answering in presented(memory, query)
+
+
+def test_what_comes_near_needs_no_name(memory: Memory) -> None:
+    """Somebody may be remembered under another name."""
+    found = memory.recall("Does Roberta play the cello in an orchestra?", user="u", k=3)
+
+    assert about_others(found.query, found.hits)
+    assert presentable(found, 3, unnamed=UNNAMED).hits == found.hits
+
+
+def test_questions_and_bare_replies_stay_out(memory: Memory) -> None:
+    said = presented(memory, "Where does Ana live?", k=10)
+
+    assert {"Oxford.", "Where does Ana live?"}.isdisjoint(said)
+
+
+def test_what_the_prompt_shows_is_not_shown_twice(memory: Memory) -> None:
+    found = memory.recall("Where does Ana live?", user="u", k=10)
+    best = presentable(found, 1).hits[0].note
+
+    assert best.id not in {n.id for n in presentable(found, 10, shown=[best.id]).notes}
+
+
+def test_a_model_keeps_its_own_answer_when_the_notes_are_about_others() -> None:
+    """The shipped model knows the fact; five notes about other people do not talk it out of it."""
+    from agentmem.evaluation.world import World, answer
+
+    world = World.generate()
+    fact = next(f for f in world.facts if f.relation == "headquarters")
+    question = world.questions(fact)[0]
+    with Memory(None, model="small", settings=Settings()) as memory:
+        for other in [f for f in world.facts if f.kind == "person"][:5]:
+            memory.remember(world.statements(other)[0], user="u")
+        said = memory.ask(question, user="u")
+
+    assert (said.text, said.source, said.notes) == (answer(fact.value), "model", ())
