@@ -17,8 +17,13 @@ from agentmem.recollection import Recollection
 
 __all__ = ["about_others", "informs", "presentable"]
 
-_WORD = re.compile(r"\w+")
-_ASKER = frozenset("i me my mine myself we us our ours ourselves".split())
+# "My", "where do I", "about me": a question about who asks. "Tell me" and "I forgot" lead in to any.
+_OF_ASKER = re.compile(
+    r"\b(?:my|mine|myself|our|ours|ourselves)\b"
+    r"|\b(?:am|are|was|were|do|did|have|had|can|could|may|must|shall|should|will|would)\s+(?:i|we)\b"
+    r"|\b(?:about|at|by|for|from|of|to|with)\s+(?:me|us)\b",
+    re.IGNORECASE,
+)
 _BARE_REPLY = 3  # words that carry meaning
 _ALIKE = 4  # letters from which one name may begin with the other: John and John's, Bert and Berthold
 
@@ -48,19 +53,20 @@ def informs(note: Note) -> bool:
 
 
 def about_others(query: str, hits: Sequence[Hit]) -> bool:
-    """Whether a query names somebody or something, and none of the notes mentions any of these names.
+    """Whether a query names somebody or something, and none of the notes is about any of these names.
 
-    A question in the first person is about who asks; a name in it may only address the one who answers.
+    In a question about who asks, a name may only address the one who answers.
     """
     named = {word for name in entities(query) for word in query_words(name)}
-    if not named or not _ASKER.isdisjoint(_WORD.findall(query.lower())):
+    if not named or _OF_ASKER.search(query):
         return False
     return not any(_mentions(hit.note, named) for hit in hits)
 
 
 def _mentions(note: Note, named: Collection[str]) -> bool:
-    fact = note.fact
-    parts = (note.content, note.actor, note.context, fact.subject if fact else "", fact.object if fact else "")
+    # A statement is about its subject: "Ana lives in Porto." says nothing about Porto that one would ask of Porto.
+    told = (note.fact.subject,) if note.fact is not None else (note.content, note.context)
+    parts = (note.actor, *told)
     words = query_words(" ".join(part for part in parts if part))
     return any(_same(word, name) for word in words for name in named)
 

@@ -25,6 +25,7 @@ def memory() -> Iterator[Memory]:
             ("Oxford.", "assistant"),
         ):
             memory.remember(content, actor=actor, user="u")
+        assert any(note.fact and note.fact.object == "Porto" for note in memory.notes(user="u"))
         yield memory
 
 
@@ -35,10 +36,10 @@ def presented(memory: Memory, query: str, unnamed: float = UNNAMED, k: int = 5) 
 
 @pytest.mark.parametrize(
     "query",
-    ["Where was Brontë Airlines founded?", "What does Zoltan Fekete have for breakfast?", "Who is the mayor of Lemsten?"],
+    ["Where was Brontë Airlines founded?", "What does Zoltan Fekete have for breakfast?", "Remind me: who painted the Mona Lisa?"],
 )
 def test_notes_about_others_stay_out(memory: Memory, query: str) -> None:
-    """None mentions whom the question names, and none comes near to it."""
+    """None is about whom the question names, and none comes near to it."""
     assert len(memory.recall(query, user="u")) > 3
     assert presented(memory, query) == set()
     assert presented(memory, query, unnamed=0.0)
@@ -58,6 +59,22 @@ def test_notes_about_others_stay_out(memory: Memory, query: str) -> None:
 def test_one_mention_lets_all_in(memory: Memory, query: str, answering: str) -> None:
     """By name, short or long, by who spoke, or because the question names nobody or is about who asks."""
     assert answering in presented(memory, query)
+
+
+@pytest.mark.parametrize(
+    ("query", "others"),
+    [
+        ("Who is the mayor of Porto?", True),  # a statement is about its subject
+        ("I forgot: about Lemsten: who is the mayor?", True),
+        ("Tell me about Zoltan.", True),
+        ("Tell me about Ana.", False),
+        ("Did I tell Zoltan about it?", False),
+        ("Is there a letter for me, Zoltan?", False),
+        ("what do people eat?", False),
+    ],
+)
+def test_whether_notes_are_about_others(memory: Memory, query: str, others: bool) -> None:
+    assert about_others(query, memory.recall(query, user="u", k=10).hits) is others
 
 
 def test_what_comes_near_needs_no_name(memory: Memory) -> None:
