@@ -17,6 +17,7 @@ from agentmem.editors.grace.config import GraceConfig
 from agentmem.editors.prompts import Renderer
 from agentmem.editors.wise.config import WiseConfig
 from agentmem.evaluation.world import World
+from agentmem.presenting import presentable
 from agentmem.prompts import notes_block
 from benchmarks.small_model.evaluate import generate
 from benchmarks.small_model.probes import Probe
@@ -264,8 +265,10 @@ class Retrieval:
     def chat(self, probes: Sequence[Probe]) -> list[str]:
         asked = []
         for probe in probes:
-            hits = self.memory.recall(probe.messages[-1]["content"], k=self.k, user="u")
-            notes = notes_block([hit.note for hit in hits])
+            found = self.memory.recall(probe.messages[-1]["content"], k=4 * self.k, user="u")
+            # as `ask` does: notes about others than the question's stay out
+            shown = presentable(found, self.k, unnamed=self.memory.settings.recall.unnamed)
+            notes = notes_block(shown.notes)
             head = [{"role": "system", "content": notes}] if notes else []
             asked.append(replace(probe, messages=[*head, *probe.messages]))
         return [text for text, *_ in generate(self.model, self.tokenizer, asked)]
