@@ -27,4 +27,4 @@ class MemoryBase:
             raise InvalidArgument("The query is empty or not a text.", hint="ask in words, e.g. recall('where does Ana live?').")
         if not isinstance(k, int) or isinstance(k, bool) or not 1 <= k <= MAX_K:
             raise InvalidArgument(f"k must be a whole number from 1 to {MAX_K}, not {k!r}.", hint="k=10.")
-        return query[:4096].encode("utf-8", "replace").decode("utf-8")
+        return query.encode("utf-8", "replace").decode("utf-8")

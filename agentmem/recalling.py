@@ -32,6 +32,7 @@ __all__ = ["Recaller", "WhyNot", "state_of"]
 FILTERED_SCAN_LIMIT = 50_000
 WAITING = 20_000
 DAY = 86_400e6
+_ENDS = 2_048  # characters of a long query that are searched for, at either end
 Search = Callable[[int], list[tuple[int, float]]]
 Best = Callable[[Transaction, Search, int], list[tuple[int, float]]]
 """The best rows of a search: all of them, or those that are no experiences."""
@@ -65,6 +66,11 @@ class _Found:
     warnings: list[str]
 
 
+def _searched(query: str) -> str:
+    """What of a query is searched for: a pasted document asks its question before or after itself."""
+    return query if len(query) <= 2 * _ENDS else f"{query[:_ENDS]}\n{query[-_ENDS:]}"
+
+
 class Recaller:
     """Answers queries over what a scope may see; ``reranker`` reads the first hits again when there is one."""
 
@@ -74,7 +80,12 @@ class Recaller:
 
     def recall(self, query: str, k: int, scope: Scope, selection: Selection) -> Recollection:
         """The best ``k`` notes of what the scope may see and the selection asks for."""
-        return self._core.with_embedder(lambda embedder: self._recall(embedder, query, k, scope, selection))
+        searched = _searched(query)
+        found = self._core.with_embedder(lambda embedder: self._recall(embedder, searched, k, scope, selection))
+        if searched is query:
+            return found
+        said = f"the first and last {_ENDS:,} of {len(query):,} characters"
+        return replace(found, query=query, plan={**found.plan, "query": said})
 
     def _recall(self, embedder: Embedder, query: str, k: int, scope: Scope, selection: Selection) -> Recollection:
         now = self._core.clock.now()
@@ -99,7 +110,8 @@ class Recaller:
 
     def why_not(self, query: str, note: Note, k: int, scope: Scope, selection: Selection) -> WhyNot:
         """Where ``note`` came out for ``query``, and why not higher."""
-        return self._core.with_embedder(lambda embedder: self._why_not(embedder, query, note, k, scope, selection))
+        searched = _searched(query)
+        return self._core.with_embedder(lambda embedder: self._why_not(embedder, searched, note, k, scope, selection))
 
     def _why_not(self, embedder: Embedder, query: str, note: Note, k: int, scope: Scope, selection: Selection) -> WhyNot:
         now = self._core.clock.now()

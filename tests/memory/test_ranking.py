@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -172,3 +173,33 @@ def test_interference_is_bounded_and_spares_the_strongest(values: list[tuple[flo
 
     assert all(0 <= value <= 1 for value in lost)
     assert lost[strength.index(max(strength))] == 0
+
+
+@pytest.mark.parametrize("asked", ["{q}\n\n{paste}", "{paste}\n\n{q}"])
+def test_a_question_is_found_at_either_end_of_a_pasted_document(memory: Memory, asked: str) -> None:
+    """What of it was searched for is said; the query itself stays whole."""
+    _told(memory)
+    paste = "Lorem ipsum dolor sit amet. " * 4_000
+    query = asked.format(q="What is in the garden of my sister? Are there tulips?", paste=paste)
+
+    found = memory.recall(query, k=1)
+
+    assert found[0].note.content == CHAT[-1][1]
+    assert (found.query, found.degraded) == (query, False)
+    assert f"{len(query):,}" in str(found.plan["query"])
+    assert memory.why_not(query, found[0].note.id).rank == 1
+
+
+def test_a_long_question_reaches_the_model_whole(clock: ManualClock) -> None:
+    """Only what is searched for is cut: whoever pastes a document wants an answer about all of it."""
+    heard: list[str] = []
+
+    def model(messages: Sequence[Mapping[str, str]]) -> str:
+        heard.append(messages[-1]["content"])
+        return "Yes."
+
+    question = "word " * 3_000 + "Is that all?"
+    with Memory(None, embedder="hash", clock=clock, llm=model) as memory:
+        memory.ask(question)
+
+    assert heard == [question]
