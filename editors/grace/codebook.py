@@ -125,12 +125,30 @@ class Codebook:
 
     @cached_property
     def radii(self) -> Doubles:
-        """[K] the radius of each key."""
-        conflicts = Rivals.of(self.key_codes, [edit.request.scope for edit in self.edits], self.owners)
-        limits = (
-            np.concatenate([edit.limits for edit in self.edits]) if self.edits else np.zeros(0, np.float32)
-        )
-        return radii(self.keys, conflicts, self.reach, limits)
+        """[K] the radius of each key; :meth:`radius_of` some is quadratically cheaper."""
+        return self.radius_of(np.arange(len(self.keys)))
+
+    def radius_of(self, keys: Integers) -> Doubles:
+        """The radii of some keys, given by their numbers."""
+        return radii(self._wide[0], self._rivals, self.reach, self._limits, keys)
+
+    @cached_property
+    def _rivals(self) -> Rivals:
+        return Rivals.of(self.key_codes, [edit.request.scope for edit in self.edits], self.owners)
+
+    @cached_property
+    def _limits(self) -> Array:
+        return np.concatenate([edit.limits for edit in self.edits]) if self.edits else np.zeros(0, np.float32)
+
+    @cached_property
+    def _reached(self) -> dict[int, float]:
+        """The radii asked for so far: only a key that is some request's nearest needs one."""
+        return {}
+
+    def _radius(self, key: int) -> float:
+        if key not in self._reached:
+            self._reached[key] = float(self.radius_of(np.array([key]))[0])
+        return self._reached[key]
 
     @cached_property
     def mentions(self) -> Mentions:
@@ -216,10 +234,10 @@ class Codebook:
             if match.edit is not None and match.distance <= _RATIO * (match.distance + match.margin):
                 return match
         chosen = None if seen.all() else np.flatnonzero(seen[self.owners])
-        return self._nearest(query, row, chosen, self.radii)
+        return self._nearest(query, row, chosen)
 
     def _among_named(self, query: Array, row: Doubles, named: Sequence[int]) -> Match:
-        found = self._nearest(query, row, self._keys_of(named), self.radii)
+        found = self._nearest(query, row, self._keys_of(named))
         at = next(i for i in named if self.edits[i] is found.nearest)
         radius = max(found.radius, self.named_radius(query, at))
         return replace(found, edit=found.nearest if found.distance <= radius else None, radius=radius)
@@ -230,7 +248,7 @@ class Codebook:
         ends = np.searchsorted(self.owners, edits, "right")
         return np.concatenate([np.arange(start, end) for start, end in zip(starts, ends, strict=True)])
 
-    def _nearest(self, query: Array, row: Doubles, chosen: Integers | None, reach: Doubles) -> Match:
+    def _nearest(self, query: Array, row: Doubles, chosen: Integers | None) -> Match:
         """The nearest of the chosen keys, or of all; ``row`` [K] are the query's distances."""
         if chosen is not None and not len(chosen):
             return Match(None)
@@ -240,6 +258,6 @@ class Codebook:
         edit = self.edits[self.owners[best]]
         distance = float(np.linalg.norm(query.astype(np.float64) - self.keys[best]))
         runner_up = float(np.min(among, where=codes != codes[first], initial=np.inf))
-        radius = float(reach[best])
+        radius = self._radius(best)
         fired = edit if distance <= radius else None
         return Match(fired, edit, distance, radius, runner_up - distance)

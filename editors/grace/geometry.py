@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -36,7 +37,7 @@ _SHRINK = 1 - 1e-6  # rounding must not let two balls touch
 class Conflicts(Protocol):
     """[K, K] True where two keys have different targets and one request may see both: an array, or what stands for it."""
 
-    def __getitem__(self, block: slice, /) -> Bools: ...
+    def __getitem__(self, block: Integers, /) -> Bools: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,36 +59,42 @@ class Rivals:
         users, agents = _names(scopes)
         return cls(targets, users[owners], agents[owners])
 
-    def __getitem__(self, block: slice, /) -> Bools:
+    @cached_property
+    def _unscoped(self) -> bool:
+        return bool((self.users < 0).all() and (self.agents < 0).all())
+
+    def __getitem__(self, block: Integers, /) -> Bools:
         different: Bools = self.targets[block, None] != self.targets[None, :]
-        if (self.users < 0).all() and (self.agents < 0).all():
+        if self._unscoped:
             return different
         return different & _together(self.users[block], self.agents[block], self.users, self.agents)
 
 
-def radii(keys: Array, conflicts: Conflicts, reach: float, limits: Array) -> Doubles:
+def radii(keys: Array | Doubles, conflicts: Conflicts, reach: float, limits: Array, rows: Integers | None = None) -> Doubles:
     """How far each key reaches: ``min(reach, limit, half the distance to the nearest key with another target)``.
 
     So balls of different targets never overlap: r_i + r_j <= d(K_i, K_j).
 
     Args:
-        keys: [K, r].
+        keys: [K, r], in double precision where the same keys are asked about again and again.
         conflicts: [K, K] True where two keys have different targets and one request may see both; read by blocks of rows.
         reach: the radius that background prompts allow.
         limits: [K] distance to a look-alike that must stay unanswered.
+        rows: whose radii are wanted; all when ``None``. One costs a pass over the keys, all of them K passes.
     """
-    if not len(keys):
+    asked = np.arange(len(keys)) if rows is None else rows
+    if not len(asked):
         return np.zeros(0)
-    wide = keys.astype(np.float64)
-    squares = (wide**2).sum(1)
-    nearest = np.full(len(keys), np.inf)
-    for start in range(0, len(keys), 256):
-        block = slice(start, start + 256)
+    wide = keys.astype(np.float64, copy=False)
+    squares = np.einsum("ij,ij->i", wide, wide)
+    nearest = np.full(len(asked), np.inf)
+    for start in range(0, len(asked), 256):
+        block = asked[start : start + 256]
         apart = np.where(conflicts[block], from_wide(wide[block], wide, squares), np.inf)
         rival = np.argmin(apart, axis=1)  # exact distance for the one that counts
         exact = np.linalg.norm(wide[block] - wide[rival], axis=1)
-        nearest[block] = np.where(np.isfinite(apart.min(axis=1)), exact, np.inf)
-    apart_enough = np.minimum(0.5 * nearest * _SHRINK, CLEAR_OF * limits.astype(np.float64))
+        nearest[start : start + 256] = np.where(np.isfinite(apart.min(axis=1)), exact, np.inf)
+    apart_enough = np.minimum(0.5 * nearest * _SHRINK, CLEAR_OF * limits[asked].astype(np.float64))
     return np.minimum(reach, apart_enough)
 
 

@@ -143,8 +143,9 @@ class Intake:
             if not kept:
                 return after
             # The prompt's own key comes first; a paraphrase that cannot be told apart is merely never answered.
-            first = np.unique(after.owners, return_index=True)[1]
-            reach = dict(zip((e.id for e in after.edits), after.radii[first].tolist(), strict=True))
+            first = dict(zip((e.id for e in after.edits), np.unique(after.owners, return_index=True)[1], strict=True))
+            own = np.array([first[draft.id] for draft in kept])
+            reach = dict(zip((draft.id for draft in kept), after.radius_of(own).tolist(), strict=True))
             short = [draft for draft in kept if reach[draft.id] <= floor]
             if not short:
                 return after

@@ -77,6 +77,17 @@ def test_state_depends_on_the_set_alone(sample, random):
     assert (held.radii == detour.radii).all()
 
 
+@given(edits(), st.randoms())
+@settings(max_examples=60, deadline=None)
+def test_a_radius_does_not_depend_on_which_others_are_asked_for(sample, random):
+    """One by one, some in any order, or all at once."""
+    held = book(*sample)
+    some = np.array(random.sample(range(len(held.keys)), random.randint(0, len(held.keys))), dtype=np.int64)
+
+    assert np.allclose(held.radius_of(some), held.radii[some], rtol=1e-12, atol=0)
+    assert np.allclose([held.radius_of(np.array([i]))[0] for i in range(len(held.keys))], held.radii, rtol=1e-12, atol=0)
+
+
 @given(st.lists(SCOPES, min_size=2, max_size=2), SCOPES)
 def test_scopes_that_one_request_admits_are_covisible(pair, request):
     """Whatever some request may see together is treated as able to conflict."""
