@@ -91,30 +91,31 @@ class Intake:
         return [self._receipts[str(r.id)] for r in requests if str(r.id) in self._receipts]
 
     def drafts(self, requests: Sequence[EditRequest]) -> list[Draft]:
-        """Render every prompt, paraphrase and look-alike, and compute their keys in one go."""
+        """Render every prompt, paraphrase and look-alike, and compute their keys."""
         texts = [(r.prompt, *dict.fromkeys(p for p in r.paraphrases if p != r.prompt)) for r in requests]
         contexts = [
             tuple(self.renderer.pair(t, r.target) for t in ts) for r, ts in zip(requests, texts, strict=True)
         ]
         alike = look_alikes([(r.prompt, r.subject, r.paraphrases) for r in requests], self.config.look_alikes)
-        rows = [c.prompt for cs in contexts for c in cs]
-        rows += [self.renderer.prompt(text) for near in alike for text in (*near.swapped, *near.asked)]
-        keys = self._keys(rows)
-        drafts, used, other = [], 0, sum(map(len, contexts))
-        for request, context, near in zip(requests, contexts, alike, strict=True):
-            own = keys[used : used + len(context)]
-            middle, end = other + len(near.swapped), other + len(near.swapped) + len(near.asked)
-            others = _by_nearness(keys[middle:end], own)[near.disguised :]
-            gaps = np.concatenate([_gaps(keys[other:middle], own), _gaps(others, own)])
-            used, other = used + len(context), end
+        prompts = [
+            [*(c.prompt for c in own), *(self.renderer.prompt(text) for text in (*near.swapped, *near.asked))]
+            for own, near in zip(contexts, alike, strict=True)
+        ]
+        drafts = []
+        for request, context, near, keys in zip(requests, contexts, alike, self._keys(prompts), strict=True):
+            own, swapped, asked = np.split(keys, [len(context), len(context) + len(near.swapped)])
+            others = _by_nearness(asked, own)[near.disguised :]
+            gaps = np.concatenate([_gaps(swapped, own), _gaps(others, own)])
             drafts.append(
                 Draft(request, context, own, gaps.min(1), _least(gaps), others[:_OTHERS].astype(np.float16))
             )
         return drafts
 
-    def _keys(self, prompts: Sequence[tuple[int, ...]]) -> Array:
-        """[n, r] keys of rendered prompts."""
-        return self.calibration.keys(self.port.keys(prompts).numpy())
+    def _keys(self, prompts: Sequence[Sequence[tuple[int, ...]]]) -> list[Array]:
+        """[n, r] keys of each request's rendered prompts; all requests share batches, and what they have in common."""
+        place = {prompt: i for i, prompt in enumerate(dict.fromkeys(prompt for own in prompts for prompt in own))}
+        keys = self.calibration.keys(self.port.keys(list(place)).numpy()) if place else np.zeros((0, 0), np.float32)
+        return [keys[[place[prompt] for prompt in own]] for own in prompts]
 
     def refuse_conflict(self, draft: Draft, drafts: Sequence[Draft]) -> None:
         """Two targets for one key cannot both be kept: the one that is there, or sorts first, stays."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-import numpy as np
-
 from agentmem.editors.grace.transaction import Draft, Intake
 from agentmem.editors.grace.writer import Fit
 from agentmem.editors.packs import Array, PackedEdit
@@ -82,16 +80,15 @@ def _learnt(
 class WiseIntake(Intake):
     """A write: GRACE's checks at the door, then training by the shard.
 
-    Keys are computed prompt by prompt: in a batch their last bits would depend on the company, and with them the
-    hash of a state from which the company has left.
+    Keys are computed request by request: in one batch with others their last bits would depend on the company, and with
+    them the hash of a state from which the company has left.
     """
 
     book: Library
     trainer: Trainer = field(kw_only=True)
 
-    def _keys(self, prompts: Sequence[tuple[int, ...]]) -> Array:
-        alone = [self.calibration.keys(self.port.keys([prompt]).numpy()) for prompt in prompts]
-        return np.concatenate(alone) if alone else np.zeros((0, 0), np.float32)
+    def _keys(self, prompts: Sequence[Sequence[tuple[int, ...]]]) -> list[Array]:
+        return [self.calibration.keys(self.port.keys(own).numpy()) for own in prompts]
 
     def run(
         self, requests: Sequence[EditRequest], progress: Progress | None
