@@ -302,6 +302,7 @@ def test_an_answer_from_the_weights_reads_the_question_once(memory: Memory, user
         assert (known.text, known.source) == ("Porto.", "weights")
         whole = [length for length in read if length == max(read)]
         assert len(whole) == 1, read
+        assert len(read) == 3, "the question, the window that the edit changes, and its answer as a draft"
         read.clear()
         unknown = memory.ask(PLAYS, user=user)
         assert unknown.source != "weights"
@@ -310,3 +311,20 @@ def test_an_answer_from_the_weights_reads_the_question_once(memory: Memory, user
     both = memory.ask(WHERE, user=user, use="both")
     assert both.notes
     assert memory.ask(WHERE, user=user, use="nothing").text != "Porto."
+
+
+def test_a_drafted_answer_is_what_the_edited_model_generates(memory: Memory, user: str) -> None:
+    """Token by token and at once, in the edit's own words and in others; the route is that of the question."""
+    from agentmem.llm import LocalModel
+
+    _tell(memory, user, "Ilva Quist", "lives in", "Porto")
+    memory.consolidate(user=user)
+    editor, weights = memory.editor, memory._parts.weights
+    assert editor is not None
+    local = LocalModel(weights.model, weights.tokenizer)
+    for question in (WHERE, "In which city does Ilva Quist live?", "What is Ilva Quist's home city?"):
+        with editor.request(scope=Scope(user=user)):
+            said = local.complete([{"role": "user", "content": question}], max_tokens=16)
+        answer = memory.ask(question, user=user, use="weights", max_tokens=16)
+        assert answer.text == said
+        assert [route.edit_id for route in answer.routes] == list(answer.edits)
