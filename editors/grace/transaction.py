@@ -12,7 +12,7 @@ import torch
 from agentmem.editors.background import look_alikes
 from agentmem.editors.grace.codebook import Codebook
 from agentmem.editors.grace.config import GateConfig, GraceConfig
-from agentmem.editors.grace.geometry import covisible
+from agentmem.editors.grace.geometry import covisible, from_wide
 from agentmem.editors.grace.writer import Fit, fit_values, says_target
 from agentmem.editors.packs import Array, Calibration, PackedEdit
 from agentmem.editors.port import ModelPort
@@ -23,6 +23,7 @@ from agentmem.edits import EditReceipt, EditRequest
 __all__ = ["Draft", "Intake", "Transaction"]
 
 _OTHERS = 8  # other questions about a subject that an edit keeps: those that could be taken for its own
+_ROUGH = 1e-3  # by how much a distance from a matrix product may be off
 _NOISE_MARGIN = 4.0  # a radius must be well above what batching does to a key
 
 
@@ -117,23 +118,23 @@ class Intake:
         keys = self.calibration.keys(self.port.keys(list(place)).numpy()) if place else np.zeros((0, 0), np.float32)
         return [keys[[place[prompt] for prompt in own]] for own in prompts]
 
-    def refuse_conflict(self, draft: Draft, drafts: Sequence[Draft]) -> None:
+    def refuse_conflicts(self, drafts: Sequence[Draft]) -> None:
         """Two targets for one key cannot both be kept: the one that is there, or sorts first, stays."""
-        floor = max(_NOISE_MARGIN * self.calibration.noise, 1e-6)
-        earlier = [d for d in drafts if d.id < draft.id and d.status != "failed"]
-        rivals = [(e.id, e.labels, e.keys, e.request.scope) for e in self.book.edits]
-        rivals += [(d.id, d.labels, d.keys, d.request.scope) for d in earlier]
-        rivals = [r for r in rivals if r[1] != draft.labels and covisible([draft.request.scope, r[3]])[0, 1]]
-        if not rivals:
+        reach = 2 * max(_NOISE_MARGIN * self.calibration.noise, 1e-6)
+        rivals: list[PackedEdit | Draft] = [*self.book.edits, *sorted(drafts, key=lambda draft: draft.id)]
+        if not drafts:
             return
-        keys = np.concatenate([r[2] for r in rivals])
-        gaps = np.linalg.norm(keys[:, None] - draft.keys[None], axis=-1).min(1)
-        nearest = int(gaps.argmin())
-        if gaps[nearest] * 0.5 <= floor:
-            owner = np.repeat(np.arange(len(rivals)), [len(r[2]) for r in rivals])[nearest]
-            draft.fail(
-                f"edit {rivals[owner][0]} answers the same prompt with another target; delete it first"
-            )
+        keys = np.concatenate([rival.keys for rival in rivals]).astype(np.float64)
+        ends, squares = np.cumsum([len(rival.keys) for rival in rivals]), (keys**2).sum(1)
+        for place in range(len(self.book.edits), len(rivals)):
+            draft, before = rivals[place], ends[place] - len(rivals[place].keys)
+            assert isinstance(draft, Draft)
+            rough = from_wide(draft.keys.astype(np.float64), keys[:before], squares[:before])
+            close = np.unique(np.searchsorted(ends, np.flatnonzero((rough <= reach + _ROUGH).any(0)), "right"))
+            found = [(_apart(rivals[i], draft), rivals[i]) for i in close.tolist() if _contradicts(rivals[i], draft)]
+            gap, rival = min(found, key=lambda item: item[0], default=(np.inf, None))
+            if rival is not None and gap <= reach:
+                draft.fail(f"edit {rival.id} answers the same prompt with another target; delete it first")
 
     def settle(self, drafts: Sequence[Draft]) -> Codebook:
         """The codebook with every draft whose own keys it answers; the others fail, latest id first."""
@@ -171,8 +172,7 @@ class Transaction(Intake):
         asked = [named(request) for request in requests]
         fresh = self.fresh(asked)
         drafts = self.drafts(sorted(fresh, key=lambda request: str(request.id)))
-        for draft in drafts:
-            self.refuse_conflict(draft, drafts)
+        self.refuse_conflicts(drafts)
         self._alias_known([draft for draft in drafts if draft.status != "failed"])
         self._fit([d for d in drafts if d.status == "written" and d.value is None], progress)
         after = self.settle(drafts)
@@ -242,6 +242,18 @@ class Transaction(Intake):
             if dropped := unsaid.get(draft.id):
                 draft.keys, draft.limits = np.delete(draft.keys, dropped, 0), np.delete(draft.limits, dropped)
                 draft.reason += f"{'; ' if draft.reason else ''}{len(dropped)} paraphrases were left out"
+
+
+def _contradicts(rival: PackedEdit | Draft, draft: Draft) -> bool:
+    """Whether one request may see both, and they say different things."""
+    if (isinstance(rival, Draft) and rival.status == "failed") or rival.labels == draft.labels:
+        return False
+    return bool(covisible([draft.request.scope, rival.request.scope])[0, 1])
+
+
+def _apart(one: PackedEdit | Draft, other: Draft) -> float:
+    """The least distance between their keys."""
+    return float(_gaps(one.keys, other.keys).min())
 
 
 def _least(gaps: Array) -> Array:

@@ -100,8 +100,7 @@ class WiseIntake(Intake):
         """
         asked = [named(request) for request in requests]
         drafts = self.drafts(sorted(self.fresh(asked), key=lambda request: str(request.id)))
-        for draft in drafts:
-            self.refuse_conflict(draft, drafts)
+        self.refuse_conflicts(drafts)
         for draft in drafts:
             if draft.status != "failed":
                 draft.value = NOTHING
