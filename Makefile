@@ -19,6 +19,8 @@ PYTEST_ARGS ?=
 # No downloads, no telemetry, and no more threads than the tests have cores to share.
 RUN := HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1 TOKENIZERS_PARALLELISM=false ANONYMIZED_TELEMETRY=False
 TEST_RUN := $(RUN) OMP_NUM_THREADS=1
+# Installing leaves byte code out, to be quick; what is imported once is then compiled once, not in every process.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup demo test test-slow lint format types contracts build coverage ci clean
 
