@@ -104,19 +104,17 @@ _Found = tuple[tuple[Note, ...], Recollection | None]
 
 @dataclass(slots=True)
 class _Heart:
-    """What came of asking the weights first; ``notes`` when they were looked for on the way."""
+    """What came of asking the weights first; ``notes`` when they were looked for on the way.
+
+    ``go_on`` is what the model was told when it had read the question: false to stop, or the answer to expect.
+    """
 
     text: str | None = None
     route: Route | None = None
     edit: EditRow | None = None
     notes: _Found | None = None
     warnings: tuple[str, ...] = ()
-    goes_on: bool = False
-
-    def settle(self, decision: bool | str) -> bool | str:
-        """Keep in mind whether the answer will be a whole one."""
-        self.goes_on = decision is not False
-        return decision
+    go_on: bool | str = False
 
 
 class Asker:
@@ -214,22 +212,25 @@ class Asker:
             return heart
 
         def decide() -> bool | str:
-            heart.route = next((route for route in editor.explain() if route.edit_id is not None), None)
-            if heart.route is None:
-                heart.notes = self._wanted(asked, None)
-                return not heart.notes[0]
-            heart.edit, heart.warnings = self._in_force(asked, heart.route)
-            if heart.edit is None or asked.use == "both":
-                return False
-            return str(heart.edit.request.get("target") or "") or True
+            heart.go_on = self._decision(asked, editor, heart)
+            return heart.go_on
 
         with editor.request(scope=asked.scope):
-            text = self._need_local().complete(
-                asked.messages(()), max_tokens=asked.max_tokens, go_on=lambda: heart.settle(decide())
-            )
-        heart.text = text if heart.goes_on else None
-        heart.route = heart.route if heart.edit is not None else None
+            text = self._need_local().complete(asked.messages(()), max_tokens=asked.max_tokens, go_on=decide)
+        heart.text = text if heart.go_on is not False else None
         return heart
+
+    def _decision(self, asked: _Asked, editor: Editor, heart: _Heart) -> bool | str:
+        """Whether a model that has read the question goes on; what it learns on the way stays in ``heart``."""
+        route = next((route for route in editor.explain() if route.edit_id is not None), None)
+        if route is None:
+            heart.notes = self._wanted(asked, None)
+            return not heart.notes[0]
+        heart.edit, heart.warnings = self._in_force(asked, route)
+        if heart.edit is None:
+            return False
+        heart.route = route
+        return asked.use != "both" and (str(heart.edit.request.get("target") or "") or True)
 
     def _in_force(self, asked: _Asked, route: Route) -> tuple[EditRow | None, tuple[str, ...]]:
         """The edit that fired, unless the notes have overtaken it: a note beats an edit."""

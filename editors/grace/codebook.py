@@ -130,7 +130,8 @@ class Codebook:
 
     def radius_of(self, keys: Integers) -> Doubles:
         """The radii of some keys, given by their numbers."""
-        return radii(self._wide[0], self._rivals, self.reach, self._limits, keys)
+        wide, squares = self._wide
+        return radii(wide, self._rivals, self.reach, self._limits, keys, squares)
 
     @cached_property
     def _rivals(self) -> Rivals:

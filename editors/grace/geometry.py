@@ -70,27 +70,35 @@ class Rivals:
         return different & _together(self.users[block], self.agents[block], self.users, self.agents)
 
 
-def radii(keys: Array | Doubles, conflicts: Conflicts, reach: float, limits: Array, rows: Integers | None = None) -> Doubles:
+def radii(
+    keys: Array | Doubles,
+    conflicts: Conflicts,
+    reach: float,
+    limits: Array,
+    rows: Integers | None = None,
+    squares: Doubles | None = None,
+) -> Doubles:
     """How far each key reaches: ``min(reach, limit, half the distance to the nearest key with another target)``.
 
     So balls of different targets never overlap: r_i + r_j <= d(K_i, K_j).
 
     Args:
-        keys: [K, r], in double precision where the same keys are asked about again and again.
+        keys: [K, r]; who asks about the same keys again and again gives them in double precision, with ``squares``.
         conflicts: [K, K] True where two keys have different targets and one request may see both; read by blocks of rows.
         reach: the radius that background prompts allow.
         limits: [K] distance to a look-alike that must stay unanswered.
         rows: whose radii are wanted; all when ``None``. One costs a pass over the keys, all of them K passes.
+        squares: [K] the squared lengths of ``keys``; worked out when ``None``.
     """
     asked = np.arange(len(keys)) if rows is None else rows
     if not len(asked):
         return np.zeros(0)
     wide = keys.astype(np.float64, copy=False)
-    squares = np.einsum("ij,ij->i", wide, wide)
+    lengths = (wide**2).sum(1) if squares is None else squares
     nearest = np.full(len(asked), np.inf)
     for start in range(0, len(asked), 256):
         block = asked[start : start + 256]
-        apart = np.where(conflicts[block], from_wide(wide[block], wide, squares), np.inf)
+        apart = np.where(conflicts[block], from_wide(wide[block], wide, lengths), np.inf)
         rival = np.argmin(apart, axis=1)  # exact distance for the one that counts
         exact = np.linalg.norm(wide[block] - wide[rival], axis=1)
         nearest[start : start + 256] = np.where(np.isfinite(apart.min(axis=1)), exact, np.inf)

@@ -120,15 +120,15 @@ class Intake:
 
     def refuse_conflicts(self, drafts: Sequence[Draft]) -> None:
         """Two targets for one key cannot both be kept: the one that is there, or sorts first, stays."""
-        reach = 2 * max(_NOISE_MARGIN * self.calibration.noise, 1e-6)
-        rivals: list[PackedEdit | Draft] = [*self.book.edits, *sorted(drafts, key=lambda draft: draft.id)]
         if not drafts:
             return
+        reach = 2 * max(_NOISE_MARGIN * self.calibration.noise, 1e-6)
+        entering = sorted(drafts, key=lambda draft: draft.id)
+        rivals: list[PackedEdit | Draft] = [*self.book.edits, *entering]
         keys = np.concatenate([rival.keys for rival in rivals]).astype(np.float64)
         ends, squares = np.cumsum([len(rival.keys) for rival in rivals]), (keys**2).sum(1)
-        for place in range(len(self.book.edits), len(rivals)):
-            draft, before = rivals[place], ends[place] - len(rivals[place].keys)
-            assert isinstance(draft, Draft)
+        for draft, end in zip(entering, ends[len(self.book.edits) :], strict=True):
+            before = end - len(draft.keys)
             rough = from_wide(draft.keys.astype(np.float64), keys[:before], squares[:before])
             close = np.unique(np.searchsorted(ends, np.flatnonzero((rough <= reach + _ROUGH).any(0)), "right"))
             found = [(_apart(rivals[i], draft), rivals[i]) for i in close.tolist() if _contradicts(rivals[i], draft)]
