@@ -76,7 +76,7 @@ class Eraser:
         self._core.discard([text for note in doomed.notes.values() for text in (note.content, *texts_of(note.metadata))])
         self._core.store.erase()
         said = [self._purge_index()]
-        if doomed.edits and (waiting := len(self._weights.waiting())):
+        if doomed.edits and (waiting := len(self._weights.contents().waiting)):
             said.append(f"{waiting} facts shared a shard with it: notes answer for them until the next consolidation")
         return tuple(text for text in said if text)
 
@@ -162,7 +162,7 @@ class Eraser:
             }
         if doomed.edits:
             gone = {e.id for e in doomed.edits}
-            probes["weights"] = not gone & set(self._weights.held())
+            probes["weights"] = not gone & self._weights.contents().edits
             if self._weights.editor is not None:
                 live = self._weights.editor.edits()
                 probes["model"] = not any(e.id in gone or e.note_id in ids for e in live)

@@ -21,6 +21,9 @@ from agentmem.notes import MemoryState
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
+    import numpy.typing as npt
+
     from agentmem.protocols import ForgettingCurve
 
 __all__ = [
@@ -150,13 +153,13 @@ class FSRS6:
         """Probability of recall after the elapsed time."""
         return self._strength(elapsed_days(state, now), _stability(state))
 
-    def strengths(self, days: Sequence[float], stabilities: Sequence[float]) -> list[float]:
-        """:meth:`retrievability` of many notes, from days since the last review (not negative) and stabilities."""
+    def strengths(self, days: npt.ArrayLike, stabilities: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """:meth:`retrievability` of many notes, from days since the last review (not negative) and stabilities; both [n]."""
         import numpy as np
 
         stable = np.asarray(stabilities, dtype=float)
         stable = np.where(stable >= _STABILITY_MIN, np.minimum(stable, _STABILITY_MAX), _STABILITY_MIN)
-        strengths: list[float] = ((1 + self._factor * np.asarray(days, dtype=float) / stable) ** self._decay).tolist()
+        strengths: npt.NDArray[np.float64] = (1 + self._factor * np.asarray(days, dtype=float) / stable) ** self._decay
         return strengths
 
     def review(self, state: MemoryState, now: datetime, grade: str = "good") -> MemoryState:

@@ -8,23 +8,24 @@ used because reciprocal-rank fusion flattens the sharp head of BM25 (measured on
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from agentmem.columns import FacetColumns, Flags, LinkColumns, Rows, Values, aligned, places
 from agentmem.prompts import UNTRUSTED_BELOW
 from agentmem.settings import RecallSettings
-from agentmem.storage import Facets, LinkRow
 
 __all__ = [
     "FAINT",
     "LINK_CONDUCTANCE",
     "RANKED",
-    "Candidates",
+    "Fits",
     "QueryView",
+    "Ranked",
     "Ranking",
     "interference",
     "named_actors",
@@ -63,8 +64,6 @@ ALIKE = 0.7
 AS_GOOD = 0.15
 """A rival fits the query at most this much worse: what does not answer it cannot stand for the answer."""
 MAX_LENGTH = 2000
-Values = npt.NDArray[np.float64]
-Rows = npt.NDArray[np.int64]
 Conductors = tuple[Rows, Rows, Values]
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?", re.UNICODE)
 _STOP = frozenset(
@@ -84,6 +83,15 @@ class QueryView:
     spans: tuple[tuple[int, int], ...] = ()
 
 
+class Ranked(NamedTuple):
+    """A row with its score, the parts of it that are not zero, and the neighbours that lifted it most."""
+
+    row: int
+    score: float
+    parts: dict[str, float]
+    via: tuple[int, ...]
+
+
 class Ranking:
     """Rows in the order of their scores, and the parts of each score by name.
 
@@ -93,13 +101,11 @@ class Ranking:
     """
 
     def __init__(self, rows: Rows, parts: Mapping[str, Values], conductors: Conductors) -> None:
-        total: Values = np.zeros(len(rows))
-        for part in parts.values():
-            total += part
+        self._names, self._parts = tuple(parts), np.stack(list(parts.values()))
+        self._total: Values = self._parts.sum(axis=0)
         # Ties go to the newer row; rounding keeps the order the same on machines that add in another order.
-        self._order = np.lexsort((-rows, -np.round(total, 9)))
-        self._rows, self._total, self._parts, self._conductors = rows, total, parts, conductors
-        self._place = {row: n for n, row in enumerate(rows[self._order].tolist())}
+        self._order = np.lexsort((-rows, -np.round(self._total, 9)))
+        self._rows, self._conductors = rows, conductors
 
     def __len__(self) -> int:
         return len(self._order)
@@ -107,30 +113,41 @@ class Ranking:
     def __contains__(self, row: int) -> bool:
         return row in self._place
 
-    def top(self, k: int) -> list[int]:
-        """The best ``k`` rows."""
-        return [int(row) for row in self._rows[self._order[:k]]]
+    @cached_property
+    def _place(self) -> dict[int, int]:
+        return {row: place for place, row in enumerate(self._rows[self._order].tolist())}
 
     def place(self, row: int) -> int:
         """The rank of a row, counting from 1."""
         return self._place[row] + 1
 
-    def score(self, row: int) -> float:
-        return float(self._total[self._order[self._place[row]]])
+    def best(self, k: int) -> list[Ranked]:
+        """The best ``k`` rows."""
+        return self._ranked(self._order[:k])
 
-    def parts(self, row: int) -> dict[str, float]:
-        """What the score of a row is made of; parts that are zero are left out."""
-        i = self._order[self._place[row]]
-        return {name: value for name, part in self._parts.items() if (value := round(part.item(i), 6))}
+    def of(self, row: int) -> Ranked:
+        """What one row got."""
+        place = self._place[row]
+        return self._ranked(self._order[place : place + 1])[0]
 
-    def via(self, row: int, limit: int = 3) -> list[int]:
-        """The neighbours that lifted a row most."""
+    def _ranked(self, chosen: Rows) -> list[Ranked]:
+        rows, via = self._rows[chosen].tolist(), self._via(self._rows[chosen])
+        scores, parts = self._total[chosen].tolist(), self._parts[:, chosen].T.tolist()
+        return [
+            Ranked(row, score, {name: rounded for name, part in zip(self._names, mine, strict=True) if part and (rounded := round(part, 6))},
+                via.get(row, ()))
+            for row, score, mine in zip(rows, scores, parts, strict=True)
+        ]  # fmt: skip
+
+    def _via(self, rows: Rows, limit: int = 3) -> dict[int, tuple[int, ...]]:
+        """For each of ``rows`` that was lifted, the neighbours that lifted it most."""
         here, there, flow = self._conductors
-        at = np.flatnonzero(here == row)
-        near: dict[int, float] = {}
-        for other, width in zip(there[at].tolist(), flow[at].tolist(), strict=True):
-            near[other] = max(near.get(other, 0.0), width)
-        return sorted(near, key=lambda other: -near[other])[:limit]
+        at = np.flatnonzero(places(here, np.sort(rows)) >= 0)
+        near: dict[int, dict[int, float]] = {}
+        for row, other, width in zip(here[at].tolist(), there[at].tolist(), flow[at].tolist(), strict=True):
+            mine = near.setdefault(row, {})
+            mine[other] = max(mine.get(other, 0.0), width)
+        return {row: tuple(sorted(mine, key=lambda other: -mine[other])[:limit]) for row, mine in near.items()}
 
 
 def query_words(text: str) -> list[str]:
@@ -159,130 +176,142 @@ def without_names(text: str, actors: frozenset[str]) -> str:
     return stripped if any(c.isalnum() for c in stripped) else text
 
 
-class Candidates:
-    """What full text and vectors found, newest row first, with a cosine and a BM25 score each (0 where there is none).
+@dataclass(frozen=True, eq=False)
+class Fits:
+    """How well n notes fit a query, each by itself.
 
-    Args:
-        rows: the candidates; cosine, bm25: scores of those that have them.
+    Attributes:
+        rows: [n] ascending; cosine, bm25: [n], 0 where there is none.
     """
 
-    def __init__(self, rows: Iterable[int], cosine: Mapping[int, float], bm25: Mapping[int, float]) -> None:
-        self._rows = sorted(rows, reverse=True)
-        self._semantic = np.array([cosine.get(row, 0.0) for row in self._rows])
-        self._words = np.array([bm25.get(row, 0.0) for row in self._rows])
+    rows: Rows
+    cosine: Values
+    bm25: Values
 
-    def first(self, settings: RecallSettings, count: int) -> list[int]:
+    def first(self, settings: RecallSettings, count: int) -> Rows:
         """The ``count`` rows with the largest cosine + text·bm25/max, best first."""
-        scale = settings.text / (self._words.max(initial=0.0) or 1.0)
-        return self._best(np.maximum(0.0, self._semantic) + scale * self._words, count)
+        return self._best(np.maximum(0.0, self.cosine) + settings.text * self.bm25 / (self.bm25.max(initial=0.0) or 1.0), count)
 
-    def seeds(self) -> list[int]:
+    def seeds(self) -> Rows:
         """The rows that activation starts from, best first."""
-        return self._best(self._semantic + SEED_TEXT * self._words, SPREAD_SEEDS)
+        return self._best(self.cosine + SEED_TEXT * self.bm25, SPREAD_SEEDS)
 
-    def _best(self, scores: Values, count: int) -> list[int]:
-        order = np.argsort(-scores, kind="stable")[:count]
-        return [self._rows[place] for place in order.tolist()]
+    def joined(self, rows: Rows, cosine: Values) -> Fits:
+        """With further rows that no word of the query is in."""
+        if not len(rows):
+            return self
+        everything = np.concatenate((self.rows, rows))
+        order = np.argsort(everything)
+        cosines, words = np.concatenate((self.cosine, cosine)), np.concatenate((self.bm25, np.zeros(len(rows))))
+        return Fits(everything[order], cosines[order], words[order])
+
+    def _best(self, scores: Values, count: int) -> Rows:
+        newest_first: Rows = self.rows[::-1][np.argsort(-scores[::-1], kind="stable")[:count]]
+        return newest_first
 
 
 def rank(
-    facets: Sequence[Facets],
-    cosine: Mapping[int, float],
-    bm25: Mapping[int, float],
-    links: Sequence[LinkRow],
+    facets: FacetColumns,
+    fits: Fits,
+    links: LinkColumns,
     query: QueryView,
     settings: RecallSettings,
     *,
-    retrievability: Sequence[float],
-    ended: frozenset[int] = frozenset(),
-    alike: tuple[Sequence[int], Values] | None = None,
+    retrievability: Values,
+    ended: Flags,
+    alike: tuple[Rows, Values] | None = None,
 ) -> Ranking:
     """Rank candidates and the neighbours that may be lifted by them.
 
     Args:
-        facets: ranking columns of the rows to rank; rows that were not admitted are simply not among them.
-        cosine: cosine of query and note; bm25: full-text score (both absent for rows not found that way).
-        links: links among these rows; retrievability: R in [0, 1] in the order of ``facets``; ended: rows that no longer
-            hold; alike: the best candidates, and the cosines between each two of them.
+        facets: ranking columns of the n notes to rank; rows that were not admitted are simply not among them.
+        fits: cosine and full-text score of these notes, and of others.
+        links: links among these rows; retrievability: [n] R in [0, 1]; ended: [n] which notes no longer hold; alike: the best
+            candidates, and the cosines between each two of them.
     """
-    columns = Facets._make(zip(*facets, strict=True)) if facets else Facets._make([()] * len(Facets._fields))
-    ids: Sequence[int] = columns.row  # type: ignore[assignment]  # a column of rows
-    rows = np.array(ids, dtype=np.int64)
-    words = np.array([bm25.get(row, 0.0) for row in ids])
-    semantic = np.maximum(0.0, [cosine.get(row, 0.0) for row in ids])
+    rows = facets.rows
+    semantic, words = np.maximum(0.0, aligned(rows, fits.rows, fits.cosine)), aligned(rows, fits.rows, fits.bm25)
     text = settings.text * words / (words.max(initial=0.0) or 1.0)
     base = semantic + text
-    spread, conductors = _spread(rows, base, links, settings)
+    among = _Among.of(rows, links)
+    spread, conductors = _spread(rows, base, among, settings)
     parts = {"semantic": semantic, "text": text, "links": spread, "session": _session_heat(facets, base, settings)}
-    parts["answers"] = settings.answer * _asked_before(columns, semantic, links)
-    strength = np.asarray(retrievability, dtype=float)
-    parts |= _small_terms(columns, query, settings, strength, ended)
+    parts["answers"] = settings.answer * _asked_before(facets, semantic, among)
+    parts |= _small_terms(facets, query, settings, retrievability, ended)
     if alike is not None:
-        parts["interference"] = -settings.interference * interference(facets, base, strength, alike, query, ended)
+        parts["interference"] = -settings.interference * interference(facets, base, retrievability, alike, query, ended)
     return Ranking(rows, parts, conductors)
 
 
-def _spread(rows: Rows, base: Values, links: Sequence[LinkRow], settings: RecallSettings) -> tuple[Values, Conductors]:
+@dataclass(frozen=True, eq=False)
+class _Among:
+    """The m links between rows that are ranked: [m] the places of their ends, their weights, and which lead to the next turn."""
+
+    sources: Rows
+    targets: Rows
+    conductance: Values
+    onward: Flags
+
+    @classmethod
+    def of(cls, rows: Rows, links: LinkColumns) -> _Among:
+        order = np.argsort(rows)
+        ends = [places(column, rows[order]) for column in (links.sources, links.targets)]
+        known = np.flatnonzero((ends[0] >= 0) & (ends[1] >= 0) & (ends[0] != ends[1]))
+        kinds = [links.kinds[at] for at in known.tolist()]
+        passed = np.array([LINK_CONDUCTANCE.get(kind, DEFAULT_CONDUCTANCE) for kind in kinds])
+        onward = np.array([kind == "next" for kind in kinds], dtype=bool)
+        return cls(order[ends[0][known]], order[ends[1][known]], passed * links.weights[known], onward)
+
+
+def _spread(rows: Rows, base: Values, links: _Among, settings: RecallSettings) -> tuple[Values, Conductors]:
     """One step of spreading activation: each note receives the mean activation of its neighbours, by conductance."""
-    index = {row: i for i, row in enumerate(rows.tolist())}
-    found: list[tuple[int, int, float, float]] = []
-    for source, target, kind, weight, *_ in links:
-        a, b = index.get(source), index.get(target)
-        if a is not None and b is not None and a != b:
-            back = LINK_CONDUCTANCE.get(kind, DEFAULT_CONDUCTANCE) * weight
-            found.append((a, b, back, back * FORWARD if kind == "next" else back))
-    ends = np.array([(a, b) for a, b, _, _ in found], dtype=np.int64).reshape(-1, 2)
-    here, there = np.concatenate([ends[:, 0], ends[:, 1]]), np.concatenate([ends[:, 1], ends[:, 0]])
-    width = np.array([w for *_, w, _ in found] + [w for *_, w in found])
+    here = np.concatenate((links.sources, links.targets))
+    there = np.concatenate((links.targets, links.sources))
+    onward = np.where(links.onward, FORWARD, 1.0) * links.conductance
+    width = np.concatenate((links.conductance, onward))
     received = width * base[there]
     total, flow = np.bincount(here, width, len(rows)), np.bincount(here, received, len(rows))
     # A note with one thin link must not receive as much as one with many strong ones: at least unit width.
     return settings.spread * flow / np.maximum(total, 1.0), (rows[here], rows[there], received)
 
 
-def _asked_before(columns: Any, semantic: Values, links: Sequence[LinkRow]) -> Values:
+def _asked_before(facets: FacetColumns, semantic: Values, links: _Among) -> Values:
     """How near the question before each note comes to the query: what follows a question probably answers it."""
-    index = {row: place for place, row in enumerate(columns.row)}
-    asked = np.zeros(len(columns.row))
-    for source, target, kind, *_ in links:
-        before, after = index.get(source), index.get(target)
-        if kind == "next" and before is not None and after is not None and columns.asks[before]:
-            asked[after] = max(asked[after], semantic[before])
+    asked = np.zeros(len(facets))
+    after_question = links.onward & facets.asks[links.sources]
+    np.maximum.at(asked, links.targets[after_question], semantic[links.sources[after_question]])
     return asked
 
 
 def _small_terms(
-    columns: Any, query: QueryView, settings: RecallSettings, strength: Values, ended: frozenset[int]
+    facets: FacetColumns, query: QueryView, settings: RecallSettings, strength: Values, ended: Flags
 ) -> dict[str, Values]:
-    """The additive terms; ``columns`` has the names of :class:`~agentmem.storage.Facets` and a sequence under each."""
+    """The additive terms."""
+    def mark(weight: float, holds: Flags) -> Values:
+        return weight * holds.astype(float)
 
-    def mark(weight: float, holds: Sequence[bool]) -> Values:
-        return weight * np.array(holds, dtype=float)
-
-    actors, spans, none = query.actors, query.spans, np.zeros(len(columns.row))
-    return {
-        "length": settings.length * np.log1p(np.minimum(columns.length, MAX_LENGTH)),
+    parts = {
+        "length": settings.length * np.log1p(np.minimum(facets.numbers("length"), MAX_LENGTH)),
         "retrievability": settings.retrievability * (strength - 1.0),
-        "importance": settings.importance * (np.array(columns.importance, dtype=float) - 0.5),
-        "actor": mark(settings.actor, [actor in actors for actor in columns.actor]) if actors else none,
-        "time": mark(settings.time, [_within(moment, spans) for moment in columns.occurred_at]) if spans else none,
-        "question": mark(-settings.question, columns.asks),
-        "superseded": mark(-settings.superseded, [row in ended for row in columns.row]) if ended else none,
-        "untrusted": -settings.untrusted * (np.array(columns.trust, dtype=float) < UNTRUSTED_BELOW),
+        "importance": settings.importance * (facets.numbers("importance") - 0.5),
+        "question": mark(-settings.question, facets.asks),
+        "superseded": mark(-settings.superseded, ended),
+        "untrusted": mark(-settings.untrusted, facets.numbers("trust") < UNTRUSTED_BELOW),
     }
-
-
-def _within(moment: int, spans: Sequence[tuple[int, int]]) -> bool:
-    return any(start <= moment < end for start, end in spans)
+    if query.actors:
+        parts["actor"] = mark(settings.actor, np.array([actor in query.actors for actor in facets.column("actor")], dtype=bool))
+    if query.spans:
+        parts["time"] = mark(settings.time, facets.within(query.spans))
+    return parts
 
 
 def interference(
-    facets: Sequence[Facets],
+    facets: FacetColumns,
     base: Values,
     strength: Values,
-    alike: tuple[Sequence[int], Values],
+    alike: tuple[Rows, Values],
     query: QueryView,
-    ended: frozenset[int] = frozenset(),
+    ended: Flags | None = None,
 ) -> Values:
     """How much stronger the strongest rival of each note is, in [0, 1]; shape (n,), zero where there is none.
 
@@ -292,36 +321,32 @@ def interference(
     that no longer hold are no rivals; where the query names a time, notes from that time have rivals only among each other.
 
     Args:
-        base: how well each note fits by itself; strength: retrievability in [0, 1]; both of shape (n,), as ``facets``.
-        alike: rows, and the cosines between each two of them, shape (rows, rows).
+        base: how well each note fits by itself; strength: retrievability in [0, 1]; ended: which notes no longer hold, none
+            without it; all of shape (n,), as ``facets``.
+        alike: m rows, and the cosines between each two of them, shape (m, m).
     """
     lost = np.zeros(len(facets))
     near = alike[1] >= ALIKE
     if near.sum() == np.diagonal(near).sum():  # each is near itself at most, and nothing has a rival in itself
         return lost
-    index = {facet.row: i for i, facet in enumerate(facets)}
-    known = [(place, index[row]) for place, row in enumerate(alike[0]) if row in index]
-    if len(known) < 2:
-        return lost
-    places, here = (np.array(column) for column in zip(*known, strict=True))
-    chosen = [facets[i] for i in here]
-    able = np.array([not f.asks and f.row not in ended for f in chosen])
-    timed = np.array([_within(f.occurred_at, query.spans) for f in chosen]) if query.spans else np.zeros(len(chosen), dtype=bool)
-    rival = near[np.ix_(places, places)] & (base[here][None, :] >= base[here][:, None] - AS_GOOD)
-    rival &= able[None, :] & (timed[None, :] | ~timed[:, None])
-    numbers: dict[str | None, int] = {}
-    actor = np.array([numbers.setdefault(f.actor, len(numbers)) for f in chosen])
-    rival &= actor[:, None] == actor[None, :]
+    order = np.argsort(facets.rows)
+    found = places(alike[0], facets.rows[order])
+    known = np.flatnonzero(found >= 0)
+    here = order[found[known]]
+    able = ~facets.asks[here] if ended is None else ~(facets.asks[here] | ended[here])
+    timed = facets.within(query.spans)[here] if query.spans else np.zeros(len(here), dtype=bool)
+    actor = facets.codes("actor")[here]
+    rival = near[np.ix_(known, known)] & (base[here][None, :] >= base[here][:, None] - AS_GOOD)
+    rival &= able[None, :] & (timed[None, :] | ~timed[:, None]) & (actor[:, None] == actor[None, :])
     ahead = np.where(rival, strength[here][None, :] - strength[here][:, None], 0.0)
-    lost[here] = np.maximum(ahead, 0.0).max(axis=1)
+    lost[here] = np.maximum(ahead, 0.0).max(axis=1, initial=0.0)
     return lost
 
 
-def _session_heat(facets: Sequence[Facets], base: Values, settings: RecallSettings) -> Values:
+def _session_heat(facets: FacetColumns, base: Values, settings: RecallSettings) -> Values:
     """Notes from a conversation that holds a strong candidate are a little more likely to be meant."""
-    best: dict[str | None, float] = {}
-    for facet, value in zip(facets, base.tolist(), strict=True):
-        if value > best.get(facet.session, 0.0):
-            best[facet.session] = value
-    best.pop(None, None)  # notes without a session are not from the same one
-    return settings.session * np.array([best.get(f.session, 0.0) for f in facets])
+    session = facets.codes("session")
+    best = np.zeros(session.max(initial=-1) + 2)  # the last one stands for no session
+    np.maximum.at(best, session, base)
+    best[-1] = 0.0  # notes without a session are not from the same one
+    return settings.session * best[session]

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from agentmem import recall as ranking
 from agentmem.clock import from_micros, micros
+from agentmem.columns import FacetColumns, Flags, LinkColumns, Rows, Values, aligned, places
 from agentmem.core import Core, aside
 from agentmem.enrich import dates
 from agentmem.errors import IndexUnavailable
 from agentmem.filters import asks_for
-from agentmem.linking import TOGETHER, aged
+from agentmem.linking import TOGETHER
 from agentmem.notes import Hit, MemoryState, Note, Scope
 from agentmem.planning import choose
 from agentmem.protocols import Embedder, Reranker
-from agentmem.recall import RANKED, QueryView, Ranking
+from agentmem.recall import RANKED, Fits, QueryView, Ranking
 from agentmem.recollection import Recollection
 from agentmem.reranking import reranked
-from agentmem.storage import Facets, LinkRow, Selection, Transaction
+from agentmem.storage import Facets, Selection, Transaction
 
 if TYPE_CHECKING:
-    import numpy as np
     import numpy.typing as npt
 
 __all__ = ["Recaller", "WhyNot", "state_of"]
@@ -33,8 +34,10 @@ FILTERED_SCAN_LIMIT = 50_000
 WAITING = 20_000
 DAY = 86_400e6
 _ENDS = 2_048  # characters of a long query that are searched for, at either end
-Search = Callable[[int], list[tuple[int, float]]]
-Best = Callable[[Transaction, Search, int], list[tuple[int, float]]]
+Scores = list[tuple[int, float]]
+"""Rows with a score each, best first."""
+Search = Callable[[int], Scores]
+Best = Callable[[Transaction, Search, int], Scores]
 """The best rows of a search: all of them, or those that are no experiences."""
 
 
@@ -61,7 +64,7 @@ class _Found:
     """Candidates of one query, before and after ranking."""
 
     ranking: Ranking
-    candidates: set[int]
+    candidates: Rows
     plan: dict[str, object]
     warnings: list[str]
 
@@ -140,37 +143,51 @@ class Recaller:
         now: datetime,
         extra: Sequence[int] = (),
     ) -> _Found:
-        settings = self._core.settings.recall
-        limit = max(settings.candidates, 2 * k)
-        only = self._only(tx, selection)
-        lived = asks_for(selection.where, "kind", "experience") or not tx.experiences.any(selection.owners)
+        settings, owners = self._core.settings.recall, selection.owners
+        fits, lived, plan, warnings = self._candidates(tx, view, vector, selection, max(settings.candidates, 2 * k))
+        candidates, seeds = fits.rows, fits.seeds()
+        links = self._links(tx, seeds, now)
+        # Nothing in the query lifts a note that neither its words nor its meaning brought near the top, unless it names somebody or
+        # a time.
+        top = candidates if view.actors or view.spans else fits.first(settings, max(RANKED, 4 * k))
+        others = links.beyond(candidates)
+        rows = np.concatenate((top, others))
+        if extra:
+            rows = np.union1d(rows, np.array(extra, dtype=np.int64))
+            others = rows[places(rows, candidates) < 0]
+        fits = fits.joined(others, self._cosines(tx, others, owners, vector))
+        hidden = set() if lived else tx.experiences.among(rows.tolist())
+        facets = FacetColumns(tx.notes.facets([row for row in rows.tolist() if row not in hidden], selection))
+        scored = ranking.rank(
+            facets, fits, links, view, settings,
+            retrievability=self._strengths(facets, now), ended=self._ended(facets, selection, now),
+            alike=self._alike(tx, seeds, owners) if settings.interference else None,
+        )  # fmt: skip
+        return _Found(scored, candidates, plan | {"text": "fts5", "neighbours": len(others)}, warnings)
+
+    def _candidates(
+        self, tx: Transaction, view: QueryView, vector: npt.NDArray[np.float32], selection: Selection, limit: int
+    ) -> tuple[Fits, bool, dict[str, object], list[str]]:
+        """What vectors and full text find, whether experiences may be among it, how it was searched, and what was missing."""
+        owners, only = selection.owners, self._only(tx, selection)
+        lived = asks_for(selection.where, "kind", "experience") or not tx.experiences.any(owners)
         if only is not None and not lived:
             only = sorted(set(only) - tx.experiences.among(only))
         warnings: list[str] = []
         best = _all if lived else aside
-        cosine, plan = self._by_vector(tx, selection.owners, vector, limit, only, warnings, best)
-        bm25 = self._by_text(tx, view.text, selection.owners, limit, only, best)
-        candidates = set(cosine) | set(bm25)
-        rows = list(candidates | set(extra))
-        self._fill_cosines(tx, rows, selection.owners, vector, cosine)
-        ahead = ranking.Candidates(candidates, cosine, bm25)
-        seeds = ahead.seeds()
-        if not view.actors and not view.spans:
-            # Nothing in the query lifts a note that neither its words nor its meaning brought near the top.
-            top = ahead.first(settings, max(RANKED, 4 * k))
-            rows = [*top, *(set(extra) - set(top))]
-        links = self._links(tx, seeds, now)
-        near = self._neighbours(links, {*rows, *candidates})
-        rows += near
-        self._fill_cosines(tx, rows, selection.owners, vector, cosine)
-        hidden = set() if lived else tx.experiences.among(rows)
-        facets = tx.notes.facets([row for row in rows if row not in hidden], selection)
-        scored = ranking.rank(
-            facets, cosine, bm25, links, view, settings,
-            retrievability=self._strengths(facets, now), ended=self._ended(facets, selection, now),
-            alike=self._alike(tx, seeds, selection.owners) if settings.interference else None,
-        )  # fmt: skip
-        return _Found(scored, candidates, plan | {"text": "fts5", "neighbours": len(near)}, warnings)
+        near, plan = self._by_vector(tx, owners, vector, limit, only, warnings, best)
+        words = self._by_text(tx, view.text, owners, limit, only, best)
+        return self._fits(tx, near, words, owners, vector), lived, plan, warnings
+
+    def _fits(
+        self, tx: Transaction, near: Rows, words: Scores, owners: Sequence[int], vector: npt.NDArray[np.float32]
+    ) -> Fits:
+        """The candidates: what is near in meaning, and what shares words with the query."""
+        said = _rows(words)
+        order = np.argsort(said)
+        scores = np.array([score for _, score in words], dtype=float)[order]
+        rows = np.union1d(near, said)
+        return Fits(rows, self._cosines(tx, rows, owners, vector), aligned(rows, said[order], scores))
 
     def _only(self, tx: Transaction, selection: Selection) -> list[int] | None:
         """Rows of a narrow selection: filtering 200 candidates afterwards would lose what it asks for."""
@@ -188,7 +205,7 @@ class Recaller:
         only: list[int] | None,
         warnings: list[str],
         best: Best,
-    ) -> tuple[dict[int, float], dict[str, object]]:
+    ) -> tuple[Rows, dict[str, object]]:
         indexer, settings = self._core.indexer, self._core.settings.index
         health = indexer.health() if indexer is not None else "not kept"
         if health in ("missing", "damaged"):
@@ -200,112 +217,95 @@ class Recaller:
         plan = choose(size, limit, settings, index=health, only=narrowed)
         if plan.way == "chroma":
             try:
-                found = best(tx, lambda n: list(self._by_index(tx, owners, vector, n).items()), limit)
-                return dict(found), plan.describe()
+                found = best(tx, lambda n: self._by_index(tx, owners, vector, n), limit)
+                return _rows(found), plan.describe()
             except IndexUnavailable as error:
                 warnings.append(f"the vector index failed ({error.message}); the stored vectors were compared instead")
                 plan = choose(size, limit, settings, index="failing")
 
-        def scan(n: int) -> list[tuple[int, float]]:
-            rows, scores = self._core.exact.search(tx, owners, vector, n, rows=only, shortlist=plan.shortlist)
-            return list(zip(rows.tolist(), scores.tolist(), strict=True))
+        def scan(n: int) -> tuple[Rows, npt.NDArray[np.float32]]:
+            return self._core.exact.search(tx, owners, vector, n, rows=only, shortlist=plan.shortlist)
 
-        found = best(tx, scan, limit)
-        return dict(found), plan.describe() | ({"filtered": narrowed} if narrowed is not None else {})
+        def pairs(n: int) -> Scores:
+            rows, cosines = scan(n)
+            return list(zip(rows.tolist(), cosines.tolist(), strict=True))
+
+        near = scan(limit)[0] if best is _all else _rows(best(tx, pairs, limit))
+        return near, plan.describe() | ({"filtered": narrowed} if narrowed is not None else {})
 
     def _by_index(
         self, tx: Transaction, owners: Sequence[int], vector: npt.NDArray[np.float32], limit: int
-    ) -> dict[int, float]:
-        """The index knows what the outbox has delivered; the rest is compared exactly."""
+    ) -> Scores:
+        """The index knows what the outbox has delivered; the rest is compared exactly, and so is what it found."""
         assert self._core.indexer is not None
-        pending = [item.row for item in tx.outbox.take(WAITING) if item.op == "upsert" and item.owner in owners]
-        found: dict[int, float] = {}
+        rows = {item.row: None for item in tx.outbox.take(WAITING) if item.op == "upsert" and item.owner in owners}
         for owner in owners:
-            found.update(self._core.indexer.search(owner, vector, limit))
-        self._fill_cosines(tx, list(dict.fromkeys([*found, *pending])), owners, vector, found, fresh=True)
-        best = sorted(found.items(), key=lambda item: -item[1])[:limit]
-        return dict(best)
+            rows.update(dict.fromkeys(row for row, _ in self._core.indexer.search(owner, vector, limit)))
+        scores = self._core.exact.scores(tx, list(rows), owners, vector)
+        # without a vector it may be a removed row, or one of another owner
+        found = [(row, score) for row, score in zip(rows, scores.tolist(), strict=True) if score == score]  # noqa: PLR0124 - NaN
+        return sorted(found, key=lambda item: -item[1])[:limit]
 
     def _by_text(
         self, tx: Transaction, query: str, owners: Sequence[int], limit: int, only: list[int] | None, best: Best
-    ) -> dict[int, float]:
+    ) -> Scores:
         words = ranking.query_words(query)
         found = best(tx, lambda n: tx.text.search(words, owners, n), limit if only is None else 4 * limit)
-        admitted = None if only is None else set(only)
-        return {row: score for row, score in found if admitted is None or row in admitted}
+        if only is None:
+            return found
+        admitted = set(only)
+        return [(row, score) for row, score in found if row in admitted]
 
-    def _fill_cosines(
-        self,
-        tx: Transaction,
-        rows: Sequence[int],
-        owners: Sequence[int],
-        vector: npt.NDArray[np.float32],
-        cosine: dict[int, float],
-        *,
-        fresh: bool = False,
-    ) -> None:
-        """Cosines of rows that were found another way; ``fresh`` recomputes what an approximate index said."""
-        missing = [r for r in rows if fresh or r not in cosine]
-        if missing:
-            values = self._core.exact.scores(tx, missing, owners, vector)
-            for row, value in zip(missing, values.tolist(), strict=True):
-                if not math.isnan(value):  # else there is no vector, so it may be a removed row or one of another owner
-                    cosine[row] = value
-                else:
-                    cosine.pop(row, None)
+    def _cosines(self, tx: Transaction, rows: Rows, owners: Sequence[int], vector: npt.NDArray[np.float32]) -> Values:
+        """[n] the cosine of each row; 0 without a vector."""
+        if not len(rows):
+            return np.zeros(0)
+        scores: Values = self._core.exact.scores(tx, rows.tolist(), owners, vector).astype(float)
+        return np.nan_to_num(scores, copy=False)
 
-    def _links(self, tx: Transaction, rows: Sequence[int], now: datetime) -> list[LinkRow]:
+    def _links(self, tx: Transaction, rows: Rows, now: datetime) -> LinkColumns:
         """What activation may flow along, as strong as it is by now."""
-        links = aged(tx.links.touching(rows, without=ranking.FAINT), micros(now))
-        return links if self._core.settings.recall.together else [link for link in links if link.kind != TOGETHER]
+        links = tx.links.touching(rows.tolist(), without=ranking.FAINT)
+        if not self._core.settings.recall.together:
+            links = [link for link in links if link.kind != TOGETHER]
+        return LinkColumns(links, micros(now))
 
-    def _alike(self, tx: Transaction, rows: Sequence[int], owners: Sequence[int]) -> tuple[list[int], npt.NDArray[np.float64]]:
+    def _alike(self, tx: Transaction, rows: Rows, owners: Sequence[int]) -> tuple[Rows, Values]:
         """The cosines between the best candidates: shape (rows, rows)."""
-        found, cosines = self._core.exact.alike(tx, rows, owners)
-        return found, cosines.astype(float)
+        found, cosines = self._core.exact.alike(tx, rows.tolist(), owners)
+        return np.array(found, dtype=np.int64), cosines.astype(float)
 
     @staticmethod
-    def _neighbours(links: Sequence[LinkRow], known: set[int]) -> list[int]:
-        ends = (row for link in links for row in (link.source, link.target))
-        return [row for row in dict.fromkeys(ends) if row not in known]
+    def _ended(facets: FacetColumns, selection: Selection, now: datetime) -> Flags:
+        """[n] which notes do not hold now; when the caller asks for a past moment, those admitted held then."""
+        return np.zeros(len(facets), dtype=bool) if selection.as_of is not None else facets.ended(micros(now))
 
-    @staticmethod
-    def _ended(facets: Sequence[Facets], selection: Selection, now: datetime) -> frozenset[int]:
-        """Rows that do not hold now; when the caller asks for a past moment, those admitted held then."""
-        if selection.as_of is not None:
-            return frozenset()
-        moment = micros(now)
-        return frozenset(
-            f.row
-            for f in facets
-            if (f.valid_to is not None and f.valid_to <= moment) or (f.valid_from is not None and f.valid_from > moment)
-        )
-
-    def _strengths(self, facets: Sequence[Facets], now: datetime) -> list[float]:
+    def _strengths(self, facets: FacetColumns, now: datetime) -> Values:
         curve = self._core.curve
         many = getattr(curve, "strengths", None)
         if many is None:
-            return [curve.retrievability(state_of(f), now) for f in facets]
-        moment = micros(now)
-        days = [max(moment - f.last_review, 0) / DAY for f in facets]
-        strengths: list[float] = many(days, [f.stability for f in facets])
-        return strengths
+            return np.array([curve.retrievability(state_of(f), now) for f in facets.facets])
+        days = np.maximum(micros(now) - facets.numbers("last_review"), 0.0) / DAY
+        return np.asarray(many(days, facets.numbers("stability")), dtype=float)
 
     @staticmethod
     def _hits(tx: Transaction, found: Ranking, k: int) -> tuple[Hit, ...]:
-        best = found.top(k)
-        lifted = {row: found.via(row) for row in best}
-        notes = tx.notes.load(best)
-        ids = tx.notes.ids_of(list(dict.fromkeys(r for via in lifted.values() for r in via)))
+        best = found.best(k)
+        notes = tx.notes.load([ranked.row for ranked in best])
+        ids = tx.notes.ids_of(list(dict.fromkeys(row for ranked in best for row in ranked.via)))
         return tuple(
-            Hit(notes[row], found.score(row), found.parts(row), tuple(ids[r] for r in lifted[row] if r in ids))
-            for row in best
+            Hit(notes[row], score, parts, tuple(ids[other] for other in via if other in ids))
+            for row, score, parts, via in best
             if row in notes
         )
 
 
-def _all(tx: Transaction, search: Search, k: int) -> list[tuple[int, float]]:  # noqa: ARG001 - a Best
+def _all(tx: Transaction, search: Search, k: int) -> Scores:  # noqa: ARG001 - a Best
     return search(k)
+
+
+def _rows(scores: Scores) -> Rows:
+    return np.array([row for row, _ in scores], dtype=np.int64)
 
 
 def state_of(facet: Facets) -> MemoryState:
@@ -317,9 +317,8 @@ def _explain(note: Note, row: int, found: _Found, k: int, selection: Selection) 
     if row not in found.ranking:
         why = "it has faded: ask with faded=True" if note.archived_at and not selection.archived else "the filter leaves it out"
         return WhyNot(note.id, f"Not a candidate: {why}.")
-    place, score, parts = found.ranking.place(row), found.ranking.score(row), found.ranking.parts(row)
-    last = found.ranking.top(k)[-1]
-    cutoff, bar = found.ranking.score(last), found.ranking.parts(last)
+    (_, score, parts, _), (_, cutoff, bar, _) = found.ranking.of(row), found.ranking.best(k)[-1]
+    place = found.ranking.place(row)
     if place <= k:
         return WhyNot(note.id, f"It is hit number {place}.", place, score, cutoff, parts)
     best = max(dict.fromkeys((*bar, *parts)), key=lambda name: bar.get(name, 0.0) - parts.get(name, 0.0))

@@ -1,20 +1,31 @@
 """What the memory layer asks of a store: one transaction, a few small areas of it.
 
-A *row* is the store's own integer for a note (stable while the note lives, never reused); an *id* is the note's public
-name. An *owner* is the integer of a boundary: one user, or one agent without a user, or the shared notes (owner 1).
-Reads take owners, never a scope, so that what may be seen is decided in one place.
+Rows, ids and owners are those of :mod:`agentmem.rows`. Reads take owners, never a scope, so that what may be seen is
+decided in one place.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from agentmem.episodes import ExperienceTable
-from agentmem.filters import Filter
 from agentmem.notes import Fact, Link, Note, NoteVersion, Scope
+from agentmem.rows import (
+    SHARED_OWNER,
+    Change,
+    EditRow,
+    EnrichmentRow,
+    Facets,
+    LedgerEntry,
+    LinkRow,
+    OutboxItem,
+    SavedEnrichment,
+    Selection,
+    UseDay,
+    UseSummary,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,149 +59,6 @@ __all__ = [
     "UseTable",
     "VectorTable",
 ]
-
-SHARED_OWNER = 1
-
-
-class Facets(NamedTuple):
-    """The few columns of a note that ranking needs: times in microseconds since 1970; ``asks``: it ends as a question."""
-
-    row: int
-    owner: int
-    actor: str | None
-    session: str | None
-    occurred_at: int
-    length: int
-    importance: float
-    trust: float
-    stability: float
-    difficulty: float
-    last_review: int
-    recalls: int
-    archived: bool
-    thread: str | None
-    position: int | None
-    valid_from: int | None
-    valid_to: int | None
-    asks: bool = False
-
-
-class LinkRow(NamedTuple):
-    """A link by rows; ``used_at`` (microseconds) is when its two notes were last used together, for links that fade."""
-
-    source: int
-    target: int
-    kind: str
-    weight: float
-    reason: str
-    used_at: int | None = None
-
-
-class OutboxItem(NamedTuple):
-    """One change that the vector index has not seen yet: ``op`` is ``upsert`` or ``remove``."""
-
-    seq: int
-    op: str
-    owner: int
-    row: int
-
-
-class Change(NamedTuple):
-    """A vector that was added (or removed) after a given change counter."""
-
-    seq: int
-    owner: int
-    row: int
-    removed: bool
-
-
-class UseSummary(NamedTuple):
-    """How a note was used: events, distinct days, prompt tokens it cost, last time (microseconds)."""
-
-    events: int
-    days: int
-    tokens: int
-    last: int
-
-
-class UseDay(NamedTuple):
-    """The uses of a note on one day: events, prompt tokens they cost, and the last of them (microseconds)."""
-
-    events: int
-    tokens: int
-    last: int
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """Which notes a read is about. ``as_of`` (microseconds) keeps only what was valid then.
-
-    ``session`` and ``agent`` narrow within the owners (notes without one stay visible); ``archived=False`` leaves
-    out what has faded; ``closed=True`` keeps notes whose validity has ended, ignoring ``as_of``.
-    """
-
-    owners: tuple[int, ...]
-    agent: str | None = None
-    session: str | None = None
-    where: Filter | None = None
-    as_of: int | None = None
-    archived: bool = False
-    closed: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class EditRow:
-    """One edit in the books: which note it came from, and whether the active pack holds it.
-
-    ``state`` is ``active`` or ``retired``; ``request`` is the edit request as JSON-able values (removed when the note is
-    forgotten).
-    """
-
-    id: str
-    note_id: str
-    owner: int
-    method: str
-    state: str
-    note_version: int
-    request: Mapping[str, object] = field(default_factory=dict)
-    reason: str = ""
-    changed_at: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class LedgerEntry:
-    """One line of the append-only ledger; ``details`` never holds note text, so that forgetting stays complete."""
-
-    seq: int
-    at: int
-    event: str
-    note_id: str | None = None
-    edit_id: str | None = None
-    details: Mapping[str, object] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class EnrichmentRow:
-    """What a language model added to a note, so that it can be taken back: ``context`` is the one before it came.
-
-    ``state`` is ``done``, ``failed`` or ``kept`` (not to be shown to a model); ``current`` says that the note has the same
-    words as then; ``attempts`` counts failed runs.
-    """
-
-    context: str | None = None
-    tags: tuple[str, ...] = ()
-    keywords: tuple[str, ...] = ()
-    state: str = "done"
-    attempts: int = 0
-    current: bool = True
-
-
-class SavedEnrichment(NamedTuple):
-    """A record as it leaves a store: ``hash`` is that of the words the model was asked about, ``at`` is in microseconds."""
-
-    record: EnrichmentRow
-    hash: bytes
-    at: int
 
 
 class EnrichmentTable(Protocol):

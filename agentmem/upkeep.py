@@ -183,7 +183,7 @@ class Upkeep:
         edits = tx.ledger.edits()
         books = {edit.id for edit in edits}
         try:
-            held = set(self._weights.held())
+            held = self._weights.contents().edits
         except AgentMemError as error:
             return [f"weights: {error.message} rebuild('weights')"]
         problems = []

@@ -22,18 +22,25 @@ METHOD = "grace"
 MakeEditor = Callable[[Any, Any], Editor]
 
 
-class PackFiles(NamedTuple):
-    """What can be done with the bytes of a pack without a model.
+class PackContents(NamedTuple):
+    """What a pack says of itself.
 
     Attributes:
-        drop: the pack without some edits; listed: the edits that it answers for; base_of: the fingerprint of the model that
-            it was written on; waiting: edits that it answers for and no weights hold, until they are written anew.
+        edits: ids of the edits that it answers for.
+        waiting: those among them that no weights hold until the next consolidation writes them anew.
+        base: fingerprint of the model that it was written on; ``None`` without a pack.
     """
 
+    edits: frozenset[str] = frozenset()
+    waiting: frozenset[str] = frozenset()
+    base: str | None = None
+
+
+class PackFiles(NamedTuple):
+    """What can be done with the bytes of a pack without a model: take edits out, and read what it says of itself."""
+
     drop: Callable[[bytes, Sequence[str]], bytes]
-    listed: Callable[[bytes], Sequence[str]]
-    base_of: Callable[[bytes], str]
-    waiting: Callable[[bytes], Sequence[str]]
+    read: Callable[[bytes], PackContents]
 
 
 class WeightBook:
@@ -140,10 +147,10 @@ class WeightBook:
         if active is None or not edit_ids:
             return 0
         data = self.shelf.get(active[0])
-        doomed = sorted(set(edit_ids) & set(self._files.listed(data)))
+        held = self._files.read(data).edits
+        doomed = sorted(held & set(edit_ids))
         if doomed:
-            rest = self._files.drop(data, doomed)
-            sha = self.shelf.put(rest) if self._files.listed(rest) else None
+            sha = self.shelf.put(self._files.drop(data, doomed)) if held - set(doomed) else None
             tx.ledger.set_active_pack(METHOD, sha, micros(self._core.clock.now()))
         return len(doomed)
 
@@ -164,31 +171,22 @@ class WeightBook:
 
     def publish(self, tx: Transaction, data: bytes, keep: set[str]) -> str | None:
         """Inside a write transaction: make ``data``, less what is no longer in ``keep``, the active pack."""
-        gone = sorted(set(self._files.listed(data)) - keep)
+        held = self._files.read(data).edits
+        gone = sorted(held - keep)
         rest = self._files.drop(data, gone) if gone else data
-        sha = self.shelf.put(rest) if self._files.listed(rest) else None
+        sha = self.shelf.put(rest) if held & keep else None
         tx.ledger.set_active_pack(METHOD, sha, micros(self._core.clock.now()))
         return sha
 
-    def _active(self) -> bytes | None:
+    def contents(self) -> PackContents:
+        """What the active pack says of itself; checked, and read once.
+
+        Raises:
+            PackMismatch: it is missing or damaged.
+        """
         with self._core.store.read() as tx:
             active = tx.ledger.active_pack(METHOD)
-        return self.shelf.get(active[0]) if active else None
-
-    def held(self) -> tuple[str, ...]:
-        """Ids of the edits in the active pack, as its bytes say."""
-        data = self._active()
-        return tuple(self._files.listed(data)) if data is not None else ()
-
-    def waiting(self) -> tuple[str, ...]:
-        """Ids of the edits among them that no weights hold until the next consolidation writes them anew."""
-        data = self._active()
-        return tuple(self._files.waiting(data)) if data is not None else ()
-
-    def base(self) -> str | None:
-        """Fingerprint of the model that the active pack was written on; ``None`` without a pack."""
-        data = self._active()
-        return self._files.base_of(data) if data is not None else None
+        return self._files.read(self.shelf.get(active[0])) if active else PackContents()
 
     def refresh(self) -> None:
         """After a commit: bring the live editor up to date, and remove packs that nobody serves."""

@@ -32,7 +32,7 @@ from agentmem.settings import Settings
 from agentmem.shelf import PackShelf
 from agentmem.storage import Selection
 from agentmem.upkeep import Upkeep
-from agentmem.weights import METHOD, PackFiles, WeightBook
+from agentmem.weights import METHOD, PackContents, PackFiles, WeightBook
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -284,22 +284,13 @@ def _weights(core: Core, packs: Path) -> WeightBook:
 
         return pack_files.drop(data, ids)
 
-    def listed(data: bytes) -> list[str]:
+    def read(data: bytes) -> PackContents:
         from agentmem.editors import packs as pack_files
 
-        return [edit.id for edit in pack_files.list_edits(data) if edit.id is not None]
+        about = pack_files.summary(data)
+        return PackContents(frozenset(about.ids), frozenset(about.waiting), about.base)
 
-    def base_of(data: bytes) -> str:
-        from agentmem.editors import packs as pack_files
-
-        return pack_files.base_of(data)
-
-    def waiting(data: bytes) -> list[str]:
-        from agentmem.editors import packs as pack_files
-
-        return pack_files.waiting(data)
-
-    return WeightBook(core, PackShelf(packs), make, PackFiles(drop, listed, base_of, waiting))
+    return WeightBook(core, PackShelf(packs), make, PackFiles(drop, read))
 
 
 def _greedy_answers(model: Any, tokenizer: Any, prompts: Sequence[str], max_new_tokens: int) -> list[str]:

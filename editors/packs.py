@@ -30,8 +30,8 @@ __all__ = [
     "FORMAT",
     "Calibration",
     "Pack",
+    "PackSummary",
     "PackedEdit",
-    "base_of",
     "decode",
     "drop",
     "dump",
@@ -41,7 +41,7 @@ __all__ = [
     "read_bytes",
     "read_pack",
     "request_from",
-    "waiting",
+    "summary",
     "write_file",
 ]
 
@@ -130,6 +130,15 @@ class Pack:
     edits: tuple[PackedEdit, ...]
     parts: Mapping[str, Any] = field(default_factory=dict)
     tensors: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PackSummary:
+    """Whose edits a pack answers for, which of them wait to be written anew, and the fingerprint of the model it is for."""
+
+    ids: tuple[str, ...]
+    waiting: tuple[str, ...]
+    base: str
 
 
 def dump(pack: Pack) -> bytes:
@@ -238,14 +247,15 @@ def list_edits(pack: bytes | Path | str) -> tuple[EditRequest, ...]:
     return tuple(request_from(entry) for entry in head["edits"])
 
 
-def base_of(pack: bytes | Path | str) -> str:
-    """The fingerprint of the model that a pack was written on."""
-    return str(decode(read_bytes(pack))[0]["fingerprint"])
+def summary(pack: bytes | Path | str) -> PackSummary:
+    """What a pack says of itself, of any method.
 
-
-def waiting(pack: bytes | Path | str) -> list[str]:
-    """Ids of edits that a pack answers for and no weights hold: they are to be written anew."""
-    return [str(id) for id in decode(read_bytes(pack))[0].get("waiting", ())]
+    Raises:
+        PackMismatch: it cannot be read, or is damaged.
+    """
+    head, _ = decode(read_bytes(pack))
+    ids = tuple(str(entry["id"]) for entry in head["edits"])
+    return PackSummary(ids, tuple(map(str, head.get("waiting", ()))), str(head["fingerprint"]))
 
 
 def read_pack(pack: bytes | Path | str) -> Pack:

@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 from agentmem.edits import EditRequest
 from agentmem.errors import EditError, InvalidArgument
 
-__all__ = ["named", "unstored"]
+__all__ = ["named", "taken", "unstored"]
 
 
 def named(request: EditRequest) -> EditRequest:
@@ -27,6 +27,11 @@ def named(request: EditRequest) -> EditRequest:
         return request
     described = json.dumps(asdict(request), sort_keys=True, ensure_ascii=True)
     return replace(request, id=f"e-{hashlib.sha256(described.encode()).hexdigest()[:16]}")
+
+
+def taken(rival: str) -> str:
+    """Why a request fails whose prompt an edit already answers otherwise; ``rival`` is that edit's id."""
+    return f"edit {rival} answers the same prompt with another target; delete it first"
 
 
 def unstored(requests: Sequence[EditRequest], stored: Mapping[str, EditRequest]) -> list[EditRequest]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import repeat
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -32,6 +33,7 @@ class Block:
         self._vectors: Vectors = np.zeros((capacity, dimension), np.float32)
         self._signs: npt.NDArray[np.uint64] | None = None
         self._slot: dict[int, int] = {}
+        self._asked: tuple[Vectors, Vectors] | None = None
 
     def __len__(self) -> int:
         return self._size
@@ -42,7 +44,8 @@ class Block:
 
     @property
     def nbytes(self) -> int:
-        return self._vectors.nbytes + self._rows.nbytes + (0 if self._signs is None else self._signs.nbytes)
+        asked = 0 if self._asked is None else self._asked[1].nbytes
+        return self._vectors.nbytes + self._rows.nbytes + asked + (0 if self._signs is None else self._signs.nbytes)
 
     def put(self, rows: Rows, vectors: Vectors) -> None:
         """Add vectors, or replace those of known rows."""
@@ -53,6 +56,7 @@ class Block:
                 f"The store holds vectors of {self.dimension} and of {vectors.shape[1]} dimensions.",
                 hint="call rebuild('vectors').",
             )
+        self._asked = None
         self._reserve(self._size + len(rows), int(vectors.shape[1]))
         first = self._size
         slots = self._places(rows.tolist())
@@ -85,6 +89,7 @@ class Block:
         slot = self._slot.pop(row, None)
         if slot is None:
             return
+        self._asked = None
         self._size -= 1
         last = self._size
         if slot != last:
@@ -98,13 +103,20 @@ class Block:
 
     def slots(self, rows: Sequence[int]) -> npt.NDArray[np.int64]:
         """Where each row lies; -1 when it does not."""
-        get = self._slot.get
-        return np.array([get(row, -1) for row in rows], np.int64)
+        return np.fromiter(map(self._slot.get, rows, repeat(-1)), np.int64, len(rows))
 
     def cosines(self, query: Vectors, slots: npt.NDArray[np.int64] | None) -> tuple[Rows, Vectors]:
-        """Rows and cosines at some slots, or all."""
+        """Rows and cosines at some slots, or all.
+
+        The last answer about all of them is kept: a request that asked for the nearest goes on to ask for those that it found
+        in other ways.
+        """
         if slots is None:
-            return self._rows[: self._size], self._vectors[: self._size] @ query
+            cosines: Vectors = self._vectors[: self._size] @ query
+            self._asked = query, cosines
+            return self._rows[: self._size], cosines
+        if self._asked is not None and np.array_equal(self._asked[0], query):
+            return self._rows[slots], self._asked[1][slots]
         return self._rows[slots], self._vectors[slots] @ query
 
     def units(self, slots: npt.NDArray[np.int64]) -> Vectors:

@@ -152,12 +152,12 @@ class ExactIndex:
     def alike(self, tx: Transaction, rows: Sequence[int], owners: Sequence[int]) -> tuple[list[int], Vectors]:
         """Those of ``rows`` that these owners have vectors for, and the cosines between each two of them: shape (rows, rows)."""
         with self._lock:
-            found, units = [], []
+            found: list[int] = []
+            units: list[Vectors] = []
             for block in self._loaded(tx, owners):
                 slots = block.slots(rows)
-                known = np.flatnonzero(slots >= 0)
-                found += [rows[place] for place in known.tolist()]
-                units.append(block.units(slots[known]))
+                found += [row for row, slot in zip(rows, slots.tolist(), strict=True) if slot >= 0]
+                units.append(block.units(slots[slots >= 0]))
             if not found:
                 return [], np.empty((0, 0), np.float32)
             vectors = np.concatenate(units) if len(units) > 1 else units[0]

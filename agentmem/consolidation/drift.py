@@ -16,7 +16,7 @@ from agentmem.errors import PackMismatch
 from agentmem.notes import Note, Scope
 from agentmem.phrasing import Phrased, requests_for
 from agentmem.storage import EditRow, Transaction
-from agentmem.weights import METHOD, WeightBook
+from agentmem.weights import METHOD, PackContents, WeightBook
 
 __all__ = ["DriftMeter", "VerifyReport", "WeightStatus"]
 
@@ -117,26 +117,25 @@ class DriftMeter:
             active = tx.ledger.active_pack(METHOD)
             candidates = gather(tx, self._core, owners)
         waiting = [c.note.id for c in candidates if self._policy.decide(c.signals).action == "promote"]
-        held, base, trouble = self._pack()
+        trouble, held = "", PackContents()
+        try:
+            held = self._weights.contents()
+        except PackMismatch as error:
+            trouble = str(error)
+        written = held.edits - held.waiting
         editor = self._weights.editor
         return WeightStatus(
             edits=len(edits),
             waiting=tuple(waiting),
             stale=tuple(stale),
             contradicted=tuple(contradicted),
-            unserved=tuple(e.note_id for e in edits if e.id not in held) if not trouble else (),
-            stray=tuple(sorted(held - books)),
+            unserved=tuple(e.note_id for e in edits if e.id not in written) if not trouble else (),
+            stray=tuple(sorted(written - books)),
             pack=active[0] if active else None,
             trouble=trouble or (str(self._weights.trouble) if self._weights.trouble else ""),
-            base=base,
+            base=held.base,
             attached=editor.status().base_fingerprint if editor is not None else None,
         )
-
-    def _pack(self) -> tuple[set[str], str | None, str]:
-        try:
-            return set(self._weights.held()) - set(self._weights.waiting()), self._weights.base(), ""
-        except PackMismatch as error:
-            return set(), None, str(error)
 
     def _is_stale(self, edit: EditRow, note: Note | None) -> bool:
         return note is None or note.version != edit.note_version or not note.valid_at(self._core.clock.now())

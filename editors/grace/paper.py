@@ -22,7 +22,7 @@ from agentmem.editors.grace.transaction import Intake
 from agentmem.editors.grace.writer import Fit
 from agentmem.editors.packs import Array, Calibration
 from agentmem.editors.prompts import Rendered
-from agentmem.editors.requests import named
+from agentmem.editors.requests import named, taken
 from agentmem.edits import EditReceipt, EditRequest, Route
 from agentmem.errors import PackMismatch
 from agentmem.notes import Scope
@@ -174,9 +174,7 @@ class _Write:
         placed = place(self.book.balls, query_of(edit), self.book.eps_init, self._floor(edit.keys[0]))
         if placed.action == "refuse":
             near = self.book.balls[placed.ball].owners[0]
-            return EditReceipt(
-                name, "failed", f"edit {near} answers the same prompt with another target; delete it first"
-            )
+            return EditReceipt(name, "failed", taken(near))
         owners = placed.balls[placed.ball].owners
         known = [self.book.by_id[owner] for owner in owners[:-1]]
         fit = self._fit([*(e.request for e in known), request], known[0].value if known else None)

@@ -17,7 +17,7 @@ from agentmem.editors.grace.writer import Fit, fit_values, says_target
 from agentmem.editors.packs import Array, Calibration, PackedEdit
 from agentmem.editors.port import ModelPort
 from agentmem.editors.prompts import Rendered, Renderer
-from agentmem.editors.requests import named, unstored
+from agentmem.editors.requests import named, taken, unstored
 from agentmem.edits import EditReceipt, EditRequest
 
 __all__ = ["Draft", "Intake", "Transaction"]
@@ -134,7 +134,7 @@ class Intake:
             found = [(_apart(rivals[i], draft), rivals[i]) for i in close.tolist() if _contradicts(rivals[i], draft)]
             gap, rival = min(found, key=lambda item: item[0], default=(np.inf, None))
             if rival is not None and gap <= reach:
-                draft.fail(f"edit {rival.id} answers the same prompt with another target; delete it first")
+                draft.fail(taken(rival.id))
 
     def settle(self, drafts: Sequence[Draft]) -> Codebook:
         """The codebook with every draft whose own keys it answers; the others fail, latest id first."""

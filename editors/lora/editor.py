@@ -14,6 +14,7 @@ from agentmem.editors.lora.training import Trained, train
 from agentmem.editors.port import ModelPort
 from agentmem.editors.prompts import Rendered, Renderer
 from agentmem.editors.records import Book, Record, rival_of
+from agentmem.editors.requests import taken
 from agentmem.editors.rome.sites import projections
 from agentmem.editors.sessions import BookShadow
 from agentmem.edits import EditReceipt, EditRequest
@@ -110,7 +111,7 @@ class LoraEditor(DeltaEditor):
             if request.scope:
                 reason = _MIXED
             elif rival:
-                reason = f"edit {rival} answers the same prompt with another target; delete it first"
+                reason = taken(rival)
             elif said:
                 reason = "the model says this already; leave it to the base, or delete what contradicts it"
             if reason:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from agentmem.editors.background import look_alikes
 from agentmem.editors.prompts import Renderer
 from agentmem.editors.records import Book, rival_of
+from agentmem.editors.requests import taken
 from agentmem.editors.rome.config import LocateConfig
 from agentmem.editors.rome.subject import locate, subject_of
 from agentmem.editors.rome.values import Share, Task, Value
@@ -72,7 +73,7 @@ def prepare(
         draft = Draft(request)
         mine = labels[str(request.id)]
         if rival := rival_of(request, mine, held):
-            draft.fail(f"edit {rival} answers the same prompt with another target; delete it first")
+            draft.fail(taken(rival))
         else:
             draft.twin = next((str(other.id) for other, _ in held if _same(other, request)), None)
             if draft.twin is None:

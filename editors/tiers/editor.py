@@ -17,7 +17,7 @@ from agentmem.editors.gated import GatedEditor
 from agentmem.editors.grace.editor import GraceEditor
 from agentmem.editors.grace.shadow import Shadow
 from agentmem.editors.packs import Calibration
-from agentmem.editors.requests import named, unstored
+from agentmem.editors.requests import named, taken, unstored
 from agentmem.editors.tiers import pack as tiers
 from agentmem.editors.tiers.pack import TieredPack
 from agentmem.editors.wise.editor import WiseEditor
@@ -190,7 +190,7 @@ class TieredEditor:
             routes = self.settled.probe([request.prompt for request in mine], scope)
             for request, owner in zip(mine, (route.edit_id for route in routes), strict=True):
                 if owner is not None and targets[owner] != request.target.strip():
-                    why = f"edit {owner} answers the same prompt with another target; delete it first"
+                    why = taken(owner)
                     refused.append(EditReceipt(str(request.id), "failed", why))
         return refused
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, TypeVar, cast
 
 from agentmem.stores.sqlite.connection import Database
 
@@ -44,15 +44,15 @@ class KnownRows(Generic[T]):
         if state != self._state:
             values.clear()
             self._state = state
-        found = {row: values[row] for row in rows if row in values}
-        missing = [row for row in rows if row not in found]
-        if missing:
+        found: dict[int, T | None] = dict(zip(rows, map(values.get, rows), strict=True))
+        if None in found.values():
+            missing = [row for row, value in found.items() if value is None]
             more = read(missing)
             if len(values) + len(more) > self._most:
                 values.clear()
             values.update(more)
-            found.update(more)
-        return found
+            found = {row: value for row in found if (value := more.get(row, found[row])) is not None}
+        return cast("dict[int, T]", found)
 
     def drop(self, rows: Iterable[int]) -> None:
         """These rows were changed."""

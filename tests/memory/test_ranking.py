@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from agentmem import Memory, Settings
 from agentmem.clock import ManualClock
+from agentmem.columns import FacetColumns
 from agentmem.recall import QueryView, interference
 from agentmem.settings import RecallSettings
 from agentmem.storage import Facets
@@ -142,10 +143,10 @@ def _facet(row: int, at: int = 0, asks: bool = False, actor: str | None = None) 
 
 
 def _lost(facets: list[Facets], base: list[float], strength: list[float], cosine: float = 1.0, **options: object) -> list[float]:
-    n = len(facets)
+    n, columns = len(facets), FacetColumns(facets)
     query = QueryView("x", spans=options.pop("spans", ()))
-    alike = ([f.row for f in facets], np.full((n, n), cosine))
-    return interference(facets, np.array(base), np.array(strength), alike, query, **options).tolist()
+    alike = (columns.rows, np.full((n, n), cosine))
+    return interference(columns, np.array(base), np.array(strength), alike, query, **options).tolist()
 
 
 def test_who_is_a_rival_and_who_is_not() -> None:
@@ -157,11 +158,12 @@ def test_who_is_a_rival_and_who_is_not() -> None:
     assert _lost(pair, [0.9, 0.5], [0.4, 1.0]) == [0.0, 0.0]
     assert _lost([_facet(1, actor="Ana"), _facet(2, actor="Ben")], [0.5, 0.5], [0.4, 1.0]) == [0.0, 0.0]
     assert _lost([_facet(1), _facet(2, asks=True)], [0.5, 0.5], [0.4, 1.0]) == [0.0, 0.0]
-    assert _lost(pair, [0.5, 0.5], [0.4, 1.0], ended=frozenset({2})) == [0.0, 0.0]
+    assert _lost(pair, [0.5, 0.5], [0.4, 1.0], ended=np.array([False, True])) == [0.0, 0.0]
     assert _lost([_facet(1, at=15), _facet(2, at=30)], [0.5, 0.5], [0.4, 1.0], spans=((10, 20),)) == [0.0, 0.0]
     assert _lost([_facet(1, at=15), _facet(2, at=16)], [0.5, 0.5], [0.4, 1.0], spans=((10, 20),))[0] > 0
     assert _lost([_facet(1)], [0.5], [0.4]) == [0.0]
-    assert interference(pair, np.ones(2), np.ones(2), ([7, 8], np.ones((2, 2))), QueryView("x")).tolist() == [0.0, 0.0]
+    elsewhere = (np.array([7, 8]), np.ones((2, 2)))
+    assert interference(FacetColumns(pair), np.ones(2), np.ones(2), elsewhere, QueryView("x")).tolist() == [0.0, 0.0]
 
 
 @given(values=st.lists(st.tuples(st.floats(0, 2), st.floats(0, 1), st.booleans()), min_size=1, max_size=12))

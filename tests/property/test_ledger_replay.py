@@ -20,7 +20,7 @@ from agentmem import Fact, Memory, Scope, wiring
 from agentmem.clock import ManualClock
 from agentmem.edits import EditorStatus, EditReceipt, EditRequest, Route
 from agentmem.errors import ConsolidationError
-from agentmem.weights import METHOD, PackFiles
+from agentmem.weights import METHOD, PackContents, PackFiles
 
 USERS = ("ana", "ben")
 SUBJECTS = tuple(f"{first} {last}" for first in ("Ilva", "Oren", "Mira", "Tove") for last in ("Quist", "Dorrell"))
@@ -140,9 +140,7 @@ class World:
         weights._make_editor = lambda model, tokenizer: PlainEditor()  # type: ignore[assignment,return-value]
         weights._files = PackFiles(
             drop=lambda data, ids: to_bytes([e for k, e in from_bytes(data).items() if k not in set(ids)]),
-            listed=lambda data: sorted(from_bytes(data)),
-            base_of=lambda data: "base",
-            waiting=lambda data: (),
+            read=lambda data: PackContents(frozenset(from_bytes(data)), base="base"),
         )
         weights.attach(None, None)
         # The parts that name the failpoints were given theirs when they were made.
