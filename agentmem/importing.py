@@ -228,7 +228,7 @@ class _Work:
     @staticmethod
     def _was_forgotten(tx: Transaction, record: NoteRecord) -> bool:
         """This very note was forgotten here, or words that it said before they were forgotten."""
-        if any(entry.event == "forgotten" for entry in tx.ledger.entries(note_id=record.id)):
+        if tx.ledger.entries(note_ids=[record.id], event="forgotten", limit=1):
             return True
         owner = tx.notes.owner(record.scope)
         if owner is None:
@@ -320,6 +320,7 @@ class _Work:
 
 def _entries_of(tx: Transaction, note_id: str | None) -> Iterator[tuple[int, str, str | None, dict[str, object]]]:
     after = 0
-    while entries := tx.ledger.entries(after=after, note_id=note_id):
+    named = None if note_id is None else [note_id]
+    while entries := tx.ledger.entries(after=after, note_ids=named):
         yield from ((e.at, e.event, e.edit_id, dict(e.details)) for e in entries if e.note_id == note_id)
         after = entries[-1].seq

@@ -351,7 +351,12 @@ class LedgerTable(Protocol):
     """The books of consolidation: edits, their packs, leases, and an append-only ledger."""
 
     def append(self, at: int, event: str, *, note_id: str | None = None, edit_id: str | None = None, details: Mapping[str, object] | None = None) -> None: ...
-    def entries(self, *, after: int = 0, note_id: str | None = None, event: str | None = None, limit: int = 1000) -> list[LedgerEntry]: ...
+    def entries(
+        self, *, after: int = 0, note_ids: Sequence[str] | None = None, event: str | None = None, limit: int = 1000
+    ) -> list[LedgerEntry]:
+        """Lines after a sequence number, oldest first; of some notes or one event when those are given."""
+        ...
+
     def put_edit(self, edit: EditRow) -> None: ...
     def edits(
         self, *, state: str | None = "active", note_ids: Sequence[str] | None = None, owners: Sequence[int] | None = None,

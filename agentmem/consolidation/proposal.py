@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from agentmem.consolidation.candidates import Candidate, boundary, gather
+from agentmem.consolidation.candidates import Candidate, boundary, gather, ledger_lines
 from agentmem.consolidation.policy import Decision, Policy
 from agentmem.consolidation.verify import Prober, same_answer
 from agentmem.core import Core
@@ -53,7 +53,8 @@ class Proposer:
         with self._core.store.read() as tx:
             owners = tx.notes.visible_owners(scope) if scope else tx.notes.all_owners()
             candidates = gather(tx, self._core, owners)
-            failed, undone = _failed_before(tx), _undone_before(tx)
+            known = [candidate.note.id for candidate in candidates]
+            failed, undone = _failed_before(tx, known), _undone_before(tx, known)
         decisions = {c.note.id: self._policy.decide(c.signals) for c in candidates}
         hopeful = [c for c in candidates if decisions[c.note.id].action == "promote"]
         for candidate in list(hopeful):
@@ -176,16 +177,16 @@ def _limit(candidates: Sequence[Candidate], budget: int | None, rivals: int) -> 
     return capacity if budget is None else min(budget, capacity)
 
 
-def _failed_before(tx: Transaction) -> dict[str, int]:
+def _failed_before(tx: Transaction, note_ids: Sequence[str]) -> dict[str, int]:
     """The note versions whose edits failed: the same words would fail again."""
-    entries = tx.ledger.entries(event="failed", limit=100_000)
+    entries = ledger_lines(tx, "failed", note_ids)
     versions = ((e.note_id, e.details.get("version")) for e in entries)
     return {note_id: version for note_id, version in versions if note_id and isinstance(version, int)}
 
 
-def _undone_before(tx: Transaction) -> dict[str, int]:
+def _undone_before(tx: Transaction, note_ids: Sequence[str]) -> dict[str, int]:
     """The note versions whose edits somebody took back: the next run must not bring them again."""
-    entries = tx.ledger.entries(event="retired", limit=100_000)
+    entries = ledger_lines(tx, "retired", note_ids)
     taken = ((e.note_id, e.details.get("version")) for e in entries if e.details.get("reason") == UNDONE)
     return {note_id: version for note_id, version in taken if note_id and isinstance(version, int)}
 

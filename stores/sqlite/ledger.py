@@ -53,16 +53,16 @@ class SqliteLedger:
         )
 
     def entries(
-        self, *, after: int = 0, note_id: str | None = None, event: str | None = None, limit: int = 1000
+        self, *, after: int = 0, note_ids: Sequence[str] | None = None, event: str | None = None, limit: int = 1000
     ) -> list[LedgerEntry]:
-        """Lines after a sequence number, oldest first; of one note or one event when those are given."""
+        """Lines after a sequence number, oldest first; of some notes or one event when those are given."""
         sql, bound = (
             "SELECT seq, at, event, note_id, edit_id, details FROM ledger WHERE seq > ?",
             list[object]([int(after)]),
         )
-        if note_id is not None:
-            sql += " AND note_id = ?"
-            bound.append(note_id)
+        if note_ids is not None:
+            sql += " AND note_id IN (SELECT value FROM json_each(?))"
+            bound.append(json.dumps(list(note_ids)))
         if event is not None:
             sql += " AND event = ?"
             bound.append(event)

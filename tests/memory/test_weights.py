@@ -153,7 +153,7 @@ def test_undo_takes_out_what_the_last_run_put_in_and_nothing_comes_back(memory: 
     assert memory.ask(WHERE, user=user).source == "notes"
     assert memory.ask(PLAYS, user=user).source == "weights"
     with store.read() as tx:
-        retired = tx.ledger.entries(note_id=second, event="retired")
+        retired = tx.ledger.entries(note_ids=[second], event="retired")
         assert [(e.edit_id, e.details["reason"]) for e in retired] == [(report.edits[0], "undone")]
     assert memory.check().ok
 

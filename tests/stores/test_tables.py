@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from agentmem.clock import micros
+from agentmem.consolidation.candidates import ledger_lines
 from agentmem.errors import EmbedderMismatch, InvalidArgument, ScopeError, StoreError, UnknownNote
 from agentmem.filters import parse
 from agentmem.notes import Fact, Link, MemoryState, NoteVersion, Scope
@@ -472,8 +473,22 @@ def test_ledger(store) -> None:
             (2, "forgotten", "m", None, {}),
         ]
         assert tx.ledger.entries(after=entries[0].seq) == entries[1:]
-        assert tx.ledger.entries(note_id="n") == entries[:1]
+        assert tx.ledger.entries(note_ids=["n"]) == entries[:1]
         assert tx.ledger.entries(limit=1) == entries[:1]
+
+
+def test_lines_of_some_notes_are_all_found(store) -> None:
+    """However many other lines lie before them, and page by page."""
+    with store.write() as tx:
+        for at in range(10_050):
+            tx.ledger.append(at, "failed", note_id="m" if at else "n")
+        tx.ledger.append(20_000, "failed", note_id="n", details={"version": 3})
+        tx.ledger.append(20_001, "promoted", note_id="n")
+
+        assert [line.at for line in tx.ledger.entries(event="failed", note_ids=["n", "x"])] == [0, 20_000]
+        assert [line.at for line in ledger_lines(tx, "failed", ["n"])] == [0, 20_000]
+        assert len(ledger_lines(tx, "failed")) == 10_051
+        assert ledger_lines(tx, "failed", []) == []
 
 
 def test_edits(store) -> None:
