@@ -24,7 +24,7 @@ class FacetColumns:
 
     def __init__(self, facets: Sequence[Facets]) -> None:
         self.facets = facets
-        self._columns: Any = Facets._make(zip(*facets, strict=True)) if facets else Facets._make([()] * len(Facets._fields))
+        self._columns = _columns(Facets, facets)
         self.rows: Rows = np.array(self._columns.row, dtype=np.int64)
 
     def __len__(self) -> int:
@@ -47,6 +47,18 @@ class FacetColumns:
             return np.full(len(column), -1)
         known: dict[str | None, int] = {None: -1}
         return np.array([known.setdefault(text, len(known)) for text in column])
+
+    def places(self, rows: Rows) -> Rows:
+        """Where each of ``rows`` stands among these notes; -1 where it does not."""
+        ascending, order = self._ascending
+        at = places(rows, ascending)
+        return np.where(at < 0, -1, order[at]) if len(order) else at
+
+    @cached_property
+    def _ascending(self) -> tuple[Rows, Rows]:
+        """The rows in ascending order, and where each stands."""
+        order = np.argsort(self.rows)
+        return self.rows[order], order
 
     @cached_property
     def asks(self) -> Flags:
@@ -76,7 +88,7 @@ class LinkColumns:
     """
 
     def __init__(self, links: Sequence[LinkRow], now: int) -> None:
-        columns: Any = LinkRow._make(zip(*links, strict=True)) if links else LinkRow._make([()] * len(LinkRow._fields))
+        columns = _columns(LinkRow, links)
         self.sources: Rows = np.array(columns.source, dtype=np.int64)
         self.targets: Rows = np.array(columns.target, dtype=np.int64)
         self.kinds: Sequence[str] = columns.kind
@@ -90,6 +102,11 @@ class LinkColumns:
         """The ends of links that are not among ``known``, each once, ascending."""
         ends = np.unique(np.concatenate((self.sources, self.targets)))
         return ends[places(ends, known) < 0]
+
+
+def _columns(kind: type[Facets | LinkRow], rows: Sequence[Facets] | Sequence[LinkRow]) -> Any:
+    """Rows of a kind as one such row of columns."""
+    return kind._make(zip(*rows, strict=True) if rows else [()] * len(kind._fields))
 
 
 def places(rows: Rows, known: Rows) -> Rows:

@@ -167,7 +167,7 @@ def values_of(tx: Transaction, rows: Sequence[int], *, vectors: bool = False) ->
             uses=uses.get(row, ()),
             keys=[(key, receipt) for key, receipt in kept if receipt is not None],
             edits=[edit for edit in edits if edit.note_id == note.id],
-            ledger=tx.ledger.entries(note_ids=[note.id], limit=1_000_000),
+            ledger=tx.ledger.entries(note_ids=[note.id], limit=None),
             vector=halves.get(row),
             experience=valued.get(row),
             enrichment=enriched.get(row),

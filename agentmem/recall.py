@@ -233,7 +233,7 @@ def rank(
     semantic, words = np.maximum(0.0, aligned(rows, fits.rows, fits.cosine)), aligned(rows, fits.rows, fits.bm25)
     text = settings.text * words / (words.max(initial=0.0) or 1.0)
     base = semantic + text
-    among = _Among.of(rows, links)
+    among = _Among.of(facets, links)
     spread, conductors = _spread(rows, base, among, settings)
     parts = {"semantic": semantic, "text": text, "links": spread, "session": _session_heat(facets, base, settings)}
     parts["answers"] = settings.answer * _asked_before(facets, semantic, among)
@@ -253,14 +253,13 @@ class _Among:
     onward: Flags
 
     @classmethod
-    def of(cls, rows: Rows, links: LinkColumns) -> _Among:
-        order = np.argsort(rows)
-        ends = [places(column, rows[order]) for column in (links.sources, links.targets)]
-        known = np.flatnonzero((ends[0] >= 0) & (ends[1] >= 0) & (ends[0] != ends[1]))
+    def of(cls, facets: FacetColumns, links: LinkColumns) -> _Among:
+        sources, targets = facets.places(links.sources), facets.places(links.targets)
+        known = np.flatnonzero((sources >= 0) & (targets >= 0) & (sources != targets))
         kinds = [links.kinds[at] for at in known.tolist()]
         passed = np.array([LINK_CONDUCTANCE.get(kind, DEFAULT_CONDUCTANCE) for kind in kinds])
         onward = np.array([kind == "next" for kind in kinds], dtype=bool)
-        return cls(order[ends[0][known]], order[ends[1][known]], passed * links.weights[known], onward)
+        return cls(sources[known], targets[known], passed * links.weights[known], onward)
 
 
 def _spread(rows: Rows, base: Values, links: _Among, settings: RecallSettings) -> tuple[Values, Conductors]:
@@ -329,10 +328,9 @@ def interference(
     near = alike[1] >= ALIKE
     if near.sum() == np.diagonal(near).sum():  # each is near itself at most, and nothing has a rival in itself
         return lost
-    order = np.argsort(facets.rows)
-    found = places(alike[0], facets.rows[order])
+    found = facets.places(alike[0])
     known = np.flatnonzero(found >= 0)
-    here = order[found[known]]
+    here = found[known]
     able = ~facets.asks[here] if ended is None else ~(facets.asks[here] | ended[here])
     timed = facets.within(query.spans)[here] if query.spans else np.zeros(len(here), dtype=bool)
     actor = facets.codes("actor")[here]

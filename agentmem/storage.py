@@ -352,9 +352,9 @@ class LedgerTable(Protocol):
 
     def append(self, at: int, event: str, *, note_id: str | None = None, edit_id: str | None = None, details: Mapping[str, object] | None = None) -> None: ...
     def entries(
-        self, *, after: int = 0, note_ids: Sequence[str] | None = None, event: str | None = None, limit: int = 1000
+        self, *, after: int = 0, note_ids: Sequence[str] | None = None, event: str | None = None, limit: int | None = 1000
     ) -> list[LedgerEntry]:
-        """Lines after a sequence number, oldest first; of some notes or one event when those are given."""
+        """Lines after a sequence number, oldest first; of some notes or one event when those are given; all without a limit."""
         ...
 
     def put_edit(self, edit: EditRow) -> None: ...

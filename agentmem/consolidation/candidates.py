@@ -13,9 +13,9 @@ from agentmem.edits import EditRequest
 from agentmem.enrich import is_volatile, secrets
 from agentmem.notes import Note, Scope
 from agentmem.phrasing import NotPhrased, Phrased, requests_for
-from agentmem.storage import EditRow, LedgerEntry, Selection, Transaction, UseSummary
+from agentmem.storage import EditRow, Selection, Transaction, UseSummary
 
-__all__ = ["Candidate", "gather", "ledger_lines", "request_of"]
+__all__ = ["Candidate", "gather", "request_of"]
 
 KEY_PHRASINGS = 6
 _UNUSED = UseSummary(0, 0, 0, 0)
@@ -136,14 +136,6 @@ def request_of(candidate: Candidate, edit_id: str) -> EditRequest:
 def boundary(scope: Scope) -> Scope | None:
     """Whose requests may see an edit of a note in ``scope``: its user's, else its agent's, else everybody's."""
     return Scope(user=scope.user, agent=scope.agent if scope.user is None else None) or None
-
-
-def ledger_lines(tx: Transaction, event: str, note_ids: Sequence[str] | None = None) -> list[LedgerEntry]:
-    """Every line of one kind, oldest first; of some notes when they are given."""
-    found: list[LedgerEntry] = []
-    while page := tx.ledger.entries(after=found[-1].seq if found else 0, event=event, note_ids=note_ids, limit=10_000):
-        found += page
-    return found
 
 
 def as_json(request: EditRequest) -> Mapping[str, object]:

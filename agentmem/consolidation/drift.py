@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from random import Random
 
 from agentmem.clock import from_micros, micros
-from agentmem.consolidation.candidates import boundary, gather, ledger_lines
+from agentmem.consolidation.candidates import boundary, gather
 from agentmem.consolidation.policy import Policy
 from agentmem.consolidation.report import PastRun
 from agentmem.consolidation.verify import Canary, Prober, same_answer
@@ -154,7 +154,7 @@ class DriftMeter:
     def runs(self) -> list[PastRun]:
         """Every consolidation that changed something, oldest first."""
         with self._core.store.read() as tx:
-            entries = ledger_lines(tx, "consolidated")
+            entries = tx.ledger.entries(event="consolidated", limit=None)
         return [
             PastRun(
                 at=from_micros(entry.at),

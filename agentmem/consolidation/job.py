@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from agentmem.clock import from_micros, micros
-from agentmem.consolidation.candidates import Candidate, as_json, boundary, gather, ledger_lines, request_of
+from agentmem.consolidation.candidates import Candidate, as_json, boundary, gather, request_of
 from agentmem.consolidation.policy import Policy
 from agentmem.consolidation.proposal import UNDONE, Plan, Progress, Proposer
 from agentmem.consolidation.report import ConsolidationReport, EditOutcome, UndoReport
@@ -269,14 +269,14 @@ class Consolidator:
         """The newest consolidation with edits in the books, and those of its edits that are still there."""
         owners = tx.notes.visible_owners(scope) if scope else tx.notes.all_owners()
         held = {edit.id: edit for edit in tx.ledger.edits(owners=owners)}
-        begun = {e.edit_id: e.seq for e in ledger_lines(tx, "promoted") if e.edit_id in held}
+        begun = {e.edit_id: e.seq for e in tx.ledger.entries(event="promoted", limit=None) if e.edit_id in held}
         if not begun:
             raise ConsolidationError(
                 "There is no consolidation to undo: none of its edits is in the weights.",
                 hint="memory.edits() lists what the weights hold, memory.jobs() the past consolidations.",
             )
         # A run's promotions stand between the line that ends the run before and its own.
-        ends = ledger_lines(tx, "consolidated")
+        ends = tx.ledger.entries(event="consolidated", limit=None)
         newest = max(begun.values())
         start = max((e.seq for e in ends if e.seq < newest), default=0)
         end = next((e for e in ends if e.seq > newest), None)

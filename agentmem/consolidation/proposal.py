@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from agentmem.consolidation.candidates import Candidate, boundary, gather, ledger_lines
+from agentmem.consolidation.candidates import Candidate, boundary, gather
 from agentmem.consolidation.policy import Decision, Policy
 from agentmem.consolidation.verify import Prober, same_answer
 from agentmem.core import Core
@@ -179,14 +179,14 @@ def _limit(candidates: Sequence[Candidate], budget: int | None, rivals: int) -> 
 
 def _failed_before(tx: Transaction, note_ids: Sequence[str]) -> dict[str, int]:
     """The note versions whose edits failed: the same words would fail again."""
-    entries = ledger_lines(tx, "failed", note_ids)
+    entries = tx.ledger.entries(event="failed", note_ids=note_ids, limit=None)
     versions = ((e.note_id, e.details.get("version")) for e in entries)
     return {note_id: version for note_id, version in versions if note_id and isinstance(version, int)}
 
 
 def _undone_before(tx: Transaction, note_ids: Sequence[str]) -> dict[str, int]:
     """The note versions whose edits somebody took back: the next run must not bring them again."""
-    entries = ledger_lines(tx, "retired", note_ids)
+    entries = tx.ledger.entries(event="retired", note_ids=note_ids, limit=None)
     taken = ((e.note_id, e.details.get("version")) for e in entries if e.details.get("reason") == UNDONE)
     return {note_id: version for note_id, version in taken if note_id and isinstance(version, int)}
 

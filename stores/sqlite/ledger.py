@@ -53,9 +53,9 @@ class SqliteLedger:
         )
 
     def entries(
-        self, *, after: int = 0, note_ids: Sequence[str] | None = None, event: str | None = None, limit: int = 1000
+        self, *, after: int = 0, note_ids: Sequence[str] | None = None, event: str | None = None, limit: int | None = 1000
     ) -> list[LedgerEntry]:
-        """Lines after a sequence number, oldest first; of some notes or one event when those are given."""
+        """Lines after a sequence number, oldest first; of some notes or one event when those are given; all without a limit."""
         sql, bound = (
             "SELECT seq, at, event, note_id, edit_id, details FROM ledger WHERE seq > ?",
             list[object]([int(after)]),
@@ -66,7 +66,7 @@ class SqliteLedger:
         if event is not None:
             sql += " AND event = ?"
             bound.append(event)
-        found = self._db.rows(f"{sql} ORDER BY seq LIMIT ?", (*bound, limit))
+        found = self._db.rows(f"{sql} ORDER BY seq LIMIT ?", (*bound, -1 if limit is None else limit))
         return [
             LedgerEntry(seq, at, event, note, edit, json.loads(details))
             for seq, at, event, note, edit, details in found

@@ -207,11 +207,12 @@ class SqliteNotes(NoteKeys):
         if selection.where is not None or selection.agent is not None:  # what facets do not tell
             text, values = selected(selection)
             return list(map(Facets._make, self._db.rows(_FACETS + text, (json_list(rows), *values))))
+        owners, faded = selection.owners, selection.archived
         known = self._facets.get(rows, self._facets_of).values()
-        if selection.session is None and selection.closed:  # as most ask: hundreds of calls saved
-            owners, faded = selection.owners, selection.archived
-            return [facets for facets in known if facets.owner in owners and (faded or not facets.archived)]
-        return [facets for facets in known if _admits(selection, facets)]
+        admitted = [facets for facets in known if facets.owner in owners and (faded or not facets.archived)]
+        if selection.session is None and selection.closed:  # as most ask
+            return admitted
+        return [facets for facets in admitted if _holds(selection, facets)]
 
     def _facets_of(self, rows: Sequence[int]) -> dict[int, Facets]:
         return {row[0]: Facets._make(row) for row in self._db.rows(_FACETS_OF, (json_list(rows),))}
@@ -296,10 +297,8 @@ class SqliteNotes(NoteKeys):
             )
 
 
-def _admits(selection: Selection, facets: Facets) -> bool:
-    """What :func:`~agentmem.stores.sqlite.where.selected` asks, of a note whose facets are known."""
-    if facets.owner not in selection.owners or (facets.archived and not selection.archived):
-        return False
+def _holds(selection: Selection, facets: Facets) -> bool:
+    """Session and validity as :func:`~agentmem.stores.sqlite.where.selected` asks for them, of a note whose facets are known."""
     if selection.session is not None and facets.session not in (None, selection.session):
         return False
     if selection.closed:

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from agentmem.clock import micros
-from agentmem.consolidation.candidates import ledger_lines
 from agentmem.errors import EmbedderMismatch, InvalidArgument, ScopeError, StoreError, UnknownNote
 from agentmem.filters import parse
 from agentmem.notes import Fact, Link, MemoryState, NoteVersion, Scope
@@ -478,7 +477,7 @@ def test_ledger(store) -> None:
 
 
 def test_lines_of_some_notes_are_all_found(store) -> None:
-    """However many other lines lie before them, and page by page."""
+    """However many other lines lie before them."""
     with store.write() as tx:
         for at in range(10_050):
             tx.ledger.append(at, "failed", note_id="m" if at else "n")
@@ -486,9 +485,9 @@ def test_lines_of_some_notes_are_all_found(store) -> None:
         tx.ledger.append(20_001, "promoted", note_id="n")
 
         assert [line.at for line in tx.ledger.entries(event="failed", note_ids=["n", "x"])] == [0, 20_000]
-        assert [line.at for line in ledger_lines(tx, "failed", ["n"])] == [0, 20_000]
-        assert len(ledger_lines(tx, "failed")) == 10_051
-        assert ledger_lines(tx, "failed", []) == []
+        assert [line.at for line in tx.ledger.entries(event="failed", note_ids=["n"], limit=None)] == [0, 20_000]
+        assert len(tx.ledger.entries(event="failed", limit=None)) == 10_051
+        assert tx.ledger.entries(event="failed", note_ids=[], limit=None) == []
 
 
 def test_edits(store) -> None:
