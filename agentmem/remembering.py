@@ -16,6 +16,7 @@ from agentmem.core import Core
 from agentmem.dedup import content_hash, same_meaning_possible
 from agentmem.drafts import Draft
 from agentmem.enrich import candidate_fact, entities, keywords, surroundings, tags
+from agentmem.evolving import rewrite
 from agentmem.linking import link_next, link_shares, link_similar, link_terms
 from agentmem.nearby import Neighbourhood
 from agentmem.notes import Fact, Note, Receipt, Status
@@ -75,7 +76,7 @@ class Rememberer:
             receipts = [d if isinstance(d, Receipt) else batch.add(d, next(places)) for d in checked]
             receipts = batch.finish(receipts)
             closed = [id for receipt in receipts for id in receipt.superseded]
-            retired = self._weights.retire(tx, closed, "superseded")
+            retired = self._weights.retire(tx, closed, "superseded") + self._weights.retire(tx, batch.restated, "updated")
             self._fail("remember:before-commit")
         self._fail("remember:after-commit")
         if retired:
@@ -126,6 +127,8 @@ class _Batch:
         self._text = self._pending.text
         self._linked: dict[str, list[LinkRow]] = {}
         self._ids: dict[int, str] = {}
+        self.restated: list[str] = []
+        """Notes that state another fact since something was merged into them."""
         self._words = [_Words.of(draft.content) for draft in drafts]
         self._expect()
 
@@ -137,7 +140,7 @@ class _Batch:
             terms.setdefault(owner, {}).update(dict.fromkeys(words.terms))
             digests.setdefault(owner, {})[words.digest] = None
         notes = self._tx.notes
-        self._same = {owner: notes.same_contents(owner, list(found)) for owner, found in digests.items()}
+        self._same = {owner: set(notes.same_contents(owner, list(found))) for owner, found in digests.items()}
         self._buried = {owner for owner in digests if notes.has_tombstones(owner)}
         for owner, wanted in terms.items():
             self._pending.expect(owner, list(wanted))
@@ -174,7 +177,7 @@ class _Batch:
         if (known := self._said_before(draft, owner, words.digest)) is not None:
             return known
         near = self._near.of(place)
-        if (merged := self._near_duplicate(draft, near)) is not None:
+        if (merged := self._near_duplicate(draft, owner, near)) is not None:
             return merged
         return self._store(draft, place, owner, words, near)
 
@@ -191,16 +194,23 @@ class _Batch:
         return Receipt(None, "rejected", "forgotten after it happened: a late write does not bring it back")
 
     def _said_before(self, draft: Draft, owner: int, digest: bytes) -> Receipt | None:
-        rows = self._same[owner].get(digest, [])
-        for row, note in self._tx.notes.load(rows).items():
-            if draft.role == "assistant" and note.actor != draft.actor and draft.fact is None:
-                return Receipt(None, "rejected", f"an echo of note {note.id}: the agent repeats what it recalled")
-            same_time = not draft.timed or note.occurred_at == draft.occurred_at
-            if same_time and note.actor == draft.actor and note.scope == draft.scope and note.valid_at(self._now):
-                return self._merge(row, note, draft, "the same words")
-        return None
+        if digest not in self._same[owner]:
+            return None
+        notes = self._tx.notes
+        if draft.role == "assistant" and draft.fact is None and (echoed := notes.said_by_another(owner, digest, draft.actor)):
+            return Receipt(None, "rejected", f"an echo of note {echoed}: the agent repeats what it recalled")
+        at = None if draft.occurred_at is None else micros(draft.occurred_at)
+        row = notes.said(owner, digest, draft.scope, draft.actor, micros(self._begins(draft)), at)
+        note = None if row is None else notes.load([row])[row]
+        if row is None or note is None or not _same_span(note, draft):
+            return None
+        return self._merge(row, note, draft, owner, "the same words")
 
-    def _near_duplicate(self, draft: Draft, near: Sequence[tuple[int, float]]) -> Receipt | None:
+    def _begins(self, draft: Draft) -> datetime:
+        """From when the words hold, or now if they do already: a time ahead of the clock is no other time the second time."""
+        return max(self._now, draft.valid_from or draft.occurred_at or self._now)
+
+    def _near_duplicate(self, draft: Draft, owner: int, near: Sequence[tuple[int, float]]) -> Receipt | None:
         """Only for statements without a time of their own: said at another time, it is another occurrence."""
         if draft.timed or draft.fact is not None:
             return None
@@ -209,25 +219,35 @@ class _Batch:
             return None
         for row, note in self._tx.notes.load(list(close)).items():
             same = note.actor == draft.actor and note.scope == draft.scope and note.kind == draft.kind
-            if same and note.valid_at(self._now) and same_meaning_possible(note.content, draft.content):
-                return self._merge(row, note, draft, f"nearly the same words (cosine {close[row]:.3f})")
+            same = same and note.valid_at(self._begins(draft)) and _same_span(note, draft)
+            if same and same_meaning_possible(note.content, draft.content):
+                return self._merge(row, note, draft, owner, f"nearly the same words (cosine {close[row]:.3f})")
         return None
 
-    def _merge(self, row: int, note: Note, draft: Draft, why: str) -> Receipt:
-        """Keep the older note; it gains tags, importance and a fact that it lacked, and its memory is refreshed."""
+    def _merge(self, row: int, note: Note, draft: Draft, owner: int, why: str) -> Receipt:
+        """Keep the older note; it gains what it lacked of tags, importance, metadata and a fact, and is used again.
+
+        So it comes back when it had faded, and a fact that it states only now closes older ones as any newer fact does.
+        """
         state = self._core.curve.review(note.state, self._now)
         self._tx.notes.set_states([(row, state.stability, state.difficulty, micros(state.last_review), state.recalls)])
+        if note.archived_at is not None:
+            self._tx.notes.set_archived([row], None)
+        before = replace(note, state=state, archived_at=None)
         changed = replace(
-            note,
+            before,
             tags=tuple(dict.fromkeys((*note.tags, *draft.tags))),
             importance=max(note.importance, draft.importance or 0.0),
             fact=draft.fact or note.fact,
-            state=state,
+            metadata={**draft.metadata, **note.metadata},
         )
         superseded: tuple[str, ...] = ()
-        if (changed.tags, changed.importance, changed.fact) != (note.tags, note.importance, note.fact):
-            changed = replace(changed, version=note.version + 1)
-            self._tx.notes.replace(row, changed, content_hash(note.content), "merged")
+        if changed != before:
+            changed = rewrite(self._tx, row, before, changed, "merged")
+        if changed.fact != note.fact:
+            self.restated.append(note.id)
+            superseded, links, _ = self._superseder.apply(changed, row, owner)
+            self._pending.link(links)
         return Receipt(note.id, "merged", f"{why} as note {note.id}", superseded=superseded)
 
     # -- storing ---------------------------------------------------------------------------------------------
@@ -237,7 +257,7 @@ class _Batch:
     ) -> Receipt:
         note = self._note(draft, owner, words)
         row = self._tx.notes.insert(note, owner, words.digest)
-        self._same[owner].setdefault(words.digest, []).append(row)
+        self._same[owner].add(words.digest)
         self._pending.store(row, owner, place)
         self._near.add(row, place)
         links = self._links(note, row, owner, words, near)
@@ -341,6 +361,11 @@ class _Batch:
 def key_hash(key: str) -> bytes:
     """What a tombstone keeps of an idempotency key."""
     return content_hash(f"idempotency key\n{key}")
+
+def _same_span(note: Note, draft: Draft) -> bool:
+    """False when the caller says that the words hold from or until another time than the note's."""
+    starts, ends = draft.valid_from in (None, note.valid_from), draft.valid_to in (None, note.valid_to)
+    return starts and ends
 
 def _context(draft: Draft) -> str:
     """One sentence on where the note came from."""

@@ -171,6 +171,16 @@ class NoteTable(Protocol):
         """:meth:`same_content` of those of many hashes that are known."""
         ...
 
+    def said(
+        self, owner: int, content_hash: bytes, scope: Scope, actor: str | None, moment: int, occurred_at: int | None = None
+    ) -> int | None:
+        """The oldest row with this content in this very scope, by this actor, that holds at ``moment``; of a time when one is given."""
+        ...
+
+    def said_by_another(self, owner: int, content_hash: bytes, actor: str | None) -> str | None:
+        """The id of the oldest note with this content that is not by this actor."""
+        ...
+
     def facts(self, owner: int, subject: str, relation: str | None = None, *, open_only: bool = True) -> list[tuple[int, Fact]]:
         """Facts by normalised subject and relation; ``open_only`` leaves out notes whose validity was closed."""
         ...

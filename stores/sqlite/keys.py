@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from agentmem.notes import Fact
+from agentmem.notes import Fact, Scope
 from agentmem.stores.sqlite.codec import dumps, fact_of, normalised
 from agentmem.stores.sqlite.connection import Database
 from agentmem.stores.sqlite.where import json_list
@@ -29,6 +29,12 @@ _MENTIONS: Final = """
         (SELECT row FROM term WHERE owner = ?2 AND term = j.value ORDER BY row DESC LIMIT 1 OFFSET ?3), 0)
 """
 _TOGETHER: Final = 512
+# What is said often is said at many times: the time leads to it at once, the words to all of these.
+_SAID: Final = """
+    SELECT id FROM note WHERE owner = ? AND hash = ? AND actor IS ? AND agent IS ? AND session IS ?
+        AND (valid_from IS NULL OR valid_from <= ?) AND (valid_to IS NULL OR valid_to > ?) ORDER BY id LIMIT 1
+"""
+_SAID_THEN: Final = _SAID.replace("FROM note", "FROM note INDEXED BY note_occurred").replace(" ORDER", " AND occurred_at = ? ORDER")
 
 
 class NoteKeys:
@@ -55,6 +61,22 @@ class NoteKeys:
             for content_hash, row in self._db.rows(sql, (owner, *among)):
                 found.setdefault(content_hash, []).append(row)
         return found
+
+    def said(
+        self, owner: int, content_hash: bytes, scope: Scope, actor: str | None, moment: int, occurred_at: int | None = None
+    ) -> int | None:
+        """The oldest row with this content in this very scope, by this actor, that holds at ``moment``; of a time when one is given."""
+        values = (owner, content_hash, actor, scope.agent, scope.session, moment, moment)
+        found = self._db.value(
+            _SAID if occurred_at is None else _SAID_THEN, values if occurred_at is None else (*values, occurred_at)
+        )
+        return None if found is None else int(found)
+
+    def said_by_another(self, owner: int, content_hash: bytes, actor: str | None) -> str | None:
+        """The id of the oldest note with this content that is not by this actor."""
+        sql = "SELECT uid FROM note WHERE owner = ? AND hash = ? AND actor IS NOT ? ORDER BY id LIMIT 1"
+        found = self._db.value(sql, (owner, content_hash, actor))
+        return None if found is None else str(found)
 
     def facts(
         self, owner: int, subject: str, relation: str | None = None, *, open_only: bool = True

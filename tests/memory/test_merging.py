@@ -1,0 +1,108 @@
+"""What is said again is merged into the note it repeats, and nothing that the caller said with it is lost."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from agentmem import Fact, Memory
+from agentmem.clock import ManualClock
+from agentmem.storage import EditRow
+
+
+def test_a_faded_note_comes_back_when_it_is_said_again(memory: Memory, clock: ManualClock) -> None:
+    """What a receipt calls merged is found by recall afterwards."""
+    note = memory.remember("The blue bicycle stands in the cellar.").id
+    clock.advance(days=4000)
+    assert memory.fade().ids == (note,)
+
+    again = memory.remember("the blue bicycle stands in the cellar")
+
+    assert (again.status, again.id) == ("merged", note)
+    assert [hit.note.id for hit in memory.recall("Where is the blue bicycle?")] == [note]
+    assert memory.get(str(note)).archived_at is None
+
+
+def test_a_fact_that_comes_with_the_repetition_closes_the_older_one(memory: Memory, clock: ManualClock) -> None:
+    """The first time or the second: a fact is a fact."""
+    lisbon = memory.remember("Ana's home is by the Tejo.", fact=Fact("Ana", "lives in", "Lisbon")).id
+    clock.advance(days=1)
+    moved = memory.remember("She left for good.").id
+    clock.advance(days=1)
+
+    again = memory.remember("She left for good.", fact=Fact("Ana", "lives in", "Porto"))
+
+    assert (again.id, again.superseded) == (moved, (lisbon,))
+    assert memory.get(str(lisbon)).valid_to is not None
+
+
+def _in_the_books(memory: Memory, id: str, object: str) -> None:
+    with memory._parts.core.store.write() as tx:
+        tx.ledger.put_edit(EditRow(f"edit of {id}", id, 1, "grace", "active", memory.get(id).version, {"prompt": "?", "target": object}))
+
+
+def test_a_fact_changed_by_a_repetition_leaves_the_weights_in_the_same_call(memory: Memory) -> None:
+    """An edit never says what its note says no longer."""
+    note = str(memory.remember("It is by the river now.", fact=Fact("The office", "located in", "Porto")).id)
+    _in_the_books(memory, note, "Porto")
+
+    memory.remember("It is by the river now.", fact=Fact("The office", "located in", "Lisbon"))
+
+    assert memory.edits() == []
+
+
+def test_a_repetition_that_changes_no_fact_keeps_the_edit_up_to_date(memory: Memory) -> None:
+    """A further tag does not make an edit look overtaken."""
+    note = str(memory.remember("It is by the river now.", fact=Fact("The office", "located in", "Porto")).id)
+    _in_the_books(memory, note, "Porto")
+
+    memory.remember("It is by the river now.", tags=["work"])
+
+    assert "work" in memory.get(note).tags
+    with memory._parts.core.store.read() as tx:
+        assert [edit.note_version for edit in tx.ledger.edits()] == [memory.get(note).version]
+
+
+def test_metadata_that_comes_with_a_repetition_is_kept(memory: Memory) -> None:
+    """The note gains what it lacked, and is found by it; what it had stays."""
+    note = memory.remember("The lift is broken.", metadata={"floor": 2}).id
+
+    memory.remember("The lift is broken.", metadata={"floor": 3, "ticket": 12})
+
+    assert memory.get(str(note)).metadata == {"floor": 2, "ticket": 12}
+    assert [n.id for n in memory.notes(where={"metadata.ticket": 12})] == [note]
+
+
+def test_the_same_words_with_another_end_are_another_statement(memory: Memory) -> None:
+    """An end of validity is part of what is said: it is not dropped."""
+    memory.remember("The shop is open at night.")
+    until = datetime(2027, 1, 1, tzinfo=UTC)
+
+    first, again = (memory.remember("The shop is open at night.", valid_to=until) for _ in range(2))
+
+    assert first.status == "stored"
+    assert again.id == first.id
+    assert memory.get(str(first.id)).valid_to == until
+
+
+def test_a_message_from_a_clock_that_is_ahead_is_stored_once(memory: Memory, clock: ManualClock) -> None:
+    """Sent again with the very same time, it is the same message, also if that time has not come yet."""
+    ahead = clock.now() + timedelta(seconds=2)
+
+    first, again = (memory.remember("The trip to Rome is booked.", occurred_at=ahead) for _ in range(2))
+
+    assert (again.status, again.id) == ("merged", first.id)
+
+
+def test_a_short_answer_said_a_thousand_times_is_looked_up_not_read_through(memory: Memory) -> None:
+    """Each of many equal words at times of their own is compared with its like, not with all of them."""
+    day = datetime(2026, 1, 1, tzinfo=UTC)
+    turns = [{"content": "ok", "actor": "ana", "occurred_at": day + timedelta(minutes=i)} for i in range(300)]
+    memory.remember_many(turns)
+    loaded: list[int] = []
+    notes = memory._parts.core.store._transaction.notes  # type: ignore[attr-defined]
+    load = notes.load
+    notes.load = lambda rows: (loaded.extend(rows), load(rows))[1]
+
+    memory.remember("ok", actor="ana", occurred_at=day + timedelta(days=9))
+
+    assert len(loaded) < 30
