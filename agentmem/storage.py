@@ -181,8 +181,13 @@ class NoteTable(Protocol):
         """The id of the oldest note with this content that is not by this actor."""
         ...
 
-    def facts(self, owner: int, subject: str, relation: str | None = None, *, open_only: bool = True) -> list[tuple[int, Fact]]:
-        """Facts by normalised subject and relation; ``open_only`` leaves out notes whose validity was closed."""
+    def facts(
+        self, owner: int, subject: str, relation: str | None = None, *, open_only: bool = True, holding_from: int | None = None
+    ) -> list[tuple[int, Fact]]:
+        """Facts by normalised subject and relation; ``open_only`` leaves out notes whose validity was closed.
+
+        With ``holding_from`` only those are left out whose validity had ended by that moment.
+        """
         ...
 
     def actors(self, owners: Sequence[int]) -> list[str]: ...

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from agentmem.clock import micros
-from agentmem.linking import SUPERSEDES, conflicting, link_contradicts, link_supersedes
+from agentmem.linking import conflicting, link_contradicts, link_supersedes
 from agentmem.notes import Fact, Note
-from agentmem.storage import LinkRow, Transaction
+from agentmem.storage import Facets, LinkRow, Selection, Transaction
 
 __all__ = ["Superseder"]
 
 TRUSTED = 0.5
+MOST: Final = 8
+"""Notes of one kind that a fact is linked with, the newest: what is said a thousand times must not become a hub."""
 
 
 class Superseder:
-    """Compares a new note's fact with the open facts of the same subject and relation, in the same owner."""
+    """Compares a note's fact with those of the same subject and relation, in the same owner, that hold when it does."""
 
     def __init__(self, tx: Transaction) -> None:
         self._tx = tx
@@ -22,30 +26,69 @@ class Superseder:
         """Returns the ids of the notes closed, the links to write, and the reason in words."""
         if note.fact is None:
             return (), [], ""
-        known = {r: fact for r, fact in self._tx.notes.facts(owner, note.fact.subject, note.fact.relation) if r != row}
-        rivals = dict(conflicting(note.fact, known.items()))
-        links = [LinkRow(row, r, "supports", 1.0, "says the same") for r in known if _same_object(known[r], note.fact)]
-        closed: list[str] = []
-        for rival_row, rival in self._tx.notes.load([r for r, fact in rivals.items() if fact.functional]).items():
-            made = self._settle(note, note.fact, row, rival, rival_row)
-            links += made
-            closed += [rival.id for link in made if link.kind == SUPERSEDES and link.source == row]
-        words = f"newer {note.fact.relation} of {note.fact.subject}" if closed else ""
-        return tuple(closed), links, words
-
-    def _settle(self, note: Note, fact: Fact, row: int, rival: Note, rival_row: int) -> list[LinkRow]:
-        """Which of two values holds: the one valid later, unless it comes from a source that is not trusted."""
         assert note.valid_from is not None
-        assert rival.fact is not None
-        began = rival.valid_from or rival.occurred_at
-        doubted = note.trust < TRUSTED <= rival.trust or (rival.trust < TRUSTED <= note.trust and note.valid_from <= began)
-        if doubted or began == note.valid_from:
-            return link_contradicts(row, fact, [(rival_row, rival.fact)])
-        if note.valid_from > began:
-            self._tx.notes.close_validity(rival_row, micros(note.valid_from), f"superseded by {note.id}")
-            return link_supersedes(row, fact, [(rival_row, rival.fact)])
-        self._tx.notes.close_validity(row, micros(began), f"was superseded by {rival.id}")
-        return link_supersedes(rival_row, rival.fact, [(row, fact)])
+        found = self._tx.notes.facts(owner, note.fact.subject, note.fact.relation, holding_from=micros(note.valid_from))
+        known = {r: fact for r, fact in found if r != row}
+        same = [r for r in known if _same_object(known[r], note.fact)][-MOST:]
+        rivals = [r for r, fact in conflicting(note.fact, known.items()) if fact.functional]
+        closed, links = self._settled(note, note.fact, row, self._in_order(rivals, owner), known)
+        supports = [LinkRow(row, r, "supports", 1.0, "says the same") for r in same]
+        ids = self._tx.notes.ids_of(closed)
+        words = f"newer {note.fact.relation} of {note.fact.subject}" if closed else ""
+        return tuple(ids[r] for r in closed), supports + links, words
+
+    def _in_order(self, rows: list[int], owner: int) -> list[Facets]:
+        """Rivals by the time from which they hold; those of one moment by their place in a conversation."""
+        facets = self._tx.notes.facets(rows, Selection((owner,), archived=True)) if rows else []
+        return sorted(facets, key=lambda f: (_began(f), f.position or 0, f.row))
+
+    def _settled(
+        self, note: Note, fact: Fact, row: int, rivals: list[Facets], known: dict[int, Fact]
+    ) -> tuple[list[int], list[LinkRow]]:
+        """Each value holds until the next one begins, unless that comes from a source that is not trusted.
+
+        So the order in which statements arrive does not matter: one told late ends the one before it, and ends with the one after.
+        """
+        closed: list[int] = []
+        links: list[LinkRow] = []
+        against: list[tuple[int, Fact]] = []
+        for rival in rivals:
+            began, other = _began(rival), known[rival.row]
+            if note.valid_to is not None and began >= micros(note.valid_to):
+                break
+            order = _order(note, rival)
+            if order == 0 or _doubted(note.trust, rival.trust, order):
+                against.append((rival.row, other))
+            elif order > 0:
+                assert note.valid_from is not None
+                self._tx.notes.close_validity(rival.row, micros(note.valid_from), f"superseded by {note.id}")
+                closed.append(rival.row)
+                links += link_supersedes(row, fact, [(rival.row, other)])
+            else:
+                self._tx.notes.close_validity(row, began, f"was superseded by {self._tx.notes.ids_of([rival.row])[rival.row]}")
+                links += link_supersedes(rival.row, other, [(row, fact)])
+                break
+        return closed, links + link_contradicts(row, fact, against[-MOST:])
+
+
+def _began(rival: Facets) -> int:
+    return rival.occurred_at if rival.valid_from is None else rival.valid_from
+
+
+def _order(note: Note, rival: Facets) -> int:
+    """Over zero when the note is the newer one, under zero when the rival is; of one moment, the turns of a conversation tell."""
+    assert note.valid_from is not None
+    begins, began = micros(note.valid_from), _began(rival)
+    if begins != began:
+        return 1 if begins > began else -1
+    if note.thread is None or note.thread != rival.thread or note.position is None or rival.position is None:
+        return 0
+    return note.position - rival.position
+
+
+def _doubted(trust: float, rival: float, order: int) -> bool:
+    """Whether the note comes from a source that is not trusted and the rival does not; or the other way round, when the rival is newer."""
+    return trust < TRUSTED <= rival or (rival < TRUSTED <= trust and order < 0)
 
 
 def _same_object(one: Fact, other: Fact) -> bool:

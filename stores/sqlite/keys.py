@@ -79,7 +79,7 @@ class NoteKeys:
         return None if found is None else str(found)
 
     def facts(
-        self, owner: int, subject: str, relation: str | None = None, *, open_only: bool = True
+        self, owner: int, subject: str, relation: str | None = None, *, open_only: bool = True, holding_from: int | None = None
     ) -> list[tuple[int, Fact]]:
         """Facts by normalised subject and relation, oldest row first."""
         sql = (
@@ -90,7 +90,10 @@ class NoteKeys:
         if relation is not None:
             sql += " AND f.relation_key = ?"
             values.append(normalised(relation))
-        if open_only:
+        if holding_from is not None:
+            sql += " AND (n.valid_to IS NULL OR n.valid_to > ?)"
+            values.append(int(holding_from))
+        elif open_only:
             sql += " AND n.valid_to IS NULL"
         return [(row[0], fact_of(row[1:])) for row in self._db.rows(f"{sql} ORDER BY f.row", values)]
 
