@@ -95,7 +95,7 @@ class Recaller:
         with self._core.store.read() as tx:
             selection = self._core.selection(tx, scope, selection)
             if not selection.owners or not tx.notes.any(replace(selection, where=None, as_of=None, archived=True)):
-                return Recollection(query, (), now, plan={"vectors": "none", "candidates": 0})
+                return Recollection(query, (), _asked(selection, now), plan={"vectors": "none", "candidates": 0})
             self._core.check_embedder(tx, embedder)
             view = self._view(tx, query, selection.owners, now)
         # Embedding is the slow part: it happens outside the transaction, so that no writer waits for it.
@@ -109,7 +109,7 @@ class Recaller:
             found.plan["reranked"] = len(hits)
             hits = reranked(self.reranker, query, hits, self._core.settings.recall.rerank_weight)[:k]
         found.plan["candidates"] = len(found.candidates)
-        return Recollection(query, hits, now, bool(found.warnings), tuple(found.warnings), found.plan)
+        return Recollection(query, hits, _asked(selection, now), bool(found.warnings), tuple(found.warnings), found.plan)
 
     def why_not(self, query: str, note: Note, k: int, scope: Scope, selection: Selection) -> WhyNot:
         """Where ``note`` came out for ``query``, and why not higher."""
@@ -298,6 +298,11 @@ class Recaller:
             for row, score, parts, via in best
             if row in notes
         )
+
+
+def _asked(selection: Selection, now: datetime) -> datetime:
+    """The moment that a recollection answers for."""
+    return now if selection.as_of is None else from_micros(selection.as_of)
 
 
 def _all(tx: Transaction, search: Search, k: int) -> Scores:  # noqa: ARG001 - a Best

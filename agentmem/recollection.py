@@ -21,7 +21,7 @@ def estimate_tokens(text: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Recollection(Sequence[Hit]):
-    """The hits of one recall, best first.
+    """The hits of one recall, best first; ``at`` is the moment it answers for: the present, or the ``as_of`` that was asked for.
 
     ``degraded`` is true when a projection was missing or damaged: the answer is complete all the same, found by
     a slower way; ``warnings`` say what was missing. ``plan`` says which way was taken.
