@@ -89,6 +89,7 @@ _KINDS: Final[Mapping[str, str]] = (
 _METADATA: Final = re.compile(r"metadata\.([A-Za-z_][A-Za-z0-9_]{0,63})", re.ASCII)
 _MAX_DEPTH: Final = 32
 _MAX_VALUES: Final = 10_000
+_MAX_TESTS: Final = 1_000  # each is weighed against all the others when a store plans its search
 
 
 def parse(where: Mapping[str, object] | Filter | None) -> Filter | None:
@@ -108,6 +109,10 @@ def parse(where: Mapping[str, object] | Filter | None) -> Filter | None:
     if where == {}:
         return None
     parsed = _group(where, 0)
+    if _tests(parsed) > _MAX_TESTS:
+        raise InvalidArgument(
+            f"The filter holds more than {_MAX_TESTS:,} conditions.", hint="for many values of one field write {'actor': {'$in': [...]}}."
+        )
     if _size(parsed) > _MAX_VALUES:
         raise InvalidArgument(
             f"The filter holds more than {_MAX_VALUES} values.", hint="split it into several calls."
@@ -299,6 +304,12 @@ def _text(name: str, value: str) -> str:
             f"The filter on {name!r} holds text that is not valid Unicode.", hint="remove lone surrogates."
         ) from None
     return value
+
+
+def _tests(where: Filter) -> int:
+    if isinstance(where, And | Or):
+        return sum(map(_tests, where.parts))
+    return _tests(where.part) if isinstance(where, Not) else 1
 
 
 def _size(where: Filter) -> int:

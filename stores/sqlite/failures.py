@@ -19,6 +19,7 @@ __all__ = ["DRIVER_ERRORS", "translate"]
 DRIVER_ERRORS = (sqlite3.Error, OverflowError, UnicodeEncodeError)
 """What the driver raises: its own errors, and values that SQLite cannot hold."""
 
+_LIMITS = ("too many SQL variables", "Expression tree is too large", "parser stack overflow", "string or blob too big")
 _FREE = "free some space on the disk; the call can then be repeated."
 _RIGHTS = "check the rights and the owner of the directory and of the file."
 _RESTORE = "restore the last backup, or move the file away and start anew."
@@ -59,4 +60,6 @@ def _by_code(name: str, error: Exception, place: str) -> AgentMemError:
         return StoreError(
             f"{place} could not be read or written: {error} ({name}).", hint=_FREE + " " + _RIGHTS
         )
+    if any(limit in str(error) for limit in _LIMITS):
+        return InvalidArgument(f"The filter is too large for the store: {error}.", hint="split it into several calls.")
     return StoreError(f"{place}: {error}.", hint="see check(); if it finds nothing, please report this.")

@@ -78,12 +78,16 @@ def condition(where: Filter) -> Condition:
     if isinstance(where, Not):
         sql, values = condition(where.part)
         return f"NOT ({sql})", values
-    texts, bound = [], []
-    for part in where.parts:
-        sql, values = condition(part)
-        texts.append(f"({sql})")
-        bound += values
-    return (" AND " if isinstance(where, And) else " OR ").join(texts), bound
+    return _joined(" AND " if isinstance(where, And) else " OR ", where.parts)
+
+
+def _joined(word: str, parts: Sequence[Filter]) -> Condition:
+    """Halves within halves: SQLite reads a flat row of conditions as one nested as deep as it is long, and allows 1,000."""
+    if len(parts) == 1:
+        return condition(parts[0])
+    half = len(parts) // 2
+    (left, before), (right, after) = _joined(word, parts[:half]), _joined(word, parts[half:])
+    return f"({left}){word}({right})", [*before, *after]
 
 
 def _column(test: Compare) -> Condition:
