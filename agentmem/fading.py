@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -65,13 +65,16 @@ class Fader:
         """Bring archived notes back without counting that as a use; returns the ids of those that had been archived.
 
         Raises:
-            UnknownNote: an id names no note of this scope; nothing was changed.
+            UnknownNote: an id names no note of this scope; nothing was changed. Of a report, what was forgotten since is passed over.
         """
-        ids = list(what.ids) if isinstance(what, FadeReport) else [what] if isinstance(what, str) else list(what)
+        reported = isinstance(what, FadeReport)
+        ids = list(what.ids) if isinstance(what, FadeReport) else [what] if isinstance(what, str) else list(what) if isinstance(what, Iterable) else [what]
         if not all(isinstance(id, str) for id in ids):
             raise InvalidArgument(f"Cannot bring back {what!r:.80}.", hint="pass fade's report, an id, or a list of ids.")
         with self._core.store.write() as tx:
             rows = tx.notes.rows_of(ids)
+            if reported:  # what was forgotten since then is nobody's to bring back, and keeps nobody else away
+                ids = [id for id in ids if id in rows]
             if scope:
                 seen = {f.row for f in tx.notes.facets(list(rows.values()), self._core.selection(tx, scope))}
                 rows = {id: row for id, row in rows.items() if row in seen}
