@@ -44,7 +44,10 @@ def as_utc(moment: datetime) -> datetime:
             f"Expected a datetime, got {type(moment).__name__}.",
             hint="pass datetime(2026, 3, 1, tzinfo=UTC), or datetime.fromisoformat('2026-03-01T12:00:00Z').",
         )
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    try:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError as error:
+        raise InvalidArgument(f"{moment} lies outside of the years 1 to 9999 in UTC.", hint="pass a time within them, in UTC.") from error
 
 
 def micros(moment: datetime) -> int:

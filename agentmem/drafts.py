@@ -12,7 +12,7 @@ from agentmem.dedup import clean_text
 from agentmem.errors import InvalidArgument, InvalidNote, ScopeError
 from agentmem.notes import Fact, Kind, Scope
 
-__all__ = ["Draft", "make_draft", "make_drafts", "merge_scope", "resolve_trust"]
+__all__ = ["Draft", "make_draft", "make_drafts", "merge_scope", "moment_of", "resolve_trust"]
 
 KINDS: tuple[Kind, ...] = ("episodic", "semantic", "experience")
 ROLES = ("user", "assistant", "system", "tool", "developer")
@@ -133,7 +133,7 @@ def make_draft(
 ) -> Draft:
     """Check every value of one item; raises :class:`InvalidNote` or :class:`InvalidArgument` with the cure."""
     scope = merge_scope(bound, user, agent, session)
-    starts, ends = _moment(valid_from, "valid_from"), _moment(valid_to, "valid_to")
+    starts, ends = moment_of(valid_from, "valid_from"), moment_of(valid_to, "valid_to")
     if starts and ends and ends <= starts:
         raise InvalidNote(
             f"valid_to ({ends:%Y-%m-%d %H:%M}) is not after valid_from ({starts:%Y-%m-%d %H:%M}).",
@@ -148,7 +148,7 @@ def make_draft(
         kind=kind,
         actor=_name(actor, "actor") or role,
         role=role,
-        occurred_at=_moment(occurred_at, "occurred_at"),
+        occurred_at=moment_of(occurred_at, "occurred_at"),
         valid_from=starts,
         valid_to=ends,
         importance=_share(importance, "importance"),
@@ -198,7 +198,8 @@ def _share(value: object, name: str) -> float | None:
     return float(value)
 
 
-def _moment(value: object, name: str) -> datetime | None:
+def moment_of(value: object, name: str) -> datetime | None:
+    """A datetime or ISO 8601 text in UTC; anything else is an error that says which argument it was."""
     if value is None:
         return None
     if isinstance(value, str):
@@ -220,10 +221,15 @@ def _name(value: object, name: str) -> str | None:
         raise InvalidArgument(
             f"{name} must be a text of 1 to {NAME_LIMIT} characters, not {value!r:.80}.", hint=f"e.g. {name}='ana'."
         )
-    return clean_text(value)
+    try:
+        return clean_text(value)
+    except InvalidNote as error:
+        raise InvalidArgument(f"{name}={value!r:.80} holds what is no text: a NUL, or half a character.", hint="remove it.") from error
 
 
 def _tags(tags: Iterable[str]) -> tuple[str, ...]:
+    if not isinstance(tags, Iterable):
+        raise InvalidArgument(f"tags must be a list of texts, not {tags!r:.80}.", hint="e.g. tags=['work'].")
     given = [tags] if isinstance(tags, str) else list(tags or ())
     if len(given) > MAX_LIST:
         raise InvalidArgument(f"{len(given)} tags were given.", hint=f"a note takes at most {MAX_LIST}.")
@@ -244,7 +250,12 @@ def _fact(fact: object) -> Fact | None:
         raise InvalidArgument(
             f"fact must be a Fact, not {type(fact).__name__}.", hint="e.g. fact=Fact('Ana', 'lives in', 'Porto')."
         )
-    parts = {name: clean_text(getattr(fact, name)) for name in ("subject", "relation", "object")}
+    parts = {name: _of_fact(getattr(fact, name), name) for name in ("subject", "relation", "object")}
+    question, asked = fact.question, fact.paraphrases
+    if isinstance(asked, str) or not isinstance(asked, Sequence):
+        raise InvalidArgument(f"A fact's paraphrases must be a list of texts, not {asked!r:.80}.", hint="paraphrases=('Where is Ana?',).")
+    if not isinstance(fact.functional, bool):
+        raise InvalidArgument(f"A fact's functional must be True or False, not {fact.functional!r:.80}.", hint="functional=True.")
     if any(len(v) > NAME_LIMIT for v in parts.values()):
         raise InvalidNote("A part of the fact is too long.", hint=f"subject, relation and object take {NAME_LIMIT} characters each.")
     return replace(
@@ -252,8 +263,16 @@ def _fact(fact: object) -> Fact | None:
         subject=parts["subject"],
         relation=parts["relation"],
         object=parts["object"],
-        paraphrases=tuple(clean_text(p) for p in fact.paraphrases),
+        question=None if question in (None, "") else _of_fact(question, "question"),
+        paraphrases=tuple(_of_fact(phrase, "paraphrases") for phrase in asked),
     )
+
+
+def _of_fact(text: str, name: str) -> str:
+    try:
+        return clean_text(text)
+    except InvalidNote as error:
+        raise InvalidNote(f"The fact's {name}: {error.message}", hint=error.hint) from error
 
 
 def _metadata(metadata: Mapping[str, object] | None) -> Mapping[str, object]:

@@ -36,6 +36,7 @@ __all__ = ["Keeper"]
 TOGETHER_MOST = 8
 """Notes of one use that are linked with each other: a longer list is a page of results rather than one thought."""
 LINK_KINDS = ("next", "similar", "shares", "supersedes", "derived_from", "supports", "contradicts")
+MAX_KIND = 256
 MAX_GRAPH = 20_000
 REACH = 4
 """Steps that `why_linked` looks from each of its two ends."""
@@ -55,6 +56,9 @@ class Keeper:
             return self._find(tx, id, scope)[1]
 
     def notes(self, selection: Selection, scope: Scope, limit: int | None, offset: int) -> list[Note]:
+        for name, value in (("limit", limit), ("offset", offset)):
+            if not (value is None and name == "limit") and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
+                raise InvalidArgument(f"{name} must be a whole number of 0 or more, not {value!r:.80}.", hint=f"{name}=100.")
         with self._core.store.read() as tx:
             selection = self._core.selection(tx, scope, selection)
             rows = tx.notes.select(selection, limit=limit, offset=offset)
@@ -91,8 +95,8 @@ class Keeper:
         with self._weights.lock, self._core.store.write() as tx:
             self._core.fix_embedder(tx, embedder)
             row, note = self._find(tx, id, scope)
-            actor = None if note.actor in (None, "user", "assistant", "tool") else note.actor
-            fact = candidate_fact(content, actor)
+            actor = None if note.actor in (None, "user") else note.actor
+            fact = None if {note.actor, note.source} & {"assistant", "tool"} else candidate_fact(content, actor)
             changed = replace(
                 note, content=content, keywords=tuple(keywords(content)), fact=fact, version=note.version + 1
             )
@@ -122,6 +126,10 @@ class Keeper:
     def link(self, a: str, b: str, kind: str, reason: str, weight: float, scope: Scope) -> Link:
         if not isinstance(kind, str) or not kind.isidentifier():
             raise InvalidArgument(f"Unknown link kind {kind!r}.", hint=f"a word, e.g. 'user', or {', '.join(LINK_KINDS)}.")
+        if len(kind) > MAX_KIND or not isinstance(reason, str) or "\0" in reason:
+            raise InvalidArgument(
+                f"A link's kind is a word of at most {MAX_KIND} characters, its reason a text without NUL.", hint="reason='both about the trip'."
+            )
         if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 < weight <= 1:
             raise InvalidArgument(f"weight must be over 0 and at most 1, not {weight!r}.", hint="weight=1.0.")
         with self._core.store.write() as tx:
@@ -178,6 +186,8 @@ class Keeper:
 
     def graph(self, scope: Scope, around: str | None, hops: int) -> nx.DiGraph:
         """A networkx view with ids as nodes: ``content``, ``kind``, ``retrievability`` …; edges carry kind, weight, reason."""
+        if isinstance(hops, bool) or not isinstance(hops, int):
+            raise InvalidArgument(f"hops must be a whole number, not {hops!r:.80}.", hint="hops=2.")
         now = self._core.clock.now()
         with self._core.store.read() as tx:
             selection = self._core.selection(tx, scope)

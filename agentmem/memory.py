@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Self
 from agentmem import wiring
 from agentmem._memory_keeping import KeepingVerbs
 from agentmem._memory_model import ModelVerbs
-from agentmem.clock import as_utc, micros
-from agentmem.drafts import Draft, make_drafts, merge_scope
+from agentmem.clock import micros
+from agentmem.drafts import Draft, make_drafts, merge_scope, moment_of
 from agentmem.errors import AgentMemError, InvalidArgument
 from agentmem.filters import parse
 from agentmem.notes import Fact, ForgetReceipt, Hit, Link, Note, NoteVersion, Receipt, Scope
@@ -61,7 +61,7 @@ class Memory(ModelVerbs, KeepingVerbs):
     ) -> None:
         if scope is not None and not isinstance(scope, Scope):
             raise InvalidArgument(f"scope must be a Scope, not {type(scope).__name__}.", hint="scope=Scope(user='ana').")
-        self.scope = scope or Scope()
+        self.scope = merge_scope(Scope(), scope.user, scope.agent, scope.session) if scope is not None else Scope()
         self.path = None if path is None else Path(path)
         self._parts = wiring.build(self.path, embedder=embedder, model=model, llm=llm, clock=clock, settings=settings)
         self.settings = self._parts.core.settings
@@ -135,6 +135,11 @@ class Memory(ModelVerbs, KeepingVerbs):
         drafts: list[Draft] = []
         for number, item in enumerate(items):
             try:
+                if number and options.get("idempotency_key") is not None:
+                    raise InvalidArgument(
+                        "One key was given for several items: the second would pass for a repetition of the first.",
+                        hint="give each item its own: {'content': …, 'idempotency_key': …}.",
+                    )
                 drafts += make_drafts(item, self.scope, **options)
             except AgentMemError as error:
                 error.message = f"Item {number}: {error.message}"
@@ -189,8 +194,10 @@ class Memory(ModelVerbs, KeepingVerbs):
         agent: str | None = None,
     ) -> None:
         """Say that notes were used: their curve is reviewed (``again``, ``hard``, ``good``, ``easy``), links between them grow."""
-        many = [hit] if isinstance(hit, (Hit, Note, str)) else list(hit)
-        ids = [h if isinstance(h, str) else h.note.id if isinstance(h, Hit) else h.id for h in many]
+        many = [hit] if isinstance(hit, (Hit, Note, str)) else list(hit) if isinstance(hit, Iterable) else [hit]
+        ids = [h.note.id if isinstance(h, Hit) else h.id if isinstance(h, Note) else h for h in many]
+        if not all(isinstance(id, str) for id in ids):
+            raise InvalidArgument(f"Cannot reinforce {hit!r:.80}.", hint="pass a hit, a note, an id, or several of them.")
         self._parts.keeper.reinforce(ids, grade, merge_scope(self.scope, user, agent, None))
 
     # -- notes -----------------------------------------------------------------------------------------------
@@ -307,11 +314,11 @@ class Memory(ModelVerbs, KeepingVerbs):
 
     @staticmethod
     def _selection(where: Mapping[str, Any] | None, as_of: datetime | str | None, faded: bool) -> Selection:
-        moment = datetime.fromisoformat(as_of) if isinstance(as_of, str) else as_of
+        moment = moment_of(as_of, "as_of")
         return Selection(
             owners=(),
             where=parse(where),
-            as_of=None if moment is None else micros(as_utc(moment)),
+            as_of=None if moment is None else micros(moment),
             archived=faded,
             closed=moment is None,
         )

@@ -1,0 +1,128 @@
+"""What a caller can get wrong, or forget about, is said in a typed error with a cure, and an answer fits its question."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from agentmem import Fact, Memory, Scope
+from agentmem.clock import ManualClock
+from agentmem.errors import InvalidArgument, InvalidNote
+
+EARLY = "0001-01-01T00:00:00+05:00"  # lies before the year 1 in UTC
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"occurred_at": EARLY},
+        {"tags": 5},
+        {"fact": Fact("Ana", "lives in", "Porto", question=["Where?"])},  # type: ignore[arg-type]
+        {"fact": Fact("Ana", "lives in", "Porto", question="Where\0?")},
+        {"fact": Fact("Ana", "lives in", "Porto", paraphrases="Where is Ana?")},  # type: ignore[arg-type]
+        {"fact": Fact("Ana", "lives in", "Porto", functional="yes")},  # type: ignore[arg-type]
+    ],
+)
+def test_a_wrong_value_of_a_note_is_a_typed_error(memory: Memory, options: dict[str, Any]) -> None:
+    """It is said before anything is written."""
+    with pytest.raises((InvalidArgument, InvalidNote)) as caught:
+        memory.remember("Ana lives in Porto.", **options)
+
+    assert caught.value.hint
+    assert memory.notes() == []
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda m: m.recall("Ana", as_of="yesterday"),
+        lambda m: m.recall("Ana", as_of=EARLY),
+        lambda m: m.notes(limit=-1),
+        lambda m: m.notes(offset="1"),
+        lambda m: m.graph(hops="2"),
+        lambda m: m.reinforce(None),
+        lambda m: m.reinforce([None]),
+        lambda m: m.reinforce(m.remember("Ben lives in Faro.")),
+        lambda m: m.unfade(None),
+        lambda m: m.notes(where={"$or": [{"actor": f"a{i}"} for i in range(1001)]}),
+    ],
+)
+def test_a_wrong_argument_is_a_typed_error(memory: Memory, call: Callable[[Any], object]) -> None:
+    """Whichever verb it is given to."""
+    memory.remember("Ana lives in Porto.")
+
+    with pytest.raises(InvalidArgument) as caught:
+        call(memory)
+
+    assert caught.value.hint
+
+
+def test_a_filter_may_have_hundreds_of_conditions(memory: Memory) -> None:
+    """As many as the language allows; a database may count their nesting."""
+    memory.remember("Ana lives in Porto.", actor="a999")
+
+    assert len(memory.notes(where={"$or": [{"actor": f"a{i}"} for i in range(1000)]})) == 1
+    assert memory.notes(where={"$and": [{"actor": {"$ne": f"a{i}"}} for i in range(1000)]}) == []
+
+
+@pytest.mark.parametrize("scope", [Scope(user=""), Scope(agent=" "), Scope(user=5), Scope(user="a\0b")])  # type: ignore[arg-type]
+def test_a_memory_is_bound_to_a_name_or_to_none(scope: Scope) -> None:
+    """An empty user, as from an unset variable, would count as no scope where jobs run over all users."""
+    with pytest.raises(InvalidArgument):
+        Memory(None, embedder="hash", scope=scope)
+
+
+def test_one_key_for_many_items_is_refused(memory: Memory) -> None:
+    """The second item would pass for a repetition of the first, and be lost."""
+    with pytest.raises(InvalidArgument, match="One key"):
+        memory.remember_many(["The cat sleeps.", "Dogs bark at night."], idempotency_key="import-7")
+
+    assert memory.notes() == []
+
+
+def test_the_prompt_of_a_past_moment_holds_what_held_then(memory: Memory, clock: ManualClock) -> None:
+    """What has ended since is not left out of an answer about the time before."""
+    memory.remember("Ana lives in Porto.")
+    then = clock.now()
+    clock.advance(days=100)
+    memory.remember("Ana lives in Lisbon.")
+
+    found = memory.recall("Where does Ana live?", as_of=then)
+
+    assert "Porto" in found.context()
+    assert "Lisbon" not in found.context()
+
+
+def test_new_words_for_an_agents_answer_state_no_fact(memory: Memory, clock: ManualClock) -> None:
+    """What an assistant says of itself closes nothing that the user said, corrected or not."""
+    memory.remember({"role": "user", "content": "I live in Porto."})
+    clock.advance(days=1)
+    answer = memory.remember({"role": "assistant", "content": "I have no home."}).id
+
+    memory.update(str(answer), "I live in Berlin.")
+
+    assert memory.get(str(answer)).fact is None
+    assert all(note.valid_to is None for note in memory.notes())
+
+
+def test_a_report_is_taken_back_also_when_a_note_of_it_was_forgotten(memory: Memory, clock: ManualClock) -> None:
+    """What is gone is gone; the others come back."""
+    bicycle = memory.remember("The blue bicycle stands in the cellar.").id
+    clouds = memory.remember("Clouds over the northern sea.").id
+    clock.advance(days=4000)
+    report = memory.fade()
+    memory.forget(str(bicycle))
+
+    assert memory.unfade(report) == (clouds,)
+
+
+def test_a_time_zone_changes_no_moment(memory: Memory, clock: ManualClock) -> None:
+    """The same instant in another zone is the same instant, for notes and for questions about the past."""
+    at = clock.now() - timedelta(days=3)
+    memory.remember("Ana lives in Porto.", occurred_at=at.isoformat().replace("09:00:00+00:00", "18:00:00+09:00"))
+
+    assert memory.notes()[0].occurred_at == at
+    assert len(memory.notes(as_of=at.isoformat().replace("09:00:00+00:00", "04:00:00-05:00"))) == 1
