@@ -97,18 +97,21 @@ class Check:
         self._edits.update(edits)
         if header.vectors:
             record.halves(header.dimension or 0)
-        for name in ("user", "agent", "session"):
-            bound, found = getattr(self._scope, name), getattr(record, name)
-            if bound is not None and bound != found:
-                raise ScopeError(
-                    f"Line {number}: this import is bound to {name}={bound!r}; the note is of {record.scope}.",
-                    hint="open the memory without a scope to load everybody's notes. Nothing was written.",
-                )
+        if self._scope and not (_owner(self._scope) == _owner(record.scope) and self._scope.admits(record.scope)):
+            raise ScopeError(
+                f"Line {number}: this import is bound to {self._scope}; the note is of {record.scope}.",
+                hint="open the memory without a scope to load everybody's notes. Nothing was written.",
+            )
 
     def _ended(self, record: Footer, values: Mapping[str, Any]) -> Footer:
         if dict(values) != self._tally.footer():
             raise InvalidImport("The checksum or the counts of the last line do not fit the lines above.", hint=_DAMAGED)
         return record
+
+
+def _owner(scope: Scope) -> tuple[str | None, str | None]:
+    """Whose a note is: a user's, else an agent's, else everybody's."""
+    return scope.user, None if scope.user is not None else scope.agent
 
 
 def _known(header: Header) -> Header:

@@ -243,6 +243,31 @@ def test_a_bound_memory_takes_only_its_own_notes(open_memory, exported, tmp_path
     assert target.load_export(tmp_path / "ana.jsonl").notes == 7
 
 
+@pytest.mark.parametrize("scope", [Scope(user="ana", agent="bot"), Scope(user="ana", session="monday"), Scope(agent="bot")])
+def test_what_a_scope_exports_it_takes_back(open_memory, tmp_path: Path, scope: Scope) -> None:
+    """Also the notes of no agent and of no session, which it sees."""
+    source = open_memory(name="source")
+    for told in ({"user": "ana"}, {"user": "ana", "agent": "bot"}, {"user": "ana", "session": "monday"}, {"agent": "bot"}):
+        source.remember(f"This was said to {told}.", **told)
+    report = open_memory(scope, name="source").export(tmp_path / "part.jsonl")
+
+    assert report.notes > 0
+    assert open_memory(scope, name="target").load_export(tmp_path / "part.jsonl").notes == report.notes
+
+
+@pytest.mark.parametrize("scope", [Scope(agent="bot"), Scope(session="monday")])
+def test_a_memory_without_a_user_takes_no_notes_of_users(open_memory, tmp_path: Path, scope: Scope) -> None:
+    """That a note was made with the same agent, in a session of the same name, does not make it the agent's."""
+    source = open_memory(name="source")
+    source.remember("Ben keeps a secret.", user="ben", agent="bot", session="monday")
+    source.export(tmp_path / "ben.jsonl", user="ben")
+    target = open_memory(scope, name="target")
+
+    with pytest.raises(ScopeError, match="Line"):
+        target.load_export(tmp_path / "ben.jsonl")
+    assert_empty(target)
+
+
 def test_an_edit_that_would_answer_others_is_refused(open_memory, exported) -> None:
     """An edit of a note answers for that note's scope, whatever a file says."""
     def widen(inner: list[dict[str, Any]]) -> None:
