@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from agentmem.clock import micros
 from agentmem.core import Core
 from agentmem.dedup import content_hash
-from agentmem.errors import UnknownNote
+from agentmem.errors import StoreError, UnknownNote
 from agentmem.evolving import take_back
 from agentmem.experience import texts_of
 from agentmem.notes import ForgetReceipt, Note, Scope
@@ -66,16 +66,30 @@ class Eraser:
                 places = self._erase(tx, doomed)
                 self._fail("forget:before-commit")
             self._fail("forget:after-commit")
-            warnings = self._clean(doomed) if doomed.notes else ("nothing matched: nothing was removed",)
+            left = self._clean(doomed) if doomed.notes else ""
+            warnings = self._warnings(doomed, left) if doomed.notes else ("nothing matched: nothing was removed",)
         receipt = self._receipt(doomed, places, dry_run=False)
-        return replace(receipt, probes=self._probe(doomed), warnings=warnings)
+        probes = self._probe(doomed) | ({"free pages": False} if left else {})
+        return replace(receipt, probes=probes, warnings=warnings)
 
-    def _clean(self, doomed: _Doomed) -> tuple[str, ...]:
-        """What a transaction cannot reach: the live model, caches, free pages, files of the index."""
+    def _clean(self, doomed: _Doomed) -> str:
+        """What a transaction cannot reach: the live model, caches, free pages; returns what could not be scrubbed, in words.
+
+        The notes are gone by now, and a call that failed here could not be repeated: so that is told, not raised.
+        """
         self._weights.refresh()
         self._core.discard([text for note in doomed.notes.values() for text in (note.content, *texts_of(note.metadata))])
-        self._core.store.erase()
-        said = [self._purge_index()]
+        try:
+            self._core.store.erase()
+        except StoreError as error:
+            return (
+                f"the notes are gone, but copies of their bytes may stay in free pages or the log until the next forget(), or until "
+                f"every process has closed this memory: {error.message}"
+            )
+        return ""
+
+    def _warnings(self, doomed: _Doomed, left: str) -> tuple[str, ...]:
+        said = [left, self._purge_index()]
         if doomed.edits and (waiting := len(self._weights.contents().waiting)):
             said.append(f"{waiting} facts shared a shard with it: notes answer for them until the next consolidation")
         return tuple(text for text in said if text)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -151,3 +153,21 @@ def test_faded_notes_can_be_recalled_on_request(memory: Memory, clock: ManualClo
     assert "faded" in memory.why_not("weather in Leeds", str(faint.id)).reason
     memory.reinforce(str(faint.id))
     assert memory.recall("weather in Leeds")[0].note.id == faint.id
+
+
+def test_a_forgetting_that_could_not_scrub_says_so_and_is_finished_by_the_next(open_memory: Callable[..., Memory], tmp_path: Path) -> None:
+    """The notes are gone whoever reads at the time; a receipt that raised instead could never be had again."""
+    memory = open_memory()
+    secret, other = memory.remember("The door code is 4711.").id, memory.remember("The dustbin is emptied on Mondays.").id
+    memory._parts.core.store._db.outside("PRAGMA busy_timeout=20")  # type: ignore[attr-defined]
+    with closing(sqlite3.connect(tmp_path / "memory" / "notes.db", isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM note").fetchone()
+        receipt = memory.forget(str(secret))
+
+    assert [note.id for note in memory.notes()] == [other]
+    assert receipt.ids == (secret,)
+    assert not receipt.gone
+    assert "until the next forget()" in receipt.warnings[0]
+    assert memory.forget(str(other)).gone
+    assert not any(b"4711" in path.read_bytes() for path in (tmp_path / "memory").rglob("*") if path.is_file())
