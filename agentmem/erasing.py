@@ -15,6 +15,7 @@ from agentmem.notes import ForgetReceipt, Note, Scope
 from agentmem.recall import query_words
 from agentmem.remembering import key_hash
 from agentmem.storage import EditRow, Selection, Transaction
+from agentmem.superseding import Superseder
 from agentmem.weights import WeightBook
 
 __all__ = ["Eraser"]
@@ -126,6 +127,8 @@ class Eraser:
     def _erase(self, tx: Transaction, doomed: _Doomed) -> dict[str, int]:
         rows = sorted(doomed.notes)
         now = micros(self._core.clock.now())
+        superseder = Superseder(tx)
+        freed = superseder.closed_by(rows)
         weights = self._weights.drop(tx, [e.id for e in doomed.edits if e.state == "active"])
         places = {"edits": weights, "links": tx.links.delete_rows(rows), "full text": tx.text.delete(rows)}
         places["vectors"] = tx.vectors.delete(rows)
@@ -141,6 +144,7 @@ class Eraser:
             tx.notes.tombstone_add(owner, key_hash(key), now)
         places["enrichment"] = take_back(tx, rows)
         places |= dict(tx.notes.delete(rows))
+        self._weights.retire(tx, superseder.reopen(freed, "holds again: what superseded it was forgotten"), "superseded")
         places["books"] = tx.ledger.delete_edits([e.id for e in doomed.edits])
         for note in doomed.notes.values():
             tx.ledger.append(now, "forgotten", note_id=note.id)

@@ -102,11 +102,15 @@ class Keeper:
             )
             owner = tx.notes.owner(note.scope)
             assert owner is not None
+            superseder = Superseder(tx)
+            freed, holds = superseder.released(row, note, fact)
+            changed = replace(changed, valid_to=None) if holds else changed
             tx.notes.replace(row, changed, content_hash(content), "updated")
             self._project(tx, row, owner, changed, vector)
-            superseded, links, why = Superseder(tx).apply(changed, row, owner)
+            superseded, links, why = superseder.apply(changed, row, owner)
             tx.links.put(links)
-            self._weights.retire(tx, [note.id, *superseded], "updated")
+            closed = superseder.reopen(freed, f"holds again: note {note.id}, which superseded it, was changed")
+            self._weights.retire(tx, [note.id, *superseded, *closed], "updated")
         self._weights.refresh()
         reason = f"version {changed.version}" + (f"; {why}" if why else "")
         return Receipt(id, "superseded" if superseded else "stored", reason, superseded=superseded)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from agentmem.clock import micros
-from agentmem.linking import conflicting, link_contradicts, link_supersedes
+from agentmem.linking import SUPERSEDES, conflicting, link_contradicts, link_supersedes
 from agentmem.notes import Fact, Note
 from agentmem.storage import Facets, LinkRow, Selection, Transaction
 
@@ -36,6 +38,36 @@ class Superseder:
         ids = self._tx.notes.ids_of(closed)
         words = f"newer {note.fact.relation} of {note.fact.subject}" if closed else ""
         return tuple(ids[r] for r in closed), supports + links, words
+
+    def closed_by(self, rows: Sequence[int]) -> list[int]:
+        """Other notes that hold no longer because of ``rows``: they end where the one that superseded them begins."""
+        links = [k for k in self._tx.links.touching(rows, (SUPERSEDES,)) if k.source in rows and k.target not in rows]
+        notes = self._tx.notes.load(sorted({end for link in links for end in link[:2]}))
+        return [k.target for k in links if notes[k.target].valid_to == notes[k.source].valid_from]
+
+    def reopen(self, rows: Sequence[int], why: str) -> list[str]:
+        """What superseded these notes is gone: they hold again, until the next value begins. Returns the ids of notes closed."""
+        closed: list[str] = []
+        for row, note in sorted(self._tx.notes.load(rows).items(), key=lambda item: item[1].occurred_at):
+            self._tx.notes.close_validity(row, None, why)
+            owner = self._tx.notes.owner(note.scope)
+            assert owner is not None
+            more, links, _ = self.apply(replace(note, valid_to=None, version=note.version + 1), row, owner)
+            self._tx.links.put(links)
+            closed += more
+        return closed
+
+    def released(self, row: int, note: Note, fact: Fact | None) -> tuple[list[int], bool]:
+        """Before a note states another fact: which notes it does not supersede any more, and whether it is itself superseded no more."""
+        links = self._tx.links.touching([row], (SUPERSEDES,))
+        others = self._tx.notes.load([k.target if k.source == row else k.source for k in links])
+        free = {r for r, other in others.items() if fact is None or other.fact is None or not conflicting(fact, [(r, other.fact)])}
+        for link in links:
+            if free.intersection(link[:2]):
+                self._tx.links.delete(link.source, link.target, SUPERSEDES)
+        over = [k.target for k in links if k.target in free and others[k.target].valid_to == note.valid_from]
+        under = any(k.source in free and others[k.source].valid_from == note.valid_to for k in links)
+        return over, under
 
     def _in_order(self, rows: list[int], owner: int) -> list[Facets]:
         """Rivals by the time from which they hold; those of one moment by their place in a conversation."""

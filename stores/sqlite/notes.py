@@ -143,13 +143,13 @@ class SqliteNotes(NoteKeys):
         self._db.run("DELETE FROM fact WHERE row = ?", (int(row),))
         self._put_fact(row, owner, note)
 
-    def close_validity(self, row: int, valid_to: int, reason: str) -> None:
-        """End a note's validity: a new version with the same words."""
+    def close_validity(self, row: int, valid_to: int | None, reason: str) -> None:
+        """End a note's validity, or with ``None`` take its end back: a new version with the same words."""
         self._facets.drop([row])
         self._db.run(_KEEP, (int(row),))
         self._db.run(
             "UPDATE note SET valid_to = ?, version = version + 1, changed_at = ?, reason = ? WHERE id = ?",
-            (int(valid_to), micros(self._clock.now()), reason, int(row)),
+            (None if valid_to is None else int(valid_to), micros(self._clock.now()), reason, int(row)),
         )
 
     def set_states(self, states: Sequence[tuple[int, float, float, int, int]]) -> None:

@@ -68,3 +68,67 @@ def test_what_is_said_often_becomes_no_hub(memory: Memory) -> None:
 
     assert most(same, "supports") == 8
     assert most(other, "contradicts") == 8
+
+
+def _lives(memory: Memory, *cities: str) -> list[str]:
+    return [str(memory.remember(f"Ana lives in {city}.", occurred_at=f"{2020 + i}-01-01").id) for i, city in enumerate(cities)]
+
+
+def _open(memory: Memory) -> list[str]:
+    return [note.content for note in memory.notes() if note.valid_to is None]
+
+
+@pytest.mark.parametrize("gone", [(), (0,), (1,), (2,), (0, 1), (0, 2), (1, 2)])
+def test_what_a_forgotten_note_had_closed_holds_again(memory: Memory, gone: tuple[int, ...]) -> None:
+    """The notes that remain stand as if the forgotten ones had never been told."""
+    cities = ["Porto", "Faro", "Lisbon"]
+    ids = _lives(memory, *cities)
+
+    for place in gone:
+        memory.forget(ids[place])
+
+    expected: list[str] = []
+    for place, city in enumerate(cities):
+        expected = expected if place in gone else [city]
+        assert _year(memory, 2020 + place) == expected
+    assert len(_open(memory)) == 1
+
+
+def test_forgetting_the_newest_brings_the_former_answer_back(memory: Memory, clock: ManualClock) -> None:
+    """A mistake that is forgotten takes no true statement along."""
+    _, wrong = _lives(memory, "Porto", "Lisbon")
+
+    memory.forget(wrong)
+
+    assert "Porto" in memory.recall("Where does Ana live?").context()
+
+
+def test_new_words_let_go_of_what_the_old_ones_had_closed(memory: Memory) -> None:
+    """A note that turns out to be about somebody else closes nothing any more, and a second correction closes again."""
+    _, wrong = _lives(memory, "Porto", "Lisbon")
+
+    memory.update(wrong, "Ben lives in Lisbon.")
+    assert _open(memory) == ["Ana lives in Porto.", "Ben lives in Lisbon."]
+    memory.update(wrong, "Ana lives in Lisbon.")
+
+    assert _open(memory) == ["Ana lives in Lisbon."]
+
+
+def test_new_words_that_nothing_overrules_hold_again(memory: Memory) -> None:
+    """A note that had been superseded and now says something else has not ended."""
+    former, _ = _lives(memory, "Porto", "Lisbon")
+
+    memory.update(former, "Ben lives in Porto.")
+
+    assert _open(memory) == ["Ben lives in Porto.", "Ana lives in Lisbon."]
+
+
+def test_another_value_in_new_words_changes_nobody_elses_history(memory: Memory) -> None:
+    """What the note closed before and closes still gets no further versions."""
+    porto, lisbon = _lives(memory, "Porto", "Lisbon")
+    before = memory.history(porto)
+
+    memory.update(lisbon, "Ana lives in Rome.")
+
+    assert memory.history(porto) == before
+    assert _open(memory) == ["Ana lives in Rome."]
