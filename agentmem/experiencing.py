@@ -32,6 +32,7 @@ from agentmem.experience import (
     state_digest,
 )
 from agentmem.notes import Note, Receipt, Scope
+from agentmem.protocols import Embedder
 from agentmem.remembering import as_json, key_hash, replayed
 from agentmem.storage import Selection, Transaction
 
@@ -125,13 +126,7 @@ class ExperienceMemory:
         """
         scope = self._bound(user, agent)
         step = _checked(scope, task, observation, action, reward, next_observation, done, episode, idempotency_key)
-        vector = self._core.embed([step.content])
-        with self._core.store.write() as tx:
-            self._core.fix_embedder(tx)
-            owner = tx.notes.owner(scope, create=True)
-            assert owner is not None
-            receipt = self._once(tx, owner, step, vector)
-            self._fail("record:before-commit")
+        receipt = self._core.with_embedder(lambda embedder: self._recorded(step, embedder))
         self._written()
         return receipt
 
@@ -150,17 +145,33 @@ class ExperienceMemory:
         if not isinstance(k, int) or isinstance(k, bool) or not 1 <= k <= MAX_K:
             raise InvalidArgument(f"k must be a whole number from 1 to {MAX_K}, not {k!r}.", hint="k=3.")
         scope = self._bound(user, agent)
+        precedents = self._core.with_embedder(lambda embedder: self._precedents(scope, task, observation, embedder))[:k]
+        if not precedents:
+            return Advice(task, observation)
+        return advise(task, observation, precedents, self._core.settings.experience.neutral)
+
+    def _precedents(self, scope: Scope, task: str, observation: str, embedder: Embedder) -> list[Precedent]:
         with self._core.store.read() as tx:
             selection = self._core.selection(tx, scope, Selection(()))
             if not tx.experiences.any(selection.owners):
-                return Advice(task, observation)
-            self._core.check_embedder(tx)
+                return []
+            self._core.check_embedder(tx, embedder)
         # Embedding is the slow part: it happens outside the transactions, so that no writer waits for it.
-        vector = self._core.embed([query_text(task, observation)])[0]
+        vector = embedder.embed([query_text(task, observation)])[0]
         with self._core.store.read() as tx:
+            self._core.check_embedder(tx, embedder)  # the notes may have been embedded anew in between
             situations = self._situations(tx, scope, selection, task, observation, vector)
-        precedents = self._ranked(situations, task, observation)[:k]
-        return advise(task, observation, precedents, self._core.settings.experience.neutral)
+        return self._ranked(situations, task, observation, embedder)
+
+    def _recorded(self, step: _Step, embedder: Embedder) -> Receipt:
+        vector = embedder.embed([step.content])
+        with self._core.store.write() as tx:
+            self._core.fix_embedder(tx, embedder)  # the notes may have been embedded anew in between
+            owner = tx.notes.owner(step.scope, create=True)
+            assert owner is not None
+            receipt = self._once(tx, owner, step, vector)
+            self._fail("record:before-commit")
+        return receipt
 
     # -- recording -------------------------------------------------------------------------------------------
 
@@ -290,12 +301,12 @@ class ExperienceMemory:
         return list(grouped.values())
 
     def _ranked(
-        self, situations: Sequence[Sequence[tuple[ExperienceRow, Note]]], task: str, observation: str
+        self, situations: Sequence[Sequence[tuple[ExperienceRow, Note]]], task: str, observation: str, embedder: Embedder
     ) -> list[Precedent]:
         """Precedents by similarity; of equally similar ones, that comes first which was met more often, as in the paper's code."""
         parts = [_parts(situation[0][1]) for situation in situations]
         texts = list(dict.fromkeys([task, observation, *(text for pair in parts for text in pair)]))
-        vectors = dict(zip(texts, self._core.embed(texts), strict=True))
+        vectors = dict(zip(texts, embedder.embed(texts), strict=True))
         weight, asked = self._core.settings.experience.task_weight, digest(task, observation)
         made = []
         for (its_task, its_observation), situation in zip(parts, situations, strict=True):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -367,3 +368,39 @@ async def test_the_async_memory_has_the_same() -> None:
         advice = await memory.experience.advise(TASK, "hall", user="ana")
 
     assert [a.id for a in advice.encouraged] == [receipt.id]
+
+
+class _Other(HashEmbedder):
+    """Of the same dimension, and of another space."""
+
+    fingerprint = "other"  # type: ignore[assignment]
+
+    def _encode(self, texts: Sequence[str]) -> Any:
+        return -super()._encode(texts)
+
+
+class _Overtaken(HashEmbedder):
+    """Another embedder takes its place while it works."""
+
+    memory: Memory | None = None
+
+    def _encode(self, texts: Sequence[str]) -> Any:
+        memory, self.memory = self.memory, None
+        if memory is not None:
+            memory.reembed(_Other())
+        return super()._encode(texts)
+
+
+def test_a_change_of_the_embedder_meanwhile_mixes_no_vectors(clock: ManualClock) -> None:
+    """A step that was embedded before the switch and stored after it would lie in another space than all others."""
+    overtaken = _Overtaken()
+    with Memory(None, embedder=overtaken, clock=clock) as memory:
+        memory.experience.record("tidy up", "a cup on the floor", "pick up the cup", 1.0, None)
+        overtaken.memory = memory
+        memory.experience.record("tidy up", "a plate on the table", "take the plate", 1.0, None)
+        advice = memory.experience.advise("tidy up", "a plate on the table, and more")
+
+        assert advice.encouraged
+        with memory._parts.core.store.read() as tx:
+            stored = tx.vectors.load(tx.notes.select_all())[1]
+        assert (stored @ _Other().embed([note.content for note in memory.notes()]).T).diagonal().min() > 0.99
