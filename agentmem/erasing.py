@@ -90,10 +90,16 @@ class Eraser:
         return ""
 
     def _warnings(self, doomed: _Doomed, left: str) -> tuple[str, ...]:
-        said = [left, self._purge_index()]
-        if doomed.edits and (waiting := len(self._weights.contents().waiting)):
-            said.append(f"{waiting} facts shared a shard with it: notes answer for them until the next consolidation")
+        said = [left, self._purge_index(), *(self._said_of_weights() if doomed.edits else ())]
         return tuple(text for text in said if text)
+
+    def _said_of_weights(self) -> list[str]:
+        """What became of edits that shared a shard, or a damaged pack, with a forgotten one."""
+        pack = self._weights.contents()
+        with self._core.store.read() as tx:
+            lost = len({edit.id for edit in tx.ledger.edits()} - pack.edits)
+        said = [f"{len(pack.waiting)} facts shared a shard with it: notes answer for them until the next consolidation"] if pack.waiting else []
+        return [*said, f"the damaged pack went as a whole, and {lost} other edits with it: rebuild('weights') writes them anew"] if lost else said
 
     def _doomed(self, tx: Transaction, selection: Selection, ids: Sequence[str] | None, scope: Scope) -> _Doomed:
         selection = self._core.selection(tx, scope, selection)

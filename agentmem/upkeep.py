@@ -315,7 +315,7 @@ class Upkeep:
                 for edit in (e for e in edits if e.id in written and e.method != METHOD):
                     tx.ledger.put_edit(replace(edit, method=METHOD))
                 keep = {e.id for e in tx.ledger.edits()}
-                self._weights.publish(tx, data, keep)
+                self._weights.publish(tx, data, keep, {e.id for e in edits})
             self._weights.refresh()
             report(len(written), len(edits))
             return len(written)

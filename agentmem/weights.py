@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from agentmem.clock import micros
 from agentmem.core import Core
-from agentmem.errors import ModelError, PackMismatch
+from agentmem.errors import JobLocked, ModelError, PackMismatch
 from agentmem.protocols import Editor
 from agentmem.shelf import PackShelf
 from agentmem.storage import EditRow, Transaction
@@ -114,11 +114,14 @@ class WeightBook:
             yield editor
 
     def _sync(self, editor: Editor, *, force: bool = False) -> None:
-        with self._core.store.read() as tx:
-            active = tx.ledger.active_pack(METHOD)
-        sha = active[0] if active else None
+        sha = self._active()
         if force or sha != self._loaded:
             self._load(editor, sha)
+
+    def _active(self) -> str | None:
+        with self._core.store.read() as tx:
+            active = tx.ledger.active_pack(METHOD)
+        return active[0] if active else None
 
     def _load(self, editor: Editor, sha: str | None) -> None:
         self.trouble = None
@@ -127,6 +130,10 @@ class WeightBook:
                 self.shelf.get(sha)  # the hash is checked before any byte is believed
                 editor.load(self.shelf.path(sha))
         except PackMismatch as error:
+            # Another process may name the next pack, and remove this one, between the row and the bytes.
+            if (newer := self._active()) != sha:
+                self._load(editor, newer)
+                return
             self.trouble = error
         if sha is None or self.trouble is not None:
             held = [e.id for e in editor.edits() if e.id is not None]
@@ -142,12 +149,20 @@ class WeightBook:
             ) from self.trouble
 
     def drop(self, tx: Transaction, edit_ids: Sequence[str]) -> int:
-        """Inside a write transaction: make a pack without these edits the active one. Needs no model."""
+        """Inside a write transaction: make a pack without these edits the active one. Needs no model.
+
+        A pack that cannot be read cannot lose single edits, so it goes as a whole: nobody is served from it anyway, and what
+        else it held stands in the books, to be written anew.
+        """
         active = tx.ledger.active_pack(METHOD)
         if active is None or not edit_ids:
             return 0
-        data = self.shelf.get(active[0])
-        held = self._files.read(data).edits
+        try:
+            data = self.shelf.get(active[0])
+            held = self._files.read(data).edits
+        except PackMismatch:
+            tx.ledger.set_active_pack(METHOD, None, micros(self._core.clock.now()))
+            return len(set(edit_ids))
         doomed = sorted(held & set(edit_ids))
         if doomed:
             sha = self.shelf.put(self._files.drop(data, doomed)) if held - set(doomed) else None
@@ -169,9 +184,20 @@ class WeightBook:
             tx.ledger.append(now, "retired", note_id=edit.note_id, edit_id=edit.id, details=details)
         return len(edits)
 
-    def publish(self, tx: Transaction, data: bytes, keep: set[str]) -> str | None:
-        """Inside a write transaction: make ``data``, less what is no longer in ``keep``, the active pack."""
+    def publish(self, tx: Transaction, data: bytes, keep: set[str], known: set[str]) -> str | None:
+        """Inside a write transaction: make ``data``, less what is no longer in ``keep``, the active pack.
+
+        Args:
+            keep, known: ids of the edits in the books, now and when the work on ``data`` began.
+
+        Raises:
+            JobLocked: an edit came into the books meanwhile, which this pack would lose.
+        """
         held = self._files.read(data).edits
+        if keep - held - known:
+            raise JobLocked(
+                "Somebody else wrote edits into the weights meanwhile.", hint="run it again; nothing was changed."
+            )
         gone = sorted(held - keep)
         rest = self._files.drop(data, gone) if gone else data
         sha = self.shelf.put(rest) if held & keep else None
@@ -184,9 +210,15 @@ class WeightBook:
         Raises:
             PackMismatch: it is missing or damaged.
         """
-        with self._core.store.read() as tx:
-            active = tx.ledger.active_pack(METHOD)
-        return self._files.read(self.shelf.get(active[0])) if active else PackContents()
+        sha = self._active()
+        while sha is not None:
+            try:
+                return self._files.read(self.shelf.get(sha))
+            except PackMismatch:
+                if (newer := self._active()) == sha:
+                    raise
+                sha = newer
+        return PackContents()
 
     def refresh(self) -> None:
         """After a commit: bring the live editor up to date, and remove packs that nobody serves."""

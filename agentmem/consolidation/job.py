@@ -95,9 +95,11 @@ class Consolidator:
         self._weights.need()
         self._take_lease(holder)
         try:
+            with self._core.store.read() as tx:
+                known = {edit.id for edit in tx.ledger.edits()}  # before the editor is brought up to date
             with self._weights.serving() as editor:
                 self._weights.need_sound()
-                report = self._run(editor, scope, budget, progress)
+                report = self._run(editor, scope, budget, progress, known)
         finally:
             with self._core.store.write() as tx:
                 tx.ledger.release(LEASE, holder)
@@ -137,13 +139,15 @@ class Consolidator:
 
     # -- write in shadow and verify --------------------------------------------------------------------------
 
-    def _run(self, editor: Editor, scope: Scope, budget: int | None, progress: Progress) -> ConsolidationReport:
+    def _run(
+        self, editor: Editor, scope: Scope, budget: int | None, progress: Progress, known: set[str]
+    ) -> ConsolidationReport:
         plan = self.proposer(progress).plan(scope, budget)
         if not plan.chosen and not plan.demoted and not Settler(self._core, editor, self.prober(editor), progress).due():
             return ConsolidationReport(tuple(plan.decisions))
         trial = self._try(editor, plan, progress)
         self._fail("consolidate:before-commit")
-        pack, outcomes = self._commit(plan, trial)
+        pack, outcomes = self._commit(plan, trial, known)
         self._fail("consolidate:after-commit")
         self._weights.refresh()
         return ConsolidationReport(
@@ -286,7 +290,7 @@ class Consolidator:
 
     # -- commit ----------------------------------------------------------------------------------------------
 
-    def _commit(self, plan: Plan, trial: _Trial) -> tuple[str | None, list[EditOutcome]]:
+    def _commit(self, plan: Plan, trial: _Trial, known: set[str]) -> tuple[str | None, list[EditOutcome]]:
         now = micros(self._core.clock.now())
         with self._core.store.write() as tx:
             for edit in plan.demoted:
@@ -304,7 +308,7 @@ class Consolidator:
                     tx.ledger.append(now, "failed", note_id=candidate.note.id, details=details)
             assert trial.data is not None
             held = {edit.id: edit for edit in tx.ledger.edits()}
-            pack = self._weights.publish(tx, trial.data, set(held))
+            pack = self._weights.publish(tx, trial.data, set(held), known)
             moved = [held[id] for id in trial.settled.edits if id in held]
             trial.moved = tuple(row.note_id for row in moved)
             for row in moved:
