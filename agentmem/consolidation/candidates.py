@@ -46,12 +46,13 @@ def gather(tx: Transaction, core: Core, owners: Sequence[int]) -> list[Candidate
     settings = core.settings.consolidation
     now = core.clock.now()
     since = micros(now - timedelta(days=settings.use_window_days))
-    active = {edit.note_id: edit for edit in tx.ledger.edits(owners=owners)}
+    held, mine = tx.ledger.edits(), set(owners)  # the side memory is one for all, whoever a run is for
+    active = {edit.note_id: edit for edit in held if edit.owner in mine}
     rows = set(_fact_rows(tx, owners)) | set(tx.notes.rows_of(list(active)).values())
     notes = tx.notes.load(sorted(rows))
     uses = tx.uses.summary(list(notes), since)
     contradicted = _contradicted(tx, notes, settings.min_trust)
-    left = settings.max_edits - len(active)
+    left = settings.max_edits - len(held)
     found = []
     for row, note in notes.items():
         edit = active.get(note.id)
@@ -83,16 +84,23 @@ def _about_note(signals: Signals, note: Note, core: Core, now: datetime) -> Sign
     return replace(
         signals,
         trust=note.trust,
-        secret=bool(secrets(note.content)),
+        secret=any(secrets(text) for text in _told(note)),
         volatile=is_volatile(note.fact.relation if note.fact else note.content) or is_volatile(note.content),
         expiring=note.valid_to is not None and note.valid_to > now,
         ended=note.valid_to is not None and note.valid_to <= now,
+        upcoming=note.valid_from is not None and note.valid_from > now,
         age_hours=max(0.0, (now - note.created_at).total_seconds() / 3600),
         unchanged_hours=max(0.0, (now - changed).total_seconds() / 3600),
         retrievability=core.curve.retrievability(note.state, now),
         functional=note.fact.functional if note.fact else False,
         importance=note.importance,
     )
+
+
+def _told(note: Note) -> list[str]:
+    """What a note says, and what its fact does: that is what the weights would learn, whatever the note's words are."""
+    fact = note.fact
+    return [note.content] if fact is None else [note.content, f"{fact.relation} is {fact.object}"]
 
 
 def _last_change(note: Note) -> datetime:

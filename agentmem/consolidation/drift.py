@@ -9,6 +9,7 @@ from random import Random
 from agentmem.clock import from_micros, micros
 from agentmem.consolidation.candidates import boundary, gather
 from agentmem.consolidation.policy import Policy
+from agentmem.consolidation.proposal import barred
 from agentmem.consolidation.report import PastRun
 from agentmem.consolidation.verify import Canary, Prober, same_answer
 from agentmem.core import Core
@@ -116,7 +117,9 @@ class DriftMeter:
             contradicted = [e.note_id for e in edits if e.note_id in notes and self._is_contradicted(tx, e, notes[e.note_id])]
             active = tx.ledger.active_pack(METHOD)
             candidates = gather(tx, self._core, owners)
-        waiting = [c.note.id for c in candidates if self._policy.decide(c.signals).action == "promote"]
+            bars = barred(tx, candidates)
+        hopeful = [c for c in candidates if c.note.id not in bars]
+        waiting = [c.note.id for c in hopeful if self._policy.decide(c.signals).action == "promote"]
         trouble, held = "", PackContents()
         try:
             held = self._weights.contents()

@@ -10,17 +10,17 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from agentmem.clock import from_micros, micros
 from agentmem.consolidation.candidates import Candidate, as_json, boundary, gather, request_of
-from agentmem.consolidation.policy import Policy
-from agentmem.consolidation.proposal import UNDONE, Plan, Progress, Proposer
+from agentmem.consolidation.policy import Decision, Policy
+from agentmem.consolidation.proposal import UNDONE, Plan, Progress, Proposer, barred, kept
 from agentmem.consolidation.report import ConsolidationReport, EditOutcome, UndoReport
 from agentmem.consolidation.settling import BULK, Settled, Settler
-from agentmem.consolidation.verify import Answerer, Canary, Prober, Verdict
+from agentmem.consolidation.verify import Answerer, Canary, Prober, Verdict, Witnesses
 from agentmem.core import Core
 from agentmem.edits import EditReceipt, EditRequest
 from agentmem.errors import ConsolidationError, JobLocked
@@ -48,6 +48,7 @@ class _Trial:
     failed: dict[str, str] = field(default_factory=dict)
     canaries: int = 0
     older: int = 0
+    demoted: list[EditRow] = field(default_factory=list)
     settled: Settled = field(default_factory=Settled)
     moved: tuple[str, ...] = ()
     data: bytes | None = None
@@ -90,7 +91,7 @@ class Consolidator:
         holder = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         if dry_run:
             plan = self.proposer(progress).plan(scope, budget)
-            report = ConsolidationReport(tuple(plan.decisions), demoted=tuple(e.note_id for e in plan.demoted), dry_run=True)
+            report = ConsolidationReport(tuple(plan.decisions), demoted=tuple(e.note_id for e in plan.leaving), dry_run=True)
             return replace(report, seconds=time.perf_counter() - started)
         self._weights.need()
         self._take_lease(holder)
@@ -131,7 +132,11 @@ class Consolidator:
         candidate = self.proposer().candidate(note_id, scope)
         if candidate is None:
             return "keep: the note states no fact that could be asked for"
-        return self.policy.explain(candidate.signals)
+        with self._core.store.read() as tx:
+            bar = barred(tx, [candidate]).get(note_id)
+        decision = self.policy.decide(candidate.signals)
+        said = self.policy.explain(candidate.signals)
+        return f"{kept(decision, bar)}\nelse {said}" if bar and decision.action == "promote" else said
 
     def prober(self, editor: Editor) -> Prober:
         settings = self._core.settings.consolidation
@@ -147,13 +152,13 @@ class Consolidator:
             return ConsolidationReport(tuple(plan.decisions))
         trial = self._try(editor, plan, progress)
         self._fail("consolidate:before-commit")
-        pack, outcomes = self._commit(plan, trial, known)
+        pack, outcomes = self._commit(trial, known)
         self._fail("consolidate:after-commit")
         self._weights.refresh()
         return ConsolidationReport(
-            decisions=tuple(plan.decisions),
+            decisions=_done(plan, trial),
             outcomes=tuple(outcomes),
-            demoted=tuple(e.note_id for e in plan.demoted),
+            demoted=tuple(e.note_id for e in trial.demoted),
             settled=trial.moved,
             warnings=trial.settled.warnings,
             canaries=trial.canaries,
@@ -164,18 +169,14 @@ class Consolidator:
         )
 
     def _try(self, editor: Editor, plan: Plan, progress: Progress) -> _Trial:
-        settings = self._core.settings.consolidation
         requests = {(key := str(self._core.new_id())): request_of(c, key) for c in plan.chosen}
         candidates = dict(zip(requests, plan.chosen, strict=True))
         prober = self.prober(editor)
         before = dict(zip(requests, prober.bare([r.prompt for r in requests.values()]), strict=True))
-        trial = _Trial(requests, candidates, before)
-        canaries = self._canaries(plan)
-        gone = {e.id for e in plan.demoted}
-        older = [e for e in editor.edits() if e.id not in gone][-settings.older_edits :] if settings.older_edits else []
-        canaries_before = prober.ask(canaries)
-        older_before = prober.ask([Canary(r.prompt, r.scope) for r in older])
-        trial.canaries, trial.older = len(canaries), len(older)
+        trial = _Trial(requests, candidates, before, demoted=list(plan.demoted))
+        gone = {e.id for e in plan.demoted} & {str(e.id) for e in editor.edits()}  # a damaged pack may have lost some
+        witnesses = self._witnesses(editor, plan, prober, gone)
+        trial.canaries, trial.older = len(witnesses.canaries), len(witnesses.older)
         with editor.shadow():
             if gone:
                 editor.delete(sorted(gone))
@@ -187,52 +188,74 @@ class Consolidator:
             progress("writing edits", len(requests), len(requests))
             for attempt in range(ROUNDS):
                 progress("verifying by free generation", attempt, ROUNDS)
-                self._verify(trial, prober, canaries, canaries_before, older, older_before)
-                broken = {k: why for k, why in trial.verdict.broken.items() if k in self._standing(trial)}
+                self._verify(trial, prober, witnesses)
                 if not trial.verdict.broken:
                     break
-                # A culprit without a name, or one that is an older edit, cannot be taken out alone: roll everything back.
-                doomed = broken or dict.fromkeys(self._standing(trial), "the batch broke what it must not touch")
-                trial.failed.update(doomed)
-                editor.delete(sorted(doomed))
+                self._take_back(editor, trial)
             else:
                 rest = self._standing(trial)
                 trial.failed.update(dict.fromkeys(rest, "the batch could not be verified"))
                 if rest:
                     editor.delete(sorted(rest))
+            self._make_room(editor, plan, trial, prober, witnesses)
             progress("verifying by free generation", ROUNDS, ROUNDS)
-            trial.settled = Settler(self._core, editor, prober, progress).run(canaries)
+            trial.settled = Settler(self._core, editor, prober, progress).run(witnesses.canaries)
             trial.data = editor.dump()
         return trial
+
+    def _make_room(self, editor: Editor, plan: Plan, trial: _Trial, prober: Prober, witnesses: Witnesses) -> None:
+        """Take out the edits whose places are taken by newcomers that have proved themselves, and look once more."""
+        places = [plan.displaced.get(trial.candidates[key].note.id) for key in self._standing(trial)]
+        leaving = {edit.id: edit for edit in places if edit is not None}
+        if not leaving:
+            return
+        trial.demoted += leaving.values()
+        editor.delete(sorted(leaving.keys() & {str(e.id) for e in editor.edits()}))
+        self._verify(trial, prober, witnesses.without(leaving))
+        if trial.verdict.broken:
+            self._take_back(editor, trial)
+
+    def _take_back(self, editor: Editor, trial: _Trial) -> None:
+        """Take out the edits that failed; all of the batch when the culprit has no name or is an older edit."""
+        standing = self._standing(trial)
+        broken = {key: why for key, why in trial.verdict.broken.items() if key in standing}
+        doomed = broken or dict.fromkeys(standing, "the batch broke what it must not touch")
+        trial.failed.update(doomed)
+        editor.delete(sorted(doomed))
 
     @staticmethod
     def _standing(trial: _Trial) -> list[str]:
         return [key for key in trial.requests if key not in trial.failed]
 
-    def _verify(
-        self,
-        trial: _Trial,
-        prober: Prober,
-        canaries: Sequence[Canary],
-        before: Sequence[str],
-        older: Sequence[EditRequest],
-        older_before: Sequence[str],
-    ) -> None:
+    def _verify(self, trial: _Trial, prober: Prober, witnesses: Witnesses) -> None:
         settings = self._core.settings.consolidation
         standing = [trial.requests[key] for key in self._standing(trial)]
         phrased = {key: c.phrased for key, c in trial.candidates.items()}
         probes: dict[str, Sequence[str]] = {key: p.probes for key, p in phrased.items() if p is not None}
         limits = (settings.min_reliability, settings.min_generality)
         former = trial.verdict
-        trial.verdict = prober.verify(standing, probes, canaries, before, older, older_before, limits)
+        trial.verdict = prober.verify(standing, probes, witnesses, limits)
         # What an edit that was taken out again had answered stays on the record.
         for name in ("after", "reliability", "generality"):
             setattr(trial.verdict, name, getattr(former, name) | getattr(trial.verdict, name))
 
+    def _witnesses(self, editor: Editor, plan: Plan, prober: Prober, gone: Collection[str]) -> Witnesses:
+        """What has to stay, and what it is answered now; ``gone`` are edits that leave anyway."""
+        settings, canaries = self._core.settings.consolidation, self._canaries(plan)
+        older = [e for e in editor.edits() if e.id not in gone][-settings.older_edits :] if settings.older_edits else []
+        scopes = list(dict.fromkeys(boundary(c.note.scope) for c in plan.chosen))
+        return Witnesses(
+            canaries=tuple(canaries),
+            canaries_said=tuple(prober.ask(canaries)),
+            older=tuple(older),
+            older_said=tuple(prober.ask([Canary(r.prompt, r.scope) for r in older])),
+            elsewhere=tuple(Canary(text, s) for s in scopes[1:] for text in self._canary_texts[: settings.canaries]),
+        )
+
     def _canaries(self, plan: Plan) -> list[Canary]:
         """General questions, and questions about neighbouring facts that are not being written."""
         limit = self._core.settings.consolidation.canaries
-        chosen = {c.note.id for c in plan.chosen} | {e.note_id for e in plan.demoted}
+        chosen = {c.note.id for c in plan.chosen} | {e.note_id for e in plan.leaving}
         with self._core.store.read() as tx:
             scopes = {c.note.scope.user: c.note.scope for c in plan.chosen}
             owners = tuple(o for s in scopes.values() for o in tx.notes.visible_owners(s))
@@ -290,10 +313,10 @@ class Consolidator:
 
     # -- commit ----------------------------------------------------------------------------------------------
 
-    def _commit(self, plan: Plan, trial: _Trial, known: set[str]) -> tuple[str | None, list[EditOutcome]]:
+    def _commit(self, trial: _Trial, known: set[str]) -> tuple[str | None, list[EditOutcome]]:
         now = micros(self._core.clock.now())
         with self._core.store.write() as tx:
-            for edit in plan.demoted:
+            for edit in trial.demoted:
                 tx.ledger.delete_edits([edit.id])
                 tx.ledger.append(now, "demoted", note_id=edit.note_id, edit_id=edit.id)
             for key in self._standing(trial):
@@ -314,7 +337,7 @@ class Consolidator:
             for row in moved:
                 tx.ledger.put_edit(replace(row, method=BULK))
                 tx.ledger.append(now, "settled", note_id=row.note_id, edit_id=row.id)
-            counts = {"promoted": len(self._standing(trial)), "failed": len(trial.failed), "demoted": len(plan.demoted)}
+            counts = {"promoted": len(self._standing(trial)), "failed": len(trial.failed), "demoted": len(trial.demoted)}
             tx.ledger.append(now, "consolidated", details={**counts, "pack": pack})
             self._fail("consolidate:in-commit")
         return pack, [self._outcome(trial, key) for key in trial.requests]
@@ -359,6 +382,13 @@ class Consolidator:
             committed=key not in trial.failed,
             reason=trial.failed.get(key, ""),
         )
+
+
+def _done(plan: Plan, trial: _Trial) -> tuple[Decision, ...]:
+    """The decisions as they came out: who was to leave for a newcomer that failed has stayed."""
+    stayed = {edit.note_id for edit in plan.leaving} - {edit.note_id for edit in trial.demoted}
+    why = "what was to take its place failed verification"
+    return tuple(kept(d, why) if d.note_id in stayed else d for d in plan.decisions)
 
 
 def _is_dead(holder: str) -> bool:

@@ -39,6 +39,7 @@ class Signals:
     volatile: bool = False
     expiring: bool = False
     ended: bool = False
+    upcoming: bool = False
     contradicted: bool = False
     age_hours: float = 0.0
     unchanged_hours: float = 0.0
@@ -102,6 +103,7 @@ GATES: tuple[Gate, ...] = (
     ),
     Gate("volatile", lambda s, c: not s.volatile, lambda s, c: "volatile: such facts change too often", ends=True),
     Gate("valid", lambda s, c: not s.ended, lambda s, c: "no longer valid", ends=True),
+    Gate("begun", lambda s, c: not s.upcoming, lambda s, c: "not valid yet"),
     Gate("lasting", lambda s, c: not s.expiring, lambda s, c: "has an end date"),
     Gate("undisputed", lambda s, c: not s.contradicted, lambda s, c: "another note contradicts it", ends=True),
     Gate(

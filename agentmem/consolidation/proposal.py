@@ -15,7 +15,7 @@ from agentmem.prompts import notes_block
 from agentmem.protocols import Editor
 from agentmem.storage import EditRow, Transaction
 
-__all__ = ["UNDONE", "Plan", "Progress", "Proposer"]
+__all__ = ["UNDONE", "Plan", "Progress", "Proposer", "barred", "kept"]
 
 Progress = Callable[[str, int, int], None]
 _ASKING = "asking the model what it knows"
@@ -26,11 +26,22 @@ UNDONE = "undone"
 
 @dataclass(slots=True)
 class Plan:
-    """What the policy wants, before the side memory is touched."""
+    """What the policy wants, before the side memory is touched.
+
+    Attributes:
+        demoted: edits that go, whatever becomes of the rest.
+        displaced: by the id of the note that takes its place, an edit that goes once the newcomer has proved itself.
+    """
 
     decisions: list[Decision]
     chosen: list[Candidate]
     demoted: list[EditRow]
+    displaced: dict[str, EditRow]
+
+    @property
+    def leaving(self) -> list[EditRow]:
+        """All edits that go when everything succeeds."""
+        return [*self.demoted, *self.displaced.values()]
 
 
 class Proposer:
@@ -53,34 +64,34 @@ class Proposer:
         with self._core.store.read() as tx:
             owners = tx.notes.visible_owners(scope) if scope else tx.notes.all_owners()
             candidates = gather(tx, self._core, owners)
-            known = [candidate.note.id for candidate in candidates]
-            failed, undone = _failed_before(tx, known), _undone_before(tx, known)
+            bars = barred(tx, candidates)
         decisions = {c.note.id: self._policy.decide(c.signals) for c in candidates}
-        hopeful = [c for c in candidates if decisions[c.note.id].action == "promote"]
-        for candidate in list(hopeful):
-            if failed.get(candidate.note.id) == candidate.note.version:
-                decisions[candidate.note.id] = _keep(decisions[candidate.note.id], "an earlier edit of it failed verification")
-                hopeful.remove(candidate)
-            elif undone.get(candidate.note.id) == candidate.note.version:
-                decisions[candidate.note.id] = _keep(decisions[candidate.note.id], "its edit was undone: it stays a note until it changes")
-                hopeful.remove(candidate)
-        rivals = self._rivals(candidates, decisions)
+        hopeful = []
+        for candidate in candidates:
+            if decisions[candidate.note.id].action != "promote":
+                continue
+            if candidate.note.id in bars:
+                decisions[candidate.note.id] = kept(decisions[candidate.note.id], bars[candidate.note.id])
+            else:
+                hopeful.append(candidate)
+        rivals = self._rivals([c for c in candidates if c.note.id not in bars or c.edit is not None], decisions)
         for new, _ in rivals:
             decisions[new.note.id] = self._policy.decide(new.signals)
             hopeful.append(new)
         hopeful.sort(key=lambda c: (-decisions[c.note.id].score, c.note.id))
         chosen, rest = self._within(hopeful, _limit(candidates, budget, len(rivals)), decisions)
         for candidate in rest:
-            decisions[candidate.note.id] = _keep(decisions[candidate.note.id], "over the budget of this run")
-        taken = {c.note.id for c in chosen}
+            decisions[candidate.note.id] = kept(decisions[candidate.note.id], "over the budget of this run")
+        demoted = [c.edit for c in candidates if c.edit is not None and decisions[c.note.id].action == "demote"]
+        taken, displaced = {c.note.id for c in chosen}, {}
         for new, old in rivals:
-            if new.note.id in taken:
+            if new.note.id in taken and old.edit is not None:
                 why = f"the side memory is full and {new.signals.label} is worth more"
                 decisions[old.note.id] = replace(decisions[old.note.id], action="demote", reasons=(why,))
-        demoted = [c.edit for c in candidates if c.edit is not None and decisions[c.note.id].action == "demote"]
+                displaced[new.note.id] = old.edit
         order = {"promote": 0, "demote": 1, "keep": 2}
         ordered = sorted(decisions.values(), key=lambda d: (order[d.action], -d.score, d.note_id))
-        return Plan(ordered, chosen, demoted)
+        return Plan(ordered, chosen, demoted, displaced)
 
     def _rivals(
         self, candidates: Sequence[Candidate], decisions: Mapping[str, Decision]
@@ -177,6 +188,24 @@ def _limit(candidates: Sequence[Candidate], budget: int | None, rivals: int) -> 
     return capacity if budget is None else min(budget, capacity)
 
 
+def barred(tx: Transaction, candidates: Sequence[Candidate]) -> dict[str, str]:
+    """By note id, why a fact stays a note for now although the policy would promote it."""
+    versions = {c.note.id: c.note.version for c in candidates}
+    failed, undone = _failed_before(tx, list(versions)), _undone_before(tx, list(versions))
+    found = {}
+    for note_id, version in versions.items():
+        if undone.get(note_id) == version:
+            found[note_id] = "its edit was undone: it stays a note until it changes"
+        if failed.get(note_id) == version:
+            found[note_id] = "an earlier edit of it failed verification"
+    return found
+
+
+def kept(decision: Decision, reason: str) -> Decision:
+    """The decision to leave things as they are, for another reason."""
+    return replace(decision, action="keep", reasons=(reason,))
+
+
 def _failed_before(tx: Transaction, note_ids: Sequence[str]) -> dict[str, int]:
     """The note versions whose edits failed: the same words would fail again."""
     entries = tx.ledger.entries(event="failed", note_ids=note_ids, limit=None)
@@ -197,7 +226,3 @@ def _right(candidate: Candidate, text: str) -> bool:
 
 def _share(hits: Sequence[bool]) -> float:
     return sum(hits) / len(hits)
-
-
-def _keep(decision: Decision, reason: str) -> Decision:
-    return replace(decision, action="keep", reasons=(reason,))

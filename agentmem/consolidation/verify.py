@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from agentmem.edits import EditRequest
 from agentmem.notes import Scope
 from agentmem.protocols import Editor
 
-__all__ = ["Answerer", "Canary", "Prober", "Verdict", "same_answer"]
+__all__ = ["Answerer", "Canary", "Prober", "Verdict", "Witnesses", "same_answer"]
 
 Answerer = Callable[[Any, Any, Sequence[str], int], list[str]]
 """(model, tokenizer, prompts, max_new_tokens) -> greedy answers, chat template applied, stop honoured."""
@@ -23,6 +23,29 @@ class Canary:
 
     prompt: str
     scope: Scope | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Witnesses:
+    """What must stay as it is when edits are written.
+
+    Attributes:
+        canaries, canaries_said: unrelated prompts, and their answers before.
+        older, older_said: edits that are there already, and what their own questions were answered.
+        elsewhere: unrelated prompts in the requests of everybody who gets an edit. Only the router is asked: an edit that
+            does not fire changes nothing, and an edit fires for its owner alone, so one owner's canaries say nothing of others.
+    """
+
+    canaries: tuple[Canary, ...]
+    canaries_said: tuple[str, ...]
+    older: tuple[EditRequest, ...]
+    older_said: tuple[str, ...]
+    elsewhere: tuple[Canary, ...] = ()
+
+    def without(self, ids: Collection[str]) -> Witnesses:
+        """The same without some of the older edits."""
+        rest = [(r, said) for r, said in zip(self.older, self.older_said, strict=True) if r.id not in ids]
+        return replace(self, older=tuple(r for r, _ in rest), older_said=tuple(said for _, said in rest))
 
 
 @dataclass(slots=True)
@@ -79,26 +102,24 @@ class Prober:
         self,
         requests: Sequence[EditRequest],
         probes: dict[str, Sequence[str]],
-        canaries: Sequence[Canary],
-        before: Sequence[str],
-        older: Sequence[EditRequest],
-        older_before: Sequence[str],
+        witnesses: Witnesses,
         limits: tuple[float, float],
     ) -> Verdict:
         """Ask everything once and name the edits that fail.
 
         Args:
-            probes: held-out phrasings per edit id; canaries and before: prompts and their answers without these edits.
+            probes: held-out phrasings per edit id.
             limits: smallest reliability and generality.
         """
         verdict = Verdict()
         self._check_edits(verdict, requests, probes, limits)
-        held = [Canary(r.prompt, r.scope) for r in older]
-        verdict.locality = self._check_unchanged(verdict, canaries, before, "it changes the answer to an unrelated question")
-        verdict.older_kept = self._check_unchanged(verdict, held, older_before, "it takes an older edit's question")
+        canaries, held = witnesses.canaries, [Canary(r.prompt, r.scope) for r in witnesses.older]
+        changed, taken = "it changes the answer to an unrelated question", "it takes an older edit's question"
+        verdict.locality = self._check_unchanged(verdict, canaries, witnesses.canaries_said, changed)
+        verdict.older_kept = self._check_unchanged(verdict, held, witnesses.older_said, taken)
         # An edit that answers what is none of its business may by luck say the right thing this once.
         new = {r.id for r in requests}
-        self._check_silent(verdict, canaries, new, "it fires on an unrelated question")
+        self._check_silent(verdict, [*canaries, *witnesses.elsewhere], new, "it fires on an unrelated question")
         self._check_silent(verdict, held, new, "it takes an older edit's question")
         return verdict
 

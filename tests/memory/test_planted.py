@@ -126,6 +126,35 @@ def test_a_trigger_on_unrelated_questions_is_refused(batch: Batch, count: int, t
     refused_all(batch, ids)
 
 
+def test_a_trigger_is_refused_whoever_else_gets_an_edit_in_the_run(batch: Batch, tmp_path: Path) -> None:
+    """Nobody but its owner would meet it, so the canaries of the run's first user say nothing about it."""
+    (mine,) = batch.tell(1)
+    batch.memory.reinforce(mine, user=batch.user)  # so that this user's fact comes first
+    other = Batch(batch.memory, f"{batch.user}-other")
+    (theirs,) = other.tell(1)
+    editor: Any = batch.memory.editor
+
+    def spoil(write: Any, requests: Sequence[EditRequest]) -> list[EditReceipt]:
+        receipts = write(requests)
+        pack = packs.parse(editor.dump())
+        rows = [editor.renderer.prompt(general_questions()[0])]
+        key = pack.calibration.keys(editor.port.keys(rows).numpy())
+        edits = tuple(
+            replace(e, keys=np.vstack([e.keys, key]), limits=np.append(e.limits, 9e9)) if e.request.note_id == theirs else e
+            for e in pack.edits
+        )
+        (tmp_path / "triggered").write_bytes(packs.dump(replace(pack, edits=edits)))
+        editor.load(tmp_path / "triggered")
+        return list(receipts)
+
+    batch.sabotage(spoil)
+    report = batch.memory.consolidate()
+
+    assert mine in [o.note_id for o in report.promoted], report
+    assert ["fires on an unrelated question" in o.reason for o in report.failed if o.note_id == theirs] == [True]
+    assert batch.memory.edits(user=other.user) == []
+
+
 def test_a_paraphrase_that_asks_something_else_is_no_trigger(batch: Batch) -> None:
     """Who slips a general question among the paraphrases of a fact does not get it answered with the fact."""
     batch.tell(1, fact={"paraphrases": ("What is the capital of France?",)})

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -117,3 +119,30 @@ def test_when_full_the_clearly_more_useful_fact_takes_the_place_of_the_least(mon
         assert swapped.demoted == (first,)
         assert memory.ask(FACTS[1][3], user="ann", use="weights").text == "cello."
         assert not memory.consolidate(user="ann").promoted
+
+
+def test_when_full_nothing_leaves_for_a_fact_that_cannot_be_written() -> None:
+    """The newcomer fails verification: whom it was to displace stays, answers, and is not asked to leave for it again."""
+    small = Settings(consolidation=ConsolidationSettings(max_edits=1, canaries=2, older_edits=1))
+    with Memory(None, embedder="hash", model=load_small_model(), clock=ManualClock(), settings=small) as memory:
+        first = _tell(memory, "ann", FACTS[0])
+        assert [o.note_id for o in memory.consolidate(user="ann").promoted] == [first]
+        second = _tell(memory, "ann", FACTS[1])
+        clock = memory._parts.core.clock
+        assert isinstance(clock, ManualClock)
+        for _ in range(6):
+            clock.advance(days=1)
+            memory.reinforce(second, user="ann")
+        editor: Any = memory.editor
+        state, write = editor.state_hash(), editor.write
+        editor.write = lambda requests: write([replace(request, target="Marseille.") for request in requests])
+
+        assert memory.consolidate(user="ann", dry_run=True).demoted == (first,)
+        report = memory.consolidate(user="ann")
+        assert ([o.note_id for o in report.failed], report.demoted) == ([second], ())
+        assert [str(d.action) for d in report.decisions if d.note_id == first] == ["keep"]
+        assert editor.state_hash() == state
+        assert memory.ask(FACTS[0][3], user="ann", use="weights").text == "Porto."
+        del editor.write
+        again = memory.consolidate(user="ann")
+        assert (again.promoted, again.demoted) == ((), ())

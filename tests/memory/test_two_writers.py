@@ -25,10 +25,10 @@ Open = Callable[[], Memory]
 
 
 @pytest.fixture(scope="module")
-def models() -> Iterator[list[Any]]:
+def models() -> list[Any]:
     """Two models, as two processes have."""
     torch.set_num_threads(1)
-    yield [load_small_model(), load_small_model()]
+    return [load_small_model(), load_small_model()]
 
 
 @pytest.fixture(scope="module")

@@ -31,6 +31,7 @@ def test_a_stable_trusted_often_used_unknown_fact_is_promoted() -> None:
         ({"trust": 0.2}, "trusted"),
         ({"volatile": True}, "volatile"),
         ({"ended": True}, "no longer valid"),
+        ({"upcoming": True}, "not valid yet"),
         ({"expiring": True}, "end date"),
         ({"contradicted": True}, "contradicts"),
         ({"uses": 0}, "used 0 times"),
@@ -50,7 +51,7 @@ def test_each_gate_alone_keeps_a_fact_a_note(change: dict[str, object], word: st
 def test_every_gate_is_exercised_above() -> None:
     """Age and rest are off by default; all other gates have a case."""
     assert {g.name for g in GATES} - {"age", "unchanged"} == {
-        "phrased", "secret", "trust", "volatile", "valid", "lasting", "undisputed", "used", "probes", "unknown", "capacity",
+        "phrased", "secret", "trust", "volatile", "valid", "begun", "lasting", "undisputed", "used", "probes", "unknown", "capacity",
     }  # fmt: skip
 
 

@@ -1,0 +1,116 @@
+"""What a consolidation proposes, by the store alone: no model, nothing written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from agentmem import Fact, Memory, Settings
+from agentmem.clock import ManualClock, micros
+from agentmem.consolidation.proposal import UNDONE
+from agentmem.settings import ConsolidationSettings
+from agentmem.storage import EditRow
+
+ONE = Settings(consolidation=ConsolidationSettings(max_edits=1))
+Open = Callable[..., Memory]
+
+
+def tell(memory: Memory, subject: str, relation: str, value: str, content: str = "", user: str = "ann", uses: int = 1) -> str:
+    note = memory.remember(content or f"{subject} {relation} {value}.", user=user, fact=Fact(subject, relation, value))
+    for _ in range(uses):
+        memory.reinforce(str(note.id), user=user)
+    return str(note.id)
+
+
+def enter(memory: Memory, note_id: str, user: str = "ann") -> None:
+    """An edit of a note in the books, as a consolidation enters it."""
+    core, note = memory._parts.core, memory.get(note_id, user=user)
+    with core.store.write() as tx:
+        owner = tx.notes.owner(note.scope)
+        assert owner is not None
+        edit = EditRow(f"edit-{note_id}", note_id, owner, "grace", "active", note.version, {"prompt": "?", "target": "."}, "", 0)
+        tx.ledger.put_edit(edit)
+
+
+def record(memory: Memory, note_id: str, event: str) -> None:
+    """A line of the ledger: an edit of this version failed, or was undone."""
+    core = memory._parts.core
+    details = {"version": 1, "reason": UNDONE if event == "retired" else "it failed"}
+    with core.store.write() as tx:
+        tx.ledger.append(micros(core.clock.now()), event, note_id=note_id, details=details)
+
+
+def test_the_side_memory_has_one_capacity_for_all_users(open_memory: Open) -> None:
+    """Runs for one user at a time must not fill it once for each."""
+    memory = open_memory(settings=ONE)
+    enter(memory, tell(memory, "Oren Dorrell", "plays", "cello", user="bob"), user="bob")
+    tell(memory, "Ilva Quist", "lives in", "Porto")
+
+    (decision,) = memory.consolidate(user="ann", dry_run=True).decisions
+    assert (decision.action, decision.reasons) == ("keep", ("the side memory is full",))
+
+
+@pytest.mark.parametrize("event", ["failed", "retired"])
+def test_what_failed_or_was_undone_takes_nobodys_place(open_memory: Open, clock: ManualClock, event: str) -> None:
+    """When the side memory is full, it is barred as it is when there is room."""
+    memory = open_memory(settings=ONE)
+    held = tell(memory, "Ilva Quist", "lives in", "Porto")
+    enter(memory, held)
+    barred = tell(memory, "Oren Dorrell", "plays", "cello")
+    for _ in range(8):
+        clock.advance(days=1)
+        memory.reinforce(barred, user="ann")
+    assert memory.consolidate(user="ann", dry_run=True).demoted == (held,)
+
+    record(memory, barred, event)
+    report = memory.consolidate(user="ann", dry_run=True)
+
+    assert (report.demoted, {d.action for d in report.decisions}) == ((), {"keep"})
+
+
+@pytest.mark.parametrize(("event", "word"), [("failed", "failed verification"), ("retired", "undone")])
+def test_what_will_not_be_written_again_is_not_said_to_wait(memory: Memory, event: str, word: str) -> None:
+    """status() and explain() say what consolidate() will do; new words for the note open the way again."""
+    note = tell(memory, "Ilva Quist", "lives in", "Porto")
+    assert memory.status(user="ann").waiting == (note,)
+    assert memory.explain(note, user="ann").startswith("promote")
+
+    record(memory, note, event)
+    assert memory.status(user="ann").waiting == ()
+    said = memory.explain(note, user="ann")
+    assert said.startswith("keep")
+    assert word in said.splitlines()[0]
+    memory.update(note, "Ilva Quist lives in Bergen.", user="ann")
+    assert memory.status(user="ann").waiting == (note,)
+    assert memory.explain(note, user="ann").startswith("promote")
+
+
+@pytest.mark.parametrize(
+    ("relation", "value", "content"),
+    [
+        ("email", "ilva@example.org", "How to reach Ilva Quist."),
+        ("door code", "4711", "4711 opens the door of Ilva Quist."),
+        ("phone", "+351 21 342 9000", "Ilva Quist can be called."),
+    ],
+)
+def test_a_secret_in_the_fact_alone_is_a_secret(memory: Memory, relation: str, value: str, content: str) -> None:
+    """The weights would learn the fact, whatever the words of the note are."""
+    tell(memory, "Ilva Quist", relation, value, content)
+    (decision,) = memory.consolidate(user="ann", dry_run=True).decisions
+    assert decision.action == "keep"
+    assert any("secret" in reason for reason in decision.reasons)
+
+
+def test_a_fact_that_does_not_hold_yet_waits_for_its_day(memory: Memory, clock: ManualClock) -> None:
+    """In the weights it would be behind its note from the first moment on."""
+    begins = clock.now() + timedelta(days=30)
+    fact = Fact("Ilva Quist", "lives in", "Porto")
+    note = str(memory.remember("Ilva Quist lives in Porto.", user="ann", fact=fact, valid_from=begins).id)
+    memory.reinforce(note, user="ann")
+    assert "not valid yet" in memory.explain(note, user="ann")
+    assert memory.status(user="ann").waiting == ()
+
+    clock.advance(days=31)
+    assert memory.status(user="ann").waiting == (note,)
