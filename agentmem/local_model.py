@@ -17,7 +17,7 @@ from agentmem.errors import InvalidArgument, ModelError, NoChatTemplate
 from agentmem.protocols import Message
 from agentmem.speculation import Reading
 
-__all__ = ["LocalModel"]
+__all__ = ["LocalModel", "context_length"]
 
 _UNFINISHED = "\ufffd"
 _TAIL = 8
@@ -239,8 +239,7 @@ class LocalModel:
 
     def _room(self, prompt: int) -> int:
         """Tokens left after a prompt in the model's context."""
-        config = self.model.config
-        limit = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None)
+        limit = context_length(self.model)
         if limit is None:
             return 1 << 30
         if prompt >= limit:
@@ -248,7 +247,7 @@ class LocalModel:
                 f"The prompt has {prompt} tokens; the model reads at most {limit}.",
                 hint="recall fewer notes (k=, context_tokens=), or shorten the conversation.",
             )
-        return int(limit) - prompt
+        return limit - prompt
 
     @contextmanager
     def _seeded(self, temperature: float) -> Iterator[None]:
@@ -264,6 +263,13 @@ class LocalModel:
 
     def __repr__(self) -> str:
         return f"LocalModel({type(self.model).__name__})"
+
+
+def context_length(model: Any) -> int | None:
+    """How many tokens a transformers model reads at most; ``None`` when its config names no limit."""
+    config = getattr(model, "config", None)
+    limit = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None)
+    return None if limit is None else int(limit)
 
 
 class _Answer:
@@ -342,7 +348,7 @@ def _checked(messages: Sequence[Message]) -> list[dict[str, str]]:
         if (
             not isinstance(message, Mapping)
             or message.get("role") not in _PLAIN_NAMES
-            or "content" not in message
+            or not isinstance(message.get("content"), str)
         ):
             raise InvalidArgument(
                 f"{message!r} is no message.",

@@ -24,6 +24,7 @@ MAX_PARAPHRASES: Final = 8
 MAX_PROBES: Final = 4
 _MIN_PARAPHRASES, _MIN_PROBES = 4, 2
 _MAX_ANSWER = 80  # characters: a longer answer is a text to look up, not a fact to know by heart
+_MAX_QUESTION = 300  # characters: what is longer is no question that comes again in other words
 
 _CHOICE: Final = re.compile(r"\[([^|\]]*)\|([^\]]*)\]")
 _VERBAL: Final = re.compile(r"(?:ed|s|es|ing)? ?(?:in|at|on|for|to|by|with|of|from|as)$")
@@ -114,6 +115,9 @@ def _unfit(fact: Fact) -> str:
         return f"the subject {fact.subject!r} does not say who is meant"
     if len(fact.object) > _MAX_ANSWER:
         return f"the answer has {len(fact.object)} characters; more than {_MAX_ANSWER} is a text to look up"
+    longest = max(len(text) for text in (question(fact), *fact.paraphrases, *_questions(fact)))
+    if longest > _MAX_QUESTION:
+        return f"a question for it has {longest} characters; at most {_MAX_QUESTION} are asked"
     return ""
 
 

@@ -11,9 +11,10 @@ import torch
 
 from agentmem.editors.prompts import Renderer
 from agentmem.errors import InvalidArgument
+from agentmem.local_model import context_length
 from agentmem.protocols import Editor
 
-__all__ = ["Case", "Report", "answer", "evaluate"]
+__all__ = ["Case", "Report", "answer", "evaluate", "fits"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,9 @@ def answer(
 
     Returns:
         The answers without special tokens and surrounding space, in the order of the prompts.
+
+    Raises:
+        InvalidArgument: a prompt is longer than the model's context; see :func:`fits`.
     """
     if batch_size < 1 or max_new_tokens < 1:
         raise InvalidArgument(
@@ -74,14 +78,33 @@ def answer(
         )
     renderer = Renderer(tokenizer, chat=chat)
     rows = [renderer.prompt(text) for text in prompts]
+    context = _context(model, rows)
     order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
     said = [""] * len(rows)
     for chosen in _chunks(order, batch_size):
-        for i, text in zip(
-            chosen, _generate(model, renderer, [rows[i] for i in chosen], max_new_tokens), strict=True
-        ):
-            said[i] = text
+        # Near the end of the context each prompt has another room: the longest must not cut the others' answers short.
+        tight = len(rows[chosen[-1]]) + max_new_tokens > context
+        for batch in [[i] for i in chosen] if tight else [chosen]:
+            limit = min(max_new_tokens, context - len(rows[batch[-1]]))
+            for i, text in zip(batch, _generate(model, renderer, [rows[i] for i in batch], limit), strict=True):
+                said[i] = text
     return said
+
+
+def fits(model: Any, tokenizer: Any, prompt: str, *, chat: bool | None = None) -> bool:
+    """Whether the model can read a prompt and say at least one token."""
+    limit = context_length(model)
+    return limit is None or len(Renderer(tokenizer, chat=chat).prompt(prompt)) < limit
+
+
+def _context(model: Any, rows: Sequence[tuple[int, ...]]) -> int:
+    """How many tokens the model reads at most, which all prompts must leave room in."""
+    limit, longest = context_length(model) or 1 << 30, max(map(len, rows), default=0)
+    if longest >= limit:
+        raise InvalidArgument(
+            f"A prompt has {longest} tokens; the model reads at most {limit}.", hint="shorten it, or leave it out."
+        )
+    return limit
 
 
 def evaluate(

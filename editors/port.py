@@ -22,6 +22,7 @@ from agentmem.editors.fingerprint import fingerprint
 from agentmem.editors.hooks import Injection, KeyTap, injection, own_forward, taps
 from agentmem.editors.structure import Structure, find_structure, first_tensor, in_eval_mode
 from agentmem.errors import EditError, InvalidArgument, LayerNotFound
+from agentmem.local_model import context_length
 
 __all__ = ["ModelPort", "Prefix", "PromptBatch", "fresh_copy", "selected"]
 
@@ -213,8 +214,22 @@ class ModelPort:
                     found[i] = keys[row]
         return torch.stack(cast("list[Tensor]", found)) if found else torch.empty(0, self.structure.d_key)
 
+    def need_room(self, tokens: int) -> None:
+        """Refuse what is longer than the model's context: position tables end there.
+
+        Raises:
+            InvalidArgument: ``tokens`` are more than the model reads.
+        """
+        limit = context_length(self.model)
+        if limit is not None and tokens > limit:
+            raise InvalidArgument(
+                f"A prompt, or a prompt with its target, has {tokens} tokens; the model reads at most {limit}.",
+                hint="shorten it; a long text is better looked up than learnt.",
+            )
+
     def _keys_of(self, rows: Sequence[tuple[int, ...]]) -> Tensor:
         width = max(len(row) for row in rows)
+        self.need_room(width)
         ids = torch.tensor([row + (row[-1],) * (width - len(row)) for row in rows], device=self.device)
         lengths = torch.tensor([len(row) for row in rows], device=self.device)
         mask = (torch.arange(width, device=self.device) < lengths[:, None]).long()
@@ -298,6 +313,7 @@ class ModelPort:
         if not batch.prompts or min(map(len, batch.prompts)) == 0 or min(map(len, batch.labels)) == 0:
             raise InvalidArgument("A prompt or a target has no tokens.", hint="give both at least one word.")
         before, after = max(map(len, batch.prompts)), max(map(len, batch.labels)) - 1
+        self.need_room(max(len(p) + len(y) - 1 for p, y in zip(batch.prompts, batch.labels, strict=True)))
         ids, mask = [], []
         for prompt, label in zip(batch.prompts, batch.labels, strict=True):
             left, right = before - len(prompt), after - len(label) + 1

@@ -23,6 +23,13 @@ def named(request: EditRequest) -> EditRequest:
         raise InvalidArgument(
             f"Expected an EditRequest, got {type(request).__name__}.", hint="EditRequest(prompt, target)."
         )
+    if isinstance(request.paraphrases, str) or not all(
+        isinstance(text, str) for text in (request.prompt, request.target, *request.paraphrases)
+    ):
+        raise InvalidArgument(
+            f"The prompt, the target and each paraphrase must be texts: {request!r:.200}.",
+            hint='EditRequest("Where does Ana live?", "Porto.", paraphrases=("What is Ana\'s home city?",)).',
+        )
     if request.id is not None:
         return request
     described = json.dumps(asdict(request), sort_keys=True, ensure_ascii=True)

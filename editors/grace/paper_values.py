@@ -37,6 +37,7 @@ class Values:
         found = []
         with torch.inference_mode(False), torch.no_grad(), in_eval_mode(self.port.model):
             for prompt in prompts:
+                self.port.need_room(len(prompt))
                 ids = torch.tensor([list(prompt)], device=self.port.device)
                 reading = Replacement(1)
                 with self.site.acting(reading), own_forward():

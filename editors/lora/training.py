@@ -131,6 +131,7 @@ def _hooked(sites: Mapping[int, nn.Module], factors: Factors, config: LoraConfig
 def _losses(port: ModelPort, rows: Sequence[Rendered]) -> tuple[Tensor, Tensor]:
     """[n] negative log-likelihood per target token, and the least lead of a target token over every other."""
     width, device = max(len(r.prompt) + len(r.labels) for r in rows) - 1, port.device
+    port.need_room(width)
     texts = [(*r.prompt, *r.labels) for r in rows]
     ids = torch.tensor([t[:-1] + (t[0],) * (width - len(t) + 1) for t in texts], device=device)
     mask = torch.tensor([(1,) * (len(t) - 1) + (0,) * (width - len(t) + 1) for t in texts], device=device)

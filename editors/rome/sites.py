@@ -92,6 +92,7 @@ def read(
         columns: one token position per row.
     """
     width, device = max(map(len, rows)), port.device
+    port.need_room(width)
     ids = torch.tensor([tuple(row) + (row[-1],) * (width - len(row)) for row in rows], device=device)
     lengths = torch.tensor([len(row) for row in rows], device=device)
     mask = (torch.arange(width, device=device) < lengths[:, None]).long()

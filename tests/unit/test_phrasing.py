@@ -137,3 +137,19 @@ def test_any_fact_is_phrased_or_refused(subject, name, value):
 def test_braces_in_a_subject_survive():
     """A subject that looks like a template is put in as it is."""
     assert question(Fact("{r} [a|b] \\1", "lives in", "Porto")) == "Where does {r} [a|b] \\1 live?"
+
+
+@pytest.mark.parametrize(
+    "fact",
+    [
+        Fact("Ana" + " of Porto" * 60, "lives in", "Porto"),
+        Fact("Ana", "lives in", "Porto", question="Tell me, " * 60 + "where does Ana live?"),
+        Fact("Ana", "lives in", "Porto", paraphrases=("Tell me, " * 60 + "where does Ana live?",)),
+    ],
+)
+def test_a_question_as_long_as_a_text_is_not_asked(fact: Fact) -> None:
+    """No model has to read it, so that none can fail to."""
+    made = phrase(fact)
+
+    assert isinstance(made, NotPhrased)
+    assert "characters" in made.reason
