@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -151,6 +151,7 @@ class Asker:
         """Answer one question; see :meth:`agentmem.Memory.ask`."""
         if use not in USES:
             raise InvalidArgument(f"Unknown use {use!r}.", hint=f"use one of {', '.join(USES)}.")
+        _check_said(system, history, exclude)
         asked = _Asked(question, scope, use, k, context_tokens, max_tokens, system, history, exclude)
         if self._weights.attached:
             with self._weights.serving() as editor:
@@ -278,6 +279,23 @@ class Asker:
             warnings=warnings + (recollection.warnings if recollection else ()),
             degraded=bool(recollection and recollection.degraded),
         )
+
+
+def _check_said(system: object, history: object, exclude: object) -> None:
+    """What stands around a question is text, before anything is asked or counted."""
+    if system is not None and not isinstance(system, str):
+        raise InvalidArgument(f"system must be a text, not {type(system).__name__}.", hint='system="Answer in one word."')
+    if not isinstance(history, Sequence) or isinstance(history, str) or not all(map(_is_message, history)):
+        raise InvalidArgument(
+            "history must be a list of messages, each with a role and a text.",
+            hint='history=[{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}], or leave it out.',
+        )
+    if not isinstance(exclude, Collection) or isinstance(exclude, str) or not all(isinstance(id, str) for id in exclude):
+        raise InvalidArgument("exclude must be a list of ids of notes.", hint="exclude=[note.id for note in answer.notes]")
+
+
+def _is_message(message: object) -> bool:
+    return isinstance(message, Mapping) and all(isinstance(message.get(key), str) for key in ("role", "content"))
 
 
 def _count(model: LanguageModel, messages: Sequence[Message]) -> int:

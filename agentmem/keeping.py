@@ -147,11 +147,16 @@ class Keeper:
 
     # -- using -----------------------------------------------------------------------------------------------
 
-    def reinforce(self, ids: Sequence[str], grade: str, scope: Scope) -> None:
-        """Notes were used: review their curves, count the use, and link what was used together (Hebb)."""
+    def reinforce(self, ids: Sequence[str], grade: str, scope: Scope, *, or_gone: bool = False) -> None:
+        """Notes were used: review their curves, count the use, and link what was used together (Hebb).
+
+        Args:
+            or_gone: leave out notes that are not there any more: one may be forgotten while an answer draws on it.
+        """
         now = self._core.clock.now()
         with self._core.store.write() as tx:
-            found = [self._find_owned(tx, id, scope) for id in dict.fromkeys(ids)]
+            wanted = tx.notes.rows_of(ids) if or_gone else ids
+            found = [self._find_owned(tx, id, scope) for id in dict.fromkeys(wanted)]
             states = [(row, self._core.curve.review(note.state, now, grade)) for row, note in found]
             tx.notes.set_states([(r, s.stability, s.difficulty, micros(s.last_review), s.recalls) for r, s in states])
             if grade != "again":

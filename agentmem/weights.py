@@ -86,15 +86,21 @@ class WeightBook:
         return self.editor
 
     def attach(self, model: Any, tokenizer: Any) -> None:
-        """Put the active edits onto ``model`` through hooks; its weights stay as they are."""
+        """Put the active edits onto ``model`` through hooks; its weights stay as they are.
+
+        The model that was attached before keeps its edits until this one has them, and for good when it cannot have them.
+        """
         with self.lock:
-            self.detach()
+            former, state = self.editor, (self._loaded, self.trouble)
             editor = self._make_editor(model, tokenizer)
             try:
                 self._sync(editor, force=True)
             except BaseException:
                 editor.detach()
+                self._loaded, self.trouble = state
                 raise
+            if former is not None:
+                former.detach()
             self.editor, self.model, self.tokenizer = editor, model, tokenizer
 
     def detach(self) -> None:

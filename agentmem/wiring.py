@@ -84,7 +84,8 @@ class Parts:
             model, tokenizer = model
         if tokenizer is None:
             raise InvalidArgument("A model needs its tokenizer.", hint="memory.attach(model, tokenizer).")
-        with self._lock:
+        # Nobody may be answered by one model through the hooks of another.
+        with self._lock, self.weights.lock:
             local = LocalModel(model, tokenizer)
             self.weights.attach(model, tokenizer)
             self._local = local
@@ -109,7 +110,7 @@ class Parts:
 
     def _use(self, notes: Sequence[Note]) -> None:
         if notes:
-            self.keeper.reinforce([n.id for n in notes], "good", Scope())
+            self.keeper.reinforce([n.id for n in notes], "good", Scope(), or_gone=True)
 
     def experience(self, scope: Scope) -> ExperienceMemory:
         return ExperienceMemory(self.core, scope, self.upkeep.index_if_due, self.fail)

@@ -9,7 +9,7 @@ import torch
 
 from agentmem import Fact, Memory, Scope
 from agentmem.clock import ManualClock
-from agentmem.errors import ConsolidationError, JobLocked, ModelError
+from agentmem.errors import ConsolidationError, JobLocked, LayerNotFound, ModelError
 from agentmem.small_model import load_small_model
 
 WHERE, PLAYS = "Where does Ilva Quist live?", "What instrument does Oren Dorrell play?"
@@ -244,6 +244,19 @@ def test_without_a_model_the_errors_say_what_to_do() -> None:
             with pytest.raises(ModelError) as caught:
                 call()
             assert "model" in caught.value.hint
+
+
+def test_a_model_that_cannot_be_attached_leaves_the_former_one_where_it_was(memory: Memory) -> None:
+    """The memory answers on; nothing was taken off before the new one was ready."""
+    memory._parts.need_model()
+    editor, tokenizer = memory.editor, memory._parts.weights.tokenizer
+    before = memory.ask(WHERE, user="nobody", use="nothing").text
+    with pytest.raises(LayerNotFound):
+        memory.attach(torch.nn.Linear(2, 2), tokenizer)
+
+    assert memory.editor is editor
+    assert memory._parts.weights.model is not None
+    assert memory.ask(WHERE, user="nobody", use="nothing").text == before
 
 
 def test_a_budget_bounds_what_the_model_is_asked(memory: Memory, user: str) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from agentmem import Fact, Memory, Note
 from agentmem.asking import used_notes
+from agentmem.errors import InvalidArgument
 
 QUESTION = "Where does Ana live?"
 
@@ -40,3 +41,47 @@ def test_a_use_is_what_the_answer_could_not_have_said_without_the_note(
     found = used_notes(answer, QUESTION, list(notes.values()))
 
     assert {name for name, note in notes.items() if note in found} == used
+
+
+def test_a_note_that_is_forgotten_while_it_is_answered_from_does_not_cost_the_answer() -> None:
+    """A remote model takes its time, and nobody who forgets a note waits for it."""
+    notes: list[str] = []
+
+    def slowly(messages: object) -> str:
+        memory.forget(notes.pop(), user="ana")
+        return "Porto, and the cello."
+
+    with Memory(None, embedder="hash", llm=slowly) as memory:
+        kept = memory.remember("Ana plays the cello.", user="ana", fact=Fact("Ana", "plays", "the cello")).id
+        notes.append(str(memory.remember("Ana lives in Porto.", user="ana", fact=Fact("Ana", "lives in", "Porto")).id))
+        answer = memory.ask(QUESTION, user="ana")
+
+        assert answer.text == "Porto, and the cello."
+        assert len(answer.used) == 2
+        assert memory.get(str(kept), user="ana").state.recalls == 1
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"history": None},
+        {"history": "Hello"},
+        {"history": [("user", "Hello")]},
+        {"history": [{"role": "assistant", "content": None}]},
+        {"history": [{"content": "Hello"}]},
+        {"exclude": None},
+        {"exclude": "0190"},
+        {"exclude": [7]},
+        {"system": 5},
+    ],
+)
+def test_what_stands_around_a_question_is_checked_before_anything_is_asked(options: dict[str, object]) -> None:
+    """A typed error that says what to write, whatever model answers."""
+    asked: list[object] = []
+    with Memory(None, embedder="hash", llm=lambda messages: str(asked.append(messages))) as memory:
+        memory.remember("Ana lives in Porto.")
+        with pytest.raises(InvalidArgument) as caught:
+            memory.ask(QUESTION, **options)  # type: ignore[arg-type]
+
+    assert caught.value.hint
+    assert not asked
