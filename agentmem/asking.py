@@ -242,6 +242,8 @@ class Asker:
                 return None, ("an edit fired that the books do not hold: it was not used",)
             row = tx.notes.rows_of([edit.note_id]).get(edit.note_id)
             note = tx.notes.load([row])[row] if row is not None else None
+        if note is not None and not asked.scope.admits(note.scope):
+            return None, ()  # what recall would not show is not told by heart either
         if note is None or note.version != edit.note_version or not note.valid_at(self._core.clock.now()):
             return None, (f"edit {edit.id} is behind its note: the notes were asked instead",)
         return edit, ()

@@ -142,8 +142,8 @@ def request_of(candidate: Candidate, edit_id: str) -> EditRequest:
 
 
 def boundary(scope: Scope) -> Scope | None:
-    """Whose requests may see an edit of a note in ``scope``: its user's, else its agent's, else everybody's."""
-    return Scope(user=scope.user, agent=scope.agent if scope.user is None else None) or None
+    """Whose requests may see an edit of a note in ``scope``: its user's, with its agent when it has one, or everybody's."""
+    return Scope(user=scope.user, agent=scope.agent) or None
 
 
 def as_json(request: EditRequest) -> Mapping[str, object]:

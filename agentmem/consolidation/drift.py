@@ -117,7 +117,7 @@ class DriftMeter:
             contradicted = [e.note_id for e in edits if e.note_id in notes and self._is_contradicted(tx, e, notes[e.note_id])]
             active = tx.ledger.active_pack(METHOD)
             candidates = gather(tx, self._core, owners)
-            bars = barred(tx, candidates)
+            bars = barred(tx, candidates, self._weights.editor)
         hopeful = [c for c in candidates if c.note.id not in bars]
         waiting = [c.note.id for c in hopeful if self._policy.decide(c.signals).action == "promote"]
         trouble, held = "", PackContents()

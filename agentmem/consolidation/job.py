@@ -133,7 +133,7 @@ class Consolidator:
         if candidate is None:
             return "keep: the note states no fact that could be asked for"
         with self._core.store.read() as tx:
-            bar = barred(tx, [candidate]).get(note_id)
+            bar = barred(tx, [candidate], self._weights.editor).get(note_id)
         decision = self.policy.decide(candidate.signals)
         said = self.policy.explain(candidate.signals)
         return f"{kept(decision, bar)}\nelse {said}" if bar and decision.action == "promote" else said
@@ -314,7 +314,7 @@ class Consolidator:
     # -- commit ----------------------------------------------------------------------------------------------
 
     def _commit(self, trial: _Trial, known: set[str]) -> tuple[str | None, list[EditOutcome]]:
-        now = micros(self._core.clock.now())
+        now, base = micros(self._core.clock.now()), self._weights.need().status().base_fingerprint
         with self._core.store.write() as tx:
             for edit in trial.demoted:
                 tx.ledger.delete_edits([edit.id])
@@ -326,7 +326,7 @@ class Consolidator:
                     self._enter(tx, trial, key, now)
             for key, reason in trial.failed.items():
                 candidate = trial.candidates[key]
-                details = {"version": candidate.note.version, "reason": _category(reason)}
+                details = {"version": candidate.note.version, "reason": _category(reason), "base": base}
                 if tx.notes.rows_of([candidate.note.id]):
                     tx.ledger.append(now, "failed", note_id=candidate.note.id, details=details)
             assert trial.data is not None

@@ -64,7 +64,7 @@ class Proposer:
         with self._core.store.read() as tx:
             owners = tx.notes.visible_owners(scope) if scope else tx.notes.all_owners()
             candidates = gather(tx, self._core, owners)
-            bars = barred(tx, candidates)
+            bars = barred(tx, candidates, self._editor)
         decisions = {c.note.id: self._policy.decide(c.signals) for c in candidates}
         hopeful = []
         for candidate in candidates:
@@ -188,10 +188,15 @@ def _limit(candidates: Sequence[Candidate], budget: int | None, rivals: int) -> 
     return capacity if budget is None else min(budget, capacity)
 
 
-def barred(tx: Transaction, candidates: Sequence[Candidate]) -> dict[str, str]:
-    """By note id, why a fact stays a note for now although the policy would promote it."""
+def barred(tx: Transaction, candidates: Sequence[Candidate], editor: Editor | None) -> dict[str, str]:
+    """By note id, why a fact stays a note for now although the policy would promote it.
+
+    Args:
+        editor: of the attached model; what failed on another one may do on this.
+    """
     versions = {c.note.id: c.note.version for c in candidates}
-    failed, undone = _failed_before(tx, list(versions)), _undone_before(tx, list(versions))
+    base = editor.status().base_fingerprint if editor is not None else None
+    failed, undone = _failed_before(tx, list(versions), base), _undone_before(tx, list(versions))
     found = {}
     for note_id, version in versions.items():
         if undone.get(note_id) == version:
@@ -206,10 +211,11 @@ def kept(decision: Decision, reason: str) -> Decision:
     return replace(decision, action="keep", reasons=(reason,))
 
 
-def _failed_before(tx: Transaction, note_ids: Sequence[str]) -> dict[str, int]:
-    """The note versions whose edits failed: the same words would fail again."""
+def _failed_before(tx: Transaction, note_ids: Sequence[str], base: str | None) -> dict[str, int]:
+    """The note versions whose edits failed on a model, or on any when none is given: the same words would fail again."""
     entries = tx.ledger.entries(event="failed", note_ids=note_ids, limit=None)
-    versions = ((e.note_id, e.details.get("version")) for e in entries)
+    known = [e for e in entries if base is None or e.details.get("base", base) == base]
+    versions = ((e.note_id, e.details.get("version")) for e in known)
     return {note_id: version for note_id, version in versions if note_id and isinstance(version, int)}
 
 

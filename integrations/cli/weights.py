@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from agentmem.errors import InvalidArgument
+from agentmem.errors import InvalidArgument, JobLocked
 from agentmem.integrations.cli import render
 from agentmem.integrations.cli.asking import ModelOption
 from agentmem.integrations.cli.notes import DryOption
@@ -44,7 +44,12 @@ def consolidate(
         raise InvalidArgument(f"--watch must be more than 0 minutes, not {watch:g}.", hint="--watch 15.")
     with place.memory(model=model) as memory:
         while True:
-            _consolidate(place, memory, dry_run, budget, limit, html)
+            try:
+                _consolidate(place, memory, dry_run, budget, limit, html)
+            except JobLocked as error:  # another worker is at it: what it leaves is there the next time
+                if watch is None:
+                    raise
+                render.notice(f"{error.message} Again in {watch:g} minutes.")
             if watch is None:
                 return
             time.sleep(60 * watch)

@@ -395,3 +395,28 @@ def test_jobs_undo_takes_the_last_run_out_of_the_weights(run: Run, tmp_path: Pat
     assert "no consolidation to undo" in " ".join(again.output.split())
     assert run("jobs", "list", "--dry-run").exit_code != 0
     assert only_id(run) == note
+
+
+def test_a_watch_goes_on_when_another_worker_consolidates(filled: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """One lease for both: the second says so and tries again, until it is interrupted."""
+    slept: list[float] = []
+    with Memory(tmp_path / "memory", embedder="hash") as other:
+        store = other._parts.core.store
+        with store.write() as tx:
+            assert tx.ledger.lease("consolidate", "another machine:1:a", 0, 1 << 60)
+
+        def sleep(seconds: float) -> None:
+            slept.append(seconds)
+            if len(slept) > 1:
+                raise SystemExit(0)
+            with store.write() as tx:
+                tx.ledger.release("consolidate", "another machine:1:a")
+
+        monkeypatch.setattr("agentmem.integrations.cli.weights.time.sleep", sleep)
+        once = filled("consolidate", "-u", "ana")
+        watched = filled("consolidate", "-u", "ana", "--watch", "15")
+
+    assert (once.exit_code != 0, "Another consolidation" in once.stderr) == (True, True)
+    assert (watched.exit_code, slept) == (0, [900, 900])
+    assert "Again in 15 minutes" in watched.stderr
+    assert "promoted" in watched.stdout

@@ -11,6 +11,7 @@ from agentmem import Fact, Memory, Settings
 from agentmem.clock import ManualClock, micros
 from agentmem.consolidation.proposal import UNDONE
 from agentmem.settings import ConsolidationSettings
+from agentmem.small_model import load_small_model
 from agentmem.storage import EditRow
 
 ONE = Settings(consolidation=ConsolidationSettings(max_edits=1))
@@ -34,10 +35,10 @@ def enter(memory: Memory, note_id: str, user: str = "ann") -> None:
         tx.ledger.put_edit(edit)
 
 
-def record(memory: Memory, note_id: str, event: str) -> None:
+def record(memory: Memory, note_id: str, event: str, **more: str) -> None:
     """A line of the ledger: an edit of this version failed, or was undone."""
     core = memory._parts.core
-    details = {"version": 1, "reason": UNDONE if event == "retired" else "it failed"}
+    details = {"version": 1, "reason": UNDONE if event == "retired" else "it failed", **more}
     with core.store.write() as tx:
         tx.ledger.append(micros(core.clock.now()), event, note_id=note_id, details=details)
 
@@ -85,6 +86,18 @@ def test_what_will_not_be_written_again_is_not_said_to_wait(memory: Memory, even
     memory.update(note, "Ilva Quist lives in Bergen.", user="ann")
     assert memory.status(user="ann").waiting == (note,)
     assert memory.explain(note, user="ann").startswith("promote")
+
+
+def test_what_failed_on_one_model_may_be_tried_on_another(memory: Memory) -> None:
+    """The words are the same, the one who is to learn them is not."""
+    note = tell(memory, "Ilva Quist", "lives in", "Porto")
+    record(memory, note, "failed", base="some other model")
+    assert memory.status(user="ann").waiting == (), "without a model nobody can tell"
+
+    memory.attach(*load_small_model())
+    assert memory.status(user="ann").waiting == (note,)
+    record(memory, note, "failed", base=str(memory.status(user="ann").attached))
+    assert memory.status(user="ann").waiting == ()
 
 
 @pytest.mark.parametrize(

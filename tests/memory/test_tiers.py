@@ -142,6 +142,9 @@ def test_when_full_nothing_leaves_for_a_fact_that_cannot_be_written() -> None:
         assert ([o.note_id for o in report.failed], report.demoted) == ([second], ())
         assert [str(d.action) for d in report.decisions if d.note_id == first] == ["keep"]
         assert editor.state_hash() == state
+        with memory._parts.core.store.read() as tx:
+            (failure,) = tx.ledger.entries(event="failed")
+        assert failure.details["base"] == editor.status().base_fingerprint
         assert memory.ask(FACTS[0][3], user="ann", use="weights").text == "Porto."
         del editor.write
         again = memory.consolidate(user="ann")

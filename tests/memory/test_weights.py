@@ -246,6 +246,24 @@ def test_without_a_model_the_errors_say_what_to_do() -> None:
             assert "model" in caught.value.hint
 
 
+def test_an_edit_answers_no_request_that_its_note_is_hidden_from(memory: Memory, user: str) -> None:
+    """What a user told one agent, in one conversation, is not told by heart where recall would not show it."""
+    _tell(memory, user, "Ilva Quist", "lives in", "Porto", agent="baker", session="monday")
+    assert memory.consolidate(user=user).promoted
+
+    seen = ({}, {"agent": "baker"}, {"session": "monday"}, {"agent": "baker", "session": "monday"})
+    hidden = ({"agent": "tailor"}, {"session": "tuesday"}, {"agent": "baker", "session": "tuesday"})
+    assert [memory.ask(WHERE, user=user, use="weights", **scope).source for scope in seen] == ["weights"] * 4
+    for scope in hidden:
+        assert not memory.recall(WHERE, user=user, **scope).hits
+        answer = memory.ask(WHERE, user=user, use="weights", **scope)
+        assert ("Porto" in answer.text, answer.edits) == (False, ()), scope
+    editor = memory.editor
+    assert editor is not None
+    asked = [editor.probe([WHERE], Scope(user=user, agent=agent))[0].edit_id is None for agent in ("baker", "tailor")]
+    assert asked == [False, True]
+
+
 def test_a_model_that_cannot_be_attached_leaves_the_former_one_where_it_was(memory: Memory) -> None:
     """The memory answers on; nothing was taken off before the new one was ready."""
     memory._parts.need_model()
