@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from agentmem.asking import Answer, Source, used_notes
-from agentmem.errors import InvalidArgument, StoreError
+from agentmem.errors import InvalidArgument, InvalidNote, StoreError
 from agentmem.integrations.conversation import Conversation, Turn, as_messages
 from agentmem.llm import OpenAIModel, as_language_model
 from agentmem.memory import Memory
@@ -148,8 +148,20 @@ class ChatAgent:
 
     @property
     def turns(self) -> tuple[Turn, ...]:
-        """What the model will be shown of this session on the next turn."""
-        return self._turns.window(self.history_tokens, self._count)
+        """What the model will be shown of this session on the next turn; turns whose notes were forgotten are not shown again."""
+        window = self._turns.window(self.history_tokens, self._count)
+        while gone := self._gone(window):
+            self._turns.drop(gone)
+            window = self._turns.window(self.history_tokens, self._count)  # older turns may fit now
+        return window
+
+    def _gone(self, turns: Sequence[Turn]) -> set[str]:
+        """The ids among these turns' notes that the memory holds no more."""
+        ids = set(_ids(turns))
+        if not ids:
+            return ids
+        there = self.memory.notes(where={"id": {"$in": sorted(ids)}}, user=self.user, agent=self.agent)
+        return ids - {note.id for note in there}
 
     def _heard(self, text: str) -> datetime:
         if not isinstance(text, str) or not text.strip():
@@ -221,12 +233,32 @@ class ChatAgent:
         if answer.strip():
             messages.append({"role": "assistant", "content": answer, "occurred_at": max(at, self.memory.clock.now())})
         try:
-            receipt = self.memory.remember(messages, user=self.user, agent=self.agent, session=self.session)
-        except StoreError as error:
+            return self._store(messages)
+        except (InvalidNote, StoreError) as error:
             # The answer is there all the same: losing it as well would help nobody.
-            for message in messages:
+            failed = error
+        if isinstance(failed, InvalidNote) and len(messages) > 1:
+            # One turn that cannot be a note (too long, not text) does not take the other with it.
+            return self._apart(messages)
+        for message in messages:
+            self._turns.add(message["role"], message["content"], None)
+        return (), (f"this exchange was not remembered: {failed}",)
+
+    def _apart(self, messages: Sequence[dict[str, Any]]) -> tuple[tuple[Receipt, ...], tuple[str, ...]]:
+        """The turns of an exchange one by one, with a warning for each that was not remembered."""
+        receipts: tuple[Receipt, ...] = ()
+        warnings: tuple[str, ...] = ()
+        for message in messages:
+            try:
+                stored, said = self._store([message])
+            except (InvalidNote, StoreError) as error:
                 self._turns.add(message["role"], message["content"], None)
-            return (), (f"this exchange was not remembered: {error}",)
+                stored, said = (), (f"the {message['role']}'s turn was not remembered: {error}",)
+            receipts, warnings = receipts + stored, warnings + said
+        return receipts, warnings
+
+    def _store(self, messages: list[dict[str, Any]]) -> tuple[tuple[Receipt, ...], tuple[str, ...]]:
+        receipt = self.memory.remember(messages, user=self.user, agent=self.agent, session=self.session)
         receipts = receipt.items or (receipt,)
         for message, each in zip(messages, receipts, strict=True):
             self._turns.add(message["role"], message["content"], each.id)

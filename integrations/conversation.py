@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from agentmem.notes import Note
@@ -38,6 +38,10 @@ class Conversation:
 
     def add(self, role: str, content: str, note_id: str | None) -> None:
         self._turns.append(Turn(role, content, note_id))
+
+    def drop(self, note_ids: Collection[str]) -> None:
+        """Leave out the turns that became these notes."""
+        self._turns = deque((turn for turn in self._turns if turn.note_id not in note_ids), maxlen=MAX_TURNS)
 
     def window(self, max_tokens: int, count: Callable[[str], int]) -> tuple[Turn, ...]:
         """The latest turns that fit into ``max_tokens``, beginning with one of the user's."""

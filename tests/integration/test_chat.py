@@ -184,6 +184,43 @@ def test_an_answer_is_given_even_when_it_cannot_be_stored(memory: Memory, monkey
     assert "not remembered" in reply.warnings[0]
 
 
+@pytest.mark.parametrize("answer", ["word " * 20_000, "with a NUL: \0"], ids=["too long", "not text"])
+def test_an_answer_that_cannot_be_a_note_is_given_and_the_users_words_are_kept(memory: Memory, answer: str):
+    agent = ChatAgent(Model(answer), memory, user="ana")
+
+    reply = agent.chat("My sister lives in Porto.")
+    streamed = "".join(ChatAgent(Model(answer), memory, user="ben").stream("My sister lives in Porto."))
+
+    assert reply.text == answer.strip()
+    assert streamed == answer
+    assert "assistant's turn was not remembered" in reply.warnings[0]
+    for user in ("ana", "ben"):
+        assert [n.content for n in memory.notes(user=user)] == ["My sister lives in Porto."]
+
+
+def test_a_question_too_long_for_a_note_is_answered(memory: Memory):
+    reply = ChatAgent(Model("It is long."), memory, user="ana").chat("word " * 20_000)
+
+    assert reply.text == "It is long."
+    assert "user's turn was not remembered" in reply.warnings[0]
+    assert [n.content for n in memory.notes(user="ana")] == ["It is long."]
+
+
+def test_what_was_forgotten_is_not_shown_in_the_history(memory: Memory, clock: ManualClock):
+    model = Model("Noted.")
+    agent = ChatAgent(model, memory, user="ana")
+    for text in ("Hello, here I am.", "My door code is 4711."):
+        agent.chat(text)
+        clock.advance(minutes=1)
+    code = next(n for n in memory.notes(user="ana") if "4711" in n.content)
+
+    memory.forget(code.id, user="ana")
+    agent.chat("What did I say?")
+
+    assert "4711" not in str(model.seen[-1])
+    assert "Hello, here I am." in str(model.seen[-1])
+
+
 def test_recent_turns_are_history_and_are_not_recalled_again(memory: Memory, clock: ManualClock):
     model = Model("Thank you.", "Porto.")
     agent = ChatAgent(model, memory, user="ana")
