@@ -7,7 +7,7 @@ downloaded, and no code from a model's repository runs, unless asked for by name
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -149,12 +149,12 @@ class CallableModel:
         options = {"max_tokens": max_tokens, "temperature": temperature, "stop": stop}
         answer = self.fn(list(messages), **{k: v for k, v in options.items() if k in self._takes})
         whole = [answer] if isinstance(answer, str) else answer
-        if not isinstance(whole, Iterable):
+        if not isinstance(whole, Iterable) or isinstance(whole, bytes | Mapping):
             raise ModelError(
                 f"The function returned {type(answer).__name__}, not text.",
                 hint="return a str, or yield pieces.",
             )
-        return _until([stop] if isinstance(stop, str) else stop, whole)
+        return _until([stop] if isinstance(stop, str) else stop, _texts(whole))
 
     def __repr__(self) -> str:
         return f"CallableModel({getattr(self.fn, '__name__', type(self.fn).__name__)})"
@@ -302,6 +302,18 @@ def _option_names(fn: Callable[..., Any]) -> frozenset[str]:
     if any(p.kind is p.VAR_KEYWORD for p in parameters):
         return names
     return names & {p.name for p in parameters}
+
+
+def _texts(pieces: Iterable[object]) -> Iterator[str]:
+    """The pieces, each checked; a server's last delta is often ``None``, which says nothing."""
+    for piece in pieces:
+        if piece is None:
+            continue
+        if not isinstance(piece, str):
+            raise ModelError(
+                f"The function yielded {type(piece).__name__}, not text.", hint="yield the text of each chunk."
+            )
+        yield piece
 
 
 def _until(stops: Sequence[str], pieces: Iterable[str]) -> Iterator[str]:

@@ -302,6 +302,13 @@ def test_a_stop_string_across_two_pieces_is_found() -> None:
 def test_a_function_that_returns_no_text_is_an_error() -> None:
     with pytest.raises(ModelError, match="int"):
         CallableModel(lambda messages: 3).complete(ASK)  # type: ignore[arg-type,return-value]
+    for other in ({"role": "assistant", "content": "hi"}, b"hi", [{"content": "hi"}]):
+        with pytest.raises(ModelError, match="not text"):
+            CallableModel(lambda messages, other=other: other).complete(ASK)
+
+
+def test_a_piece_of_none_says_nothing():
+    assert CallableModel(lambda messages: iter(["Por", "to", None])).complete(ASK) == "Porto"  # type: ignore[arg-type,return-value]
 
 
 def test_an_async_function_is_refused() -> None:
