@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from agentmem.errors import InvalidArgument
 
-__all__ = ["ManualClock", "SystemClock", "as_utc", "from_micros", "micros"]
+__all__ = ["ManualClock", "SystemClock", "as_moment", "as_utc", "from_micros", "micros"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICRO = timedelta(microseconds=1)
@@ -48,6 +48,20 @@ def as_utc(moment: datetime) -> datetime:
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except OverflowError as error:
         raise InvalidArgument(f"{moment} lies outside of the years 1 to 9999 in UTC.", hint="pass a time within them, in UTC.") from error
+
+
+def as_moment(value: object, name: str) -> datetime:
+    """A datetime or an ISO 8601 text in UTC; ``name`` is the argument's, for the error."""
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError as error:
+            raise InvalidArgument(
+                f"{name}={value!r:.80} is not an ISO 8601 time.", hint="e.g. '2026-03-01T12:00:00Z', or a datetime."
+            ) from error
+    if not isinstance(value, datetime):
+        raise InvalidArgument(f"{name} must be a datetime, not {type(value).__name__}.", hint="or an ISO 8601 string.")
+    return as_utc(value)
 
 
 def micros(moment: datetime) -> int:

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any
 
-from agentmem.clock import as_utc
+from agentmem.clock import as_moment
 from agentmem.dedup import clean_text
 from agentmem.errors import InvalidArgument, InvalidNote, ScopeError
 from agentmem.notes import Fact, Kind, Scope
 
-__all__ = ["Draft", "make_draft", "make_drafts", "merge_scope", "moment_of", "resolve_trust"]
+__all__ = ["Draft", "make_draft", "make_drafts", "merge_scope", "resolve_trust"]
 
 KINDS: tuple[Kind, ...] = ("episodic", "semantic", "experience")
 ROLES = ("user", "assistant", "system", "tool", "developer")
@@ -133,7 +133,7 @@ def make_draft(
 ) -> Draft:
     """Check every value of one item; raises :class:`InvalidNote` or :class:`InvalidArgument` with the cure."""
     scope = merge_scope(bound, user, agent, session)
-    starts, ends = moment_of(valid_from, "valid_from"), moment_of(valid_to, "valid_to")
+    starts, ends = _moment(valid_from, "valid_from"), _moment(valid_to, "valid_to")
     if starts and ends and ends <= starts:
         raise InvalidNote(
             f"valid_to ({ends:%Y-%m-%d %H:%M}) is not after valid_from ({starts:%Y-%m-%d %H:%M}).",
@@ -148,7 +148,7 @@ def make_draft(
         kind=kind,
         actor=_name(actor, "actor") or role,
         role=role,
-        occurred_at=moment_of(occurred_at, "occurred_at"),
+        occurred_at=_moment(occurred_at, "occurred_at"),
         valid_from=starts,
         valid_to=ends,
         importance=_share(importance, "importance"),
@@ -198,20 +198,8 @@ def _share(value: object, name: str) -> float | None:
     return float(value)
 
 
-def moment_of(value: object, name: str) -> datetime | None:
-    """A datetime or ISO 8601 text in UTC; anything else is an error that says which argument it was."""
-    if value is None:
-        return None
-    if isinstance(value, str):
-        try:
-            value = datetime.fromisoformat(value)
-        except ValueError as error:
-            raise InvalidArgument(
-                f"{name}={value!r} is not an ISO 8601 time.", hint="e.g. '2026-03-01T12:00:00Z', or a datetime."
-            ) from error
-    if not isinstance(value, datetime):
-        raise InvalidArgument(f"{name} must be a datetime, not {type(value).__name__}.", hint="or an ISO 8601 string.")
-    return as_utc(value)
+def _moment(value: object, name: str) -> datetime | None:
+    return None if value is None else as_moment(value, name)
 
 
 def _name(value: object, name: str) -> str | None:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Self
 from agentmem import wiring
 from agentmem._memory_keeping import KeepingVerbs
 from agentmem._memory_model import ModelVerbs
-from agentmem.clock import micros
-from agentmem.drafts import Draft, make_drafts, merge_scope, moment_of
+from agentmem.clock import as_moment, micros
+from agentmem.drafts import Draft, make_drafts, merge_scope
 from agentmem.errors import AgentMemError, InvalidArgument
 from agentmem.filters import parse
 from agentmem.notes import Fact, ForgetReceipt, Hit, Link, Note, NoteVersion, Receipt, Scope
@@ -314,7 +314,7 @@ class Memory(ModelVerbs, KeepingVerbs):
 
     @staticmethod
     def _selection(where: Mapping[str, Any] | None, as_of: datetime | str | None, faded: bool) -> Selection:
-        moment = moment_of(as_of, "as_of")
+        moment = None if as_of is None else as_moment(as_of, "as_of")
         return Selection(
             owners=(),
             where=parse(where),

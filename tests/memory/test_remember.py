@@ -59,6 +59,17 @@ def test_a_newer_value_closes_the_older_note(memory: Memory, clock: ManualClock)
     assert [h.note.id for h in memory.recall("Where does Ana live?", as_of=before)] == [old.id]
 
 
+def test_a_time_that_is_none_is_a_typed_error(memory: Memory) -> None:
+    for wrong in ("yesterday", "", 5, "0001-01-01T00:00:00+14:00"):
+        with pytest.raises(InvalidArgument, match="as_of"):
+            memory.recall("Where does Ana live?", as_of=wrong)  # type: ignore[arg-type]
+        with pytest.raises(InvalidArgument, match="as_of"):
+            memory.notes(as_of=wrong)  # type: ignore[arg-type]
+    with pytest.raises(InvalidArgument, match="occurred_at"):
+        memory.remember("Ana lives in Porto.", occurred_at="0001-01-01T00:00:00+14:00")
+    assert memory.notes() == []
+
+
 def test_an_untrusted_source_cannot_close_a_trusted_fact(memory: Memory, clock: ManualClock) -> None:
     """What a web page says stands beside what the user said, as a contradiction."""
     memory.remember("Ana lives in Porto.", fact=Fact("Ana", "lives in", "Porto"))
