@@ -19,7 +19,10 @@ _WORDS: Final = ("content", "text", "memory", "data", "value")
 
 
 def _records(data: Any) -> Any:
-    return data.get("items") if isinstance(data, Mapping) else data
+    if not isinstance(data, Mapping):
+        return data
+    # a single item is what a file of JSON lines with one line holds
+    return [data] if "namespace" in data else data.get("items")
 
 
 def fits(data: Any) -> bool:

@@ -18,7 +18,8 @@ _LISTS: Final = ("results", "memories")
 
 def _records(data: Any) -> Any:
     if isinstance(data, Mapping):
-        return next((data[name] for name in _LISTS if name in data), None)
+        # a single memory is what a file of JSON lines with one line holds
+        return [data] if "memory" in data else next((data[name] for name in _LISTS if name in data), None)
     return data
 
 

@@ -239,3 +239,12 @@ def test_a_bound_memory_takes_no_one_elses_items(file) -> None:
         with pytest.raises(ScopeError):
             memory.remember_many(read(file(MEM0)).items)
         assert memory.notes() == []
+
+
+@pytest.mark.parametrize(("shape", "record"), [("mem0", MEM0["results"][0]), ("langgraph", LANGGRAPH[0])], ids=["mem0", "langgraph"])
+def test_json_lines_may_be_one_line(tmp_path: Path, shape: str, record: dict[str, Any]):
+    file = tmp_path / "one.jsonl"
+    file.write_text(json.dumps(record) + "\n")
+
+    assert read(file).shape == shape
+    assert len(read(file, shape).items) == 1
