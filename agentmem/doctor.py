@@ -138,7 +138,7 @@ def _small_model() -> Check:
 
 
 def _disk(path: Path) -> Check:
-    there = next(p for p in (path.absolute(), *path.absolute().parents) if p.exists())
+    there = next(p for p in (path.absolute(), *path.absolute().parents) if os.path.exists(p))  # noqa: PTH110 - Path.exists raises where a folder may not be entered
     free = shutil.disk_usage(there).free
     detail = f"{free / 1e9:.1f} GB free at {there}"
     if not os.access(there, os.W_OK):

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from agentmem._files import writing
 from agentmem.errors import InvalidArgument, MissingExtra
 
 if TYPE_CHECKING:
@@ -76,8 +77,8 @@ def save(figure: Figure, path: Path | str) -> Path:
         raise InvalidArgument(
             f"Cannot draw into {target.name!r}.", hint="end the name in .png, .svg or .pdf."
         )
-    target.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(target, facecolor=PAPER)
+    with writing(target):
+        figure.savefig(target, facecolor=PAPER)
     return target
 
 

@@ -8,13 +8,15 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from agentmem._files import writing
 from agentmem.errors import InvalidArgument, UnknownNote
 from agentmem.notes import Hit, Link, Note
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import networkx as nx
 
 __all__ = ["Connection", "build_view", "communities", "connect", "pagerank", "write_graphml"]
@@ -207,10 +209,9 @@ def write_graphml(view: nx.DiGraph, path: Path | str) -> Path:
     clean = nx.DiGraph()
     clean.add_nodes_from((node, _clean(values)) for node, values in view.nodes(data=True))
     clean.add_edges_from((a, b, _clean(values)) for a, b, values in view.edges(data=True))
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    nx.write_graphml_xml(clean, path, encoding="utf-8")
-    return path
+    with writing(path) as target:
+        nx.write_graphml_xml(clean, target, encoding="utf-8")
+    return target
 
 
 def _clean(values: Mapping[str, object]) -> dict[str, object]:

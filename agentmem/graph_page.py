@@ -12,13 +12,15 @@ import html
 import json
 import re
 from importlib import resources
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from agentmem._files import writing
 from agentmem.errors import InvalidArgument
 from agentmem.graph import communities
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import networkx as nx
 
 __all__ = ["MAX_NOTES", "page", "write_page"]
@@ -31,11 +33,10 @@ _ESCAPES: Final = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
 
 def write_page(view: nx.DiGraph, path: Path | str, *, title: str = "Notes and their links", limit: int = MAX_NOTES) -> Path:
     """Write :func:`page` into a file (UTF-8); returns its path."""
-    path = Path(path)
     text = page(view, title=title, limit=limit)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
-    return path
+    with writing(path) as target:
+        target.write_text(text, encoding="utf-8")
+    return target
 
 
 def page(view: nx.DiGraph, *, title: str = "Notes and their links", limit: int = MAX_NOTES) -> str:

@@ -239,9 +239,9 @@ def build(
 
 
 def _directory(path: Path) -> Path:
-    if path.exists() and not path.is_dir():
-        raise StoreError(f"{path} is a file; a memory lives in a directory.", hint="pass a directory, e.g. Memory('my-memory').")
     try:
+        if path.exists() and not path.is_dir():
+            raise StoreError(f"{path} is a file; a memory lives in a directory.", hint="pass a directory, e.g. Memory('my-memory').")
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise StoreReadOnly(f"The directory {path} cannot be made: {error.strerror}.", hint="choose a path that you may write to.") from error

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from agentmem._files import writing
 from agentmem.consolidation.policy import Decision
 
 __all__ = ["ConsolidationReport", "EditOutcome", "PastRun", "UndoReport"]
@@ -119,8 +120,8 @@ class ConsolidationReport:
         """Write the report as one self-contained HTML page."""
         from agentmem.consolidation.page import page
 
-        target = Path(path)
-        target.write_text(page(self, title), encoding="utf-8")
+        with writing(path) as target:
+            target.write_text(page(self, title), encoding="utf-8")
         return target
 
     def __str__(self) -> str:

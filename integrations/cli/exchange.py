@@ -69,10 +69,13 @@ def import_(
 
 
 def _is_ours(file: Path) -> bool:
-    if not file.is_file():
-        return False
-    with file.open("rb") as opened:
-        return opened.read(len(_BEGINNING)) == _BEGINNING
+    try:
+        if not file.is_file():
+            return False
+        with file.open("rb") as opened:
+            return opened.read(len(_BEGINNING)) == _BEGINNING
+    except OSError:
+        return False  # reading it as a dump says why it cannot be read
 
 
 def _show(place: Place, report: ImportReport) -> None:

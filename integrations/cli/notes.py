@@ -76,20 +76,34 @@ def _items(texts: list[str], file: Path | None) -> list[str | dict[str, Any]]:
     lines: list[str] = []
     items: list[str | dict[str, Any]] = []
     for text in texts:
-        (lines.extend(sys.stdin.read().splitlines()) if text == "-" else items.append(text))
+        (lines.extend(_lines(_stdin())) if text == "-" else items.append(text))
     if file is not None:
         try:
-            read = file.read_text(encoding="utf-8").splitlines()
+            read = _lines(file.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:
             raise InvalidArgument(f"{file} cannot be read: {error}", hint="a text file in UTF-8.") from error
         if file.suffix == ".jsonl":
-            items += [_json(line, f"line {n} of {file}") for n, line in enumerate(read, 1) if line.strip()]
+            for n, line in enumerate(read, 1):
+                value = _json(line, f"line {n} of {file}") if line.strip() else []
+                items += value if isinstance(value, list) else [value]  # a line may hold a list of messages
         else:
             lines += read
     items += [line for line in lines if line.strip()]
     if not items:
         raise InvalidArgument("There is nothing to remember.", hint='agentmem remember "My sister lives in Porto."')
     return items
+
+
+def _lines(text: str) -> list[str]:
+    """Lines end where a line feed is: other separators, such as U+2028, may stand inside of a note, and of JSON."""
+    return text.removeprefix("\ufeff").split("\n")
+
+
+def _stdin() -> str:
+    try:
+        return sys.stdin.read()
+    except UnicodeDecodeError as error:
+        raise InvalidArgument(f"The input is no text: {error}", hint="give UTF-8, e.g. iconv -f latin1 -t utf-8 notes.txt | agentmem remember -") from error
 
 
 def _json(text: str, what: str) -> Any:
@@ -122,8 +136,9 @@ def _receipts(memory: Memory, receipts: list[Receipt], items: list[str | dict[st
     rows = []
     for receipt, item in zip(receipts, items, strict=True):
         content = item if isinstance(item, str) else str(item.get("content", ""))
+        whose = {} if isinstance(item, str) else {name: item.get(name) for name in ("user", "agent")}
         why = [receipt.reason] if receipt.reason else []
-        why += [f"closes “{memory.get(old).content}”" for old in receipt.superseded]
+        why += [f"closes “{memory.get(old, **whose).content}”" for old in receipt.superseded]
         kinds = sorted({link.kind for link in receipt.links})
         why += [f"{len(receipt.links)} links ({', '.join(kinds)})"] if kinds else []
         status = Text(receipt.status, style=_MARKS.get(receipt.status, ""))
@@ -270,6 +285,8 @@ def confirm(question: str, yes: bool) -> None:
     try:
         agreed = typer.confirm(question, err=True)
     except typer.Abort as nobody:
+        if isinstance(nobody.__context__, KeyboardInterrupt):
+            raise  # somebody was there, and said no
         raise InvalidArgument("Nobody confirmed.", hint="say --yes in scripts, or --dry-run to look first.") from nobody
     if not agreed:
         render.notice("nothing was changed")

@@ -124,7 +124,7 @@ def curve(
         note, now = find(memory, id), memory.clock.now()
         rule = forgetting.curve(memory.settings.forgetting.curve)
         level = memory.settings.forgetting.fade_below
-    points = forgetting.sample(note.state, rule, note.state.last_review, max(now, note.state.last_review) + timedelta(days=days))
+    points = forgetting.sample(note.state, rule, note.state.last_review, _ahead(max(now, note.state.last_review), days))
     strength, due = rule.retrievability(note.state, now), forgetting.due(note.state, rule)
     faint = forgetting.due(note.state, rule, level) if 0 < level < 1 else None
     if out is not None:
@@ -140,6 +140,13 @@ def curve(
         render.data({**values, "points": [[moment, value] for moment, value in points]})
     else:
         _tell_curve(values, points, level)
+
+
+def _ahead(moment: datetime, days: int) -> datetime:
+    try:
+        return moment + timedelta(days=days)
+    except OverflowError as error:
+        raise InvalidArgument(f"{days} days ahead is past the year 9999.", hint="--days 60.") from error
 
 
 def _tell_curve(values: dict[str, Any], points: Sequence[tuple[datetime, float]], level: float) -> None:

@@ -61,10 +61,18 @@ class Place:
     embedder: str | None = None
     json: bool = False
 
+    def _exists(self) -> bool:
+        try:
+            return (self.path / "notes.db").exists()
+        except OSError as error:
+            raise StoreError(
+                f"{self.path} cannot be looked into: {error.strerror}.", hint="check the rights of the directory, or name another."
+            ) from error
+
     @contextmanager
     def memory(self, *, make: bool = False, model: str | None = None, llm: LanguageModel | None = None) -> Iterator[Memory]:
         """The memory of this place, bound to its scope; made if missing only when ``make`` says so."""
-        if not make and not (self.path / "notes.db").exists():
+        if not make and not self._exists():
             raise StoreError(
                 f"There is no memory at {self.path}.", hint='agentmem remember "…" begins one; --path names another place.'
             )

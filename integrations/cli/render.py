@@ -41,8 +41,9 @@ def notice(text: str) -> None:
 
 
 def data(value: object) -> None:
-    """JSON on stdout."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2, default=_plain) + "\n")
+    """JSON on stdout; in an encoding that is not Unicode, what is not ASCII is escaped."""
+    escaped = not (sys.stdout.encoding or "utf-8").lower().startswith("utf")
+    sys.stdout.write(json.dumps(value, ensure_ascii=escaped, indent=2, default=_plain) + "\n")
 
 
 def _plain(value: object) -> object:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["add_to", "outcomes", "progress", "refusals"]
 
+_LONGEST_WATCH = 365 * 24 * 60
+
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands on weights."""
@@ -40,8 +42,8 @@ def consolidate(
     watch: Annotated[float | None, typer.Option(help="Run again every so many minutes, until interrupted.")] = None,
 ) -> None:
     """Move stable, often used facts into the model's side memory: written in shadow, verified, then committed."""
-    if watch is not None and watch <= 0:
-        raise InvalidArgument(f"--watch must be more than 0 minutes, not {watch:g}.", hint="--watch 15.")
+    if watch is not None and not 0 < watch < _LONGEST_WATCH:
+        raise InvalidArgument(f"--watch must be more than 0 minutes and less than a year, not {watch:g}.", hint="--watch 15.")
     with place.memory(model=model) as memory:
         while True:
             try:
@@ -60,11 +62,15 @@ def _consolidate(
 ) -> None:
     with progress(quiet=place.json) as bar:
         report = memory.consolidate(dry_run=dry_run, budget=budget, progress=bar)
-    if html is not None:
-        report.write_page(html)
     if place.json:
         render.data(report.to_dict())
-        return
+    else:
+        _tell(report, dry_run, limit)
+    if html is not None:
+        report.write_page(html)
+
+
+def _tell(report: ConsolidationReport, dry_run: bool, limit: int) -> None:
     from rich.text import Text
 
     if report.outcomes:

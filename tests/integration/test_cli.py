@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -11,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from agentmem import Memory, Scope
 from agentmem.integrations.cli.app import app
+from agentmem.integrations.cli.notes import confirm
 from agentmem.storage import EditRow
 
 COMMANDS = (
@@ -140,6 +143,42 @@ def test_remember_reads_lines_files_and_mappings(run: Run, tmp_path: Path):
     assert len(json.loads(run("notes", "--json").stdout)["notes"]) == 6
 
 
+def test_every_message_of_a_list_has_its_receipt(run: Run, tmp_path: Path):
+    rows = tmp_path / "chats.jsonl"
+    rows.write_text('[{"role": "user", "content": "I live in Porto."}, {"role": "assistant", "content": "A fine town."}]\n')
+
+    shown = run("remember", "--file", rows, "-u", "ana")
+    again = json.loads(run("remember", "--file", rows, "-u", "ben", "--json").stdout)["receipts"]
+
+    assert shown.exit_code == 0
+    assert "I live in Porto." in shown.stdout
+    assert "A fine town." in shown.stdout
+    assert [r["status"] for r in again] == ["stored", "stored"]
+
+
+def test_a_mapping_that_names_its_user_may_close_an_older_note(run: Run, tmp_path: Path):
+    rows = tmp_path / "notes.jsonl"
+    rows.write_text('{"content": "My sister lives in Porto.", "user": "ana"}\n')
+    run("remember", "--file", rows)
+    rows.write_text('{"content": "My sister lives in Bergen now.", "user": "ana"}\n')
+    result = run("remember", "--file", rows)
+
+    assert result.exit_code == 0
+    assert "closes" in result.stdout
+
+
+def test_a_line_ends_at_a_line_feed_alone_and_a_byte_order_mark_is_no_text(run: Run, tmp_path: Path):
+    rows, lines = tmp_path / "notes.jsonl", tmp_path / "notes.txt"
+    rows.write_text('\ufeff{"content": "one\u2028note\x85only"}\n', encoding="utf-8")
+    lines.write_bytes("\ufeffLena lives\u2028in Porto.\r\nTomas plays the cello.\r\n".encode())
+    for file in (rows, lines):
+        assert run("remember", "--file", file).exit_code == 0
+    assert run("remember", "-", input="Ida likes\x0ctea.\n").exit_code == 0
+
+    said = [n["content"] for n in json.loads(run("notes", "--json").stdout)["notes"]]
+    assert said == ["one\u2028note\x85only", "Lena lives\u2028in Porto.", "Tomas plays the cello.", "Ida likes\x0ctea."]
+
+
 def test_a_fact_source_trust_and_tags_are_kept(run: Run):
     words = ("--fact", "Lena", "lives in", "Porto", "--tag", "family", "--trust", "low", "--at", "2026-03-01")
     run("remember", "Lena moved.", *words)
@@ -169,6 +208,8 @@ def test_nothing_found_is_1(run: Run):
         ("recall", "x", "-k", "0"),
         ("recall", "x", "--where", "{not json"),
         ("recall", "x", "--where", '{"nonsense": 1}'),
+        ("recall", "x", "--as-of", "yesterday"),
+        ("consolidate", "--watch", "nan"),
         ("remember",),
         ("remember", "x", "--trust", "maybe"),
         ("remember", "--file", "missing.txt"),
@@ -196,6 +237,18 @@ def test_a_typed_error_is_3_with_its_cure_on_stderr(filled: Run):
     assert "Traceback" not in result.stderr
 
 
+def test_a_curve_beyond_the_calendar_is_wrong_usage(filled: Run):
+    for days in ("3000000", "1000000000"):
+        assert filled("curve", only_id(filled), "--days", days, "-u", "ana").exit_code == 2
+
+
+def test_input_that_is_no_text_is_wrong_usage(run: Run):
+    result = run("remember", "-", input=b"caf\xe9\n")
+
+    assert result.exit_code == 2
+    assert "iconv" in result.stderr
+
+
 def test_a_typed_error_is_json_under_json(run: Run):
     result = run("recall", "sister", "--json")
     error = json.loads(result.stderr)["error"]
@@ -204,6 +257,29 @@ def test_a_typed_error_is_json_under_json(run: Run):
     assert result.stdout == ""
     assert error["type"] == "StoreError"
     assert "agentmem remember" in error["hint"]
+
+
+def test_files_and_folders_that_cannot_be_used_are_typed_errors(filled: Run, tmp_path: Path):
+    file, id = tmp_path / "a-file", only_id(filled)
+    file.write_text("x")
+    long = tmp_path / ("long" * 100)
+    for words in (
+        ("graph", file / "x.png"), ("graph", "--html", file / "x.html"), ("graph", "--graphml", file / "x.graphml"),
+        ("curve", id, file / "x.svg"), ("recall", "Porto", "-p", long), ("remember", "Porto.", "-p", long), ("import", long),
+    ):  # fmt: skip
+        result = filled(*words, "-u", "ana")
+
+        assert result.exit_code == 3, (words, result.exception)
+        assert "hint:" in result.stderr
+    assert filled("graph", "--html", tmp_path, "-u", "ana").exit_code == 2
+    assert filled("doctor", "-p", long).exit_code == 0
+
+
+def test_a_report_is_written_into_a_new_folder(filled: Run, tmp_path: Path):
+    page = tmp_path / "reports" / "night.html"
+
+    assert filled("consolidate", "--dry-run", "--html", page, "-u", "ana").exit_code == 0
+    assert page.read_text(encoding="utf-8").startswith("<!")
 
 
 def test_reading_does_not_make_a_memory(run: Run, tmp_path: Path):
@@ -223,6 +299,17 @@ def test_interruption_is_4(run: Run, monkeypatch: pytest.MonkeyPatch):
 
 
 # -- destructive commands ------------------------------------------------------------------------------------
+
+
+def test_ctrl_c_at_the_question_is_an_interruption(monkeypatch: pytest.MonkeyPatch):
+    class Interrupted(io.StringIO):
+        def readline(self, *args: Any) -> str:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys, "stdin", Interrupted())
+
+    with pytest.raises(typer.Abort):
+        confirm("Forget all?", False)
 
 
 def test_forget_asks(filled: Run):
@@ -360,6 +447,17 @@ def test_a_process_remembers_and_another_recalls(tmp_path: Path):
     assert json.loads(denied.stderr)["error"]["type"] == "ScopeRequired"
     with Memory(tmp_path / "m", embedder="hash", scope=Scope(user="ana")) as memory:
         assert len(memory.notes()) == 1
+
+
+def test_a_terminal_that_is_not_unicode_gets_what_it_can_show(tmp_path: Path):
+    env = {"AGENTMEM_PATH": str(tmp_path / "m"), "AGENTMEM_EMBEDDER": "hash", "PYTHONIOENCODING": "ascii"}
+    shown = process("remember", "Zoë → Porto.", "--user", "ana", **env)
+    helped = process("--help", **env)
+    listed = process("notes", "--user", "ana", "--json", **env)
+
+    assert (shown.returncode, helped.returncode) == (0, 0), shown.stderr + helped.stderr
+    assert "Zo? ? Porto." in shown.stdout
+    assert json.loads(listed.stdout)["notes"][0]["content"] == "Zoë → Porto."
 
 
 def test_help_imports_nothing_heavy():
