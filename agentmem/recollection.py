@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -9,7 +10,7 @@ from typing import overload
 
 from agentmem.errors import InvalidArgument
 from agentmem.notes import Hit, Note
-from agentmem.prompts import notes_block
+from agentmem.prompts import lines_block, note_line, note_order, notes_block
 
 __all__ = ["Recollection", "estimate_tokens"]
 
@@ -60,11 +61,17 @@ class Recollection(Sequence[Hit]):
             )
         measure = count or estimate_tokens
         chosen: list[Hit] = []
+        lines: list[tuple[tuple[datetime, datetime, str], str]] = []  # in the block's order; each made once
         for hit in self.hits:
             if hit.note.valid_to is not None and hit.note.valid_to <= self.at:
                 continue  # a statement that no longer holds would only compete with the one that does
-            if measure(notes_block([h.note for h in (*chosen, hit)])) <= max_tokens:
+            line = (note_order(hit.note), note_line(hit.note))
+            place = bisect_left(lines, line)
+            lines.insert(place, line)
+            if measure(lines_block([text for _, text in lines])) <= max_tokens:
                 chosen.append(hit)
+            else:
+                del lines[place]
         return tuple(chosen)
 
     def context(self, max_tokens: int = 512, count: Callable[[str], int] | None = None) -> str:
