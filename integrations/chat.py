@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from agentmem.asking import Answer, Source, used_notes
-from agentmem.errors import InvalidArgument, InvalidNote, StoreError
+from agentmem.errors import InvalidArgument, InvalidNote, StoreError, UnknownNote
 from agentmem.integrations.conversation import Conversation, Turn, as_messages
 from agentmem.llm import OpenAIModel, as_language_model
 from agentmem.memory import Memory
@@ -150,18 +150,17 @@ class ChatAgent:
     def turns(self) -> tuple[Turn, ...]:
         """What the model will be shown of this session on the next turn; turns whose notes were forgotten are not shown again."""
         window = self._turns.window(self.history_tokens, self._count)
-        while gone := self._gone(window):
+        while gone := self._gone(_ids(window)):
             self._turns.drop(gone)
             window = self._turns.window(self.history_tokens, self._count)  # older turns may fit now
         return window
 
-    def _gone(self, turns: Sequence[Turn]) -> set[str]:
-        """The ids among these turns' notes that the memory holds no more."""
-        ids = set(_ids(turns))
+    def _gone(self, ids: Sequence[str]) -> set[str]:
+        """Those of these notes that the memory holds no more."""
         if not ids:
-            return ids
-        there = self.memory.notes(where={"id": {"$in": sorted(ids)}}, user=self.user, agent=self.agent)
-        return ids - {note.id for note in there}
+            return set()
+        there = self.memory.notes(where={"id": {"$in": list(ids)}}, user=self.user, agent=self.agent)
+        return set(ids) - {note.id for note in there}
 
     def _heard(self, text: str) -> datetime:
         if not isinstance(text, str) or not text.strip():
@@ -212,8 +211,12 @@ class ChatAgent:
 
     def _drawn_on(self, text: str, answer: Answer) -> Answer:
         used = used_notes(answer.text, text, answer.notes)
-        if used:
-            self.memory.reinforce(used)
+        try:
+            if used:
+                self.memory.reinforce(used)
+        except UnknownNote:  # forgotten while the model answered
+            gone = self._gone([note.id for note in used])
+            self.memory.reinforce([note for note in used if note.id not in gone])
         return replace(answer, used=used)
 
     # -- remembering -----------------------------------------------------------------------------------------

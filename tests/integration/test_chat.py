@@ -221,6 +221,20 @@ def test_what_was_forgotten_is_not_shown_in_the_history(memory: Memory, clock: M
     assert "Hello, here I am." in str(model.seen[-1])
 
 
+def test_a_note_forgotten_while_the_model_answers_costs_nobody_the_answer(memory: Memory):
+    def forgetful(messages):
+        memory.forget({"content": "My sister Ines lives in Porto."}, user="ana")
+        return "Ines lives in Porto."
+
+    memory.remember("My sister Ines lives in Porto.", user="ana")
+    reply = ChatAgent(forgetful, memory, user="ana").chat("Where does my sister Ines live?")
+
+    assert reply.text == "Ines lives in Porto."
+    with Memory(embedder="hash", llm=lambda messages: (other.forget(id, user="ana"), "Ines lives in Porto.")[1]) as other:
+        id = other.remember("My sister Ines lives in Porto.", user="ana").id
+        assert other.ask("Where does my sister Ines live?", user="ana").text == "Ines lives in Porto."
+
+
 def test_recent_turns_are_history_and_are_not_recalled_again(memory: Memory, clock: ManualClock):
     model = Model("Thank you.", "Porto.")
     agent = ChatAgent(model, memory, user="ana")
