@@ -92,7 +92,7 @@ def clean_text(text: str) -> str:
     if size > MAX_BYTES:
         raise InvalidNote(
             f"A note's content has {size:,} bytes, more than {MAX_BYTES:,}.",
-            hint="split it into paragraphs and remember each, in one session.",
+            hint="split it into paragraphs and remember each, with the same session=…",
         )
     return text
 

@@ -51,7 +51,7 @@ def make_editor(method: str, model: Any, tokenizer: Any, **options: object) -> E
         if missing.name not in ("torch", "transformers"):
             raise
         raise MissingExtra(
-            f"Editing weights needs {missing.name}.", hint="pip install 'agentmem-toolkit[editors]'"
+            f"Editing weights needs {missing.name}.", hint=f"pip install {missing.name}"
         ) from missing
     editor: Editor = factory(model, tokenizer, **options)
     return editor

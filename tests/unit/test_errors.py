@@ -5,10 +5,12 @@ from __future__ import annotations
 import inspect
 import pickle
 import re
+import tomllib
+from pathlib import Path
 
 import pytest
 
-from agentmem import errors
+from agentmem import Memory, errors
 from agentmem.errors import AgentMemError
 
 EVERY = [getattr(errors, name) for name in errors.__all__]
@@ -82,3 +84,21 @@ def test_no_error_hides_a_builtin(error: type[AgentMemError]) -> None:
 )
 def test_errors_are_also_what_python_calls_them(error: type[AgentMemError], builtin: type[Exception]) -> None:
     assert issubclass(error, builtin)
+
+
+def test_an_extra_that_a_hint_names_exists() -> None:
+    root = Path(__file__).parents[2]
+    extras = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    files = [f for folder in ("agentmem", "stores", "editors", "integrations") for f in (root / folder).rglob("*.py")]
+    named = {name for f in files for name in re.findall(r"agentmem-toolkit\[(\w+)\]", f.read_text(encoding="utf-8"))}
+
+    assert named
+    assert named <= set(extras)
+
+
+def test_the_cure_of_a_note_that_is_too_long_is_a_keyword_of_remember() -> None:
+    with Memory(None, embedder="hash") as memory, pytest.raises(errors.InvalidNote) as raised:
+        memory.remember("word " * 20_000)
+
+    (keyword,) = re.findall(r"(\w+)=", raised.value.hint)
+    assert keyword in inspect.signature(Memory.remember).parameters
