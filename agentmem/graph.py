@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import networkx as nx
 
-__all__ = ["Connection", "build_view", "communities", "connect", "pagerank", "write_graphml"]
+__all__ = ["Connection", "build_view", "communities", "connect", "newest", "pagerank", "write_graphml"]
 
 _NO_XML: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _HOP: Final = 0.5  # what a step costs beside its weight: a direct link explains more than a chain of stronger ones
@@ -200,6 +200,17 @@ def connect(links: Iterable[Link], start: str, end: str) -> tuple[list[str], lis
     way.reverse()
     steps = [tuple(sorted(between[a][b], key=lambda link: -link.weight)) for a, b in itertools.pairwise(way)]
     return way, steps
+
+
+def newest(view: nx.DiGraph, limit: int) -> nx.DiGraph:
+    """The newest notes with the links among them, newest first: ``view.subgraph`` would order them by the hashes of their ids."""
+    import networkx as nx
+
+    shown = nx.DiGraph()
+    order = sorted(view.nodes(data=True), key=lambda node: (str(node[1].get("created_at", "")), str(node[0])), reverse=True)
+    shown.add_nodes_from(order[:limit])
+    shown.add_edges_from(edge for edge in view.edges(data=True) if edge[0] in shown and edge[1] in shown)
+    return shown
 
 
 def write_graphml(view: nx.DiGraph, path: Path | str) -> Path:

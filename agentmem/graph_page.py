@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from agentmem._files import writing
 from agentmem.errors import InvalidArgument
-from agentmem.graph import communities
+from agentmem.graph import communities, newest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,7 +48,7 @@ def page(view: nx.DiGraph, *, title: str = "Notes and their links", limit: int =
     """
     if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
         raise InvalidArgument(f"limit must be a whole number of 1 or more, not {limit!r}.", hint=f"limit={MAX_NOTES}.")
-    shown = _newest(view, limit)
+    shown = newest(view, limit)
     library, script = _asset("cytoscape.min.js"), _asset("page.js")
     parts = {
         "title": html.escape(title),
@@ -59,17 +59,6 @@ def page(view: nx.DiGraph, *, title: str = "Notes and their links", limit: int =
         "script": script,
     }
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _asset("page.html"))
-
-
-def _newest(view: nx.DiGraph, limit: int) -> nx.DiGraph:
-    """The newest notes with the links among them, newest first: ``view.subgraph`` would order them by the hashes of their ids."""
-    import networkx as nx
-
-    shown = nx.DiGraph()
-    order = sorted(view.nodes(data=True), key=lambda node: (node[1]["created_at"], node[0]), reverse=True)
-    shown.add_nodes_from(order[:limit])
-    shown.add_edges_from(edge for edge in view.edges(data=True) if edge[0] in shown and edge[1] in shown)
-    return shown
 
 
 def _asset(name: str) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from agentmem.drawing import INK, PALETTE, PAPER, SOFT, canvas, save, text, wrap
 from agentmem.errors import InvalidArgument
+from agentmem.graph import newest
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
@@ -39,7 +40,11 @@ _CHAR = 0.073  # inches per character, at the label's size
 _LINES, _WIDTH = 3, 22
 
 
-def draw_graph(graph: nx.DiGraph[Hashable], path: Path | str, *, title: str = "") -> Path:
+MAX_NOTES: Final = 300
+"""More than this nobody reads in a picture, and placing labels takes time with the square of their number."""
+
+
+def draw_graph(graph: nx.DiGraph[Hashable], path: Path | str, *, title: str = "", limit: int = MAX_NOTES) -> Path:
     """Draw a note graph: colour is the community, size the strength, line style the kind of link.
 
     Args:
@@ -48,16 +53,22 @@ def draw_graph(graph: nx.DiGraph[Hashable], path: Path | str, *, title: str = ""
             found from the links.
         path: where to write; the suffix chooses the format.
         title: shown above the picture.
+        limit: of more notes than this the newest (by ``created_at``) are drawn, and the title says so.
 
     Returns:
         The path written.
 
     Raises:
-        InvalidArgument: when the graph has no node.
+        InvalidArgument: when the graph has no node, or ``limit`` is not 1 or more.
         MissingExtra: when matplotlib is not installed.
     """
     if not len(graph):
         raise InvalidArgument("The graph has no nodes to draw.", hint="remember something first.")
+    if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
+        raise InvalidArgument(f"limit must be a whole number of 1 or more, not {limit!r}.", hint=f"limit={MAX_NOTES}.")
+    if len(graph) > limit:
+        some = f"the newest {limit:,} of {len(graph):,} notes"
+        title, graph = f"{title}: {some}" if title else some, newest(graph, limit)
     nodes = list(graph)
     labels = [wrap(_label(graph, node), _WIDTH, _LINES) for node in nodes]
     radii = [0.13 + 0.17 * _strength(graph, node) for node in nodes]

@@ -12,6 +12,7 @@ import pytest
 nx = pytest.importorskip("networkx")
 pytest.importorskip("matplotlib")
 
+from agentmem import graph_picture  # noqa: E402
 from agentmem.errors import InvalidArgument, MissingExtra  # noqa: E402
 from agentmem.forgetting import FSRS6, due, sample  # noqa: E402
 from agentmem.graph_picture import _boxes, _layout  # noqa: E402
@@ -176,3 +177,19 @@ def test_learning_is_drawn_and_nothing_to_draw_is_said(tmp_path):
             draw_learning(wrong, tmp_path / "x.png")
         assert caught.value.hint
     assert not (tmp_path / "x.png").exists()
+
+
+def test_a_picture_of_many_notes_shows_the_newest_and_says_so(tmp_path, monkeypatch):
+    graph = nx.DiGraph()
+    for number in range(9):
+        graph.add_node(f"n{number}", content=f"Note {number}.", created_at=f"2026-03-0{number + 1}T00:00:00+00:00")
+    graph.add_edge("n0", "n8", kind="similar", weight=0.5)
+    words: list[str] = []
+    drawn = graph_picture.text
+    monkeypatch.setattr(graph_picture, "text", lambda axes, x, y, said, **style: (words.append(said), drawn(axes, x, y, said, **style))[1])
+
+    draw_graph(graph, tmp_path / "graph.png", title="Notes", limit=3)
+
+    assert sorted(words) == ["Note 6.", "Note 7.", "Note 8.", "Notes: the newest 3 of 9 notes"]
+    with pytest.raises(InvalidArgument, match="limit"):
+        draw_graph(graph, tmp_path / "graph.png", limit=0)
