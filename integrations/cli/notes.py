@@ -136,7 +136,7 @@ def _receipts(memory: Memory, receipts: list[Receipt], items: list[str | dict[st
     rows = []
     for receipt, item in zip(receipts, items, strict=True):
         content = item if isinstance(item, str) else str(item.get("content", ""))
-        whose = {} if isinstance(item, str) else {name: item.get(name) for name in ("user", "agent")}
+        whose: dict[str, Any] = {} if isinstance(item, str) else {name: item.get(name) for name in ("user", "agent")}
         why = [receipt.reason] if receipt.reason else []
         why += [f"closes “{memory.get(old, **whose).content}”" for old in receipt.superseded]
         kinds = sorted({link.kind for link in receipt.links})
