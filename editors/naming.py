@@ -1,20 +1,24 @@
 """Whether a request names what an edit is about: the cheapest evidence there is, and independent of the model.
 
 A key that lies near an edit's may be a paraphrase, or the same words about somebody else. A request that names the edit's
-subject cannot be the latter, so its key may lie farther away (DEPN and WISE gate by activation alone; MELO and
-retrieval-based editors such as SERAC, Mitchell et al. 2022, judge by the text, as this does).
+subject is hardly the latter, so its key may lie farther away; one that names somebody else is, however near its key (DEPN and
+WISE gate by activation alone; MELO and retrieval-based editors such as SERAC, Mitchell et al. 2022, judge by the text, as this
+does).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from agentmem.editors.background import guess_subject
 from agentmem.edits import EditRequest
+from agentmem.enrich.verbs import KIN
+from agentmem.lexicon import NEGATIONS, STOPWORDS
 
 __all__ = ["Mention", "Mentions", "last_message"]
 
@@ -22,6 +26,9 @@ _ASKER = "user"
 _I = frozenset({"i", "me", "my", "mine", "myself"})
 _LONGEST = 256
 _WORD = re.compile(r"\w+")
+_SPOKEN = re.compile(r"\w+(?:['’]t\b)?")
+_BEFORE = re.compile(r"(?:(\w+) of |([^\W\d_][\w'’.-]*)([ -]))$")
+_AFTER = re.compile(r"(?:['’]s (\w[\w-]*)|([ -])([^\W\d_][\w-]*))")
 
 
 class Mention:
@@ -33,6 +40,7 @@ class Mention:
     def __init__(self, request: EditRequest) -> None:
         name = " ".join((request.subject or guess_subject(request.prompt)).split())
         self._known, self._words = bool(name), _as_asked(name.casefold())
+        self._request = request
 
     def __bool__(self) -> bool:
         return self._known
@@ -59,6 +67,54 @@ class Mention:
                 return True
             at = folded.find(self._words, at + 1)
         return False
+
+    def is_meant(self, text: str) -> bool:
+        """Whether a text that names the subject may ask about it, and not about others whose names have its name within.
+
+        "Ana Silva", "Mary Ana" and "Ana-Maria" are others than Ana; so is her sister, of whom "Where does Ana's sister live?" asks
+        ("Who is Ana's sister?" asks about Ana). Where she does not live, or lived formerly, is another question as well. Words
+        that the edit itself has change nothing.
+        """
+        if any(_turns_round(word) and self._new(word) for word in _SPOKEN.findall(text)):
+            return False
+        if not self._words:
+            return True
+        found = list(re.finditer(rf"(?<!\w){re.escape(self._words)}(?!\w)", text, re.IGNORECASE))
+        return not found or any(self._stands_alone(text, match.start(), match.end()) for match in found)
+
+    def _stands_alone(self, text: str, start: int, end: int) -> bool:
+        before, after = _BEFORE.search(text[:start]), _AFTER.match(text[end:])
+        if before is not None:
+            relative, name, gap = before.groups()
+            if relative is not None and self._other(relative, text[end:]):
+                return False
+            if name is not None and (gap == "-" or _is_name(name, text[: before.start(2)])) and self._new(name):
+                return False
+        if after is None:
+            return True
+        relative, gap, name = after.groups()
+        if relative is not None:
+            return not self._other(relative, text[end + after.end() :])
+        return not ((gap == "-" or name[0].isupper()) and self._new(name))
+
+    def _other(self, relative: str, rest: str) -> bool:
+        """Whether somebody who stands to the subject as ``relative`` says is asked about: the question goes on behind the words."""
+        return relative.casefold() in KIN and _WORD.search(rest) is not None and self._new(relative)
+
+    def _new(self, word: str) -> bool:
+        """Whether the edit itself does not use the word."""
+        return word.casefold() not in self._own_words
+
+    @cached_property
+    def _own_words(self) -> frozenset[str]:
+        said = " ".join((self._request.prompt, *self._request.paraphrases)).casefold()
+        return frozenset((*_WORD.findall(said), *_SPOKEN.findall(said)))
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether only a text that names the subject can ask what the edit answers: when every phrasing of the edit does."""
+        request = self._request
+        return request.subject is not None and all(self.in_text(text) for text in (request.prompt, *request.paraphrases))
 
 
 class Mentions:
@@ -93,10 +149,29 @@ class Mentions:
             likely.update(self._by_word.get(word, ()))
         return [at for at in sorted(likely) if self._all[at].in_folded(folded)]
 
+    def meant(self, text: str) -> list[int]:
+        """The edits whose subjects the text may ask about, ascending: named, and not as a part of another's name."""
+        return [at for at in self.in_text(text) if self._all[at].is_meant(text)]
+
+    def is_needed(self, edit: int) -> bool:
+        """Whether this edit answers only requests that name its subject."""
+        return self._all[edit].is_needed
+
 
 def _is_word(character: str) -> bool:
     r"""What ``\w`` matches."""
     return character.isalnum() or character == "_"
+
+
+def _turns_round(word: str) -> bool:
+    """Whether a word makes another question of the one it stands in."""
+    return word.casefold() in NEGATIONS or word.casefold().endswith(("n't", "n’t"))
+
+
+def _is_name(word: str, before: str) -> bool:
+    """Whether a capital letter makes a name of a word: not of one that opens a sentence, nor of a word like "Is"."""
+    opening = before.rstrip()
+    return word[0].isupper() and word.casefold() not in STOPWORDS and bool(opening) and (opening[-1].isalnum() or opening[-1] == ",")
 
 
 def _as_asked(name: str) -> str:

@@ -229,13 +229,24 @@ class Codebook:
 
     def _decide(self, query: Array, row: Doubles, seen: Bools, text: str) -> Match:
         """``seen`` [E]: the edits that the request may see."""
-        named = [at for at in self.mentions.in_text(text) if seen[at]]
+        named = [at for at in self.mentions.meant(text) if seen[at]]
         if named:
             match = self._among_named(query, row, named)
             if match.edit is not None and match.distance <= _RATIO * (match.distance + match.margin):
                 return match
         chosen = None if seen.all() else np.flatnonzero(seen[self.owners])
-        return self._nearest(query, row, chosen)
+        match = self._nearest(query, row, chosen)
+        return replace(match, edit=None) if match.edit is not None and self._is_of_another(match.edit, named, text) else match
+
+    def _is_of_another(self, edit: PackedEdit, named: Sequence[int], text: str) -> bool:
+        """Whether a request within the edit's radius is about somebody else: its words are known, and do not name the subject."""
+        at = self._places[edit.id]
+        return bool(text) and at not in named and self.mentions.is_needed(at)
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        """The index of each edit."""
+        return {edit.id: at for at, edit in enumerate(self.edits)}
 
     def _among_named(self, query: Array, row: Doubles, named: Sequence[int]) -> Match:
         found = self._nearest(query, row, self._keys_of(named))

@@ -209,3 +209,25 @@ def test_edits_without_a_subject_keep_their_plain_reach(sample):
     for query in held.keys + np.float32(0.1):
         plain, said = held.match(np.stack([query, query]), [None, None], ["", "Who is p?"])
         assert (plain.edit, plain.radius) == (said.edit, said.radius)
+
+
+def test_a_request_about_somebody_else_is_not_answered_however_near_its_key() -> None:
+    key = np.array([[1, 0, 0, 0]], np.float32)
+    far = np.full((1, 4), -9, np.float32)
+    lives = EditRequest("Where does Ana live?", "Porto.", subject="Ana", id="e")
+    nobody = EditRequest("Where does Ana live?", "Porto.", id="e")
+    rest = np.zeros(3, np.float32), np.zeros(0, np.float32), np.full(1, 9, np.float32), np.zeros((0, 4), np.float16)
+    space = Calibration(np.zeros(4, np.float32), np.eye(4, dtype=np.float32), False, far, 0.0)
+
+    def fired(request: EditRequest, text: str | None) -> bool:
+        held = book(space, [PackedEdit(request, (1,), key, *rest)])
+        (match,) = held.match(key, [None], None if text is None else [text])
+        assert match.nearest is not None  # what was nearest is told in any case
+        return match.edit is not None
+
+    assert fired(lives, "Where does Ana live?")
+    assert not fired(lives, "Where does Anabel live?")
+    assert not fired(lives, "Where does Ana Silva live?")
+    assert not fired(lives, "Where does she live?")
+    assert fired(lives, None)  # without words the key alone decides
+    assert fired(nobody, "Where does Anabel live?")  # and for an edit that is about nobody

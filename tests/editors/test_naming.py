@@ -75,3 +75,58 @@ def test_one_other_question_may_be_the_edits_own_in_other_words() -> None:
 
     assert (named.disguised, plain.disguised) == (1, 2)
     assert all("Nonotron" in text for text in named.asked)
+
+
+ASKED = {
+    "Where does Ana live?": True,
+    "where does ana live?": True,
+    "WHERE DOES ANA LIVE?": True,
+    "Is Ana living in town?": True,
+    "Name Ana's home.": True,
+    "Hello! Ana, where does she live?": True,
+    "Tell me, please, where Ana lives.": True,
+    "Who is Ana's sister?": True,
+    "Where does Ana Silva live?": False,
+    "Where does Mary Ana live?": False,
+    "Where does Ana-Maria live?": False,
+    "Where does Mary-Ana live?": False,
+    "Where does Ana's sister live?": False,
+    "Where does the brother of Ana live?": False,
+    "Where does Ana not live?": False,
+    "Where doesn't Ana live?": False,
+    "Where did Ana formerly live?": False,
+}
+
+
+@pytest.mark.parametrize("text", ASKED)
+def test_a_name_within_another_name_is_somebody_else(text: str) -> None:
+    edit = EditRequest("Where does Ana live?", "Porto.", subject="Ana")
+    assert (Mentions([edit]).meant(text) == [0]) is ASKED[text]
+
+
+def test_what_the_edit_says_itself_is_no_other_name() -> None:
+    sister = EditRequest("Where does Ana's sister live?", "Lisbon.", subject="Ana")
+    former = EditRequest("Who was Ana's former boss?", "Rui.", subject="Ana")
+    assert Mentions([sister]).meant("Where does Ana's sister live?") == [0]
+    assert Mentions([former]).meant("What was the name of Ana's former boss?") == [0]
+
+
+def test_the_user_is_asked_about_unless_the_question_is_turned_round() -> None:
+    mine = Mentions([EditRequest("Where do I live?", "Porto.", subject="user")])
+    assert mine.meant("Remind me where I live, Mary.") == [0]
+    assert mine.meant("Where do I no longer live?") == []
+
+
+@pytest.mark.parametrize(
+    ("request_", "needed"),
+    [
+        (EditRequest("Where does Ana live?", "Porto.", subject="Ana"), True),
+        (EditRequest("Where does Ana live?", "Porto."), False),
+        (EditRequest("Where is her home?", "Porto.", subject="Ana"), False),
+        (EditRequest("Where does Ana live?", "Porto.", subject="Ana", paraphrases=("Where is her home?",)), False),
+        (EditRequest("安娜住在哪里？", "波尔图", subject="安娜"), False),
+        (EditRequest("Where do I live?", "Porto.", subject="user"), True),
+    ],
+)
+def test_a_name_is_needed_where_every_phrasing_has_it(request_: EditRequest, needed: bool) -> None:
+    assert Mentions([request_]).is_needed(0) is needed
