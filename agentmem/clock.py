@@ -61,7 +61,10 @@ def as_moment(value: object, name: str) -> datetime:
             ) from error
     if not isinstance(value, datetime):
         raise InvalidArgument(f"{name} must be a datetime, not {type(value).__name__}.", hint="or an ISO 8601 string.")
-    return as_utc(value)
+    try:
+        return as_utc(value)
+    except InvalidArgument as error:
+        raise InvalidArgument(f"{name}: {error.message}", hint=error.hint) from error
 
 
 def micros(moment: datetime) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -62,7 +63,7 @@ class Memory(ModelVerbs, KeepingVerbs):
         if scope is not None and not isinstance(scope, Scope):
             raise InvalidArgument(f"scope must be a Scope, not {type(scope).__name__}.", hint="scope=Scope(user='ana').")
         self.scope = merge_scope(Scope(), scope.user, scope.agent, scope.session) if scope is not None else Scope()
-        self.path = None if path is None else Path(path)
+        self.path = None if path is None else Path(os.path.expanduser(path))  # noqa: PTH111 - leaves a name that is no user's as it is
         self._parts = wiring.build(self.path, embedder=embedder, model=model, llm=llm, clock=clock, settings=settings)
         self.settings = self._parts.core.settings
 

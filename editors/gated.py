@@ -20,6 +20,7 @@ from agentmem.editors.grace.codebook import Codebook
 from agentmem.editors.grace.config import GateConfig
 from agentmem.editors.grace.routing import Router, View, as_route, check_scopes
 from agentmem.editors.grace.shadow import OUTSIDE, Session, Shadow
+from agentmem.editors.naming import Asked
 from agentmem.editors.packs import Calibration
 from agentmem.editors.port import ModelPort
 from agentmem.editors.prompts import Renderer
@@ -296,7 +297,7 @@ class GatedEditor:
         with self._lock:
             keys = book.calibration.keys(self.port.keys(ids).numpy())
         asked = scope if scope is not None else self.default_scope
-        matches = book.match(keys, [asked] * len(prompts), prompts)
+        matches = book.match(keys, [asked] * len(prompts), [Asked(prompt, True) for prompt in prompts])
         return [as_route({len(row) - 1: match}) for row, match in zip(ids, matches, strict=True)]
 
     def explain(self) -> list[Route]:

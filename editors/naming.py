@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +21,7 @@ from agentmem.edits import EditRequest
 from agentmem.enrich.verbs import KIN
 from agentmem.lexicon import NEGATIONS, STOPWORDS
 
-__all__ = ["Mention", "Mentions", "last_message"]
+__all__ = ["Asked", "Mention", "Mentions", "last_message"]
 
 _ASKER = "user"
 _I = frozenset({"i", "me", "my", "mine", "myself"})
@@ -181,10 +182,18 @@ def _as_asked(name: str) -> str:
     return f"my {name[len(_ASKER) + 3 :]}" if name.startswith(f"{_ASKER}'s ") else name
 
 
-def last_message(row: Sequence[int], special: frozenset[int], opening: int) -> Sequence[int]:
-    """The tokens of the message before an answer: back to the special token that begins it.
+class Asked(NamedTuple):
+    """The words that ask: ``whole`` is false when the message began before them, so that a name may be missing."""
 
-    Names in earlier turns, or in notes that a system message recalls, are not what is asked about.
+    text: str = ""
+    whole: bool = False
+
+
+def last_message(row: Sequence[int], special: frozenset[int], opening: int) -> tuple[Sequence[int], bool]:
+    """The tokens of the message before an answer, back to the special token that begins it; and whether it begins there.
+
+    Names in earlier turns, or in notes that a system message recalls, are not what is asked about. Without a special token the
+    message is the whole row, or the end of a long one.
 
     Args:
         row: tokens up to and including the last one before the answer.
@@ -197,5 +206,5 @@ def last_message(row: Sequence[int], special: frozenset[int], opening: int) -> S
     start = max(0, end - _LONGEST)
     for at in range(end - 1, start - 1, -1):
         if row[at] in special:
-            return row[at + 1 : end]
-    return row[start:end]
+            return row[at + 1 : end], True
+    return row[start:end], False

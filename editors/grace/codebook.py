@@ -19,7 +19,7 @@ from agentmem.editors.grace.geometry import (
     from_wide,
     radii,
 )
-from agentmem.editors.naming import Mentions
+from agentmem.editors.naming import Asked, Mentions
 from agentmem.editors.packs import Array, Calibration, Pack, PackedEdit, dump
 from agentmem.notes import Scope
 
@@ -208,7 +208,7 @@ class Codebook:
         return mask
 
     def match(
-        self, queries: Array, scopes: Sequence[Scope | None], texts: Sequence[str] | None = None
+        self, queries: Array, scopes: Sequence[Scope | None], asked: Sequence[Asked] | None = None
     ) -> list[Match]:
         """The nearest visible key of each query (paper: deferral), and whether the query is within its radius.
 
@@ -217,31 +217,29 @@ class Codebook:
         Args:
             queries: [n, r] keys of requests.
             scopes: [n] whose requests they are.
-            texts: [n] the message that asks; without it nothing counts as named.
+            asked: [n] the message that asks; without it nothing counts as named, and the key alone decides.
         """
         if not self.edits:
             return [Match(None) for _ in scopes]
         gaps = from_wide(queries.astype(np.float64), *self._wide)
         masks = {scope: self.visible(scope) for scope in set(scopes)}
-        asked = texts if texts is not None else [""] * len(scopes)
-        rows = zip(queries, gaps, scopes, asked, strict=True)
-        return [self._decide(query, row, masks[scope], text) for query, row, scope, text in rows]
+        rows = zip(queries, gaps, scopes, asked or [Asked()] * len(scopes), strict=True)
+        return [self._decide(query, row, masks[scope], each) for query, row, scope, each in rows]
 
-    def _decide(self, query: Array, row: Doubles, seen: Bools, text: str) -> Match:
+    def _decide(self, query: Array, row: Doubles, seen: Bools, asked: Asked) -> Match:
         """``seen`` [E]: the edits that the request may see."""
-        named = [at for at in self.mentions.meant(text) if seen[at]]
+        named = [at for at in self.mentions.meant(asked.text) if seen[at]]
         if named:
             match = self._among_named(query, row, named)
             if match.edit is not None and match.distance <= _RATIO * (match.distance + match.margin):
                 return match
         chosen = None if seen.all() else np.flatnonzero(seen[self.owners])
         match = self._nearest(query, row, chosen)
-        return replace(match, edit=None) if match.edit is not None and self._is_of_another(match.edit, named, text) else match
-
-    def _is_of_another(self, edit: PackedEdit, named: Sequence[int], text: str) -> bool:
-        """Whether a request within the edit's radius is about somebody else: its words are known, and do not name the subject."""
-        at = self._places[edit.id]
-        return bool(text) and at not in named and self.mentions.is_needed(at)
+        if match.edit is None or not asked.whole:
+            return match
+        at = self._places[match.edit.id]
+        of_another = at not in named and self.mentions.is_needed(at)  # all its words are known, and do not name the subject
+        return replace(match, edit=None) if of_another else match
 
     @cached_property
     def _places(self) -> dict[str, int]:

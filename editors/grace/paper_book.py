@@ -12,6 +12,7 @@ import numpy.typing as npt
 from agentmem.editors.grace.balls import Ball, Query, stream
 from agentmem.editors.grace.codebook import Codebook, Match
 from agentmem.editors.grace.geometry import distances
+from agentmem.editors.naming import Asked
 from agentmem.editors.packs import Array, Calibration, Pack, PackedEdit, dump
 from agentmem.edits import EditRequest
 from agentmem.errors import PackMismatch
@@ -132,9 +133,9 @@ class PaperBook(Codebook):
         self,
         queries: Array,
         scopes: Sequence[Scope | None],
-        texts: Sequence[str] | None = None,  # noqa: ARG002
+        asked: Sequence[Asked] | None = None,  # noqa: ARG002
     ) -> list[Match]:
-        """The nearest visible ball of each query, and whether the query is inside; ``texts`` decide nothing here."""
+        """The nearest visible ball of each query, and whether the query is inside; ``asked`` decides nothing here."""
         if not self.balls or not len(queries):
             return [Match(None) for _ in scopes]
         best, gaps = self.nearest(queries, scopes)

@@ -20,7 +20,7 @@ from torch import Tensor
 from agentmem.editors.grace.codebook import Codebook, Match
 from agentmem.editors.grace.replay import Forward, Replay, cache_of
 from agentmem.editors.hooks import KeyTap, install_tap, is_own_forward, remove_tap
-from agentmem.editors.naming import last_message
+from agentmem.editors.naming import Asked, last_message
 from agentmem.editors.packs import Array
 from agentmem.editors.port import ModelPort
 from agentmem.edits import Route
@@ -251,12 +251,14 @@ class Router:
             )
             keys = self._keys(call, found) if due and found is not None else np.zeros((0, 0), np.float32)
 
-    def _asked(self, call: Call, i: int, at: int) -> str:
-        """The message that an answer at ``at`` replies to; empty when the tokens are not known."""
+    def _asked(self, call: Call, i: int, at: int) -> Asked:
+        """The message that an answer at ``at`` replies to; nothing when the tokens are not known."""
         if call.forward.arguments.get("input_ids") is None:
-            return ""
-        message = last_message(call.rows[i][: at + 1], self._special, len(self._opening))
-        return str(self._port.tokenizer.decode(message, skip_special_tokens=True))
+            return Asked()
+        row = call.rows[i][: at + 1]
+        message, begins = last_message(row, self._special, len(self._opening))
+        whole = begins or (not call.forward.past and len(message) + len(self._opening) >= len(row))
+        return Asked(str(self._port.tokenizer.decode(message, skip_special_tokens=True)), whole)
 
     def _reuse(self, call: Call, replay: Replay) -> None:
         """Uncached generation: add again, at the same places, what was decided when the prompt came."""

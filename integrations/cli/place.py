@@ -113,7 +113,7 @@ def at_place(command: Callable[..., None]) -> Callable[..., None]:
             return asked[name] if asked[name] not in (None, False) else outer.get(name)
 
         place = Place(
-            path=Path(chosen("path") or os.environ.get("AGENTMEM_PATH") or DEFAULT_PATH),
+            path=Path(os.path.expanduser(chosen("path") or os.environ.get("AGENTMEM_PATH") or DEFAULT_PATH)),  # noqa: PTH111 - as Memory does
             user=chosen("user"),
             agent=chosen("agent"),
             session=chosen("session"),

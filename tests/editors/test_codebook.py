@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from agentmem.editors.grace.codebook import Codebook
 from agentmem.editors.grace.geometry import Rivals, covisible, radii
+from agentmem.editors.naming import Asked
 from agentmem.editors.packs import Calibration, PackedEdit
 from agentmem.edits import EditRequest
 from agentmem.notes import Scope
@@ -179,7 +180,7 @@ def test_a_named_subject_widens_the_reach_of_its_own_edits_alone():
     query = np.array([[0.45, 0]], np.float32)
 
     def answer(text):
-        (match,) = held.match(query, [None], [text])
+        (match,) = held.match(query, [None], [Asked(text, True)])
         return match.edit.id if match.edit is not None else None
 
     assert answer("") is None
@@ -187,16 +188,16 @@ def test_a_named_subject_widens_the_reach_of_its_own_edits_alone():
     assert answer("And Ben Roth?") == "b"
     assert answer("Where does Anabel Limasol live?") is None
     rival = held.with_edits([named("Ana Lima", "c", [0.6, 0], target=2)])
-    assert rival.match(query, [None], ["Ana Lima?"])[0].edit.id == "c"
+    assert rival.match(query, [None], [Asked("Ana Lima?", True)])[0].edit.id == "c"
     between = np.array([[0.3, 0]], np.float32)
-    assert rival.match(between, [None], ["Ana Lima?"])[0].edit is None, "as near to one fact of hers as to the other"
+    assert rival.match(between, [None], [Asked("Ana Lima?", True)])[0].edit is None, "as near to one fact of hers as to the other"
 
 
 def test_a_request_that_lies_nearer_to_another_question_is_left_alone():
     """However far a named subject lets an edit reach, what is known to ask something else is nearer to itself."""
     held = small_book(named("Ana Lima", "a", [0, 0], apart=0.8))
     query = np.array([[0.45, 0], [0.35, 0], [0.8, 0]], np.float32)
-    matches = held.match(query, [None] * 3, ["Ana Lima?"] * 3)
+    matches = held.match(query, [None] * 3, [Asked("Ana Lima?", True)] * 3)
     assert [m.edit is not None for m in matches] == [False, True, False]
     assert all(m.distance <= m.radius for m in matches if m.edit is not None)
 
@@ -207,7 +208,7 @@ def test_edits_without_a_subject_keep_their_plain_reach(sample):
     """Nothing can name them."""
     held = book(*sample)
     for query in held.keys + np.float32(0.1):
-        plain, said = held.match(np.stack([query, query]), [None, None], ["", "Who is p?"])
+        plain, said = held.match(np.stack([query, query]), [None, None], [Asked(), Asked("Who is p?", True)])
         assert (plain.edit, plain.radius) == (said.edit, said.radius)
 
 
@@ -219,9 +220,9 @@ def test_a_request_about_somebody_else_is_not_answered_however_near_its_key() ->
     rest = np.zeros(3, np.float32), np.zeros(0, np.float32), np.full(1, 9, np.float32), np.zeros((0, 4), np.float16)
     space = Calibration(np.zeros(4, np.float32), np.eye(4, dtype=np.float32), False, far, 0.0)
 
-    def fired(request: EditRequest, text: str | None) -> bool:
+    def fired(request: EditRequest, text: str | None, whole: bool = True) -> bool:
         held = book(space, [PackedEdit(request, (1,), key, *rest)])
-        (match,) = held.match(key, [None], None if text is None else [text])
+        (match,) = held.match(key, [None], None if text is None else [Asked(text, whole)])
         assert match.nearest is not None  # what was nearest is told in any case
         return match.edit is not None
 
@@ -229,5 +230,6 @@ def test_a_request_about_somebody_else_is_not_answered_however_near_its_key() ->
     assert not fired(lives, "Where does Anabel live?")
     assert not fired(lives, "Where does Ana Silva live?")
     assert not fired(lives, "Where does she live?")
+    assert fired(lives, "and where does she live?", whole=False)  # the name may stand in what was not seen
     assert fired(lives, None)  # without words the key alone decides
     assert fired(nobody, "Where does Anabel live?")  # and for an edit that is about nobody

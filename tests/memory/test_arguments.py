@@ -126,3 +126,10 @@ def test_a_time_zone_changes_no_moment(memory: Memory, clock: ManualClock) -> No
 
     assert memory.notes()[0].occurred_at == at
     assert len(memory.notes(as_of=at.isoformat().replace("09:00:00+00:00", "04:00:00-05:00"))) == 1
+
+
+def test_a_tilde_is_the_home_directory(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with Memory("~/notes", embedder="hash") as memory:
+        memory.remember("Ana lives in Porto.")
+    assert (tmp_path / "notes" / "notes.db").is_file()
