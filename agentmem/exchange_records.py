@@ -219,10 +219,9 @@ class NoteRecord(_Strict):
         days = [use.last.date() for use in self.uses]
         if days != sorted(set(days)):
             raise ValueError("its uses are not one a day, in order")
-        whose = (self.user, self.agent if self.user is None else None)
         for edit in self.edits:
-            asked = (edit.request.get("user"), edit.request.get("agent") if self.user is None else None)
-            if asked != whose or not isinstance(edit.request.get("prompt"), str) or not isinstance(edit.request.get("target"), str):
+            asked = Scope(edit.request.get("user"), edit.request.get("agent"))
+            if asked.owner != self.scope.owner or not isinstance(edit.request.get("prompt"), str) or not isinstance(edit.request.get("target"), str):
                 raise ValueError(f"edit {edit.id} is not a question and an answer of the note's own scope")
         return self
 

@@ -67,13 +67,10 @@ class Fader:
         Raises:
             UnknownNote: an id names no note of this scope; nothing was changed. Of a report, what was forgotten since is passed over.
         """
-        reported = isinstance(what, FadeReport)
-        ids = list(what.ids) if isinstance(what, FadeReport) else [what] if isinstance(what, str) else list(what) if isinstance(what, Iterable) else [what]
-        if not all(isinstance(id, str) for id in ids):
-            raise InvalidArgument(f"Cannot bring back {what!r:.80}.", hint="pass fade's report, an id, or a list of ids.")
+        ids = _ids(what)
         with self._core.store.write() as tx:
             rows = tx.notes.rows_of(ids)
-            if reported:  # what was forgotten since then is nobody's to bring back, and keeps nobody else away
+            if isinstance(what, FadeReport):  # what was forgotten since then is nobody's to bring back, and keeps nobody else away
                 ids = [id for id in ids if id in rows]
             if scope:
                 seen = {f.row for f in tx.notes.facets(list(rows.values()), self._core.selection(tx, scope))}
@@ -110,6 +107,15 @@ class Fader:
         held |= set(tx.notes.rows_of([e.note_id for e in tx.ledger.edits(owners=[owner])]).values())
         free = set(rows) - held
         return [f for f in found if f.row in free]
+
+
+def _ids(what: FadeReport | str | Sequence[str]) -> list[str]:
+    if isinstance(what, str):
+        return [what]
+    ids = list(what.ids) if isinstance(what, FadeReport) else list(what) if isinstance(what, Iterable) else [what]
+    if not all(isinstance(id, str) for id in ids):
+        raise InvalidArgument(f"Cannot bring back {what!r:.80}.", hint="pass fade's report, an id, or a list of ids.")
+    return ids
 
 
 def _held(link: LinkRow) -> tuple[int, ...]:

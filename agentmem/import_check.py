@@ -97,7 +97,7 @@ class Check:
         self._edits.update(edits)
         if header.vectors:
             record.halves(header.dimension or 0)
-        if self._scope and not (_owner(self._scope) == _owner(record.scope) and self._scope.admits(record.scope)):
+        if self._scope and not (self._scope.owner == record.scope.owner and self._scope.admits(record.scope)):
             raise ScopeError(
                 f"Line {number}: this import is bound to {self._scope}; the note is of {record.scope}.",
                 hint="open the memory without a scope to load everybody's notes. Nothing was written.",
@@ -107,11 +107,6 @@ class Check:
         if dict(values) != self._tally.footer():
             raise InvalidImport("The checksum or the counts of the last line do not fit the lines above.", hint=_DAMAGED)
         return record
-
-
-def _owner(scope: Scope) -> tuple[str | None, str | None]:
-    """Whose a note is: a user's, else an agent's, else everybody's."""
-    return scope.user, None if scope.user is not None else scope.agent
 
 
 def _known(header: Header) -> Header:

@@ -56,8 +56,8 @@ class Keeper:
             return self._find(tx, id, scope)[1]
 
     def notes(self, selection: Selection, scope: Scope, limit: int | None, offset: int) -> list[Note]:
-        for name, value in (("limit", limit), ("offset", offset)):
-            if not (value is None and name == "limit") and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
+        for name, value in (("limit", 0 if limit is None else limit), ("offset", offset)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < 0:
                 raise InvalidArgument(f"{name} must be a whole number of 0 or more, not {value!r:.80}.", hint=f"{name}=100.")
         with self._core.store.read() as tx:
             selection = self._core.selection(tx, scope, selection)

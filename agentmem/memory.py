@@ -193,13 +193,17 @@ class Memory(ModelVerbs, KeepingVerbs):
         *,
         user: str | None = None,
         agent: str | None = None,
+        or_gone: bool = False,
     ) -> None:
-        """Say that notes were used: their curve is reviewed (``again``, ``hard``, ``good``, ``easy``), links between them grow."""
+        """Say that notes were used: their curve is reviewed (``again``, ``hard``, ``good``, ``easy``), links between them grow.
+
+        With ``or_gone``, notes that were forgotten meanwhile are passed over instead of raising `UnknownNote`.
+        """
         many = [hit] if isinstance(hit, (Hit, Note, str)) else list(hit) if isinstance(hit, Iterable) else [hit]
         ids = [h.note.id if isinstance(h, Hit) else h.id if isinstance(h, Note) else h for h in many]
         if not all(isinstance(id, str) for id in ids):
             raise InvalidArgument(f"Cannot reinforce {hit!r:.80}.", hint="pass a hit, a note, an id, or several of them.")
-        self._parts.keeper.reinforce(ids, grade, merge_scope(self.scope, user, agent, None))
+        self._parts.keeper.reinforce(ids, grade, merge_scope(self.scope, user, agent, None), or_gone=or_gone)
 
     # -- notes -----------------------------------------------------------------------------------------------
 

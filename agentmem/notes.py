@@ -44,6 +44,11 @@ class Scope:
     def __bool__(self) -> bool:
         return any((self.user, self.agent, self.session))
 
+    @property
+    def owner(self) -> Scope:
+        """Whose a note with this scope is: a user's, else an agent's, else everybody's."""
+        return Scope(self.user, self.agent if self.user is None else None)
+
     def admits(self, other: Scope) -> bool:
         """True when a request in this scope may see what is scoped as ``other``."""
         if other.user is not None:

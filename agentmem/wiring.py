@@ -295,10 +295,10 @@ def _weights(core: Core, packs: Path) -> WeightBook:
 
 
 def _greedy_answers(model: Any, tokenizer: Any, prompts: Sequence[str], max_new_tokens: int) -> list[str]:
-    from agentmem.editors.evaluation import answer, fits
+    from agentmem.editors.evaluation import answer, fitting
 
     # What the model cannot read it has no answer to: a note that is longer than the context is no reason to stop a night's work.
-    readable = [i for i, prompt in enumerate(prompts) if fits(model, tokenizer, prompt)]
+    readable = fitting(model, tokenizer, prompts)
     said = [""] * len(prompts)
     for i, text in zip(readable, answer(model, tokenizer, [prompts[i] for i in readable], max_new_tokens=max_new_tokens), strict=True):
         said[i] = text

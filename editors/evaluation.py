@@ -14,7 +14,7 @@ from agentmem.errors import InvalidArgument
 from agentmem.local_model import context_length
 from agentmem.protocols import Editor
 
-__all__ = ["Case", "Report", "answer", "evaluate", "fits"]
+__all__ = ["Case", "Report", "answer", "evaluate", "fitting"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def answer(
         The answers without special tokens and surrounding space, in the order of the prompts.
 
     Raises:
-        InvalidArgument: a prompt is longer than the model's context; see :func:`fits`.
+        InvalidArgument: a prompt is longer than the model's context; see :func:`fitting`.
     """
     if batch_size < 1 or max_new_tokens < 1:
         raise InvalidArgument(
@@ -91,10 +91,10 @@ def answer(
     return said
 
 
-def fits(model: Any, tokenizer: Any, prompt: str, *, chat: bool | None = None) -> bool:
-    """Whether the model can read a prompt and say at least one token."""
-    limit = context_length(model)
-    return limit is None or len(Renderer(tokenizer, chat=chat).prompt(prompt)) < limit
+def fitting(model: Any, tokenizer: Any, prompts: Sequence[str], *, chat: bool | None = None) -> list[int]:
+    """Which prompts, by their places, the model can read and say at least one token to."""
+    limit, renderer = context_length(model), Renderer(tokenizer, chat=chat)
+    return [at for at, prompt in enumerate(prompts) if limit is None or len(renderer.prompt(prompt)) < limit]
 
 
 def _context(model: Any, rows: Sequence[tuple[int, ...]]) -> int:

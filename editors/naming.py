@@ -9,7 +9,7 @@ does).
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
@@ -69,14 +69,18 @@ class Mention:
             at = folded.find(self._words, at + 1)
         return False
 
-    def is_meant(self, text: str) -> bool:
+    def is_meant(self, text: str, turning: Collection[str]) -> bool:
         """Whether a text that names the subject may ask about it, and not about others whose names have its name within.
 
         "Ana Silva", "Mary Ana" and "Ana-Maria" are others than Ana; so is her sister, of whom "Where does Ana's sister live?" asks
         ("Who is Ana's sister?" asks about Ana). Where she does not live, or lived formerly, is another question as well. Words
         that the edit itself has change nothing.
+
+        Args:
+            text: what is asked.
+            turning: the words of the text that make another question of it, in folded case.
         """
-        if any(_turns_round(word) and self._new(word) for word in _SPOKEN.findall(text)):
+        if any(self._new(word) for word in turning):
             return False
         if not self._words:
             return True
@@ -152,7 +156,8 @@ class Mentions:
 
     def meant(self, text: str) -> list[int]:
         """The edits whose subjects the text may ask about, ascending: named, and not as a part of another's name."""
-        return [at for at in self.in_text(text) if self._all[at].is_meant(text)]
+        turning = frozenset(word.casefold() for word in _SPOKEN.findall(text) if _turns_round(word))
+        return [at for at in self.in_text(text) if self._all[at].is_meant(text, turning)]
 
     def is_needed(self, edit: int) -> bool:
         """Whether this edit answers only requests that name its subject."""

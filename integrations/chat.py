@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from agentmem.asking import Answer, Source, used_notes
-from agentmem.errors import InvalidArgument, InvalidNote, StoreError, UnknownNote
+from agentmem.errors import InvalidArgument, InvalidNote, StoreError
 from agentmem.integrations.conversation import Conversation, Turn, as_messages
 from agentmem.llm import OpenAIModel, as_language_model
 from agentmem.memory import Memory
@@ -211,12 +211,8 @@ class ChatAgent:
 
     def _drawn_on(self, text: str, answer: Answer) -> Answer:
         used = used_notes(answer.text, text, answer.notes)
-        try:
-            if used:
-                self.memory.reinforce(used)
-        except UnknownNote:  # forgotten while the model answered
-            gone = self._gone([note.id for note in used])
-            self.memory.reinforce([note for note in used if note.id not in gone])
+        if used:
+            self.memory.reinforce(used, or_gone=True)  # one may be forgotten while the model answers
         return replace(answer, used=used)
 
     # -- remembering -----------------------------------------------------------------------------------------

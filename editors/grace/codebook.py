@@ -248,8 +248,8 @@ class Codebook:
 
     def _among_named(self, query: Array, row: Doubles, named: Sequence[int]) -> Match:
         found = self._nearest(query, row, self._keys_of(named))
-        at = next(i for i in named if self.edits[i] is found.nearest)
-        radius = max(found.radius, self.named_radius(query, at))
+        assert found.nearest is not None  # every edit has keys
+        radius = max(found.radius, self.named_radius(query, self._places[found.nearest.id]))
         return replace(found, edit=found.nearest if found.distance <= radius else None, radius=radius)
 
     def _keys_of(self, edits: Sequence[int]) -> Integers:

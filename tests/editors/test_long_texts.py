@@ -8,7 +8,7 @@ import pytest
 import tiny
 
 from agentmem.editors import EditRequest, make_editor
-from agentmem.editors.evaluation import answer, fits
+from agentmem.editors.evaluation import answer, fitting
 from agentmem.errors import InvalidArgument
 from agentmem.wiring import _greedy_answers
 
@@ -46,7 +46,7 @@ def test_a_prompt_longer_than_the_context_has_no_answer_and_stops_no_others(mode
     alone = answer(model, tokenizer, [short], max_new_tokens=6)
     with pytest.raises(InvalidArgument, match="at most 256"):
         answer(model, tokenizer, [short, LONG], max_new_tokens=6)
-    assert not fits(model, tokenizer, LONG)
+    assert fitting(model, tokenizer, [LONG, short]) == [1]
 
     assert _greedy_answers(model, tokenizer, [LONG, short, LONG], 6) == ["", *alone, ""]
 

@@ -171,3 +171,17 @@ def test_a_forgetting_that_could_not_scrub_says_so_and_is_finished_by_the_next(o
     assert "until the next forget()" in receipt.warnings[0]
     assert memory.forget(str(other)).gone
     assert not any(b"4711" in path.read_bytes() for path in (tmp_path / "memory").rglob("*") if path.is_file())
+
+
+def test_a_use_of_a_note_that_is_gone_may_be_passed_over(memory: Memory) -> None:
+    """An agent that draws on notes while another forgets one still gets the others counted."""
+    kept, doomed = (str(memory.remember(text).id) for text in ("Ana lives in Porto.", "Ben plays the cello."))
+    memory.forget(doomed)
+    before = memory.get(kept).state
+
+    with pytest.raises(UnknownNote):
+        memory.reinforce([kept, doomed])
+    assert memory.get(kept).state == before
+
+    memory.reinforce([kept, doomed], or_gone=True)
+    assert memory.get(kept).state != before
