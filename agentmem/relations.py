@@ -27,15 +27,15 @@ def _table() -> dict[str, Relation]:
         ("lives in", "place"), ("from", "place"), ("born in", "place"), ("works at", "organisation"),
         ("works as", "role"), ("studies at", "organisation"), ("name", "name"), ("nickname", "name"),
         ("nationality", "thing"), ("birthday", "date"), ("born on", "date"), ("birth year", "year"),
-        ("married to", "name"), ("hobby", "thing"), ("boss", "name"), ("mother tongue", "name"),
+        ("married to", "person"), ("hobby", "thing"), ("boss", "person"), ("mother tongue", "name"),
         ("favourite food", "thing"), ("favourite colour", "thing"), ("favourite book", "thing"),
         ("favourite film", "thing"), ("favourite music", "thing"), ("favourite drink", "thing"),
-        ("headquarters", "place"), ("founder", "name"), ("founded in", "year"), ("ceo", "name"),
-        ("main product", "thing"), ("industry", "thing"), ("owner", "name"), ("author", "name"),
+        ("headquarters", "place"), ("founder", "person"), ("founded in", "year"), ("ceo", "person"),
+        ("main product", "thing"), ("industry", "thing"), ("owner", "person"), ("author", "person"),
         ("capital", "name"), ("country", "place"), ("region", "place"), ("located in", "place"),
-        ("river", "name"), ("mayor", "name"), ("president", "name"), ("currency", "thing"),
+        ("river", "name"), ("mayor", "person"), ("president", "person"), ("currency", "thing"),
         ("official language", "thing"), ("national dish", "thing"), ("famous dish", "thing"),
-        ("main export", "thing"), ("architect", "name"), ("director", "name"), ("inventor", "name"),
+        ("main export", "thing"), ("architect", "person"), ("director", "person"), ("inventor", "person"),
     ]  # fmt: skip
     many = [
         ("likes", "thing"), ("dislikes", "thing"), ("allergic to", "thing"), ("speaks", "name"), ("plays", "thing"),
@@ -45,7 +45,7 @@ def _table() -> dict[str, Relation]:
     table = [Relation(name, True, shape) for name, shape in one]
     table += [Relation(name, False, shape) for name, shape in many]
     table += [
-        Relation(name, True, shape, private=True) for name, shape in (("phone", "number"), ("email", "email"))
+        Relation(name, True, shape, private=True) for name, shape in (("phone", "phone"), ("email", "email"))
     ]
     table += [Relation("address", True, "address", private=True)]
     table += [

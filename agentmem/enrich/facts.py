@@ -10,15 +10,19 @@ import re
 from typing import Final
 
 from agentmem.enrich.verbs import (
+    EMPHASIS,
     FICTION,
     FIRST_PERSON,
     HEADS,
     KIN,
     LASTING,
+    NAMED,
     OPENERS,
+    PEOPLES,
     REJECT,
     ROLES,
     SMALL_TALK,
+    STATES,
 )
 from agentmem.lexicon import MONTHS, NEGATIONS, STARTERS, STOPWORDS, WEEKDAYS
 from agentmem.notes import Fact
@@ -33,6 +37,8 @@ _MACHINES = frozenset({"assistant", "system", "tool", "bot", "ai", "agent", "fun
 _QUOTES = frozenset('"“”«»`<>{}[]|=\n\t*')
 _SENTENCE: Final = re.compile(r"(?<=[.!?])\s+(?=[^\s])")
 _ABBREVIATION: Final = re.compile(r"(?:\b[A-Z]|\b(?:Dr|Mr|Mrs|Ms|St|Prof|Inc|Ltd|Co|Jr|Sr))\.$")
+_JOKING: Final = frozenset("😂🤣😜😝😉🙃😏")
+_PICTURES: Final = re.compile("(?:[\\s.!):\u2600-\u27bf\u2b50\ufe0f\u200d\U0001f000-\U0001faff])+$")
 _CONTRACTIONS: Final = {"i'm": "I am", "i've": "I have", "im": "I am"}
 _IS: Final = frozenset({"am", "is", "are", "was"})
 _SMALL: Final = frozenset(
@@ -40,7 +46,8 @@ _SMALL: Final = frozenset(
 )
 _POINTERS: Final = frozenset(
     """it this that these those he she they him her them his their its you your we us our me my mine someone somebody
-    anyone everyone something everything one here there who what which to i""".split()
+    anyone everyone something everything one here there who what which to i yours ours hers theirs myself yourself himself
+    herself ourselves themselves""".split()
 )
 _TAIL: Final = re.compile(
     r",?\s+(?:now|today|currently|nowadays|these days|recently|lately|actually|by the way|too|as well|right now|at the moment"
@@ -58,6 +65,10 @@ _DAY: Final = re.compile(
     re.IGNORECASE,
 )
 _NUMBER: Final = re.compile(r"[$€£]?\+?[\d][\d .,()/-]*(?: ?[a-zA-Z%€°]{1,12}){0,2}")
+_PHONE_DIGITS: Final = 5
+_ACTIVITIES: Final = frozenset("hobby sport activity pastime exercise food dish dessert thing".split())
+_CATEGORY: Final = frozenset("part bit thing one moment scene line so far right now today currently".split())
+"""Words of a relation that only the talk around it gives a meaning: "my favourite part is the end"."""
 _MAIL: Final = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 
 
@@ -108,7 +119,9 @@ def _statement(sentence: str) -> list[str]:
     sentence = sentence.strip().replace("’", "'")
     if sentence.endswith("?") or ";" in sentence:
         return []
-    sentence = sentence.rstrip(".! )🙂😊:")
+    if not _JOKING.isdisjoint(sentence):
+        return []
+    sentence = _PICTURES.sub("", sentence).rstrip(".! ):")
     head, separator, rest = _opener(sentence)
     if separator and all(
         w in OPENERS or w in ("by", "the", "way", "that", "just", "you", "know") for w in head
@@ -173,6 +186,8 @@ def _verbal(subject: str, name: str, value: str, inverse: bool, speaker: str | N
 
 def _nominal(subject: str, value: str, speaker: str | None) -> Fact | None:
     """Read what "is" says: X's R is Y; my R is Y; the R of X is Y; Y is the R of X; X is a ROLE; X is 30 years old."""
+    while value.partition(" ")[0].lower() in EMPHASIS:
+        value = value.partition(" ")[2]
     turned = _THE_OF.match(value)
     if turned:
         known = relation(turned.group(1))
@@ -181,7 +196,9 @@ def _nominal(subject: str, value: str, speaker: str | None) -> Fact | None:
     owned = _owner(subject)
     if owned:
         known = relation(owned[1])
-        return _fact(_subject(owned[0], speaker), known, value, speaker) if known else None
+        if known is None or _says_how(known, value):
+            return None
+        return _fact(_subject(owned[0], speaker), known, value, speaker)
     years = re.fullmatch(r"(\d{1,3}) years old", value)
     if years:
         return _fact(_subject(subject, speaker), RELATIONS["age"], years.group(1), speaker)
@@ -189,6 +206,24 @@ def _nominal(subject: str, value: str, speaker: str | None) -> Fact | None:
     if role and role.group(1).split()[-1] in ROLES and SMALL_TALK.isdisjoint(role.group(1).split()):
         return _fact(_subject(subject, speaker), RELATIONS["works as"], role.group(1), speaker)
     return None
+
+
+def _says_how(known: Relation, value: str) -> bool:
+    """Whether "is" goes on with how, where or when the thing is, and not with what it is."""
+    if known.shape not in ("thing", "role"):
+        return False
+    words = _ARTICLE.sub("", value).split()
+    kind = known.name.rpartition(" ")[2]
+    if not words or not _CATEGORY.isdisjoint(known.name.split()) or (kind in NAMED and words[0].islower()):
+        return True
+    if known.shape == "role":
+        return _TAIL.sub("", value).split()[-1].lower() not in ROLES
+    first, last = words[0].lower(), words[-1].lower()
+    participle = first.endswith("ing") and kind not in _ACTIVITIES
+    participle = participle or (len(words) == 1 and len(first) > 4 and first.endswith("ed"))
+    adverb = len(words) > 1 and first.endswith("ly")
+    measured = len(words) > 1 and first[0].isdigit() and last in STATES
+    return first in STATES or ((participle or adverb) and words[0].islower()) or measured
 
 
 def _owner(subject: str) -> tuple[str, str] | None:
@@ -254,7 +289,7 @@ def _fact(subject: str | None, known: Relation | None, value: str, speaker: str 
 def _value(value: str, shape: str, speaker: str | None) -> str | None:
     """The value as it is stored, or ``None`` when it does not look like one of this shape."""
     value = value.strip(" ,.")
-    if shape not in ("date", "year", "number", "email", "address"):
+    if shape not in ("date", "year", "number", "phone", "email", "address"):
         value = _TAIL.sub("", value).strip(" ,.")
     if not value or value.split()[0].lower() in _POINTERS:
         owned = value.lower().startswith("my ") and _subject(value, speaker)
@@ -283,6 +318,10 @@ def _is_name(value: str) -> bool:
 def _name(value: str) -> str | None:
     value = re.sub(r"^the (?=[A-Z])", "", value)
     return value if _is_name(value) and "," not in value and " and " not in value else None
+
+
+def _person(value: str) -> str | None:
+    return _name(value) if value.lower() not in PEOPLES else None
 
 
 def _organisation(value: str) -> str | None:
@@ -320,23 +359,30 @@ def _number(value: str) -> str | None:
     return value if _NUMBER.fullmatch(value) else None
 
 
+def _phone(value: str) -> str | None:
+    return _number(value) if sum(c.isdigit() for c in value) >= _PHONE_DIGITS else None
+
+
 def _email(value: str) -> str | None:
     return value if _MAIL.fullmatch(value) else None
 
 
 def _address(value: str) -> str | None:
-    return value if any(c.isdigit() for c in value) and len(value.split()) >= 3 else None
+    plain = any(c.isdigit() for c in value) and len(value.split()) >= 3 and not value[0].islower()
+    return value if plain else None
 
 
 _SHAPES: Final = {
     "place": _place,
     "name": _name,
+    "person": _person,
     "organisation": _organisation,
     "role": _role,
     "thing": _thing,
     "year": _year,
     "date": _date,
     "number": _number,
+    "phone": _phone,
     "email": _email,
     "address": _address,
 }

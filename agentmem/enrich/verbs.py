@@ -5,15 +5,19 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 __all__ = [
+    "EMPHASIS",
     "FICTION",
     "FIRST_PERSON",
     "HEADS",
     "KIN",
     "LASTING",
+    "NAMED",
     "OPENERS",
+    "PEOPLES",
     "REJECT",
     "ROLES",
     "SMALL_TALK",
+    "STATES",
     "Phrase",
 ]
 
@@ -128,6 +132,48 @@ SMALL_TALK: Final = frozenset(
 )
 """Words that make "a bad cook" no occupation and "makes mistakes" no product."""
 
+STATES: Final = frozenset(
+    """about abroad absent across after ahead alive alone also annoying another any anything around asleep at available
+    awake away awful back bad beautiful behind best between beyond big bigger boring both brilliant broken busy by
+    cancelled changing cheap cheaper clean clear closed coming common complicated confidential cool crap crazy cute dangerous
+    dead delicious dependent different difficult dirty done down dull dying easy either empty ending everything
+    exhausting expensive fake famous fantastic far fast fine finished first flexible free from frustrating full fun funny
+    gone good gorgeous great half happy hard healthy heavy here hidden high hilarious horrible huge ill important
+    impossible in inside interesting invalid irrelevant kind late less like likely long lost loud lovely low mad many
+    meaningless meh mine missing more mostly much near neither nice none nothing number obvious odd off ok okay old older
+    on online only open optional out outdated over overrated part partly perfect popular precious pretty private public
+    quite rare rather ready real really relaxing remote rewarding rubbish ruined sad safe same second secret several short sick
+    similar simple slow small smaller so soft sold some something soon sort special spicy stressful strong super sweet
+    temporary terrible there through time-consuming tired tiring to tomorrow too tough ugly unclear under
+    underrated undecided unknown unusual up useful useless vague very warm weak weird wet whatever with within without
+    wonderful worse worst wrong yesterday""".split()
+)
+"""Words that open what "is" says about how, where or when something is, not what: "my favourite place is closed"."""
+
+EMPHASIS: Final = frozenset(
+    "absolutely actually always certainly clearly currently definitely just now obviously officially simply still totally".split()
+)
+"""Words between "is" and a value that do not belong to it: "my favourite colour is now green"."""
+
+NAMED: Final = frozenset(
+    """film movie book novel song album band singer musician composer show series author writer poet actor actress artist
+    painter director team club player athlete restaurant bar pub cafe shop store brand company city town country island
+    person teacher coworker colleague friend character language day month nationality""".split()
+)
+"""What has a name of its own: a value in small letters says how it is ("my favourite band is touring")."""
+
+PEOPLES: Final = frozenset(
+    """afghan african albanian algerian american anglican arab argentinian armenian asian atheist australian austrian bangladeshi
+    basque belgian bolivian brazilian british buddhist bulgarian cambodian canadian catalan catholic chilean chinese christian
+    colombian conservative croatian cuban czech danish democrat dutch egyptian english estonian ethiopian european filipino finnish
+    flemish french georgian german ghanaian greek hindu hungarian icelandic independent indian indonesian iranian iraqi irish
+    israeli italian jamaican japanese jewish jordanian kenyan korean kurdish labour latvian lebanese liberal lithuanian malaysian
+    mexican mongolian moroccan muslim nepalese nigerian norwegian orthodox pakistani palestinian persian peruvian polish
+    portuguese protestant republican romanian russian saudi scottish serbian singaporean slovak slovenian somali spanish sudanese
+    swedish swiss syrian taiwanese thai tory tunisian turkish ukrainian uruguayan venezuelan vietnamese welsh""".split()
+)
+"""What people are, though it is written like a name: "Ana's boss is French" does not say who he is."""
+
 LASTING: Final = frozenset(
     {"founder", "founded in", "author", "inventor", "architect", "director", "born in", "birth year"}
 )
@@ -147,7 +193,7 @@ REJECT: Final = frozenset(
     heard hear hears reckon reckons according imagine pretend hypothetically what where who whom whose which why how
     but although though however except almost nearly about used formerly previously previous former ex dream dreamt
     dreamed someday hopefully expect expects trying going gonna either or let lets joking kidding whatever instead
-    rather before after cannot""".split()
+    rather before after cannot lol lmao rofl haha hahaha xd jk iirc afaik""".split()
 )
 """A sentence with one of these is a question, a guess, a wish, a condition or somebody's report, not a statement."""
 

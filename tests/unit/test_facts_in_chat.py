@@ -1,0 +1,80 @@
+"""Facts in talk that nobody wrote for the rules: what only looks like a statement closes no note and is never learnt by heart."""
+
+from __future__ import annotations
+
+import pytest
+
+from agentmem import Memory
+from agentmem.enrich import candidate_fact
+
+HOW_IT_IS = [
+    "My job is stressful.",
+    "my job is killing me",
+    "My role is unclear.",
+    "Ana's profession is dying out.",
+    "My favourite restaurant is closed.",
+    "My favourite cafe is around the corner.",
+    "My favorite jacket is at the cleaner's",
+    "My favourite band is touring.",
+    "My favourite film is really long.",
+    "My favourite film is a comedy.",
+    "My favourite film is 3 hours long.",
+    "My favourite food is sold out.",
+    "My favourite color is also red",
+    "My favorite color is the same as yours",
+    "My favorite so far is Dune",
+    "My favourite part is the end",
+    "My hobby is expensive.",
+    "Ana's hobby is annoying.",
+    "Acme's main product is selling well.",
+    "The currency of Turkey is weak.",
+    "My phone is 5 years old",
+    "My address is different in 3 ways",
+    "Ana's husband is German.",
+    "Ana's boss is French.",
+    "The mayor of London is Muslim.",
+    "I am allergic to work lol",
+    "My favourite colour is blue 😂",
+]
+
+WHAT_IT_IS = {
+    "My job is nurse.": "nurse",
+    "My favourite color is now green": "green",
+    "My favourite color is still blue": "blue",
+    "My favourite color is blue 💙": "blue",
+    "My favourite sport is swimming.": "swimming",
+    "My favourite food is fried rice.": "fried rice",
+    "My favourite film is Jaws.": "Jaws",
+    "My favourite animal is the dog": "dog",
+    "My favourite ice cream flavour is vanilla.": "vanilla",
+    "My phone number is now 0151 2345 678": "0151 2345 678",
+    "Ana's hobby is painting": "painting",
+    "Ana's mother tongue is German.": "German",
+    "Ana's husband is now Tom": "Tom",
+    "The currency of Japan is the yen.": "yen",
+}
+
+
+@pytest.mark.parametrize("text", HOW_IT_IS)
+def test_how_something_is_does_not_say_what_it_is(text):
+    """A job that is stressful, a restaurant that is closed, a boss who is French: no value of the relation."""
+    assert candidate_fact(text) is None
+
+
+@pytest.mark.parametrize("text", WHAT_IT_IS)
+def test_what_something_is_is_read_without_what_surrounds_it(text):
+    """The value stands without "now", "still" and pictures, so that the same value said again is the same."""
+    assert candidate_fact(text).object == WHAT_IT_IS[text]
+
+
+def _kept(*said: str, actor: str | None = None) -> list[str]:
+    """What holds after all this was said."""
+    with Memory(None, embedder="hash") as memory:
+        ids = [memory.remember(text, actor=actor).id for text in said]
+        return [note.content for note in map(memory.get, ids) if note.valid_to is None]
+
+
+def test_talk_about_a_thing_closes_no_note_about_it():
+    """Who says that the job is stressful still has it."""
+    assert _kept("I work as a nurse.", "My job is stressful.") == ["I work as a nurse.", "My job is stressful."]
+    assert len(_kept("My favourite restaurant is Noma.", "My favourite restaurant is closed.")) == 2
