@@ -10,6 +10,7 @@ import re
 from typing import Final
 
 from agentmem.enrich.verbs import (
+    DOUBT,
     EMPHASIS,
     FICTION,
     FIRST_PERSON,
@@ -21,8 +22,10 @@ from agentmem.enrich.verbs import (
     PEOPLES,
     REJECT,
     ROLES,
+    SINCE,
     SMALL_TALK,
     STATES,
+    WORDING,
 )
 from agentmem.lexicon import MONTHS, NEGATIONS, STARTERS, STOPWORDS, WEEKDAYS
 from agentmem.notes import Fact
@@ -49,6 +52,10 @@ _POINTERS: Final = frozenset(
     anyone everyone something everything one here there who what which to i yours ours hers theirs myself yourself himself
     herself ourselves themselves""".split()
 )
+_LEADS: Final = _POINTERS | STARTERS | frozenset(
+    "sadly luckily fortunately happily thankfully interestingly surprisingly ironically oddly strangely apparently wrong false".split()
+)
+"""What no subject begins with: it points somewhere, or opens the sentence ("Sadly Tom moved to Rome")."""
 _TAIL: Final = re.compile(
     r",?\s+(?:now|today|currently|nowadays|these days|recently|lately|actually|by the way|too|as well|right now|at the moment"
     r"|since [\w ]{3,20}|for (?:\w+ ){1,2}(?:years?|months?|weeks?)(?: now)?|(?:last|this) (?:year|month|week|summer|winter"
@@ -85,14 +92,26 @@ def candidate_fact(text: str, actor: str | None = None) -> Fact | None:
     lower = text.lower()
     if any(mark in lower for mark in FICTION):
         return None
+    if WORDING.search(lower):
+        return None
     speaker = _speaker(actor)
-    for sentence in _sentences(text):
-        tokens = _statement(sentence)
-        if tokens:
-            fact = _read(tokens, speaker)
-            if fact is not None:
-                return fact
-    return None
+    sentences = _sentences(text)
+    read = [_read(tokens, speaker) if (tokens := _statement(sentence)) else None for sentence in sentences]
+    return next((fact for at, fact in enumerate(read) if fact is not None and not _undone(fact, at, read, sentences)), None)
+
+
+def _undone(fact: Fact, at: int, read: list[Fact | None], sentences: list[str]) -> bool:
+    """Whether the rest of the text doubts the statement, takes it back, or goes on to what came of it."""
+    if any(other and _rivals(fact, other) for other in read):
+        return True
+    if any(DOUBT.search(other) for other in (*sentences[:at], *sentences[at + 1 :])):
+        return True
+    return any(SINCE.match(other) for other in sentences[at + 1 :])
+
+
+def _rivals(fact: Fact, other: Fact) -> bool:
+    same = (fact.subject, fact.relation) == (other.subject, other.relation)
+    return same and fact.functional and fact.object != other.object
 
 
 def _speaker(actor: str | None) -> str | None:
@@ -260,7 +279,8 @@ def _subject(text: str, speaker: str | None) -> str | None:
         not parts
         or len(parts) > 6
         or "," in text
-        or parts[0].lower().partition("'")[0] in _POINTERS | STARTERS
+        or ":" in text
+        or parts[0].lower().partition("'")[0] in _LEADS
     ):
         return None
     core = parts[1:] if parts[0] in ("The", "the") else parts

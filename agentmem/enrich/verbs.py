@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final, NamedTuple
 
 __all__ = [
+    "DOUBT",
     "EMPHASIS",
     "FICTION",
     "FIRST_PERSON",
@@ -16,8 +18,10 @@ __all__ = [
     "PEOPLES",
     "REJECT",
     "ROLES",
+    "SINCE",
     "SMALL_TALK",
     "STATES",
+    "WORDING",
     "Phrase",
 ]
 
@@ -212,3 +216,24 @@ FICTION: Final = (
     *("in the novel", "in the game", "role-play", "roleplay", "role play", "once upon a time", "in my dream"),
 )
 """Words that make the whole text something else than statements about the world."""
+
+WORDING: Final = re.compile(
+    r"\btranslat(?:e|es|ed|ing|ions?)\b|\bhow (?:do|would|should|can) (?:you|i|we) (?:say|write|put|phrase|spell)|\bgrammar|\bproof-?read|\bre(?:phrase|write|word)\b"
+    r"|\bparaphrase|\b(?:this|that|the|following) (?:sentence|text|phrase|paragraph)\b|\b(?:a|an|the) (?:[a-z]+ )?(?:story|poem|essay|character"
+    r"|novel|screenplay|scenario|riddle)\b|\bact (?:as|like)\b|(?:^|[.!?] )you(?:'re| are) (?:a|an|the|my)\b|^your name is\b|\bfor instance\b|\bsuppose\b"
+    r"|\btrue or false\b|\bplaceholder|\b(?:correct|fix|check|improve|complete|shorten) (?:this|the following|my (?:text|english|german))\b"
+)
+"""Texts about words: what they quote to be translated, mended or acted is said by nobody."""
+DOUBT: Final = re.compile(
+    r"\b(?:jk|i mean|i meant|no wait|not any ?more|anymore|scratch that|never ?mind|not sure|unsure|not true|untrue|false|wrong|incorrect"
+    r"|a lie|lied|lying|liar|no idea|(?:don'?t|do not) (?:know|remember)|on paper|rumou?r|(?:told|tells|says|said|claims?|claimed|insists?|heard"
+    r"|swears?|mentioned|believes?|thinks?|guess)\b|left|quit|resigned|fired|laid off|until|used to|divorced|broke up|mov(?:ed|ing) (?:to|back|away"
+    r"|out))\b|^\W*(?:right|correct|true|no|really|(?:is|was) (?:that|this|it) (?:right|correct|true|so))\W*$",
+    re.IGNORECASE,
+)
+"""Words of another sentence that leave a statement in doubt: "I live in Porto. Well, I did until May." """
+SINCE: Final = re.compile(
+    r"(?:and |but )?(?:then|now|later|afterwards|since then|today|these days|actually|well|sorry|wait|not|or)\b[, ]*(?:i|i'm|he|she|we|they|it|at|in|\w+ed)\b",
+    re.IGNORECASE,
+)
+"""How the next sentence begins where the story goes on: "I moved to Porto. Then I moved to Rome." """

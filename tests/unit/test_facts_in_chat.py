@@ -78,3 +78,60 @@ def test_talk_about_a_thing_closes_no_note_about_it():
     """Who says that the job is stressful still has it."""
     assert _kept("I work as a nurse.", "My job is stressful.") == ["I work as a nurse.", "My job is stressful."]
     assert len(_kept("My favourite restaurant is Noma.", "My favourite restaurant is closed.")) == 2
+
+
+ABOUT_WORDS = [
+    "Translate this to French. I live in Porto.",
+    "Translate: Ana lives in Porto",
+    "How do you say this in Spanish? My name is Ana.",
+    "Is this sentence right? I live in Berlin.",
+    "Write a story. Ana lives in Porto.",
+    "Act as a pirate. My name is Blackbeard.",
+    "You are a helpful assistant. My name is Bob.",
+    "True or false. Paris is the capital of Italy.",
+    "Q: Where does Ana live? A: Ana lives in Porto.",
+    "Tom: moved to Porto",
+]
+TAKEN_BACK = [
+    "I moved to Berlin in 2010. Then I moved to Porto in 2015.",
+    "I moved to Porto in 2015. Now I live in Lisbon.",
+    "I live in Porto. I live in Lisbon.",
+    "I live in Porto. I mean Lisbon.",
+    "I live in Porto. Not anymore.",
+    "I live in Porto. Well, I did until last year.",
+    "I work at Acme. Actually I left last week.",
+    "Ana lives in Porto. Is that right?",
+    "Not sure. Ana works at Acme.",
+    "Tom told me this. Ana lives in Porto.",
+    "That's wrong. Ana lives in Porto.",
+]
+
+
+@pytest.mark.parametrize("text", ABOUT_WORDS)
+def test_a_text_about_words_states_nothing(text):
+    """What is to be translated, mended, acted or judged is said by nobody."""
+    assert candidate_fact(text) is None
+
+
+@pytest.mark.parametrize("text", TAKEN_BACK)
+def test_what_the_next_sentence_takes_back_is_no_fact(text):
+    """A statement counts with what stands around it."""
+    assert candidate_fact(text) is None
+
+
+def test_a_question_or_a_remark_beside_a_statement_leaves_it_alone():
+    """Other sentences that doubt nothing do no harm, and a translator may say what she is."""
+    assert candidate_fact("I live in Porto. What should I do this weekend?").object == "Porto"
+    assert candidate_fact("Where is the next bakery? I live in Porto.").object == "Porto"
+    assert candidate_fact("Hello! I live in Porto. I love the river.").object == "Porto"
+    assert candidate_fact("I work as a translator.").object == "translator"
+
+
+def test_an_adverb_is_no_part_of_a_name():
+    """ "Sadly Tom moved to Berlin" is not about one Sadly Tom."""
+    assert candidate_fact("Sadly Tom moved to Berlin.") is None
+
+
+def test_a_text_to_translate_closes_no_note():
+    """What somebody wants translated is not where she lives now."""
+    assert len(_kept("I live in Lisbon.", "Translate this to French. I live in Porto.")) == 2
