@@ -11,6 +11,7 @@ from typing import Final
 
 from agentmem.enrich.verbs import (
     DOUBT,
+    ELSEWHERE,
     EMPHASIS,
     FICTION,
     FIRST_PERSON,
@@ -19,12 +20,14 @@ from agentmem.enrich.verbs import (
     LASTING,
     NAMED,
     OPENERS,
+    PASSING,
     PEOPLES,
     REJECT,
     ROLES,
     SINCE,
     SMALL_TALK,
     STATES,
+    STAY,
     WORDING,
 )
 from agentmem.lexicon import MONTHS, NEGATIONS, STARTERS, STOPWORDS, WEEKDAYS
@@ -72,6 +75,11 @@ _DAY: Final = re.compile(
     re.IGNORECASE,
 )
 _NUMBER: Final = re.compile(r"[$€£]?\+?[\d][\d .,()/-]*(?: ?[a-zA-Z%€°]{1,12}){0,2}")
+_STAYS: Final = frozenset({"lives in", "works at", "works as", "studies at"})
+_EVENTS: Final = frozenset({"moved", "relocated", "started"})
+_WITH_AND: Final = frozenset(
+    {"bosnia and herzegovina", "trinidad and tobago", "antigua and barbuda", "newfoundland and labrador", "brighton and hove", "tyne and wear"}
+)
 _PHONE_DIGITS: Final = 5
 _ACTIVITIES: Final = frozenset("hobby sport activity pastime exercise food dish dessert thing".split())
 _CATEGORY: Final = frozenset("part bit thing one moment scene line so far right now today currently".split())
@@ -179,6 +187,8 @@ def _read(tokens: list[str], speaker: str | None) -> Fact | None:
                 continue
             end = at + len(phrase.words)
             if end < len(tokens) and tuple(t.lower() for t in tokens[at:end]) == phrase.words:
+                if phrase.relation in _STAYS and _passes(phrase.words, " ".join(tokens[end:])):
+                    return None
                 fact = _verbal(subject, phrase.relation, " ".join(tokens[end:]), phrase.inverse, speaker)
                 if fact is not None:
                     return fact
@@ -186,6 +196,12 @@ def _read(tokens: list[str], speaker: str | None) -> Fact | None:
             fact = _nominal(subject, " ".join(tokens[at + 1 :]), speaker)
             return fact if fact is None or word != "was" or fact.relation in LASTING else None
     return None
+
+
+def _passes(words: tuple[str, ...], value: str) -> bool:
+    """Whether a home or a job is one for a while, or one of long ago."""
+    event = not _EVENTS.isdisjoint(words)
+    return (STAY if event else PASSING).search(value) is not None
 
 
 def _verbal(subject: str, name: str, value: str, inverse: bool, speaker: str | None) -> Fact | None:
@@ -321,9 +337,10 @@ def _value(value: str, shape: str, speaker: str | None) -> str | None:
 def _place(value: str) -> str | None:
     value = _COMPANION.sub("", value.removeprefix("in "))
     parts = [part.strip() for part in value.split(",")]
-    if len(parts) > 3 or not all(_is_name(part) for part in parts):
+    if len(parts) > 3 or not all(_is_name(part) for part in parts) or parts[0].lower() in ELSEWHERE:
         return None
-    return value
+    several = "/" in value or " & " in value or (" and " in value and parts[0].lower() not in _WITH_AND)
+    return None if several else value
 
 
 def _is_name(value: str) -> bool:

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 __all__ = [
     "DOUBT",
+    "ELSEWHERE",
     "EMPHASIS",
     "FICTION",
     "FIRST_PERSON",
@@ -15,11 +16,13 @@ __all__ = [
     "LASTING",
     "NAMED",
     "OPENERS",
+    "PASSING",
     "PEOPLES",
     "REJECT",
     "ROLES",
     "SINCE",
     "SMALL_TALK",
+    "STAY",
     "STATES",
     "WORDING",
     "Phrase",
@@ -178,6 +181,16 @@ PEOPLES: Final = frozenset(
 )
 """What people are, though it is written like a name: "Ana's boss is French" does not say who he is."""
 
+ELSEWHERE: Final = frozenset(
+    """marketing sales accounting finance engineering hr it legal support procurement logistics operations product design research
+    management python rust java javascript typescript kotlin swift linux windows macos ubuntu debian arch android ios iphone github
+    gitlab slack excel notion jira obsidian vim neovim emacs vscode figma docker kubernetes aws azure gcp heroku netlify cloudflare
+    nginx kafka postgres postgresql mysql sqlite mongodb redis react vue svelte django flask google microsoft amazon apple facebook
+    meta netflix spotify twitter chatgpt claude gemini openai anthropic outlook gmail zoom discord telegram whatsapp signal youtube
+    airbnb airbnbs hotels denial fear hell heaven limbo church mass court""".split()
+)
+"""Where one moves to, comes from or lives in without living there: departments, tools, companies, states of mind."""
+
 LASTING: Final = frozenset(
     {"founder", "founded in", "author", "inventor", "architect", "director", "born in", "birth year"}
 )
@@ -237,3 +250,18 @@ SINCE: Final = re.compile(
     re.IGNORECASE,
 )
 """How the next sentence begins where the story goes on: "I moved to Porto. Then I moved to Rome." """
+
+_SPAN: Final = r"(?:day|night|week|month|semester|term|summer|winter|spring|autumn|fall|season|weekend|holidays?|time being|moment)s?"
+PASSING: Final = re.compile(
+    rf"\b(?:today|tonight|right now|this {_SPAN}|this (?:morning|afternoon|evening|year)|for now|for (?:the|a|an|one|two|three|four|five"
+    rf"|six|several|\d+|a few|a couple of|some) (?:\w+ )?{_SPAN}(?! now)|at the moment|on (?:(?:week|work)days?|(?:sun|mon|tues|wednes|thurs|fri|satur)days?"
+    rf"|weekends?)|(?:half|part|most) (?:of )?the|every|until|till|temporar\w+|during|in (?:the )?(?:summer|winter|spring|autumn|fall))\b",
+    re.IGNORECASE,
+)
+"""What makes "I live in" and "I work at" a passing thing: it ends no other home and no job."""
+STAY: Final = re.compile(
+    rf"\bfor (?:\w+ ){{1,3}}?{_SPAN}\b|\bfor (?:\w+ ){{1,3}}?years?\b|\bfor now\b|\b(?:in|back in|around) (?:\w+ )?(?:19|20)\d\d\b|\byears? ago\b"
+    r"|\buntil\b|\btill\b|\band (?:then|left|moved|back|to)\b|\btemporar",
+    re.IGNORECASE,
+)
+"""What makes "I moved to" and "I started at" a visit, or a piece of a life told: years ago, or for a while."""

@@ -135,3 +135,44 @@ def test_an_adverb_is_no_part_of_a_name():
 def test_a_text_to_translate_closes_no_note():
     """What somebody wants translated is not where she lives now."""
     assert len(_kept("I live in Lisbon.", "Translate this to French. I live in Porto.")) == 2
+
+
+FOR_A_WHILE = [
+    "I live in Porto this summer.",
+    "I'm living in Tokyo for the semester.",
+    "I live in Porto for now.",
+    "I live in Porto on weekdays and Lisbon on weekends.",
+    "I moved to Lisbon for three months.",
+    "I moved to Lisbon ten years ago.",
+    "I moved to Lisbon in 2010.",
+    "I am working at Starbucks today.",
+    "I work as a nurse on weekends.",
+    "I'm working as a waiter for the summer.",
+    "I started working for Acme in 2019 and left in 2021.",
+]
+NO_PLACE = ["Ana moved to Marketing.", "I moved to Python.", "Lisa is from Accounting.", "I live in Excel.", "I live in denial."]
+TWO_PLACES = ["Ana lives in Porto and Lisbon.", "I live in Porto/Lisbon.", "Ana visited Rome and Florence."]
+
+
+@pytest.mark.parametrize("text", [*FOR_A_WHILE, *NO_PLACE, *TWO_PLACES])
+def test_a_stay_a_department_and_two_places_are_no_home(text):
+    """What is for a while, was long ago, or is no one place ends no other home and no job."""
+    assert candidate_fact(text) is None
+
+
+@pytest.mark.parametrize("text", ["I live in Porto since 2019.", "I have moved to Porto this month.", "I moved to Porto two weeks ago."])
+def test_a_move_with_its_time_is_still_a_move(text):
+    """Since when somebody lives in a place does not make it a stay."""
+    assert candidate_fact(text).object == "Porto"
+
+
+def test_a_stay_closes_no_home():
+    """A semester abroad, or a move of long ago told today, leaves the note of the home as it is."""
+    assert len(_kept("I live in Porto.", "I'm living in Tokyo for the semester.", "I moved to Berlin in 2010.")) == 3
+    assert len(_kept("I work at Bosch.", "I am working at Starbucks today.")) == 2
+    assert _kept("I live in Porto.", "I moved to Lisbon last month.") == ["I moved to Lisbon last month."]
+
+
+def test_countries_with_an_and_are_one_place():
+    """The name of a country may hold an "and"."""
+    assert candidate_fact("I live in Trinidad and Tobago.").object == "Trinidad and Tobago"
