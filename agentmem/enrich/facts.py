@@ -7,30 +7,32 @@ conditions, negations, quotations and reported speech give nothing, and a value 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Final
 
+from agentmem.enrich.values import ARTICLE, POINTERS, SHAPES, YEAR, name_part
 from agentmem.enrich.verbs import (
     DOUBT,
-    ELSEWHERE,
     EMPHASIS,
     FICTION,
     FIRST_PERSON,
     HEADS,
     KIN,
     LASTING,
+    MANY,
     NAMED,
     OPENERS,
     PASSING,
-    PEOPLES,
     REJECT,
     ROLES,
+    SIDELINES,
     SINCE,
     SMALL_TALK,
     STATES,
     STAY,
     WORDING,
 )
-from agentmem.lexicon import MONTHS, NEGATIONS, STARTERS, STOPWORDS, WEEKDAYS
+from agentmem.lexicon import NEGATIONS, STARTERS, STOPWORDS, WEEKDAYS
 from agentmem.notes import Fact
 from agentmem.relations import RELATIONS, Relation, relation
 
@@ -47,15 +49,7 @@ _JOKING: Final = frozenset("😂🤣😜😝😉🙃😏")
 _PICTURES: Final = re.compile("(?:[\\s.!):\u2600-\u27bf\u2b50\ufe0f\u200d\U0001f000-\U0001faff])+$")
 _CONTRACTIONS: Final = {"i'm": "I am", "i've": "I have", "im": "I am"}
 _IS: Final = frozenset({"am", "is", "are", "was"})
-_SMALL: Final = frozenset(
-    "of the de da do dos del della di van von der den la le and & el al bin ibn".split()
-)
-_POINTERS: Final = frozenset(
-    """it this that these those he she they him her them his their its you your we us our me my mine someone somebody
-    anyone everyone something everything one here there who what which to i yours ours hers theirs myself yourself himself
-    herself ourselves themselves""".split()
-)
-_LEADS: Final = _POINTERS | STARTERS | frozenset(
+_LEADS: Final = POINTERS | STARTERS | frozenset(
     "sadly luckily fortunately happily thankfully interestingly surprisingly ironically oddly strangely apparently wrong false".split()
 )
 """What no subject begins with: it points somewhere, or opens the sentence ("Sadly Tom moved to Rome")."""
@@ -65,26 +59,21 @@ _TAIL: Final = re.compile(
     r"|spring|autumn|weekend)|yesterday|in (?:\w+ )?\d{4}|(?:\w+ ){1,2}(?:years?|months?|weeks?|days?) ago)$",
     re.IGNORECASE,
 )
-_COMPANION: Final = re.compile(r",? (?:with|near|together|and (?=[a-z])|because|where|since|on|at|for)\b.*$")
-_ARTICLE: Final = re.compile(r"^(?:an?|the|my|his|her|their|our) ", re.IGNORECASE)
 _THE_OF: Final = re.compile(r"^(?:the )([a-z][a-z -]{1,30}?) (?:of|in|at) (.+)$", re.IGNORECASE)
-_YEAR: Final = re.compile(r"(?:1\d|20)\d\d")
-_DAY: Final = re.compile(
-    rf"(?:(?:{'|'.join(MONTHS)})\.? \d{{1,2}}(?:st|nd|rd|th)?|\d{{1,2}}(?:st|nd|rd|th)? (?:of )?(?:{'|'.join(MONTHS)}))"
-    r"(?:,? \d{4})?|\d{4}-\d\d-\d\d|\d{1,2}[./]\d{1,2}[./]\d{4}",
-    re.IGNORECASE,
-)
-_NUMBER: Final = re.compile(r"[$€£]?\+?[\d][\d .,()/-]*(?: ?[a-zA-Z%€°]{1,12}){0,2}")
 _STAYS: Final = frozenset({"lives in", "works at", "works as", "studies at"})
 _EVENTS: Final = frozenset({"moved", "relocated", "started"})
-_WITH_AND: Final = frozenset(
-    {"bosnia and herzegovina", "trinidad and tobago", "antigua and barbuda", "newfoundland and labrador", "brighton and hove", "tyne and wear"}
+_WHICH: Final = frozenset({"best", "only", "first"})
+_OBJECTS: Final = frozenset({"likes", "dislikes", "owns", "makes", "studies"})
+_HOW: Final = frozenset(
+    """alone abroad all always at best both by day each early every fast from hard here home in it late mostly much near never
+    nothing on online only option quickly right slowly so there through to together too under up well with without being having
+    getting going""".split()
 )
-_PHONE_DIGITS: Final = 5
+_COMPARED: Final = frozenset("more less most least than better enough badly crazy mad nuts lot".split())
+_RIVER: Final = re.compile(r"the (?:river )?(?!line\b|train\b)[^\W\d]+(?: river)?$", re.IGNORECASE)
 _ACTIVITIES: Final = frozenset("hobby sport activity pastime exercise food dish dessert thing".split())
 _CATEGORY: Final = frozenset("part bit thing one moment scene line so far right now today currently".split())
 """Words of a relation that only the talk around it gives a meaning: "my favourite part is the end"."""
-_MAIL: Final = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 
 
 def candidate_fact(text: str, actor: str | None = None) -> Fact | None:
@@ -205,18 +194,32 @@ def _passes(words: tuple[str, ...], value: str) -> bool:
 
 
 def _verbal(subject: str, name: str, value: str, inverse: bool, speaker: str | None) -> Fact | None:
-    if name == "born in" and _YEAR.match(value):
+    if name == "born in" and YEAR.match(value):
         name = "birth year"
-    if name == "founded in" and _YEAR.match(value) is None:
+    if name == "founded in" and YEAR.match(value) is None:
         return None
     if inverse:
+        if name == "river" and not _RIVER.match(subject):
+            return None  # traffic, data and roads run through places as well
         subject, value = _TAIL.sub("", value), subject
         value = re.sub(r"^the river ", "", value, flags=re.IGNORECASE) if name == "river" else value
     if name == "name" and subject in ("I", "i"):
         return None
     if name in ("likes", "dislikes") and value.lower().startswith("the "):
         return None  # "I love the frosting" is about what is on the table
+    if name in _OBJECTS and not _is_object(name, value):
+        return None
     return _fact(_subject(subject, speaker), RELATIONS[name], value, speaker)
+
+
+def _is_object(name: str, value: str) -> bool:
+    """Whether a verb goes on with what is liked, owned, made or studied, and not with how, when or how much."""
+    words = value.lower().split()
+    if words[0] in _HOW or not _COMPARED.isdisjoint(words) or (name == "owns" and words[0][0].isdigit()):
+        return False
+    if name == "makes":  # "makes Ana happy", "makes 50k a year"
+        return not words[0][0].isdigit() and not (len(words) == 2 and value[0].isupper() and value.split()[1].islower())
+    return True
 
 
 def _nominal(subject: str, value: str, speaker: str | None) -> Fact | None:
@@ -239,7 +242,8 @@ def _nominal(subject: str, value: str, speaker: str | None) -> Fact | None:
         return _fact(_subject(subject, speaker), RELATIONS["age"], years.group(1), speaker)
     role = re.match(r"(?:an? )([a-z-]+(?: [a-z-]+){0,3})(?: (?:at|for|in|from|and|with) .*)?$", value)
     if role and role.group(1).split()[-1] in ROLES and SMALL_TALK.isdisjoint(role.group(1).split()):
-        return _fact(_subject(subject, speaker), RELATIONS["works as"], role.group(1), speaker)
+        fact = _fact(_subject(subject, speaker), RELATIONS["works as"], role.group(1), speaker)
+        return fact and replace(fact, functional=role.group(1).split()[-1] not in SIDELINES)
     return None
 
 
@@ -247,15 +251,15 @@ def _says_how(known: Relation, value: str) -> bool:
     """Whether "is" goes on with how, where or when the thing is, and not with what it is."""
     if known.shape not in ("thing", "role"):
         return False
-    words = _ARTICLE.sub("", value).split()
+    words = ARTICLE.sub("", value).split()
     kind = known.name.rpartition(" ")[2]
     if not words or not _CATEGORY.isdisjoint(known.name.split()) or (kind in NAMED and words[0].islower()):
         return True
     if known.shape == "role":
         return _TAIL.sub("", value).split()[-1].lower() not in ROLES
     first, last = words[0].lower(), words[-1].lower()
-    participle = first.endswith("ing") and kind not in _ACTIVITIES
-    participle = participle or (len(words) == 1 and len(first) > 4 and first.endswith("ed"))
+    alone = len(words) == 1 or words[1].lower() in STATES | POINTERS
+    participle = alone and ((first.endswith("ing") and kind not in _ACTIVITIES) or (len(first) > 4 and first.endswith("ed")))
     adverb = len(words) > 1 and first.endswith("ly")
     measured = len(words) > 1 and first[0].isdigit() and last in STATES
     return first in STATES or ((participle or adverb) and words[0].islower()) or measured
@@ -279,6 +283,12 @@ def _kin(words: str) -> bool:
     return words.lower().split()[-1] in KIN
 
 
+def _one(words: str) -> bool:
+    """Whether "my …" tells which one: "my best friend" does, "my friend" and "my old friend" do not."""
+    *adjectives, kind = words.lower().split()
+    return kind not in MANY or any(word in _WHICH or word.endswith("est") for word in adjectives)
+
+
 def _subject(text: str, speaker: str | None) -> str | None:
     """Who a statement is about, or ``None`` when the words do not say."""
     text = text.strip().rstrip(",")
@@ -287,7 +297,7 @@ def _subject(text: str, speaker: str | None) -> str | None:
         return speaker
     if lower.startswith("my "):
         rest = lower[3:]
-        if speaker is None or not _kin(rest) or len(rest.split()) > 3:
+        if speaker is None or not _kin(rest) or len(rest.split()) > 3 or not _one(rest):
             return None
         return f"{speaker}'s {rest}"
     parts = text.split()
@@ -302,15 +312,11 @@ def _subject(text: str, speaker: str | None) -> str | None:
     core = parts[1:] if parts[0] in ("The", "the") else parts
     if (
         not core
-        or any(not _name_part(part) for part in core)
+        or any(not name_part(part) for part in core)
         or core[0].lower() in STOPWORDS | WEEKDAYS.keys()
     ):
         return None
     return text
-
-
-def _name_part(part: str) -> bool:
-    return part[0].isupper() or part[0].isdigit() or part.lower() in _SMALL
 
 
 def _fact(subject: str | None, known: Relation | None, value: str, speaker: str | None) -> Fact | None:
@@ -319,7 +325,9 @@ def _fact(subject: str | None, known: Relation | None, value: str, speaker: str 
     cleaned = _value(value, known.shape, speaker)
     if cleaned is None or cleaned.casefold() == subject.casefold():
         return None
-    return Fact(subject, known.name, cleaned, functional=known.functional)
+    # Two names of "my dog" are two dogs rather than one renamed, and "a bank" may be the very one that was named before.
+    several = (known.name == "name" and "'s " in subject) or (known.shape == "organisation" and cleaned.startswith(("a ", "an ")))
+    return Fact(subject, known.name, cleaned, functional=known.functional and not several)
 
 
 def _value(value: str, shape: str, speaker: str | None) -> str | None:
@@ -327,99 +335,8 @@ def _value(value: str, shape: str, speaker: str | None) -> str | None:
     value = value.strip(" ,.")
     if shape not in ("date", "year", "number", "phone", "email", "address"):
         value = _TAIL.sub("", value).strip(" ,.")
-    if not value or value.split()[0].lower() in _POINTERS:
+    if not value or value.split()[0].lower() in POINTERS:
         owned = value.lower().startswith("my ") and _subject(value, speaker)
         return owned or None
-    check = _SHAPES[shape]
+    check = SHAPES[shape]
     return check(value)
-
-
-def _place(value: str) -> str | None:
-    value = _COMPANION.sub("", value.removeprefix("in "))
-    parts = [part.strip() for part in value.split(",")]
-    if len(parts) > 3 or not all(_is_name(part) for part in parts) or parts[0].lower() in ELSEWHERE:
-        return None
-    several = "/" in value or " & " in value or (" and " in value and parts[0].lower() not in _WITH_AND)
-    return None if several else value
-
-
-def _is_name(value: str) -> bool:
-    parts = value.split()
-    if parts and parts[0].lower() == "the":
-        parts = parts[1:]
-    if not parts or len(parts) > 5 or not parts[0][0].isupper() or not all(map(_name_part, parts)):
-        return False
-    return parts[0].lower() not in WEEKDAYS and parts[0].lower() not in MONTHS
-
-
-def _name(value: str) -> str | None:
-    value = re.sub(r"^the (?=[A-Z])", "", value)
-    return value if _is_name(value) and "," not in value and " and " not in value else None
-
-
-def _person(value: str) -> str | None:
-    return _name(value) if value.lower() not in PEOPLES else None
-
-
-def _organisation(value: str) -> str | None:
-    value = re.sub(r",? (?:as an?|in|and (?=[a-z])|with|since|where) .*$", "", value)
-    if _is_name(value) and "," not in value:
-        return value
-    return value if re.fullmatch(r"an? [a-z-]+(?: [a-z-]+){0,2}", value) else None
-
-
-def _role(value: str) -> str | None:
-    value = re.sub(r",? (?:at|for|in|with|and|near|on) .*$", "", _ARTICLE.sub("", value))
-    return value if re.fullmatch(r"[A-Za-z-]+(?: [a-z-]+){0,3}", value) else None
-
-
-def _thing(value: str) -> str | None:
-    value = _ARTICLE.sub("", value)
-    parts = value.split()
-    plain = 1 <= len(parts) <= 5 and not value.endswith(":") and "," not in value
-    if not plain or parts[0].lower() in SMALL_TALK or any(p.lower() in _POINTERS for p in parts):
-        return None
-    return value
-
-
-def _year(value: str) -> str | None:
-    match = _YEAR.match(value)
-    return match.group() if match and len(value.split()) <= 3 else None
-
-
-def _date(value: str) -> str | None:
-    match = _DAY.fullmatch(re.sub(r"^(?:on |the )+", "", value))
-    return match.group() if match else None
-
-
-def _number(value: str) -> str | None:
-    return value if _NUMBER.fullmatch(value) else None
-
-
-def _phone(value: str) -> str | None:
-    return _number(value) if sum(c.isdigit() for c in value) >= _PHONE_DIGITS else None
-
-
-def _email(value: str) -> str | None:
-    return value if _MAIL.fullmatch(value) else None
-
-
-def _address(value: str) -> str | None:
-    plain = any(c.isdigit() for c in value) and len(value.split()) >= 3 and not value[0].islower()
-    return value if plain else None
-
-
-_SHAPES: Final = {
-    "place": _place,
-    "name": _name,
-    "person": _person,
-    "organisation": _organisation,
-    "role": _role,
-    "thing": _thing,
-    "year": _year,
-    "date": _date,
-    "number": _number,
-    "phone": _phone,
-    "email": _email,
-    "address": _address,
-}

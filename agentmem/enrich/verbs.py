@@ -14,16 +14,18 @@ __all__ = [
     "HEADS",
     "KIN",
     "LASTING",
+    "MANY",
     "NAMED",
     "OPENERS",
     "PASSING",
     "PEOPLES",
     "REJECT",
     "ROLES",
+    "SIDELINES",
     "SINCE",
     "SMALL_TALK",
-    "STAY",
     "STATES",
+    "STAY",
     "WORDING",
     "Phrase",
 ]
@@ -119,6 +121,11 @@ KIN: Final = frozenset(
 )
 """Whom or what "my …" may speak about; adjectives such as ``older`` or ``best`` may stand before."""
 
+MANY: Final = frozenset(
+    """friend colleague cousin aunt uncle niece nephew neighbour neighbor teacher flatmate roommate child twin""".split()
+)
+"""Those of them whom one has several of: two sentences about "my friend" are about two friends, unless a word tells them apart."""
+
 ROLES: Final = frozenset(
     """accountant actor actress architect artist baker barber biologist bookseller botanist builder butcher carpenter
     cashier chef chemist clerk coach composer cook dancer dentist designer detective developer director doctor driver
@@ -128,14 +135,23 @@ ROLES: Final = frozenset(
     photographer physicist pianist pilot plumber poet policeman politician potter producer professor programmer
     psychologist psychiatrist receptionist researcher sailor salesman scientist sculptor secretary singer smith
     sociologist statistician surgeon surveyor tailor teacher technician therapist toolmaker translator vet veterinarian
-    violinist waiter waitress watchmaker weaver welder writer zoologist beekeeper blacksmith cartographer glazier
-    lifeguard winemaker brewer consultant analyst student""".split()
+    ceo cto cfo violinist waiter waitress watchmaker weaver welder writer zoologist beekeeper blacksmith cartographer glazier
+    lifeguard winemaker brewer consultant analyst student astronomer officer attorney barista bartender cleaner soldier
+    banker broker recruiter nanny postman administrator assistant programmer""".split()
 )
+
+SIDELINES: Final = frozenset(
+    """student artist musician singer dancer painter photographer poet writer novelist composer gardener baker cook pianist
+    violinist sculptor potter driver coach guide builder actor actress brewer beekeeper carpenter weaver sailor""".split()
+)
+"""What one may be beside a job: "I'm a photographer" does not end "I work as a nurse"."""
 
 SMALL_TALK: Final = frozenset(
     """good bad great terrible big huge better best worse worst awful decent amazing mean real true proud poor lousy
     wonderful horrible fantastic mistakes sense dinner lunch breakfast money jokes fun friends plans progress noise
-    faces things time trouble""".split()
+    faces things time trouble retired future aspiring wannabe amateur struggling nervous careful fast slow budding failed avid
+    keen hobby terrific excellent brilliant talented gifted natural born passionate careless reckless messy heavy lousy sure
+    possible everyone everybody people sense first-time""".split()
 )
 """Words that make "a bad cook" no occupation and "makes mistakes" no product."""
 
@@ -153,7 +169,7 @@ STATES: Final = frozenset(
     similar simple slow small smaller so soft sold some something soon sort special spicy stressful strong super sweet
     temporary terrible there through time-consuming tired tiring to tomorrow too tough ugly unclear under
     underrated undecided unknown unusual up useful useless vague very warm weak weird wet whatever with within without
-    wonderful worse worst wrong yesterday""".split()
+    well wonderful worse worst wrong yesterday""".split()
 )
 """Words that open what "is" says about how, where or when something is, not what: "my favourite place is closed"."""
 

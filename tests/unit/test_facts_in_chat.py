@@ -176,3 +176,31 @@ def test_a_stay_closes_no_home():
 def test_countries_with_an_and_are_one_place():
     """The name of a country may hold an "and"."""
     assert candidate_fact("I live in Trinidad and Tobago.").object == "Trinidad and Tobago"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("My friend works at Google.", "my old friend lives in Rome", "My cousin is called Ana.", "My neighbour is a doctor."),
+        *("I work as a team.", "Ana works as expected.", "Docker works as root.", "I'm a retired teacher.", "Ana is a terrific cook."),
+        *("I study hard.", "I study at home.", "I am studying all night.", "Ana studies abroad.", "I drive fast.", "I drive 50 km."),
+        *("I like cats more than dogs.", "I like both.", "Ana makes 50k a year.", "Coffee makes Ana happy.", "I work for a living."),
+        *("Traffic runs through Nginx.", "Data flows through Kafka.", "The A1 runs through Porto."),
+    ],
+)
+def test_whoever_and_however_are_no_values(text):
+    """One of several friends is nobody in particular; how, when and how much is not what."""
+    assert candidate_fact(text) is None
+
+
+def test_two_of_a_kind_do_not_close_each_other():
+    """A second dog, a second friend, a job beside the job, and "a bank" that has a name end nothing."""
+    for said in (
+        ("My dog is called Rex.", "My dog is called Bella."),
+        ("My best friend is called Tom.", "My friend is called Ana."),
+        ("I work as a nurse.", "I'm a photographer."),
+        ("I work at Sparkasse.", "I work at a bank."),
+    ):
+        assert len(_kept(*said)) == 2
+    assert _kept("My sister lives in Rome.", "My sister moved to Milan.") == ["My sister moved to Milan."]
+    assert _kept("I work as a nurse.", "I work as a photographer.") == ["I work as a photographer."]
