@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from agentmem.clock import from_micros
 from agentmem.errors import InvalidArgument
+from agentmem.relations import same_value
 from agentmem.storage import LinkRow
 
 if TYPE_CHECKING:
@@ -142,15 +143,16 @@ def _short(text: str) -> str:
 def conflicting(fact: Fact, others: Iterable[tuple[int, Fact]]) -> list[tuple[int, Fact]]:
     """Those of ``others`` that cannot hold together with ``fact``: same subject and functional relation, another value.
 
-    Subjects, relations and values are compared without regard to case, spacing and a final full stop.
+    Subjects, relations and values are compared without regard to case, spacing and a final full stop; a value that says another
+    one more fully is no other value (see :func:`agentmem.relations.same_value`).
     """
     if not fact.functional:
         return []
-    subject, relation, value = _key(fact.subject), _key(fact.relation), _key(fact.object)
+    subject, relation = _key(fact.subject), _key(fact.relation)
     return [
         (row, other)
         for row, other in others
-        if _key(other.subject) == subject and _key(other.relation) == relation and _key(other.object) != value
+        if _key(other.subject) == subject and _key(other.relation) == relation and not same_value(relation, fact.object, other.object)
     ]
 
 

@@ -6,10 +6,14 @@ the value must look like before a rule believes it (see :mod:`agentmem.enrich.fa
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-__all__ = ["RELATIONS", "Relation", "canonical", "relation"]
+from agentmem.lexicon import MONTHS
+
+__all__ = ["RELATIONS", "Relation", "canonical", "relation", "same_value"]
 
 
 class Relation(NamedTuple):
@@ -127,3 +131,61 @@ def relation(name: str) -> Relation | None:
     if known is None and key.startswith("favourite ") and 2 <= len(key.split()) <= 4:
         return Relation(key)
     return known
+
+
+_LEGAL: Final = re.compile(r",? (?:corp|inc|ltd|co|llc|plc|gmbh|ag|sa|corporation|company|limited)\.?$")
+_MONTHS: Final = "|".join(sorted(MONTHS, key=len, reverse=True))
+_DAY: Final = re.compile(
+    rf"(?P<y1>\d{{4}})-(?P<m1>\d\d)-(?P<d1>\d\d)|(?P<m2>{_MONTHS})\.? (?P<d2>\d{{1,2}})(?:st|nd|rd|th)?(?:,? (?P<y2>\d{{4}}))?"
+    rf"|(?P<d3>\d{{1,2}})(?:st|nd|rd|th)? (?:of )?(?P<m3>{_MONTHS})\.?(?:,? (?P<y3>\d{{4}}))?"
+)
+
+
+def same_value(name: str, one: str, other: str) -> bool:
+    """Whether two values of a relation are one value, perhaps said more fully: "Porto" and "Porto, Portugal", "May 7th" and "7 May 1990".
+
+    Case, spacing and a final full stop never count; how a shape of values may be said more fully is known for the relations of the table.
+    """
+    a, b = _plain(one), _plain(other)
+    if a == b:
+        return True
+    known = relation(name)
+    if known is None or known.shape not in ("place", "name", "person", "organisation", "date", "phone"):
+        return False
+    if known.shape == "date":
+        return _same_day(a, b)
+    if known.shape == "phone":
+        return re.sub(r"\D", "", a) == re.sub(r"\D", "", b) != ""
+    a, b = _folded(a), _folded(b)
+    if known.shape == "organisation":
+        return _LEGAL.sub("", a) == _LEGAL.sub("", b)
+    short, long = sorted((_parts(a, known.shape), _parts(b, known.shape)), key=len)
+    return bool(short) and long[: len(short)] == short
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.casefold().split()).rstrip(" .")
+
+
+def _folded(text: str) -> str:
+    """Without accents and a leading article."""
+    bare = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+    return bare.removeprefix("the ")
+
+
+def _parts(text: str, shape: str) -> list[str]:
+    return [part.strip(" .") for part in text.split(",")] if shape == "place" else text.split()
+
+
+def _same_day(a: str, b: str) -> bool:
+    """The same day and month, and no two different years."""
+    one, other = _DAY.fullmatch(a), _DAY.fullmatch(b)
+    if one is None or other is None:
+        return False
+    (year, *day), (also, *days) = _day(one), _day(other)
+    return day == days and (year == also or None in (year, also))
+
+
+def _day(found: re.Match[str]) -> tuple[int | None, int, int]:
+    year, month, day = (found[f"{part}1"] or found[f"{part}2" if found["m2"] else f"{part}3"] for part in "ymd")
+    return int(year) if year else None, MONTHS[month] if month in MONTHS else int(month), int(day)

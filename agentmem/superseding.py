@@ -9,6 +9,7 @@ from typing import Final
 from agentmem.clock import micros
 from agentmem.linking import SUPERSEDES, conflicting, link_contradicts, link_supersedes
 from agentmem.notes import Fact, Note
+from agentmem.relations import same_value
 from agentmem.storage import Facets, LinkRow, Selection, Transaction
 
 __all__ = ["Superseder"]
@@ -124,4 +125,4 @@ def _doubted(trust: float, rival: float, order: int) -> bool:
 
 
 def _same_object(one: Fact, other: Fact) -> bool:
-    return one.object.casefold().strip(" .") == other.object.casefold().strip(" .")
+    return same_value(one.relation, one.object, other.object)

@@ -14,6 +14,7 @@ from agentmem.consolidation.report import PastRun
 from agentmem.consolidation.verify import Canary, Prober, same_answer
 from agentmem.core import Core
 from agentmem.errors import PackMismatch
+from agentmem.linking import conflicting
 from agentmem.notes import Note, Scope
 from agentmem.phrasing import Phrased, requests_for
 from agentmem.storage import EditRow, Transaction
@@ -145,10 +146,11 @@ class DriftMeter:
 
     def _is_contradicted(self, tx: Transaction, edit: EditRow, note: Note) -> bool:
         """Whether a note that is newer and still holds gives the same fact another object."""
-        if note.fact is None or not note.fact.functional:
+        if note.fact is None:
             return False
-        for row, fact in tx.notes.facts(edit.owner, note.fact.subject, note.fact.relation):
-            if fact.object.casefold() != note.fact.object.casefold():
+        said = tx.notes.facts(edit.owner, note.fact.subject, note.fact.relation)
+        for row, fact in conflicting(note.fact, said):
+            if fact.functional:
                 other = tx.notes.load([row])[row]
                 if micros(other.occurred_at) > micros(note.occurred_at) and other.valid_at(self._core.clock.now()):
                     return True

@@ -6,6 +6,7 @@ import pytest
 
 from agentmem import Memory
 from agentmem.enrich import candidate_fact
+from agentmem.relations import same_value
 
 HOW_IT_IS = [
     "My job is stressful.",
@@ -204,3 +205,53 @@ def test_two_of_a_kind_do_not_close_each_other():
         assert len(_kept(*said)) == 2
     assert _kept("My sister lives in Rome.", "My sister moved to Milan.") == ["My sister moved to Milan."]
     assert _kept("I work as a nurse.", "I work as a photographer.") == ["I work as a photographer."]
+
+
+@pytest.mark.parametrize(
+    ("relation", "one", "other"),
+    [
+        ("lives in", "Porto", "Porto, Portugal"),
+        ("lives in", "São Paulo", "sao paulo"),
+        ("from", "the UK", "UK"),
+        ("birthday", "May 7, 1990", "7th of May"),
+        ("born on", "1990-05-07", "7 May 1990"),
+        ("name", "Ana", "Ana Silva"),
+        ("boss", "Tom Smith", "Tom"),
+        ("works at", "Acme", "Acme Corp."),
+        ("phone", "+351 912 345 678", "+351912345678"),
+        ("shoe size", "42 ", "42."),
+    ],
+)
+def test_a_value_said_more_fully_is_the_same_value(relation, one, other):
+    """Either way round."""
+    assert same_value(relation, one, other)
+    assert same_value(relation, other, one)
+
+
+@pytest.mark.parametrize(
+    ("relation", "one", "other"),
+    [
+        ("lives in", "York", "New York"),
+        ("lives in", "Porto", "Porto Alegre"),
+        ("lives in", "Portland, Oregon", "Portland, Maine"),
+        ("birthday", "May 7", "May 8"),
+        ("birthday", "May 7, 1990", "May 7, 1991"),
+        ("name", "Ana", "Anabel"),
+        ("boss", "Tom Smith", "Tom Jones"),
+        ("works at", "Acme", "Acme Bank"),
+        ("phone", "912 345 678", "912 345 679"),
+        ("favourite colour", "blue", "blue green"),
+        ("shoe size", "42", "42 wide"),
+    ],
+)
+def test_another_value_is_another(relation, one, other):
+    """What only begins alike still is something else."""
+    assert not same_value(relation, one, other)
+    assert not same_value(relation, other, one)
+
+
+def test_the_fuller_note_stays_when_less_is_said():
+    """ "My birthday is on May 7th" does not end the note that knows the year; a move ends both ways of saying the home."""
+    assert len(_kept("My birthday is May 7, 1990.", "My birthday is on May 7th.")) == 2
+    assert len(_kept("My name is Ana Silva.", "My name is Ana.")) == 2
+    assert _kept("I live in Porto, Portugal.", "I live in Porto.", "I moved to Rome.") == ["I moved to Rome."]
