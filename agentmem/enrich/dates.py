@@ -53,13 +53,15 @@ _DATES: Final = (
     r"|(?P<near>yesterday|today|tonight|tomorrow|last night|this (?:morning|afternoon|evening))"
     r"|(?P<ago>(?:about |around )?(?P<ago_n>" + _COUNT + r") (?P<ago_u>" + _UNIT + r") ago)"
     r"|(?P<ahead>in (?P<in_n>" + _COUNT + r") (?P<in_u>" + _UNIT + r")(?! of))"
+    r"|(?P<half>half a year ago)"
     r"|(?P<past>(?:in |over |during )?the (?:last|past) (?P<past_n>"
     + _COUNT
     + r") (?P<past_u>"
     + _UNIT
-    + r"))"
-    r"|(?P<turn>(?P<turn_t>last|next|this|the past) (?P<turn_u>week(?:end)?|month|year))"
-    r"|(?P<turn_day>(?P<td_t>last|next|this|on|this past|this coming) (?P<td_w>" + _W + r"))"
+    + r")(?! of\b))"
+    r"|(?P<past_one>(?:(?:in|over|during|within|for) the (?:last|past)|the past) (?P<past_v>week|month|year)\b(?! of\b))"
+    r"|(?P<turn>(?P<turn_t>last|next|this|the past) (?P<turn_u>week(?:end)?|month|year)\b(?! of\b))"
+    r"|(?P<turn_day>(?P<td_t>last|next|this|on|this past|this coming) (?P<td_w>" + _W + r")\b(?! of\b))"
     r")(?![\w])"
 )
 # Most texts name no date: a word or a digit that every reading above holds decides that in one cheap search.
@@ -82,7 +84,7 @@ def dates(text: str, anchor: datetime) -> list[Span]:
 
     A date without a year is the one nearest to the anchor; a week runs from Monday; "last Friday" and "next Friday" are
     the Fridays strictly before and after the anchor's day; "two weeks ago" is the week around that day, "two months ago"
-    that month. A day and month that could be either way round (``05/06/2023``) is left alone.
+    that month; "last month" is the calendar's, "the past month" and "in the last month" the 30 days up to now. A day and month that could be either way round (``05/06/2023``) is left alone.
 
     Args:
         text: any text.
@@ -188,8 +190,10 @@ def _month_alone(m: re.Match[str], now: datetime) -> Pair:
     return _nearest(lambda year: _month(year, number), now)
 
 
-def _turn_month(m: re.Match[str], now: datetime) -> Pair:
+def _turn_month(m: re.Match[str], now: datetime) -> Pair | None:
     number, turn = MONTHS[m["tm_m"].lower()], m["tm_t"].lower()
+    if turn == "this" and m["tm_m"] == "may":
+        return None  # "this may be a silly question"
     if turn == "this":
         return _month(now.year, number)
     if turn == "last":
@@ -229,9 +233,11 @@ def _shifted(now: datetime, unit: str, count: int) -> Pair:
     return _one_day(_midnight(now) + count * _DAY)
 
 
+_LENGTHS: Final = {"day": 1, "week": 7, "month": 30, "year": 365}
+
+
 def _past(m: re.Match[str], now: datetime) -> Pair:
-    length = {"day": 1, "week": 7, "month": 30, "year": 365}[m["past_u"].lower().rstrip("s")]
-    return now - _DAY * length * _count(m["past_n"]), now
+    return now - _DAY * _LENGTHS[m["past_u"].lower().rstrip("s")] * _count(m["past_n"]), now
 
 
 def _turn(m: re.Match[str], now: datetime) -> Pair:
@@ -272,7 +278,9 @@ _READ: Final[dict[str, Callable[[re.Match[str], datetime], Pair | None]]] = {
     "near": _near,
     "ago": lambda m, now: _shifted(now, m["ago_u"], -_count(m["ago_n"])),
     "ahead": lambda m, now: _shifted(now, m["in_u"], _count(m["in_n"])),
+    "half": lambda m, now: _shifted(now, "month", -6),
     "past": _past,
+    "past_one": lambda m, now: (now - _DAY * _LENGTHS[m["past_v"].lower()], now),
     "turn": _turn,
     "turn_day": _turn_day,
 }

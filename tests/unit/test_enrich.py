@@ -213,6 +213,11 @@ def test_canonical_names_are_stable():
         ("3 months ago", "2023-02-01", "2023-03-01"),
         ("a year ago", "2022-01-01", "2023-01-01"),
         ("in two weeks", "2023-05-21", "2023-05-28"),
+        ("half a year ago", "2022-11-01", "2022-12-01"),
+        ("in the past month", "2023-04-10T14:30", "2023-05-10T14:30"),
+        ("over the last year", "2022-05-10T14:30", "2023-05-10T14:30"),
+        ("the past week", "2023-05-03T14:30", "2023-05-10T14:30"),
+        ("the last week of June", "2023-06-01", "2023-07-01"),
         ("over the past 3 days", "2023-05-07T14:30", "2023-05-10T14:30"),
         ("next Friday", "2023-05-12", "2023-05-13"),
         ("last Friday", "2023-05-05", "2023-05-06"),
@@ -238,6 +243,7 @@ def test_dates_resolve_against_the_anchor(text, start, end):
     [
         "I may go", "march on", "version 2023.1.5", "05/06/2023", "June 31st", "999999999 days ago", "at 10:30",
         "9999 years ago", "30.02.2023", "no date at all", "it costs 2023", "",
+        "this may be a silly question", "on the last Friday of the term",
     ],
 )  # fmt: skip
 def test_what_is_no_date_or_ambiguous_is_left_alone(text):
