@@ -50,7 +50,7 @@ _PICTURES: Final = re.compile("(?:[\\s.!):\u2600-\u27bf\u2b50\ufe0f\u200d\U0001f
 _CONTRACTIONS: Final = {"i'm": "I am", "i've": "I have", "im": "I am"}
 _IS: Final = frozenset({"am", "is", "are", "was"})
 _LEADS: Final = POINTERS | STARTERS | frozenset(
-    "sadly luckily fortunately happily thankfully interestingly surprisingly ironically oddly strangely apparently wrong false".split()
+    "sadly luckily fortunately happily thankfully interestingly surprisingly ironically oddly strangely apparently wrong false poor".split()
 )
 """What no subject begins with: it points somewhere, or opens the sentence ("Sadly Tom moved to Rome")."""
 _TAIL: Final = re.compile(
@@ -60,6 +60,7 @@ _TAIL: Final = re.compile(
     re.IGNORECASE,
 )
 _THE_OF: Final = re.compile(r"^(?:the )([a-z][a-z -]{1,30}?) (?:of|in|at) (.+)$", re.IGNORECASE)
+_NO_NAME: Final = frozenset(",:()/@#")
 _STAYS: Final = frozenset({"lives in", "works at", "works as", "studies at"})
 _EVENTS: Final = frozenset({"moved", "relocated", "started"})
 _WHICH: Final = frozenset({"best", "only", "first"})
@@ -133,7 +134,7 @@ def _sentences(text: str) -> list[str]:
 def _statement(sentence: str) -> list[str]:
     """The words of a sentence that states something; an empty list when it asks, doubts, denies or reports."""
     sentence = sentence.strip().replace("’", "'")
-    if sentence.endswith("?") or ";" in sentence:
+    if "?" in sentence or ";" in sentence:
         return []
     if not _JOKING.isdisjoint(sentence):
         return []
@@ -304,8 +305,7 @@ def _subject(text: str, speaker: str | None) -> str | None:
     if (
         not parts
         or len(parts) > 6
-        or "," in text
-        or ":" in text
+        or not _NO_NAME.isdisjoint(text)
         or parts[0].lower().partition("'")[0] in _LEADS
     ):
         return None

@@ -27,6 +27,8 @@ _DAY: Final = re.compile(
     re.IGNORECASE,
 )
 _NUMBER: Final = re.compile(r"[$€£]?\+?[\d][\d .,()/-]*(?: ?[a-zA-Z%€°]{1,12}){0,2}")
+_WITHIN: Final = frozenset("apartment flat room house building block unit dorm hall floor street road avenue lane".split())
+"""Where in a town somebody lives is no other town."""
 _WITH_AND: Final = frozenset(
     {"bosnia and herzegovina", "trinidad and tobago", "antigua and barbuda", "newfoundland and labrador", "brighton and hove", "tyne and wear"}
 )
@@ -45,6 +47,8 @@ def _place(value: str) -> str | None:
     value = _COMPANION.sub("", value.removeprefix("in "))
     parts = [part.strip() for part in value.split(",")]
     if len(parts) > 3 or not all(_is_name(part) for part in parts) or parts[0].lower() in ELSEWHERE:
+        return None
+    if not _WITHIN.isdisjoint(parts[0].lower().split()) or any(c.isdigit() for c in parts[0]):
         return None
     several = "/" in value or " & " in value or (" and " in value and parts[0].lower() not in _WITH_AND)
     return None if several else value

@@ -255,3 +255,12 @@ def test_the_fuller_note_stays_when_less_is_said():
     assert len(_kept("My birthday is May 7, 1990.", "My birthday is on May 7th.")) == 2
     assert len(_kept("My name is Ana Silva.", "My name is Ana.")) == 2
     assert _kept("I live in Porto, Portugal.", "I live in Porto.", "I moved to Rome.") == ["I moved to Rome."]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Ana lives in Porto?!", "I live in Room 101.", "I live in Building B.", "I live in California Street.", "1) Ana lives in Porto", "Poor Ana lives in Porto."],
+)
+def test_a_door_is_no_town_and_a_list_number_no_name(text):
+    """A question stays one when it shouts; the house one lives in ends no note of the town."""
+    assert candidate_fact(text) is None
