@@ -72,5 +72,6 @@ def _mentions(note: Note, named: Collection[str]) -> bool:
 
 
 def _same(word: str, name: str) -> bool:
+    word = word.removesuffix("'s").removesuffix("’s")
     short, long = sorted((word, name), key=len)
     return word == name or (len(short) >= _ALIKE and long.startswith(short))

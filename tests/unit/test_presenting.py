@@ -61,6 +61,16 @@ def test_one_mention_lets_all_in(memory: Memory, query: str, answering: str) -> 
     assert answering in presented(memory, query)
 
 
+def test_a_short_name_is_mentioned_by_what_somebody_has() -> None:
+    """ "Kim's knee" is about Kim, however short the name: a question about Kim gets the note."""
+    with Memory(None) as memory:
+        memory.remember("The rent for Eva's studio went up again.", user="u")
+        memory.remember("Kim’s knee was operated on.", user="u")
+
+        for query in ("Why is Eva short of money?", "Why does Kim limp?"):
+            assert not about_others(query, memory.recall(query, user="u").hits)
+
+
 @pytest.mark.parametrize(
     ("query", "others"),
     [
