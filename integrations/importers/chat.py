@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from agentmem.integrations.importers.items import Item, field, item, malformed, mapping, moment, text
@@ -73,16 +74,23 @@ def _turns(conversation: Mapping[str, Any], messages: list[Any], number: int) ->
         if role not in _SPEAKING or not words.strip():
             continue
         time = next((message[name] for name in _TIMES if message.get(name) is not None), None)
+        at = moment(time, f"{where}, time")
         yield item(
             words,
             **owner,
             session=session,
             role=role,
             actor=field(message, "name", where),
-            occurred_at=moment(time, f"{where}, time"),
+            occurred_at=at,
             source="import:chat" if role == "user" else None,
-            idempotency_key=f"{session}#{place}",
+            idempotency_key=_key(session, place, role, words, at),
         )
+
+
+def _key(session: str, place: int, role: str, words: str, at: datetime | None) -> str:
+    """The message itself is in it: logs come in parts, and two of a session both have a message at the same place."""
+    said = json.dumps([session, place, role, words, None if at is None else at.isoformat()]).encode()
+    return f"chat:{hashlib.sha256(said).hexdigest()}"
 
 
 def _words(content: Any, where: str) -> str:

@@ -248,3 +248,16 @@ def test_json_lines_may_be_one_line(tmp_path: Path, shape: str, record: dict[str
 
     assert read(file).shape == shape
     assert len(read(file, shape).items) == 1
+
+
+def test_a_session_that_comes_in_parts_arrives_whole_and_only_once(file) -> None:
+    """Two parts of one session both have a first message, and so have two logs that number their conversations from 1."""
+    parts = [
+        {"session_id": "s1", "user_id": "ana", "messages": [{"role": "user", "content": "I live in Porto."}]},
+        {"session_id": "s1", "user_id": "ana", "messages": [{"role": "user", "content": "My cat is called Tom."}]},
+    ]
+    with Memory(embedder="hash") as memory:
+        for _ in range(2):
+            memory.remember_many(read(file(parts)).items)
+
+        assert [n.content for n in memory.notes(user="ana")] == ["I live in Porto.", "My cat is called Tom."]
