@@ -152,9 +152,16 @@ class AsyncMemory:
         if worker is None:
             return
         opened = self._memory
+
+        def close() -> None:
+            opened.result().close()
+
         try:
             if not opened.done() or opened.exception() is None:
-                await asyncio.wrap_future(worker.submit(lambda: opened.result().close()))
+                await asyncio.wrap_future(worker.submit(close))
+        except asyncio.CancelledError:
+            worker.submit(close)  # the first may have been taken off the queue; closing twice is fine
+            raise
         finally:
             worker.shutdown(wait=False)
 

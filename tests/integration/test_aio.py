@@ -104,3 +104,25 @@ async def test_what_was_asked_before_closing_is_done(tmp_path: Path):
     assert all(receipt.ok for receipt in await asyncio.gather(*pending))
     with Memory(tmp_path, embedder="hash") as again:
         assert len(again.notes()) == 5
+
+
+async def test_a_memory_is_closed_also_when_whoever_waits_for_that_gives_up(tmp_path: Path):
+    """A timeout around close(), behind a call that takes longer, left the memory open for good."""
+
+    def slow(texts):
+        time.sleep(0.4)
+        return [[1.0, 0.0] for _ in texts]
+
+    memory = AsyncMemory(tmp_path, embedder=slow)
+    call = asyncio.create_task(memory.remember("Ana lives in Porto."))
+    await asyncio.sleep(0.1)
+    with pytest.raises(asyncio.TimeoutError):
+        await asyncio.wait_for(memory.close(), 0.05)
+    assert (await call).ok
+
+    opened = memory._memory.result()
+    for _ in range(100):
+        if opened._parts.closed:
+            break
+        await asyncio.sleep(0.02)
+    assert opened._parts.closed
