@@ -260,8 +260,8 @@ class Enricher:
             tx.links.put(links)
             self._retire(tx, closed, "superseded")
         self._link(tx, task, around, present, run)
-        for said in around.evolve if self._settings.evolve else ():
-            self._evolve(tx, task, said, run, now)
+        if self._settings.evolve and around.evolve:
+            self._evolve_all(tx, task, around.evolve, present, run)
         return True
 
     @staticmethod
@@ -274,6 +274,17 @@ class Enricher:
         ]
         tx.links.put(links)
         run.links += len(links)
+
+    def _evolve_all(
+        self, tx: Transaction, task: _Task, around: Sequence[Evolution], present: dict[int, Note], run: _Run
+    ) -> None:
+        # Whatever the model says of one neighbour may be made of the words of another that it was shown.
+        if any(row not in present or present[row].id != other.id for row, other in task.others.items()):
+            run.warnings.append(f"a neighbour of note {task.note.id} was forgotten while the model was asked: none of them evolved")
+            return
+        now = micros(self._core.clock.now())
+        for said in around:
+            self._evolve(tx, task, said, run, now)
 
     def _evolve(self, tx: Transaction, task: _Task, said: Evolution, run: _Run, now: int) -> None:
         row = next(r for r, n in task.others.items() if n.id == said.id)

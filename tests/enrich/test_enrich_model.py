@@ -494,3 +494,24 @@ def test_a_store_from_before_is_brought_up_to_date_and_all_of_it_is_outstanding(
         assert tx.enrichment.outstanding([1], 3) == [1]
         assert tx.notes.load([1])[1] == note
     store.close()
+
+
+def test_a_neighbour_that_is_forgotten_meanwhile_lives_on_in_no_other_and_stops_nothing(memory: Memory, server: Any):
+    kept = memory.remember(CELLO).id
+    gone = memory.remember("Ines plays the cello in the quartet of Zita.").id
+    memory.enrich()
+    before = memory.get(kept)
+
+    def forget_one(asked: Any) -> dict[str, Any]:
+        if gone in [note["id"] for note in asked.notes]:
+            memory.forget(gone)
+        return {"links": [], "evolve": [{"id": kept, "context": "Plays with Zita.", "tags": ["zita"], "reason": "both play"}]}
+
+    server.answers["neighbours"] = forget_one
+    new = memory.remember(CONCERT).id
+
+    report = memory.enrich()
+
+    assert report.enriched == (new,)
+    assert "forgotten while" in report.warnings[0]
+    assert memory.get(kept) == before
