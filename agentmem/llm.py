@@ -7,6 +7,7 @@ downloaded, and no code from a model's repository runs, unless asked for by name
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -54,9 +55,12 @@ class OpenAIModel:
     ) -> str:
         """The answer to ``messages``."""
         reply = self._create(messages, max_tokens, temperature, stop, stream=False)
-        if not getattr(reply, "choices", None):
-            raise ModelError("The server's answer has no choices.", hint="is it a chat completions server?")
-        return (reply.choices[0].message.content or "").strip()
+        if not _choices(reply):
+            raise ModelError("The server's answer has no choices.", hint=_NO_CHAT)
+        message = getattr(_choices(reply)[0], "message", None)
+        if message is None:
+            raise ModelError("The server's answer has no message.", hint=_NO_CHAT)
+        return _content(message).strip()
 
     def stream(
         self,
@@ -68,10 +72,14 @@ class OpenAIModel:
     ) -> Iterator[str]:
         """The same answer, piece by piece."""
         chunks = self._create(messages, max_tokens, temperature, stop, stream=True)
+        heard = False
         try:
             for chunk in self._guarded(chunks):
-                if chunk.choices and (piece := chunk.choices[0].delta.content):
+                heard = heard or hasattr(chunk, "choices")
+                if piece := "".join(_content(choice.delta) for choice in _choices(chunk)[:1] if hasattr(choice, "delta")):
                     yield piece
+            if not heard:
+                raise ModelError("The server's answer is no stream of pieces.", hint=_NO_CHAT)
         finally:
             close = getattr(chunks, "close", None)
             if close is not None:
@@ -274,8 +282,29 @@ def _client(base_url: str, api_key: str | None, timeout: float) -> Any:
     return OpenAI(base_url=base_url, api_key=api_key or "none", timeout=timeout)
 
 
+_NO_CHAT = "is it a chat completions server, and does the base URL lead there (it usually ends in /v1)?"
+
+
+def _choices(reply: object) -> Sequence[Any]:
+    """What a server offers as its answer; the client hands over whatever it sent, unchecked."""
+    found = getattr(reply, "choices", None)
+    return found if isinstance(found, list | tuple) else ()
+
+
+def _content(message: object) -> str:
+    """The words of a message or of a piece of one; a call of a tool has none."""
+    said = getattr(message, "content", None)
+    if said is not None and not isinstance(said, str):
+        raise ModelError(
+            f"The server's answer is {type(said).__name__}, not text.", hint="choose a model or a server that answers in plain text."
+        )
+    return said or ""
+
+
 def _translated(error: Exception) -> Exception:
-    """The openai client's errors as ours; anything else as it is."""
+    """The openai client's errors as ours, and those of reading what is no JSON; anything else as it is."""
+    if isinstance(error, json.JSONDecodeError | UnicodeDecodeError):
+        return ModelError(f"The language model's server sent what cannot be read: {error}", hint="the server's log says more.")
     module = type(error).__module__.partition(".")[0]
     if module not in {"openai", "httpx", "httpx2", "httpcore", "httpcore2"}:
         return error

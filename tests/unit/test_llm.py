@@ -329,6 +329,8 @@ class Script(BaseHTTPRequestHandler):
         Script.seen.append({"path": self.path, "key": self.headers["Authorization"], **body})
         if body["model"] == "forbidden":
             return self._send(401, {"error": {"message": "no such key"}})
+        if body["model"].startswith("raw:"):
+            return self._raw(body["model"].removeprefix("raw:"), stream=bool(body.get("stream")))
         if body["model"] == "odd":
             return self._send(
                 200, {"id": "1", "object": "chat.completion", "created": 0, "model": "odd", "choices": []}
@@ -345,6 +347,15 @@ class Script(BaseHTTPRequestHandler):
         data = json.dumps(body).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def _raw(self, text: str, *, stream: bool) -> None:
+        """What the test says, word for word."""
+        data = f"data: {text}\n\n".encode() if stream and not text.startswith("<") else text.encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream" if stream else "application/json")
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
@@ -373,7 +384,7 @@ class Script(BaseHTTPRequestHandler):
 def server() -> Iterator[str]:
     Script.seen.clear()
     http = ThreadingHTTPServer(("127.0.0.1", 0), Script)
-    thread = threading.Thread(target=http.serve_forever)
+    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield f"http://127.0.0.1:{http.server_port}/v1"
     http.shutdown()
@@ -419,6 +430,39 @@ def test_an_answer_without_choices_is_an_error(server: str) -> None:
     pytest.importorskip("openai")
     with pytest.raises(ModelError, match="no choices"):
         OpenAIModel(server, "odd").complete(ASK)
+
+
+ODD_ANSWERS = (
+    '{"choices": [', '{"choices": {"a": 1}}', '{"choices": "Porto"}', '{"choices": [null]}', '{"choices": [{}]}',
+    '{"choices": [{"message": null}]}', '{"choices": [{"message": {"content": 7}}]}',
+    '{"choices": [{"message": {"content": [{"type": "text", "text": "Porto"}]}}]}', "[1]", "null", "<html>",
+)  # fmt: skip
+ODD_STREAMS = ("{broken", "[1]", "null", '{"choices": [{"delta": {"content": ["a"]}}]}', "<html>")
+SILENT_PIECES = ('{"choices": []}', '{"choices": [{"delta": null}]}', '{"choices": [{"delta": {}}]}')
+
+
+def test_an_answer_of_another_form_is_an_error_of_the_model(server: str) -> None:
+    """A server behind a proxy, or one that speaks another dialect, sends anything."""
+    openai = pytest.importorskip("openai")
+    client = openai.OpenAI(base_url=server, api_key="k", max_retries=0)
+
+    for body in ODD_ANSWERS:
+        with pytest.raises(ModelError) as caught:
+            OpenAIModel(client, f"raw:{body}").complete(ASK)
+        assert caught.value.hint
+    for body in ODD_STREAMS:
+        with pytest.raises(ModelError) as caught:
+            list(OpenAIModel(client, f"raw:{body}").stream(ASK))
+        assert caught.value.hint
+
+
+def test_a_piece_without_words_says_nothing(server: str) -> None:
+    """The first and the last piece of a stream often are like this; some count tokens and have no choice at all."""
+    openai = pytest.importorskip("openai")
+    client = openai.OpenAI(base_url=server, api_key="k", max_retries=0)
+
+    for body in SILENT_PIECES:
+        assert list(OpenAIModel(client, f"raw:{body}").stream(ASK)) == []
 
 
 def test_a_server_that_does_not_run_is_an_error_with_a_hint() -> None:
