@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from agentmem.core import Core
 from agentmem.edits import Route
-from agentmem.errors import InvalidArgument, ModelError
+from agentmem.errors import InvalidArgument, ModelError, StoreError
 from agentmem.notes import Note, Scope
 from agentmem.presenting import presentable
 from agentmem.prompts import notes_block
@@ -21,7 +21,7 @@ from agentmem.weights import WeightBook
 if TYPE_CHECKING:
     from agentmem.local_model import LocalModel
 
-__all__ = ["Answer", "Asker", "Source", "used_notes"]
+__all__ = ["Answer", "Asker", "Source", "not_counted", "used_notes"]
 
 Source = Literal["weights", "notes", "both", "model"]
 Use = Literal["auto", "weights", "notes", "both", "nothing"]
@@ -63,6 +63,11 @@ def used_notes(answer: str, question: str, notes: Sequence[Note]) -> tuple[Note,
     return tuple(note for note in notes if added and _draws_on(added, asked, note))
 
 
+def not_counted(error: StoreError) -> str:
+    """The warning of an answer whose notes could not be reinforced."""
+    return f"that these notes were used was not recorded: {error}"
+
+
 def _draws_on(added: set[str], asked: set[str], note: Note) -> bool:
     words = set(query_words(note.content))
     if added <= words:
@@ -93,10 +98,16 @@ class _Asked:
         return self.use in ("notes", "both") or (self.use == "auto" and edit is None)
 
     def messages(self, notes: Sequence[Note]) -> list[Message]:
-        """System prompt and notes in one system message; two of them would break templates that allow one."""
+        """System prompt and notes in one system message, and turns in alternation: most templates allow nothing else.
+
+        An earlier question that was never answered, because the model failed, stands in one turn with this one.
+        """
         parts = [part for part in (self.system, notes_block(notes)) if part]
         head: list[Message] = [{"role": "system", "content": "\n\n".join(parts)}] if parts else []
-        return [*head, *self.history, {"role": "user", "content": self.question}]
+        said, question = list(self.history), self.question
+        while said and said[-1]["role"] == "user":
+            question = f"{said.pop()['content']}\n{question}"
+        return [*head, *said, {"role": "user", "content": question}]
 
 
 _Found = tuple[tuple[Note, ...], Recollection | None]
@@ -266,7 +277,10 @@ class Asker:
         recollection: Recollection | None,
     ) -> Answer:
         used = used_notes(text, asked.question, notes)
-        self._use(used)
+        try:
+            self._use(used)
+        except StoreError as error:  # the answer is there all the same
+            warnings = (*warnings, not_counted(error))
         source: Source = (
             "weights" if edit and not notes else "both" if edit else "notes" if notes else "model"
         )

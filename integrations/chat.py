@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from agentmem.asking import Answer, Source, used_notes
+from agentmem.asking import Answer, Source, not_counted, used_notes
 from agentmem.errors import InvalidArgument, InvalidNote, StoreError
 from agentmem.integrations.conversation import Conversation, Turn, as_messages
 from agentmem.llm import OpenAIModel, as_language_model
@@ -96,6 +96,7 @@ class ChatAgent:
     ) -> None:
         if not isinstance(memory, Memory):
             raise InvalidArgument(f"memory must be a Memory, not {type(memory).__name__}.", hint="ChatAgent(model, Memory(…)).")
+        _check(system, k, {"context_tokens": context_tokens, "history_tokens": history_tokens}, max_tokens)
         self.memory = memory
         self.user, self.agent = user, agent
         self.session = session or memory.scope.session or f"chat-{uuid.uuid4().hex[:12]}"
@@ -200,7 +201,7 @@ class ChatAgent:
         notes = tuple(hit.note for hit in found.within(self.context_tokens, self._count))
         parts = [part for part in (self.system, notes_block(notes)) if part]
         head: list[Message] = [{"role": "system", "content": "\n\n".join(parts)}] if parts else []
-        messages = [*head, *as_messages(turns), {"role": "user", "content": text}]
+        messages = [*head, *as_messages([*turns, Turn("user", text)])]
         return _Prompt(messages, notes, found.warnings, sum(self._count(m["content"]) for m in messages))
 
     def _recall(self, text: str, shown: Sequence[str]) -> Recollection:
@@ -211,8 +212,12 @@ class ChatAgent:
 
     def _drawn_on(self, text: str, answer: Answer) -> Answer:
         used = used_notes(answer.text, text, answer.notes)
-        if used:
-            self.memory.reinforce(used, or_gone=True)  # one may be forgotten while the model answers
+        try:
+            if used:
+                self.memory.reinforce(used, or_gone=True)  # one may be forgotten while the model answers
+        except StoreError as error:
+            # A full disk takes nobody's answer away.
+            return replace(answer, used=used, warnings=(*answer.warnings, not_counted(error)))
         return replace(answer, used=used)
 
     # -- remembering -----------------------------------------------------------------------------------------
@@ -270,6 +275,17 @@ class ChatAgent:
     def __repr__(self) -> str:
         answers = "the memory's model" if self._client is None else repr(self._client)
         return f"ChatAgent({answers}, session={self.session!r}, {len(self._turns)} turns)"
+
+
+def _check(system: object, k: object, room: Mapping[str, object], max_tokens: object) -> None:
+    """What would otherwise fail in the middle of a conversation."""
+    if system is not None and not isinstance(system, str):
+        raise InvalidArgument(f"system must be a text, not {type(system).__name__}.", hint='system="Answer in one sentence."')
+    for name, value, least, most in (("k", k, 1, _MAX_K), *((n, v, 0, None) for n, v in room.items()), ("max_tokens", max_tokens, 1, None)):
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        if not whole or value < least or (most is not None and value > most):  # type: ignore[operator]  # whole is checked first
+            span = f"from {least} to {most}" if most is not None else f"of {least} or more"
+            raise InvalidArgument(f"{name} must be a whole number {span}, not {value!r:.80}.", hint=f"{name}={max(least, 5)}, or leave it out.")
 
 
 def _answer(text: str, prompt: _Prompt) -> Answer:

@@ -184,6 +184,64 @@ def test_an_answer_is_given_even_when_it_cannot_be_stored(memory: Memory, monkey
     assert "not remembered" in reply.warnings[0]
 
 
+def test_an_answer_is_given_even_when_its_use_of_notes_cannot_be_counted(memory: Memory, monkeypatch: pytest.MonkeyPatch):
+    """On a full disk the question is asked all the same; what cannot be written is a warning."""
+
+    def full(*args, **kwargs):
+        raise StoreFull("The disk is full.", hint="make room.")
+
+    memory.remember("My sister Ines lives in Porto.", user="ana")
+    own = Memory(embedder="hash", clock=memory.clock, llm=Model("She lives in Porto."))
+    own.remember("My sister Ines lives in Porto.", user="ana")
+    monkeypatch.setattr(type(memory._parts.keeper), "reinforce", full)
+
+    asked = ChatAgent(Model("She lives in Porto."), memory, user="ana").chat("Where does my sister live?")
+    streaming = ChatAgent(Model("She lives in Porto."), memory, user="ana")
+    streamed = "".join(streaming.stream("In which town does my sister Ines live?"))
+    told = own.ask("Where does my sister live?", user="ana")
+
+    assert asked.text == streamed == told.text == "She lives in Porto."
+    assert streaming.last is not None
+    for warnings in (asked.warnings, streaming.last.warnings, told.warnings):
+        assert "was not recorded: The disk is full." in warnings[0]
+    assert "In which town does my sister Ines live?" in [n.content for n in memory.notes(user="ana")]
+    own.close()
+
+
+@pytest.mark.parametrize("attached", [False, True], ids=["a client", "the memory's own model"])
+def test_after_an_answer_that_failed_the_turns_still_alternate(clock: ManualClock, attached: bool):
+    """Templates refuse two user turns in a row, so that one failure would have ended the conversation for good."""
+    model = Model("Noted.")
+
+    def answer(messages: list[dict[str, str]]) -> str:
+        if len(model.seen) == 1:
+            model(messages)
+            raise ConnectionError("the server is away")
+        return model(messages)
+
+    with Memory(embedder="hash", clock=clock, llm=answer if attached else None) as memory:
+        agent = ChatAgent(None if attached else answer, memory, user="ana", session="s")
+        agent.chat("My sister Ines lives in Porto.")
+        with pytest.raises(ConnectionError):
+            agent.chat("She plays the cello.")
+        agent.chat("Where does she live?")
+
+    turns = [m for m in model.seen[-1] if m["role"] != "system"]
+    assert [m["role"] for m in turns] == ["user", "assistant", "user"]
+    assert turns[-1]["content"] == "She plays the cello.\nWhere does she live?"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"k": 0}, {"k": 5000}, {"context_tokens": -1}, {"history_tokens": None}, {"history_tokens": 1.5}, {"max_tokens": 0}, {"system": 5}],
+)
+def test_what_is_no_budget_is_refused_before_anything_is_said(memory: Memory, options: dict[str, object]):
+    with pytest.raises(InvalidArgument) as caught:
+        ChatAgent(Model(), memory, **options)
+
+    assert caught.value.hint
+
+
 @pytest.mark.parametrize("answer", ["word " * 20_000, "with a NUL: \0"], ids=["too long", "not text"])
 def test_an_answer_that_cannot_be_a_note_is_given_and_the_users_words_are_kept(memory: Memory, answer: str):
     agent = ChatAgent(Model(answer), memory, user="ana")
