@@ -6,10 +6,10 @@ like any note, is found by ``recall`` only when asked for, and is gone, value an
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from numbers import Real
 from typing import TYPE_CHECKING
 
 from agentmem.clock import micros
@@ -336,7 +336,8 @@ def _checked(
     key: str | None,
 ) -> _Step:
     """Everything is checked before anything is written."""
-    if isinstance(reward, bool) or not isinstance(reward, (int, float)) or not math.isfinite(reward) or abs(reward) > MAX_REWARD:
+    # numpy's numbers, too: environments give them. A NaN is not within any bounds.
+    if isinstance(reward, bool) or not isinstance(reward, Real) or not -MAX_REWARD <= reward <= MAX_REWARD:
         raise InvalidArgument(f"The reward must be a finite number up to {MAX_REWARD:g}, not {reward!r:.80}.", hint="e.g. reward=1.0.")
     if not isinstance(done, bool):
         raise InvalidArgument(f"done must be True or False, not {done!r:.80}.", hint="done=True ends the episode.")

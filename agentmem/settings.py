@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from agentmem.errors import InvalidArgument
 
 __all__ = [
     "ConsolidationSettings",
@@ -18,8 +20,32 @@ __all__ = [
 ]
 
 
+MAX_DAYS: Final = 365_000
+"""A thousand years: no calendar reaches much further back."""
+
+
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    if not TYPE_CHECKING:  # a type checker sees the fields
+
+        def __init__(self, **values: Any) -> None:
+            try:
+                super().__init__(**values)
+            except ValidationError as error:
+                raise _refused(type(self), error) from error
+
+
+def _refused(section: type[BaseModel], error: ValidationError) -> InvalidArgument:
+    """The first thing that is wrong, and what the setting means or which there are."""
+    first = error.errors(include_url=False)[0]
+    cause = first.get("ctx", {}).get("error")
+    if isinstance(cause, InvalidArgument):
+        return cause  # a section that was given as a mapping has said it already
+    name = ".".join(str(part) for part in first["loc"])
+    known = section.model_fields.get(name)
+    hint = f"settings are: {', '.join(section.model_fields)}." if known is None else known.description or f"{section.__name__}({name}=…)."
+    return InvalidArgument(f"{section.__name__}: {name}={first['input']!r:.80}: {first['msg']}.", hint=hint)
 
 
 class RememberSettings(_Section):
@@ -72,7 +98,7 @@ class ForgettingSettings(_Section):
     curve: Literal["fsrs6", "ebbinghaus", "power", "none"] = "fsrs6"
     fade_below: float = Field(0.7, ge=0, le=1, description="retrievability under which an unused note may fade")
     keep_importance: float = Field(0.7, ge=0, le=1, description="importance from which a note never fades")
-    min_age_days: float = Field(30, ge=0, description="younger notes never fade")
+    min_age_days: float = Field(30, ge=0, le=MAX_DAYS, description="younger notes never fade")
     capacity: int | None = Field(
         None,
         ge=0,
@@ -104,7 +130,7 @@ class ConsolidationSettings(_Section):
     min_uses: int = Field(1, ge=0, description="recalls that were used")
     min_score: float = Field(0.5, description="score from which a fact is promoted")
     demote_score: float = Field(0.1, description="score under which a promoted fact is demoted: the hysteresis")
-    use_window_days: float = Field(90, gt=0)
+    use_window_days: float = Field(90, gt=0, le=MAX_DAYS, description="uses are counted this far back")
     max_edits: int = Field(1000, ge=0, description="capacity of the side memory")
     displace: float = Field(0.25, ge=0, description="by how much a fact must be worth more to take the place of an edit when full")
     bulk_after: int | None = Field(

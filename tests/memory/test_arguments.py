@@ -11,6 +11,13 @@ import pytest
 from agentmem import Fact, Memory, Scope
 from agentmem.clock import ManualClock
 from agentmem.errors import InvalidArgument, InvalidNote
+from agentmem.settings import (
+    ConsolidationSettings,
+    ForgettingSettings,
+    IndexSettings,
+    RecallSettings,
+    Settings,
+)
 
 EARLY = "0001-01-01T00:00:00+05:00"  # lies before the year 1 in UTC
 
@@ -133,3 +140,27 @@ def test_a_tilde_is_the_home_directory(tmp_path, monkeypatch) -> None:
     with Memory("~/notes", embedder="hash") as memory:
         memory.remember("Ana lives in Porto.")
     assert (tmp_path / "notes" / "notes.db").is_file()
+
+
+@pytest.mark.parametrize(
+    ("section", "values", "said"),
+    [
+        (RecallSettings, {"text": -1}, "text=-1"),
+        (RecallSettings, {"text": float("inf")}, "finite"),
+        (RecallSettings, {"txt": 1}, "txt=1"),
+        (ForgettingSettings, {"min_age_days": float("inf")}, "finite"),
+        (ForgettingSettings, {"min_age_days": 1e12}, "365000"),
+        (ConsolidationSettings, {"use_window_days": 1e12}, "365000"),
+        (IndexSettings, {"backend": "faiss"}, "'chroma' or 'exact'"),
+        (Settings, {"recal": RecallSettings()}, "recal="),
+        (Settings, {"recall": {"text": -1}}, "RecallSettings: text=-1"),
+    ],
+)
+def test_a_setting_that_nothing_can_work_with_is_refused_at_once(section: type, values: dict[str, Any], said: str) -> None:
+    """Not by the first call that computes with it, and not in the words of the library that checks it."""
+    with pytest.raises(InvalidArgument) as caught:
+        section(**values)
+
+    assert said in caught.value.message
+    assert caught.value.hint
+    assert "pydantic" not in str(caught.value)

@@ -339,6 +339,7 @@ GOOD = {"task": TASK, "observation": "hall", "action": "east", "reward": 1.0, "n
         ({"reward": "1"}, InvalidArgument),
         ({"reward": True}, InvalidArgument),
         ({"reward": float("nan")}, InvalidArgument),
+        ({"reward": 10**400}, InvalidArgument),
         ({"reward": 1e300}, InvalidArgument),
         ({"done": 1}, InvalidArgument),
         ({"episode": None}, InvalidArgument),
@@ -404,3 +405,13 @@ def test_a_change_of_the_embedder_meanwhile_mixes_no_vectors(clock: ManualClock)
         with memory._parts.core.store.read() as tx:
             stored = tx.vectors.load(tx.notes.select_all())[1]
         assert (stored @ _Other().embed([note.content for note in memory.notes()]).T).diagonal().min() > 0.99
+
+
+def test_a_reward_may_be_a_number_of_numpy(memory: Memory) -> None:
+    """Environments give float32 and int64."""
+    import numpy as np
+
+    for n, reward in enumerate((np.float32(0.5), np.int64(1))):
+        memory.experience.record("tidy up", f"room {n}", "pick up the cup", reward, None)
+
+    assert [memory.experience.advise("tidy up", f"room {n}").q("pick up the cup") for n in range(2)] == [0.5, 1.0]
