@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from agentmem.clock import micros
 from agentmem.core import Core
 from agentmem.edits import EditRequest
 from agentmem.enrich import surroundings
-from agentmem.errors import AgentMemError, IndexUnavailable, InvalidArgument
+from agentmem.errors import AgentMemError, IndexUnavailable, InvalidArgument, StoreError
 from agentmem.linking import link_next, link_similar
 from agentmem.notes import Note, Scope
 from agentmem.protocols import Embedder
@@ -28,6 +29,7 @@ PROJECTIONS = ("vectors", "text", "graph", "weights")
 CHUNK = 256
 PURGE_AT_ONCE = 5_000
 LOOK_EVERY = 64
+REST = timedelta(minutes=1)
 Progress = Callable[[int, int], None]
 
 
@@ -56,6 +58,9 @@ class Upkeep:
         self._repairing = threading.Lock()
         self._worker: threading.Thread | None = None
         self._unlooked = 0
+        self._purge_due = False
+        self._trouble = ""
+        self._failed_at: datetime | None = None
 
     # -- the vector index ------------------------------------------------------------------------------------
 
@@ -96,11 +101,31 @@ class Upkeep:
         if self._core.indexer is not None:
             self._in_background(self._repair)
 
-    def _in_background(self, work: Callable[[], None]) -> None:
+    def _in_background(self, work: Callable[[], object]) -> bool:
+        """Beside the requests; false when it failed lately, as on a full disk: not every request tries again."""
         if self._worker is not None and self._worker.is_alive():
-            return
-        self._worker = threading.Thread(target=work, name="agentmem-index", daemon=True)
+            return True
+        # however far a clock was set back, it goes on after a while
+        if self._failed_at is not None and abs(self._core.clock.now() - self._failed_at) < REST:
+            return False
+        self._worker = threading.Thread(target=self._quietly, args=(work,), name="agentmem-index", daemon=True)
         self._worker.start()
+        return True
+
+    def _quietly(self, work: Callable[[], object]) -> None:
+        """Nobody waits for a thread's errors: recall says that it is degraded, and check() says why."""
+        try:
+            work()
+            while self._purge_due:  # asked for while this thread was busy
+                self._purge_files()
+        except (AgentMemError, OSError) as error:
+            self._trouble = error.message if isinstance(error, AgentMemError) else str(error)
+            self._failed_at = self._core.clock.now()
+        else:
+            self._recovered()
+
+    def _recovered(self) -> None:
+        self._trouble, self._failed_at = "", None
 
     def _deliver(self) -> None:
         assert self._core.indexer is not None
@@ -121,8 +146,9 @@ class Upkeep:
         self._repair()
         with self._core.store.read() as tx:
             pending = tx.outbox.count()
-        if pending:
+        if pending or self._core.indexer.purge_wanted():
             self._deliver()
+        self._recovered()
 
     def purge(self) -> str:
         """Take removed vectors out of the index's files: at once when it is small, else beside the requests."""
@@ -131,14 +157,26 @@ class Upkeep:
         with self._core.store.read() as tx:
             small = tx.vectors.count() <= PURGE_AT_ONCE
         if not small:
-            self._in_background(self._core.indexer.purge)
-            return "the files of the vector index are being rewritten in the background"
+            self._purge_due = True
+            try:
+                self._core.indexer.want_purge()  # kept in the store, too, for the case that this process is killed
+                begun = self._in_background(self._purge_files)
+            except StoreError as error:  # the notes are gone by now: what is left is told, not raised
+                begun, self._trouble = False, error.message
+            if begun:
+                return "the files of the vector index are being rewritten in the background"
+            return f"the vector index could not be rewritten yet ({self._trouble}); flush() or rebuild('vectors')"
         self.settle()
         try:
             self._core.indexer.purge()
         except IndexUnavailable as error:
             return f"the vector index could not be rewritten ({error.message}); rebuild('vectors')"
         return ""
+
+    def _purge_files(self) -> None:
+        assert self._core.indexer is not None
+        self._purge_due = False
+        self._core.indexer.purge()
 
     def settle(self) -> None:
         """Wait for background work; called before anything is closed."""
@@ -167,7 +205,8 @@ class Upkeep:
             problems.append(f"{counts['full text']} of {counts['notes']} notes are in the full text: rebuild('text')")
         index = self._core.indexer.health() if self._core.indexer is not None else "none"
         if index in ("missing", "damaged"):
-            problems.append(f"the vector index is {index}: rebuild('vectors')")
+            why = f" ({self._trouble})" if self._trouble else ""
+            problems.append(f"the vector index is {index}{why}: rebuild('vectors')")
         return CheckReport(tuple(problems), counts, index)
 
     @staticmethod
@@ -239,6 +278,7 @@ class Upkeep:
         self.settle()
         with self._repairing:
             indexer.rebuild()
+        self._recovered()
 
     def _embed(self, tx: Transaction, rows: list[int]) -> None:
         by_owner: dict[int, list[int]] = {}

@@ -144,8 +144,11 @@ class Indexer:
                 return 0
             self._fail("after-commit")
             applied = self._drain(limit)
-            if self._state.stained and self._wanted():
-                self.rebuild()
+            if self._wanted():
+                if self._state.stained:
+                    self.rebuild()
+                else:
+                    self._spare_purge()
             return applied
 
     def rebuild(self, progress: Progress | None = None) -> int:
@@ -182,14 +185,28 @@ class Indexer:
         """
         with self._busy:
             if not self._own():
-                with self._store.write() as tx:
-                    tx.meta_set(_WANTED, "1")
+                self.want_purge()
                 return
             if self.health() in ("empty", "missing"):
                 return
             self.apply()
             if self._state.stained or self.health() == "damaged":
                 self.rebuild()
+
+    def want_purge(self) -> None:
+        """Let the next :meth:`apply`, of whichever process owns the index, do what :meth:`purge` does."""
+        with self._store.write() as tx:
+            tx.meta_set(_WANTED, "1")
+
+    def purge_wanted(self) -> bool:
+        """Whether files that may hold what was removed wait for an :meth:`apply` to rewrite them."""
+        return self._own() and self._state.generation > 0 and self._wanted()
+
+    def _spare_purge(self) -> None:
+        """What was removed had not been delivered, unless some of it still waits in the outbox."""
+        with self._store.write() as tx:
+            if not tx.outbox.count():
+                tx.meta_set(_WANTED, None)
 
     def close(self) -> None:
         """Close the index and let another process own it; closing twice does no harm."""
