@@ -94,6 +94,8 @@ class Rememberer:
             return Receipt(None, "rejected", f"only an echo of {removed} recalled notes")
         return replace(draft, content=text)
 
+DERIVED = ("summary", "thought", "portrait")
+
 
 class _Words(NamedTuple):
     """What can be read off the words of an item before anything is known of the others."""
@@ -188,6 +190,8 @@ class _Batch:
         key = draft.idempotency_key
         if key is not None and self._tx.notes.tombstone_find(owner, key_hash(key)) is not None:
             return Receipt(None, "rejected", "this very write was stored and forgotten: a retry does not bring it back")
+        if draft.kind in DERIVED and draft.role == "tool":
+            return None  # made just now, of notes that are there: that its words were lost with a former one does not make it late
         at = self._tx.notes.tombstone_find(owner, digest)
         if at is None or draft.occurred_at is None or micros(draft.occurred_at) > at:
             return None

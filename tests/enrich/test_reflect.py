@@ -282,3 +282,24 @@ def test_a_day_that_is_none_is_refused(memory: Memory, server: Any, day: Any):
 
     assert caught.value.hint
     assert server.seen == []
+
+
+def test_a_summary_made_anew_in_the_same_words_is_stored_although_a_note_of_its_day_was_forgotten(
+    memory: Memory, server: Any, clock: ManualClock
+):
+    """What is forgotten takes its summary and portrait along; a model that says the same of what remains may say so."""
+    server.answers["day"] = {"summary": "Ana spoke of music.", "thoughts": []}
+    server.answers["portrait"] = {"portrait": "Someone who loves music."}
+    _, aside = tell(memory, CELLO, "Hello there, good morning!")
+    clock.advance(days=1)
+    memory.reflect(user="ana")
+    memory.forget(aside, user="ana")
+    assert of(memory, "summary") == of(memory, "portrait") == []
+
+    report = memory.reflect(user="ana")
+
+    assert report.ok
+    assert report.outstanding == 0
+    assert [n.content for n in of(memory, "summary")] == ["Ana spoke of music."]
+    assert [n.content for n in of(memory, "portrait")] == ["Someone who loves music."]
+    assert memory.reflect(user="ana").calls == 0
