@@ -72,6 +72,7 @@ class Reflector:
             due, left_out = self._due(tx, scope, asked)
         with Lease(self._core) as lease:
             run = _Run(scope, Dialogue(self._llm, settings.retries, settings.max_tokens, heard=lease.take))
+            self._outlived(scope, run)
             for part in due[:limit]:
                 self._try(f"day {part.name}", run, lambda part=part: self._sum_up(part, run))  # type: ignore[misc]
             for id in list(run.thoughts):
@@ -111,13 +112,27 @@ class Reflector:
 
     def _due(self, tx: Transaction, scope: Scope, asked: date | None) -> tuple[list[Part], int]:
         """The parts of days that have no summary of what they say now; and how many notes may not be shown."""
-        said = self._notes(tx, scope, SAID)
-        fit = [n for n in said if readable(n, secrets_too=self._settings.secrets)]
+        parts, left_out = self._parts(tx, scope)
         known = {n.metadata.get("sources") for n in self._notes(tx, scope, ("summary",))}
         today = self._core.clock.now().date()
-        parts = parts_of(fit, self._settings.day_notes)
         due = [p for p in parts if p.print not in known and (p.day < today if asked is None else p.day == asked)]
-        return due, len(said) - len(fit)
+        return due, left_out
+
+    def _parts(self, tx: Transaction, scope: Scope) -> tuple[list[Part], int]:
+        said = self._notes(tx, scope, SAID)
+        fit = [n for n in said if readable(n, secrets_too=self._settings.secrets)]
+        return parts_of(fit, self._settings.day_notes), len(said) - len(fit)
+
+    def _outlived(self, scope: Scope, run: _Run) -> None:
+        """A day that lost notes has fewer parts: what the last ones said is said by those before them now."""
+        with self._core.store.write() as tx:
+            last: dict[str, int] = {}
+            for part in self._parts(tx, scope)[0]:
+                last[part.day.isoformat()] = part.number
+            made = self._notes(tx, scope, ("summary", "thought"))
+            gone = [n for n in made if n.metadata.get("day") in last and _number(n) > last[str(n.metadata["day"])]]
+            if gone:
+                self._retire(tx, gone, "its day has fewer parts now", run)
 
     def _notes(self, tx: Transaction, scope: Scope, kinds: Sequence[Kind]) -> list[Note]:
         base = Selection((), where=parse({"kind": {"$in": list(kinds)}}))
@@ -238,6 +253,11 @@ class Reflector:
             tx.notes.close_validity(row, now, reason)
         tx.notes.set_archived(list(rows.values()), now)
         run.retired += list(rows)
+
+
+def _number(note: Note) -> int:
+    part = note.metadata.get("part")
+    return part if isinstance(part, int) else 0
 
 
 def _unchanged(tx: Transaction, notes: Sequence[Note]) -> bool:

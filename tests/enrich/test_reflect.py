@@ -303,3 +303,17 @@ def test_a_summary_made_anew_in_the_same_words_is_stored_although_a_note_of_its_
     assert [n.content for n in of(memory, "summary")] == ["Ana spoke of music."]
     assert [n.content for n in of(memory, "portrait")] == ["Someone who loves music."]
     assert memory.reflect(user="ana").calls == 0
+
+
+def test_a_day_that_lost_notes_is_not_summed_up_twice_over(open_memory: Any, clock: ManualClock):
+    """Its parts move up; what the last part said stands in the one before it now."""
+    memory = open_memory(Settings(enrichment=EnrichmentSettings(day_notes=2)))
+    first, *_ = tell(memory, "Ana swims.", "Ben cooks fish.", CELLO, CHESS, "Dora paints walls.")
+    clock.advance(days=1)
+    memory.reflect(user="ana")
+    assert sorted(n.metadata["part"] for n in of(memory, "summary")) == [1, 2, 3]
+
+    memory.forget(first, user="ana")
+    memory.reflect(user="ana")
+
+    assert sorted(n.metadata["part"] for n in of(memory, "summary")) == [1, 2]
