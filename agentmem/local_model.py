@@ -268,8 +268,9 @@ class LocalModel:
 def context_length(model: Any) -> int | None:
     """How many tokens a transformers model reads at most; ``None`` when its config names no limit."""
     config = getattr(model, "config", None)
-    limit = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None)
-    return None if limit is None else int(limit)
+    names = ("max_position_embeddings", "n_positions", "max_seq_len")
+    limit = next((found for name in names if (found := getattr(config, name, None))), None)
+    return None if limit is None or limit < 0 else int(limit)
 
 
 class _Answer:

@@ -36,14 +36,16 @@ class Reading:
         self._model = model
         self._ids = list(ids)
         output = self._forward(self._ids)
-        self.cache: Any = output.past_key_values
+        self.cache: Any = getattr(output, "past_key_values", None)  # recurrent models keep another kind of state
         self.tokens = [int(output.logits[0, -1].argmax())]
 
     @staticmethod
     def fits(model: Any) -> bool:
-        """Whether the plain first choice is what this checkpoint's ``generate`` would take."""
+        """Whether the plain first choice is what this checkpoint's ``generate`` would take, and goes on with this cache."""
         own = getattr(model, "generation_config", None)
-        return not any(getattr(own, name, None) for name in _SHAPING)
+        # "hybrid" is what ``generate`` itself takes for none
+        kind = getattr(own, "cache_implementation", None)
+        return kind in (None, "hybrid") and not any(getattr(own, name, None) for name in _SHAPING)
 
     def check(self, draft: Sequence[int]) -> None:
         """Take over as much of ``draft`` (token ids of the whole answer) as the model would have said itself."""

@@ -104,3 +104,29 @@ def test_training_mode_comes_back_module_by_module(local: LocalModel, asked: lis
         ]
     finally:
         local.model.eval()
+
+
+@pytest.mark.parametrize("cache", ["static", "dynamic", "hybrid"])
+def test_a_checkpoint_that_names_its_cache_is_asked_with_it(asked: list[Message], cache: str) -> None:
+    model, tokenizer = load_small_model()
+    plain = LocalModel(model, tokenizer).complete(asked, max_tokens=8)
+    model.generation_config.cache_implementation = cache
+    model.generation_config.disable_compile = True
+
+    assert LocalModel(model, tokenizer).complete(asked, max_tokens=8, go_on=lambda: True) == plain
+
+
+@pytest.mark.parametrize("family", ["mamba", "openai-gpt"])
+def test_models_without_a_cache_of_keys_answer_too(local: LocalModel, asked: list[Message], family: str) -> None:
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    sizes = {"hidden_size": 16, "num_hidden_layers": 2} if family == "mamba" else {"n_embd": 16, "n_layer": 2, "n_head": 2}
+    config = AutoConfig.for_model(family, vocab_size=len(local.tokenizer), pad_token_id=0, initializer_range=0.2, **sizes)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        other = LocalModel(AutoModelForCausalLM.from_config(config).eval(), local.tokenizer)
+    plain = other.complete(asked, max_tokens=6)
+
+    assert other.complete(asked, max_tokens=6, go_on=lambda: True) == plain
+    assert other.complete(asked, max_tokens=6, go_on=lambda: plain) == plain
