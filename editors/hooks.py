@@ -38,10 +38,14 @@ class Injection:
 
 @dataclass
 class KeyTap:
-    """Where the next forward of this context, of ``batch`` rows, leaves its raw keys: [n, d_key], fp32."""
+    """Where the next forward of this context, of ``batch`` rows of ``length`` tokens, leaves its raw keys: [n, d_key], fp32.
+
+    A forward of another shape is not meant: when the hooks were taken off in the middle of one, its tap is left behind.
+    """
 
     port: object
     batch: int
+    length: int
     rows: Tensor
     columns: Tensor
     keys: Tensor | None = None

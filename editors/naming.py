@@ -21,11 +21,11 @@ from agentmem.edits import EditRequest
 from agentmem.enrich.verbs import KIN
 from agentmem.lexicon import NEGATIONS, STOPWORDS
 
-__all__ = ["Asked", "Mention", "Mentions", "last_message"]
+__all__ = ["LONGEST", "Asked", "Mention", "Mentions", "last_message"]
 
 _ASKER = "user"
 _I = frozenset({"i", "me", "my", "mine", "myself"})
-_LONGEST = 256
+LONGEST = 256  # tokens of a message in which a name is looked for
 _WORD = re.compile(r"\w+")
 _SPOKEN = re.compile(r"\w+(?:['’]t\b)?")
 _BEFORE = re.compile(r"(?:(\w+) of |([^\W\d_][\w'’.-]*)([ -]))$")
@@ -208,7 +208,7 @@ def last_message(row: Sequence[int], special: frozenset[int], opening: int) -> t
     end = len(row) - opening
     while end > 0 and row[end - 1] in special:
         end -= 1
-    start = max(0, end - _LONGEST)
+    start = max(0, end - LONGEST)
     for at in range(end - 1, start - 1, -1):
         if row[at] in special:
             return row[at + 1 : end], True

@@ -193,7 +193,7 @@ class ModelPort:
 
     def _read(self, value: Tensor) -> None:
         for tap in taps():
-            if tap.port is self:
+            if tap.port is self and value.shape[:-1] in ((tap.batch, tap.length), (tap.batch * tap.length,)):
                 # some blocks flatten [batch, tokens] before the feed-forward part
                 rows = value.view(tap.batch, -1, value.shape[-1]) if value.dim() == 2 else value
                 tap.keys = rows[tap.rows.to(value.device), tap.columns.to(value.device)].detach().float()
@@ -233,7 +233,7 @@ class ModelPort:
         ids = torch.tensor([row + (row[-1],) * (width - len(row)) for row in rows], device=self.device)
         lengths = torch.tensor([len(row) for row in rows], device=self.device)
         mask = (torch.arange(width, device=self.device) < lengths[:, None]).long()
-        tap = KeyTap(self, len(rows), torch.arange(len(rows), device=self.device), lengths - 1)
+        tap = KeyTap(self, len(rows), width, torch.arange(len(rows), device=self.device), lengths - 1)
         with own_forward(tap=tap):
             self.structure.backbone(input_ids=ids, attention_mask=mask, use_cache=False)
         return _taken(tap).cpu()
@@ -350,8 +350,9 @@ class ModelPort:
     ) -> Prefix:
         rows = len(batch.prompts)
         tap = KeyTap(
-            self, rows, torch.arange(rows, device=self.device), torch.full((rows,), at, device=self.device)
-        )
+            self, rows, inputs["input_ids"].shape[1],
+            torch.arange(rows, device=self.device), torch.full((rows,), at, device=self.device),
+        )  # fmt: skip
         calls: list[_LayerCall] = []
         hidden: list[Tensor] = []
 

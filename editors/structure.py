@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -197,11 +198,11 @@ def _is_stack(blocks: nn.ModuleList, trace: _Trace) -> bool:
 
 
 def _find_backbone(model: nn.Module, path: str, trace: _Trace) -> nn.Module:
-    """The nearest module around the layers that was itself called."""
+    """The nearest module around the layers that was itself called, on token ids."""
     while path:
         path = path.rpartition(".")[0]
         module = model.get_submodule(path)
-        if trace.of(module):
+        if trace.of(module) and "input_ids" in inspect.signature(module.forward).parameters:
             return module
     return model
 

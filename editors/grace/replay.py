@@ -113,6 +113,7 @@ class Replay:
         tap = KeyTap(
             self.port,
             len(rows),
+            self.forward.length - start,
             torch.tensor([rows.index(r) for r, _ in asked], dtype=torch.long, device=device),
             torch.tensor([c - start for _, c in asked], dtype=torch.long, device=device),
         )
@@ -166,7 +167,10 @@ class Replay:
             )
         if self.forward.before is not None:
             return selected(self.forward.before, index)
-        return DynamicCache(config=getattr(self.port.model, "config", None))
+        branch = DynamicCache(config=getattr(self.port.model, "config", None))
+        if any(getattr(layer, "record_past", False) for layer in self.cache.layers):
+            branch.activate_past_recording()  # assisted decoding: windows are kept whole, to be cut back later
+        return branch
 
     def _arguments(self, index: Tensor, start: int, cache: Cache | None) -> dict[str, Any]:
         """The forward's own arguments, for the fired rows and from the window on."""

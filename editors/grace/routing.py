@@ -20,9 +20,9 @@ from torch import Tensor
 from agentmem.editors.grace.codebook import Codebook, Match
 from agentmem.editors.grace.replay import Forward, Replay, cache_of
 from agentmem.editors.hooks import KeyTap, install_tap, is_own_forward, remove_tap
-from agentmem.editors.naming import Asked, last_message
+from agentmem.editors.naming import LONGEST, Asked, last_message
 from agentmem.editors.packs import Array
-from agentmem.editors.port import ModelPort
+from agentmem.editors.port import ModelPort, fresh_copy
 from agentmem.edits import Route
 from agentmem.errors import InvalidArgument
 from agentmem.notes import Scope
@@ -44,13 +44,22 @@ class View:
     scopes: Callable[[int], Sequence[Scope | None]]
 
 
+@dataclass(frozen=True)
+class _Before:
+    """The last tokens before a forward, row by row; ``whole`` unless some before them are not known."""
+
+    rows: list[tuple[int, ...]]
+    whole: bool
+
+
 @dataclass
 class Call:
-    """One forward of the backbone that has to be routed."""
+    """One forward of the backbone that has to be routed; ``before`` it came pieces of the same prompts, if any."""
 
     view: View
     forward: Forward
     scopes: Sequence[Scope | None]
+    before: _Before
     rows: list[tuple[int, ...]]
     first: list[int]
     decided: list[Decisions]
@@ -66,7 +75,7 @@ class _Memory:
     decisions: dict[tuple[Scope | None, tuple[int, ...]], Decisions]
     routes: tuple[Route, ...]
     cache: Callable[[], Cache | None]
-    tail: list[tuple[int, ...]]
+    tail: _Before
     length: int
 
 
@@ -90,6 +99,7 @@ class Router:
         on_routes: Callable[[tuple[Route, ...]], None],
     ) -> None:
         self._port, self._layer, self._opening = port, layer, opening
+        self._reach = LONGEST + len(opening)
         self._special = frozenset(port.tokenizer.all_special_ids)
         self._view, self._on_routes = view, on_routes
         self._names = tuple(inspect.signature(port.structure.backbone.forward).parameters)
@@ -132,8 +142,10 @@ class Router:
             return
         forward = Forward.of(self._names, args, kwargs)
         if forward.is_decoding:
-            self._go_on(view, forward)
-            return
+            if not self._ends_prompt(forward):
+                self._go_on(view, forward)
+                return
+            forward.before = None if forward.cache is None else fresh_copy(forward.cache)
         call = self._open(view, forward)
         self._call.set(call)
         if call.tap is not None:
@@ -168,20 +180,20 @@ class Router:
             memory = None
         decided: list[Decisions] = []
         due: list[tuple[int, int]] = []
-        context = self._context(memory, forward, rows)
+        before = self._context(memory, forward)
         for i, row in enumerate(rows):
             kept = None if forward.past or memory is None else memory.decisions.get((scopes[i], row[:-1]))
             decided.append(dict(kept or {}))
             if kept is None:
-                due += [(i, at) for at in self._positions(row, context[i], forward.past)]
+                due += [(i, at) for at in self._positions(row, before.rows[i], forward.past)]
         tap = None
         if due:
             device = forward.device
             columns = [first[i] + at for i, at in due]
-            tap = KeyTap(self._port, forward.batch,
+            tap = KeyTap(self._port, forward.batch, forward.length,
                 torch.tensor([i for i, _ in due], device=device), torch.tensor(columns, device=device),
             )  # fmt: skip
-        return Call(view, forward, scopes, rows, first, decided, due, tap)
+        return Call(view, forward, scopes, before, rows, first, decided, due, tap)
 
     def _positions(self, row: tuple[int, ...], before: tuple[int, ...], past: int) -> list[int]:
         """Where answers begin in a row: after the template's opening, and at the end of a first prompt.
@@ -198,21 +210,21 @@ class Router:
         last = len(row) - 1
         return found if (found and found[-1] == last) or (size and past) else [*found, last]
 
-    def _context(
-        self, memory: _Memory | None, forward: Forward, rows: list[tuple[int, ...]]
-    ) -> list[tuple[int, ...]]:
+    def _context(self, memory: _Memory | None, forward: Forward) -> _Before:
         """The tokens just before a chunk, when the last forward filled the same cache up to here."""
-        held = memory.cache() if memory is not None else None
-        known = (
-            memory is not None
-            and held is not None
-            and held is forward.cache
-            and memory.length == forward.past
-        )
-        return (
-            memory.tail
-            if known and memory is not None and len(memory.tail) == len(rows)
-            else [()] * len(rows)
+        if memory is not None and _goes_on(memory, forward):
+            return memory.tail
+        return _Before([()] * forward.batch, not forward.past)
+
+    def _ends_prompt(self, forward: Forward) -> bool:
+        """Whether a lone token is the last of a prompt that came in chunks, not one of an answer."""
+        memory, size = self._memory.get(), len(self._opening)
+        if not size or memory is None or not _goes_on(memory, forward):
+            return False
+        rows, _ = forward.rows()
+        pairs = zip(memory.tail.rows, rows, strict=True)
+        return any(
+            before[-size:] != self._opening and (*before, *row)[-size:] == self._opening for before, row in pairs
         )
 
     def _route(self, call: Call, output: Any) -> Any:
@@ -255,9 +267,11 @@ class Router:
         """The message that an answer at ``at`` replies to; nothing when the tokens are not known."""
         if call.forward.arguments.get("input_ids") is None:
             return Asked()
-        row = call.rows[i][: at + 1]
+        before = call.before.rows[i]
+        row = (*before, *call.rows[i][: at + 1])
         message, begins = last_message(row, self._special, len(self._opening))
-        whole = begins or (not call.forward.past and len(message) + len(self._opening) >= len(row))
+        known = call.before.whole and len(before) < self._reach
+        whole = begins or (known and len(message) + len(self._opening) >= len(row))
         return Asked(str(self._port.tokenizer.decode(message, skip_special_tokens=True)), whole)
 
     def _reuse(self, call: Call, replay: Replay) -> None:
@@ -281,13 +295,19 @@ class Router:
             if uncached
             else {}
         )
-        tail = [row[-len(self._opening) :] if self._opening else () for row in call.rows]
+        tail = [(*before, *row)[-self._reach :] for before, row in zip(call.before.rows, call.rows, strict=True)]
         held: Callable[[], Cache | None] = weakref.ref(cache) if cache is not None else (lambda: None)
-        self._memory.set(
-            _Memory(call.view.codebook, known, routes, held, tail, call.forward.past + call.forward.length)
-        )
+        before, length = _Before(tail, call.before.whole), call.forward.past + call.forward.length
+        self._memory.set(_Memory(call.view.codebook, known, routes, held, before, length))
         if call.open or not call.forward.past:  # tokens that go on with an answer leave its route standing
             self._on_routes(routes)
+
+
+def _goes_on(memory: _Memory, forward: Forward) -> bool:
+    """Whether a forward goes on where the remembered one ended, in the same cache and the same rows."""
+    held = memory.cache()
+    same = held is not None and held is forward.cache and memory.length == forward.past
+    return same and len(memory.tail.rows) == forward.batch
 
 
 def as_route(decisions: Decisions) -> Route:
