@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from agentmem.editors import packs, records
-from agentmem.editors.hooks import is_own_forward
+from agentmem.editors.hooks import Hook, is_own_forward
 from agentmem.editors.port import ModelPort
 from agentmem.editors.prompts import Renderer
 from agentmem.editors.records import Book
@@ -287,7 +287,7 @@ class DeltaEditor(ABC):
         """No edits, no hooks: the model is then its base in every respect."""
         if self._needed() and not self._handles:
             self._handles = [
-                module.register_forward_hook(partial(self._add, layer))
+                module.register_forward_hook(Hook(partial(self._add, layer)))
                 for layer, module in self.sites.items()
             ]
         elif not self._needed():

@@ -5,18 +5,37 @@ Two threads that share a model never see each other's work, and an exception lea
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = [
-    "Injection", "KeyTap", "injection", "install_tap", "is_own_forward", "own_forward", "remove_tap", "taps",
+    "Hook", "Injection", "KeyTap", "injection", "install_tap", "is_own_forward", "own_forward", "remove_tap", "taps",
 ]  # fmt: skip
+
+
+class Hook:
+    """A hook for the one model that it was put on: in a copy of the model, pickled or not, it does nothing.
+
+    Edits live beside a model, so a copy of an edited model is the base; an editor of its own may load their pack.
+
+    Args:
+        act: what the hook does.
+    """
+
+    def __init__(self, act: Callable[..., Any] | None) -> None:
+        self._act = act
+
+    def __call__(self, *args: Any) -> Any:
+        return None if self._act is None else self._act(*args)
+
+    def __reduce__(self) -> tuple[type[Hook], tuple[None]]:
+        return Hook, (None,)
 
 
 @dataclass(frozen=True)

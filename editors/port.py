@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from transformers.cache_utils import Cache, DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
 
 from agentmem.editors.fingerprint import fingerprint
-from agentmem.editors.hooks import Injection, KeyTap, injection, own_forward, taps
+from agentmem.editors.hooks import Hook, Injection, KeyTap, injection, own_forward, taps
 from agentmem.editors.structure import Structure, find_structure, first_tensor, in_eval_mode
 from agentmem.errors import EditError, InvalidArgument, LayerNotFound
 from agentmem.local_model import context_length
@@ -166,12 +166,12 @@ class ModelPort:
                 handle.remove()
 
     def _install(self, layer: int) -> list[Any]:
-        handles = [self.structure.layers[layer].register_forward_hook(self._add_values)]
+        handles = [self.structure.layers[layer].register_forward_hook(Hook(self._add_values))]
         reader = self._key_module()
         if reader is not None:
-            handles.append(reader.register_forward_pre_hook(self._read_input))
+            handles.append(reader.register_forward_pre_hook(Hook(self._read_input)))
         else:
-            handles.append(self.structure.layers[-1].register_forward_hook(self._read_output))
+            handles.append(self.structure.layers[-1].register_forward_hook(Hook(self._read_output)))
         return handles
 
     def _add_values(self, _module: nn.Module, _args: Any, output: Any) -> Any:

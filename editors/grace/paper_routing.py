@@ -23,7 +23,7 @@ from agentmem.editors.grace.paper_book import PaperBook
 from agentmem.editors.grace.paper_site import Site, by_row, chosen
 from agentmem.editors.grace.replay import Forward, cache_of
 from agentmem.editors.grace.routing import Router, View, as_route
-from agentmem.editors.hooks import is_own_forward
+from agentmem.editors.hooks import Hook, is_own_forward
 from agentmem.editors.packs import Array
 from agentmem.editors.port import ModelPort
 from agentmem.edits import Route
@@ -103,9 +103,9 @@ class PaperRouter(Router):
             return
         backbone = self._port.structure.backbone
         self._handles = [
-            backbone.register_forward_pre_hook(self._enter, with_kwargs=True),
+            backbone.register_forward_pre_hook(Hook(self._enter), with_kwargs=True),
             *self._site.hook(self._ask, self._replace),
-            backbone.register_forward_hook(self._leave, always_call=True),
+            backbone.register_forward_hook(Hook(self._leave), always_call=True),
         ]
 
     def detach(self) -> None:

@@ -11,6 +11,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from agentmem.editors.hooks import Hook
 from agentmem.editors.port import ModelPort
 from agentmem.editors.structure import first_tensor
 from agentmem.errors import InvalidArgument
@@ -77,11 +78,11 @@ class Site:
             return changed if changed is None or isinstance(output, Tensor) else (changed, *output[1:])
 
         first = (
-            self.module.register_forward_pre_hook(entered)
+            self.module.register_forward_pre_hook(Hook(entered))
             if self._before is None
-            else self._before.register_forward_hook(passed)
+            else self._before.register_forward_hook(Hook(passed))
         )
-        return [first, self.module.register_forward_hook(left)]
+        return [first, self.module.register_forward_hook(Hook(left))]
 
     @contextmanager
     def acting(self, replacement: Replacement) -> Iterator[None]:

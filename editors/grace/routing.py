@@ -19,7 +19,7 @@ from torch import Tensor
 
 from agentmem.editors.grace.codebook import Codebook, Match
 from agentmem.editors.grace.replay import Forward, Replay, cache_of
-from agentmem.editors.hooks import KeyTap, install_tap, is_own_forward, remove_tap
+from agentmem.editors.hooks import Hook, KeyTap, install_tap, is_own_forward, remove_tap
 from agentmem.editors.naming import LONGEST, Asked, last_message
 from agentmem.editors.packs import Array
 from agentmem.editors.port import ModelPort, fresh_copy
@@ -119,8 +119,8 @@ class Router:
         self._port.hold(self._layer)
         backbone = self._port.structure.backbone
         self._handles = [
-            backbone.register_forward_pre_hook(self._enter, with_kwargs=True),
-            backbone.register_forward_hook(self._leave, always_call=True),
+            backbone.register_forward_pre_hook(Hook(self._enter), with_kwargs=True),
+            backbone.register_forward_hook(Hook(self._leave), always_call=True),
         ]
 
     def detach(self) -> None:

@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from agentmem.editors.hooks import Hook
 from agentmem.editors.port import ModelPort
 from agentmem.errors import LayerNotFound
 
@@ -88,7 +89,7 @@ class SideSite:
         with self._lock:
             self._holders += 1
             if self._handle is None:
-                self._handle = self.module.register_forward_hook(self._after)
+                self._handle = self.module.register_forward_hook(Hook(self._after))
 
     def release(self) -> None:
         """Undo one :meth:`hold`; the last one removes the hook."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import pytest
 import torch
-from helpers import generate
+from helpers import generate, logits
 
 from agentmem.editors.hooks import taps
 from agentmem.editors.prompts import Renderer
@@ -64,3 +67,18 @@ def test_hooks_taken_off_amid_a_forward_leave_nothing_to_stumble_over(make, taug
     with editor.port.holding(editor.layer):  # what a writer's own forwards need
         assert generate(model, tok, [requests_[0].prompt]) == base
     assert first[0][:1] == base[0][:1]
+
+
+@pytest.mark.parametrize("way", ["deepcopy", "pickle"])
+def test_a_copy_of_an_edited_model_is_the_base(way, make, taught, tok, requests_):
+    """Edits live beside the model: what is copied, or sent to another process, is the model alone."""
+    model, editor = taught("llama"), make()
+    base = logits(model, tok, [requests_[0].prompt])
+    editor.write(requests_[:1])
+    twin = copy.deepcopy(model) if way == "deepcopy" else pickle.loads(pickle.dumps(model))
+
+    assert torch.equal(logits(twin, tok, [requests_[0].prompt]), base)
+    assert not torch.equal(logits(model, tok, [requests_[0].prompt]), base)
+    other = make(model=twin, calibration=editor.calibrate())
+    other.load(editor.dump())
+    assert torch.equal(logits(twin, tok, [requests_[0].prompt]), logits(model, tok, [requests_[0].prompt]))

@@ -232,6 +232,16 @@ def test_what_cannot_be_called_as_a_decoder_says_so(tok):
         assert "causal" in caught.value.hint
 
 
+def test_an_inner_stack_that_takes_no_token_ids_is_no_backbone(tok):
+    """BERT as a decoder: its layers are called by an encoder that reads hidden states."""
+    from transformers import BertConfig, BertLMHeadModel
+
+    config = BertConfig(len(tok), 16, 2, 2, 16, is_decoder=True, bos_token_id=None, eos_token_id=0, pad_token_id=3)
+    port = ModelPort(BertLMHeadModel(config).eval(), tok)
+
+    assert port.keys([(5, 6, 7)]).shape == (1, 16)
+
+
 def check_gradient(model, tok):
     port, rows = ModelPort(model, tok), batch(tok)
     prefix = port.prefix(rows, layer=0)
