@@ -116,7 +116,8 @@ class LocalModel:
                 hint="use the model's chat variant, set tokenizer.chat_template, or LocalModel(…, plain=True).",
             )
         lines = [f"{_PLAIN_NAMES[m['role']]}{m['content']}\n" for m in said]
-        return list(self.tokenizer("".join(lines) + "Assistant:")["input_ids"])
+        ids = list(self.tokenizer("".join(lines) + "Assistant:")["input_ids"])
+        return ids[:-1] if len(ids) > 1 and ids[-1] == self.tokenizer.eos_token_id else ids  # an encoder that closes every text
 
     def _templated(self, messages: list[dict[str, str]]) -> list[int]:
         from jinja2 import TemplateError
@@ -359,12 +360,12 @@ def _checked(messages: Sequence[Message]) -> list[dict[str, str]]:
 
 
 def _without_system(messages: list[dict[str, str]]) -> list[dict[str, str]]:
-    """For templates that know no system role: what the system says opens the first user message."""
+    """For templates that know no system role: what the system says opens the first user message, or is one."""
     system = [m["content"] for m in messages if m["role"] == "system"]
     others = [dict(m) for m in messages if m["role"] != "system"]
     if system and others:
         others[0]["content"] = "\n\n".join([*system, others[0]["content"]])
-    return others
+    return others or [{"role": "user", "content": "\n\n".join(system)}]
 
 
 @contextmanager

@@ -197,6 +197,26 @@ def test_a_template_without_system_role_gets_the_system_text_with_the_first_ques
     assert strict.prompt(said) == "<user>Be brief.\n\nWhere do I live?</s><assistant>"
 
 
+def test_a_template_without_system_role_reads_a_lone_system_text_as_a_question(model: Any) -> None:
+    refuses = "{% if messages[0].role == 'system' %}{{ raise_exception('no') }}{% endif %}" + TEMPLATE
+    local = LocalModel(model, make_tokenizer(refuses))
+
+    said = [{"role": role, "content": "Be brief."} for role in ("system", "user")]
+    assert local.prompt(said[:1]) == local.prompt(said[1:])
+
+
+def test_plain_text_is_left_open_by_an_encoder_that_closes_every_text(model: Any) -> None:
+    from tokenizers.processors import TemplateProcessing
+
+    open_, closing = make_tokenizer(None), make_tokenizer(None)
+    end = closing.eos_token
+    closing.backend_tokenizer.post_processor = TemplateProcessing(single=f"$A {end}", special_tokens=[(end, closing.eos_token_id)])
+    asked: Any = [{"role": "user", "content": "hi"}]
+
+    assert closing("hi")["input_ids"][-1] == closing.eos_token_id
+    assert LocalModel(model, closing, plain=True).prompt(asked) == LocalModel(model, open_, plain=True).prompt(asked)
+
+
 def test_a_template_that_refuses_is_a_model_error(model: Any) -> None:
     never = LocalModel(model, make_tokenizer("{{ raise_exception('never') }}"))
 
