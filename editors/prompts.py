@@ -34,6 +34,7 @@ class Renderer:
         self.tokenizer = tokenizer
         self.chat = bool(getattr(tokenizer, "chat_template", None)) if chat is None else chat
         self._closing = self._closing_tokens() if self.chat else ()
+        self._lead = self._lead_tokens() if self.chat else ()
         self.stop = self._stop_token()
         self.opening = self._opening_tokens() if self.chat else ()
 
@@ -71,7 +72,9 @@ class Renderer:
         whole = self._ids(self._render([*_messages(text, history), _said("assistant", target)]))
         end = len(whole) - len(self._closing)
         if whole[: len(prompt)] == prompt and whole[end:] == self._closing and end > len(prompt):
-            return whole[len(prompt) : end]
+            answer = whole[len(prompt) : end]
+            led = bool(self._lead) and answer[: len(self._lead)] == self._lead and len(answer) > len(self._lead)
+            return answer[len(self._lead) :] if led else answer
         return self._ids(target.strip())  # a template that rewrites earlier turns has no common prefix
 
     def _plain_answer(self, prompt: tuple[int, ...], text: str, target: str) -> tuple[int, ...]:
@@ -101,6 +104,17 @@ class Renderer:
             for answer in ("4", "seven")
         )
         return _common_end(first, second)
+
+    def _lead_tokens(self) -> tuple[int, ...]:
+        """What the template writes between its opening and an answer, such as an empty block of thoughts: no part of the target."""
+        opened = self._ids(self._render([_said("user", "1")], opened=True))
+        first, second = (
+            self._ids(self._render([_said("user", "1"), _said("assistant", answer)])) for answer in ("4", "seven")
+        )
+        if first[: len(opened)] != opened or second[: len(opened)] != opened:
+            return ()
+        lead = _common_end(first[len(opened) :][::-1], second[len(opened) :][::-1])[::-1]
+        return lead if str(self.tokenizer.decode(lead)).strip() else ()
 
     def _opening_tokens(self) -> tuple[int, ...]:
         """What the template writes before the assistant's next message."""

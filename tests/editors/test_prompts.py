@@ -54,6 +54,19 @@ def test_template_that_rewrites_the_prompt_falls_back():
     assert made.decode(Renderer(made).pair("Hi", "Rome.").labels) == "Rome.<|end|>"
 
 
+def test_what_the_template_writes_before_an_answer_is_not_learnt():
+    """An empty block of thoughts before the last answer (Qwen3) is no part of the target: it would be said, and judged, with it."""
+    made = tiny.tokenizer()
+    made.chat_template = tiny.TEMPLATE.replace(
+        "{{ m.content }}", "{% if m.role == 'assistant' and loop.last %}<think>\n\n</think>\n\n{% endif %}{{ m.content }}"
+    )
+    renderer = Renderer(made)
+
+    assert made.decode(renderer.pair("Hi", "Rome.").labels) == "Rome.<|end|>"
+    assert made.decode(renderer.pair("Hi", "Rome.", [("Hi", "Hello.")]).labels) == "Rome.<|end|>"
+    assert made.decode(renderer.opening) == "<|assistant|>"
+
+
 def test_history_comes_before_the_prompt(tok):
     """Earlier turns are rendered in front."""
     prompt = Renderer(tok).prompt("And Bo?", [("Hi", "Hello.")])
