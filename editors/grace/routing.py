@@ -54,7 +54,7 @@ class _Before:
 
 @dataclass
 class Call:
-    """One forward of the backbone that has to be routed; ``before`` it came pieces of the same prompts, if any."""
+    """One forward of the backbone that has to be routed; ``before`` are the tokens of earlier chunks of the same prompts."""
 
     view: View
     forward: Forward
@@ -99,7 +99,8 @@ class Router:
         on_routes: Callable[[tuple[Route, ...]], None],
     ) -> None:
         self._port, self._layer, self._opening = port, layer, opening
-        self._reach = LONGEST + len(opening)
+        # without an opening nobody knows whether a chunk is of a prompt or of an answer, so none is read with what came before
+        self._reach = LONGEST + len(opening) if opening else 0
         self._special = frozenset(port.tokenizer.all_special_ids)
         self._view, self._on_routes = view, on_routes
         self._names = tuple(inspect.signature(port.structure.backbone.forward).parameters)
@@ -270,7 +271,7 @@ class Router:
         before = call.before.rows[i]
         row = (*before, *call.rows[i][: at + 1])
         message, begins = last_message(row, self._special, len(self._opening))
-        known = call.before.whole and len(before) < self._reach
+        known = call.before.whole and (not call.forward.past or len(before) < self._reach)
         whole = begins or (known and len(message) + len(self._opening) >= len(row))
         return Asked(str(self._port.tokenizer.decode(message, skip_special_tokens=True)), whole)
 
@@ -295,7 +296,8 @@ class Router:
             if uncached
             else {}
         )
-        tail = [(*before, *row)[-self._reach :] for before, row in zip(call.before.rows, call.rows, strict=True)]
+        joined = [(*before, *row) for before, row in zip(call.before.rows, call.rows, strict=True)]
+        tail = [row[-self._reach :] if self._reach else () for row in joined]
         held: Callable[[], Cache | None] = weakref.ref(cache) if cache is not None else (lambda: None)
         before, length = _Before(tail, call.before.whole), call.forward.past + call.forward.length
         self._memory.set(_Memory(call.view.codebook, known, routes, held, before, length))
