@@ -236,7 +236,8 @@ def test_an_inner_stack_that_takes_no_token_ids_is_no_backbone(tok):
     """BERT as a decoder: its layers are called by an encoder that reads hidden states."""
     from transformers import BertConfig, BertLMHeadModel
 
-    config = BertConfig(len(tok), 16, 2, 2, 16, is_decoder=True, bos_token_id=None, eos_token_id=0, pad_token_id=3)
+    sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16}
+    config = BertConfig(vocab_size=len(tok), is_decoder=True, **sizes)
     port = ModelPort(BertLMHeadModel(config).eval(), tok)
 
     assert port.keys([(5, 6, 7)]).shape == (1, 16)
