@@ -15,7 +15,7 @@ from agentmem.editors.background import background_groups
 from agentmem.editors.grace.calibration import calibrate as calibrate_layer
 from agentmem.editors.grace.separability import best_layer, measure_layers
 from agentmem.editors.layer_scores import LayerScore
-from agentmem.editors.packs import Calibration
+from agentmem.editors.packed import Calibration, calibration_from, calibration_tensors
 from agentmem.editors.port import ModelPort
 from agentmem.editors.prompts import Renderer
 from agentmem.errors import InvalidArgument, PackMismatch
@@ -134,9 +134,7 @@ def _encoded(found: Calibration) -> bytes:
         "kind": "calibration", "unit": found.unit, "noise": found.noise, "key_layer": found.layer,
         "scores": [asdict(row) for row in found.scores],
     }  # fmt: skip
-    return packs.encode(
-        head, {"mean": found.mean, "projection": found.projection, "background": found.background}
-    )
+    return packs.encode(head, calibration_tensors(found))
 
 
 def _kept(file: Path) -> Calibration | None:
@@ -147,7 +145,4 @@ def _kept(file: Path) -> Calibration | None:
         head, tensors = packs.decode(packs.read_bytes(file))
     except PackMismatch:
         return None
-    return Calibration(
-        tensors["mean"], tensors["projection"], bool(head["unit"]), tensors["background"], float(head["noise"]),
-        head["key_layer"], tuple(LayerScore(**row) for row in head["scores"]),
-    )  # fmt: skip
+    return calibration_from(head, tensors)

@@ -10,8 +10,8 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -21,13 +21,23 @@ import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from agentmem.editors.layer_scores import LayerScore, score_table
+from agentmem.editors.packed import (
+    Array,
+    Calibration,
+    PackedEdit,
+    calibration_from,
+    calibration_tensors,
+    edit_tensors,
+    edits_from,
+    entry_of,
+    request_from,
+)
 from agentmem.edits import EditRequest
 from agentmem.errors import EditError, PackMismatch, UnknownEdit
-from agentmem.notes import Scope
 
 __all__ = [
     "FORMAT",
+    "Array",
     "Calibration",
     "Pack",
     "PackSummary",
@@ -36,6 +46,7 @@ __all__ = [
     "drop",
     "dump",
     "encode",
+    "entry_of",
     "list_edits",
     "parse",
     "read_bytes",
@@ -45,76 +56,10 @@ __all__ = [
     "write_file",
 ]
 
-FORMAT = 2
+FORMAT = 3
 _ENTRY = "agentmem"
 _PART = "part."
 _LAYOUTS = {"records": "agentmem.editors.records", "tiers": "agentmem.editors.tiers.pack"}
-
-Array = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True, eq=False)
-class Calibration:
-    """The key space: how raw activations become keys, and where unrelated prompts lie in it.
-
-    Attributes:
-        mean: [d_key] subtracted from a raw key.
-        projection: [d_key, r] applied to the rest.
-        unit: keys are scaled to Euclidean norm 1.
-        background: [n, r] keys of unrelated prompts that took no part in finding ``projection``.
-        noise: largest distance between the keys of one prompt computed alone and in a batch.
-        layer: whose feed-forward input the key is; ``None`` for the last.
-        scores: what was measured to find the layer; empty when nothing was. Not part of a pack.
-    """
-
-    mean: Array
-    projection: Array
-    unit: bool
-    background: Array
-    noise: float
-    layer: int | None = None
-    scores: tuple[LayerScore, ...] = ()
-
-    def table(self) -> str:
-        """The measured layers as text, the chosen one marked."""
-        last = max((row.layer for row in self.scores), default=-1)
-        return score_table(self.scores, last if self.layer is None else self.layer)
-
-    def keys(self, raw: Array) -> Array:
-        """[n, d_key] raw activations -> [n, r] keys."""
-        keys = (raw - self.mean) @ self.projection
-        if self.unit:
-            keys = keys / np.maximum(np.linalg.norm(keys, axis=-1, keepdims=True), 1e-12)
-        return np.ascontiguousarray(keys, dtype=np.float32)
-
-
-@dataclass(frozen=True, eq=False)
-class PackedEdit:
-    """One stored edit.
-
-    Attributes:
-        request: what was asked for; its ``id`` is set.
-        labels: target token ids, the stop token included.
-        keys: [k, r], the prompt's key first, then those of its paraphrases.
-        value: [d_model], fp32, added to the residual stream.
-        negatives: [m] distances from look-alike prompts to the nearest of ``keys``.
-        limits: [k] distance from each key to the nearest look-alike of this edit, which it must not reach.
-        others: [o, r] keys, in half precision, of the other questions about the edit's subject that come nearest.
-    """
-
-    request: EditRequest
-    labels: tuple[int, ...]
-    keys: Array
-    value: Array
-    negatives: Array
-    limits: Array
-    others: npt.NDArray[np.float16]
-
-    @property
-    def id(self) -> str:
-        """The edit's identity."""
-        return str(self.request.id)
-
 
 @dataclass(frozen=True, eq=False)
 class Pack:
@@ -149,10 +94,10 @@ def dump(pack: Pack) -> bytes:
         "method": pack.method,
         "fingerprint": pack.fingerprint,
         "settings": dict(pack.settings),
-        "edits": [asdict(edit.request) for edit in edits],
+        "edits": [entry_of(edit.request) for edit in edits],
     }
     if edits and pack.calibration is not None:
-        tensors = _edit_tensors(edits) | _calibration_tensors(pack.calibration)
+        tensors = edit_tensors(edits) | calibration_tensors(pack.calibration)
         head["unit"], head["noise"] = pack.calibration.unit, pack.calibration.noise
         if pack.calibration.layer is not None:
             head["key_layer"] = pack.calibration.layer
@@ -200,7 +145,7 @@ def parse(data: bytes) -> Pack:
         )
     requests = [request_from(entry) for entry in head["edits"]]
     try:
-        edits, calibration = _edits(requests, tensors), _calibration(head, tensors)
+        edits, calibration = edits_from(requests, tensors), calibration_from(head, tensors) if requests else None
     except (KeyError, IndexError, ValueError) as error:
         raise PackMismatch(f"The pack is incomplete: {error}.", hint="restore it from a copy.") from error
     own = {name.removeprefix(_PART): array for name, array in tensors.items() if name.startswith(_PART)}
@@ -324,34 +269,6 @@ def _digest(head: Mapping[str, Any], tensors: Mapping[str, npt.NDArray[Any]]) ->
     return digest.hexdigest()
 
 
-def _edit_tensors(edits: Sequence[PackedEdit]) -> dict[str, npt.NDArray[Any]]:
-    """Edits as flat arrays; aliases share one row of ``values``, in the order of their first owner."""
-    rows: dict[bytes, int] = {}
-    value_of = [rows.setdefault(edit.value.tobytes(), len(rows)) for edit in edits]
-    values = [np.frombuffer(row, dtype=np.float32) for row in rows]
-    return {
-        "keys": np.concatenate([edit.keys for edit in edits]),
-        "key_count": np.array([len(edit.keys) for edit in edits], dtype=np.int32),
-        "values": np.stack(values),
-        "value_of": np.array(value_of, dtype=np.int32),
-        "labels": np.array([token for edit in edits for token in edit.labels], dtype=np.int64),
-        "label_count": np.array([len(edit.labels) for edit in edits], dtype=np.int32),
-        "negatives": np.concatenate([edit.negatives for edit in edits]).astype(np.float32),
-        "limits": np.concatenate([edit.limits for edit in edits]).astype(np.float32),
-        "negative_count": np.array([len(edit.negatives) for edit in edits], dtype=np.int32),
-        "others": np.concatenate([edit.others for edit in edits]).astype(np.float16),
-        "other_count": np.array([len(edit.others) for edit in edits], dtype=np.int32),
-    }
-
-
-def _calibration_tensors(calibration: Calibration) -> dict[str, npt.NDArray[Any]]:
-    return {
-        "mean": np.ascontiguousarray(calibration.mean),
-        "projection": np.ascontiguousarray(calibration.projection),
-        "background": np.ascontiguousarray(calibration.background),
-    }
-
-
 def _tensors(data: bytes) -> dict[str, npt.NDArray[Any]]:
     try:
         return dict(load(data))
@@ -380,49 +297,3 @@ def _head(data: bytes) -> dict[str, Any]:
             hint="upgrade agentmem-toolkit.",
         )
     return head
-
-
-def request_from(entry: Mapping[str, Any]) -> EditRequest:
-    """A request as it stands in a pack's head."""
-    scope = entry["scope"]
-    fields = dict(entry) | {
-        "paraphrases": tuple(entry["paraphrases"]),
-        "scope": None if scope is None else Scope(**scope),
-    }
-    return EditRequest(**fields)
-
-
-def _edits(
-    requests: Sequence[EditRequest], tensors: Mapping[str, npt.NDArray[Any]]
-) -> tuple[PackedEdit, ...]:
-    if not requests:
-        return ()
-    keys = _split(tensors["keys"], tensors["key_count"])
-    labels = _split(tensors["labels"], tensors["label_count"])
-    negatives = _split(tensors["negatives"], tensors["negative_count"])
-    limits = _split(tensors["limits"], tensors["key_count"])
-    others = _split(tensors["others"], tensors["other_count"])
-    values = tensors["values"][tensors["value_of"]]
-    return tuple(
-        PackedEdit(request, tuple(int(token) for token in label), *arrays)
-        for request, label, *arrays in zip(
-            requests, labels, keys, values, negatives, limits, others, strict=True
-        )
-    )
-
-
-def _split(flat: npt.NDArray[Any], counts: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
-    return list(np.split(flat, np.cumsum(counts)[:-1]))
-
-
-def _calibration(head: Mapping[str, Any], tensors: Mapping[str, npt.NDArray[Any]]) -> Calibration | None:
-    if not head["edits"]:
-        return None
-    return Calibration(
-        tensors["mean"],
-        tensors["projection"],
-        bool(head["unit"]),
-        tensors["background"],
-        float(head["noise"]),
-        head.get("key_layer"),
-    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agentmem.editors.grace.geometry import covisible
-from agentmem.editors.packs import decode, encode, read_bytes, request_from
+from agentmem.editors.packs import decode, encode, entry_of, read_bytes, request_from
 from agentmem.edits import EditRequest
 from agentmem.errors import EditError, PackMismatch, UnknownEdit
 from agentmem.notes import Scope
@@ -89,7 +89,7 @@ class Book:
             "method": self.method,
             "fingerprint": self.fingerprint,
             "settings": dict(self.settings),
-            "edits": [asdict(record.request) for record in self.records],
+            "edits": [entry_of(record.request) for record in self.records],
         }
         return encode(head, self._tensors())
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from agentmem.editors.compact import FINE, coarse
 from agentmem.editors.grace.config import GateConfig
 from agentmem.editors.packs import Array, Calibration
 from agentmem.editors.port import ModelPort
@@ -46,12 +47,13 @@ def calibrate(
     member = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
     held = member % _HELD_OUT == 0
     mean, projection = fit_projection(raw[~held], member[~held], config.key_norm, config.key_dim)
+    projection = coarse(projection, FINE)
     space = Calibration(
         mean, projection, config.unit_keys, np.zeros((0, projection.shape[1]), np.float32), 0.0
     )
     alone = port.keys(prompts[:8], batch_size=1).numpy()
-    noise = float(np.linalg.norm(space.keys(alone) - space.keys(raw[:8]), axis=1).max())
-    return Calibration(mean, projection, config.unit_keys, space.keys(raw[held]), noise)
+    noise = float(np.linalg.norm(space.keys(alone) - coarse(space.keys(raw[:8]), FINE), axis=1).max())
+    return Calibration(mean, projection, config.unit_keys, coarse(space.keys(raw[held]), FINE), noise)
 
 
 def fit_projection(raw: Array, member: npt.NDArray[np.int64], norm: str, size: int) -> tuple[Array, Array]:

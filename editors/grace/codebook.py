@@ -159,7 +159,7 @@ class Codebook:
     @cached_property
     def _others(self) -> tuple[Doubles, ...]:
         """[E] of each edit [o, r] the keys of other questions about its subject."""
-        return tuple(edit.others.astype(np.float64) for edit in self.edits)
+        return tuple(edit.keys[:1].astype(np.float64) + edit.others for edit in self.edits)
 
     def named_radius(self, query: Array, edit: int) -> float:
         """How far a request that names the edit's subject may lie from its keys.
@@ -190,7 +190,7 @@ class Codebook:
     @property
     def _negatives(self) -> Array:
         return (
-            np.concatenate([edit.negatives for edit in self.edits]) if self.edits else np.zeros(0, np.float32)
+            np.concatenate([edit.negatives for edit in self.edits]) if self.edits else np.zeros(0, np.float16)
         )
 
     @cached_property

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 
 from agentmem.editors.background import look_alikes
+from agentmem.editors.compact import FINE, coarse
 from agentmem.editors.grace.codebook import Codebook
 from agentmem.editors.grace.config import GateConfig, GraceConfig
 from agentmem.editors.grace.geometry import covisible, from_wide
@@ -22,7 +23,9 @@ from agentmem.edits import EditReceipt, EditRequest
 
 __all__ = ["Draft", "Intake", "Transaction"]
 
-_OTHERS = 8  # other questions about a subject that an edit keeps: those that could be taken for its own
+_OTHERS = 5  # other questions about a subject that an edit keeps: those that could be taken for its own
+_ROUGHLY = 0.5  # a share of their distance by which rounding may move the others: what counts is how far they are
+_FARTHEST = float(np.finfo(np.float16).max)
 _ROUGH = 1e-3  # by how much a distance from a matrix product may be off
 _NOISE_MARGIN = 4.0  # a radius must be well above what batching does to a key
 
@@ -34,9 +37,9 @@ class Draft:
     request: EditRequest
     contexts: tuple[Rendered, ...]
     keys: Array
-    negatives: Array
+    negatives: npt.NDArray[np.float16]
     limits: Array
-    others: npt.NDArray[np.float16]
+    others: Array
     value: Array | None = None
     fit: Fit | None = None
     status: str = "written"
@@ -105,11 +108,12 @@ class Intake:
         drafts = []
         for request, context, near, keys in zip(requests, contexts, alike, self._keys(prompts), strict=True):
             own, swapped, asked = np.split(keys, [len(context), len(context) + len(near.swapped)])
+            own = coarse(own, FINE)
             others = _by_nearness(asked, own)[near.disguised :]
             gaps = np.concatenate([_gaps(swapped, own), _gaps(others, own)])
-            drafts.append(
-                Draft(request, context, own, gaps.min(1), _least(gaps), others[:_OTHERS].astype(np.float16))
-            )
+            negatives = np.minimum(gaps.min(1), _FARTHEST).astype(np.float16)
+            apart = coarse(others[:_OTHERS] - own[0], _ROUGHLY)
+            drafts.append(Draft(request, context, own, negatives, _least(gaps), apart))
         return drafts
 
     def _keys(self, prompts: Sequence[Sequence[tuple[int, ...]]]) -> list[Array]:
@@ -211,7 +215,7 @@ class Transaction(Intake):
         alone = fit_values(self.port, [contexts[i][:1] for i in again], self.layer, self.config)
         fits = [dict(zip(again, alone, strict=True)).get(i, fit) for i, fit in enumerate(fits)]
         for draft, fit in zip(leaders, fits, strict=True):
-            draft.fit, draft.value = fit, fit.value
+            draft.fit, draft.value = fit, coarse(fit.value[None], FINE)[0]
             if not fit.converged:
                 draft.fail(
                     f"after {fit.steps} steps the model still did not say the target (loss {fit.loss:.3f})"

@@ -8,7 +8,7 @@ editor with the model writes them anew (:meth:`~agentmem.editors.tiers.editor.Ti
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,7 @@ class TieredPack:
             "method": METHOD,
             "fingerprint": self.fingerprint,
             "settings": {},
-            "edits": [asdict(request) for request in self.requests],
+            "edits": [packs.entry_of(request) for request in self.requests],
             "waiting": sorted(str(request.id) for request in self.waiting),
         }
         parts = {"fresh": self.fresh, "settled": self.settled}

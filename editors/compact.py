@@ -1,0 +1,110 @@
+"""Rows of numbers in few bytes: whole numbers, and one power of two for each row.
+
+Keys are compared by distances that other prompts move by whole units, so they need neither the range nor the precision of
+single floats. An editor rounds what it keeps once (:func:`coarse`); from then on the state *is* what was rounded, and a
+pack holds it in as few bits as lose nothing (:func:`shrink`). Powers of two make that exact: a number that was rounded is a
+whole multiple of its row's scale, and rounding it again changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["FINE", "coarse", "expand", "shrink"]
+
+Array = npt.NDArray[np.float32]
+Numbers = npt.NDArray[Any]
+
+FINE = 1e-3  # a share of a row's length that moves it by less than a distance between prompts is worth
+_WIDTHS = (4, 8, 16)
+_SCALE = ".scale"
+_LEAST = -120  # exponents fit a byte
+_SAMPLE = 64  # rows that show most often already that a width does not do
+
+
+def coarse(rows: Array, tolerance: float) -> Array:
+    """[n, r] the rows as the fewest bits hold them that move no row by more than a share of its length.
+
+    Args:
+        rows: [n, r].
+        tolerance: that share; rows that sixteen bits cannot hold so well stay as they are.
+    """
+    lengths = np.linalg.norm(rows.astype(np.float64), axis=-1)
+    for bits in _WIDTHS:
+        rounded = _rounded(rows, bits)
+        if (np.linalg.norm(rounded.astype(np.float64) - rows, axis=-1) <= tolerance * lengths).all():
+            return rounded
+    return rows
+
+
+def shrink(name: str, rows: Array) -> dict[str, Numbers]:
+    """The rows as tensors of a pack: in the fewest bits that lose nothing, or as they are."""
+    for bits in _WIDTHS:
+        if _holds(rows[:_SAMPLE], bits) and _holds(rows, bits):
+            scales = _scales(rows, bits)
+            return {name: _codes(rows, scales, bits), name + _SCALE: scales.astype(np.int8)}
+    return {name: np.ascontiguousarray(rows, dtype=np.float32)}
+
+
+def expand(tensors: Mapping[str, Numbers], name: str) -> Array:
+    """Undo :func:`shrink`.
+
+    Raises:
+        KeyError: there are no such rows.
+        ValueError: there are not as many scales as rows, or a scale makes numbers that are not finite.
+    """
+    stored, scales = tensors[name], tensors.get(name + _SCALE)
+    if scales is None:
+        return np.asarray(stored, dtype=np.float32)
+    whole = _halves(stored) if stored.dtype == np.uint8 else stored
+    with np.errstate(over="ignore"):
+        rows = np.ldexp(whole.astype(np.float32), scales.astype(np.int32)[:, None])
+    if len(scales) != len(stored) or not np.isfinite(rows).all():
+        raise ValueError(f"the scales of {name!r} do not fit")
+    return rows
+
+
+def _holds(rows: Array, bits: int) -> bool:
+    return (bits > 4 or rows.shape[-1] % 2 == 0) and np.array_equal(_rounded(rows, bits), rows)
+
+
+def _scales(rows: Array, bits: int) -> npt.NDArray[np.int32]:
+    """[n] the least exponents of two at which the largest number of each row fits; 0 for rows of zeros."""
+    largest = np.abs(rows).max(-1, initial=0).astype(np.float64)
+    fitting = np.ceil(np.log2(np.where(largest > 0, largest, 1) / _most(bits)))
+    return np.where(largest > 0, np.maximum(fitting, _LEAST), 0).astype(np.int32)
+
+
+def _whole(rows: Array, scales: npt.NDArray[np.int32]) -> Array:
+    return np.rint(np.ldexp(rows, -scales[:, None]))
+
+
+def _rounded(rows: Array, bits: int) -> Array:
+    scales = _scales(rows, bits)
+    return np.ldexp(_whole(rows, scales), scales[:, None])
+
+
+def _codes(rows: Array, scales: npt.NDArray[np.int32], bits: int) -> Numbers:
+    whole = _whole(rows, scales)
+    if bits == 16:
+        return whole.astype(np.int16)
+    codes = whole.astype(np.int8)
+    if bits == 8:
+        return codes
+    nibbles = (codes + 8).astype(np.uint8)
+    return nibbles[:, ::2] | nibbles[:, 1::2] << 4
+
+
+def _halves(pairs: Numbers) -> npt.NDArray[np.int8]:
+    """[n, r] the numbers that lie two to a byte."""
+    both = np.stack([pairs & 15, pairs >> 4], axis=-1).reshape(len(pairs), 2 * pairs.shape[1])
+    return both.astype(np.int8) - np.int8(8)
+
+
+def _most(bits: int) -> int:
+    """The largest number; its negative fits as well."""
+    return int((1 << (bits - 1)) - 1)

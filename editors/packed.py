@@ -1,0 +1,186 @@
+"""One stored edit, the key space that all share, and how both lie in a pack as tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence, Sized
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from agentmem.editors.compact import expand, shrink
+from agentmem.editors.layer_scores import LayerScore, score_table
+from agentmem.edits import EditRequest
+from agentmem.notes import Scope
+
+__all__ = [
+    "Array",
+    "Calibration",
+    "PackedEdit",
+    "calibration_from",
+    "calibration_tensors",
+    "edit_tensors",
+    "edits_from",
+    "entry_of",
+    "request_from",
+]
+
+Array = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """The key space: how raw activations become keys, and where unrelated prompts lie in it.
+
+    Attributes:
+        mean: [d_key] subtracted from a raw key.
+        projection: [d_key, r] applied to the rest.
+        unit: keys are scaled to Euclidean norm 1.
+        background: [n, r] keys of unrelated prompts that took no part in finding ``projection``.
+        noise: largest distance between the keys of one prompt computed alone and in a batch.
+        layer: whose feed-forward input the key is; ``None`` for the last.
+        scores: what was measured to find the layer; empty when nothing was. Not part of a pack.
+    """
+
+    mean: Array
+    projection: Array
+    unit: bool
+    background: Array
+    noise: float
+    layer: int | None = None
+    scores: tuple[LayerScore, ...] = ()
+
+    def table(self) -> str:
+        """The measured layers as text, the chosen one marked."""
+        last = max((row.layer for row in self.scores), default=-1)
+        return score_table(self.scores, last if self.layer is None else self.layer)
+
+    def keys(self, raw: Array) -> Array:
+        """[n, d_key] raw activations -> [n, r] keys."""
+        keys = (raw - self.mean) @ self.projection
+        if self.unit:
+            keys = keys / np.maximum(np.linalg.norm(keys, axis=-1, keepdims=True), 1e-12)
+        return np.ascontiguousarray(keys, dtype=np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class PackedEdit:
+    """One stored edit.
+
+    Attributes:
+        request: what was asked for; its ``id`` is set.
+        labels: target token ids, the stop token included.
+        keys: [k, r], the prompt's key first, then those of its paraphrases.
+        value: [d_model], added to the residual stream.
+        negatives: [m] distances, in half precision, from look-alike prompts to the nearest of ``keys``.
+        limits: [k] distance from each key to the nearest look-alike of this edit, which it must not reach.
+        others: [o, r] what the keys of the other questions about the edit's subject that come nearest add to its first key.
+    """
+
+    request: EditRequest
+    labels: tuple[int, ...]
+    keys: Array
+    value: Array
+    negatives: npt.NDArray[np.float16]
+    limits: Array
+    others: Array
+
+    @property
+    def id(self) -> str:
+        """The edit's identity."""
+        return str(self.request.id)
+
+
+def entry_of(request: EditRequest) -> dict[str, Any]:
+    """A request as it stands in a pack's head: what was not said is left out."""
+    return {name: value for name, value in asdict(request).items() if value not in (None, ())}
+
+
+def request_from(entry: Mapping[str, Any]) -> EditRequest:
+    """A request as it stands in a pack's head."""
+    scope = entry.get("scope")
+    fields = dict(entry) | {
+        "paraphrases": tuple(entry.get("paraphrases", ())),
+        "scope": None if scope is None else Scope(**scope),
+    }
+    return EditRequest(**fields)
+
+
+def edit_tensors(edits: Sequence[PackedEdit]) -> dict[str, npt.NDArray[Any]]:
+    """Edits as flat arrays; aliases share one row of ``values``, in the order of their first owner."""
+    rows: dict[bytes, int] = {}
+    value_of = [rows.setdefault(edit.value.tobytes(), len(rows)) for edit in edits]
+    values = np.stack([np.frombuffer(row, dtype=np.float32) for row in rows])
+    return {
+        **shrink("keys", np.concatenate([edit.keys for edit in edits])),
+        "key_count": _counts(edit.keys for edit in edits),
+        **shrink("values", values),
+        "value_of": np.array(value_of, dtype=np.int32),
+        "labels": np.array([token for edit in edits for token in edit.labels], dtype=np.int32),
+        "label_count": _counts(edit.labels for edit in edits),
+        "negatives": np.concatenate([edit.negatives for edit in edits]),
+        "limits": np.concatenate([edit.limits for edit in edits]).astype(np.float32),
+        "negative_count": _counts(edit.negatives for edit in edits),
+        **shrink("others", np.concatenate([edit.others for edit in edits])),
+        "other_count": _counts(edit.others for edit in edits),
+    }
+
+
+def edits_from(
+    requests: Sequence[EditRequest], tensors: Mapping[str, npt.NDArray[Any]]
+) -> tuple[PackedEdit, ...]:
+    """Undo :func:`edit_tensors`.
+
+    Raises:
+        KeyError, IndexError, ValueError: the tensors do not fit together.
+    """
+    if not requests:
+        return ()
+    keys = _split(expand(tensors, "keys"), tensors["key_count"])
+    labels = _split(tensors["labels"], tensors["label_count"])
+    negatives = _split(tensors["negatives"], tensors["negative_count"])
+    limits = _split(tensors["limits"], tensors["key_count"])
+    others = _split(expand(tensors, "others"), tensors["other_count"])
+    values = expand(tensors, "values")[tensors["value_of"]]
+    return tuple(
+        PackedEdit(request, tuple(int(token) for token in label), *arrays)
+        for request, label, *arrays in zip(
+            requests, labels, keys, values, negatives, limits, others, strict=True
+        )
+    )
+
+
+def calibration_tensors(calibration: Calibration) -> dict[str, npt.NDArray[Any]]:
+    """The key space as tensors."""
+    return {
+        "mean": np.ascontiguousarray(calibration.mean),
+        **shrink("projection", calibration.projection),
+        **shrink("background", calibration.background),
+    }
+
+
+def calibration_from(head: Mapping[str, Any], tensors: Mapping[str, npt.NDArray[Any]]) -> Calibration:
+    """Undo :func:`calibration_tensors`; ``head`` says the rest.
+
+    Raises:
+        KeyError, ValueError: they do not fit together.
+    """
+    return Calibration(
+        tensors["mean"],
+        expand(tensors, "projection"),
+        bool(head["unit"]),
+        expand(tensors, "background"),
+        float(head["noise"]),
+        head.get("key_layer"),
+        tuple(LayerScore(**row) for row in head.get("scores", ())),
+    )
+
+
+def _split(flat: npt.NDArray[Any], counts: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
+    return list(np.split(flat, np.cumsum(counts, dtype=np.int64)[:-1]))
+
+
+def _counts(parts: Iterable[Sized]) -> npt.NDArray[Any]:
+    counts = np.array([len(part) for part in parts], dtype=np.int64)
+    return counts.astype(np.min_scalar_type(counts.max(initial=0)))
