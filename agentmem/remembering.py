@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["Rememberer", "as_json", "key_hash", "replayed"]
 
 INSTRUCTIONS = ("system", "developer")
+DERIVED = ("summary", "thought", "portrait")
 
 
 class Rememberer:
@@ -93,8 +94,6 @@ class Rememberer:
         if not text:
             return Receipt(None, "rejected", f"only an echo of {removed} recalled notes")
         return replace(draft, content=text)
-
-DERIVED = ("summary", "thought", "portrait")
 
 
 class _Words(NamedTuple):

@@ -61,11 +61,12 @@ def expand(tensors: Mapping[str, Numbers], name: str) -> Array:
     if scales is None:
         return np.asarray(stored, dtype=np.float32)
     whole = _halves(stored) if stored.dtype == np.uint8 else stored
-    with np.errstate(over="ignore"):
-        rows = np.ldexp(whole.astype(np.float32), scales.astype(np.int32)[:, None])
-    if len(scales) != len(stored) or not np.isfinite(rows).all():
-        raise ValueError(f"the scales of {name!r} do not fit")
-    return rows
+    if len(scales) == len(stored):
+        with np.errstate(over="ignore"):
+            rows = np.ldexp(whole.astype(np.float32), scales.astype(np.int32)[:, None])
+        if np.isfinite(rows).all():
+            return rows
+    raise ValueError(f"the scales of {name!r} do not fit")
 
 
 def _holds(rows: Array, bits: int) -> bool:
