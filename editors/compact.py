@@ -2,8 +2,8 @@
 
 Keys are compared by distances that other prompts move by whole units, so they need neither the range nor the precision of
 single floats. An editor rounds what it keeps once (:func:`coarse`); from then on the state *is* what was rounded, and a
-pack holds it in as few bits as lose nothing (:func:`shrink`). Powers of two make that exact: a number that was rounded is a
-whole multiple of its row's scale, and rounding it again changes nothing.
+pack holds it in as few bits as lose nothing (:func:`shrink`). Powers of two make that exact: the same bits give the same scale
+again, of which each number is a whole multiple.
 """
 
 from __future__ import annotations

