@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from agentmem.editors.compact import expand, shrink
+from agentmem.editors.compact import Compact, expand, shrink
 from agentmem.editors.layer_scores import LayerScore, score_table
 from agentmem.edits import EditRequest
 from agentmem.notes import Scope
@@ -84,7 +84,7 @@ class PackedEdit:
     value: Array
     negatives: npt.NDArray[np.float16]
     limits: Array
-    others: Array
+    others: Compact
 
     @property
     def id(self) -> str:
@@ -122,7 +122,7 @@ def edit_tensors(edits: Sequence[PackedEdit]) -> dict[str, npt.NDArray[Any]]:
         "negatives": np.concatenate([edit.negatives for edit in edits]),
         "limits": np.concatenate([edit.limits for edit in edits]).astype(np.float32),
         "negative_count": _counts(edit.negatives for edit in edits),
-        **shrink("others", np.concatenate([edit.others for edit in edits])),
+        **shrink("others", np.concatenate([edit.others.rows for edit in edits])),
         "other_count": _counts(edit.others for edit in edits),
     }
 
@@ -141,7 +141,7 @@ def edits_from(
     labels = _split(tensors["labels"], tensors["label_count"])
     negatives = _split(tensors["negatives"], tensors["negative_count"])
     limits = _split(tensors["limits"], tensors["key_count"])
-    others = _split(expand(tensors, "others"), tensors["other_count"])
+    others = map(Compact, _split(expand(tensors, "others"), tensors["other_count"]))
     values = expand(tensors, "values")[tensors["value_of"]]
     return tuple(
         PackedEdit(request, tuple(int(token) for token in label), *arrays)

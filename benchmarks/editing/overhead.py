@@ -21,7 +21,9 @@ import numpy as np
 import torch
 
 from agentmem.editors import make_editor
+from agentmem.editors.compact import FINE, Compact, coarse
 from agentmem.editors.grace.codebook import Codebook
+from agentmem.editors.naming import Asked
 from agentmem.editors.packs import Calibration, PackedEdit
 from agentmem.editors.prompts import Renderer
 from agentmem.edits import EditRequest
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 
 NEW_TOKENS = 24
 WIDTH = 256
+PUBLISHED = 4 * (704 + 256)
+"""What the published implementation keeps for an edit of this model: its key and its value in single floats."""
 
 
 class Overhead:
@@ -127,12 +131,13 @@ def synthetic(edits: int, rng: np.random.Generator) -> Codebook:
     world = World.generate()
     people, draw = world.unknown_people(min(1_000, max(1, edits // 4)), 3, "test"), Random(4)
     names = [person if not n else f"{person} {n}" for n in range(1 + edits // 4 // len(people)) for person in people]
-    none, far, others = np.zeros(0, np.float32), np.full(1, 99, np.float32), np.zeros((4, WIDTH), np.float16)
-    keys = rng.normal(size=(edits, WIDTH)).astype(np.float32)
+    none, far = np.zeros(0, np.float16), np.full(1, 99, np.float32)
+    keys, values = (coarse(rng.normal(size=(edits, WIDTH)).astype(np.float32), FINE) for _ in range(2))
+    others = [Compact(coarse(rng.normal(size=(5, WIDTH)).astype(np.float32), 0.7)) for _ in range(16)]
     held = [
         PackedEdit(
             EditRequest("", "", subject=names[i // 4 % len(names)], id=f"e{i:06}"), (draw.randrange(400), 1),
-            keys[i : i + 1], np.zeros(WIDTH, np.float32), none, far, others,
+            keys[i : i + 1], values[i], none, far, others[i % 16],
         )
         for i in range(edits)
     ]  # fmt: skip
@@ -145,7 +150,7 @@ def at_scale(edits: int, rounds: int = 30) -> dict[str, object]:
     """Milliseconds to route one request and sixteen, and seconds of the first after the codebook has changed; bytes held."""
     rng = np.random.default_rng(0)
     book, world, draw = synthetic(edits, rng), World.generate(), Random(6)
-    texts = [world.question(fact, draw) for fact in draw.sample(world.facts, 16)]
+    texts = [Asked(world.question(fact, draw), whole=True) for fact in draw.sample(world.facts, 16)]
     started = time.process_time()
     book.match(rng.normal(size=(1, WIDTH)).astype(np.float32), [None], texts[:1])
     first = time.process_time() - started
@@ -164,7 +169,11 @@ def at_scale(edits: int, rounds: int = 30) -> dict[str, object]:
         + wide
         + sum(e.keys.nbytes + e.value.nbytes + e.limits.nbytes + e.others.nbytes for e in book.edits)
     )
-    return row | {"array_bytes": held, "array_bytes_per_edit": round(held / edits)}
+    on_disk = len(book.bytes)
+    return row | {
+        "array_bytes": held, "array_bytes_per_edit": round(held / edits), "pack_bytes_per_edit": round(on_disk / edits),
+        "published_bytes_per_edit": PUBLISHED,
+    }  # fmt: skip
 
 
 def _write(report: dict[str, Any], out: Path | None) -> None:

@@ -156,20 +156,16 @@ class Codebook:
         """What recognises the subjects of the edits."""
         return Mentions([edit.request for edit in self.edits])
 
-    @cached_property
-    def _others(self) -> tuple[Doubles, ...]:
-        """[E] of each edit [o, r] the keys of other questions about its subject."""
-        return tuple(edit.keys[:1].astype(np.float64) + edit.others for edit in self.edits)
-
     def named_radius(self, query: Array, edit: int) -> float:
         """How far a request that names the edit's subject may lie from its keys.
 
         It asks what the edit answers if it lies nearer to the edit than to any other question about the same subject, and
         to any unrelated prompt: the cell of a nearest neighbour, which reaches farther than a ball that keeps clear of them.
         """
-        wide, others = query.astype(np.float64), self._others[edit]
-        if not len(others):
+        wide, held = query.astype(np.float64), self.edits[edit]
+        if not len(held.others):
             return 0.0
+        others = held.keys[0].astype(np.float64) + held.others.rows
         nearest = float(np.linalg.norm(others - wide, axis=1).min())
         unrelated, squares = self._wide_background
         if len(unrelated):

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from agentmem.editors.compact import Compact
 from agentmem.editors.grace.balls import Ball, Query, stream
 from agentmem.editors.grace.codebook import Codebook, Match
 from agentmem.editors.grace.geometry import distances
@@ -162,7 +163,7 @@ def query_of(edit: PackedEdit) -> Query:
 def packed(request: EditRequest, labels: tuple[int, ...], key: Array, value: Array) -> PackedEdit:
     """An edit of the published algorithm: one raw key, no look-alikes."""
     none, unlimited = np.zeros(0, np.float16), np.full(1, np.finfo(np.float32).max, np.float32)
-    return PackedEdit(request, labels, key[None], value, none, unlimited, np.zeros((0, key.shape[-1]), np.float32))
+    return PackedEdit(request, labels, key[None], value, none, unlimited, Compact(np.zeros((0, key.shape[-1]), np.float32)))
 
 
 def raw_space(d_key: int) -> Calibration:

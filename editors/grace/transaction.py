@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 
 from agentmem.editors.background import look_alikes
-from agentmem.editors.compact import FINE, coarse
+from agentmem.editors.compact import FINE, Compact, coarse
 from agentmem.editors.grace.codebook import Codebook
 from agentmem.editors.grace.config import GateConfig, GraceConfig
 from agentmem.editors.grace.geometry import covisible, from_wide
@@ -24,7 +24,7 @@ from agentmem.edits import EditReceipt, EditRequest
 __all__ = ["Draft", "Intake", "Transaction"]
 
 _OTHERS = 5  # other questions about a subject that an edit keeps: those that could be taken for its own
-_ROUGHLY = 0.5  # a share of their distance by which rounding may move the others: what counts is how far they are
+_ROUGHLY = 0.7  # a share of their distance by which rounding may move the others: what counts is how far they are
 _FARTHEST = float(np.finfo(np.float16).max)
 _ROUGH = 1e-3  # by how much a distance from a matrix product may be off
 _NOISE_MARGIN = 4.0  # a radius must be well above what batching does to a key
@@ -39,7 +39,7 @@ class Draft:
     keys: Array
     negatives: npt.NDArray[np.float16]
     limits: Array
-    others: Array
+    others: Compact
     value: Array | None = None
     fit: Fit | None = None
     status: str = "written"
@@ -112,7 +112,7 @@ class Intake:
             others = _by_nearness(asked, own)[near.disguised :]
             gaps = np.concatenate([_gaps(swapped, own), _gaps(others, own)])
             negatives = np.minimum(gaps.min(1), _FARTHEST).astype(np.float16)
-            apart = coarse(others[:_OTHERS] - own[0], _ROUGHLY)
+            apart = Compact(coarse(others[:_OTHERS] - own[0], _ROUGHLY))
             drafts.append(Draft(request, context, own, negatives, _least(gaps), apart))
         return drafts
 

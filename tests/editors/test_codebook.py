@@ -8,6 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agentmem.editors.compact import Compact
 from agentmem.editors.grace.codebook import Codebook
 from agentmem.editors.grace.geometry import Rivals, covisible, radii
 from agentmem.editors.naming import Asked
@@ -34,7 +35,7 @@ def edits(draw, size=6):
                 EditRequest("p", "t", id=f"e{i}", scope=draw(SCOPES)), (draw(st.integers(0, 2)),), keys.astype(np.float32),
                 rng.normal(size=3).astype(np.float32), np.abs(rng.normal(size=2)).astype(np.float32),
                 np.abs(rng.normal(size=len(keys))).astype(np.float32) * 9,
-                rng.normal(size=(draw(st.integers(0, 3)), 4)).astype(np.float16),
+                Compact(rng.normal(size=(draw(st.integers(0, 3)), 4)).astype(np.float32)),
             )
         )  # fmt: skip
     background = rng.normal(size=(8, 4)).astype(np.float32)
@@ -138,7 +139,7 @@ def test_reach_shrinks_as_keys_accumulate():
                     key[0, :3],
                     np.zeros(0, np.float32),
                     np.full(1, 9, np.float32),
-                    np.zeros((0, 4), np.float16),
+                    Compact(np.zeros((0, 4), np.float32)),
                 )
             ],
             (),
@@ -165,7 +166,7 @@ def named(subject, id, key, target=0, apart=1.2):
     """An edit with one key, a small ball around it, and one other question about its subject, ``apart`` to the right."""
     limit, none = np.full(1, 0.2, np.float32), np.zeros(0, np.float32)
     request = EditRequest(f"Where does {subject} live?", "t", subject=subject, id=id)
-    others = np.array([[key[0] + apart, key[1]]], np.float16)
+    others = Compact(np.array([[apart, 0.0]], np.float32))
     return PackedEdit(request, (target,), np.array([key], np.float32), np.zeros(3, np.float32), none, limit, others)
 
 
@@ -217,7 +218,7 @@ def test_a_request_about_somebody_else_is_not_answered_however_near_its_key() ->
     far = np.full((1, 4), -9, np.float32)
     lives = EditRequest("Where does Ana live?", "Porto.", subject="Ana", id="e")
     nobody = EditRequest("Where does Ana live?", "Porto.", id="e")
-    rest = np.zeros(3, np.float32), np.zeros(0, np.float32), np.full(1, 9, np.float32), np.zeros((0, 4), np.float16)
+    rest = np.zeros(3, np.float32), np.zeros(0, np.float32), np.full(1, 9, np.float32), Compact(np.zeros((0, 4), np.float32))
     space = Calibration(np.zeros(4, np.float32), np.eye(4, dtype=np.float32), False, far, 0.0)
 
     def fired(request: EditRequest, text: str | None, whole: bool = True) -> bool:
