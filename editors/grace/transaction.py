@@ -23,7 +23,7 @@ from agentmem.edits import EditReceipt, EditRequest
 
 __all__ = ["Draft", "Intake", "Transaction"]
 
-_OTHERS = 5  # other questions about a subject that an edit keeps: those that could be taken for its own
+_OTHERS = 4  # other questions about a subject that an edit keeps, and one for each key: those that could be taken for its own
 _ROUGHLY = 0.7  # a share of their distance by which rounding may move the others: what counts is how far they are
 _FARTHEST = float(np.finfo(np.float16).max)
 _ROUGH = 1e-3  # by how much a distance from a matrix product may be off
@@ -112,7 +112,7 @@ class Intake:
             others = _by_nearness(asked, own)[near.disguised :]
             gaps = np.concatenate([_gaps(swapped, own), _gaps(others, own)])
             negatives = np.minimum(gaps.min(1), _FARTHEST).astype(np.float16)
-            apart = Compact(coarse(others[:_OTHERS] - own[0], _ROUGHLY))
+            apart = Compact(coarse(others[: _OTHERS + len(own)] - own[0], _ROUGHLY))
             drafts.append(Draft(request, context, own, negatives, _least(gaps), apart))
         return drafts
 
