@@ -30,8 +30,14 @@ _KEYS: Final = re.compile(
 )
 _MAIL: Final = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _PASSWORD: Final = re.compile(
-    r"\b(?:passwords?|passphrase|passcode|pass\s?code|pin(?:\s?code)?|(?:door|gate|alarm|entry|access|safe|security)[-_ ]?code|api[-_ ]?key|secret(?:[-_ ]?key)?|access[-_ ]?token"
-    r"|auth[-_ ]?token|bearer|pwd)\b(?:\s+(?:for|of|to)\s+[^\n:=]{1,40}?)?\s*(?:is|are|[:=])\s*[\"'`“]?(?P<value>[^\s\"'`”]{3,})",
+    r"\b(?:(?:[a-z]+-?)?passwor[dt]|passwords|passphrase|contraseña|mot de passe|senha|wachtwoord|passcode|pass\s?code|pin(?:\s?code)?|(?:door|gate|alarm|entry|access|safe|security)[-_ ]?code|api[-_ ]?key|secret(?:[-_ ]?key)?|access[-_ ]?token"
+    r"|auth[-_ ]?token|bearer|pwd)\b(?:\s+(?:for|of|to)\s+[^\n:=]{1,40}?)?\s*(?:is|are|ist|es|est|é|[:=])\s*(?:(?:still|now|just|simply|always|currently|called|spelled)\s+)*"
+    r"[\"'`“]?(?P<value>[^\s\"'`”]{3,})",
+    re.IGNORECASE,
+)
+_DOCUMENT: Final = re.compile(
+    r"\b(?:passport|licen[cs]e|id(?:entity)?(?: card)?|national insurance|social security|tax(?:payer)?|insurance|account|membership|ssn|nin)"
+    r"\s*(?:number|no\.?|nr\.?|id|#)\s*(?:is|[:=])?\s*(?P<value>(?:[a-z]{0,3}\d[a-z0-9]*|[a-z]{1,3}\b)(?:[ -](?:[a-z]{0,3}\d[a-z0-9]*|[a-z]{1,2}\b))*)",
     re.IGNORECASE,
 )
 _IBAN: Final = re.compile(r"\b[A-Z]{2}\d{2}(?:\s?[A-Z0-9]{4}){2,7}(?:\s?[A-Z0-9]{1,3})?\b")
@@ -82,7 +88,7 @@ def _phone(text: str) -> bool:
 
 
 def secrets(text: str) -> list[Secret]:
-    """Mail addresses, phone numbers, bank accounts, payment cards, keys and passwords in a text, by position.
+    """Mail addresses, phone numbers, bank accounts, payment cards, numbers of documents, keys and passwords in a text, by position.
 
     Cards are checked by Luhn and accounts by their check digits, so that an order number is not taken for one.
     """
@@ -95,7 +101,9 @@ def secrets(text: str) -> list[Secret]:
     for match in _KEYS.finditer(text):
         add("key", *match.span())
     for match in _PASSWORD.finditer(text):
-        if match.group("value").lower().strip(".,!?") not in _WEAK:
+        value = match.group("value").lower().strip(".,!?")
+        bare = match.group().lower().startswith("secret ")  # "the secret is out" is none
+        if value not in _WEAK and not (bare and value.isalpha()):
             add("password", *match.span("value"))
     if "@" in text:
         for match in _MAIL.finditer(text):
@@ -106,6 +114,9 @@ def secrets(text: str) -> list[Secret]:
 
 
 def _add_numbers(text: str, add: Callable[[str, int, int], None]) -> None:
+    for match in _DOCUMENT.finditer(text):
+        if sum(c.isdigit() for c in match.group("value")) >= 4:
+            add("document", *match.span("value"))
     for kind, pattern, check in (
         ("iban", _IBAN, _iban),
         ("card", _CARD, _card),

@@ -320,6 +320,11 @@ def test_tags_are_topics_and_hashtags():
         ("AKIAIOSFODNN7EXAMPLE", "key"),
         ("-----BEGIN RSA PRIVATE KEY-----", "key"),
         ("SSN 078-05-1120", "ssn"),
+        ("my wifi password is called sunflower99", "password"),
+        ("Mein WLAN-Passwort ist Sonne2024", "password"),
+        ("La contraseña es gato77", "password"),
+        ("my passport number is C01X00T47", "document"),
+        ("insurance number: 65 180539 W 001", "document"),
     ],
 )
 def test_secrets_are_found(text, kind):
@@ -336,6 +341,7 @@ def test_secrets_are_found(text, kind):
     [
         "Ana lives in Porto.", "We met on 2023-05-07 at 12:30.", "order 4111111111111112", "the password is required", "the dress code is formal",
         "in 1987 and 2024", "DE89 3704 0044 0532 0130 01", "it costs 12,500.00 euros", "version 3.11.4", "12.05.2023",
+        "the secret is out", "my ID number is nothing special", "account id 5 failed", "her password hint is blue",
     ],
 )  # fmt: skip
 def test_ordinary_numbers_are_no_secrets(text):
