@@ -23,6 +23,7 @@ FINE = 1e-3  # a share of a row's length that moves it by less than a distance b
 _WIDTHS = (4, 8, 16)
 _SCALE = ".scale"
 _LEAST = -120  # exponents fit a byte
+_PAIRS = np.stack(np.divmod(np.arange(256), 16)[::-1], axis=-1).astype(np.float32) - 8  # the two numbers in a byte
 _SAMPLE = 64  # rows that show most often already that a width does not do
 
 
@@ -33,23 +34,24 @@ class Compact:
         rows: [n, r], rounded already.
     """
 
-    __slots__ = ("_tensors",)
+    __slots__ = ("_scales", "_stored")
 
     def __init__(self, rows: Array) -> None:
-        self._tensors = shrink("", rows)
+        tensors = shrink("rows", rows)
+        self._stored, self._scales = tensors["rows"], tensors.get("rows" + _SCALE)
 
     def __len__(self) -> int:
-        return len(self._tensors[""])
+        return len(self._stored)
 
     @property
     def rows(self) -> Array:
         """[n, r] what was given."""
-        return expand(self._tensors, "")
+        return self._stored if self._scales is None else _decoded(self._stored, self._scales)
 
     @property
     def nbytes(self) -> int:
         """The bytes of the numbers and of their scales."""
-        return sum(array.nbytes for array in self._tensors.values())
+        return self._stored.nbytes + (0 if self._scales is None else self._scales.nbytes)
 
 
 def coarse(rows: Array, tolerance: float) -> Array:
@@ -89,13 +91,18 @@ def expand(tensors: Mapping[str, Numbers], name: str) -> Array:
     stored, scales = tensors[name], tensors.get(name + _SCALE)
     if scales is None:
         return np.asarray(stored, dtype=np.float32)
-    whole = _halves(stored) if stored.dtype == np.uint8 else stored
     if len(scales) == len(stored):
         with np.errstate(over="ignore"):
-            rows = np.ldexp(whole.astype(np.float32), scales.astype(np.int32)[:, None])
+            rows = _decoded(stored, scales)
         if np.isfinite(rows).all():
             return rows
     raise ValueError(f"the scales of {name!r} do not fit")
+
+
+def _decoded(stored: Numbers, scales: Numbers) -> Array:
+    whole = _PAIRS[stored].reshape(len(stored), 2 * stored.shape[1]) if stored.dtype == np.uint8 else stored
+    rows: Array = whole * np.ldexp(np.float32(1), scales)[:, None]
+    return rows
 
 
 def _holds(rows: Array, bits: int) -> bool:
@@ -126,12 +133,6 @@ def _codes(rows: Array, scales: npt.NDArray[np.int32], bits: int) -> Numbers:
         return codes
     nibbles = (codes + 8).astype(np.uint8)
     return nibbles[:, ::2] | nibbles[:, 1::2] << 4
-
-
-def _halves(pairs: Numbers) -> npt.NDArray[np.int8]:
-    """[n, r] the numbers that lie two to a byte."""
-    both = np.stack([pairs & 15, pairs >> 4], axis=-1).reshape(len(pairs), 2 * pairs.shape[1])
-    return both.astype(np.int8) - np.int8(8)
 
 
 def _most(bits: int) -> int:

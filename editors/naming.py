@@ -84,8 +84,12 @@ class Mention:
             return False
         if not self._words:
             return True
-        found = list(re.finditer(rf"(?<!\w){re.escape(self._words)}(?!\w)", text, re.IGNORECASE))
+        found = list(self._pattern.finditer(text))
         return not found or any(self._stands_alone(text, match.start(), match.end()) for match in found)
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        return re.compile(rf"(?<!\w){re.escape(self._words)}(?!\w)", re.IGNORECASE)
 
     def _stands_alone(self, text: str, start: int, end: int) -> bool:
         before, after = _BEFORE.search(text[:start]), _AFTER.match(text[end:])
@@ -115,7 +119,7 @@ class Mention:
         said = " ".join((self._request.prompt, *self._request.paraphrases)).casefold()
         return frozenset((*_WORD.findall(said), *_SPOKEN.findall(said)))
 
-    @property
+    @cached_property
     def is_needed(self) -> bool:
         """Whether only a text that names the subject can ask what the edit answers: when every phrasing of the edit does."""
         request = self._request

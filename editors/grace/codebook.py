@@ -156,22 +156,27 @@ class Codebook:
         """What recognises the subjects of the edits."""
         return Mentions([edit.request for edit in self.edits])
 
-    def named_radius(self, query: Array, edit: int) -> float:
+    def named_radius(self, query: Array, edit: int, unrelated: float) -> float:
         """How far a request that names the edit's subject may lie from its keys.
 
         It asks what the edit answers if it lies nearer to the edit than to any other question about the same subject, and
         to any unrelated prompt: the cell of a nearest neighbour, which reaches farther than a ball that keeps clear of them.
         """
-        wide, held = query.astype(np.float64), self.edits[edit]
+        held = self.edits[edit]
         if not len(held.others):
             return 0.0
         others = held.keys[0].astype(np.float64) + held.others.rows
-        nearest = float(np.linalg.norm(others - wide, axis=1).min())
-        unrelated, squares = self._wide_background
-        if len(unrelated):
-            closest = unrelated[int(np.argmin(squares - 2 * unrelated @ wide))]  # exact distance for the one that counts
-            nearest = min(nearest, float(np.linalg.norm(closest - wide)))
-        return CLEAR_OF * nearest
+        return CLEAR_OF * min(unrelated, float(np.linalg.norm(others - query, axis=1).min()))
+
+    def unrelated(self, queries: Array) -> Doubles:
+        """[n] the distance from each query to the nearest unrelated prompt; infinite without any."""
+        background, squares = self._wide_background
+        if not len(background):
+            return np.full(len(queries), np.inf)
+        wide = queries.astype(np.float64)
+        closest = background[np.argmin(squares - 2 * wide @ background.T, axis=1)]
+        nearest: Doubles = np.linalg.norm(closest - wide, axis=1)  # exact for the one that counts
+        return nearest
 
     @cached_property
     def _wide_background(self) -> tuple[Doubles, Doubles]:
@@ -219,14 +224,20 @@ class Codebook:
             return [Match(None) for _ in scopes]
         gaps = from_wide(queries.astype(np.float64), *self._wide)
         masks = {scope: self.visible(scope) for scope in set(scopes)}
-        rows = zip(queries, gaps, scopes, asked or [Asked()] * len(scopes), strict=True)
-        return [self._decide(query, row, masks[scope], each) for query, row, scope, each in rows]
+        asked = asked or [Asked()] * len(scopes)
+        named = [
+            [at for at in self.mentions.meant(each.text) if masks[scope][at]] for each, scope in zip(asked, scopes, strict=True)
+        ]
+        unrelated = self.unrelated(queries) if any(named) else np.zeros(len(queries))
+        rows = zip(queries, gaps, scopes, asked, named, unrelated.tolist(), strict=True)
+        return [self._decide(query, row, masks[scope], *rest) for query, row, scope, *rest in rows]
 
-    def _decide(self, query: Array, row: Doubles, seen: Bools, asked: Asked) -> Match:
-        """``seen`` [E]: the edits that the request may see."""
-        named = [at for at in self.mentions.meant(asked.text) if seen[at]]
+    def _decide(
+        self, query: Array, row: Doubles, seen: Bools, asked: Asked, named: Sequence[int], unrelated: float
+    ) -> Match:
+        """``seen`` [E]: the edits that the request may see; ``named``: those of them that it may be about."""
         if named:
-            match = self._among_named(query, row, named)
+            match = self._among_named(query, row, named, unrelated)
             if match.edit is not None and match.distance <= _RATIO * (match.distance + match.margin):
                 return match
         chosen = None if seen.all() else np.flatnonzero(seen[self.owners])
@@ -242,17 +253,21 @@ class Codebook:
         """The index of each edit."""
         return {edit.id: at for at, edit in enumerate(self.edits)}
 
-    def _among_named(self, query: Array, row: Doubles, named: Sequence[int]) -> Match:
+    def _among_named(self, query: Array, row: Doubles, named: Sequence[int], unrelated: float) -> Match:
         found = self._nearest(query, row, self._keys_of(named))
         assert found.nearest is not None  # every edit has keys
-        radius = max(found.radius, self.named_radius(query, self._places[found.nearest.id]))
+        radius = max(found.radius, self.named_radius(query, self._places[found.nearest.id], unrelated))
         return replace(found, edit=found.nearest if found.distance <= radius else None, radius=radius)
 
     def _keys_of(self, edits: Sequence[int]) -> Integers:
         """The keys of some edits, given ascending."""
-        starts = np.searchsorted(self.owners, edits, "left")
-        ends = np.searchsorted(self.owners, edits, "right")
-        return np.concatenate([np.arange(start, end) for start, end in zip(starts, ends, strict=True)])
+        firsts = self._firsts
+        return np.concatenate([np.arange(firsts[at], firsts[at + 1]) for at in edits])
+
+    @cached_property
+    def _firsts(self) -> Integers:
+        """[E + 1] the number of each edit's first key, and of all keys."""
+        return np.searchsorted(self.owners, np.arange(len(self.edits) + 1))
 
     def _nearest(self, query: Array, row: Doubles, chosen: Integers | None) -> Match:
         """The nearest of the chosen keys, or of all; ``row`` [K] are the query's distances."""
