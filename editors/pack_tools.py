@@ -151,9 +151,9 @@ class _Content:
             rows = {r.id: _Edit(r.request, r.labels, r.arrays, r) for r in book.records}
             return cls(data, book, rows, {}, book.shared)
         held = packs.parse(data)
-        names = [f.name for f in fields(packs.PackedEdit) if f.name not in ("request", "labels")]
+        names = [f.name for f in fields(packs.PackedEdit) if f.name not in ("request", "labels", "others")]
         edits = {
-            e.id: _Edit(e.request, e.labels, {name: getattr(e, name) for name in names}, e)
+            e.id: _Edit(e.request, e.labels, {"others": e.others.rows, **{name: getattr(e, name) for name in names}}, e)
             for e in held.edits
         }
         space = vars(held.calibration) if held.calibration is not None else {}
