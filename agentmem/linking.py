@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from agentmem.clock import from_micros
 from agentmem.errors import InvalidArgument
-from agentmem.relations import same_value
+from agentmem.relations import plain, same_value
 from agentmem.storage import LinkRow
 
 if TYPE_CHECKING:
@@ -148,16 +148,12 @@ def conflicting(fact: Fact, others: Iterable[tuple[int, Fact]]) -> list[tuple[in
     """
     if not fact.functional:
         return []
-    subject, relation = _key(fact.subject), _key(fact.relation)
+    subject, relation = plain(fact.subject), plain(fact.relation)
     return [
         (row, other)
         for row, other in others
-        if _key(other.subject) == subject and _key(other.relation) == relation and not same_value(relation, fact.object, other.object)
+        if plain(other.subject) == subject and plain(other.relation) == relation and not same_value(relation, fact.object, other.object)
     ]
-
-
-def _key(text: str) -> str:
-    return " ".join(text.casefold().split()).rstrip(" .")
 
 
 def link_supersedes(row: int, fact: Fact, older: Iterable[tuple[int, Fact]]) -> list[LinkRow]:
@@ -221,7 +217,7 @@ def link_terms(entities: Iterable[str], keywords: Iterable[str], *, limit: int =
     """The terms by which a note may be linked: its entities first, then its keywords; normalised, each once."""
     found: dict[str, None] = {}
     for term in (*entities, *keywords):
-        key = _key(term)
+        key = plain(term)
         if len(key) > 1:
             found.setdefault(key, None)
     return list(found)[: max(limit, 0)]

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from agentmem.lexicon import MONTHS
 
-__all__ = ["RELATIONS", "Relation", "canonical", "relation", "same_value"]
+__all__ = ["RELATIONS", "Relation", "canonical", "plain", "relation", "same_value"]
 
 
 class Relation(NamedTuple):
@@ -146,7 +146,7 @@ def same_value(name: str, one: str, other: str) -> bool:
 
     Case, spacing and a final full stop never count; how a shape of values may be said more fully is known for the relations of the table.
     """
-    a, b = _plain(one), _plain(other)
+    a, b = plain(one), plain(other)
     if a == b:
         return True
     known = relation(name)
@@ -163,7 +163,8 @@ def same_value(name: str, one: str, other: str) -> bool:
     return bool(short) and long[: len(short)] == short
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """The words alone: case, spacing and a final full stop tell no two values apart."""
     return " ".join(text.casefold().split()).rstrip(" .")
 
 

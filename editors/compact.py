@@ -40,6 +40,23 @@ class Compact:
         tensors = shrink("rows", rows)
         self._stored, self._scales = tensors["rows"], tensors.get("rows" + _SCALE)
 
+    @classmethod
+    def split(cls, tensors: Mapping[str, Numbers], name: str, ends: npt.NDArray[np.int64]) -> list[Compact]:
+        """The rows of a pack as they lie there, cut before each of ``ends``.
+
+        Raises:
+            KeyError, ValueError: as :func:`expand`.
+        """
+        expand(tensors, name)  # for what it raises
+        scales = tensors.get(name + _SCALE)
+        cut = None if scales is None else np.split(scales, ends)
+        parts = []
+        for at, stored in enumerate(np.split(tensors[name], ends)):
+            part = cls.__new__(cls)
+            part._stored, part._scales = stored, None if cut is None else cut[at]
+            parts.append(part)
+        return parts
+
     def __len__(self) -> int:
         return len(self._stored)
 

@@ -141,7 +141,7 @@ def edits_from(
     labels = _split(tensors["labels"], tensors["label_count"])
     negatives = _split(tensors["negatives"], tensors["negative_count"])
     limits = _split(tensors["limits"], tensors["key_count"])
-    others = map(Compact, _split(expand(tensors, "others"), tensors["other_count"]))
+    others = Compact.split(tensors, "others", _ends(tensors["other_count"]))
     values = expand(tensors, "values")[tensors["value_of"]]
     return tuple(
         PackedEdit(request, tuple(int(token) for token in label), *arrays)
@@ -178,7 +178,11 @@ def calibration_from(head: Mapping[str, Any], tensors: Mapping[str, npt.NDArray[
 
 
 def _split(flat: npt.NDArray[Any], counts: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
-    return list(np.split(flat, np.cumsum(counts, dtype=np.int64)[:-1]))
+    return list(np.split(flat, _ends(counts)))
+
+
+def _ends(counts: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    return np.cumsum(counts, dtype=np.int64)[:-1]
 
 
 def _counts(parts: Iterable[Sized]) -> npt.NDArray[Any]:

@@ -10,7 +10,7 @@ from agentmem.relations import relation
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Secret", "is_private", "is_volatile", "secrets"]
+__all__ = ["MAIL", "Secret", "is_private", "is_volatile", "secrets"]
 
 
 class Secret(NamedTuple):
@@ -28,7 +28,7 @@ _KEYS: Final = re.compile(
     r"|\bxox[abprs]-[\w-]{10,}|\bAKIA[0-9A-Z]{12,}|\bASIA[0-9A-Z]{12,}|\bAIza[\w-]{30,}|\bhf_[A-Za-z0-9]{20,}"
     r"|\beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]{5,}"
 )
-_MAIL: Final = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+MAIL: Final = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _PASSWORD: Final = re.compile(
     r"\b(?:(?:[a-z]+-?)?passwor[dt]|passwords|passphrase|contraseña|mot de passe|senha|wachtwoord|passcode|pass\s?code|pin(?:\s?code)?|(?:door|gate|alarm|entry|access|safe|security)[-_ ]?code|api[-_ ]?key|secret(?:[-_ ]?key)?|access[-_ ]?token"
     r"|auth[-_ ]?token|bearer|pwd)\b(?:\s+(?:for|of|to)\s+[^\n:=]{1,40}?)?\s*(?:is|are|ist|es|est|é|[:=])\s*(?:(?:still|now|just|simply|always|currently|called|spelled)\s+)*"
@@ -106,7 +106,7 @@ def secrets(text: str) -> list[Secret]:
         if value not in _WEAK and not (bare and value.isalpha()):
             add("password", *match.span("value"))
     if "@" in text:
-        for match in _MAIL.finditer(text):
+        for match in MAIL.finditer(text):
             add("email", *match.span())
     if any(c.isdigit() for c in text):
         _add_numbers(text, add)

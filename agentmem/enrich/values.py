@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from agentmem.enrich.private import MAIL
 from agentmem.enrich.verbs import ELSEWHERE, PEOPLES, ROLES, SMALL_TALK
 from agentmem.lexicon import MONTHS, WEEKDAYS
 
@@ -35,7 +36,6 @@ _WITH_AND: Final = frozenset(
 _NO_ROLES: Final = frozenset("team charm group pair rule whole result unit reminder placeholder treat couple duo joke".split())
 _NO_EMPLOYERS: Final = frozenset("living while bit change computer desk laptop meeting lot pittance song dream".split())
 _PHONE_DIGITS: Final = 5
-_MAIL: Final = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 
 
 def name_part(part: str) -> bool:
@@ -117,7 +117,7 @@ def _phone(value: str) -> str | None:
 
 
 def _email(value: str) -> str | None:
-    return value if _MAIL.fullmatch(value) else None
+    return value if MAIL.fullmatch(value) else None
 
 
 def _address(value: str) -> str | None:

@@ -276,7 +276,8 @@ class SqliteNotes(NoteKeys):
         ]
 
     def _check_owner(self, note: Note, owner: int) -> None:
-        expected = (note.scope.owner.user, note.scope.owner.agent)
+        whose = note.scope.owner
+        expected = (whose.user, whose.agent)
         if self._undone != self._db.rollbacks:  # an owner made in a write that failed gives its number to another
             self._checked, self._undone = {}, self._db.rollbacks
         found = self._checked.get(owner) or self._db.one("SELECT user, agent FROM owner WHERE id = ?", (int(owner),))
