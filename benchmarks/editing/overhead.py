@@ -3,7 +3,7 @@
 python -m benchmarks.editing.overhead --pack build/editing/grace-0.safetensors --out benchmarks/results/editing_overhead.json
 
 The states take turns, prompt by prompt, in one run; a ratio is the median over prompts and rounds of CPU time divided by the
-bare model's in the same turn. Routing at scale uses a codebook of synthetic keys: no model, no optimisation, the same rules.
+bare model's in the same turn. For routing at scale see `benchmarks.editing.many`.
 """
 
 from __future__ import annotations
@@ -17,27 +17,19 @@ from random import Random
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 
 from agentmem.editors import make_editor
-from agentmem.editors.compact import FINE, Compact, coarse
-from agentmem.editors.grace.codebook import Codebook
-from agentmem.editors.naming import Asked
-from agentmem.editors.packs import Calibration, PackedEdit
 from agentmem.editors.prompts import Renderer
-from agentmem.edits import EditRequest
 from agentmem.evaluation.world import World
 from agentmem.small_model import small_model_path
+from benchmarks.editing.many import Many
 from benchmarks.editing.streams import known, load, samples
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 NEW_TOKENS = 24
-WIDTH = 256
-PUBLISHED = 4 * (704 + 256)
-"""What the published implementation keeps for an edit of this model: its key and its value in single floats."""
 
 
 class Overhead:
@@ -126,56 +118,6 @@ class Overhead:
         return same
 
 
-def synthetic(edits: int, rng: np.random.Generator) -> Codebook:
-    """A codebook whose keys were drawn, not learnt: what a pack of that many edits would give."""
-    world = World.generate()
-    people, draw = world.unknown_people(min(1_000, max(1, edits // 4)), 3, "test"), Random(4)
-    names = [person if not n else f"{person} {n}" for n in range(1 + edits // 4 // len(people)) for person in people]
-    none, far = np.zeros(0, np.float16), np.full(1, 99, np.float32)
-    keys, values = (coarse(rng.normal(size=(edits, WIDTH)).astype(np.float32), FINE) for _ in range(2))
-    others = [Compact(coarse(rng.normal(size=(5, WIDTH)).astype(np.float32), 0.7)) for _ in range(16)]
-    held = [
-        PackedEdit(
-            EditRequest("", "", subject=names[i // 4 % len(names)], id=f"e{i:06}"), (draw.randrange(400), 1),
-            keys[i : i + 1], values[i], none, far, others[i % 16],
-        )
-        for i in range(edits)
-    ]  # fmt: skip
-    background = rng.normal(size=(450, WIDTH)).astype(np.float32)
-    space = Calibration(np.zeros(WIDTH, np.float32), np.eye(WIDTH, dtype=np.float32), False, background, 0.0)
-    return Codebook("grace", "synthetic", (), 0.01, 0.03).with_edits(held, (), space)
-
-
-def at_scale(edits: int, rounds: int = 30) -> dict[str, object]:
-    """Milliseconds to route one request and sixteen, and seconds of the first after the codebook has changed; bytes held."""
-    rng = np.random.default_rng(0)
-    book, world, draw = synthetic(edits, rng), World.generate(), Random(6)
-    texts = [Asked(world.question(fact, draw), whole=True) for fact in draw.sample(world.facts, 16)]
-    started = time.process_time()
-    book.match(rng.normal(size=(1, WIDTH)).astype(np.float32), [None], texts[:1])
-    first = time.process_time() - started
-    row: dict[str, object] = {"edits": edits, "keys": len(book.keys), "first_after_a_change_seconds": round(first, 3)}
-    for batch in (1, 16):
-        queries = rng.normal(size=(batch, WIDTH)).astype(np.float32)
-        spent = []
-        for _ in range(rounds):
-            started = time.process_time()
-            book.match(queries, [None] * batch, texts[:batch])
-            spent.append(time.process_time() - started)
-        row[f"route_ms_batch_{batch}"] = round(1000 * median(spent), 3)
-    wide = sum(array.nbytes for array in book._wide)
-    held = (
-        book.keys.nbytes
-        + wide
-        + sum(e.keys.nbytes + e.value.nbytes + e.limits.nbytes + e.others.nbytes for e in book.edits)
-    )
-    on_disk = len(book.bytes)
-    return row | {
-        "array_bytes": held, "array_bytes_per_edit": round(held / edits), "pack_bytes_per_edit": round(on_disk / edits),
-        "published_bytes_per_edit": PUBLISHED,
-    }  # fmt: skip
-
-
 def _write(report: dict[str, Any], out: Path | None) -> None:
     """What there is so far."""
     print(json.dumps(report), flush=True)
@@ -208,10 +150,12 @@ def main() -> None:
         report["bit_equal_without_edits"] = bench.bit_equal()
         report["generate"] = [bench.measure(batch, options.prompts, options.rounds) for batch in (1, 16)]
         _write(report, options.out)
-    report["routing"] = []
-    for edits in options.scale:
-        report["routing"] = [*report["routing"], at_scale(edits)]
-        _write(report, options.out)
+    if options.scale:
+        many = Many(*load(options.model), max(options.scale))
+        report["routing"] = []
+        for edits in options.scale:
+            report["routing"] = [*report["routing"], many.measure(edits)]
+            _write(report, options.out)
 
 
 if __name__ == "__main__":

@@ -9,28 +9,26 @@ from functools import cached_property
 
 import numpy as np
 
-from agentmem.editors.grace.geometry import (
-    CLEAR_OF,
-    Bools,
-    Doubles,
-    Integers,
-    Rivals,
-    base_radius,
-    from_wide,
-    radii,
-)
+from agentmem.editors.grace.geometry import CLEAR_OF, Rivals, base_radius, radii
+from agentmem.editors.grace.nearest import Bools, Doubles, Integers, Keys, Shadow
 from agentmem.editors.naming import Asked, Mentions
 from agentmem.editors.packs import Array, Calibration, Pack, PackedEdit, dump
 from agentmem.notes import Scope
 
 __all__ = ["Codebook", "Match"]
 
+INDEXED_FROM = 20_000  # keys: from here on ruling most out first is faster than looking at all
+_TRIED, _WORTH_IT = 64, 0.02  # unrelated prompts that try an index, and the share of keys that it may leave for them
 _RATIO = 0.8  # nearest to second nearest, from which a match is ambiguous (Lowe 2004, section 7.1)
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """The nearest key to one query; ``edit`` is ``None`` when the query lies outside its radius."""
+    """The nearest key to one query; ``edit`` is ``None`` when the query lies outside its radius.
+
+    Where the keys are indexed, nothing is known of those farther away than any key reaches: ``nearest`` is ``None`` when all are,
+    and ``margin`` counts a next one from that distance on.
+    """
 
     edit: PackedEdit | None
     nearest: PackedEdit | None = None
@@ -111,17 +109,23 @@ class Codebook:
         return codes
 
     @cached_property
-    def _wide(self) -> tuple[Doubles, Doubles]:
-        """[K, r] the keys in double precision, and [K] their squared lengths: what every distance needs."""
-        wide = self.keys.astype(np.float64)
-        return wide, (wide**2).sum(1)
+    def search(self) -> Keys:
+        """What finds the nearest of all keys."""
+        return Keys(self.keys)
+
+    @cached_property
+    def index(self) -> Shadow | None:
+        """What rules out most of many keys; ``None`` for few, and where it would rule out too few to be worth its time."""
+        if len(self.keys) <= INDEXED_FROM:
+            return None
+        shadow = Shadow(self.search)
+        return shadow if shadow.leaves(self._background.rows[:_TRIED], self.reach) <= _WORTH_IT else None
 
     @cached_property
     def reach(self) -> float:
         """The radius that no key exceeds: see :func:`radii`."""
-        return base_radius(
-            self.keys, self._background, self._negatives, (self.false_alarm, self.look_alike_alarm)
-        )
+        alarms = self.false_alarm, self.look_alike_alarm
+        return base_radius(self.search, self._background.rows, self._negatives, alarms)
 
     @cached_property
     def radii(self) -> Doubles:
@@ -130,8 +134,7 @@ class Codebook:
 
     def radius_of(self, keys: Integers) -> Doubles:
         """The radii of some keys, given by their numbers."""
-        wide, squares = self._wide
-        return radii(wide, self._rivals, self.reach, self._limits, keys, squares)
+        return radii(self.search, self._rivals, self.reach, self._limits, keys)
 
     @cached_property
     def _rivals(self) -> Rivals:
@@ -170,23 +173,11 @@ class Codebook:
 
     def unrelated(self, queries: Array) -> Doubles:
         """[n] the distance from each query to the nearest unrelated prompt; infinite without any."""
-        background, squares = self._wide_background
-        if not len(background):
-            return np.full(len(queries), np.inf)
-        wide = queries.astype(np.float64)
-        closest = background[np.argmin(squares - 2 * wide @ background.T, axis=1)]
-        nearest: Doubles = np.linalg.norm(closest - wide, axis=1)  # exact for the one that counts
-        return nearest
+        return self._background.nearest(queries)[1]
 
     @cached_property
-    def _wide_background(self) -> tuple[Doubles, Doubles]:
-        """The background keys in double precision, and their squared lengths."""
-        wide = self._background.astype(np.float64)
-        return wide, (wide**2).sum(1)
-
-    @property
-    def _background(self) -> Array:
-        return self.calibration.background if self.calibration is not None else np.zeros((0, 0), np.float32)
+    def _background(self) -> Keys:
+        return Keys(self.calibration.background if self.calibration is not None else np.zeros((0, 0), np.float32))
 
     @property
     def _negatives(self) -> Array:
@@ -222,26 +213,22 @@ class Codebook:
         """
         if not self.edits:
             return [Match(None) for _ in scopes]
-        gaps = from_wide(queries.astype(np.float64), *self._wide)
         masks = {scope: self.visible(scope) for scope in set(scopes)}
         asked = asked or [Asked()] * len(scopes)
         named = [
             [at for at in self.mentions.meant(each.text) if masks[scope][at]] for each, scope in zip(asked, scopes, strict=True)
         ]
         unrelated = self.unrelated(queries) if any(named) else np.zeros(len(queries))
-        rows = zip(queries, gaps, scopes, asked, named, unrelated.tolist(), strict=True)
-        return [self._decide(query, row, masks[scope], *rest) for query, row, scope, *rest in rows]
+        found = self._nearest_seen(queries, [masks[scope] for scope in scopes])
+        rows = zip(queries, found, asked, named, unrelated.tolist(), strict=True)
+        return [self._decide(*row) for row in rows]
 
-    def _decide(
-        self, query: Array, row: Doubles, seen: Bools, asked: Asked, named: Sequence[int], unrelated: float
-    ) -> Match:
-        """``seen`` [E]: the edits that the request may see; ``named``: those of them that it may be about."""
+    def _decide(self, query: Array, match: Match, asked: Asked, named: Sequence[int], unrelated: float) -> Match:
+        """``match``: what the key alone says; ``named``: the edits that the request may see and may be about."""
         if named:
-            match = self._among_named(query, row, named, unrelated)
-            if match.edit is not None and match.distance <= _RATIO * (match.distance + match.margin):
-                return match
-        chosen = None if seen.all() else np.flatnonzero(seen[self.owners])
-        match = self._nearest(query, row, chosen)
+            among = self._among_named(query, named, unrelated)
+            if among.edit is not None and among.distance <= _RATIO * (among.distance + among.margin):
+                return among
         if match.edit is None or not asked.whole:
             return match
         at = self._places[match.edit.id]
@@ -253,8 +240,9 @@ class Codebook:
         """The index of each edit."""
         return {edit.id: at for at, edit in enumerate(self.edits)}
 
-    def _among_named(self, query: Array, row: Doubles, named: Sequence[int], unrelated: float) -> Match:
-        found = self._nearest(query, row, self._keys_of(named))
+    def _among_named(self, query: Array, named: Sequence[int], unrelated: float) -> Match:
+        keys = self._keys_of(named)
+        found = self._nearest(keys, self.search.exact(query, keys))
         assert found.nearest is not None  # every edit has keys
         radius = max(found.radius, self.named_radius(query, self._places[found.nearest.id], unrelated))
         return replace(found, edit=found.nearest if found.distance <= radius else None, radius=radius)
@@ -269,16 +257,44 @@ class Codebook:
         """[E + 1] the number of each edit's first key, and of all keys."""
         return np.searchsorted(self.owners, np.arange(len(self.edits) + 1))
 
-    def _nearest(self, query: Array, row: Doubles, chosen: Integers | None) -> Match:
-        """The nearest of the chosen keys, or of all; ``row`` [K] are the query's distances."""
-        if chosen is not None and not len(chosen):
-            return Match(None)
-        among, codes = (row, self.key_codes) if chosen is None else (row[chosen], self.key_codes[chosen])
-        first = int(np.argmin(among))
-        best = first if chosen is None else int(chosen[first])
-        edit = self.edits[self.owners[best]]
-        distance = float(np.linalg.norm(query.astype(np.float64) - self.keys[best]))
-        runner_up = float(np.min(among, where=codes != codes[first], initial=np.inf))
-        radius = self._radius(best)
-        fired = edit if distance <= radius else None
-        return Match(fired, edit, distance, radius, runner_up - distance)
+    def _nearest_seen(self, queries: Array, seen: Sequence[Bools]) -> list[Match]:
+        """The nearest key of each query among those of the edits [E] that it may see."""
+        hidden = [None if edits.all() else ~edits[self.owners] for edits in seen]
+        if self.index is not None:
+            found = zip(self.index.within(queries, self.reach), hidden, strict=True)
+            return [self._indexed(keys, gaps, unseen) for (keys, gaps), unseen in found]
+        return [
+            match
+            for block in self.search.blocks(len(queries))
+            for match in self._scanned(queries[block], hidden[block])
+        ]
+
+    def _scanned(self, queries: Array, hidden: Sequence[Bools | None]) -> list[Match]:
+        """By a look at every key; ``hidden`` [K] are those that a query must not see."""
+        rough = self.search.rough(queries)
+        for row, unseen in zip(rough, hidden, strict=True):
+            if unseen is not None:
+                row[unseen] = np.inf
+        best, gaps = self.search.nearest(queries, rough)
+        for row, key in zip(rough, best.tolist(), strict=True):
+            row[self.key_codes == self.key_codes[key]] = np.inf
+        runners_up = self.search.nearest(queries, rough)[1]
+        rows = zip(best.tolist(), gaps.tolist(), runners_up.tolist(), strict=True)
+        return [self._match_of(*row) if row[0] >= 0 else Match(None) for row in rows]
+
+    def _indexed(self, keys: Integers, gaps: Doubles, hidden: Bools | None) -> Match:
+        """Of the keys within reach, whose distances are ``gaps``."""
+        if hidden is not None:
+            keys, gaps = keys[~hidden[keys]], gaps[~hidden[keys]]
+        return self._nearest(keys, gaps, self.reach) if len(keys) else Match(None, radius=self.reach)
+
+    def _nearest(self, keys: Integers, gaps: Doubles, farthest: float = np.inf) -> Match:
+        """The nearest of some keys, by their distances; beyond ``farthest`` there may be others."""
+        first = int(np.argmin(gaps))
+        codes = self.key_codes[keys]
+        runner_up = float(np.min(gaps, where=codes != codes[first], initial=farthest))
+        return self._match_of(int(keys[first]), float(gaps[first]), runner_up)
+
+    def _match_of(self, key: int, distance: float, runner_up: float) -> Match:
+        edit, radius = self.edits[self.owners[key]], self._radius(key)
+        return Match(edit if distance <= radius else None, edit, distance, radius, runner_up - distance)

@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from agentmem.editors.grace.nearest import Bools, Doubles, Integers, Keys
 from agentmem.editors.packs import Array
 from agentmem.notes import Scope
 
@@ -23,13 +24,9 @@ __all__ = [
     "base_radius",
     "covisible",
     "distances",
-    "from_wide",
     "radii",
 ]
 
-Bools = npt.NDArray[np.bool_]
-Doubles = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
 CLEAR_OF = 0.9  # a look-alike stays outside by a tenth of its distance
 _SHRINK = 1 - 1e-6  # rounding must not let two balls touch
 
@@ -71,42 +68,32 @@ class Rivals:
 
 
 def radii(
-    keys: Array | Doubles,
-    conflicts: Conflicts,
-    reach: float,
-    limits: Array,
-    rows: Integers | None = None,
-    squares: Doubles | None = None,
+    keys: Keys, conflicts: Conflicts, reach: float, limits: Array, rows: Integers | None = None
 ) -> Doubles:
     """How far each key reaches: ``min(reach, limit, half the distance to the nearest key with another target)``.
 
     So balls of different targets never overlap: r_i + r_j <= d(K_i, K_j).
 
     Args:
-        keys: [K, r]; who asks about the same keys again and again gives them in double precision, with ``squares``.
+        keys: [K, r].
         conflicts: [K, K] True where two keys have different targets and one request may see both; read by blocks of rows.
         reach: the radius that background prompts allow.
         limits: [K] distance to a look-alike that must stay unanswered.
         rows: whose radii are wanted; all when ``None``. One costs a pass over the keys, all of them K passes.
-        squares: [K] the squared lengths of ``keys``; worked out when ``None``.
     """
     asked = np.arange(len(keys)) if rows is None else rows
     if not len(asked):
         return np.zeros(0)
-    wide = keys.astype(np.float64, copy=False)
-    lengths = (wide**2).sum(1) if squares is None else squares
     nearest = np.full(len(asked), np.inf)
-    for start in range(0, len(asked), 256):
-        block = asked[start : start + 256]
-        apart = np.where(conflicts[block], from_wide(wide[block], wide, lengths), np.inf)
-        rival = np.argmin(apart, axis=1)  # exact distance for the one that counts
-        exact = np.linalg.norm(wide[block] - wide[rival], axis=1)
-        nearest[start : start + 256] = np.where(np.isfinite(apart.min(axis=1)), exact, np.inf)
+    for block in keys.blocks(len(asked)):
+        own = keys.rows[asked[block]]
+        rivals = np.where(conflicts[asked[block]], keys.rough(own), np.float32(np.inf))
+        nearest[block] = keys.nearest(own, rivals)[1]
     apart_enough = np.minimum(0.5 * nearest * _SHRINK, CLEAR_OF * limits[asked].astype(np.float64))
     return np.minimum(reach, apart_enough)
 
 
-def base_radius(keys: Array, background: Array, negatives: Array, alarms: tuple[float, float]) -> float:
+def base_radius(keys: Keys, background: Array, negatives: Array, alarms: tuple[float, float]) -> float:
     """The radius at which unrelated and look-alike prompts would raise no more false alarms than allowed.
 
     It shrinks as keys accumulate, because the nearest of many keys is nearer.
@@ -120,7 +107,7 @@ def base_radius(keys: Array, background: Array, negatives: Array, alarms: tuple[
     """
     if not len(keys):
         return 0.0
-    unrelated, alike = _nearest_to(background, keys), negatives.astype(np.float64)
+    unrelated, alike = keys.nearest(background)[1], negatives.astype(np.float64)
     found = [_low(near, share) for near, share in ((unrelated, alarms[0]), (alike, alarms[1])) if len(near)]
     return min(found) * _SHRINK if found else 0.0
 
@@ -129,19 +116,10 @@ def _low(distances: npt.NDArray[np.floating], share: float) -> float:
     return float(np.quantile(distances.astype(np.float64), share, method="lower"))
 
 
-def _nearest_to(queries: Array, keys: Array) -> Doubles:
-    return distances(queries, keys).min(axis=1) if len(queries) else np.zeros(0)
-
-
 def distances(queries: Array, keys: Array) -> Doubles:
     """[n, K] Euclidean distances by one matrix product, accurate to rounding of the squared norms."""
-    right = keys.astype(np.float64)
-    return from_wide(queries.astype(np.float64), right, (right**2).sum(1))
-
-
-def from_wide(left: Doubles, right: Doubles, squares: Doubles) -> Doubles:
-    """:func:`distances`, with the squared lengths of ``right`` given."""
-    squared = (left**2).sum(1)[:, None] + squares[None, :] - 2 * left @ right.T
+    left, right = queries.astype(np.float64), keys.astype(np.float64)
+    squared = (left**2).sum(1)[:, None] + (right**2).sum(1)[None, :] - 2 * left @ right.T
     roots: Doubles = np.sqrt(np.maximum(squared, 0))
     return roots
 

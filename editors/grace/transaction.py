@@ -13,7 +13,8 @@ from agentmem.editors.background import look_alikes
 from agentmem.editors.compact import FINE, Compact, coarse
 from agentmem.editors.grace.codebook import Codebook
 from agentmem.editors.grace.config import GateConfig, GraceConfig
-from agentmem.editors.grace.geometry import covisible, from_wide
+from agentmem.editors.grace.geometry import covisible
+from agentmem.editors.grace.nearest import Keys
 from agentmem.editors.grace.writer import Fit, fit_values, says_target
 from agentmem.editors.packs import Array, Calibration, PackedEdit
 from agentmem.editors.port import ModelPort
@@ -26,7 +27,6 @@ __all__ = ["Draft", "Intake", "Transaction"]
 _OTHERS = 4  # other questions about a subject that an edit keeps, and one for each key: those that could be taken for its own
 _ROUGHLY = 0.7  # a share of their distance by which rounding may move the others: what counts is how far they are
 _FARTHEST = float(np.finfo(np.float16).max)
-_ROUGH = 1e-3  # by how much a distance from a matrix product may be off
 _NOISE_MARGIN = 4.0  # a radius must be well above what batching does to a key
 
 
@@ -129,12 +129,11 @@ class Intake:
         reach = 2 * max(_NOISE_MARGIN * self.calibration.noise, 1e-6)
         entering = sorted(drafts, key=lambda draft: draft.id)
         rivals: list[PackedEdit | Draft] = [*self.book.edits, *entering]
-        keys = np.concatenate([rival.keys for rival in rivals]).astype(np.float64)
-        ends, squares = np.cumsum([len(rival.keys) for rival in rivals]), (keys**2).sum(1)
+        keys = Keys(np.concatenate([rival.keys for rival in rivals]))
+        ends = np.cumsum([len(rival.keys) for rival in rivals])
         for draft, end in zip(entering, ends[len(self.book.edits) :], strict=True):
-            before = end - len(draft.keys)
-            rough = from_wide(draft.keys.astype(np.float64), keys[:before], squares[:before])
-            close = np.unique(np.searchsorted(ends, np.flatnonzero((rough <= reach + _ROUGH).any(0)), "right"))
+            near = np.flatnonzero(keys.maybe_within(draft.keys, reach).any(0))
+            close = np.unique(np.searchsorted(ends, near[near < end - len(draft.keys)], "right"))
             found = [(_apart(rivals[i], draft), rivals[i]) for i in close.tolist() if _contradicts(rivals[i], draft)]
             gap, rival = min(found, key=lambda item: item[0], default=(np.inf, None))
             if rival is not None and gap <= reach:

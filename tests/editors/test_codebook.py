@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from agentmem.editors.compact import Compact
 from agentmem.editors.grace.codebook import Codebook
 from agentmem.editors.grace.geometry import Rivals, covisible, radii
+from agentmem.editors.grace.nearest import Keys
 from agentmem.editors.naming import Asked
 from agentmem.editors.packs import Calibration, PackedEdit
 from agentmem.edits import EditRequest
@@ -102,7 +103,7 @@ def test_two_users_never_conflict():
     """Edits of different users may share a key with different targets."""
     assert not covisible([Scope(user="u"), Scope(user="v")])[0, 1]
     keys = np.zeros((2, 4), np.float32)
-    assert (radii(keys, np.zeros((2, 2), bool), 0.5, np.ones(2, np.float32)) == 0.5).all()
+    assert (radii(Keys(keys), np.zeros((2, 2), bool), 0.5, np.ones(2, np.float32)) == 0.5).all()
 
 
 @given(edits(), st.integers(0, 5), st.integers(1, 6))
