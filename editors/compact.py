@@ -19,11 +19,12 @@ __all__ = ["FINE", "Compact", "coarse", "expand", "shrink"]
 Array = npt.NDArray[np.float32]
 Numbers = npt.NDArray[Any]
 
-FINE = 1e-3  # a share of a row's length that moves it by less than a distance between prompts is worth
-_WIDTHS = (4, 8, 16)
+FINE = 4e-3  # a share of a row's length that moves it by less than a distance between prompts is worth
+_WIDTHS = (4, 8, 12, 16)
 _SCALE = ".scale"
 _LEAST = -120  # exponents fit a byte
 _PAIRS = np.stack(np.divmod(np.arange(256), 16)[::-1], axis=-1).astype(np.float32) - 8  # the two numbers in a byte
+_HALF = 1 << 11  # added to numbers of twelve bits, so that none is negative
 _SAMPLE = 64  # rows that show most often already that a width does not do
 
 
@@ -117,13 +118,23 @@ def expand(tensors: Mapping[str, Numbers], name: str) -> Array:
 
 
 def _decoded(stored: Numbers, scales: Numbers) -> Array:
-    whole = _PAIRS[stored].reshape(len(stored), 2 * stored.shape[1]) if stored.dtype == np.uint8 else stored
-    rows: Array = whole * np.ldexp(np.float32(1), scales)[:, None]
+    rows: Array = _unpacked(stored) * np.ldexp(np.float32(1), scales)[:, None]
     return rows
 
 
+def _unpacked(stored: Numbers) -> Numbers:
+    """[n, r] the whole numbers; two share a byte [n, r / 2], or three bytes [n, r / 2, 3]."""
+    if stored.dtype != np.uint8:
+        return stored
+    if stored.ndim == 2:
+        return _PAIRS[stored].reshape(len(stored), 2 * stored.shape[1])
+    low, shared, high = (stored[..., i].astype(np.int16) for i in range(3))
+    pairs = np.stack([low | (shared & 15) << 8, shared >> 4 | high << 4], axis=-1)
+    return pairs.reshape(len(stored), 2 * stored.shape[1]) - _HALF
+
+
 def _holds(rows: Array, bits: int) -> bool:
-    return (bits > 4 or rows.shape[-1] % 2 == 0) and np.array_equal(_rounded(rows, bits, _scales(rows, bits)), rows)
+    return (bits not in (4, 12) or rows.shape[-1] % 2 == 0) and np.array_equal(_rounded(rows, bits, _scales(rows, bits)), rows)
 
 
 def _scales(rows: Array, bits: int) -> npt.NDArray[np.int32]:
@@ -145,6 +156,9 @@ def _codes(rows: Array, scales: npt.NDArray[np.int32], bits: int) -> Numbers:
     whole = _whole(rows, scales)
     if bits == 16:
         return whole.astype(np.int16)
+    if bits == 12:
+        ahead, behind = np.moveaxis((whole.astype(np.int16) + _HALF).reshape(len(rows), -1, 2), -1, 0)
+        return np.stack([ahead & 255, ahead >> 8 | (behind & 15) << 4, behind >> 4], axis=-1).astype(np.uint8)
     codes = whole.astype(np.int8)
     if bits == 8:
         return codes

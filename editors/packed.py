@@ -116,8 +116,8 @@ def edit_tensors(edits: Sequence[PackedEdit]) -> dict[str, npt.NDArray[Any]]:
         **shrink("keys", np.concatenate([edit.keys for edit in edits])),
         "key_count": _counts(edit.keys for edit in edits),
         **shrink("values", values),
-        "value_of": np.array(value_of, dtype=np.int32),
-        "labels": np.array([token for edit in edits for token in edit.labels], dtype=np.int32),
+        "value_of": _narrow(np.array(value_of, dtype=np.int64)),
+        "labels": _narrow(np.array([token for edit in edits for token in edit.labels], dtype=np.int64)),
         "label_count": _counts(edit.labels for edit in edits),
         "negatives": np.concatenate([edit.negatives for edit in edits]),
         "limits": np.concatenate([edit.limits for edit in edits]).astype(np.float32),
@@ -186,5 +186,9 @@ def _ends(counts: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
 
 
 def _counts(parts: Iterable[Sized]) -> npt.NDArray[Any]:
-    counts = np.array([len(part) for part in parts], dtype=np.int64)
-    return counts.astype(np.min_scalar_type(counts.max(initial=0)))
+    return _narrow(np.array([len(part) for part in parts], dtype=np.int64))
+
+
+def _narrow(numbers: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+    """Numbers that are not negative, in as few bytes as hold the largest."""
+    return numbers.astype(np.min_scalar_type(numbers.max(initial=0)))

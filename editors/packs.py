@@ -56,7 +56,7 @@ __all__ = [
     "write_file",
 ]
 
-FORMAT = 3
+FORMAT = 4
 _ENTRY = "agentmem"
 _PART = "part."
 _LAYOUTS = {"records": "agentmem.editors.records", "tiers": "agentmem.editors.tiers.pack"}

@@ -18,19 +18,21 @@ if TYPE_CHECKING:
 
 __all__ = ["GradientPool", "piece_loss"]
 
-_PIECE_TOKENS = 512
+_PIECE_TOKENS = 768
 
 
 def piece_loss(model: LlamaForCausalLM, piece: Batch, total_weight: float) -> torch.Tensor:
     """Return the weighted cross-entropy of a piece, divided by the weight of the whole batch."""
-    hidden = model.model(
-        input_ids=piece.tokens, attention_mask=piece.mask(), position_ids=piece.positions, use_cache=False
-    ).last_hidden_state
     weights = piece.weights[:, 1:]
     chosen = weights > 0
-    # Only positions that count reach the output layer.
-    logits = model.lm_head(hidden[:, :-1][chosen])
-    losses = torch.nn.functional.cross_entropy(logits, piece.tokens[:, 1:][chosen], reduction="none")
+    # Weights, their gradients and the loss stay in single precision; products are formed in half.
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        hidden = model.model(
+            input_ids=piece.tokens, attention_mask=piece.mask(), position_ids=piece.positions, use_cache=False
+        ).last_hidden_state
+        # Only positions that count reach the output layer.
+        logits = model.lm_head(hidden[:, :-1][chosen])
+    losses = torch.nn.functional.cross_entropy(logits.float(), piece.tokens[:, 1:][chosen], reduction="none")
     return (losses * weights[chosen]).sum() / total_weight
 
 

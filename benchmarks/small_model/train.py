@@ -70,7 +70,7 @@ class Trainer:
         self.pool = GradientPool(self.model, helper_niceness)
         matrices = [p for n, p in self.model.named_parameters() if p.ndim == 2 and "embed" not in n]
         rest = [p for n, p in self.model.named_parameters() if p.ndim != 2 or "embed" in n]
-        self.muon = Muon(matrices)
+        self.muon = Muon(matrices, dtype=torch.bfloat16)
         self.adam = torch.optim.AdamW(rest, lr=1.0, betas=(0.9, 0.95), weight_decay=0.0)
         self.rows = RowSource(self.world, self.tokenizer.backend_tokenizer, self.schedule, Random(seed))
         self.progress = _Progress()
