@@ -11,10 +11,11 @@ from agentmem.editors.evaluation import answer
 from agentmem.evaluation.world import World, WorldFact
 from agentmem.evaluation.world import answer as as_answer
 from benchmarks.editing.streams import KINDS, Sample, share
+from benchmarks.small_model.evaluate import generate
 from benchmarks.small_model.probes import Probe, ProbeMaker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from benchmarks.editing.methods import Method
 
@@ -37,6 +38,7 @@ class Probes:
     kept: list[Pair]
     late: list[Probe]
     late_held: list[Probe]
+    late_same: list[Probe]
 
 
 class Bench:
@@ -114,9 +116,10 @@ class Bench:
         said = iter(method.ask([text for pairs in groups.values() for text, _ in pairs]))
         found = {name: [next(said) == wanted for _, wanted in pairs] for name, pairs in groups.items()}
         if probes.late:
-            late = iter(method.chat([*probes.late, *probes.late_held]))
-            found["late_in_chat_reliability"] = [next(late) == probe.expected for probe in probes.late]
-            found["late_in_chat_generality"] = [next(late) == probe.expected for probe in probes.late_held]
+            chats = {"reliability": probes.late, "generality": probes.late_held, "locality": probes.late_same}
+            late = iter(method.chat([probe for group in chats.values() for probe in group]))
+            for name, group in chats.items():
+                found[f"late_in_chat_{name}"] = [next(late) == probe.expected for probe in group]
         return found
 
     def _probes(self, chosen: list[Sample], most: int) -> Probes:
@@ -128,10 +131,12 @@ class Bench:
         for kind in KINDS:
             texts = [s.untouched[kind] for s in rng.sample(chosen, min(most, len(chosen)))]
             same[kind] = self._unedited([text for text in texts if text not in edited])
-        late, late_held = self._chats(rng.sample(chosen, min(self.chats, len(chosen))))
+        picked = rng.sample(chosen, min(self.chats, len(chosen)))
+        late, late_held = self._chats(picked)
         return Probes(
             chosen, [(s.request.prompt, s.request.target) for s in some], rng.sample(held, min(most, len(held))),
             same, rng.sample(self._kept, min(most, len(self._kept))), late, late_held,
+            self._chats_about_others(picked, edited),
         )  # fmt: skip
 
     def _unedited(self, texts: Iterable[str]) -> list[Pair]:
@@ -161,6 +166,17 @@ class Bench:
                 turns = [*make.other_turns(12, 22), {"role": "user", "content": text}]
                 group.append(Probe(turns, sample.request.target))
         return groups
+
+
+    def _chats_about_others(self, picked: Sequence[Sample], edited: Collection[str]) -> list[Probe]:
+        """Questions that no edit is about at the end of such chats, with what the bare model says to them there."""
+        make = ProbeMaker(self.world, Random(9))
+        texts = [sample.untouched[kind] for sample in picked for kind in KINDS]
+        chats = [
+            Probe([*make.other_turns(12, 22), {"role": "user", "content": text}], "") for text in texts if text not in edited
+        ]
+        said = generate(self.model, self.tokenizer, chats) if chats else []
+        return [Probe(chat.messages, text) for chat, (text, _, _) in zip(chats, said, strict=True)]
 
 
 def _mean(right: Sequence[bool]) -> float:

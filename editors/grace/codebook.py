@@ -271,16 +271,18 @@ class Codebook:
 
     def _scanned(self, queries: Array, hidden: Sequence[Bools | None]) -> list[Match]:
         """By a look at every key; ``hidden`` [K] are those that a query must not see."""
-        rough = self.search.rough(queries)
-        for row, unseen in zip(rough, hidden, strict=True):
+        rough, doubts = self.search.rough(queries), (2 * self.search.slack(queries)).tolist()
+        found = []
+        for query, row, unseen, doubt in zip(queries, rough, hidden, doubts, strict=True):
             if unseen is not None:
                 row[unseen] = np.inf
-        best, gaps = self.search.nearest(queries, rough)
-        for row, key in zip(rough, best.tolist(), strict=True):
+            key, gap = self.search.first(query, row, doubt)
+            if key < 0:
+                found.append(Match(None))
+                continue
             row[self.key_codes == self.key_codes[key]] = np.inf
-        runners_up = self.search.nearest(queries, rough)[1]
-        rows = zip(best.tolist(), gaps.tolist(), runners_up.tolist(), strict=True)
-        return [self._match_of(*row) if row[0] >= 0 else Match(None) for row in rows]
+            found.append(self._match_of(key, gap, self.search.first(query, row)[1]))
+        return found
 
     def _indexed(self, keys: Integers, gaps: Doubles, hidden: Bools | None) -> Match:
         """Of the keys within reach, whose distances are ``gaps``."""

@@ -8,6 +8,7 @@ quarter as large, then rules out nearly all that lie too far away to answer.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from functools import cached_property
 
@@ -54,7 +55,7 @@ class Keys:
 
     def slack(self, queries: Array) -> Doubles:
         """[n] the error bound of :meth:`rough` (Higham 2002, *Accuracy and Stability of Numerical Algorithms*, section 3.1)."""
-        lengths = np.linalg.norm(queries.astype(np.float64), axis=1)
+        lengths = np.sqrt(np.einsum("nr,nr->n", queries, queries, dtype=np.float64))
         bound: Doubles = 2 * _UNIT * (self.rows.shape[1] + 8) * (lengths + self._longest) ** 2
         return bound
 
@@ -75,18 +76,24 @@ class Keys:
         if rough is None:
             parts = [self.nearest(queries[block], self.rough(queries[block])) for block in self.blocks(len(queries))]
             return np.concatenate([at for at, _ in parts]), np.concatenate([gap for _, gap in parts])
-        at = rough.argmin(axis=1)
-        least = rough[np.arange(len(rough)), at].astype(np.float64)
-        doubt = 2 * self.slack(queries)
-        gaps: Doubles = np.linalg.norm(self.rows[at].astype(np.float64) - queries, axis=1)
-        in_question = np.count_nonzero(rough <= (least + doubt)[:, None], axis=1) > 1
-        for row in np.flatnonzero(in_question & np.isfinite(least)).tolist():
-            close = np.flatnonzero(rough[row] <= least[row] + doubt[row])
-            exact = self.exact(queries[row], close)
-            at[row], gaps[row] = close[exact.argmin()], exact.min()
-        none = ~np.isfinite(least)
-        at[none], gaps[none] = -1, np.inf
-        return at, gaps
+        found = [self.first(*each) for each in zip(queries, rough, (2 * self.slack(queries)).tolist(), strict=True)]
+        return np.array([at for at, _ in found]), np.array([gap for _, gap in found])
+
+    def first(self, query: Array, row: Array, doubt: float = 0.0) -> tuple[int, float]:
+        """The nearest key of one query [r] by its row [K] of :meth:`rough`, and how far it is; -1 when none counts.
+
+        Without ``doubt``, twice the error of the row, it is one of those that rounding cannot tell apart.
+        """
+        at = int(row.argmin())
+        least = row[at]
+        if least == np.inf:
+            return -1, np.inf
+        if doubt and np.count_nonzero(close := row <= least + doubt) > 1:
+            among = np.flatnonzero(close)
+            gaps = self.exact(query, among)
+            return int(among[gaps.argmin()]), float(gaps.min())
+        apart = self.rows[at].astype(np.float64) - query
+        return at, math.sqrt(apart @ apart)
 
     def maybe_within(self, queries: Array, radius: float) -> Bools:
         """[n, K] False only where a key is farther than ``radius``."""
