@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["FINE", "Compact", "coarse", "expand", "shrink"]
+__all__ = ["FINE", "ROUGH", "Compact", "coarse", "expand", "shrink"]
 
 Array = npt.NDArray[np.float32]
 Numbers = npt.NDArray[Any]
 
 FINE = 4e-3  # a share of a row's length that moves it by less than a distance between prompts is worth
+ROUGH = 0.7  # a share by which what an edit keeps of other questions may move: what counts is how far they are
 _WIDTHS = (4, 8, 12, 16)
 _SCALE = ".scale"
 _LEAST = -120  # exponents fit a byte

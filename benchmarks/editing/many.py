@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from agentmem.editors import make_editor
-from agentmem.editors.compact import FINE, Compact, coarse
+from agentmem.editors.compact import FINE, ROUGH, Compact, coarse
 from agentmem.editors.grace.codebook import Codebook
 from agentmem.editors.naming import Asked
 from agentmem.editors.packs import PackedEdit
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["Many"]
 
 ROUNDS, ASKED = 30, 200
-_ROUGHLY = 0.7
 
 
 class Many:
@@ -77,7 +76,7 @@ class Many:
         held = []
         for at, fact in enumerate(self.facts[:count]):
             apart = self.keys[[i for i in mine[fact.subject] if i != at]] - self.keys[at]
-            others = coarse(apart, _ROUGHLY) if len(apart) else apart
+            others = coarse(apart, ROUGH) if len(apart) else apart
             request = EditRequest(self.questions[at], fact.value, subject=fact.subject, id=f"e{at:06}")
             labels = (codes.setdefault(fact.value, len(codes)),)
             held.append(PackedEdit(request, labels, self.keys[at : at + 1], values[at], none, far, Compact(others)))

@@ -145,13 +145,14 @@ def main() -> None:
     report: dict[str, object] = {
         "note": "CPU time, one thread; states in turn in one run; new tokens until the stop token"
     }
+    loaded = load(options.model)
     if options.sizes:
-        bench = Overhead(*load(options.model), options.pack, options.sizes)
+        bench = Overhead(*loaded, options.pack, options.sizes)
         report["bit_equal_without_edits"] = bench.bit_equal()
         report["generate"] = [bench.measure(batch, options.prompts, options.rounds) for batch in (1, 16)]
         _write(report, options.out)
     if options.scale:
-        many = Many(*load(options.model), max(options.scale))
+        many = Many(*loaded, max(options.scale))
         report["routing"] = []
         for edits in options.scale:
             report["routing"] = [*report["routing"], many.measure(edits)]

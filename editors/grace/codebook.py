@@ -259,23 +259,22 @@ class Codebook:
 
     def _nearest_seen(self, queries: Array, seen: Sequence[Bools]) -> list[Match]:
         """The nearest key of each query among those of the edits [E] that it may see."""
-        hidden = [None if edits.all() else ~edits[self.owners] for edits in seen]
         if self.index is not None:
-            found = zip(self.index.within(queries, self.reach), hidden, strict=True)
-            return [self._indexed(keys, gaps, unseen) for (keys, gaps), unseen in found]
+            within = zip(self.index.within(queries, self.reach), seen, strict=True)
+            return [self._indexed(keys, gaps, edits) for (keys, gaps), edits in within]
         return [
             match
             for block in self.search.blocks(len(queries))
-            for match in self._scanned(queries[block], hidden[block])
+            for match in self._scanned(queries[block], seen[block])
         ]
 
-    def _scanned(self, queries: Array, hidden: Sequence[Bools | None]) -> list[Match]:
-        """By a look at every key; ``hidden`` [K] are those that a query must not see."""
-        rough, doubts = self.search.rough(queries), (2 * self.search.slack(queries)).tolist()
+    def _scanned(self, queries: Array, seen: Sequence[Bools]) -> list[Match]:
+        """By a look at every key."""
+        rough, doubts = self.search.rough(queries), self.search.doubt(queries).tolist()
         found = []
-        for query, row, unseen, doubt in zip(queries, rough, hidden, doubts, strict=True):
-            if unseen is not None:
-                row[unseen] = np.inf
+        for query, row, edits, doubt in zip(queries, rough, seen, doubts, strict=True):
+            if not edits.all():
+                row[~edits[self.owners]] = np.inf
             key, gap = self.search.first(query, row, doubt)
             if key < 0:
                 found.append(Match(None))
@@ -284,10 +283,10 @@ class Codebook:
             found.append(self._match_of(key, gap, self.search.first(query, row)[1]))
         return found
 
-    def _indexed(self, keys: Integers, gaps: Doubles, hidden: Bools | None) -> Match:
+    def _indexed(self, keys: Integers, gaps: Doubles, seen: Bools) -> Match:
         """Of the keys within reach, whose distances are ``gaps``."""
-        if hidden is not None:
-            keys, gaps = keys[~hidden[keys]], gaps[~hidden[keys]]
+        mine = seen[self.owners[keys]]
+        keys, gaps = keys[mine], gaps[mine]
         return self._nearest(keys, gaps, self.reach) if len(keys) else Match(None, radius=self.reach)
 
     def _nearest(self, keys: Integers, gaps: Doubles, farthest: float = np.inf) -> Match:

@@ -47,16 +47,18 @@ class Keys:
         return self.rows.nbytes + self._squares.nbytes
 
     def rough(self, queries: Array) -> Array:
-        """[n, K] squared distances less the query's own squared length, each off by at most :meth:`slack`."""
+        """[n, K] squared distances less the query's own squared length, of which :meth:`doubt` says how wrong they may be."""
         products: Array = queries.astype(np.float32, copy=False) @ self.rows.T
         products *= -2
         products += self._squares
         return products
 
-    def slack(self, queries: Array) -> Doubles:
-        """[n] the error bound of :meth:`rough` (Higham 2002, *Accuracy and Stability of Numerical Algorithms*, section 3.1)."""
+    def doubt(self, queries: Array) -> Doubles:
+        """[n] how far apart :meth:`rough` may put two equally distant keys: twice its error bound (Higham 2002, *Accuracy and
+        Stability of Numerical Algorithms*, section 3.1).
+        """
         lengths = np.sqrt(np.einsum("nr,nr->n", queries, queries, dtype=np.float64))
-        bound: Doubles = 2 * _UNIT * (self.rows.shape[1] + 8) * (lengths + self._longest) ** 2
+        bound: Doubles = 4 * _UNIT * (self.rows.shape[1] + 8) * (lengths + self._longest) ** 2
         return bound
 
     def exact(self, query: Array, at: Integers) -> Doubles:
@@ -76,13 +78,13 @@ class Keys:
         if rough is None:
             parts = [self.nearest(queries[block], self.rough(queries[block])) for block in self.blocks(len(queries))]
             return np.concatenate([at for at, _ in parts]), np.concatenate([gap for _, gap in parts])
-        found = [self.first(*each) for each in zip(queries, rough, (2 * self.slack(queries)).tolist(), strict=True)]
+        found = [self.first(*each) for each in zip(queries, rough, self.doubt(queries).tolist(), strict=True)]
         return np.array([at for at, _ in found]), np.array([gap for _, gap in found])
 
     def first(self, query: Array, row: Array, doubt: float = 0.0) -> tuple[int, float]:
         """The nearest key of one query [r] by its row [K] of :meth:`rough`, and how far it is; -1 when none counts.
 
-        Without ``doubt``, twice the error of the row, it is one of those that rounding cannot tell apart.
+        Without its :meth:`doubt` it is one of those that rounding cannot tell apart.
         """
         at = int(row.argmin())
         least = row[at]
@@ -98,7 +100,7 @@ class Keys:
     def maybe_within(self, queries: Array, radius: float) -> Bools:
         """[n, K] False only where a key is farther than ``radius``."""
         own = (queries.astype(np.float64) ** 2).sum(axis=1)
-        bound = radius**2 - own + 2 * self.slack(queries)
+        bound = radius**2 - own + self.doubt(queries)
         near: Bools = self.rough(queries) <= bound[:, None]
         return near
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 
 from agentmem.editors.background import look_alikes
-from agentmem.editors.compact import FINE, Compact, coarse
+from agentmem.editors.compact import FINE, ROUGH, Compact, coarse
 from agentmem.editors.grace.codebook import Codebook
 from agentmem.editors.grace.config import GateConfig, GraceConfig
 from agentmem.editors.grace.geometry import covisible
@@ -25,7 +25,6 @@ from agentmem.edits import EditReceipt, EditRequest
 __all__ = ["Draft", "Intake", "Transaction"]
 
 _OTHERS = 4  # other questions about a subject that an edit keeps, and one for each key: those that could be taken for its own
-_ROUGHLY = 0.7  # a share of their distance by which rounding may move the others: what counts is how far they are
 _FARTHEST = float(np.finfo(np.float16).max)
 _NOISE_MARGIN = 4.0  # a radius must be well above what batching does to a key
 
@@ -112,7 +111,7 @@ class Intake:
             others = _by_nearness(asked, own)[near.disguised :]
             gaps = np.concatenate([_gaps(swapped, own), _gaps(others, own)])
             negatives = np.minimum(gaps.min(1), _FARTHEST).astype(np.float16)
-            apart = Compact(coarse(others[: _OTHERS + len(own)] - own[0], _ROUGHLY))
+            apart = Compact(coarse(others[: _OTHERS + len(own)] - own[0], ROUGH))
             drafts.append(Draft(request, context, own, negatives, _least(gaps), apart))
         return drafts
 

@@ -100,16 +100,17 @@ def books(draw):
     """A codebook with clustered keys, few targets, some subjects and scopes; and requests near its keys."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     subjects = ("Ana Lima", "Ben Roth", None)
-    made = [
-        PackedEdit(
-            EditRequest(f"Where does {subjects[i % 3] or 'it'} live?", "t", subject=subjects[i % 3], id=f"e{i:02}",
-                        scope=SCOPES[rng.integers(4)]),
-            (int(rng.integers(3)),), (rng.normal(size=(rng.integers(1, 4), 6)) * 3).astype(np.float32),
-            np.zeros(3, np.float32), np.zeros(0, np.float16), np.full(3, 9, np.float32)[:1], Compact(rng.normal(size=(2, 6)).astype(np.float32)),
-        )
-        for i in range(draw(st.integers(1, 30)))
-    ]  # fmt: skip
-    made = [PackedEdit(e.request, e.labels, e.keys, e.value, e.negatives, np.full(len(e.keys), 9, np.float32), e.others) for e in made]
+    made = []
+    for i in range(draw(st.integers(1, 30))):
+        subject, scope = subjects[i % 3], SCOPES[rng.integers(4)]
+        keys = (rng.normal(size=(rng.integers(1, 4), 6)) * 3).astype(np.float32)
+        made.append(
+            PackedEdit(
+                EditRequest(f"Where does {subject or 'it'} live?", "t", subject=subject, id=f"e{i:02}", scope=scope),
+                (int(rng.integers(3)),), keys, np.zeros(3, np.float32), np.zeros(0, np.float16),
+                np.full(len(keys), 9, np.float32), Compact(rng.normal(size=(2, 6)).astype(np.float32)),
+            )
+        )  # fmt: skip
     background = rng.normal(size=(12, 6)).astype(np.float32) * 4
     space = Calibration(np.zeros(6, np.float32), np.eye(6, dtype=np.float32), False, background, 0.0)
     held = Codebook("grace", "f", (), 0.1, 0.1).with_edits(made, (), space)
