@@ -160,8 +160,11 @@ class Mentions:
 
     def meant(self, text: str) -> list[int]:
         """The edits whose subjects the text may ask about, ascending: named, and not as a part of another's name."""
+        named = self.in_text(text)
+        if not named:
+            return []
         turning = frozenset(word.casefold() for word in _SPOKEN.findall(text) if _turns_round(word))
-        return [at for at in self.in_text(text) if self._all[at].is_meant(text, turning)]
+        return [at for at in named if self._all[at].is_meant(text, turning)]
 
     def is_needed(self, edit: int) -> bool:
         """Whether this edit answers only requests that name its subject."""

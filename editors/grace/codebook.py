@@ -20,6 +20,7 @@ __all__ = ["Codebook", "Match"]
 INDEXED_FROM = 20_000  # keys: from here on ruling most out first is faster than looking at all
 _TRIED, _WORTH_IT = 64, 0.02  # unrelated prompts that try an index, and the share of keys that it may leave for them
 _RATIO = 0.8  # nearest to second nearest, from which a match is ambiguous (Lowe 2004, section 7.1)
+_MASKS = 16  # scopes whose edits are remembered
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,10 +195,20 @@ class Codebook:
 
     def visible(self, scope: Scope | None) -> Bools:
         """[E] which edits a request in this scope may see; ``None`` is a request without a scope."""
+        if scope in self._masks:
+            return self._masks[scope]
         known, codes = self._scopes
         seen = np.array([not s or (scope is not None and scope.admits(s)) for s in known], dtype=bool)
         mask: Bools = seen[codes]
+        if len(self._masks) >= _MASKS:
+            self._masks.clear()
+        self._masks[scope] = mask
         return mask
+
+    @cached_property
+    def _masks(self) -> dict[Scope | None, Bools]:
+        """What :meth:`visible` found for the last scopes."""
+        return {}
 
     def match(
         self, queries: Array, scopes: Sequence[Scope | None], asked: Sequence[Asked] | None = None
@@ -270,7 +281,7 @@ class Codebook:
 
     def _scanned(self, queries: Array, seen: Sequence[Bools]) -> list[Match]:
         """By a look at every key."""
-        rough, doubts = self.search.rough(queries), self.search.doubt(queries).tolist()
+        rough, doubts = self.search.rough(queries), self.search.doubt(queries)
         found = []
         for query, row, edits, doubt in zip(queries, rough, seen, doubts, strict=True):
             if not edits.all():

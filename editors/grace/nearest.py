@@ -53,13 +53,13 @@ class Keys:
         products += self._squares
         return products
 
-    def doubt(self, queries: Array) -> Doubles:
+    def doubt(self, queries: Array) -> list[float]:
         """[n] how far apart :meth:`rough` may put two equally distant keys: twice its error bound (Higham 2002, *Accuracy and
         Stability of Numerical Algorithms*, section 3.1).
         """
-        lengths = np.sqrt(np.einsum("nr,nr->n", queries, queries, dtype=np.float64))
-        bound: Doubles = 4 * _UNIT * (self.rows.shape[1] + 8) * (lengths + self._longest) ** 2
-        return bound
+        # One more for the rounding of the queries' own lengths. Plain numbers: for a query or two, arrays take longer.
+        rounding, longest = 4 * _UNIT * (self.rows.shape[1] + 9), self._longest
+        return [rounding * (math.sqrt(query @ query) + longest) ** 2 for query in queries]
 
     def exact(self, query: Array, at: Integers) -> Doubles:
         """[m] the distances from one query [r] to the keys with these numbers, in double precision."""
@@ -78,7 +78,7 @@ class Keys:
         if rough is None:
             parts = [self.nearest(queries[block], self.rough(queries[block])) for block in self.blocks(len(queries))]
             return np.concatenate([at for at, _ in parts]), np.concatenate([gap for _, gap in parts])
-        found = [self.first(*each) for each in zip(queries, rough, self.doubt(queries).tolist(), strict=True)]
+        found = [self.first(*each) for each in zip(queries, rough, self.doubt(queries), strict=True)]
         return np.array([at for at, _ in found]), np.array([gap for _, gap in found])
 
     def first(self, query: Array, row: Array, doubt: float = 0.0) -> tuple[int, float]:
@@ -100,7 +100,7 @@ class Keys:
     def maybe_within(self, queries: Array, radius: float) -> Bools:
         """[n, K] False only where a key is farther than ``radius``."""
         own = (queries.astype(np.float64) ** 2).sum(axis=1)
-        bound = radius**2 - own + self.doubt(queries)
+        bound = radius**2 - own + np.array(self.doubt(queries))
         near: Bools = self.rough(queries) <= bound[:, None]
         return near
 

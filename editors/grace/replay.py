@@ -42,7 +42,7 @@ class Forward:
     @classmethod
     def of(cls, names: Sequence[str], args: Any, kwargs: Any) -> Forward:
         """Name what the backbone was called with; ``names`` are its parameters in order."""
-        arguments: dict[str, Any] = dict(zip(names, args, strict=False)) | kwargs
+        arguments: dict[str, Any] = dict(zip(names, args, strict=False)) | kwargs if args else kwargs
         given = arguments.get("input_ids")
         tokens: Tensor = given if given is not None else arguments["inputs_embeds"]
         cache = next((value for value in arguments.values() if isinstance(value, Cache)), None)

@@ -138,14 +138,14 @@ class Router:
             return
         if (stale := self._call.get()) is not None:  # a forward that was interrupted from outside
             self._close(stale)
+        forward = Forward.of(self._names, args, kwargs)
+        if forward.is_decoding and not self._ends_prompt(forward):  # most forwards: who answers is decided
+            self._go_on(forward)
+            return
         view = self._view()
         if view is None:
             return
-        forward = Forward.of(self._names, args, kwargs)
         if forward.is_decoding:
-            if not self._ends_prompt(forward):
-                self._go_on(view, forward)
-                return
             forward.before = None if forward.cache is None else fresh_copy(forward.cache)
         call = self._open(view, forward)
         self._call.set(call)
@@ -161,7 +161,7 @@ class Router:
             return None
         return self._route(call, output)
 
-    def _go_on(self, view: View, forward: Forward) -> None:
+    def _go_on(self, forward: Forward) -> None:
         """One more token of an answer: a value added at prefill lives on in the cache."""
 
     def _replay(self, call: Call, output: Any, cache: Cache | None) -> Replay:
@@ -222,11 +222,11 @@ class Router:
         memory, size = self._memory.get(), len(self._opening)
         if not size or memory is None or not _goes_on(memory, forward):
             return False
+        unopened = [i for i, before in enumerate(memory.tail.rows) if before[-size:] != self._opening]
+        if not unopened:
+            return False
         rows, _ = forward.rows()
-        pairs = zip(memory.tail.rows, rows, strict=True)
-        return any(
-            before[-size:] != self._opening and (*before, *row)[-size:] == self._opening for before, row in pairs
-        )
+        return any((*memory.tail.rows[i], *rows[i])[-size:] == self._opening for i in unopened)
 
     def _route(self, call: Call, output: Any) -> Any:
         cache = cache_of(output) or call.forward.cache

@@ -123,7 +123,10 @@ class WiseRouter(Router):
             self._heard.set(self._site.stop())
         return super()._leave(module, args, output)
 
-    def _go_on(self, view: View, forward: Forward) -> None:
+    def _go_on(self, forward: Forward) -> None:
+        view = self._view()
+        if view is None:
+            return
         kept = self._kept(view, forward)
         parts = [(i, 0, memory) for i, memory in enumerate(kept) if memory is not None]
         self._site.add(forward.batch, _governed(parts, self._site))
