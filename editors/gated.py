@@ -70,7 +70,7 @@ class GatedEditor:
         self._calibration = calibration
         self._lock = threading.RLock()
         self._session: ContextVar[Session] = ContextVar("agentmem_session", default=OUTSIDE)
-        self._routes: ContextVar[tuple[Route, ...]] = ContextVar("agentmem_routes", default=())
+        self._routes: ContextVar[Callable[[], tuple[Route, ...]]] = ContextVar("agentmem_routes", default=tuple)
         self._wanted = True
         self._shadows = 0
         self._opening = self.renderer.opening if config.positions == "turns" else ()
@@ -302,7 +302,7 @@ class GatedEditor:
 
     def explain(self) -> list[Route]:
         """The routes of this context's last request, one per row."""
-        return list(self._routes.get())
+        return list(self._routes.get()())
 
     def attach(self) -> None:
         """Let requests see the edits again after :meth:`detach`."""
@@ -337,12 +337,12 @@ class GatedEditor:
     def _view(self) -> View | None:
         session, book = self._session.get(), self.codebook
         if session.silent or not book:
-            self._routes.set(())
+            self._routes.set(tuple)
             return None
         scopes = session.scopes if session.scopes is not None else (self.default_scope,)
         return View(book, lambda batch: check_scopes(scopes, batch))
 
-    def _on_routes(self, routes: tuple[Route, ...]) -> None:
+    def _on_routes(self, routes: Callable[[], tuple[Route, ...]]) -> None:
         self._routes.set(routes)
 
     def _commit(self, shadow: Shadow) -> None:

@@ -166,6 +166,11 @@ class Mentions:
         turning = frozenset(word.casefold() for word in _SPOKEN.findall(text) if _turns_round(word))
         return [at for at in named if self._all[at].is_meant(text, turning)]
 
+    @cached_property
+    def all_needed(self) -> bool:
+        """Whether every edit answers only requests that name its subject."""
+        return all(mention.is_needed for mention in self._all)
+
     def is_needed(self, edit: int) -> bool:
         """Whether this edit answers only requests that name its subject."""
         return self._all[edit].is_needed

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -29,6 +29,8 @@ class Match:
 
     Where the keys are indexed, nothing is known of those farther away than any key reaches: ``nearest`` is ``None`` when all are,
     and ``margin`` counts a next one from that distance on.
+
+    Of a request that :meth:`Codebook.answer` let pass by its words alone, only :meth:`looked` says what lies near it.
     """
 
     edit: PackedEdit | None
@@ -36,6 +38,11 @@ class Match:
     distance: float = float("inf")
     radius: float = 0.0
     margin: float = float("inf")
+    look: Callable[[], Match] | None = field(default=None, compare=False, repr=False)
+
+    def looked(self) -> Match:
+        """The same with everything that a look at the keys tells."""
+        return self if self.look is None else self.look()
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,8 +167,8 @@ class Codebook:
         """What recognises the subjects of the edits."""
         return Mentions([edit.request for edit in self.edits])
 
-    def named_radius(self, query: Array, edit: int, unrelated: float) -> float:
-        """How far a request that names the edit's subject may lie from its keys.
+    def named_radius(self, query: Array, edit: int) -> float:
+        """How far a request that names the edit's subject may lie from its keys, as far as other questions go.
 
         It asks what the edit answers if it lies nearer to the edit than to any other question about the same subject, and
         to any unrelated prompt: the cell of a nearest neighbour, which reaches farther than a ball that keeps clear of them.
@@ -170,7 +177,7 @@ class Codebook:
         if not len(held.others):
             return 0.0
         others = held.keys[0].astype(np.float64) + held.others.rows
-        return CLEAR_OF * min(unrelated, float(np.linalg.norm(others - query, axis=1).min()))
+        return CLEAR_OF * float(np.linalg.norm(others - query, axis=1).min())
 
     def unrelated(self, queries: Array) -> Doubles:
         """[n] the distance from each query to the nearest unrelated prompt; infinite without any."""
@@ -224,20 +231,48 @@ class Codebook:
         """
         if not self.edits:
             return [Match(None) for _ in scopes]
-        masks = {scope: self.visible(scope) for scope in set(scopes)}
         asked = asked or [Asked()] * len(scopes)
-        named = [
-            [at for at in self.mentions.meant(each.text) if masks[scope][at]] for each, scope in zip(asked, scopes, strict=True)
-        ]
-        unrelated = self.unrelated(queries) if any(named) else np.zeros(len(queries))
-        found = self._nearest_seen(queries, [masks[scope] for scope in scopes])
-        rows = zip(queries, found, asked, named, unrelated.tolist(), strict=True)
-        return [self._decide(*row) for row in rows]
+        named = [self._named(each, scope) for each, scope in zip(asked, scopes, strict=True)]
+        return self._found(queries, scopes, asked, named)
 
-    def _decide(self, query: Array, match: Match, asked: Asked, named: Sequence[int], unrelated: float) -> Match:
+    def answer(self, raw: Array, scopes: Sequence[Scope | None], asked: Sequence[Asked]) -> list[Match]:
+        """What :meth:`match` says of raw keys [n, d_key], without a look at the keys of those whose words say enough.
+
+        Where every edit answers only requests that name its subject, one that names none is nobody's, however near it lies. So
+        what most requests cost does not grow with the number of edits.
+        """
+        if not self.edits or self.calibration is None:
+            return [Match(None) for _ in scopes]
+        named = [self._named(each, scope) for each, scope in zip(asked, scopes, strict=True)]
+        found = [Match(None, look=partial(self._passed, raw[i : i + 1], scope)) for i, scope in enumerate(scopes)]
+        due = [i for i, each in enumerate(asked) if named[i] or not each.whole or not self.mentions.all_needed]
+        if due:
+            keys = self.calibration.keys(raw[due])
+            matches = self._found(keys, [scopes[i] for i in due], [asked[i] for i in due], [named[i] for i in due])
+            for i, match in zip(due, matches, strict=True):
+                found[i] = match
+        return found
+
+    def _passed(self, raw: Array, scope: Scope | None) -> Match:
+        """What lies near a request that no edit answers."""
+        assert self.calibration is not None  # or nobody asks
+        return replace(self._nearest_seen(self.calibration.keys(raw), [self.visible(scope)])[0], edit=None)
+
+    def _named(self, asked: Asked, scope: Scope | None) -> list[int]:
+        """The edits that a request may see and may be about."""
+        meant = self.mentions.meant(asked.text)
+        return [at for at in meant if self.visible(scope)[at]] if meant else meant
+
+    def _found(
+        self, queries: Array, scopes: Sequence[Scope | None], asked: Sequence[Asked], named: Sequence[Sequence[int]]
+    ) -> list[Match]:
+        found = self._nearest_seen(queries, [self.visible(scope) for scope in scopes])
+        return [self._decide(*row) for row in zip(queries, found, asked, named, strict=True)]
+
+    def _decide(self, query: Array, match: Match, asked: Asked, named: Sequence[int]) -> Match:
         """``match``: what the key alone says; ``named``: the edits that the request may see and may be about."""
         if named:
-            among = self._among_named(query, named, unrelated)
+            among = self._among_named(query, named)
             if among.edit is not None and among.distance <= _RATIO * (among.distance + among.margin):
                 return among
         if match.edit is None or not asked.whole:
@@ -251,11 +286,14 @@ class Codebook:
         """The index of each edit."""
         return {edit.id: at for at, edit in enumerate(self.edits)}
 
-    def _among_named(self, query: Array, named: Sequence[int], unrelated: float) -> Match:
+    def _among_named(self, query: Array, named: Sequence[int]) -> Match:
         keys = self._keys_of(named)
         found = self._nearest(keys, self.search.exact(query, keys))
         assert found.nearest is not None  # every edit has keys
-        radius = max(found.radius, self.named_radius(query, self._places[found.nearest.id], unrelated))
+        reach = self.named_radius(query, self._places[found.nearest.id])
+        if found.distance > max(found.radius, reach):
+            return found
+        radius = max(found.radius, min(reach, CLEAR_OF * float(self.unrelated(query[None])[0])))
         return replace(found, edit=found.nearest if found.distance <= radius else None, radius=radius)
 
     def _keys_of(self, edits: Sequence[int]) -> Integers:

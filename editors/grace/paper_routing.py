@@ -79,7 +79,7 @@ class PaperRouter(Router):
         opening: tokens that the chat template writes before an answer; empty without a template.
         replacement: see :class:`~agentmem.editors.grace.config.GraceConfig`.
         view: gives the calling context's codebook, or ``None`` when it wants the bare model.
-        on_routes: told the routes of each request.
+        on_routes: told the routes of each request, as a function that finds out what they are.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class PaperRouter(Router):
         opening: tuple[int, ...],
         replacement: str,
         view: Callable[[], View | None],
-        on_routes: Callable[[tuple[Route, ...]], None],
+        on_routes: Callable[[Callable[[], tuple[Route, ...]]], None],
     ) -> None:
         super().__init__(port, layer, opening, view, on_routes)
         self._site, self._replacement = site, replacement
@@ -220,7 +220,8 @@ class PaperRouter(Router):
         total = run.forward.past + run.forward.length
         self._seen.set(_Seen(run.book, asks, held, total, run.carried))
         if not run.forward.is_decoding:
-            self._on_routes(tuple(run.routes))
+            routes = tuple(run.routes)
+            self._on_routes(lambda: routes)
         return None
 
 

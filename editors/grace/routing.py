@@ -13,7 +13,6 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -21,7 +20,6 @@ from agentmem.editors.grace.codebook import Codebook, Match
 from agentmem.editors.grace.replay import Forward, Replay, cache_of
 from agentmem.editors.hooks import Hook, KeyTap, install_tap, is_own_forward, remove_tap
 from agentmem.editors.naming import LONGEST, Asked, last_message
-from agentmem.editors.packs import Array
 from agentmem.editors.port import ModelPort, fresh_copy
 from agentmem.edits import Route
 from agentmem.errors import InvalidArgument
@@ -73,7 +71,6 @@ class _Memory:
 
     codebook: Codebook
     decisions: dict[tuple[Scope | None, tuple[int, ...]], Decisions]
-    routes: tuple[Route, ...]
     cache: Callable[[], Cache | None]
     tail: _Before
     length: int
@@ -87,7 +84,7 @@ class Router:
         layer: values are added after this layer.
         opening: tokens that the chat template writes before an answer; empty without a template.
         view: gives the calling context's codebook, or ``None`` when it wants the bare model.
-        on_routes: told the routes of each request.
+        on_routes: told the routes of each request, as a function that finds out what they are.
     """
 
     def __init__(
@@ -96,7 +93,7 @@ class Router:
         layer: int,
         opening: tuple[int, ...],
         view: Callable[[], View | None],
-        on_routes: Callable[[tuple[Route, ...]], None],
+        on_routes: Callable[[Callable[[], tuple[Route, ...]]], None],
     ) -> None:
         self._port, self._layer, self._opening = port, layer, opening
         # without an opening nobody knows whether a chunk is of a prompt or of an answer, so none is read with what came before
@@ -232,22 +229,16 @@ class Router:
         cache = cache_of(output) or call.forward.cache
         replay = self._replay(call, output, cache)
         if call.tap is not None and call.open and call.tap.keys is not None:
-            keys = self._keys(call, call.tap.keys)
-            self._decide(call, call.open, keys, replay)
+            self._decide(call, call.open, call.tap.keys, replay)
         self._reuse(call, replay)
         self._remember(call, cache)
         return replay.output if replay.changed else None
 
-    def _keys(self, call: Call, raw: Tensor) -> Array:
-        calibration = call.view.codebook.calibration
-        assert calibration is not None  # a view always has edits
-        return calibration.keys(raw.cpu().numpy())
-
-    def _decide(self, call: Call, due: list[tuple[int, int]], keys: Array, replay: Replay) -> None:
+    def _decide(self, call: Call, due: list[tuple[int, int]], raw: Tensor, replay: Replay) -> None:
         """Decide position by position: an answer that fires changes what later positions of its row see."""
         while due:
             scopes, texts = [call.scopes[i] for i, _ in due], [self._asked(call, i, at) for i, at in due]
-            matches = call.view.codebook.match(keys, scopes, texts)
+            matches = call.view.codebook.answer(raw.cpu().numpy(), scopes, texts)
             fired: dict[int, int] = {}
             for (i, at), match in zip(due, matches, strict=True):
                 if match.edit is not None:
@@ -258,11 +249,11 @@ class Router:
             if not fired:
                 return
             due = [(i, at) for i, at in due if i in fired and at > fired[i]]
-            found = replay.run(
+            again = replay.run(
                 [(i, call.first[i] + at, call.decided[i][at]) for i, at in fired.items()],
                 [(i, call.first[i] + at) for i, at in due],
             )
-            keys = self._keys(call, found) if due and found is not None else np.zeros((0, 0), np.float32)
+            raw = raw[:0] if again is None else again
 
     def _asked(self, call: Call, i: int, at: int) -> Asked:
         """The message that an answer at ``at`` replies to; nothing when the tokens are not known."""
@@ -289,7 +280,6 @@ class Router:
             replay.run(kept, [])
 
     def _remember(self, call: Call, cache: Cache | None) -> None:
-        routes = tuple(as_route(decisions) for decisions in call.decided)
         uncached = cache is None
         known = (
             {(s, row): d for s, row, d in zip(call.scopes, call.rows, call.decided, strict=True)}
@@ -300,9 +290,10 @@ class Router:
         tail = [row[-self._reach :] if self._reach else () for row in joined]
         held: Callable[[], Cache | None] = weakref.ref(cache) if cache is not None else (lambda: None)
         before, length = _Before(tail, call.before.whole), call.forward.past + call.forward.length
-        self._memory.set(_Memory(call.view.codebook, known, routes, held, before, length))
+        self._memory.set(_Memory(call.view.codebook, known, held, before, length))
         if call.open or not call.forward.past:  # tokens that go on with an answer leave its route standing
-            self._on_routes(routes)
+            decided = call.decided
+            self._on_routes(lambda: tuple(as_route(decisions) for decisions in decided))
 
 
 def _goes_on(memory: _Memory, forward: Forward) -> bool:
@@ -317,7 +308,7 @@ def as_route(decisions: Decisions) -> Route:
     if not decisions:
         return Route(None)
     at = max(decisions)
-    match = decisions[at]
+    match = decisions[at].looked()
     edit = match.edit.request if match.edit is not None else None
     return Route(
         edit_id=edit.id if edit else None,

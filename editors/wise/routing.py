@@ -22,7 +22,6 @@ from agentmem.editors.grace.codebook import Match
 from agentmem.editors.grace.replay import Forward, Replay
 from agentmem.editors.grace.routing import Call, Router, View
 from agentmem.editors.hooks import KeyTap, is_own_forward, own_forward
-from agentmem.editors.packs import Array
 from agentmem.editors.port import ModelPort
 from agentmem.editors.wise.library import Library
 from agentmem.editors.wise.memory import SideMemory
@@ -82,7 +81,7 @@ class WiseRouter(Router):
         span: Span,
         opening: tuple[int, ...],
         view: Callable[[], View | None],
-        on_routes: Callable[[tuple[Route, ...]], None],
+        on_routes: Callable[[Callable[[], tuple[Route, ...]]], None],
     ) -> None:
         super().__init__(port, site.layer, opening, view, on_routes)
         self._site, self._span = site, span
@@ -162,15 +161,17 @@ class WiseRouter(Router):
             self._port, self._layer, call.forward, output, cache, call=call, site=self._site, span=self._span
         )
 
-    def _decide(self, call: Call, due: list[tuple[int, int]], keys: Array, replay: Replay) -> None:
+    def _decide(self, call: Call, due: list[tuple[int, int]], raw: Tensor, replay: Replay) -> None:
         """By activation norms everything can be decided at once: no memory changes what its own layer reads."""
         library = _library(call.view)
         heard = self._heard.get()
         if library.gate == "keys" or heard is None:
-            super()._decide(call, due, keys, replay)
+            super()._decide(call, due, raw, replay)
             return
         heads = [heard[i, call.first[i] : call.first[i] + at + 1] for i, at in due]
         scores = np.stack([norms(library, head, self._span.whole) for head in heads])
+        assert library.calibration is not None  # a view always has edits
+        keys = library.calibration.keys(raw.cpu().numpy())
         matches = library.weigh(keys, scores, [call.scopes[i] for i, _ in due])
         fired = []
         for (i, at), match in zip(due, matches, strict=True):

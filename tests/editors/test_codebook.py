@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -235,3 +236,39 @@ def test_a_request_about_somebody_else_is_not_answered_however_near_its_key() ->
     assert fired(lives, "and where does she live?", whole=False)  # the name may stand in what was not seen
     assert fired(lives, None)  # without words the key alone decides
     assert fired(nobody, "Where does Anabel live?")  # and for an edit that is about nobody
+
+
+NAMES = ("Ana Lima", "Leo Braun", "Ada", None)
+ASKED = st.builds(Asked, st.sampled_from(["Where does Ana Lima live?", "And Leo Braun?", "What is new?", "Ada or Leo Braun?", ""]), st.booleans())
+
+
+@given(edits(), st.lists(st.tuples(SCOPES, ASKED), min_size=1, max_size=5), st.lists(st.sampled_from(NAMES), min_size=6, max_size=6))
+@settings(max_examples=150, deadline=None)
+def test_what_is_not_looked_at_is_decided_as_by_a_look(sample, requests, names):
+    """Requests that name nobody are let pass without a search; who answers, and what a look tells, is as with one."""
+    space, made = sample
+    named = [
+        replace(edit, request=replace(edit.request, prompt=f"{name or 'p'}?", subject=name)) for edit, name in zip(made, names, strict=False)
+    ]
+    held, rng = book(space, named), np.random.default_rng(len(requests))
+    raw = rng.normal(size=(len(requests), 4)).astype(np.float32) * 0.3
+    scopes, asked = [scope for scope, _ in requests], [each for _, each in requests]
+    expected = held.match(space.keys(raw), scopes, asked)
+    found = held.answer(raw, scopes, asked)
+    assert [match.edit for match in found] == [match.edit for match in expected]
+    assert [match.looked() for match in found] == expected
+
+
+def test_a_request_that_names_nobody_costs_no_search():
+    """Where every edit needs its name said; as soon as one does not, each request is looked at."""
+    space = Calibration(np.zeros(4, np.float32), np.eye(4, dtype=np.float32), False, np.zeros((0, 4), np.float32), 0.0)
+    edit = PackedEdit(
+        EditRequest("Where does Ana Lima live?", "Porto", id="e", subject="Ana Lima"), (1,), np.ones((1, 4), np.float32),
+        np.zeros(3, np.float32), np.zeros(0, np.float16), np.full(1, 9, np.float32), Compact(np.zeros((0, 4), np.float32)),
+    )  # fmt: skip
+    held, raw = book(space, [edit]), np.ones((1, 4), np.float32)
+    assert held.answer(raw, [None], [Asked("What is new?", True)])[0].look is not None
+    assert held.answer(raw, [None], [Asked("is new?", False)])[0].look is None, "the name may have been said before"
+    assert held.answer(raw, [None], [Asked("What of Ana Lima?", True)])[0].look is None
+    plain = replace(edit, request=replace(edit.request, id="f", prompt="Where does she live?"))
+    assert book(space, [edit, plain]).answer(raw, [None], [Asked("What is new?", True)])[0].look is None
