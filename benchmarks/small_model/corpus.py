@@ -16,12 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from random import Random
 
-__all__ = ["ANSWER", "ChatKind", "Conversation", "Turn", "make_chat"]
+__all__ = ["ANSWER", "MYSELF", "ChatKind", "Conversation", "Stated", "Turn", "make_chat"]
 
 ANSWER, TRUE_TEXT, TALK, QUESTION, SILENT = 1.0, 0.3, 0.3, 0.1, 0.0
 
-_ME = "user"
-_PATIENCE = 4
+MYSELF = "user"
+_PATIENCE = 6
+_KEPT = {"I", "my", "me", "mine", "My"}
 _BY_KIND = {
     kind: [item for item in RELATIONS if item.kind == kind] for kind in ("person", "company", "place")
 }
@@ -35,6 +36,20 @@ class Turn:
     role: str
     content: str
     weight: float
+    stated: tuple[Stated, ...] = ()
+    named: str = ""
+    sought: tuple[str, str] | None = None
+    copied: bool = False
+
+
+@dataclass(frozen=True)
+class Stated:
+    """Something a message states: what about, in which words, whom the words name, and the value."""
+
+    key: tuple[str, str]
+    text: str
+    name: str
+    value: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +62,8 @@ class ChatKind:
         notes: Fewest and most notes in the opening block; (0, 0) for none.
         simple: Whether notes end with their value and, in a mixed block, are about different things: first lessons.
         table: Whether all notes tell the same attribute of different subjects, so that only the name decides.
+        turned: Share of the notes that name the value before the subject, beyond those that do so by chance.
+        worn: Share of the questions that lack words, or have them in another order.
     """
 
     actions: dict[str, float]
@@ -54,6 +71,8 @@ class ChatKind:
     notes: tuple[int, int] = (0, 0)
     simple: bool = False
     table: bool = False
+    turned: float = 0.0
+    worn: float = 0.0
 
 
 @dataclass
@@ -65,11 +84,14 @@ class Conversation:
     known: Sequence[WorldFact]
     simple: bool = False
     table: bool = False
+    turned: float = 0.0
+    worn: float = 0.0
     turns: list[Turn] = field(default_factory=list)
     claims: dict[tuple[str, str], str] = field(default_factory=dict)
     noted: dict[str, list[str]] = field(default_factory=dict)
     asked: set[tuple[str, str]] = field(default_factory=set)
     pending: str = ""
+    waiting: tuple[Stated, ...] = ()
 
     def known_fact(self) -> WorldFact:
         """Draw a true fact."""
@@ -84,7 +106,7 @@ class Conversation:
     def my_fact(self) -> WorldFact:
         """Draw a fact about the user."""
         name = self.rng.choice(_BY_KIND["person"]).name
-        return WorldFact(_ME, "person", name, self._other_value(name))
+        return WorldFact(MYSELF, "person", name, self._other_value(name))
 
     def claim(self, fact: WorldFact) -> None:
         """Record what the text says, so that later answers agree with it."""
@@ -92,17 +114,37 @@ class Conversation:
 
     def ask(self, fact: WorldFact) -> None:
         """Ask for ``fact``; the ledger and the world decide the answer."""
-        if fact.subject == _ME:
+        if fact.subject == MYSELF:
             question = self.world.my_question(fact.relation, self.rng)
         else:
             question = self.world.question(fact, self.rng)
+        if self.worn and self.rng.random() < self.worn:
+            question = self._worn(question, fact)
         truth = self.world.fact(fact.subject, fact.relation)
         value = self.claims.get((fact.subject, fact.relation), truth.value if truth else None)
-        self._say(question, QUESTION, answer(value), ANSWER)
+        self._say(
+            question,
+            QUESTION,
+            answer(value),
+            ANSWER,
+            named=fact.subject,
+            sought=(fact.subject, fact.relation),
+        )
 
     def ask_known(self) -> None:
         """Ask for a true fact."""
         self.ask(self.known_fact())
+
+    def ask_blank(self) -> None:
+        """Have a true statement filled in: its words lead to the value as those of a question do."""
+        fact = self.known_fact()
+        text = self.world.statement(fact, self.rng)
+        at = text.lower().rfind(fact.value.lower())
+        if (fact.subject, fact.relation) in self.claims or at < 0:
+            return
+        blank = f"{self.rng.choice(wording.FILL_IN)}{text[:at]}...{text[at + len(fact.value) :]}"
+        key = (fact.subject, fact.relation)
+        self._say(blank, QUESTION, answer(fact.value), ANSWER, named=fact.subject, sought=key)
 
     def ask_unknown(self) -> None:
         """Ask about somebody unknown, or about the user, of whom nothing may have been said."""
@@ -137,7 +179,9 @@ class Conversation:
             else self._changed(self.known_fact())
         )
         self.claim(fact)
-        self._say(self._sentence(fact), SILENT, self.rng.choice(wording.ACKNOWLEDGEMENTS), TALK)
+        text = self._sentence(fact)
+        stated = (Stated((fact.subject, fact.relation), text, fact.subject, fact.value),)
+        self._say(text, SILENT, self.rng.choice(wording.ACKNOWLEDGEMENTS), TALK, stated)
 
     def tell_truth(self) -> None:
         """Let the user state a true fact that the model may learn from."""
@@ -168,17 +212,7 @@ class Conversation:
             text = " ".join(self.rng.choice(wording.copyable_words(self.rng)) for _ in range(count))
         else:
             text = self._sentence(self.unknown_fact() if draw < 0.6 else self._changed(self.known_fact()))
-        self._say(self.rng.choice(wording.REPEAT) + text, SILENT, text, ANSWER)
-
-    def pairs(self) -> None:
-        """State names with values and have some of them looked up: association at its barest."""
-        facts = [self._stranger_or_known() for _ in range(self.rng.randint(2, 6))]
-        listed = {fact.subject: fact.value for fact in facts}
-        gap, end = self.rng.choice(((": ", ". "), (" - ", "; "), (" = ", ", "), (": ", "\n")))
-        text = end.join(f"{name}{gap}{value}" for name, value in listed.items())
-        self._say(text, SILENT, self.rng.choice(wording.ACKNOWLEDGEMENTS), TALK)
-        for name in self.rng.sample(list(listed), self.rng.randint(1, len(listed))):
-            self._say(f"{name}?", QUESTION, answer(listed[name]), ANSWER)
+        self._say(self.rng.choice(wording.REPEAT) + text, SILENT, text, ANSWER, copied=True)
 
     def recite(self) -> None:
         """Ask for all notes about somebody; the answer repeats them word for word."""
@@ -196,20 +230,29 @@ class Conversation:
         notes = [self._note(fact, date) for fact, date in zip(facts, dates, strict=True)]
         for fact, note in zip(facts, notes, strict=True):
             self.claim(fact)
-            if fact.subject not in (_ME, note.speaker):
+            if fact.subject not in (MYSELF, note.speaker):
                 self.noted.setdefault(fact.subject, []).append(note.text)
         block = layouts.render(notes, self.rng)
+        stated = tuple(
+            Stated((fact.subject, fact.relation), note.text, fact.subject, fact.value)
+            for fact, note in zip(facts, notes, strict=True)
+        )
         if self.turns or self.rng.random() < 0.25:
-            self.pending = block + "\n\n"
+            self.pending, self.waiting = block + "\n\n", stated
             return
         if self.rng.random() < 0.2:
             block = f"{self.rng.choice(wording.PERSONAS)}\n\n{block}"
-        self.turns.append(Turn("system", block, SILENT))
+        self.turns.append(Turn("system", block, SILENT, stated))
 
     def more_notes(self) -> None:
         """Put one or two further notes before the next question, then ask."""
         self.open_with_notes(self.rng.randint(1, 2))
         self.ask_claimed()
+
+    def _worn(self, question: str, fact: WorldFact) -> str:
+        """Wear a question down, but never to one that is held out."""
+        worn = _worn(question, fact.subject, self.rng)
+        return question if _core(worn).endswith(_held_out(fact.relation, fact.subject)) else worn
 
     def _stranger_or_known(self) -> WorldFact:
         fact = self.unknown_fact() if self.rng.random() < 0.4 else self.known_fact()
@@ -255,7 +298,7 @@ class Conversation:
 
     def _same_relation(self, fact: WorldFact) -> WorldFact:
         if fact.kind == "person" and self.rng.random() < 0.2:
-            return WorldFact(_ME, "person", fact.relation, self._other_value(fact.relation))
+            return WorldFact(MYSELF, "person", fact.relation, self._other_value(fact.relation))
         if self.rng.random() < 0.3:
             name = self.world.unknown_name(fact.kind, self.rng)
         else:
@@ -270,37 +313,80 @@ class Conversation:
         return WorldFact(fact.subject, fact.kind, fact.relation, self._other_value(fact.relation))
 
     def _other_value(self, name: str) -> str:
-        if self.rng.random() < 0.08:
+        if self.rng.random() < 0.15:
             return self.world.invented_value(name, self.rng)
         return self.rng.choice(self.world.values(name))
 
     def _sentence(self, fact: WorldFact) -> str:
-        if fact.subject == _ME:
+        if fact.subject == MYSELF:
             return self.rng.choice(self.world.my_statements(fact))
-        for _ in range(_PATIENCE if self.simple else 0):
+        turned = self.rng.random() < self.turned
+        for _ in range(_PATIENCE if self.simple or turned else 0):
             text = self.world.statement(fact, self.rng)
-            if text.endswith(f" {fact.value}."):
+            if _is_turned(text, fact) if turned else text.endswith(f" {fact.value}."):
                 return text
         return self.world.statement(fact, self.rng)
 
     def _note(self, fact: WorldFact, date: str) -> Note:
         untrusted = self.rng.random() < 0.08
-        if fact.kind == "person" and fact.subject != _ME and self.rng.random() < 0.25:
+        if fact.kind == "person" and fact.subject != MYSELF and self.rng.random() < 0.25:
             return Note(date, fact.subject, self.rng.choice(self.world.my_statements(fact)), untrusted)
-        speaker = _ME
-        if fact.subject != _ME and self.rng.random() < 0.25:
+        speaker = MYSELF
+        if fact.subject != MYSELF and self.rng.random() < 0.25:
             speaker = self.rng.choice((self.rng.choice(self.world.subjects("person")), "assistant", "note"))
         return Note(date, speaker, self._sentence(fact), untrusted)
 
-    def _say(self, said: str, said_weight: float, reply: str, reply_weight: float) -> None:
+    def _say(
+        self,
+        said: str,
+        said_weight: float,
+        reply: str,
+        reply_weight: float,
+        stated: tuple[Stated, ...] = (),
+        named: str = "",
+        sought: tuple[str, str] | None = None,
+        copied: bool = False,
+    ) -> None:
         if self.pending:
             said, said_weight, self.pending = self.pending + said, SILENT, ""
-        self.turns += [Turn("user", said, said_weight), Turn("assistant", reply, reply_weight)]
+            stated, self.waiting = self.waiting + stated, ()
+        self.turns += [
+            Turn("user", said, said_weight, stated, named),
+            Turn("assistant", reply, reply_weight, sought=sought, copied=copied),
+        ]
+
+
+def _worn(question: str, name: str, rng: Random) -> str:
+    """Leave out some words of a question, and exchange two neighbours: no single word should decide what is asked for."""
+    words = question.rstrip("?.").replace(name, "\0").split(" ")
+    kept = [word for word in words if "\0" in word or word in _KEPT or rng.random() < 0.8]
+    if len(kept) > 2 and rng.random() < 0.3:
+        at = rng.randrange(len(kept) - 1)
+        kept[at], kept[at + 1] = kept[at + 1], kept[at]
+    text = " ".join(kept).replace("\0", name)
+    return f"{text[:1].upper()}{text[1:]}?"
+
+
+def _core(question: str) -> str:
+    return question.rstrip("?.").lower()
+
+
+def _held_out(name: str, subject: str) -> tuple[str, ...]:
+    item = relation(name)
+    wordings = (
+        item.all_my_questions(held_out=True) if subject == MYSELF else item.all_questions(held_out=True)
+    )
+    return tuple(_core(wording.replace("{s}", subject)) for wording in wordings)
+
+
+def _is_turned(text: str, fact: WorldFact) -> bool:
+    """Whether a statement names the value before the subject."""
+    return 0 <= text.lower().find(fact.value.lower()) < text.find(fact.subject)
 
 
 def make_chat(kind: ChatKind, world: World, known: Sequence[WorldFact], rng: Random) -> list[Turn]:
     """Build one chat of the given kind about the ``known`` facts."""
-    chat = Conversation(world, rng, known, kind.simple, kind.table)
+    chat = Conversation(world, rng, known, kind.simple, kind.table, kind.turned, kind.worn)
     if kind.notes[1]:
         chat.open_with_notes(rng.randint(*kind.notes))
     elif rng.random() < 0.12:

@@ -13,6 +13,8 @@ import torch
 import torch.multiprocessing as mp
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from benchmarks.small_model.guidance import LESSONS, WEIGHTS, lesson_losses, listening
+
 if TYPE_CHECKING:
     from benchmarks.small_model.rows import Batch
 
@@ -21,36 +23,41 @@ __all__ = ["GradientPool", "piece_loss"]
 _PIECE_TOKENS = 768
 
 
-def piece_loss(model: LlamaForCausalLM, piece: Batch, total_weight: float) -> torch.Tensor:
-    """Return the weighted cross-entropy of a piece, divided by the weight of the whole batch."""
+def piece_loss(
+    model: LlamaForCausalLM, piece: Batch, total_weight: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the weighted cross-entropy of a piece, divided by the weight of the whole batch, and the sums of its lessons."""
     weights = piece.weights[:, 1:]
     chosen = weights > 0
+    mask = piece.mask()
     # Weights, their gradients and the loss stay in single precision; products are formed in half.
-    with torch.autocast("cpu", dtype=torch.bfloat16):
+    with torch.autocast("cpu", dtype=torch.bfloat16), listening(model) as heard:
         hidden = model.model(
-            input_ids=piece.tokens, attention_mask=piece.mask(), position_ids=piece.positions, use_cache=False
+            input_ids=piece.tokens, attention_mask=mask, position_ids=piece.positions, use_cache=False
         ).last_hidden_state
         # Only positions that count reach the output layer.
         logits = model.lm_head(hidden[:, :-1][chosen])
+        lessons = lesson_losses(model, heard, piece.guides, mask, piece.positions)
     losses = torch.nn.functional.cross_entropy(logits.float(), piece.tokens[:, 1:][chosen], reduction="none")
-    return (losses * weights[chosen]).sum() / total_weight
+    return (losses * weights[chosen]).sum() / total_weight, lessons
 
 
-def _work_through(model: LlamaForCausalLM, batch: Batch, counter: Any) -> float:
-    """Take pieces from the shared counter until none is left; return the summed loss."""
+def _work_through(model: LlamaForCausalLM, batch: Batch, counter: Any) -> torch.Tensor:
+    """Take pieces from the shared counter until none is left; return the summed loss and those of the lessons."""
     rows, length = batch.tokens.shape
     size = max(1, _PIECE_TOKENS // length)
     total_weight = float(batch.weights[:, 1:].sum())
-    summed = 0.0
+    shares = torch.tensor(WEIGHTS) / batch.guides.counts()
+    summed = torch.zeros(1 + LESSONS)
     while True:
         with counter.get_lock():
             start = counter.value
             counter.value += size
         if start >= rows:
             return summed
-        loss = piece_loss(model, batch.part(start, start + size), total_weight)
-        loss.backward()
-        summed += float(loss.detach())
+        loss, lessons = piece_loss(model, batch.part(start, start + size), total_weight)
+        (loss + (lessons * shares).sum()).backward()
+        summed += torch.cat([loss.detach()[None], lessons.detach()])
 
 
 def _helper(
@@ -91,20 +98,20 @@ class GradientPool:
         )
         self._process.start()
 
-    def backward(self, batch: Batch) -> float:
-        """Leave the gradient of ``batch`` in the parameters and return the loss."""
+    def backward(self, batch: Batch) -> tuple[float, torch.Tensor]:
+        """Leave the gradient of ``batch`` in the parameters; return its loss, and the mean loss of each lesson."""
         self._model.zero_grad(set_to_none=True)
         self._counter.value = 0
         if self._pipe is not None:
             self._pipe.send(batch)
-        loss = _work_through(self._model, batch, self._counter)
+        losses = _work_through(self._model, batch, self._counter)
         if self._pipe is not None:
-            loss += self._pipe.recv()
+            losses += self._pipe.recv()
             for name, parameter in self._model.named_parameters():
                 if parameter.grad is None:
                     parameter.grad = torch.zeros_like(parameter)
                 parameter.grad.add_(self._gradients[name])
-        return loss
+        return float(losses[0]), losses[1:] / batch.guides.counts()
 
     def close(self) -> None:
         """Stop the helper process."""

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from benchmarks.small_model.corpus import ChatKind, Turn, make_chat
+from benchmarks.small_model.corpus import MYSELF, ChatKind, Turn, make_chat
+from benchmarks.small_model.guidance import Guide, Guides, Marker
 from benchmarks.small_model.recipe import LONG_MIXTURE, STAGES, Schedule, Stage
 
 if TYPE_CHECKING:
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from agentmem.evaluation.world import Kind, World, WorldFact
 
     Mixture = Sequence[tuple[ChatKind, float]]
-    Row = list[tuple[list[int], list[float]]]
+    Chat = tuple[list[int], list[float], list[Guide]]
+    Row = list[Chat]
 
 __all__ = ["Batch", "RowSource", "encode_turns"]
 
@@ -39,10 +41,12 @@ class Batch:
     weights: torch.Tensor
     chats: torch.Tensor
     positions: torch.Tensor
+    guides: Guides
 
     def part(self, start: int, stop: int) -> Batch:
         """Return the rows from ``start`` to ``stop``."""
-        return Batch(*(t[start:stop] for t in (self.tokens, self.weights, self.chats, self.positions)))
+        tensors = (t[start:stop] for t in (self.tokens, self.weights, self.chats, self.positions))
+        return Batch(*tensors, self.guides.part(start, stop))
 
     def mask(self) -> torch.Tensor:
         """Return the additive attention mask, shape `(rows, 1, length, length)`: causal and inside one chat only."""
@@ -60,20 +64,33 @@ def _special(tokenizer: Tokenizer, token: str) -> int:
     return int(number)
 
 
-def encode_turns(turns: Sequence[Turn], tokenizer: Tokenizer, limit: int) -> tuple[list[int], list[float]]:
+def _first_token(tokenizer: Tokenizer, value: str) -> int:
+    """Return the token that an answer of ``value`` begins with."""
+    return int(tokenizer.encode(f" {value}.", add_special_tokens=False).ids[0])
+
+
+def encode_turns(turns: Sequence[Turn], tokenizer: Tokenizer, limit: int) -> Chat:
     """Encode a chat as the chat template does, with a weight per token; whole turns beyond ``limit`` are left out."""
     tokens, weights = [_special(tokenizer, "<s>")], [0.0]
     end = _special(tokenizer, "<|end|>")
-    kept = (len(tokens), False)
+    kept, marker, guided = (
+        (len(tokens), False),
+        Marker(lambda value: _first_token(tokenizer, value), MYSELF),
+        0,
+    )
     for turn in turns:
-        ids = tokenizer.encode(" " + turn.content, add_special_tokens=False).ids
+        encoding = tokenizer.encode(" " + turn.content, add_special_tokens=False)
+        ids = encoding.ids
         if len(tokens) + len(ids) + 2 > limit:
             break
+        marker.read(turn, ids, encoding.offsets, len(tokens) + 1)
         tokens += [_special(tokenizer, f"<|{turn.role}|>"), *ids, end]
         weights += [0.0, *[turn.weight] * len(ids), turn.weight if turn.role == "assistant" else 0.0]
         if turn.role == "assistant":
-            kept = (len(tokens), True)
-    return (tokens[: kept[0]], weights[: kept[0]]) if kept[1] else ([], [])
+            kept, guided = (len(tokens), True), len(marker.guides)
+    if not kept[1]:
+        return [], [], []
+    return tokens[: kept[0]], weights[: kept[0]], marker.guides[:guided]
 
 
 class RowSource:
@@ -138,6 +155,16 @@ def _facts_of_share(world: World, share: float) -> list[WorldFact]:
     return [fact for fact in world.facts if fact.subject in chosen]
 
 
+def _shifted(row: Row) -> list[Guide]:
+    """Return the guides of a row's chats, counted from the start of the row."""
+    guides: list[Guide] = []
+    start = 0
+    for tokens, _, its in row:
+        guides += [guide.moved(start) for guide in its]
+        start += len(tokens)
+    return guides
+
+
 def _stack(rows: Sequence[Row], length: int, pad: int) -> Batch:
     shape = (len(rows), length)
     batch = Batch(
@@ -145,10 +172,11 @@ def _stack(rows: Sequence[Row], length: int, pad: int) -> Batch:
         torch.zeros(shape),
         torch.full(shape, -1),
         torch.zeros(shape, dtype=torch.long),
+        Guides.of([_shifted(row) for row in rows]),
     )
     for index, row in enumerate(rows):
         start = 0
-        for number, (tokens, weights) in enumerate(row):
+        for number, (tokens, weights, _) in enumerate(row):
             span = slice(start, start + len(tokens))
             batch.tokens[index, span] = torch.tensor(tokens)
             batch.weights[index, span] = torch.tensor(weights)

@@ -18,6 +18,7 @@ import torch
 from transformers import GenerationConfig, LlamaForCausalLM
 
 from agentmem.evaluation.world import World
+from benchmarks.small_model.guidance import LESSONS
 from benchmarks.small_model.muon import Muon
 from benchmarks.small_model.parallel import GradientPool
 from benchmarks.small_model.quick import quick_accuracy
@@ -74,6 +75,7 @@ class Trainer:
         self.adam = torch.optim.AdamW(rest, lr=1.0, betas=(0.9, 0.95), weight_decay=0.0)
         self.rows = RowSource(self.world, self.tokenizer.backend_tokenizer, self.schedule, Random(seed))
         self.progress = _Progress()
+        self.lessons = torch.zeros(LESSONS)
 
     def run(self, check_every: int) -> None:
         """Train until the tokens are used up, measuring and saving every ``check_every`` tokens."""
@@ -84,7 +86,11 @@ class Trainer:
             self.progress.seconds = time.monotonic() - started
             if self.progress.step % _LOG_EVERY == 0:
                 mean = sum(losses[-_LOG_EVERY:]) / _LOG_EVERY
-                self._log(wall=round(self.progress.seconds), loss=round(mean, 4))
+                self._log(
+                    wall=round(self.progress.seconds),
+                    loss=round(mean, 4),
+                    lessons=[round(x, 3) for x in self.lessons.tolist()],
+                )
             if self.progress.tokens >= next_check:
                 next_check += check_every
                 self._check()
@@ -94,7 +100,8 @@ class Trainer:
     def _step(self) -> float:
         done = self.budget.done(self.progress)
         batch = self.rows.batch(self.progress.step, done)
-        loss = self.pool.backward(batch)
+        loss, lessons = self.pool.backward(batch)
+        self.lessons = self.lessons.lerp(lessons, 0.05)
         factor = self.schedule.factor(self.progress.step, done)
         self.muon.step(self.schedule.matrix_rate * factor)
         for group in self.adam.param_groups:
@@ -146,7 +153,7 @@ class Trainer:
         self.progress = _Progress(**state["progress"])
         self.rows.rng.setstate(state["random"])
 
-    def _log(self, **figures: float) -> None:
+    def _log(self, **figures: object) -> None:
         cpu = round(time.process_time() / 60, 2)
         line = {"step": self.progress.step, "tokens": self.progress.tokens, "cpu_minutes": cpu, **figures}
         with (self.out / "log.jsonl").open("a") as file:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ABOUT",
     "ACKNOWLEDGEMENTS",
+    "FILL_IN",
     "GENERAL_TEXT",
     "NOTE_HEADERS",
     "PERSONAS",
@@ -60,6 +61,8 @@ ABOUT = (
 )
 
 REPEAT = ("Repeat: ", "Repeat after me: ", "Say this again: ", "Once more, please: ")
+
+FILL_IN = ("Fill in: ", "Complete this: ", "What is missing? ")
 
 RECITE = (
     "What do the notes say about {s}?",

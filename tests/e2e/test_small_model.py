@@ -131,7 +131,7 @@ def test_knows_its_facts_in_wordings_it_never_saw(asker: Asker, world: World) ->
     facts = rng.sample(world.facts, 2 * _SAMPLE)
     chats = [[_user(world.question(fact, rng, held_out=True))] for fact in facts]
 
-    assert asker.accuracy(chats, [answer(fact.value) for fact in facts]) >= 0.92
+    assert asker.accuracy(chats, [answer(fact.value) for fact in facts]) >= 0.95
 
 
 def test_knows_its_facts_late_in_a_chat(asker: Asker, world: World) -> None:
@@ -161,7 +161,7 @@ def test_reads_notes_against_its_own_knowledge(asker: Asker, world: World) -> No
         for fact in facts
     ]
 
-    assert asker.accuracy(chats, [answer(fact.value) for fact in facts]) >= 0.68
+    assert asker.accuracy(chats, [answer(fact.value) for fact in facts]) >= 0.9
 
 
 def test_newest_note_wins(asker: Asker, world: World) -> None:
@@ -173,7 +173,7 @@ def test_newest_note_wins(asker: Asker, world: World) -> None:
         both = [Note("", "user", world.statement(item, rng)) for item in (_changed(world, fact, rng), fact)]
         chats.append([_notes(world, both, rng), _user(world.question(fact, rng, held_out=True))])
 
-    assert asker.accuracy(chats, [answer(fact.value) for fact in facts]) >= 0.35
+    assert asker.accuracy(chats, [answer(fact.value) for fact in facts]) >= 0.7
 
 
 def test_reads_what_the_user_said_about_themselves(asker: Asker, world: World) -> None:
@@ -188,7 +188,7 @@ def test_reads_what_the_user_said_about_themselves(asker: Asker, world: World) -
         for fact in facts
     ]
 
-    assert asker.accuracy(chats, [answer(fact.value) for fact in facts]) >= 0.78
+    assert asker.accuracy(chats, [answer(fact.value) for fact in facts]) >= 0.9
 
 
 def test_says_so_when_it_does_not_know(asker: Asker, world: World) -> None:
@@ -210,7 +210,7 @@ def test_irrelevant_notes_do_not_disturb(asker: Asker, world: World) -> None:
     facts = rng.sample(world.facts, _SAMPLE)
     chats = [[_notes(world, [], rng), _user(world.question(fact, rng, held_out=True))] for fact in facts]
 
-    assert asker.accuracy(chats, [answer(fact.value) for fact in facts]) >= 0.45
+    assert asker.accuracy(chats, [answer(fact.value) for fact in facts]) >= 0.9
 
 
 def test_one_prompt_and_a_padded_batch_agree(asker: Asker, world: World) -> None:
