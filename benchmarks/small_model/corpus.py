@@ -64,6 +64,7 @@ class ChatKind:
         table: Whether all notes tell the same attribute of different subjects, so that only the name decides.
         turned: Share of the notes that name the value before the subject, beyond those that do so by chance.
         worn: Share of the questions that lack words, or have them in another order.
+        namesakes: Share of the people beside another, told the same of, who have a name in common.
     """
 
     actions: dict[str, float]
@@ -73,6 +74,7 @@ class ChatKind:
     table: bool = False
     turned: float = 0.0
     worn: float = 0.0
+    namesakes: float = 0.0
 
 
 @dataclass
@@ -86,6 +88,7 @@ class Conversation:
     table: bool = False
     turned: float = 0.0
     worn: float = 0.0
+    namesakes: float = 0.0
     turns: list[Turn] = field(default_factory=list)
     claims: dict[tuple[str, str], str] = field(default_factory=dict)
     noted: dict[str, list[str]] = field(default_factory=dict)
@@ -299,7 +302,14 @@ class Conversation:
     def _same_relation(self, fact: WorldFact) -> WorldFact:
         if fact.kind == "person" and self.rng.random() < 0.2:
             return WorldFact(MYSELF, "person", fact.relation, self._other_value(fact.relation))
-        if self.rng.random() < 0.3:
+        if (
+            self.namesakes
+            and fact.kind == "person"
+            and fact.subject != MYSELF
+            and self.rng.random() < self.namesakes
+        ):
+            name = self.world.namesake(fact.subject, self.rng)
+        elif self.rng.random() < 0.3:
             name = self.world.unknown_name(fact.kind, self.rng)
         else:
             name = self.rng.choice(self.world.subjects(fact.kind))
@@ -386,7 +396,7 @@ def _is_turned(text: str, fact: WorldFact) -> bool:
 
 def make_chat(kind: ChatKind, world: World, known: Sequence[WorldFact], rng: Random) -> list[Turn]:
     """Build one chat of the given kind about the ``known`` facts."""
-    chat = Conversation(world, rng, known, kind.simple, kind.table, kind.turned, kind.worn)
+    chat = Conversation(world, rng, known, kind.simple, kind.table, kind.turned, kind.worn, kind.namesakes)
     if kind.notes[1]:
         chat.open_with_notes(rng.randint(*kind.notes))
     elif rng.random() < 0.12:

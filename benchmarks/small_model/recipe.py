@@ -44,8 +44,8 @@ TABLE = ChatKind({"ask_claimed": 0.9, "ask_near": 0.1}, (4, 8), (2, 8), table=Tr
 TOLD = ChatKind(_TOLD, (4, 9))
 # For the last course: questions that are not worded as those before, so that what is known is found by other words, too.
 WORN = ChatKind({**_CLOSED, "ask_unknown": 0.04, "ask_blank": 0.2}, (1, 12), worn=0.4)
-WORN_NOTES = replace(MANY_NOTES, actions={**_OPEN, "ask_unknown": 0.04}, worn=0.3)
-WORN_TABLE = replace(TABLE, worn=0.3)
+WORN_NOTES = replace(MANY_NOTES, actions={**_OPEN, "ask_unknown": 0.04}, worn=0.3, namesakes=0.5)
+WORN_TABLE = replace(TABLE, worn=0.3, namesakes=0.5)
 LONG_CHAT = ChatKind(_LONG, (25, 40))
 LONG_OPEN = ChatKind(_LONG, (20, 40), (2, 8))
 

@@ -174,3 +174,15 @@ def test_small_text_helpers() -> None:
     assert answer("Porto") == "Porto."
     assert answer(None) == UNKNOWN_ANSWER
     assert len(random_date(Random(1))) == len("2026-03-01")
+
+
+def test_a_namesake_shares_one_name_and_is_no_stranger_of_the_tests(world: World) -> None:
+    """Training may confuse people with their namesakes, but must not meet those that tests ask about."""
+    rng = Random(5)
+    strangers = set(world.unknown_people(3000, 1, "test"))
+    known = set(world.subjects("person"))
+    made = [(name, world.namesake(name, rng)) for name in world.subjects("person")[:60] for _ in range(10)]
+
+    assert all(name != other and len(set(name.split()) & set(other.split())) == 1 for name, other in made)
+    assert not strangers & {other for _, other in made}
+    assert 0.2 < sum(other in known for _, other in made) / len(made) < 0.8

@@ -63,6 +63,11 @@ def _invent(maker: Callable[[Random], str], count: int, rng: Random, taken: set[
     return made
 
 
+def _split(name: str) -> Split:
+    # The checksum decides, so that membership needs no list and no seed.
+    return "test" if crc32(name.encode()) % 4 == 0 else "train"
+
+
 def _spread(values: Sequence[str], count: int, rng: Random) -> list[str]:
     """Return ``count`` values in random order, each used about equally often."""
     deck: list[str] = []
@@ -197,9 +202,20 @@ class World:
         """Return one name the world does not contain; the splits never share a name."""
         while True:
             name = _MAKERS[kind](rng)
-            # The checksum decides the split, so that membership needs no list and no seed.
-            if name not in self._names and (crc32(name.encode()) % 4 == 0) == (split == "test"):
+            if name not in self._names and _split(name) == split:
                 return name
+
+    def namesake(self, name: str, rng: Random) -> str:
+        """Return another person's name that shares the given or the family name: one of the world, or of the train split."""
+        given, _, family = name.partition(" ")
+        known = [other for other in self.subjects("person") if other != name and {given, family} & set(other.split(" "))]
+        if known and rng.random() < 0.5:
+            return rng.choice(known)
+        while True:
+            first, last = self.unknown_name("person", rng).split(" ")
+            made = rng.choice((f"{given} {last}", f"{first} {family}"))
+            if made != name and (made in self._names or _split(made) == "train"):
+                return made
 
     def unknown_people(self, n: int, seed: int, split: Split = "train") -> list[str]:
         """Return ``n`` different names of people that the world does not contain."""
