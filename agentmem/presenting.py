@@ -1,4 +1,4 @@
-"""Which recalled notes a prompt gets: what says nothing, and what is about somebody else altogether, stays out.
+"""Which recalled notes a prompt gets: what says nothing, and what is about somebody else, stays out.
 
 A reader takes what stands in its prompt for relevant, a small model above all: with notes about other people before it, it
 answers from them what it knows better by itself.
@@ -11,11 +11,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from agentmem.enrich import entities
+from agentmem.enrich.verbs import KIN
 from agentmem.notes import Hit, Note
 from agentmem.recall import query_words
 from agentmem.recollection import Recollection
 
-__all__ = ["about_others", "informs", "presentable"]
+__all__ = ["about_others", "informs", "presentable", "without_namesakes"]
 
 # "My", "where do I", "about me": a question about who asks. "Tell me" and "I forgot" lead in to any.
 _OF_ASKER = re.compile(
@@ -25,20 +26,27 @@ _OF_ASKER = re.compile(
     re.IGNORECASE,
 )
 _BARE_REPLY = 3  # words that carry meaning
+_KIN = "|".join(sorted(KIN))
+_RELATED = re.compile(rf"(?:'s|’s)\s+(?:[\w-]+\s+)?(?:{_KIN})(?:s|'s|’s)?\b|\b(?:{_KIN})s?\s+of\b", re.IGNORECASE)
+_TITLES = frozenset(("mr", "mrs", "ms", "miss", "dr", "prof", "professor", "sir"))
 _ALIKE = 4  # letters from which one name may begin with the other: John and John's, Bert and Berthold
 
 
 def presentable(found: Recollection, k: int, *, shown: Collection[str] = (), unnamed: float = 0.0) -> Recollection:
-    """The best ``k`` hits that inform and that the prompt does not show anyway; none when all are about others.
+    """The best ``k`` hits that inform and that the prompt does not show anyway, without those about namesakes of whom the query
+    names; none when all are about others.
 
     Args:
         shown: ids of notes that the prompt holds already.
-        unnamed: cosine from which notes count although they mention nobody whom the query names.
+        unnamed: cosine from which notes count although they mention nobody whom the query names; 0 shows notes whomever they are
+            about.
     """
     hits = [hit for hit in found.hits if hit.note.id not in shown and informs(hit.note)][:k]
     nearest = max((hit.reasons.get("semantic", 0.0) for hit in hits), default=0.0)
     if nearest < unnamed and about_others(found.query, hits):
         hits = []
+    if unnamed:
+        hits = without_namesakes(found.query, hits)
     return replace(found, hits=tuple(hits))
 
 
@@ -61,6 +69,34 @@ def about_others(query: str, hits: Sequence[Hit]) -> bool:
     if not named or _OF_ASKER.search(query):
         return False
     return not any(_mentions(hit.note, named) for hit in hits)
+
+
+def without_namesakes(query: str, hits: Sequence[Hit]) -> list[Hit]:
+    """The hits without facts about others who have a name in common with somebody whom the query names in full.
+
+    "Leila Salazar is a nurse." is the likeliest wrong answer to what Rosa Salazar does. It stays where nothing is told of Rosa
+    Salazar herself, and where the question is about her family.
+    """
+    names = [frozenset(query_words(name)) for name in entities(query)]
+    full = [name for name in names if len(name) > 1]
+    if not any(name <= _words(hit.note) for name in full for hit in hits) or _RELATED.search(query):
+        return list(hits)
+    return [hit for hit in hits if not _is_namesake(hit.note, names, full)]
+
+
+def _is_namesake(note: Note, names: Sequence[frozenset[str]], full: Sequence[frozenset[str]]) -> bool:
+    if note.fact is None or any(name <= _words(note) for name in full):
+        return False
+    subject = frozenset(query_words(note.fact.subject))
+    if any(name <= subject or subject <= name for name in names):
+        return False
+    return any(subject & name and any(len(word) > 1 and word not in _TITLES for word in subject - name) for name in full)
+
+
+def _words(note: Note) -> frozenset[str]:
+    parts = (note.actor, note.content, note.context, note.fact.subject if note.fact is not None else None)
+    words = query_words(" ".join(part for part in parts if part))
+    return frozenset(word.removesuffix("'s").removesuffix("’s") for word in words)
 
 
 def _mentions(note: Note, named: Collection[str]) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from agentmem import Memory, Settings
+from agentmem import Fact, Memory, Settings
 from agentmem.presenting import about_others, presentable
 from agentmem.settings import RecallSettings
 
@@ -121,3 +121,39 @@ def test_a_model_keeps_its_own_answer_when_the_notes_are_about_others() -> None:
         said = memory.ask(question, user="u")
 
     assert (said.text, said.source, said.notes) == (answer(fact.value), "model", ())
+
+
+@pytest.fixture(scope="module")
+def family() -> Iterator[Memory]:
+    with Memory(None) as memory:
+        for name, work in (("Rosa Salazar", "potter"), ("Leila Salazar", "florist"), ("Mrs Salazar", "teacher"), ("Rosa", "baker")):
+            memory.remember(f"{name} works as a {work}.", fact=Fact(name, "works as", work), user="u")
+        memory.remember("Leila Salazar is Rosa Salazar's sister.", user="u")
+        yield memory
+
+
+FLORIST = "Leila Salazar works as a florist."
+
+
+@pytest.mark.parametrize(
+    ("query", "florist"),
+    [
+        ("What does Rosa Salazar do for a living?", False),
+        ("Which company does Rosa Salazar work for?", False),
+        ("What does Rosa Salazar's sister do?", True),
+        ("What does the younger sister of Rosa Salazar do?", True),
+        ("What do Rosa Salazar and Leila do?", True),
+        ("What does Leila Salazar do?", True),
+        ("What do the Salazars do?", True),
+        ("What does Otto Salazar do?", True),
+    ],
+)
+def test_a_namesake_stays_out_when_something_is_told_of_the_one_who_is_named(family: Memory, query: str, florist: bool) -> None:
+    shown = presented(family, query)
+    assert (FLORIST in shown) == florist
+    assert "Leila Salazar is Rosa Salazar's sister." in shown, "what mentions both stays"
+    assert {"Rosa works as a baker.", "Mrs Salazar works as a teacher."} & shown, "who may be the same person stays"
+
+
+def test_without_the_rule_about_others_namesakes_stay(family: Memory) -> None:
+    assert FLORIST in presented(family, "What does Rosa Salazar do for a living?", unnamed=0.0)
