@@ -236,27 +236,30 @@ class Codebook:
         return self._found(queries, scopes, asked, named)
 
     def answer(self, raw: Array, scopes: Sequence[Scope | None], asked: Sequence[Asked]) -> list[Match]:
-        """What :meth:`match` says of raw keys [n, d_key], without a look at the keys of those whose words say enough.
+        """What :meth:`match` says of raw keys [n, d_key], without a look at all keys where words say enough.
 
-        Where every edit answers only requests that name its subject, one that names none is nobody's, however near it lies. So
-        what most requests cost does not grow with the number of edits.
+        Where every edit answers only requests that name its subject, one that names none is nobody's, however near it lies, and
+        one that does is compared with the edits it names. So what a request costs does not grow with the number of edits.
         """
         if not self.edits or self.calibration is None:
             return [Match(None) for _ in scopes]
         named = [self._named(each, scope) for each, scope in zip(asked, scopes, strict=True)]
-        found = [Match(None, look=partial(self._passed, raw[i : i + 1], scope)) for i, scope in enumerate(scopes)]
-        due = [i for i, each in enumerate(asked) if named[i] or not each.whole or not self.mentions.all_needed]
-        if due:
-            keys = self.calibration.keys(raw[due])
-            matches = self._found(keys, [scopes[i] for i in due], [asked[i] for i in due], [named[i] for i in due])
-            for i, match in zip(due, matches, strict=True):
-                found[i] = match
-        return found
+        space = self.calibration
+        if not (self.mentions.all_needed and all(each.whole for each in asked)):
+            return self._found(space.keys(raw), scopes, asked, named)
+        keys = dict(zip(at, space.keys(raw[at]), strict=True)) if (at := [i for i, each in enumerate(asked) if named[i]]) else {}
 
-    def _passed(self, raw: Array, scope: Scope | None) -> Match:
-        """What lies near a request that no edit answers."""
-        assert self.calibration is not None  # or nobody asks
-        return replace(self._nearest_seen(self.calibration.keys(raw), [self.visible(scope)])[0], edit=None)
+        def look(i: int) -> Match:
+            return self._found(space.keys(raw[i : i + 1]), scopes[i : i + 1], asked[i : i + 1], named[i : i + 1])[0]
+
+        found = []
+        for i, mine in enumerate(named):
+            match = self._among_named(keys[i], mine) if mine else Match(None)
+            if match.edit is None:
+                found.append(Match(None, look=partial(look, i)))
+            else:
+                found.append(match if _is_clear(match) else look(i))
+        return found
 
     def _named(self, asked: Asked, scope: Scope | None) -> list[int]:
         """The edits that a request may see and may be about."""
@@ -273,7 +276,7 @@ class Codebook:
         """``match``: what the key alone says; ``named``: the edits that the request may see and may be about."""
         if named:
             among = self._among_named(query, named)
-            if among.edit is not None and among.distance <= _RATIO * (among.distance + among.margin):
+            if among.edit is not None and _is_clear(among):
                 return among
         if match.edit is None or not asked.whole:
             return match
@@ -348,3 +351,8 @@ class Codebook:
     def _match_of(self, key: int, distance: float, runner_up: float) -> Match:
         edit, radius = self.edits[self.owners[key]], self._radius(key)
         return Match(edit if distance <= radius else None, edit, distance, radius, runner_up - distance)
+
+
+def _is_clear(match: Match) -> bool:
+    """Whether the nearest is so much nearer than the next with another target that it is meant."""
+    return match.distance <= _RATIO * (match.distance + match.margin)

@@ -269,6 +269,7 @@ def test_a_request_that_names_nobody_costs_no_search():
     held, raw = book(space, [edit]), np.ones((1, 4), np.float32)
     assert held.answer(raw, [None], [Asked("What is new?", True)])[0].look is not None
     assert held.answer(raw, [None], [Asked("is new?", False)])[0].look is None, "the name may have been said before"
-    assert held.answer(raw, [None], [Asked("What of Ana Lima?", True)])[0].look is None
+    assert held.answer(raw, [None], [Asked("What of Ana Lima?", True)])[0].edit is edit
+    assert held.answer(-9 * raw, [None], [Asked("What of Ana Lima?", True)])[0].look is not None, "she is named, but far from it"
     plain = replace(edit, request=replace(edit.request, id="f", prompt="Where does she live?"))
     assert book(space, [edit, plain]).answer(raw, [None], [Asked("What is new?", True)])[0].look is None
