@@ -65,7 +65,7 @@ class Trainer:
     def __init__(self, world: World, tokenizer: Any, layers: int, width: int, seed: int = 1) -> None:
         torch.manual_seed(seed)
         self.schedule, self.model = (
-            Schedule(tokens_per_step=3072),
+            Schedule(tokens_per_step=3072, rates=((0.0, 1.0), (0.36, 1.0), (1.0, 0.02))),
             GPT2LMHeadModel(model_config(tokenizer, layers, width)),
         )
         named = dict(self.model.named_parameters())
