@@ -110,10 +110,10 @@ class Many:
     def _answered(self, book: Codebook) -> dict[str, object]:
         rng, chosen = Random(8), [at for at in self.answered if at < len(book)]
         asked = [self.world.question(self.facts[at], rng, held_out=True) for at in chosen]
-        keys, spent, right, wrong = self._keys(asked), [], 0, 0
-        for at, key, text in zip(chosen, keys, asked, strict=True):
+        raw, spent, right, wrong = self._raw(asked), [], 0, 0
+        for at, key, text in zip(chosen, raw, asked, strict=True):
             started = time.process_time()
-            (match,) = book.match(key[None], [None], [Asked(text, whole=True)])
+            (match,) = book.answer(key[None], [None], [Asked(text, whole=True)])
             spent.append(time.process_time() - started)
             said = match.edit.request.target if match.edit is not None else None
             right, wrong = right + (said == self.facts[at].value), wrong + (said not in (None, self.facts[at].value))
