@@ -79,13 +79,16 @@ def without_namesakes(query: str, hits: Sequence[Hit]) -> list[Hit]:
     """
     names = [frozenset(query_words(name)) for name in entities(query)]
     full = [name for name in names if len(name) > 1]
-    if not any(name <= _words(hit.note) for name in full for hit in hits) or _RELATED.search(query):
+    if not full or _RELATED.search(query):
         return list(hits)
-    return [hit for hit in hits if not _is_namesake(hit.note, names, full)]
+    about = [any(name <= _words(hit.note) for name in full) for hit in hits]
+    if not any(about):
+        return list(hits)
+    return [hit for hit, told in zip(hits, about, strict=True) if told or not _is_namesake(hit.note, names, full)]
 
 
 def _is_namesake(note: Note, names: Sequence[frozenset[str]], full: Sequence[frozenset[str]]) -> bool:
-    if note.fact is None or any(name <= _words(note) for name in full):
+    if note.fact is None:
         return False
     subject = frozenset(query_words(note.fact.subject))
     if any(name <= subject or subject <= name for name in names):
@@ -96,7 +99,7 @@ def _is_namesake(note: Note, names: Sequence[frozenset[str]], full: Sequence[fro
 def _words(note: Note) -> frozenset[str]:
     parts = (note.actor, note.content, note.context, note.fact.subject if note.fact is not None else None)
     words = query_words(" ".join(part for part in parts if part))
-    return frozenset(word.removesuffix("'s").removesuffix("’s") for word in words)
+    return frozenset(map(_bare, words))
 
 
 def _mentions(note: Note, named: Collection[str]) -> bool:
@@ -107,7 +110,10 @@ def _mentions(note: Note, named: Collection[str]) -> bool:
     return any(_same(word, name) for word in words for name in named)
 
 
+def _bare(word: str) -> str:
+    return word.removesuffix("'s").removesuffix("’s")
+
+
 def _same(word: str, name: str) -> bool:
-    word = word.removesuffix("'s").removesuffix("’s")
-    short, long = sorted((word, name), key=len)
-    return word == name or (len(short) >= _ALIKE and long.startswith(short))
+    short, long = sorted((_bare(word), name), key=len)
+    return short == long or (len(short) >= _ALIKE and long.startswith(short))

@@ -18,7 +18,7 @@ from agentmem.editors.background import background_groups
 from agentmem.editors.grace.calibration import calibrate
 from agentmem.editors.grace.codebook import Codebook
 from agentmem.editors.grace.config import GateConfig
-from agentmem.editors.grace.routing import Router, View, as_route, check_scopes
+from agentmem.editors.grace.routing import Router, Routes, View, as_route, check_scopes
 from agentmem.editors.grace.shadow import OUTSIDE, Session, Shadow
 from agentmem.editors.naming import Asked
 from agentmem.editors.packs import Calibration
@@ -70,7 +70,7 @@ class GatedEditor:
         self._calibration = calibration
         self._lock = threading.RLock()
         self._session: ContextVar[Session] = ContextVar("agentmem_session", default=OUTSIDE)
-        self._routes: ContextVar[Callable[[], tuple[Route, ...]]] = ContextVar("agentmem_routes", default=tuple)
+        self._routes: ContextVar[Routes] = ContextVar("agentmem_routes", default=tuple)
         self._wanted = True
         self._shadows = 0
         self._opening = self.renderer.opening if config.positions == "turns" else ()
@@ -342,7 +342,7 @@ class GatedEditor:
         scopes = session.scopes if session.scopes is not None else (self.default_scope,)
         return View(book, lambda batch: check_scopes(scopes, batch))
 
-    def _on_routes(self, routes: Callable[[], tuple[Route, ...]]) -> None:
+    def _on_routes(self, routes: Routes) -> None:
         self._routes.set(routes)
 
     def _commit(self, shadow: Shadow) -> None:

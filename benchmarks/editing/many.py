@@ -42,7 +42,7 @@ class Many:
         self.world, rng = World.generate(), Random(7)
         self.facts = self._facts(most, rng)
         self.questions = [self.world.question(fact, rng) for fact in self.facts]
-        self.keys = coarse(self._keys(self.questions), FINE)
+        self.keys = coarse(self.space.keys(self._raw(self.questions)), FINE)
         self.answered = rng.sample(range(min(1000, most)), min(ASKED, most))
         self.others = [self.world.question(fact, rng) for fact in rng.sample(self.world.facts, 16)]
 
@@ -64,10 +64,6 @@ class Many:
     def _raw(self, questions: Sequence[str]) -> Array:
         raw: Array = self.port.keys([self.renderer.prompt(text) for text in questions]).numpy()
         return raw
-
-    def _keys(self, questions: Sequence[str]) -> Array:
-        keys: Array = self.space.keys(self._raw(questions))
-        return keys
 
     def book(self, count: int) -> Codebook:
         """The codebook of the first facts."""

@@ -84,11 +84,7 @@ class Conversation:
     world: World
     rng: Random
     known: Sequence[WorldFact]
-    simple: bool = False
-    table: bool = False
-    turned: float = 0.0
-    worn: float = 0.0
-    namesakes: float = 0.0
+    kind: ChatKind
     turns: list[Turn] = field(default_factory=list)
     claims: dict[tuple[str, str], str] = field(default_factory=dict)
     noted: dict[str, list[str]] = field(default_factory=dict)
@@ -121,7 +117,7 @@ class Conversation:
             question = self.world.my_question(fact.relation, self.rng)
         else:
             question = self.world.question(fact, self.rng)
-        if self.worn and self.rng.random() < self.worn:
+        if self.kind.worn and self.rng.random() < self.kind.worn:
             question = self._worn(question, fact)
         truth = self.world.fact(fact.subject, fact.relation)
         value = self.claims.get((fact.subject, fact.relation), truth.value if truth else None)
@@ -143,10 +139,10 @@ class Conversation:
         fact = self.known_fact()
         text = self.world.statement(fact, self.rng)
         at = text.lower().rfind(fact.value.lower())
-        if (fact.subject, fact.relation) in self.claims or at < 0:
+        key = (fact.subject, fact.relation)
+        if key in self.claims or at < 0:
             return
         blank = f"{self.rng.choice(wording.FILL_IN)}{text[:at]}...{text[at + len(fact.value) :]}"
-        key = (fact.subject, fact.relation)
         self._say(blank, QUESTION, answer(fact.value), ANSWER, named=fact.subject, sought=key)
 
     def ask_unknown(self) -> None:
@@ -273,11 +269,11 @@ class Conversation:
         return list(facts.values())
 
     def _noted_facts(self, count: int) -> list[WorldFact]:
-        if self.table:
+        if self.kind.table:
             return self._table(count)
         facts = [self._note_fact()]
         while len(facts) < count:
-            other, draw = self.rng.choice(facts), 1.0 if self.simple else self.rng.random()
+            other, draw = self.rng.choice(facts), 1.0 if self.kind.simple else self.rng.random()
             if draw < 0.25:
                 facts.append(self._same_relation(other))
             elif draw < 0.45:
@@ -303,10 +299,10 @@ class Conversation:
         if fact.kind == "person" and self.rng.random() < 0.2:
             return WorldFact(MYSELF, "person", fact.relation, self._other_value(fact.relation))
         if (
-            self.namesakes
+            self.kind.namesakes
             and fact.kind == "person"
             and fact.subject != MYSELF
-            and self.rng.random() < self.namesakes
+            and self.rng.random() < self.kind.namesakes
         ):
             name = self.world.namesake(fact.subject, self.rng)
         elif self.rng.random() < 0.3:
@@ -330,8 +326,8 @@ class Conversation:
     def _sentence(self, fact: WorldFact) -> str:
         if fact.subject == MYSELF:
             return self.rng.choice(self.world.my_statements(fact))
-        turned = self.rng.random() < self.turned
-        for _ in range(_PATIENCE if self.simple or turned else 0):
+        turned = self.rng.random() < self.kind.turned
+        for _ in range(_PATIENCE if self.kind.simple or turned else 0):
             text = self.world.statement(fact, self.rng)
             if _is_turned(text, fact) if turned else text.endswith(f" {fact.value}."):
                 return text
@@ -396,7 +392,7 @@ def _is_turned(text: str, fact: WorldFact) -> bool:
 
 def make_chat(kind: ChatKind, world: World, known: Sequence[WorldFact], rng: Random) -> list[Turn]:
     """Build one chat of the given kind about the ``known`` facts."""
-    chat = Conversation(world, rng, known, kind.simple, kind.table, kind.turned, kind.worn, kind.namesakes)
+    chat = Conversation(world, rng, known, kind)
     if kind.notes[1]:
         chat.open_with_notes(rng.randint(*kind.notes))
     elif rng.random() < 0.12:

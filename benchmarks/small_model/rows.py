@@ -73,11 +73,8 @@ def encode_turns(turns: Sequence[Turn], tokenizer: Tokenizer, limit: int) -> Cha
     """Encode a chat as the chat template does, with a weight per token; whole turns beyond ``limit`` are left out."""
     tokens, weights = [_special(tokenizer, "<s>")], [0.0]
     end = _special(tokenizer, "<|end|>")
-    kept, marker, guided = (
-        (len(tokens), False),
-        Marker(lambda value: _first_token(tokenizer, value), MYSELF),
-        0,
-    )
+    marker = Marker(lambda value: _first_token(tokenizer, value), MYSELF)
+    kept, guided = 0, 0  # up to the last answer that has room
     for turn in turns:
         encoding = tokenizer.encode(" " + turn.content, add_special_tokens=False)
         ids = encoding.ids
@@ -87,10 +84,8 @@ def encode_turns(turns: Sequence[Turn], tokenizer: Tokenizer, limit: int) -> Cha
         tokens += [_special(tokenizer, f"<|{turn.role}|>"), *ids, end]
         weights += [0.0, *[turn.weight] * len(ids), turn.weight if turn.role == "assistant" else 0.0]
         if turn.role == "assistant":
-            kept, guided = (len(tokens), True), len(marker.guides)
-    if not kept[1]:
-        return [], [], []
-    return tokens[: kept[0]], weights[: kept[0]], marker.guides[:guided]
+            kept, guided = len(tokens), len(marker.guides)
+    return tokens[:kept], weights[:kept], marker.guides[:guided]
 
 
 class RowSource:

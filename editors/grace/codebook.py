@@ -179,9 +179,9 @@ class Codebook:
         others = held.keys[0].astype(np.float64) + held.others.rows
         return CLEAR_OF * float(np.linalg.norm(others - query, axis=1).min())
 
-    def unrelated(self, queries: Array) -> Doubles:
-        """[n] the distance from each query to the nearest unrelated prompt; infinite without any."""
-        return self._background.nearest(queries)[1]
+    def unrelated(self, query: Array) -> float:
+        """The distance from a query [r] to the nearest unrelated prompt; infinite without any."""
+        return float(self._background.nearest(query[None])[1][0])
 
     @cached_property
     def _background(self) -> Keys:
@@ -296,7 +296,7 @@ class Codebook:
         reach = self.named_radius(query, self._places[found.nearest.id])
         if found.distance > max(found.radius, reach):
             return found
-        radius = max(found.radius, min(reach, CLEAR_OF * float(self.unrelated(query[None])[0])))
+        radius = max(found.radius, min(reach, CLEAR_OF * self.unrelated(query)))
         return replace(found, edit=found.nearest if found.distance <= radius else None, radius=radius)
 
     def _keys_of(self, edits: Sequence[int]) -> Integers:

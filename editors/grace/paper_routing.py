@@ -22,7 +22,7 @@ from torch import Tensor
 from agentmem.editors.grace.paper_book import PaperBook
 from agentmem.editors.grace.paper_site import Site, by_row, chosen
 from agentmem.editors.grace.replay import Forward, cache_of
-from agentmem.editors.grace.routing import Router, View, as_route
+from agentmem.editors.grace.routing import Router, Routes, View, as_route
 from agentmem.editors.hooks import Hook, is_own_forward
 from agentmem.editors.packs import Array
 from agentmem.editors.port import ModelPort
@@ -79,7 +79,7 @@ class PaperRouter(Router):
         opening: tokens that the chat template writes before an answer; empty without a template.
         replacement: see :class:`~agentmem.editors.grace.config.GraceConfig`.
         view: gives the calling context's codebook, or ``None`` when it wants the bare model.
-        on_routes: told the routes of each request, as a function that finds out what they are.
+        on_routes: told the routes of each request.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class PaperRouter(Router):
         opening: tuple[int, ...],
         replacement: str,
         view: Callable[[], View | None],
-        on_routes: Callable[[Callable[[], tuple[Route, ...]]], None],
+        on_routes: Callable[[Routes], None],
     ) -> None:
         super().__init__(port, layer, opening, view, on_routes)
         self._site, self._replacement = site, replacement

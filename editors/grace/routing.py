@@ -28,10 +28,13 @@ from agentmem.notes import Scope
 if TYPE_CHECKING:
     from transformers.cache_utils import Cache
 
-__all__ = ["Call", "Decisions", "Router", "View", "as_route", "check_scopes"]
+__all__ = ["Call", "Decisions", "Router", "Routes", "View", "as_route", "check_scopes"]
 
 Decisions = dict[int, Match]
 """Token position (counted over a row's real tokens) -> what was decided there."""
+
+Routes = Callable[[], tuple[Route, ...]]
+"""Finds out the routes of a request, one per row: looking takes time, and not everybody asks."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ class Router:
         layer: values are added after this layer.
         opening: tokens that the chat template writes before an answer; empty without a template.
         view: gives the calling context's codebook, or ``None`` when it wants the bare model.
-        on_routes: told the routes of each request, as a function that finds out what they are.
+        on_routes: told the routes of each request.
     """
 
     def __init__(
@@ -93,7 +96,7 @@ class Router:
         layer: int,
         opening: tuple[int, ...],
         view: Callable[[], View | None],
-        on_routes: Callable[[Callable[[], tuple[Route, ...]]], None],
+        on_routes: Callable[[Routes], None],
     ) -> None:
         self._port, self._layer, self._opening = port, layer, opening
         # without an opening nobody knows whether a chunk is of a prompt or of an answer, so none is read with what came before

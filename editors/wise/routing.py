@@ -20,13 +20,12 @@ from torch import Tensor
 
 from agentmem.editors.grace.codebook import Match
 from agentmem.editors.grace.replay import Forward, Replay
-from agentmem.editors.grace.routing import Call, Router, View
+from agentmem.editors.grace.routing import Call, Router, Routes, View
 from agentmem.editors.hooks import KeyTap, is_own_forward, own_forward
 from agentmem.editors.port import ModelPort
 from agentmem.editors.wise.library import Library
 from agentmem.editors.wise.memory import SideMemory
 from agentmem.editors.wise.side import Governed, SideSite
-from agentmem.edits import Route
 from agentmem.errors import EditError
 
 if TYPE_CHECKING:
@@ -81,7 +80,7 @@ class WiseRouter(Router):
         span: Span,
         opening: tuple[int, ...],
         view: Callable[[], View | None],
-        on_routes: Callable[[Callable[[], tuple[Route, ...]]], None],
+        on_routes: Callable[[Routes], None],
     ) -> None:
         super().__init__(port, site.layer, opening, view, on_routes)
         self._site, self._span = site, span

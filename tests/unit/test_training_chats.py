@@ -32,7 +32,7 @@ def test_a_worn_question_keeps_whom_it_is_about() -> None:
 def test_a_worn_question_is_never_one_that_is_held_out(world: World) -> None:
     """Leaving words out can lead from one wording to another."""
     facts = [fact for fact in world.facts if fact.relation in ("occupation", "headquarters")][:1]
-    chat = Conversation(world, Random(2), facts)
+    chat = Conversation(world, Random(2), facts, recipe.WORN)
     held_out = {text.replace("{s}", facts[0].subject) for text in relation(facts[0].relation).all_questions(held_out=True)}
     question = f"What kind of work does {facts[0].subject} do?"
     assert facts[0].relation == "occupation"
