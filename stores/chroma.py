@@ -2,13 +2,20 @@
 
 Chroma is a cache. It is written by one process, rebuilt from the stored vectors at will, and everything it raises
 becomes :class:`~agentmem.errors.IndexUnavailable`. Texts and metadata are never handed over.
+
+Chroma writes a new segment, and one of under a thousand vectors whenever it is opened, at full capacity out of memory
+that nobody initialised: the file holds whatever the process had there before, such as the vectors of notes forgotten since,
+or their texts (chroma-core/chroma, issue 7688). So a segment's files are blanked beyond its elements as soon as Chroma
+has opened it; what it writes to them later are elements only.
 """
 
 from __future__ import annotations
 
+import sqlite3
+import struct
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,6 +30,8 @@ __all__ = ["ChromaIndex"]
 
 _BATCH: Final = 1000
 _SHAPE: Final = {"hnsw": {"space": "cosine", "ef_search": 256}}
+_HEADER: Final = struct.Struct("<i4Q")  # version, offset, capacity, elements, bytes per element
+_SEGMENT: Final = "SELECT id FROM segments WHERE collection = ? AND scope = 'VECTOR'"
 _CURE: Final = 'call memory.rebuild("vectors"); until then every vector is compared exactly.'
 
 
@@ -35,8 +44,11 @@ class ChromaIndex:
 
     def __init__(self, directory: Path | str) -> None:
         self.directory = Path(directory)
+        self.touched = False
+        """Whether files were written by reading: what they say is the same, their times are not."""
         self._lock = threading.Lock()
         self._collections: dict[int, Any] = {}
+        self._empty: set[int] = set()
         self._client: Any = _connect(self.directory)
 
     def upsert(self, owner: int, rows: Sequence[int], vectors: Vectors) -> None:
@@ -54,6 +66,8 @@ class ChromaIndex:
             for start in range(0, len(rows), _BATCH):
                 part = slice(start, start + _BATCH)
                 collection.upsert(ids=[str(int(row)) for row in rows[part]], embeddings=array[part])
+                if owner in self._empty and self._blank(collection):
+                    self._empty.discard(owner)
 
     def remove(self, owner: int, rows: Sequence[int]) -> None:
         """Take vectors out; unknown rows are passed over. Chroma's files keep them until they are rewritten."""
@@ -122,13 +136,36 @@ class ChromaIndex:
             else:
                 found = _lookup(self._client, name)
             if found is not None:
+                found.count()  # opens its segment, while nobody else asks
+                if not self._blank(found):
+                    self._empty.add(owner)
                 self._collections[owner] = found
             return found
+
+    def _blank(self, collection: Any) -> bool:
+        """Blank what a collection's files hold beyond its elements; false when it has none yet."""
+        with closing(sqlite3.connect(f"{(self.directory.resolve() / 'chroma.sqlite3').as_uri()}?mode=ro", uri=True)) as tables:
+            found = tables.execute(_SEGMENT, (str(collection.id),)).fetchone()
+        folder = self.directory / found[0] if found else None
+        if folder is None or not (folder / "header.bin").is_file():
+            return False
+        _blank_unused(folder)
+        self.touched = True
+        return True
 
     @contextmanager
     def _guard(self, doing: str) -> Iterator[None]:
         with _translated(f"could not be {'written' if doing == 'write' else 'read'}"):
             yield
+
+
+def _blank_unused(segment: Path) -> None:
+    _, _, capacity, elements, size = _HEADER.unpack_from((segment / "header.bin").read_bytes())
+    for path, width in ((segment / "data_level0.bin", size), (segment / "length.bin", 4)):
+        if path.stat().st_size == capacity * width:
+            with path.open("r+b") as file:
+                file.seek(elements * width)
+                file.write(bytes((capacity - elements) * width))
 
 
 def _lookup(client: Any, name: str) -> Any:

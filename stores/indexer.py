@@ -271,11 +271,13 @@ class Indexer:
             raise IndexUnavailable(f"The vector index is {health}.", hint=_CURE)
         index = self._opened()
         try:
-            return question(index)
+            answer = question(index)
         except IndexUnavailable as error:
             if self._index is index:  # else it was closed under our feet, because a newer one is there
                 self._damage = str(error)
             raise
+        self._unmark(index)
+        return answer
 
     def _opened(self) -> ChromaIndex:
         with self._opening:
@@ -289,6 +291,13 @@ class Indexer:
                     restamp(self.directory, self._state.manifest)
                 self._index = index
             return self._index
+
+    def _unmark(self, index: ChromaIndex) -> None:
+        """Opening a small segment writes it anew, although it says what it said: give its files their times back."""
+        state = self._state
+        if index.touched and not self._live and index.directory == self._folder(state.generation):
+            index.touched = False
+            restamp(index.directory, state.manifest)
 
     def _recover(self) -> None:
         """After a write that did not end: look into the index in another process, and trust it or build it anew."""

@@ -99,7 +99,10 @@ def restamp(directory: Path, manifest: Manifest) -> None:
     """
     for name, (size, changed) in manifest.items():
         path = directory / name
-        status = path.stat()
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            continue  # whoever compares next finds it missing
         if status.st_size == size and status.st_mtime_ns != changed:
             os.utime(path, ns=(status.st_atime_ns, changed))
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +20,20 @@ from agentmem.settings import IndexSettings
 from agentmem.stores.chroma import ChromaIndex
 
 INDEXED = Settings(index=IndexSettings(exact_limit=3))
+USE = """
+import sys
+from agentmem import Memory, Settings
+from agentmem.settings import IndexSettings
+
+WORDS = "Ana lives in Porto.", "Ben cooks fish.", "Cy rides a bike.", "Dora paints walls.", "Eve sings songs."
+for _ in range(2):
+    with Memory(sys.argv[1], embedder="hash", settings=Settings(index=IndexSettings(exact_limit=3))) as memory:
+        memory.remember_many(WORDS)
+        memory.flush()
+    with Memory(sys.argv[1], embedder="hash", settings=Settings(index=IndexSettings(exact_limit=3))) as memory:
+        assert memory.recall("Who cooks fish?").plan["vectors"] == "chroma"
+        memory.forget(next(note.id for note in memory.notes() if "fish" in note.content))
+"""
 WORDS = ("Ana lives in Porto.", "Ben cooks fish.", "Cy rides a bike.", "Dora paints walls.", "Eve sings songs.", "Fay hates rain.")
 
 
@@ -79,6 +96,32 @@ def test_what_was_forgotten_before_a_kill_leaves_the_files_of_the_index_later(
     indexed.close()
 
     assert not on_disk(tmp_path, vector)
+
+
+def test_an_index_of_few_vectors_is_still_trusted_after_it_was_only_read(indexed: Memory, tmp_path: Path, clock: ManualClock):
+    """Chroma writes a small segment anew whenever it is opened; that once passed for damage, and all was built again."""
+    indexed.close()
+    for _ in range(2):
+        with Memory(tmp_path, embedder="hash", clock=clock, settings=INDEXED) as again:
+            assert again.check().index == "ok"
+            found = again.recall("Who cooks fish?")
+            assert found.plan["vectors"] == "chroma"
+            assert not found.degraded
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks glibc to mark memory that was not initialised")
+def test_no_file_of_the_index_holds_memory_that_nobody_initialised(tmp_path: Path):
+    """Such memory holds what the process had there before: vectors of notes forgotten since, or their texts."""
+    script = tmp_path / "use.py"
+    script.write_text(USE)
+    marked = {**os.environ, "MALLOC_PERTURB_": "165"}  # freed memory is 165, fresh memory its complement
+    subprocess.run([sys.executable, str(script), str(tmp_path / "store")], env=marked, check=True, timeout=120)
+
+    files = [path for path in (tmp_path / "store").rglob("*.bin") if path.stat().st_size]
+    assert {path.name for path in files} >= {"data_level0.bin", "length.bin"}
+    for path in files:
+        assert bytes([165]) * 32 not in path.read_bytes()
+        assert bytes([255 - 165]) * 32 not in path.read_bytes()
 
 
 def test_an_index_that_cannot_be_repaired_is_left_alone_for_a_while(
