@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from agentmem.clock import micros
 from agentmem.core import Core
 from agentmem.dedup import clean_text, content_hash
-from agentmem.enrich import candidate_fact, entities, keywords, surroundings
+from agentmem.enrich import Said, entities, keywords, said, surroundings
 from agentmem.errors import InvalidArgument, UnknownNote
 from agentmem.evolving import describe
 from agentmem.graph import Connection, build_view, connect
@@ -96,18 +96,18 @@ class Keeper:
             self._core.fix_embedder(tx, embedder)
             row, note = self._find(tx, id, scope)
             actor = None if note.actor in (None, "user") else note.actor
-            fact = None if {note.actor, note.source} & {"assistant", "tool"} else candidate_fact(content, actor)
+            stated = Said(None) if {note.actor, note.source} & {"assistant", "tool"} else said(content, actor)
             changed = replace(
-                note, content=content, keywords=tuple(keywords(content)), fact=fact, version=note.version + 1
+                note, content=content, keywords=tuple(keywords(content)), fact=stated.fact, version=note.version + 1
             )
             owner = tx.notes.owner(note.scope)
             assert owner is not None
             superseder = Superseder(tx)
-            freed, holds = superseder.released(row, note, fact)
+            freed, holds = superseder.released(row, note, stated.fact, stated.ended)
             changed = replace(changed, valid_to=None) if holds else changed
             tx.notes.replace(row, changed, content_hash(content), "updated")
             self._project(tx, row, owner, changed, vector)
-            superseded, links, why = superseder.apply(changed, row, owner)
+            superseded, links, why = superseder.apply(changed, row, owner, stated.ended)
             tx.links.put(links)
             closed = superseder.reopen(freed, f"holds again: note {note.id}, which superseded it, was changed")
             self._weights.retire(tx, [note.id, *superseded, *closed], "updated")

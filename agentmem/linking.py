@@ -31,6 +31,7 @@ __all__ = [
     "aged",
     "conflicting",
     "link_contradicts",
+    "link_ended",
     "link_next",
     "link_shares",
     "link_similar",
@@ -164,6 +165,12 @@ def link_supersedes(row: int, fact: Fact, older: Iterable[tuple[int, Fact]]) -> 
 def link_contradicts(row: int, fact: Fact, others: Iterable[tuple[int, Fact]]) -> list[LinkRow]:
     """Links to notes that claim another value for the same time, where none is known to be newer."""
     return _fact_links(row, fact, others, CONTRADICTS, "{subject} · {relation}: “{new}” against “{old}”")
+
+
+def link_ended(row: int, other: int, fact: Fact, *, settled: bool) -> LinkRow:
+    """The link from a note that says that a fact ended to the one that states it; not settled, the two contradict each other."""
+    said = f"{_short(fact.subject)} · {_short(fact.relation)}: “{_short(fact.object)}” no longer"
+    return LinkRow(row, other, SUPERSEDES if settled else CONTRADICTS, 1.0, said)
 
 
 def _fact_links(

@@ -15,7 +15,7 @@ from agentmem.clock import micros
 from agentmem.core import Core
 from agentmem.dedup import content_hash, same_meaning_possible
 from agentmem.drafts import Draft
-from agentmem.enrich import candidate_fact, entities, keywords, surroundings, tags
+from agentmem.enrich import Said, entities, keywords, said, surroundings, tags
 from agentmem.evolving import rewrite
 from agentmem.linking import link_next, link_shares, link_similar, link_terms
 from agentmem.nearby import Neighbourhood
@@ -258,22 +258,22 @@ class _Batch:
     def _store(
         self, draft: Draft, place: int, owner: int, words: _Words, near: Sequence[tuple[int, float]]
     ) -> Receipt:
-        note = self._note(draft, owner, words)
+        stated = Said(draft.fact) if draft.fact is not None else self._stated(draft)
+        note = self._note(draft, owner, words, stated.fact)
         row = self._tx.notes.insert(note, owner, words.digest)
         self._same[owner].add(words.digest)
         self._pending.store(row, owner, place)
         self._near.add(row, place)
         links = self._links(note, row, owner, words, near)
-        superseded, more, why = self._superseder.apply(note, row, owner)
+        superseded, more, why = self._superseder.apply(note, row, owner, stated.ended)
         links += more + self._provenance(draft, row)
         self._pending.link(links)
         self._linked[note.id], self._ids[row] = links, note.id
         status: Status = "superseded" if superseded else "stored"
         return Receipt(note.id, status, why, superseded=superseded)
 
-    def _note(self, draft: Draft, owner: int, words: _Words) -> Note:
+    def _note(self, draft: Draft, owner: int, words: _Words, fact: Fact | None) -> Note:
         occurred = draft.occurred_at or self._now
-        fact = draft.fact or self._found_fact(draft)
         return Note(
             id=self._core.new_id(),
             content=draft.content,
@@ -298,12 +298,12 @@ class _Batch:
         )
 
     @staticmethod
-    def _found_fact(draft: Draft) -> Fact | None:
-        """A statement of fact read off the words; not from an agent's own answers, which may be invented."""
+    def _stated(draft: Draft) -> Said:
+        """What the words state and end; nothing in an agent's own answers, which may be invented."""
         if draft.role in ("assistant", "tool"):
-            return None
+            return Said(None)
         actor = None if draft.actor in (None, "user", "assistant", "tool") else draft.actor
-        return candidate_fact(draft.content, actor)
+        return said(draft.content, actor)
 
     def _links(
         self, note: Note, row: int, owner: int, words: _Words, near: Sequence[tuple[int, float]]

@@ -1,4 +1,6 @@
-"""Newer facts close older ones; what cannot be decided stays visible as a contradiction."""
+"""Newer facts close older ones, and so do words that say that something holds no longer; what cannot be decided stays visible
+as a contradiction.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +9,10 @@ from dataclasses import replace
 from typing import Final
 
 from agentmem.clock import micros
-from agentmem.linking import SUPERSEDES, conflicting, link_contradicts, link_supersedes
+from agentmem.enrich import Ending
+from agentmem.linking import SUPERSEDES, conflicting, link_contradicts, link_ended, link_supersedes
 from agentmem.notes import Fact, Note
-from agentmem.relations import same_value
+from agentmem.relations import plain, same_value
 from agentmem.storage import Facets, LinkRow, Selection, Transaction
 
 __all__ = ["Superseder"]
@@ -20,13 +23,23 @@ MOST: Final = 8
 
 
 class Superseder:
-    """Compares a note's fact with those of the same subject and relation, in the same owner, that hold when it does."""
+    """Compares what a note states and ends with the facts of the same subject and relation, in the same owner, that hold when it does."""
 
     def __init__(self, tx: Transaction) -> None:
         self._tx = tx
 
-    def apply(self, note: Note, row: int, owner: int) -> tuple[tuple[str, ...], list[LinkRow], str]:
+    def apply(
+        self, note: Note, row: int, owner: int, ended: Sequence[Ending] = ()
+    ) -> tuple[tuple[str, ...], list[LinkRow], str]:
         """Returns the ids of the notes closed, the links to write, and the reason in words."""
+        closed, links, why = self._stated(note, row, owner)
+        for ending in ended:
+            rows, more = self._end(note, row, owner, ending)
+            closed, links = (*closed, *self._tx.notes.ids_of(rows).values()), links + more
+            why = why or (f"{ending.relation} of {ending.subject} ended" if rows else "")
+        return closed, links, why
+
+    def _stated(self, note: Note, row: int, owner: int) -> tuple[tuple[str, ...], list[LinkRow], str]:
         if note.fact is None:
             return (), [], ""
         assert note.valid_from is not None
@@ -39,6 +52,24 @@ class Superseder:
         ids = self._tx.notes.ids_of(closed)
         words = f"newer {note.fact.relation} of {note.fact.subject}" if closed else ""
         return tuple(ids[r] for r in closed), supports + links, words
+
+    def _end(self, note: Note, row: int, owner: int, ending: Ending) -> tuple[list[int], list[LinkRow]]:
+        """Close the older notes that state what ended; a source that is not trusted only speaks against them."""
+        assert note.valid_from is not None
+        found = self._tx.notes.facts(owner, ending.subject, ending.relation, holding_from=micros(note.valid_from))
+        known = {r: fact for r, fact in found if r != row and _ends(ending, fact)}
+        closed: list[int] = []
+        links: list[LinkRow] = []
+        for rival in self._in_order(list(known), owner):
+            order = _order(note, rival)
+            if order < 0:
+                continue
+            settled = order > 0 and not _doubted(note.trust, rival.trust, order)
+            if settled:
+                self._tx.notes.close_validity(rival.row, micros(note.valid_from), f"ended by {note.id}")
+                closed.append(rival.row)
+            links.append(link_ended(row, rival.row, known[rival.row], settled=settled))
+        return closed, links
 
     def closed_by(self, rows: Sequence[int]) -> list[int]:
         """Other notes that hold no longer because of ``rows``: they end where the one that superseded them begins."""
@@ -58,11 +89,11 @@ class Superseder:
             closed += more
         return closed
 
-    def released(self, row: int, note: Note, fact: Fact | None) -> tuple[list[int], bool]:
-        """Before a note states another fact: which notes it does not supersede any more, and whether it is itself superseded no more."""
+    def released(self, row: int, note: Note, fact: Fact | None, ended: Sequence[Ending] = ()) -> tuple[list[int], bool]:
+        """Before a note says something else: which notes it does not supersede any more, and whether it is itself superseded no more."""
         links = self._tx.links.touching([row], (SUPERSEDES,))
         others = self._tx.notes.load([k.target if k.source == row else k.source for k in links])
-        free = {r for r, other in others.items() if fact is None or other.fact is None or not conflicting(fact, [(r, other.fact)])}
+        free = {r for r, other in others.items() if other.fact is None or not _closes(fact, ended, other.fact)}
         for link in links:
             if free.intersection(link[:2]):
                 self._tx.links.delete(link.source, link.target, SUPERSEDES)
@@ -102,6 +133,21 @@ class Superseder:
                 links += link_supersedes(rival.row, other, [(row, fact)])
                 break
         return closed, links + link_contradicts(row, fact, against[-MOST:])
+
+
+def _closes(fact: Fact | None, ended: Sequence[Ending], other: Fact) -> bool:
+    """Whether what a note states or ends leaves no room for another fact."""
+    return (fact is not None and bool(conflicting(fact, [(0, other)]))) or any(
+        _same_text(e.subject, other.subject) and _same_text(e.relation, other.relation) and _ends(e, other) for e in ended
+    )
+
+
+def _ends(ending: Ending, fact: Fact) -> bool:
+    return ending.object is None or same_value(fact.relation, fact.object, ending.object)
+
+
+def _same_text(one: str, other: str) -> bool:
+    return plain(one) == plain(other)
 
 
 def _began(rival: Facets) -> int:

@@ -6,6 +6,7 @@ English rules; text in other languages simply yields less. Everything here is a 
 from __future__ import annotations
 
 from agentmem.enrich.dates import dates
+from agentmem.enrich.endings import Ending, Said, said
 from agentmem.enrich.facts import candidate_fact
 from agentmem.enrich.private import Secret, is_private, is_volatile, secrets
 from agentmem.enrich.words import entities, keywords, surroundings, tags
@@ -13,7 +14,9 @@ from agentmem.relations import RELATIONS, Relation, canonical, relation
 
 __all__ = [
     "RELATIONS",
+    "Ending",
     "Relation",
+    "Said",
     "Secret",
     "candidate_fact",
     "canonical",
@@ -23,6 +26,7 @@ __all__ = [
     "is_volatile",
     "keywords",
     "relation",
+    "said",
     "secrets",
     "surroundings",
     "tags",

@@ -36,7 +36,7 @@ from agentmem.lexicon import NEGATIONS, STARTERS, STOPWORDS, WEEKDAYS
 from agentmem.notes import Fact
 from agentmem.relations import RELATIONS, Relation, relation
 
-__all__ = ["candidate_fact"]
+__all__ = ["candidate_fact", "sentences", "serious"]
 
 _MAX_TEXT = 600
 _MAX_SENTENCES = 4
@@ -85,17 +85,19 @@ def candidate_fact(text: str, actor: str | None = None) -> Fact | None:
         actor: who said it: the subject of "I" and the owner of "my". Without a name, or when it is ``"user"``, the
             subject is ``"user"``; what an assistant says of itself is nobody's fact.
     """
+    if not serious(text):
+        return None
+    speaker, parts = _speaker(actor), sentences(text)
+    read = [_read(tokens, speaker) if (tokens := _statement(sentence)) else None for sentence in parts]
+    return next((fact for at, fact in enumerate(read) if fact is not None and not _undone(fact, at, read, parts)), None)
+
+
+def serious(text: str) -> bool:
+    """Whether a text may be about the world: short, no quotation, no fiction and no talk about words."""
     if not 6 < len(text) <= _MAX_TEXT or not _QUOTES.isdisjoint(text):
-        return None
+        return False
     lower = text.lower()
-    if any(mark in lower for mark in FICTION):
-        return None
-    if WORDING.search(lower):
-        return None
-    speaker = _speaker(actor)
-    sentences = _sentences(text)
-    read = [_read(tokens, speaker) if (tokens := _statement(sentence)) else None for sentence in sentences]
-    return next((fact for at, fact in enumerate(read) if fact is not None and not _undone(fact, at, read, sentences)), None)
+    return not any(mark in lower for mark in FICTION) and not WORDING.search(lower)
 
 
 def _undone(fact: Fact, at: int, read: list[Fact | None], sentences: list[str]) -> bool:
@@ -120,7 +122,7 @@ def _speaker(actor: str | None) -> str | None:
     return "user" if name.casefold() in ("user", "human", "") else name
 
 
-def _sentences(text: str) -> list[str]:
+def sentences(text: str) -> list[str]:
     """The sentences of a short text; none when there are too many for a plain statement."""
     parts: list[str] = []
     for part in _SENTENCE.split(text.strip()):

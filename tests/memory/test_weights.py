@@ -107,6 +107,18 @@ def test_a_newer_note_takes_its_edit_out_of_the_answer_at_once(memory: Memory, u
     assert memory.check().ok
 
 
+def test_what_is_said_to_have_ended_is_not_answered_any_more(memory: Memory, user: str) -> None:
+    """No newer value is known, and still the weights do not go on saying the old one."""
+    _tell(memory, user, "Ilva Quist", "lives in", "Porto")
+    memory.consolidate(user=user)
+    memory._parts.core.clock.advance(days=1)  # type: ignore[attr-defined]
+    memory.remember("Ilva Quist no longer lives in Porto.", user=user)
+
+    assert memory.edits(user=user) == []
+    assert "Porto" not in memory.ask(WHERE, user=user, use="weights").text
+    assert memory.check().ok
+
+
 def test_new_words_for_a_note_take_its_edit_out_of_the_weights(memory: Memory, user: str) -> None:
     """update() reaches the weights in the same call."""
     note = _tell(memory, user, "Ilva Quist", "lives in", "Porto")

@@ -1,0 +1,181 @@
+"""Read what a plain statement says to hold no longer: "I no longer live in Porto", "Ana left Acme", "I moved from Porto to Rome".
+
+The statement is put into the words that would affirm the same, and these are read as any statement is: what keeps a statement
+from being believed (questions, guesses, conditions, somebody's report) keeps an ending from it as well. An ending ends only
+what was noted in so many words, so where nothing was noted it costs nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from agentmem.enrich.facts import candidate_fact, sentences, serious
+from agentmem.notes import Fact
+
+__all__ = ["Ending", "Said", "said"]
+
+
+class Ending(NamedTuple):
+    """What holds no longer: a value of a relation, or with ``object=None`` whichever value there was."""
+
+    subject: str
+    relation: str
+    object: str | None
+
+
+class Said(NamedTuple):
+    """What a text states: the fact that holds, and what holds no longer."""
+
+    fact: Fact | None
+    ended: tuple[Ending, ...] = ()
+
+
+_MARKS: Final = re.compile(
+    r"\b(?:no longer|any ?more|any longer|used to|stopped|quit|g[ai]ven? up|left|resigned|laid off|fired|let go|retired|dropped out"
+    r"|graduated|moved (?:from|out|away)|divorced|lost (?:my|his|her|their) job)\b",
+    re.IGNORECASE,
+)
+_TAKEN_BACK: Final = re.compile(
+    r"\b(?:jk|i mean|i meant|no wait|scratch that|never ?mind|not sure|unsure|not true|untrue|false|wrong|incorrect|a lie|lied|lying"
+    r"|again|still)\b",
+    re.IGNORECASE,
+)
+_BREAK: Final = re.compile(
+    r",? (?:but|because|since|so|and (?=(?:now|i|he|she|have|has|moved|live|work|am|is|started|just)\b)) ?|, ", re.IGNORECASE
+)
+_NOW: Final = re.compile(r"^(?:now|today|instead|these days|nowadays)\b,? *", re.IGNORECASE)
+_LATELY: Final = r"(?:have |has )?(?:also |finally |recently |since )?"
+_PASSIVE: Final = r"(?:was |got |were |have been |has been )"
+
+# How an ending is said, and the words that would affirm what ended; {s} stands for the ending of the third person.
+_SAYINGS: Final = tuple(
+    (re.compile(rf"^(?P<who>.+?) {pattern}$", re.IGNORECASE), affirmed)
+    for pattern, affirmed in (
+        (r"no longer (?P<what>.+)", ("{who} {what}",)),
+        (r"(?P<be>am|is) not (?P<what>.+) any ?(?:more|longer)", ("{who} {be} {what}",)),
+        (r"(?:do|does) not (?P<verb>\w+)(?P<what> .+) any ?(?:more|longer)", ("{who} {verb}{what}",)),
+        (r"used to be (?P<what>.+)", ("{who} {is} {what}",)),
+        (r"used to (?P<verb>(?!be\b)\w+)(?P<what> .+)", ("{who} {verb}{what}",)),
+        (rf"{_LATELY}(?:stopped|quit|gave up|given up) (?P<doing>\w{{2,}}ing)(?P<what> .+)", ("{who} {verb}{what}",)),
+        (rf"{_LATELY}(?:left|quit) (?P<what>[A-Z].+)", ("{who} work{s} at {what}", "{who} stud{ies} at {what}")),
+        (
+            rf"(?:{_LATELY}(?:resigned|retired) from|{_PASSIVE}(?:laid off|fired|let go) (?:from|by)) (?P<what>.+)",
+            ("{who} work{s} at {what}",),
+        ),
+        (rf"{_LATELY}(?:graduated from|dropped out of) (?P<what>.+)", ("{who} stud{ies} at {what}",)),
+        (rf"{_LATELY}(?:just )?moved (?:out of|away from) (?P<what>.+)", ("{who} live{s} in {what}",)),
+        (rf"{_LATELY}divorced (?P<what>[A-Z].+)", ("{who} {is} married to {what}",)),
+    )
+)
+_MOVED: Final = re.compile(r"^(?P<head>.+?) moved from (?P<old>.+?) (?P<new>to .+)$", re.IGNORECASE)
+_SOMEBODY, _ROLE = "Xx", "a teacher"
+_WHICHEVER: Final = (
+    (re.compile(r"^(?P<who>.+?) (?:am|is) (?:now )?(?:no longer married|not married any ?more|divorced)(?: now)?$", re.IGNORECASE),
+     (f"{{who}} {{is}} married to {_SOMEBODY}",)),
+    (re.compile(r"^(?P<who>.+?) (?:have |has )?(?:got|gotten) (?:a divorce|divorced)$", re.IGNORECASE),
+     (f"{{who}} {{is}} married to {_SOMEBODY}",)),
+    (re.compile(rf"^(?P<who>.+?) {_LATELY}(?:just )?(?:lost|quit|left) (?:my|his|her|their) job$", re.IGNORECASE),
+     (f"{{who}} work{{s}} at {_SOMEBODY}", f"{{who}} work{{s}} as {_ROLE}")),
+)  # fmt: skip
+"""Endings that leave open what there was; it is read with a value put in."""
+_CONTRACTED: Final = (
+    (re.compile(r"^I'm\b", re.IGNORECASE), "I am"), (re.compile(r"^I've\b", re.IGNORECASE), "I have"),
+    (re.compile(r"\b(is|do|does)n't\b", re.IGNORECASE), r"\1 not"),
+    (re.compile(r"(?<=\w)'s (?=no longer |not )"), " is "),
+)  # fmt: skip
+_ACCUSTOMED: Final = re.compile(r"\b(?:am|is|are|was|get|got|getting|'m|been)$", re.IGNORECASE)
+
+
+def said(text: str, actor: str | None = None) -> Said:
+    """What a plain statement states and what it ends; see :func:`agentmem.enrich.facts.candidate_fact`.
+
+    "I moved from Porto to Rome" ends one home and states the other; "I don't live in Porto any more. I moved to Rome." does
+    so in two sentences, of which the first leaves the second in no doubt.
+    """
+    if not _MARKS.search(text) or not serious(text):
+        return Said(candidate_fact(text, actor))
+    ended: list[Ending] = []
+    others: list[str] = []
+    for sentence in sentences(text):
+        found, rest = _read(sentence.replace("’", "'"), actor)
+        ended += found
+        others.append(rest if found else sentence)
+    rest = " ".join(filter(None, others))
+    if not ended or _TAKEN_BACK.search(rest):
+        return Said(candidate_fact(text, actor))
+    fact = candidate_fact(rest, actor)
+    if fact is not None and (fact.subject, fact.relation, fact.object) in ended:
+        return Said(None)  # it ends what it states
+    return Said(fact, tuple(dict.fromkeys(ended)))
+
+
+def _read(sentence: str, actor: str | None) -> tuple[list[Ending], str]:
+    """What a sentence ends, and what else it says: tried whole, then up to each break."""
+    sentence = sentence.strip().rstrip(".! ")
+    if moved := _MOVED.match(sentence):
+        found = _endings([f"{moved['head']} moved to {moved['old']}"], actor)
+        return found, f"{moved['head']} moved {moved['new']}." if found else ""
+    breaks = [(sentence, "")] + [(sentence[: b.start()], sentence[b.end() :]) for b in _BREAK.finditer(sentence)]
+    for clause, rest in breaks:
+        if found := [ending for affirmed in _affirmed(clause) for ending in _endings([affirmed], actor)]:
+            return found, f"{_NOW.sub('', rest)}." if rest else ""
+        if found := [ending._replace(object=None) for affirmed in _whichever(clause) for ending in _endings([affirmed], actor)]:
+            return found, f"{_NOW.sub('', rest)}." if rest else ""
+    return [], ""
+
+
+def _endings(affirmed: list[str], actor: str | None) -> list[Ending]:
+    facts = [candidate_fact(text, actor) for text in affirmed]
+    return [Ending(fact.subject, fact.relation, fact.object) for fact in facts if fact is not None]
+
+
+def _affirmed(clause: str) -> Iterator[str]:
+    for found, forms in _matches(clause, _SAYINGS):
+        parts = found.groupdict()
+        if _ACCUSTOMED.search(parts["who"]) and "used to" in clause:
+            return
+        verb = _base(parts["doing"]) if parts.get("doing") else parts.get("verb")
+        yield from _filled(forms, parts | ({"verb": _inflected(verb, parts["who"])} if verb else {}))
+
+
+def _whichever(clause: str) -> Iterator[str]:
+    for found, forms in _matches(clause, _WHICHEVER):
+        yield from _filled(forms, found.groupdict())
+
+
+def _matches(clause: str, sayings: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...]) -> Iterator[tuple[re.Match[str], tuple[str, ...]]]:
+    for contracted, full in _CONTRACTED:
+        clause = contracted.sub(full, clause)
+    for pattern, forms in sayings:
+        if found := pattern.match(clause):
+            yield found, forms
+
+
+def _filled(forms: tuple[str, ...], parts: dict[str, str]) -> Iterator[str]:
+    first = parts["who"] in ("I", "i")
+    fitting = {"s": "", "ies": "y", "is": "am"} if first else {"s": "s", "ies": "ies", "is": "is"}
+    for form in forms:
+        yield form.format_map(parts | fitting)
+
+
+def _inflected(verb: str, who: str) -> str:
+    """The present tense for a subject."""
+    if who in ("I", "i"):
+        return verb
+    if verb == "have":
+        return "has"
+    if re.search(r"[^aeiou]y$", verb):
+        return f"{verb[:-1]}ies"
+    return f"{verb}es" if re.search(r"(?:s|sh|ch|x|o)$", verb) else f"{verb}s"
+
+
+def _base(doing: str) -> str:
+    """The verb of a gerund: playing, living."""
+    bare = doing[:-3]
+    return f"{bare}e" if bare in _DROPPED else bare
+
+
+_DROPPED: Final = frozenset("liv driv resid lov ador relocat".split())
+"""What is left of verbs whose silent "e" the gerund drops."""

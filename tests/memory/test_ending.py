@@ -1,0 +1,116 @@
+"""What is said to hold no longer: the notes that state it are closed, and open again when the ending is forgotten."""
+
+from __future__ import annotations
+
+import pytest
+
+from agentmem import Memory
+from agentmem.clock import ManualClock
+from agentmem.storage import EditRow
+
+
+@pytest.fixture
+def porto(memory: Memory, clock: ManualClock) -> str:
+    note = str(memory.remember("I live in Porto.", user="ana").id)
+    memory.remember("I live in Porto.", user="ben")
+    clock.advance(days=10)
+    return note
+
+
+def test_an_ending_closes_what_it_ends_and_nothing_else(memory: Memory, clock: ManualClock, porto: str) -> None:
+    teacher = memory.remember("I am a teacher.", user="ana")
+    clock.advance(days=1)
+    ended = memory.remember("I don't live in Porto anymore.", user="ana")
+
+    assert (ended.status, ended.superseded, ended.reason) == ("superseded", (porto,), "lives in of user ended")
+    assert [(link.kind, link.reason) for link in ended.links if link.target == porto and link.kind == "supersedes"] == [
+        ("supersedes", "user · lives in: “Porto” no longer")
+    ]
+    assert memory.get(porto, user="ana").valid_to == memory.get(str(ended.id), user="ana").valid_from
+    assert memory.get(str(teacher.id), user="ana").valid_to is None
+    assert all(note.valid_to is None for note in memory.notes(user="ben"))
+    before = memory.recall("Where do I live?", user="ana", as_of=memory.get(porto, user="ana").valid_from)
+    assert porto in [hit.note.id for hit in before]
+
+
+def test_a_value_that_was_left_open_ends_whichever_there_was(memory: Memory, clock: ManualClock) -> None:
+    job = memory.remember("I work at Acme.").id
+    clock.advance(days=1)
+    assert memory.remember("I quit my job.").superseded == (job,)
+
+
+def test_what_began_later_is_not_ended(memory: Memory) -> None:
+    """An ending that is told late ends what held then, and not what she returned to."""
+    first = memory.remember("I live in Porto.", occurred_at="2020-01-01").id
+    again = memory.remember("I live in Porto.", occurred_at="2024-01-01").id
+
+    ended = memory.remember("I no longer live in Porto.", occurred_at="2022-01-01")
+
+    assert ended.superseded == (first,)
+    assert memory.get(str(again)).valid_to is None
+
+
+def test_the_turns_of_one_conversation_are_in_order(memory: Memory) -> None:
+    """Messages handed over together have one time."""
+    said, ended = memory.remember(
+        [{"role": "user", "content": "I work at Acme."}, {"role": "user", "content": "I was fired by Acme."}]
+    ).items
+    assert ended.superseded == (said.id,)
+
+
+def test_who_says_it_again_says_it_anew(memory: Memory, clock: ManualClock, porto: str) -> None:
+    memory.remember("I no longer live in Porto.", user="ana")
+    clock.advance(days=10)
+
+    again = memory.remember("I live in Porto.", user="ana")
+
+    assert again.status == "stored"
+    assert memory.get(str(again.id), user="ana").valid_to is None
+    assert memory.get(porto, user="ana").valid_to is not None
+
+
+def test_forgetting_the_ending_takes_it_back(memory: Memory, porto: str) -> None:
+    ended = memory.remember("I no longer live in Porto.", user="ana").id
+    memory.forget(str(ended), user="ana")
+    assert memory.get(porto, user="ana").valid_to is None
+
+
+def test_new_words_for_the_ending_take_it_back_or_leave_it(memory: Memory, porto: str) -> None:
+    ended = str(memory.remember("I no longer live in Porto.", user="ana").id)
+    memory.update(ended, "I don't live in Porto any more.", user="ana")
+    assert memory.get(porto, user="ana").valid_to == memory.get(ended, user="ana").valid_from
+
+    memory.update(ended, "I no longer live in Lisbon.", user="ana")
+    assert memory.get(porto, user="ana").valid_to is None
+
+
+def test_a_note_that_is_changed_into_an_ending_ends(memory: Memory, porto: str) -> None:
+    note = str(memory.remember("I bought a house.", user="ana").id)
+    assert memory.update(note, "I moved out of Porto.", user="ana").superseded == (porto,)
+
+
+def test_a_source_that_is_not_trusted_only_speaks_against_it(memory: Memory, porto: str) -> None:
+    doubted = memory.remember("I no longer live in Porto.", user="ana", trust=0.2)
+
+    assert doubted.superseded == ()
+    assert memory.get(porto, user="ana").valid_to is None
+    assert [link.target for link in doubted.links if link.kind == "contradicts"] == [porto]
+
+
+def test_an_agent_that_says_so_ends_nothing(memory: Memory, porto: str) -> None:
+    """What a model says may be invented."""
+    memory.remember([{"role": "assistant", "content": "Ana no longer works at Acme."}], user="ana")
+    memory.remember([{"role": "assistant", "content": "I no longer live in Porto."}], user="ana")
+    assert memory.get(porto, user="ana").valid_to is None
+
+
+def test_what_ended_leaves_the_weights_in_the_same_call(memory: Memory, porto: str) -> None:
+    """An edit never says what its note says no longer."""
+    with memory._parts.core.store.write() as tx:
+        owner = tx.notes.owner(memory.get(porto, user="ana").scope)
+        assert owner is not None
+        tx.ledger.put_edit(EditRow("edit", porto, owner, "grace", "active", 1, {"prompt": "?", "target": "Porto"}))
+
+    memory.remember("I no longer live in Porto.", user="ana")
+
+    assert memory.edits(user="ana") == []
