@@ -175,7 +175,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--folder", type=Path, default=FOLDER)
-    parser.add_argument("--tokens", type=int, default=1_800_000)
+    parser.add_argument("--tokens", type=int, default=6_000_000)
     parser.add_argument("--layers", type=int, default=4)
     parser.add_argument("--width", type=int, default=192)
     parser.add_argument("--edits", type=int, nargs="*", default=[100, 300])
