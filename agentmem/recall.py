@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from agentmem.columns import FacetColumns, Flags, LinkColumns, Rows, Values, aligned, places
+from agentmem.enrich import entities
 from agentmem.prompts import UNTRUSTED_BELOW
 from agentmem.settings import RecallSettings
 
@@ -29,6 +30,7 @@ __all__ = [
     "Ranking",
     "interference",
     "named_actors",
+    "query_terms",
     "query_words",
     "rank",
     "without_names",
@@ -154,6 +156,16 @@ def query_words(text: str) -> list[str]:
     """The words of a query that carry meaning, in order, without repeats; all words if none does."""
     words = list(dict.fromkeys(w.lower() for w in _WORD.findall(text)))
     return [w for w in words if w not in _STOP] or words
+
+
+def query_terms(text: str) -> list[str]:
+    """What full text is searched for: the words of a query, and each of its names of several words as a phrase besides.
+
+    To single words "Ana Delgado" is as much in "Victor Delgado's sister Ana" as in what is told of Ana Delgado; as a phrase it is
+    rarer than either word, and BM25 weighs it accordingly.
+    """
+    words = query_words(text)
+    return words + [name for name in entities(text) if len(_WORD.findall(name)) > 1]
 
 
 def named_actors(text: str, actors: Sequence[str]) -> frozenset[str]:

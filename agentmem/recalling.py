@@ -249,8 +249,8 @@ class Recaller:
     def _by_text(
         self, tx: Transaction, query: str, owners: Sequence[int], limit: int, only: list[int] | None, best: Best
     ) -> Scores:
-        words = ranking.query_words(query)
-        found = best(tx, lambda n: tx.text.search(words, owners, n), limit if only is None else 4 * limit)
+        terms = ranking.query_terms(query)
+        found = best(tx, lambda n: tx.text.search(terms, owners, n), limit if only is None else 4 * limit)
         if only is None:
             return found
         admitted = set(only)

@@ -48,7 +48,7 @@ class SqliteText:
         )
 
     def search(self, words: Sequence[str], owners: Sequence[int], limit: int) -> list[tuple[int, float]]:
-        """(row, score), best first; any of ``words`` may match.
+        """(row, score), best first; any of ``words`` may match, several words in one as a phrase.
 
         In a large scope the commonest words are left out where rarer ones remain: they match nearly everything, decide
         next to nothing, and would take nearly all of the time.

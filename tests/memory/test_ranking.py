@@ -205,3 +205,15 @@ def test_a_long_question_reaches_the_model_whole(clock: ManualClock) -> None:
         memory.ask(question)
 
     assert heard == [question]
+
+
+def test_a_name_of_several_words_is_one_word(memory: Memory) -> None:
+    """What is told of Ana Delgado says more of her than what another Delgado and another Ana do."""
+    memory.remember("Victor Delgado has a hobby, curling.")
+    memory.remember("Ana Winter has a hobby, chess.")
+    hers = memory.remember("Ana Delgado spends free time on running.").id
+
+    found = memory.recall("What is Ana Delgado's hobby?")
+
+    text = {hit.note.id: hit.reasons.get("text", 0.0) for hit in found}
+    assert all(text[hers] > 1.2 * other for note, other in text.items() if note != hers)
