@@ -50,14 +50,16 @@ class Connection:
         return "\n".join(lines)
 
 
-def build_view(notes: Iterable[Note], links: Iterable[Link], retrievability: Mapping[str, float]) -> nx.DiGraph:
+def build_view(
+    notes: Iterable[Note], links: Iterable[Link], retrievability: Mapping[str, float], left_out: int = 0
+) -> nx.DiGraph:
     """A frozen directed graph; two notes with several kinds of link keep the strongest as the edge.
 
     All kinds are in the edge's ``kinds``, each with its reason in ``reasons``. Every attribute is a plain scalar.
     """
     import networkx as nx
 
-    graph = nx.DiGraph()
+    graph = nx.DiGraph(left_out=left_out)
     for note in notes:
         graph.add_node(note.id, **_node(note, retrievability.get(note.id, 1.0)))
     for link in links:

@@ -54,7 +54,7 @@ def page(view: nx.DiGraph, *, title: str = "Notes and their links", limit: int =
         "title": html.escape(title),
         "hashes": f"{_hash(library)} {_hash(script)}",
         "style": _asset("page.css"),
-        "data": _json(_data(shown, len(view))),
+        "data": _json(_data(shown, len(view) + view.graph.get("left_out", 0))),
         "library": library,
         "script": script,
     }

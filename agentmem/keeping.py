@@ -15,7 +15,16 @@ from agentmem.enrich import Said, entities, keywords, said, surroundings
 from agentmem.errors import InvalidArgument, UnknownNote
 from agentmem.evolving import describe
 from agentmem.graph import Connection, build_view, connect
-from agentmem.linking import TOGETHER, aged, link_terms, link_together
+from agentmem.linking import (
+    SHARES,
+    SIMILAR,
+    TOGETHER,
+    aged,
+    link_shares,
+    link_similar,
+    link_terms,
+    link_together,
+)
 from agentmem.notes import Link, Note, NoteVersion, Receipt, Scope
 from agentmem.prompts import note_line
 from agentmem.protocols import Embedder
@@ -121,11 +130,23 @@ class Keeper:
         around = tx.notes.load(tx.notes.neighbours_in_thread(row, 1))
         beside = [n.content for r, n in sorted(around.items()) if r != row]
         tx.text.put(row, owner, note.content, surroundings(note.content, note.keywords, beside))
-        tx.notes.terms_add(owner, row, link_terms(entities(note.content), note.keywords))
+        self._relink(tx, row, owner, note, vector[0])
         for other in around:
             if other == row:
                 continue
             describe(tx, other, around[other])
+
+    def _relink(self, tx: Transaction, row: int, owner: int, note: Note, vector: npt.NDArray[np.float32]) -> None:
+        """Links by meaning and by shared terms are those of the new words; what people and history linked stays."""
+        settings, terms = self._core.settings.remember, link_terms(entities(note.content), note.keywords)
+        for link in tx.links.touching([row], (SIMILAR, SHARES)):
+            tx.links.delete(link.source, link.target, link.kind)
+        tx.notes.terms_replace(owner, row, terms)
+        near = self._core.nearest(tx, owner, vector, 3 * settings.max_similar)
+        links = link_similar(row, [(r, c) for r, c in near if r != row], threshold=settings.similar, limit=settings.max_similar)
+        mentions = tx.notes.terms_find(owner, terms, settings.rare + 2)  # one of which is its own
+        links += link_shares(row, mentions, rare=settings.rare, limit=settings.max_shared)
+        tx.links.put([k._replace(source=max(k[:2]), target=min(k[:2])) for k in links])  # from the newer to the older, as always
 
     def link(self, a: str, b: str, kind: str, reason: str, weight: float, scope: Scope) -> Link:
         if not isinstance(kind, str) or not kind.isidentifier():
@@ -194,20 +215,25 @@ class Keeper:
     # -- the graph -------------------------------------------------------------------------------------------
 
     def graph(self, scope: Scope, around: str | None, hops: int) -> nx.DiGraph:
-        """A networkx view with ids as nodes: ``content``, ``kind``, ``retrievability`` …; edges carry kind, weight, reason."""
+        """A networkx view with ids as nodes: ``content``, ``kind``, ``retrievability`` …; edges carry kind, weight, reason.
+
+        It holds the newest notes of a scope with more than ``MAX_GRAPH``; ``view.graph["left_out"]`` counts the others.
+        """
         if isinstance(hops, bool) or not isinstance(hops, int):
             raise InvalidArgument(f"hops must be a whole number, not {hops!r:.80}.", hint="hops=2.")
         now = self._core.clock.now()
         with self._core.store.read() as tx:
             selection = self._core.selection(tx, scope)
+            left_out = 0
             if around is None:
                 rows = tx.notes.select(selection, order="-created", limit=MAX_GRAPH)
+                left_out = tx.notes.count(selection) - len(rows) if len(rows) == MAX_GRAPH else 0
             else:
                 rows = self._around(tx, self._find(tx, around, scope)[0], hops, selection)
             notes = tx.notes.load(rows)
             links = _public(aged(tx.links.touching(rows), micros(now)), notes)
         strengths = {n.id: self._core.curve.retrievability(n.state, now) for n in notes.values()}
-        return build_view(notes.values(), links, strengths)
+        return build_view(notes.values(), links, strengths, left_out)
 
     def why_linked(self, a: str, b: str, scope: Scope) -> Connection:
         """The strongest way between two notes, searched from both ends along the index of links."""

@@ -250,7 +250,10 @@ class Memory(ModelVerbs, KeepingVerbs):
         return self._parts.keeper.link(a, b, kind, reason, weight, merge_scope(self.scope, user, agent, None))
 
     def graph(self, *, user: str | None = None, agent: str | None = None, around: str | None = None, hops: int = 2) -> nx.DiGraph:
-        """The note graph as a networkx view: all of a scope, or the neighbourhood of one note."""
+        """The note graph as a networkx view: the newest 20,000 notes of a scope, or the neighbourhood of one note.
+
+        ``view.graph["left_out"]`` says how many older ones a large scope has besides.
+        """
         return self._parts.keeper.graph(merge_scope(self.scope, user, agent, None), around, hops)
 
     def why_linked(self, a: str, b: str, *, user: str | None = None, agent: str | None = None) -> Connection:

@@ -48,6 +48,8 @@ def graph(
     if not len(view):
         render.notice("no notes yet")
         raise typer.Exit(1)
+    if left_out := view.graph["left_out"]:
+        render.notice(f"these are the newest {len(view):,} notes; {left_out:,} older ones are left out")
     wanted = [(out, out.suffix if out else ""), (html, ".html"), (graphml, ".graphml")]
     files = [_write(view, path, kind) for path, kind in wanted if path is not None]
     if place.json:

@@ -129,6 +129,11 @@ class NoteKeys:
         """Remember which entities and rare keywords a note mentions."""
         self.terms_add_many([(owner, row, terms)])
 
+    def terms_replace(self, owner: int, row: int, terms: Iterable[str]) -> None:
+        """Remember what a note mentions now, in place of what it mentioned before."""
+        self._db.run("DELETE FROM term WHERE row = ?", (int(row),))
+        self.terms_add(owner, row, terms)
+
     def terms_add_many(self, mentions: Iterable[tuple[int, int, Iterable[str]]]) -> None:
         """The same for (owner, row, terms) each."""
         self._db.many(

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agentmem import Link, Memory, Scope
+from agentmem import Link, Memory, Scope, keeping
 from agentmem.errors import InvalidArgument, UnknownNote
 from agentmem.graph import communities, connect, pagerank, write_graphml
 
@@ -164,3 +164,37 @@ def test_an_edge_keeps_every_kind_and_reason(memory: Memory, told: list[str]) ->
     assert set(edge["kinds"].split(", ")) == {data["kind"], "user", "supports"}
     assert "user: I say so" in edge["reasons"]
     assert edge["weight"] == 1.0
+
+
+def _kinds(memory: Memory, a: str, b: str) -> set[str]:
+    return {kind for x, y in ((a, b), (b, a)) for kind in memory.graph().get_edge_data(x, y, {"kinds": ""})["kinds"].split(", ") if kind}
+
+
+def test_new_words_are_linked_anew(memory: Memory, told: list[str]) -> None:
+    """What a note no longer mentions connects it no longer; what people linked stays, and so does it at a rebuild."""
+    lena, bridges, _, harp, strings = told
+    memory.link(lena, bridges, reason="the two go together")
+    assert "shares" in _kinds(memory, lena, bridges)
+
+    memory.update(lena, "Lena plays the harp.")
+
+    assert _kinds(memory, lena, bridges) == {"user"}
+    assert "shares" in _kinds(memory, lena, harp)
+    links = {(x, y, kinds) for x, y, kinds in memory.graph().edges(data="kinds")}
+    memory.rebuild("graph")
+    assert {(x, y, kinds) for x, y, kinds in memory.graph().edges(data="kinds")} == links
+    later = memory.remember("Porto lies on the Douro.")
+    assert lena not in {link.target for link in later.links if link.kind == "shares"}
+    assert strings in memory.graph()
+
+
+def test_a_graph_says_what_it_leaves_out(memory: Memory, told: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large scope is shown by its newest notes, and nobody takes them for all."""
+    assert memory.graph().graph["left_out"] == 0
+    monkeypatch.setattr(keeping, "MAX_GRAPH", 3)
+
+    view = memory.graph()
+
+    assert (set(view), view.graph["left_out"]) == (set(told[2:]), 2)
+    assert "the newest 3 notes, " in (page := memory.graph_page(tmp_path / "graph.html").read_text())
+    assert "5 notes in all" in page
