@@ -60,7 +60,7 @@ def import_(
     agentmem import mem0.json --format mem0 --user ana
     """
     if shape == OURS or (shape is None and _is_ours(file)):
-        with place.memory(make=True) as memory:
+        with place.memory(make=not dry_run, trying=dry_run) as memory:
             _show(place, memory.load_export(file, forgotten=forgotten, dry_run=dry_run, progress=not place.json))
         return
     if forgotten:

@@ -70,9 +70,12 @@ class Place:
             ) from error
 
     @contextmanager
-    def memory(self, *, make: bool = False, model: str | None = None, llm: LanguageModel | None = None) -> Iterator[Memory]:
-        """The memory of this place, bound to its scope; made if missing only when ``make`` says so."""
-        if not make and not self._exists():
+    def memory(
+        self, *, make: bool = False, trying: bool = False, model: str | None = None, llm: LanguageModel | None = None
+    ) -> Iterator[Memory]:
+        """The memory of this place, bound to its scope; made if missing only when ``make`` says so, and with ``trying`` nowhere."""
+        exists = self._exists()
+        if not (make or trying or exists):
             raise StoreError(
                 f"There is no memory at {self.path}.", hint='agentmem remember "…" begins one; --path names another place.'
             )
@@ -83,7 +86,8 @@ class Place:
         # A single command does not pay for the vector index: what it has not seen yet is compared exactly.
         settings = Settings(index=IndexSettings(flush_on_close=False))
         scope = Scope(user=self.user, agent=self.agent, session=self.session)
-        with Memory(self.path, scope=scope, embedder=self.embedder, model=model, llm=llm, settings=settings) as memory:
+        path = self.path if exists or make else None
+        with Memory(path, scope=scope, embedder=self.embedder, model=model, llm=llm, settings=settings) as memory:
             yield memory
 
 

@@ -227,6 +227,7 @@ def test_import_export_import_on_the_command_line(run, file, tmp_path: Path, mon
     monkeypatch.setenv("AGENTMEM_PATH", str(tmp_path / "other"))
     trial = json.loads(run("import", exported, "--dry-run", "--json").stdout)
     assert (trial["format"], trial["notes"], trial["dry_run"]) == ("agentmem", 1, True)
+    assert not (tmp_path / "other").exists()
     assert json.loads(run("import", exported, "--user", "ana", "--json").stdout)["notes"] == 1
     assert json.loads(run("import", exported, "--json").stdout)["skipped"] == 1
     assert "Likes tea" in run("recall", "tea", "-u", "ana").stdout
