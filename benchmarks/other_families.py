@@ -1,10 +1,12 @@
-"""The same editor on a model of another family: a GPT-2 of other depth and width, trained here, edited with the defaults.
+"""The same editor on models of other families, trained here and edited with the defaults.
 
-python -m benchmarks.second_family --out benchmarks/results/second_family.json
+python -m benchmarks.other_families --out benchmarks/results/other_families.json
 
-The model has the shipped one's tokenizer and chat template, learned positions, fused attention weights that lie the other way
-round (Conv1D), and knows a quarter of the same world's facts from closed-book chats alone; both models are asked about these. Training goes into a folder that git ignores
-and is done once. Nothing is tuned by hand: the key layer is measured, and everything else is the editor's default.
+Three models with the shipped one's tokenizer and chat template that know a quarter of the same world's facts from closed-book
+chats alone; all are asked about these. A GPT-2 has learned positions and fused attention weights that lie the other way round
+(Conv1D); a GPT-NeoX runs attention and feed-forward side by side and turns a quarter of each head by position; a Qwen2 has gated
+feed-forward layers, biases in attention and one key head for three. Training goes into a folder that git ignores and is done once.
+Nothing is tuned by hand: the key layer is measured, and everything else is the editor's default.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import time
 from pathlib import Path
 from random import Random
@@ -19,7 +22,7 @@ from typing import Any
 
 import torch
 from torch.nn.functional import cross_entropy
-from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from agentmem.editors import calibrate
 from agentmem.evaluation.world import Kind, World
@@ -34,7 +37,21 @@ from benchmarks.small_model.probes import Probe
 from benchmarks.small_model.recipe import CLOSED, STATEMENTS, WORN, Schedule, Stage
 from benchmarks.small_model.rows import Batch, RowSource
 
-FOLDER = Path("build") / "second_family"
+FOLDER = Path("build") / "other_families"
+WIDTH, HEADS, PLACES = 192, 3, 1024
+FAMILIES: dict[str, dict[str, object]] = {
+    "gpt2": {
+        "n_embd": WIDTH, "n_layer": 4, "n_head": HEADS, "n_positions": PLACES, "resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0
+    },
+    "gpt_neox": {
+        "hidden_size": WIDTH, "num_hidden_layers": 6, "num_attention_heads": HEADS, "intermediate_size": 4 * WIDTH,
+        "max_position_embeddings": PLACES,
+    },
+    "qwen2": {
+        "hidden_size": WIDTH, "num_hidden_layers": 3, "num_attention_heads": HEADS, "num_key_value_heads": 1,
+        "intermediate_size": 3 * WIDTH, "max_position_embeddings": PLACES, "tie_word_embeddings": True,
+    },
+}  # fmt: skip
 # The shipped model's last course, too: without worn questions the facts are found by the trained wordings only.
 STAGES = (Stage(0.7, 1.0, ((CLOSED, 0.8), (STATEMENTS, 0.2))), Stage(1.0, 1.0, ((WORN, 0.85), (STATEMENTS, 0.15))))
 RATES = ((0.0, 1.0), (0.3, 1.0), (0.7, 0.05), (0.72, 0.35), (1.0, 0.02))
@@ -51,24 +68,21 @@ def small_world() -> World:
     return World(fact for fact in world.facts if fact.subject in subjects)
 
 
-def model_config(tokenizer: Any, layers: int, width: int) -> GPT2Config:
-    """A GPT-2 with heads of 64."""
-    return GPT2Config(
-        vocab_size=len(tokenizer), n_positions=1024, n_embd=width, n_layer=layers, n_head=width // 64,
-        resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
-    )  # fmt: skip
+def untrained(family: str, tokenizer: Any) -> Any:
+    """A model of a family with random weights."""
+    tokens = {f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in ("bos", "eos", "pad")}
+    return AutoModelForCausalLM.from_config(AutoConfig.for_model(family, vocab_size=len(tokenizer), **tokens, **FAMILIES[family]))
 
 
 class Trainer:
     """One thread, products in bfloat16: closed-book chats, Muon on the matrices of the layers and Adam on the rest."""
 
-    def __init__(self, world: World, tokenizer: Any, layers: int, width: int, seed: int = 1) -> None:
+    def __init__(self, world: World, tokenizer: Any, family: str, seed: int = 1) -> None:
         torch.manual_seed(seed)
         self.schedule = Schedule(tokens_per_step=3072, rates=RATES)
-        self.model = GPT2LMHeadModel(model_config(tokenizer, layers, width))
+        self.model = untrained(family, tokenizer)
         named = dict(self.model.named_parameters())
-        matrices = [name for name, p in named.items() if p.ndim == 2 and ".h." in name]
+        matrices = [name for name, p in named.items() if p.ndim == 2 and re.search(r"\.(?:h|layers)\.\d+\.", name)]
         self.muon = Muon((named[name] for name in matrices), dtype=torch.bfloat16)
         rest = [p for name, p in named.items() if name not in matrices]
         self.adam = torch.optim.AdamW(rest, lr=1.0, betas=(0.9, 0.95), weight_decay=0.0)
@@ -99,13 +113,13 @@ class Trainer:
             weights = part.weights[:, 1:]
             chosen = weights > 0
             with torch.autocast("cpu", dtype=torch.bfloat16):
-                hidden = self.model.transformer(
+                hidden = self.model.base_model(
                     input_ids=part.tokens,
                     attention_mask=part.mask(),
                     position_ids=part.positions,
                     use_cache=False,
                 ).last_hidden_state
-                logits = self.model.lm_head(hidden[:, :-1][chosen])
+                logits = self.model.get_output_embeddings()(hidden[:, :-1][chosen])
             losses = cross_entropy(logits.float(), part.tokens[:, 1:][chosen], reduction="none")
             loss = (losses * weights[chosen]).sum() / total
             loss.backward()
@@ -113,12 +127,12 @@ class Trainer:
         return summed
 
 
-def trained(world: World, folder: Path, tokens: int, layers: int, width: int) -> Path:
+def trained(world: World, folder: Path, tokens: int, family: str) -> Path:
     """The folder of the model, which is trained when it is not there."""
     if (folder / "config.json").exists():
         return folder
     tokenizer = AutoTokenizer.from_pretrained(small_model_path())
-    trainer = Trainer(world, tokenizer, layers, width)
+    trainer = Trainer(world, tokenizer, family)
     started = time.process_time()
     trainer.run(tokens)
     trainer.model.save_pretrained(folder)
@@ -176,8 +190,7 @@ def main() -> None:
     )
     parser.add_argument("--folder", type=Path, default=FOLDER)
     parser.add_argument("--tokens", type=int, default=6_000_000)
-    parser.add_argument("--layers", type=int, default=4)
-    parser.add_argument("--width", type=int, default=192)
+    parser.add_argument("--families", nargs="*", choices=FAMILIES, default=list(FAMILIES))
     parser.add_argument("--edits", type=int, nargs="*", default=[100, 300])
     parser.add_argument("--paraphrases", type=int, nargs="*", default=[0, 4])
     parser.add_argument("--probes", type=int, default=300)
@@ -186,12 +199,13 @@ def main() -> None:
     os.environ.setdefault("KMP_BLOCKTIME", "0")
     torch.set_num_threads(1)
     world = small_world()
-    path = trained(world, options.folder, options.tokens, options.layers, options.width)
+    paths = {family: trained(world, options.folder / family, options.tokens, family) for family in options.families}
     if not options.edits:
         return
-    report: dict[str, object] = {"training": json.loads((path / "training.json").read_text())}
-    for name, model in (("second", path), ("shipped", small_model_path())):
-        report[name] = edited(model, world, options.edits, options.paraphrases, options.probes)
+    report: dict[str, object] = {}
+    for name, path in {**paths, "shipped": small_model_path()}.items():
+        training = {"training": json.loads((path / "training.json").read_text())} if name in paths else {}
+        report[name] = training | edited(path, world, options.edits, options.paraphrases, options.probes)
     if options.out is not None:
         options.out.write_text(json.dumps(report, indent=1) + "\n")
 
