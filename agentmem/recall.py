@@ -66,6 +66,8 @@ ALIKE = 0.7
 AS_GOOD = 0.15
 """A rival fits the query at most this much worse: what does not answer it cannot stand for the answer."""
 MAX_LENGTH = 2000
+GENERATIONS = 16
+"""Values of one fact, each superseded by the next, along which a score is handed on."""
 Conductors = tuple[Rows, Rows, Values]
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?", re.UNICODE)
 _STOP = frozenset(
@@ -249,6 +251,8 @@ def rank(
     spread, conductors = _spread(rows, base, among, settings)
     parts = {"semantic": semantic, "text": text, "links": spread, "session": _session_heat(facets, base, settings)}
     parts["answers"] = settings.answer * _asked_before(facets, semantic, among)
+    if not query.spans:  # who asks about a time asks for what held then
+        parts["successor"] = settings.successor * _inherited(base, among, ended)
     parts |= _small_terms(facets, query, settings, retrievability, ended)
     if alike is not None:
         parts["interference"] = -settings.interference * interference(facets, base, retrievability, alike, query, ended)
@@ -257,12 +261,15 @@ def rank(
 
 @dataclass(frozen=True, eq=False)
 class _Among:
-    """The m links between rows that are ranked: [m] the places of their ends, their weights, and which lead to the next turn."""
+    """The m links between rows that are ranked: [m] the places of their ends, their weights, which lead to the next turn, and which
+    from a note to one that it superseded.
+    """
 
     sources: Rows
     targets: Rows
     conductance: Values
     onward: Flags
+    after: Flags
 
     @classmethod
     def of(cls, facets: FacetColumns, links: LinkColumns) -> _Among:
@@ -270,8 +277,8 @@ class _Among:
         known = np.flatnonzero((sources >= 0) & (targets >= 0) & (sources != targets))
         kinds = [links.kinds[at] for at in known.tolist()]
         passed = np.array([LINK_CONDUCTANCE.get(kind, DEFAULT_CONDUCTANCE) for kind in kinds])
-        onward = np.array([kind == "next" for kind in kinds], dtype=bool)
-        return cls(sources[known], targets[known], passed * links.weights[known], onward)
+        onward, after = (np.array([kind == wanted for kind in kinds], dtype=bool) for wanted in ("next", "supersedes"))
+        return cls(sources[known], targets[known], passed * links.weights[known], onward, after)
 
 
 def _spread(rows: Rows, base: Values, links: _Among, settings: RecallSettings) -> tuple[Values, Conductors]:
@@ -292,6 +299,24 @@ def _asked_before(facets: FacetColumns, semantic: Values, links: _Among) -> Valu
     after_question = links.onward & facets.asks[links.sources]
     np.maximum.at(asked, links.targets[after_question], semantic[links.sources[after_question]])
     return asked
+
+
+def _inherited(base: Values, links: _Among, ended: Flags) -> Values:
+    """What a note that no longer holds fits the query better than the one that superseded it; shape (n,).
+
+    It asks for the present value, in the words of the former one perhaps: "My favorite movie is now Parasite" answers for "My
+    favourite film is Amelie", and the last of a row of values for all before it.
+    """
+    passing = links.after & ended[links.targets]
+    if not passing.any():
+        return np.zeros_like(base)
+    newer, older, lifted = links.sources[passing], links.targets[passing], base.copy()
+    for _ in range(GENERATIONS):
+        before = lifted.copy()
+        np.maximum.at(lifted, newer, lifted[older])
+        if np.array_equal(lifted, before):
+            break
+    return lifted - base
 
 
 def _small_terms(

@@ -83,6 +83,9 @@ class RecallSettings(_Section):
     )
     importance: float = Field(0.05, ge=0, description="span between an unimportant and an important note")
     superseded: float = Field(0.25, ge=0, description="malus of notes whose validity has ended")
+    successor: float = Field(
+        1.0, ge=0, le=1, description="share of what a note that no longer holds fits the query better than the one that superseded it, for the latter"
+    )
     untrusted: float = Field(0.05, ge=0, description="malus of notes from sources of low trust")
     unnamed: float = Field(
         0.45, ge=0, description="cosine from which notes enter a prompt although they mention nobody whom the question names; 0: always"

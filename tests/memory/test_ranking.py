@@ -217,3 +217,30 @@ def test_a_name_of_several_words_is_one_word(memory: Memory) -> None:
 
     text = {hit.note.id: hit.reasons.get("text", 0.0) for hit in found}
     assert all(text[hers] > 1.2 * other for note, other in text.items() if note != hers)
+
+
+FILMS = ("My favourite film is Amelie.", "My favorite movie is now Alien.", "Update: my favorite movie is Heat.")
+
+
+def test_the_present_value_answers_in_the_words_of_a_former_one(memory: Memory, clock: ManualClock) -> None:
+    """However well the words of the former ones fit; and each of them stays where it is found."""
+    told = []
+    for text in FILMS:
+        clock.advance(days=30)
+        told.append(str(memory.remember(text).id))
+    amelie, alien, heat = told
+    assert memory.get(alien).valid_to is not None
+
+    found = memory.recall("What is my favourite film?")
+
+    assert found.hits[0].note.id == heat
+    assert found.hits[0].reasons["successor"] > 0
+    assert {amelie, alien} <= {hit.note.id for hit in found}
+    assert "successor" not in memory.recall("What is my favourite film?", as_of=memory.get(alien).valid_from).hits[0].reasons
+
+
+def test_who_asks_about_a_time_gets_what_was_said_then(memory: Memory) -> None:
+    memory.remember(FILMS[0], occurred_at="2026-01-10")
+    memory.remember(FILMS[2], occurred_at="2026-02-20")
+
+    assert memory.recall("What was my favourite film in January 2026?").hits[0].note.content == FILMS[0]
