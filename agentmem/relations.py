@@ -80,7 +80,7 @@ _ALIASES: Final = {
         "mother tongue": "native language, first language",
         "birthday": "date of birth, birth date, birthdate",
         "birth year": "year of birth",
-        "phone": "phone number, telephone, telephone number, mobile, mobile number, cell, cell number",
+        "phone": "phone number, telephone, telephone number, mobile, mobile number, cell, cell number, number",
         "email": "e-mail, email address, e-mail address, mail address",
         "address": "home address, postal address",
         "headquarters": "headquartered in, based in, head office, seat, main office",

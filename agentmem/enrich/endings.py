@@ -127,7 +127,7 @@ def _read(sentence: str, actor: str | None) -> tuple[list[Ending], str]:
 
 
 def _endings(affirmed: list[str], actor: str | None) -> list[Ending]:
-    facts = [candidate_fact(text, actor) for text in affirmed]
+    facts = [candidate_fact(text, actor, whole=True) for text in affirmed]
     return [Ending(fact.subject, fact.relation, fact.object) for fact in facts if fact is not None]
 
 

@@ -48,6 +48,17 @@ _ABBREVIATION: Final = re.compile(r"(?:\b[A-Z]|\b(?:Dr|Mr|Mrs|Ms|St|Prof|Inc|Ltd
 _JOKING: Final = frozenset("😂🤣😜😝😉🙃😏")
 _PICTURES: Final = re.compile("(?:[\\s.!):\u2600-\u27bf\u2b50\ufe0f\u200d\U0001f000-\U0001faff])+$")
 _CONTRACTIONS: Final = {"i'm": "I am", "i've": "I have", "im": "I am"}
+_BETWEEN: Final = frozenset("now currently presently still already finally recently officially".split())
+"""Words between a subject and its verb that do not change what is stated."""
+_FURTHER: Final = re.compile(r"(?P<lead>(?:i|i'm|i've|i have|we|my|great news|good news|big news)\b[^,]{3,60}?),? (?:and |so )?(?P<rest>(?:I|my)\b .+)$", re.IGNORECASE)
+_PAST: Final = re.compile(r"\b(?:ago|once|then|back|when|was|were|born|raised|grew|during|first)\b|\d", re.IGNORECASE)
+"""What a story of the past is told with: the statement that follows may be of the past as well."""
+_CHANGED: Final = re.compile(
+    r"^(?:actually,? )?(?P<what>(?:my|[A-Z]\w+(?:'s|’s)) [\w -]{3,30}?)(?: has)?(?: just)? changed(?: to|[,:;]? (?:and )?it(?:'|’)?s(?: now)?|[,:;]? (?:and )?it is(?: now)?|:)"
+    r" (?P<value>.+)$",
+    re.IGNORECASE,
+)
+_OF_NOW: Final = re.compile(r"^(?:new|current|present) ", re.IGNORECASE)
 _IS: Final = frozenset({"am", "is", "are", "was"})
 _LEADS: Final = POINTERS | STARTERS | frozenset(
     "sadly luckily fortunately happily thankfully interestingly surprisingly ironically oddly strangely apparently wrong false poor".split()
@@ -77,18 +88,19 @@ _CATEGORY: Final = frozenset("part bit thing one moment scene line so far right 
 """Words of a relation that only the talk around it gives a meaning: "my favourite part is the end"."""
 
 
-def candidate_fact(text: str, actor: str | None = None) -> Fact | None:
+def candidate_fact(text: str, actor: str | None = None, *, whole: bool = False) -> Fact | None:
     """The fact that a plain statement makes, or ``None``.
 
     Args:
         text: what was said; the first statement of up to four sentences counts.
         actor: who said it: the subject of "I" and the owner of "my". Without a name, or when it is ``"user"``, the
             subject is ``"user"``; what an assistant says of itself is nobody's fact.
+        whole: read no sentence by its second half alone, as "I changed jobs, I now work at Acme".
     """
     if not serious(text):
         return None
     speaker, parts = _speaker(actor), sentences(text)
-    read = [_read(tokens, speaker) if (tokens := _statement(sentence)) else None for sentence in parts]
+    read = [_sentence(sentence, speaker, whole) for sentence in parts]
     return next((fact for at, fact in enumerate(read) if fact is not None and not _undone(fact, at, read, parts)), None)
 
 
@@ -98,6 +110,20 @@ def serious(text: str) -> bool:
         return False
     lower = text.lower()
     return not any(mark in lower for mark in FICTION) and not WORDING.search(lower)
+
+
+def _sentence(sentence: str, speaker: str | None, whole: bool) -> Fact | None:
+    """The fact of one sentence, or of the statement that follows another one in it: "I changed jobs, I now work at Acme"."""
+    changed = _CHANGED.match(sentence.strip())
+    if changed:
+        sentence = f"{changed['what']} is {changed['value']}"
+    fact = _read(tokens, speaker) if (tokens := _statement(sentence)) else None
+    if fact is not None or not tokens or whole:
+        return fact
+    found = _FURTHER.match(sentence.strip())
+    if found is None or DOUBT.search(found["lead"]) or _PAST.search(found["lead"]):
+        return None
+    return _read(tokens, speaker) if (tokens := _statement(found["rest"])) else None
 
 
 def _undone(fact: Fact, at: int, read: list[Fact | None], sentences: list[str]) -> bool:
@@ -173,7 +199,7 @@ def _read(tokens: list[str], speaker: str | None) -> Fact | None:
     """Try each place where a verb phrase may begin."""
     for at in range(1, min(len(tokens) - 1, 8)):
         word = tokens[at].lower()
-        subject = " ".join(tokens[:at])
+        subject = " ".join(tokens[: at - 1] if at > 1 and tokens[at - 1] in _BETWEEN else tokens[:at])
         for phrase in HEADS.get(word, ()):
             if subject not in ("I", "i") and not FIRST_PERSON.isdisjoint(phrase.words):
                 continue
@@ -236,10 +262,13 @@ def _nominal(subject: str, value: str, speaker: str | None) -> Fact | None:
         return _fact(_subject(owner, speaker), known, subject, speaker) if known else None
     owned = _owner(subject)
     if owned:
-        known = relation(owned[1])
+        known = relation(_OF_NOW.sub("", owned[1]))
         if known is None or _says_how(known, value):
             return None
         return _fact(_subject(owned[0], speaker), known, value, speaker)
+    person = _person_of(subject)
+    if person and (fact := _fact(speaker, person, value, speaker)):
+        return fact
     years = re.fullmatch(r"(\d{1,3}) years old", value)
     if years:
         return _fact(_subject(subject, speaker), RELATIONS["age"], years.group(1), speaker)
@@ -280,6 +309,13 @@ def _owner(subject: str) -> tuple[str, str] | None:
     if first.lower() == "my" and rest and not _kin(rest):
         return "I", rest
     return None
+
+
+def _person_of(subject: str) -> Relation | None:
+    """The relation of "my boss", "my new husband": who it is can be said, as well as what that person does."""
+    first, _, rest = subject.partition(" ")
+    known = relation(_OF_NOW.sub("", rest)) if first.lower() == "my" else None
+    return known if known is not None and known.shape == "person" else None
 
 
 def _kin(words: str) -> bool:

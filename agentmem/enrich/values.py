@@ -12,7 +12,7 @@ from agentmem.lexicon import MONTHS, WEEKDAYS
 __all__ = ["ARTICLE", "POINTERS", "SHAPES", "YEAR", "name_part"]
 
 _SMALL: Final = frozenset(
-    "of the de da do dos del della di van von der den la le and & el al bin ibn".split()
+    "of the de da do dos du des del della di van von der den zu la le les las los and & el al bin ibn".split()
 )
 POINTERS: Final = frozenset(
     """it this that these those he she they him her them his their its you your we us our me my mine someone somebody

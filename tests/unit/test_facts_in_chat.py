@@ -264,3 +264,50 @@ def test_the_fuller_note_stays_when_less_is_said():
 def test_a_door_is_no_town_and_a_list_number_no_name(text):
     """A question stays one when it shouts; the house one lives in ends no note of the town."""
     assert candidate_fact(text) is None
+
+
+SAID_ALONG = {
+    "I switched jobs, I now work at Clinique du Parc.": ("user", "works at", "Clinique du Parc"),
+    "I got a new job and I work at Acme now.": ("user", "works at", "Acme"),
+    "We moved, I live in Porto now": ("user", "lives in", "Porto"),
+    "I have two kids and I live in Porto": ("user", "lives in", "Porto"),
+    "I got married, my husband is Tom Lee.": ("user", "married to", "Tom Lee"),
+    "I currently live in Porto.": ("user", "lives in", "Porto"),
+    "Ana recently moved to Porto.": ("Ana", "lives in", "Porto"),
+    "Actually my number changed, it's +33 6 98 76 54 32": ("user", "phone", "+33 6 98 76 54 32"),
+    "My address has changed: it is 12 High Street, Porto": ("user", "address", "12 High Street, Porto"),
+    "My favourite colour has changed to green.": ("user", "favourite colour", "green"),
+    "My new phone number is +33 6 98 76 54 32": ("user", "phone", "+33 6 98 76 54 32"),
+    "My new boss is Anna Lee.": ("user", "boss", "Anna Lee"),
+    "My boss is a teacher.": ("user's boss", "works as", "teacher"),
+}
+
+OF_ANOTHER_TIME_OR_KIND = [
+    "In 2010, I moved to Porto.",
+    "I was young, I lived in Porto.",
+    "I was born in Rome, I live in Porto.",
+    "Back then, I lived in Porto",
+    "When I was ten, I live in Porto.",
+    "I lied, I live in Rome.",
+    "I think so, I live in Porto",
+    "He said so, I live in Porto",
+    "I also live in Porto.",
+    "I live in Porto for now.",
+    "My plans changed, it's a long story",
+    "My mood changed, it's dark",
+    "My life has changed to the better",
+    "My boss is tired.",
+    "My boss is French.",
+    "My wife is Ana's sister",
+]
+
+
+@pytest.mark.parametrize("text", SAID_ALONG)
+def test_a_statement_is_found_behind_another_one(text):
+    fact = candidate_fact(text)
+    assert (fact.subject, fact.relation, fact.object) == SAID_ALONG[text]
+
+
+@pytest.mark.parametrize("text", OF_ANOTHER_TIME_OR_KIND)
+def test_what_is_said_before_it_may_leave_a_statement_in_doubt(text):
+    assert candidate_fact(text) is None
