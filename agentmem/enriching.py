@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
-from typing import Self
 
 from agentmem.clock import micros
 from agentmem.core import Core
@@ -19,15 +17,16 @@ from agentmem.enrich.model.dialogue import Dialogue
 from agentmem.enrich.model.grounding import constructed, evolved
 from agentmem.enrich.model.prompts import about_neighbours, about_note
 from agentmem.enrich.model.report import EnrichReport, Failure
-from agentmem.errors import AgentMemError, InvalidAnswer, InvalidArgument, JobLocked, ModelError
+from agentmem.errors import AgentMemError, InvalidAnswer, InvalidArgument, ModelError
 from agentmem.evolving import rewrite
+from agentmem.leases import Lease
 from agentmem.notes import Note, Receipt, Scope
 from agentmem.prompts import UNTRUSTED_BELOW
 from agentmem.protocols import LanguageModel
 from agentmem.storage import EnrichmentRow, LinkRow, Selection, Transaction
 from agentmem.superseding import Superseder
 
-__all__ = ["RELATED", "Enricher", "Lease", "checked_limit", "same_boundary"]
+__all__ = ["RELATED", "Enricher", "checked_limit", "lease", "same_boundary"]
 
 LEASE = "enrichment"
 LEASE_MINUTES = 10
@@ -36,35 +35,9 @@ RELATED_WEIGHT = 0.6
 OVERSAMPLE = 4
 
 
-class Lease:
-    """One job at a time over one store: two would pay a model twice for the same notes.
-
-    Renewed after every call of the model; what a dead process left runs out by itself.
-    """
-
-    def __init__(self, core: Core, name: str = LEASE) -> None:
-        self._core = core
-        self._name = name
-        self._holder = core.new_id()
-
-    def take(self) -> None:
-        """Take or renew it; raises :class:`~agentmem.errors.JobLocked` when somebody else holds it."""
-        now = self._core.clock.now()
-        until = micros(now + timedelta(minutes=LEASE_MINUTES))
-        with self._core.store.write() as tx:
-            if not tx.ledger.lease(self._name, self._holder, micros(now), until):
-                raise JobLocked(
-                    "Another run is asking a model about these notes.",
-                    hint=f"wait for it; a lease left by a dead process runs out after {LEASE_MINUTES} minutes.",
-                )
-
-    def __enter__(self) -> Self:
-        self.take()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with self._core.store.write() as tx:
-            tx.ledger.release(self._name, self._holder)
+def lease(core: Core) -> Lease:
+    """What asks a language model about notes holds it: two would pay for the same ones twice."""
+    return Lease(core, LEASE, "Another run is asking a model about these notes.", LEASE_MINUTES)
 
 
 @dataclass(slots=True)
@@ -159,8 +132,8 @@ class Enricher:
         self, rows: Sequence[int], scope: Scope, *, again: bool, progress: Callable[[int, int], None] = lambda d, t: None
     ) -> EnrichReport:
         settings = self._settings
-        with Lease(self._core) as lease:
-            run = _Run(Dialogue(self._llm, settings.retries, settings.max_tokens, heard=lease.take))
+        with lease(self._core):
+            run = _Run(Dialogue(self._llm, settings.retries, settings.max_tokens))
             in_a_row = 0
             for done, row in enumerate(rows, 1):
                 in_a_row = in_a_row + 1 if self._outage(row, run) else 0

@@ -19,7 +19,7 @@ from agentmem.enrich.model.days import Part, parts_of, print_of, readable
 from agentmem.enrich.model.dialogue import Dialogue
 from agentmem.enrich.model.prompts import about_day, about_portrait, about_thoughts
 from agentmem.enrich.model.report import Failure, ReflectReport
-from agentmem.enriching import Lease, checked_limit, same_boundary
+from agentmem.enriching import checked_limit, lease, same_boundary
 from agentmem.errors import InvalidAnswer, InvalidArgument, ModelError
 from agentmem.filters import parse
 from agentmem.notes import Kind, Note, Receipt, Scope
@@ -70,8 +70,8 @@ class Reflector:
         _ = self._core.embedder  # loaded before anything is locked: it takes seconds
         with self._core.store.read() as tx:
             due, left_out = self._due(tx, scope, asked)
-        with Lease(self._core) as lease:
-            run = _Run(scope, Dialogue(self._llm, settings.retries, settings.max_tokens, heard=lease.take))
+        with lease(self._core):
+            run = _Run(scope, Dialogue(self._llm, settings.retries, settings.max_tokens))
             self._outlived(scope, run)
             for part in due[:limit]:
                 self._try(f"day {part.name}", run, lambda part=part: self._sum_up(part, run))  # type: ignore[misc]

@@ -6,13 +6,9 @@ flips the pointer to the new pack. Whatever was remembered or forgotten meanwhil
 
 from __future__ import annotations
 
-import os
-import socket
 import time
-import uuid
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 
 from agentmem.clock import from_micros, micros
 from agentmem.consolidation.candidates import Candidate, as_json, boundary, gather, request_of
@@ -23,7 +19,8 @@ from agentmem.consolidation.settling import BULK, Settled, Settler
 from agentmem.consolidation.verify import Answerer, Canary, Prober, Verdict, Witnesses
 from agentmem.core import Core
 from agentmem.edits import EditReceipt, EditRequest
-from agentmem.errors import ConsolidationError, JobLocked
+from agentmem.errors import ConsolidationError
+from agentmem.leases import Lease
 from agentmem.notes import Scope
 from agentmem.protocols import Editor
 from agentmem.storage import EditRow, Transaction
@@ -88,36 +85,18 @@ class Consolidator:
     ) -> ConsolidationReport:
         """One run over what ``scope`` may see (an unbound scope: over everybody's notes, each in its own scope)."""
         started = time.perf_counter()
-        holder = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         if dry_run:
             plan = self.proposer(progress).plan(scope, budget)
             report = ConsolidationReport(tuple(plan.decisions), demoted=tuple(e.note_id for e in plan.leaving), dry_run=True)
             return replace(report, seconds=time.perf_counter() - started)
         self._weights.need()
-        self._take_lease(holder)
-        try:
+        with Lease(self._core, LEASE, "Another consolidation of these notes is running.", LEASE_MINUTES):
             with self._core.store.read() as tx:
                 known = {edit.id for edit in tx.ledger.edits()}  # before the editor is brought up to date
             with self._weights.serving() as editor:
                 self._weights.need_sound()
                 report = self._run(editor, scope, budget, progress, known)
-        finally:
-            with self._core.store.write() as tx:
-                tx.ledger.release(LEASE, holder)
         return replace(report, seconds=time.perf_counter() - started)
-
-    def _take_lease(self, holder: str) -> None:
-        now = self._core.clock.now()
-        with self._core.store.write() as tx:
-            until = micros(now + timedelta(minutes=LEASE_MINUTES))
-            former = tx.ledger.lease_holder(LEASE)
-            if former is not None and _is_dead(former):
-                tx.ledger.release(LEASE, former)
-            if not tx.ledger.lease(LEASE, holder, micros(now), until):
-                raise JobLocked(
-                    "Another consolidation of these notes is running.",
-                    hint=f"wait for it; a lease left by a dead process runs out after {LEASE_MINUTES} minutes.",
-                )
 
     # -- propose ---------------------------------------------------------------------------------------------
 
@@ -389,20 +368,6 @@ def _done(plan: Plan, trial: _Trial) -> tuple[Decision, ...]:
     stayed = {edit.note_id for edit in plan.leaving} - {edit.note_id for edit in trial.demoted}
     why = "what was to take its place failed verification"
     return tuple(kept(d, why) if d.note_id in stayed else d for d in plan.decisions)
-
-
-def _is_dead(holder: str) -> bool:
-    """True when the holder was a process of this machine that no longer runs: a killed job must not block the next."""
-    host, _, pid = holder.rpartition(":")[0].rpartition(":")
-    if host != socket.gethostname() or not pid.isdigit():
-        return False
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
 
 
 def _category(reason: str) -> str:

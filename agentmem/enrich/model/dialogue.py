@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -24,16 +24,11 @@ _MAX_PROBLEMS = 5
 
 @dataclass(slots=True)
 class Dialogue:
-    """Asks ``llm``, and says what was wrong with an answer at most ``retries`` times; counts what it did.
-
-    Args:
-        heard: called after each call of the model; the job renews its lease there.
-    """
+    """Asks ``llm``, and says what was wrong with an answer at most ``retries`` times; counts what it did."""
 
     llm: LanguageModel
     retries: int = 2
     max_tokens: int = 512
-    heard: Callable[[], None] = lambda: None
     calls: int = field(default=0, init=False)
     retried: int = field(default=0, init=False)
 
@@ -66,8 +61,6 @@ class Dialogue:
             raise ModelError(
                 f"The language model failed: {type(error).__name__}: {error}", hint="is it running?"
             ) from error
-        finally:
-            self.heard()
 
 
 def _correction(text: str, error: InvalidAnswer, ids: Collection[str]) -> list[Message]:
