@@ -30,7 +30,7 @@ from agentmem.prompts import note_line
 from agentmem.protocols import Embedder
 from agentmem.recollection import estimate_tokens
 from agentmem.storage import LinkRow, Selection, Transaction
-from agentmem.superseding import Superseder
+from agentmem.superseding import AGENTS, Superseder, speaker
 from agentmem.weights import WeightBook
 
 if TYPE_CHECKING:
@@ -104,8 +104,7 @@ class Keeper:
         with self._weights.lock, self._core.store.write() as tx:
             self._core.fix_embedder(tx, embedder)
             row, note = self._find(tx, id, scope)
-            actor = None if note.actor in (None, "user") else note.actor
-            stated = Said(None) if {note.actor, note.source} & {"assistant", "tool"} else said(content, actor)
+            stated = Said(None) if {note.actor, note.source} & AGENTS else said(content, speaker(note.actor))
             changed = replace(
                 note, content=content, keywords=tuple(keywords(content)), fact=stated.fact, version=note.version + 1
             )

@@ -65,6 +65,11 @@ class PendingRows:
         self._terms.append((owner, row, terms))
         return before
 
+    def mentioning(self, owner: int, term: str) -> Sequence[int]:
+        """Which rows mention a term, those of the batch among them, oldest first."""
+        self.expect(owner, [term])
+        return self._found[owner][term][-self._mentions :]
+
     def write(self) -> None:
         """Everything collected, table by table."""
         for owner, stored in self._stored.items():

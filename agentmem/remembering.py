@@ -24,7 +24,7 @@ from agentmem.pending import PendingRows
 from agentmem.prompts import strip_notes
 from agentmem.protocols import Embedder
 from agentmem.storage import LinkRow, Transaction
-from agentmem.superseding import Superseder
+from agentmem.superseding import AGENTS, Superseder, speaker
 from agentmem.weights import WeightBook
 
 if TYPE_CHECKING:
@@ -121,10 +121,10 @@ class _Batch:
         self._near = Neighbourhood(core, tx, self._owners, vectors)
         self._settings = core.settings.remember
         self._now = core.clock.now()
-        self._superseder = Superseder(tx)
         self._tails: dict[tuple[int, str], list[tuple[int, str]]] = {}
         self._next: dict[tuple[int, str], int] = {}
         self._pending = PendingRows(tx, vectors, self._settings.rare + 1)
+        self._superseder = Superseder(tx, self._pending.mentioning)
         self._text = self._pending.text
         self._linked: dict[str, list[LinkRow]] = {}
         self._ids: dict[int, str] = {}
@@ -300,10 +300,7 @@ class _Batch:
     @staticmethod
     def _stated(draft: Draft) -> Said:
         """What the words state and end; nothing in an agent's own answers, which may be invented."""
-        if draft.role in ("assistant", "tool"):
-            return Said(None)
-        actor = None if draft.actor in (None, "user", "assistant", "tool") else draft.actor
-        return said(draft.content, actor)
+        return Said(None) if draft.role in AGENTS else said(draft.content, speaker(draft.actor))
 
     def _links(
         self, note: Note, row: int, owner: int, words: _Words, near: Sequence[tuple[int, float]]

@@ -4,29 +4,40 @@ as a contradiction.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
 from agentmem.clock import micros
-from agentmem.enrich import Ending
+from agentmem.enrich import Ending, said
 from agentmem.linking import SUPERSEDES, conflicting, link_contradicts, link_ended, link_supersedes
 from agentmem.notes import Fact, Note
 from agentmem.relations import plain, same_value
 from agentmem.storage import Facets, LinkRow, Selection, Transaction
 
-__all__ = ["Superseder"]
+__all__ = ["AGENTS", "Superseder", "speaker"]
 
 TRUSTED = 0.5
+AGENTS: Final = frozenset(("assistant", "tool"))
+"""Whose words state and end nothing: they may be invented."""
 MOST: Final = 8
 """Notes of one kind that a fact is linked with, the newest: what is said a thousand times must not become a hub."""
 
 
-class Superseder:
-    """Compares what a note states and ends with the facts of the same subject and relation, in the same owner, that hold when it does."""
+Mentions = Callable[[int, str], Sequence[int]]
+"""The notes of an owner that mention a term."""
 
-    def __init__(self, tx: Transaction) -> None:
+
+class Superseder:
+    """Compares what a note states and ends with the facts of the same subject and relation, in the same owner, that hold when it does.
+
+    Args:
+        tx: the write that stores the note; mentions: which notes mention a term, where the store does not know all of them yet.
+    """
+
+    def __init__(self, tx: Transaction, mentions: Mentions | None = None) -> None:
         self._tx = tx
+        self._mentions = mentions or (lambda owner, term: tx.notes.terms_find(owner, [term]).get(term, []))
 
     def apply(
         self, note: Note, row: int, owner: int, ended: Sequence[Ending] = ()
@@ -48,6 +59,7 @@ class Superseder:
         same = [r for r in known if _same_object(known[r], note.fact)][-MOST:]
         rivals = [r for r, fact in conflicting(note.fact, known.items()) if fact.functional]
         closed, links = self._settled(note, note.fact, row, self._in_order(rivals, owner), known)
+        links += self._ended_later(note, note.fact, row, owner)
         supports = [LinkRow(row, r, "supports", 1.0, "says the same") for r in same]
         ids = self._tx.notes.ids_of(closed)
         words = f"newer {note.fact.relation} of {note.fact.subject}" if closed else ""
@@ -70,6 +82,23 @@ class Superseder:
                 closed.append(rival.row)
             links.append(link_ended(row, rival.row, known[rival.row], settled=settled))
         return closed, links
+
+    def _ended_later(self, note: Note, fact: Fact, row: int, owner: int) -> list[LinkRow]:
+        """What is told late ends where words from a later time said that it ended, if they name the value."""
+        assert note.valid_from is not None
+        if note.valid_from >= note.created_at:
+            return []
+        after = self._tx.notes.facets(list(self._mentions(owner, plain(fact.object))), Selection((owner,), archived=True))
+        for other in sorted((f for f in after if f.row != row and _order(note, f) < 0), key=lambda f: (_began(f), f.row)):
+            ending = self._tx.notes.load([other.row])[other.row]
+            if {ending.actor, ending.source} & AGENTS or not _closes(None, said(ending.content, speaker(ending.actor)).ended, fact):
+                continue
+            settled = not _doubted(ending.trust, note.trust, 1)
+            held = self._tx.notes.load([row])[row].valid_to
+            if settled and (held is None or micros(held) > _began(other)):
+                self._tx.notes.close_validity(row, _began(other), f"was ended by {ending.id}")
+            return [link_ended(other.row, row, fact, settled=settled)]
+        return []
 
     def closed_by(self, rows: Sequence[int]) -> list[int]:
         """Other notes that hold no longer because of ``rows``: they end where the one that superseded them begins."""
@@ -133,6 +162,11 @@ class Superseder:
                 links += link_supersedes(rival.row, other, [(row, fact)])
                 break
         return closed, links + link_contradicts(row, fact, against[-MOST:])
+
+
+def speaker(actor: str | None) -> str | None:
+    """Whose "I" it is in what an actor says; ``None`` for the user, who has no other name."""
+    return None if actor in (None, "user", *AGENTS) else actor
 
 
 def _closes(fact: Fact | None, ended: Sequence[Ending], other: Fact) -> bool:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from datetime import UTC, datetime
+
 import pytest
 
 from agentmem import Memory
@@ -37,6 +40,32 @@ def test_a_value_that_was_left_open_ends_whichever_there_was(memory: Memory, clo
     job = memory.remember("I work at Acme.").id
     clock.advance(days=1)
     assert memory.remember("I quit my job.").superseded == (job,)
+
+
+TOLD = (("I live in Porto.", 2020), ("I no longer live in Porto.", 2022), ("I live in Lisbon.", 2024), ("I moved out of Lisbon.", 2026))
+
+
+@pytest.mark.parametrize("told", list(itertools.permutations(TOLD)))
+@pytest.mark.parametrize("together", [True, False])
+def test_the_order_of_telling_does_not_matter(told: tuple[tuple[str, int], ...], together: bool) -> None:
+    """One by one or in one batch: each holds from its beginning until it is said to have ended."""
+    with Memory(None, embedder="hash", clock=ManualClock()) as memory:
+        items = [{"content": text, "occurred_at": datetime(year, 1, 1, tzinfo=UTC)} for text, year in told]
+        for some in [items] if together else [[item] for item in items]:
+            memory.remember_many(some, progress=False)
+
+        held = [
+            [n.fact.object for n in memory.notes(as_of=datetime(year, 6, 1, tzinfo=UTC)) if n.fact]
+            for year in (2019, 2020, 2021, 2022, 2023, 2024, 2025, 2026)
+        ]
+        assert held == [[], ["Porto"], ["Porto"], [], [], ["Lisbon"], ["Lisbon"], []]
+
+
+def test_an_ending_that_is_not_trusted_does_not_end_what_is_told_late(memory: Memory) -> None:
+    memory.remember("I no longer live in Porto.", occurred_at="2022-01-01", trust=0.2)
+    late = memory.remember("I live in Porto.", occurred_at="2020-01-01")
+    assert memory.get(str(late.id)).valid_to is None
+    assert [link.kind for link in late.links if link.target == late.id] == ["contradicts"]
 
 
 def test_what_began_later_is_not_ended(memory: Memory) -> None:
