@@ -1,6 +1,6 @@
 """The economics of consolidation: the same questions answered from nothing, notes, weights, and both.
 
-python -m benchmarks.consolidation --months 6 --facts 40 --out benchmarks/results/consolidation.json
+python -m benchmarks.consolidation --months 12 --facts 100 --sample 100 --out benchmarks/results/consolidation.json
 
 One user tells an agent facts that the shipped model does not know (each contradicts what it was trained on), asks for them over
 the month, and a consolidation runs at the month's end. Then a sample of all facts told so far is asked in the wording of
