@@ -8,7 +8,7 @@ what was noted in so many words, so where nothing was noted it costs nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from agentmem.enrich.facts import candidate_fact, sentences, serious
@@ -115,18 +115,18 @@ def _read(sentence: str, actor: str | None) -> tuple[list[Ending], str]:
     """What a sentence ends, and what else it says: tried whole, then up to each break."""
     sentence = sentence.strip().rstrip(".! ")
     if moved := _MOVED.match(sentence):
-        found = _endings([f"{moved['head']} moved to {moved['old']}"], actor)
+        found = _denied([f"{moved['head']} moved to {moved['old']}"], actor)
         return found, f"{moved['head']} moved {moved['new']}." if found else ""
     breaks = [(sentence, "")] + [(sentence[: b.start()], sentence[b.end() :]) for b in _BREAK.finditer(sentence)]
     for clause, rest in breaks:
-        if found := [ending for affirmed in _affirmed(clause) for ending in _endings([affirmed], actor)]:
-            return found, f"{_NOW.sub('', rest)}." if rest else ""
-        if found := [ending._replace(object=None) for affirmed in _whichever(clause) for ending in _endings([affirmed], actor)]:
+        found = _denied(_affirmed(clause), actor) or [e._replace(object=None) for e in _denied(_whichever(clause), actor)]
+        if found:
             return found, f"{_NOW.sub('', rest)}." if rest else ""
     return [], ""
 
 
-def _endings(affirmed: list[str], actor: str | None) -> list[Ending]:
+def _denied(affirmed: Iterable[str], actor: str | None) -> list[Ending]:
+    """What these statements would state, as endings."""
     facts = [candidate_fact(text, actor, whole=True) for text in affirmed]
     return [Ending(fact.subject, fact.relation, fact.object) for fact in facts if fact is not None]
 

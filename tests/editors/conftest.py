@@ -38,7 +38,7 @@ def plain_tok():
 
 @pytest.fixture(scope="session")
 def taught(tok):
-    """Taught models by architecture, each trained once; tests leave them without hooks."""
+    """Taught models by architecture, each trained once."""
     made = {}
 
     def get(architecture):
@@ -46,7 +46,18 @@ def taught(tok):
             made[architecture] = tiny.taught(architecture, tok)
         return made[architecture]
 
+    get.made = made
     return get
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_hooks_left(taught):
+    """An editor that nobody detached would answer in the next module, too, whichever that is."""
+    yield
+    for model in taught.made.values():
+        for part in model.modules():
+            part._forward_hooks.clear()
+            part._forward_pre_hooks.clear()
 
 
 @pytest.fixture(scope="session")
