@@ -98,8 +98,7 @@ def _is_namesake(note: Note, names: Sequence[frozenset[str]], full: Sequence[fro
 
 def _words(note: Note) -> frozenset[str]:
     parts = (note.actor, note.content, note.context, note.fact.subject if note.fact is not None else None)
-    words = query_words(" ".join(part for part in parts if part))
-    return frozenset(map(_bare, words))
+    return frozenset(query_words(" ".join(part for part in parts if part)))
 
 
 def _mentions(note: Note, named: Collection[str]) -> bool:
@@ -110,10 +109,6 @@ def _mentions(note: Note, named: Collection[str]) -> bool:
     return any(_same(word, name) for word in words for name in named)
 
 
-def _bare(word: str) -> str:
-    return word.removesuffix("'s").removesuffix("’s")
-
-
 def _same(word: str, name: str) -> bool:
-    short, long = sorted((_bare(word), name), key=len)
+    short, long = sorted((word, name), key=len)
     return short == long or (len(short) >= _ALIKE and long.startswith(short))

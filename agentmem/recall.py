@@ -155,9 +155,16 @@ class Ranking:
 
 
 def query_words(text: str) -> list[str]:
-    """The words of a query that carry meaning, in order, without repeats; all words if none does."""
-    words = list(dict.fromkeys(w.lower() for w in _WORD.findall(text)))
+    """The words of a query that carry meaning, in order, without repeats; all words if none does.
+
+    Without the "'s" of a possessive: "Ana's hobby" asks for what is told of Ana, not for notes that say "Ana's".
+    """
+    words = list(dict.fromkeys(_bare(w) for w in _WORD.findall(text)))
     return [w for w in words if w not in _STOP] or words
+
+
+def _bare(word: str) -> str:
+    return word.lower().removesuffix("'s").removesuffix("’s")
 
 
 def query_terms(text: str) -> list[str]:
@@ -172,7 +179,7 @@ def query_terms(text: str) -> list[str]:
 
 def named_actors(text: str, actors: Sequence[str]) -> frozenset[str]:
     """Those of ``actors`` whom the text names, by their full name or its first word."""
-    present = {w.lower().removesuffix("'s").removesuffix("’s") for w in _WORD.findall(text)}
+    present = {_bare(w) for w in _WORD.findall(text)}
     found = set()
     for actor in actors:
         parts = [p.lower() for p in _WORD.findall(actor)]

@@ -244,3 +244,11 @@ def test_who_asks_about_a_time_gets_what_was_said_then(memory: Memory) -> None:
     memory.remember(FILMS[2], occurred_at="2026-02-20")
 
     assert memory.recall("What was my favourite film in January 2026?").hits[0].note.content == FILMS[0]
+
+
+def test_a_possessive_asks_for_the_one_it_is_of(memory: Memory) -> None:
+    """Notes that say "Wagner's" are not preferred to those that say "Wagner"."""
+    hers = memory.remember("Clara Wagner likes karate most of all hobbies.").id
+    memory.remember("The guitar of the Wagner's is for sale, Clara heard.")
+
+    assert memory.recall("Clara Wagner's hobbies")[0].note.id == hers
