@@ -47,7 +47,7 @@ class Superseder:
         for ending in ended:
             rows, more = self._end(note, row, owner, ending)
             closed, links = (*closed, *self._tx.notes.ids_of(rows).values()), links + more
-            why = why or (f"{ending.relation} of {ending.subject} ended" if rows else "")
+            why = why or (f"no longer {ending.relation} of {ending.subject}" if rows else "")
         return closed, links, why
 
     def _stated(self, note: Note, row: int, owner: int) -> tuple[tuple[str, ...], list[LinkRow], str]:

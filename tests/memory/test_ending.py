@@ -25,7 +25,7 @@ def test_an_ending_closes_what_it_ends_and_nothing_else(memory: Memory, clock: M
     clock.advance(days=1)
     ended = memory.remember("I don't live in Porto anymore.", user="ana")
 
-    assert (ended.status, ended.superseded, ended.reason) == ("superseded", (porto,), "lives in of user ended")
+    assert (ended.status, ended.superseded, ended.reason) == ("superseded", (porto,), "no longer lives in of user")
     assert [(link.kind, link.reason) for link in ended.links if link.target == porto and link.kind == "supersedes"] == [
         ("supersedes", "user · lives in: “Porto” no longer")
     ]
