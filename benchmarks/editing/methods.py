@@ -37,9 +37,10 @@ METHODS: dict[str, tuple[str, dict[str, object]]] = {
     "wise": ("wise", {}),
     # The published 0.85 of the depth would be the very last layer here, above which nothing is left to put values right.
     "wise-paper": ("wise", {"config": WiseConfig.paper(layer=-2)}),
-    "rome": ("rome", {"layer": 0, **_LOCATE}),
-    "emmet": ("emmet", {"layer": 0, **_LOCATE}),
-    "memit": ("memit", {"layer": 1, "spread": 2, **_LOCATE}),
+    # The layers are those, of all, at which most of a hundred edits were still said.
+    "rome": ("rome", {"layer": 3, **_LOCATE}),
+    "emmet": ("emmet", {"layer": 3, **_LOCATE}),
+    "memit": ("memit", {"layer": 3, "spread": 1, **_LOCATE}),
     "memit, ridge 0.05": ("memit", {"layer": 1, "spread": 2, "ridge": 0.05, **_LOCATE}),
     "lora": ("lora", {}),
     "ft": ("ft", {}),
