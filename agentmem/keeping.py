@@ -137,6 +137,8 @@ class Keeper:
 
     def _relink(self, tx: Transaction, row: int, owner: int, note: Note, vector: npt.NDArray[np.float32]) -> None:
         """Links by meaning and by shared terms are those of the new words; what people and history linked stays."""
+        if tx.experiences.among([row]):
+            return  # they are met by acting, not by association
         settings, terms = self._core.settings.remember, link_terms(entities(note.content), note.keywords)
         for link in tx.links.touching([row], (SIMILAR, SHARES)):
             tx.links.delete(link.source, link.target, link.kind)
