@@ -9,6 +9,7 @@ from typing import Any
 
 from agentmem.clock import as_moment
 from agentmem.dedup import clean_text
+from agentmem.enrich import Ending
 from agentmem.errors import InvalidArgument, InvalidNote, ScopeError
 from agentmem.notes import Fact, Kind, Scope
 
@@ -44,6 +45,7 @@ class Draft:
     source: str | None = None
     trust: float = 1.0
     fact: Fact | None = None
+    ends: tuple[Ending, ...] = ()
     metadata: Mapping[str, object] = field(default_factory=dict)
     idempotency_key: str | None = None
     thread: str | None = None
@@ -77,7 +79,7 @@ def make_drafts(item: object, bound: Scope, thread: str | None = None, **options
 
 
 _KEYWORDS = frozenset(
-    "content user agent session kind actor occurred_at valid_from valid_to importance tags source trust fact "
+    "content user agent session kind actor occurred_at valid_from valid_to importance tags source trust fact ends "
     "metadata idempotency_key".split()
 )
 
@@ -126,6 +128,7 @@ def make_draft(
     source: str | None = None,
     trust: float | str | None = None,
     fact: Fact | Sequence[str] | None = None,
+    ends: Sequence[str | None] | Sequence[Sequence[str | None]] = (),
     metadata: Mapping[str, object] | None = None,
     idempotency_key: str | None = None,
     thread: str | None = None,
@@ -133,10 +136,10 @@ def make_draft(
 ) -> Draft:
     """Check every value of one item; raises :class:`InvalidNote` or :class:`InvalidArgument` with the cure."""
     scope = merge_scope(bound, user, agent, session)
-    starts, ends = _moment(valid_from, "valid_from"), _moment(valid_to, "valid_to")
-    if starts and ends and ends <= starts:
+    starts, until = _moment(valid_from, "valid_from"), _moment(valid_to, "valid_to")
+    if starts and until and until <= starts:
         raise InvalidNote(
-            f"valid_to ({ends:%Y-%m-%d %H:%M}) is not after valid_from ({starts:%Y-%m-%d %H:%M}).",
+            f"valid_to ({until:%Y-%m-%d %H:%M}) is not after valid_from ({starts:%Y-%m-%d %H:%M}).",
             hint="the span is half-open: it ends after it starts.",
         )
     if kind not in KINDS:
@@ -150,12 +153,13 @@ def make_draft(
         role=role,
         occurred_at=_moment(occurred_at, "occurred_at"),
         valid_from=starts,
-        valid_to=ends,
+        valid_to=until,
         importance=_share(importance, "importance"),
         tags=_tags(tags),
         source=origin,
         trust=resolve_trust(trust, origin),
         fact=_fact(fact),
+        ends=_ends(ends),
         metadata=_metadata(metadata),
         idempotency_key=_name(idempotency_key, "idempotency_key"),
         thread=thread if thread is not None else scope.session,
@@ -254,6 +258,25 @@ def _fact(fact: object) -> Fact | None:
         question=None if question in (None, "") else _of_fact(question, "question"),
         paraphrases=tuple(_of_fact(phrase, "paraphrases") for phrase in asked),
     )
+
+
+def _ends(ends: object) -> tuple[Ending, ...]:
+    """What a caller says to hold no longer: (subject, relation, value), or several; ``None`` for whichever value there is."""
+    if ends is None:
+        return ()
+    given: Sequence[Any] = ends if isinstance(ends, Sequence) and not isinstance(ends, str) else [ends]
+    if any(part is None or isinstance(part, str) for part in given):
+        given = [given]
+    found = []
+    for one in given:
+        parts = (*one[:2], one[2] or "") if isinstance(one, Sequence) and len(one) == 3 else ()
+        if not parts or not all(isinstance(part, str) for part in parts):
+            raise InvalidArgument(f"ends must say (subject, relation, value), not {one!r:.80}.", hint="e.g. ends=('Ana', 'lives in', 'Porto').")
+        subject, name, value = one
+        fact = _fact((subject, name, "any" if value is None else value))
+        assert fact is not None
+        found.append(Ending(fact.subject, fact.relation, None if value is None else fact.object))
+    return tuple(found)
 
 
 def _of_fact(text: str, name: str) -> str:

@@ -96,12 +96,17 @@ class Memory(ModelVerbs, KeepingVerbs):
         source: str | None = None,
         trust: float | str | None = None,
         fact: Fact | Sequence[str] | None = None,
+        ends: Sequence[str | None] | Sequence[Sequence[str | None]] = (),
         metadata: Mapping[str, object] | None = None,
         idempotency_key: str | None = None,
     ) -> Receipt:
         """Store one text, one message, or a list of messages; durable when this returns.
 
         Needs no language model. Says what became of it: stored, merged, superseded (older notes of the same fact), rejected.
+
+        Args:
+            fact: what the text states; ends: what it says to hold no longer, (subject, relation, value) or several, the value ``None``
+                for whichever there is. Without them, both are read from plain statements by rule.
         """
         thread = None
         if isinstance(content, Sequence) and not isinstance(content, str) and not (session or self.scope.session):
@@ -109,7 +114,7 @@ class Memory(ModelVerbs, KeepingVerbs):
         drafts = make_drafts(
             content, self.scope, thread, user=user, agent=agent, session=session, kind=kind, actor=actor,
             occurred_at=occurred_at, valid_from=valid_from, valid_to=valid_to, importance=importance, tags=tags,
-            source=source, trust=trust, fact=fact, metadata=metadata, idempotency_key=idempotency_key,
+            source=source, trust=trust, fact=fact, ends=ends, metadata=metadata, idempotency_key=idempotency_key,
         )  # fmt: skip
         receipts = self._remember(drafts)
         if len(receipts) == 1:
@@ -333,6 +338,6 @@ class Memory(ModelVerbs, KeepingVerbs):
 
 
 _OPTIONS = frozenset(
-    "user agent session kind actor occurred_at valid_from valid_to importance tags source trust fact metadata "
+    "user agent session kind actor occurred_at valid_from valid_to importance tags source trust fact ends metadata "
     "idempotency_key".split()
 )

@@ -197,7 +197,7 @@ class _Batch:
         return Receipt(None, "rejected", "forgotten after it happened: a late write does not bring it back")
 
     def _said_before(self, draft: Draft, owner: int, digest: bytes) -> Receipt | None:
-        if digest not in self._same[owner]:
+        if digest not in self._same[owner] or draft.ends:
             return None
         notes = self._tx.notes
         if draft.role == "assistant" and draft.fact is None and (echoed := notes.said_by_another(owner, digest, draft.actor)):
@@ -215,7 +215,7 @@ class _Batch:
 
     def _near_duplicate(self, draft: Draft, owner: int, near: Sequence[tuple[int, float]]) -> Receipt | None:
         """Only for statements without a time of their own: said at another time, it is another occurrence."""
-        if draft.timed or draft.fact is not None:
+        if draft.timed or draft.fact is not None or draft.ends:
             return None
         close = {row: cosine for row, cosine in near if cosine >= self._settings.near_duplicate}
         if not close:
@@ -258,7 +258,8 @@ class _Batch:
     def _store(
         self, draft: Draft, place: int, owner: int, words: _Words, near: Sequence[tuple[int, float]]
     ) -> Receipt:
-        stated = Said(draft.fact) if draft.fact is not None else self._stated(draft)
+        given = draft.fact is not None or draft.ends
+        stated = Said(draft.fact, draft.ends) if given else self._stated(draft)
         note = self._note(draft, owner, words, stated.fact)
         row = self._tx.notes.insert(note, owner, words.digest)
         self._same[owner].add(words.digest)

@@ -9,6 +9,7 @@ import pytest
 
 from agentmem import Memory
 from agentmem.clock import ManualClock
+from agentmem.errors import InvalidArgument
 from agentmem.storage import EditRow
 
 
@@ -143,3 +144,34 @@ def test_what_ended_leaves_the_weights_in_the_same_call(memory: Memory, porto: s
     memory.remember("I no longer live in Porto.", user="ana")
 
     assert memory.edits(user="ana") == []
+
+
+def test_a_caller_says_what_ends_where_no_rule_reads_it(memory: Memory, clock: ManualClock) -> None:
+    """In other words, another language, or for whichever value there is."""
+    home = memory.remember("Ana wohnt in Porto.", fact=("Ana", "lives in", "Porto")).id
+    job = memory.remember("Ana arbeitet bei Acme.", fact=("Ana", "works at", "Acme")).id
+    clock.advance(days=1)
+
+    one = memory.remember("Ana ist ausgezogen.", ends=("Ana", "lives in", "Porto"))
+    assert one.superseded == (home,)
+    again = memory.remember("Ana ist ausgezogen.", ends=[("Ana", "lives in", "Porto"), ("Ana", "works at", None)])
+    assert (again.status, again.superseded) == ("superseded", (job,))
+    memory.forget([str(one.id), str(again.id)])
+    assert all(memory.get(str(id)).valid_to is None for id in (home, job))
+
+
+def test_a_newer_value_and_an_ending_at_once(memory: Memory, clock: ManualClock) -> None:
+    job = memory.remember("Ana works at Acme.").id
+    clock.advance(days=1)
+    items = [{"content": "Ana hat neu angefangen.", "fact": ("Ana", "studies at", "MIT"), "ends": ("Ana", "works at", None)}]
+
+    assert memory.remember_many(items, progress=False)[0].superseded == (job,)
+    assert [note.fact.object for note in memory.notes() if note.fact and note.valid_to is None] == ["MIT"]
+
+
+@pytest.mark.parametrize("ends", ["Porto", ("Ana", "lives in"), [("Ana", "lives in", "Porto"), "x"], ("Ana", None, "Porto"), ("Ana", "lives in", 7), 5, [None]])
+def test_what_ends_must_say_what(memory: Memory, ends: object) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        memory.remember("Ana has moved out.", ends=ends)  # type: ignore[arg-type]
+    assert caught.value.hint
+    assert memory.notes() == []
