@@ -35,7 +35,7 @@ def _table() -> dict[str, Relation]:
         ("favourite food", "thing"), ("favourite colour", "thing"), ("favourite book", "thing"),
         ("favourite film", "thing"), ("favourite music", "thing"), ("favourite drink", "thing"),
         ("headquarters", "place"), ("founder", "person"), ("founded in", "year"), ("ceo", "person"),
-        ("main product", "thing"), ("industry", "thing"), ("owner", "person"), ("author", "person"),
+        ("diet", "thing"), ("main product", "thing"), ("industry", "thing"), ("owner", "person"), ("author", "person"),
         ("capital", "name"), ("country", "place"), ("region", "place"), ("located in", "place"),
         ("river", "name"), ("mayor", "person"), ("president", "person"), ("currency", "thing"),
         ("official language", "thing"), ("national dish", "thing"), ("famous dish", "thing"),

@@ -43,7 +43,7 @@ _TAKEN_BACK: Final = re.compile(
     re.IGNORECASE,
 )
 _BREAK: Final = re.compile(
-    r",? (?:but|because|since|so|and (?=(?:now|i|he|she|have|has|moved|live|work|am|is|started|just)\b)) ?|, ", re.IGNORECASE
+    r",? (?:but|because|since|so|and (?=(?:now|i|he|she|have|has|moved|live|work|am|is|started|joined|just)\b)) ?|, ", re.IGNORECASE
 )
 _NOW: Final = re.compile(r"^(?:now|today|instead|these days|nowadays)\b,? *", re.IGNORECASE)
 _LATELY: Final = r"(?:have |has )?(?:also |finally |recently |since )?"

@@ -12,6 +12,7 @@ from typing import Final
 
 from agentmem.enrich.values import ARTICLE, POINTERS, SHAPES, YEAR, name_part
 from agentmem.enrich.verbs import (
+    DIETS,
     DOUBT,
     EMPHASIS,
     FICTION,
@@ -50,6 +51,8 @@ _PICTURES: Final = re.compile("(?:[\\s.!):\u2600-\u27bf\u2b50\ufe0f\u200d\U0001f
 _CONTRACTIONS: Final = {"i'm": "I am", "i've": "I have", "im": "I am"}
 _BETWEEN: Final = frozenset("now currently presently still already finally recently officially".split())
 """Words between a subject and its verb that do not change what is stated."""
+_KIN_NAMED: Final = re.compile(r"(?P<kin>(?:[a-z-]+ )?[a-z-]+),? (?P<name>[A-Z][\w-]+(?: [A-Z][\w-]+)?),?$")
+"""My sister Ines, my best friend Tom: the name tells best who it is."""
 _FURTHER: Final = re.compile(r"(?P<lead>(?:i|i'm|i've|i have|we|my|great news|good news|big news)\b[^,]{3,60}?),? (?:and |so )?(?P<rest>(?:I|my)\b .+)$", re.IGNORECASE)
 _PAST: Final = re.compile(r"\b(?:ago|once|then|back|when|was|were|born|raised|grew|during|first)\b|\d", re.IGNORECASE)
 """What a story of the past is told with: the statement that follows may be of the past as well."""
@@ -58,6 +61,7 @@ _CHANGED: Final = re.compile(
     r" (?P<value>.+)$",
     re.IGNORECASE,
 )
+_HOW_WORKED: Final = re.compile(r"\b(works?|working) (?:remotely|mostly|full[ -]time|part[ -]time|freelance|directly) (for|at|as)\b", re.IGNORECASE)
 _OF_NOW: Final = re.compile(r"^(?:new|current|present) ", re.IGNORECASE)
 _IS: Final = frozenset({"am", "is", "are", "was"})
 _LEADS: Final = POINTERS | STARTERS | frozenset(
@@ -82,6 +86,7 @@ _HOW: Final = frozenset(
     getting going""".split()
 )
 _COMPARED: Final = frozenset("more less most least than better enough badly crazy mad nuts lot".split())
+_PLAYED: Final = re.compile(r" (?:(?:in|with|for|at|on|every) .*|and (?:sing|dance).*)$", re.IGNORECASE)
 _RIVER: Final = re.compile(r"the (?:river )?(?!line\b|train\b)[^\W\d]+(?: river)?$", re.IGNORECASE)
 _ACTIVITIES: Final = frozenset("hobby sport activity pastime exercise food dish dessert thing".split())
 _CATEGORY: Final = frozenset("part bit thing one moment scene line so far right now today currently".split())
@@ -114,6 +119,7 @@ def serious(text: str) -> bool:
 
 def _sentence(sentence: str, speaker: str | None, whole: bool) -> Fact | None:
     """The fact of one sentence, or of the statement that follows another one in it: "I changed jobs, I now work at Acme"."""
+    sentence = _HOW_WORKED.sub(r"\1 \2", sentence)
     changed = _CHANGED.match(sentence.strip())
     if changed:
         sentence = f"{changed['what']} is {changed['value']}"
@@ -175,11 +181,11 @@ def _statement(sentence: str) -> list[str]:
     tokens = sentence.split()
     if len(tokens) > 2 and [t.lower() for t in tokens[:2]] in (["remember", "that"], ["note", "that"]):
         tokens = tokens[2:]
-    if not 3 <= len(tokens) <= _MAX_WORDS:
-        return []
-    first = _CONTRACTIONS.get(tokens[0].lower())
+    first = _CONTRACTIONS.get(tokens[0].lower()) if tokens else None
     if first:
         tokens = [*first.split(), *tokens[1:]]
+    if not 3 <= len(tokens) <= _MAX_WORDS:
+        return []
     for token in tokens:
         word = token.lower().strip(",.:()'")
         if word in REJECT or word in NEGATIONS or word.endswith("n't"):
@@ -236,6 +242,8 @@ def _verbal(subject: str, name: str, value: str, inverse: bool, speaker: str | N
         return None
     if name in ("likes", "dislikes") and value.lower().startswith("the "):
         return None  # "I love the frosting" is about what is on the table
+    if name == "plays":
+        value = _PLAYED.sub("", value)
     if name in _OBJECTS and not _is_object(name, value):
         return None
     return _fact(_subject(subject, speaker), RELATIONS[name], value, speaker)
@@ -272,6 +280,8 @@ def _nominal(subject: str, value: str, speaker: str | None) -> Fact | None:
     years = re.fullmatch(r"(\d{1,3}) years old", value)
     if years:
         return _fact(_subject(subject, speaker), RELATIONS["age"], years.group(1), speaker)
+    if value.lower() in DIETS:
+        return _fact(_subject(subject, speaker), RELATIONS["diet"], value.lower(), speaker)
     role = re.match(r"(?:an? )([a-z-]+(?: [a-z-]+){0,3})(?: (?:at|for|in|from|and|with) .*)?$", value)
     if role and role.group(1).split()[-1] in ROLES and SMALL_TALK.isdisjoint(role.group(1).split()):
         fact = _fact(_subject(subject, speaker), RELATIONS["works as"], role.group(1), speaker)
@@ -336,6 +346,8 @@ def _subject(text: str, speaker: str | None) -> str | None:
         return speaker
     if lower.startswith("my "):
         rest = lower[3:]
+        if named := _KIN_NAMED.match(text[3:]):
+            return named["name"] if _kin(named["kin"]) else None
         if speaker is None or not _kin(rest) or len(rest.split()) > 3 or not _one(rest):
             return None
         return f"{speaker}'s {rest}"

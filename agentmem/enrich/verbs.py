@@ -6,6 +6,7 @@ import re
 from typing import Final, NamedTuple
 
 __all__ = [
+    "DIETS",
     "DOUBT",
     "ELSEWHERE",
     "EMPHASIS",
@@ -206,6 +207,9 @@ ELSEWHERE: Final = frozenset(
     airbnb airbnbs hotels denial fear hell heaven limbo church mass court""".split()
 )
 """Where one moves to, comes from or lives in without living there: departments, tools, companies, states of mind."""
+
+DIETS: Final = frozenset(("vegetarian", "a vegetarian", "vegan", "a vegan", "pescatarian", "a pescatarian", "flexitarian"))
+"""What "I am" says of how one eats."""
 
 LASTING: Final = frozenset(
     {"founder", "founded in", "author", "inventor", "architect", "director", "born in", "birth year"}

@@ -26,6 +26,7 @@ ENDS = {
     "I no longer like sushi because it makes me sick.": ("user", "likes", "sushi"),
     "I no longer like fish and chips.": ("user", "likes", "fish and chips"),
     "I graduated from MIT last year.": ("user", "studies at", "MIT"),
+    "I'm not vegetarian anymore, I eat fish now.": ("user", "diet", "vegetarian"),
     "I am no longer married to Tom.": ("user", "married to", "Tom"),
     "I got divorced.": ("user", "married to", None),
     "My sister no longer lives in Porto.": ("user's sister", "lives in", "Porto"),

@@ -280,6 +280,11 @@ SAID_ALONG = {
     "My new phone number is +33 6 98 76 54 32": ("user", "phone", "+33 6 98 76 54 32"),
     "My new boss is Anna Lee.": ("user", "boss", "Anna Lee"),
     "My boss is a teacher.": ("user's boss", "works as", "teacher"),
+    "I work remotely for Stripe as a data engineer.": ("user", "works at", "Stripe"),
+    "I play the fiddle in a trad band.": ("user", "plays", "fiddle"),
+    "I'm vegetarian.": ("user", "diet", "vegetarian"),
+    "My sister Aoife lives in Berlin.": ("Aoife", "lives in", "Berlin"),
+    "My best friend Tom works at Acme.": ("Tom", "works at", "Acme"),
 }
 
 OF_ANOTHER_TIME_OR_KIND = [
@@ -299,6 +304,9 @@ OF_ANOTHER_TIME_OR_KIND = [
     "My boss is tired.",
     "My boss is French.",
     "My wife is Ana's sister",
+    "I'm tired.",
+    "The soup is vegan.",
+    "My car Tesla is fast",
 ]
 
 
