@@ -34,7 +34,7 @@ class Said(NamedTuple):
 
 _MARKS: Final = re.compile(
     r"\b(?:no longer|any ?more|any longer|used to|stopped|quit|g[ai]ven? up|left|resigned|laid off|fired|let go|retired|dropped out"
-    r"|graduated|moved (?:from|out|away)|divorced|lost (?:my|his|her|their) job)\b",
+    r"|instead of|graduated|moved (?:from|out|away)|divorced|lost (?:my|his|her|their) job)\b",
     re.IGNORECASE,
 )
 _TAKEN_BACK: Final = re.compile(
@@ -70,6 +70,7 @@ _SAYINGS: Final = tuple(
     )
 )
 _MOVED: Final = re.compile(r"^(?P<head>.+?) moved from (?P<old>.+?) (?P<new>to .+)$", re.IGNORECASE)
+_INSTEAD: Final = re.compile(r"^(?P<new>.+?),? instead of (?P<old>.+)$", re.IGNORECASE)
 _SOMEBODY, _ROLE = "Xx", "a teacher"
 _WHICHEVER: Final = (
     (re.compile(r"^(?P<who>.+?) (?:am|is) (?:now )?(?:no longer married|not married any ?more|divorced)(?: now)?$", re.IGNORECASE),
@@ -117,6 +118,10 @@ def _read(sentence: str, actor: str | None) -> tuple[list[Ending], str]:
     if moved := _MOVED.match(sentence):
         found = _denied([f"{moved['head']} moved to {moved['old']}"], actor)
         return found, f"{moved['head']} moved {moved['new']}." if found else ""
+    if (instead := _INSTEAD.match(sentence)) and (fact := candidate_fact(instead["new"], actor, whole=True)):
+        former = re.sub(rf"(?:\b(?:the|an?) )?\b{re.escape(fact.object)}\b", lambda _: instead["old"], instead["new"], count=1)
+        found = _denied([former], actor)
+        return found, f"{instead['new']}." if found else ""
     breaks = [(sentence, "")] + [(sentence[: b.start()], sentence[b.end() :]) for b in _BREAK.finditer(sentence)]
     for clause, rest in breaks:
         found = _denied(_affirmed(clause), actor) or [e._replace(object=None) for e in _denied(_whichever(clause), actor)]

@@ -58,6 +58,8 @@ ENDS_NOTHING = [
     "I did not quit my job.",
     "I live in Porto. Not anymore.",
     "Imagine I no longer lived in Porto.",
+    "I want to live in Rome instead of Porto.",
+    "I live in Rome instead of there.",
 ]
 
 
@@ -75,6 +77,7 @@ def test_what_only_sounds_like_an_ending_ends_nothing(text: str) -> None:
     "text",
     [
         "I moved from Porto to Rome.",
+        "I now live in Rome instead of Porto.",
         "I no longer live in Porto, I moved to Rome.",
         "I used to live in Porto but now I live in Rome.",
         "I don't live in Porto anymore. I moved to Rome.",
