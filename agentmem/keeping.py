@@ -95,6 +95,10 @@ class Keeper:
         content = clean_text(content)
         with self._core.store.read() as tx:
             before = self._find(tx, id, scope)[1]
+        if before.kind == "experience":  # its value is found by task, observation and action: other words would belong to none
+            raise InvalidArgument(
+                "An experience is what was done, and is not reworded.", hint="memory.experience.record() adds what was done; forget() removes it."
+            )
         if before.content == content:
             return Receipt(id, "merged", "these are its words already")
         return self._core.with_embedder(lambda embedder: self._update(id, content, scope, embedder))
@@ -137,8 +141,6 @@ class Keeper:
 
     def _relink(self, tx: Transaction, row: int, owner: int, note: Note, vector: npt.NDArray[np.float32]) -> None:
         """Links by meaning and by shared terms are those of the new words; what people and history linked stays."""
-        if tx.experiences.among([row]):
-            return  # they are met by acting, not by association
         settings, terms = self._core.settings.remember, link_terms(entities(note.content), note.keywords)
         for link in tx.links.touching([row], (SIMILAR, SHARES)):
             tx.links.delete(link.source, link.target, link.kind)

@@ -415,3 +415,16 @@ def test_a_reward_may_be_a_number_of_numpy(memory: Memory) -> None:
         memory.experience.record("tidy up", f"room {n}", "pick up the cup", reward, None)
 
     assert [memory.experience.advise("tidy up", f"room {n}").q("pick up the cup") for n in range(2)] == [0.5, 1.0]
+
+
+def test_an_experience_is_not_reworded(memory: Memory) -> None:
+    """Its value is found by task, observation and action: with other words it would be a note that says one thing and counts for another."""
+    play(memory, ("a closed door", "open it", 1.0, None))
+    lived = memory.notes(where={"kind": "experience"})[0]
+
+    with pytest.raises(InvalidArgument) as caught:
+        memory.update(lived.id, "Task: find the lock")
+
+    assert "record()" in str(caught.value.hint)
+    assert memory.get(lived.id) == lived
+    assert values(memory, "a closed door") == {"open it": (1.0, 1)}

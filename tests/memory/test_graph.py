@@ -198,14 +198,3 @@ def test_a_graph_says_what_it_leaves_out(memory: Memory, told: list[str], tmp_pa
     assert (set(view), view.graph["left_out"]) == (set(told[2:]), 2)
     assert "the newest 3 notes, " in (page := memory.graph_page(tmp_path / "graph.html").read_text())
     assert "5 notes in all" in page
-
-
-def test_new_words_for_an_experience_link_it_with_no_note(memory: Memory) -> None:
-    """Experiences are met by acting, not by association."""
-    memory.experience.record("fetch the ball", "a closed door", "open it", 1.0, "an open door")
-    memory.remember("Task: fetch the ball. Observation: a closed door. Action: open it")
-    lived = next(note for note in memory.notes(where={"kind": "experience"}))
-
-    memory.update(lived.id, f"{lived.content}!")
-
-    assert memory.graph().number_of_edges() == 0
