@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from agentmem.clock import as_moment
 from agentmem.dedup import clean_text
-from agentmem.enrich import Ending
+from agentmem.enrich import AGENTS, Ending
 from agentmem.errors import InvalidArgument, InvalidNote, ScopeError
 from agentmem.notes import Fact, Kind, Scope
 
-__all__ = ["Draft", "make_draft", "make_drafts", "merge_scope", "resolve_trust"]
+__all__ = ["KEYWORDS", "Draft", "make_draft", "make_drafts", "merge_scope", "resolve_trust"]
 
 KINDS: tuple[Kind, ...] = ("episodic", "semantic", "experience")
 ROLES = ("user", "assistant", "system", "tool", "developer")
@@ -78,7 +78,7 @@ def make_drafts(item: object, bound: Scope, thread: str | None = None, **options
     return [make_draft(item, bound, thread=thread, **options)]
 
 
-_KEYWORDS = frozenset(
+KEYWORDS: Final = frozenset(
     "content user agent session kind actor occurred_at valid_from valid_to importance tags source trust fact ends "
     "metadata idempotency_key".split()
 )
@@ -90,12 +90,12 @@ def _from_mapping(item: Mapping[str, Any], bound: Scope, thread: str | None, opt
     if role is not None:
         if role not in ROLES:
             raise InvalidArgument(f"Unknown role {role!r}.", hint=f"use one of {', '.join(ROLES)}.")
-        given = {k: v for k, v in given.items() if k in _KEYWORDS} | {"actor": given.get("actor", given.get("name"))}
+        given = {k: v for k, v in given.items() if k in KEYWORDS} | {"actor": given.get("actor", given.get("name"))}
         given["content"] = _message_text(given.get("content"))
-    unknown = sorted(set(given) - _KEYWORDS)
+    unknown = sorted(set(given) - KEYWORDS)
     if unknown or "content" not in given:
         what = f"Unknown key {unknown[0]!r} in an item" if unknown else "An item has no 'content'"
-        raise InvalidArgument(what + ".", hint=f"an item may have: {', '.join(sorted(_KEYWORDS))}.")
+        raise InvalidArgument(what + ".", hint=f"an item may have: {', '.join(sorted(KEYWORDS))}.")
     merged = {k: v for k, v in options.items() if v is not None and v != ()} | {
         k: v for k, v in given.items() if v is not None
     }
@@ -144,7 +144,7 @@ def make_draft(
         )
     if kind not in KINDS:
         raise InvalidArgument(f"Unknown kind {kind!r}.", hint=f"use one of {', '.join(KINDS)}.")
-    origin = _name(source, "source") or (role if role in ("assistant", "tool") else None)
+    origin = _name(source, "source") or (role if role in AGENTS else None)
     return Draft(
         content=clean_text(content),
         scope=scope,
@@ -269,10 +269,9 @@ def _ends(ends: object) -> tuple[Ending, ...]:
         given = [given]
     found = []
     for one in given:
-        parts = (*one[:2], one[2] or "") if isinstance(one, Sequence) and len(one) == 3 else ()
-        if not parts or not all(isinstance(part, str) for part in parts):
+        subject, name, value = one if isinstance(one, Sequence) and len(one) == 3 else (None, None, None)
+        if not isinstance(subject, str) or not isinstance(name, str) or not isinstance(value, str | None):
             raise InvalidArgument(f"ends must say (subject, relation, value), not {one!r:.80}.", hint="e.g. ends=('Ana', 'lives in', 'Porto').")
-        subject, name, value = one
         fact = _fact((subject, name, "any" if value is None else value))
         assert fact is not None
         found.append(Ending(fact.subject, fact.relation, None if value is None else fact.object))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from agentmem.clock import micros
 from agentmem.core import Core
 from agentmem.dedup import clean_text, content_hash
-from agentmem.enrich import Said, entities, keywords, said, surroundings
+from agentmem.enrich import entities, keywords, said_in, surroundings
 from agentmem.errors import InvalidArgument, UnknownNote
 from agentmem.evolving import describe
 from agentmem.graph import Connection, build_view, connect
@@ -30,7 +30,7 @@ from agentmem.prompts import note_line
 from agentmem.protocols import Embedder
 from agentmem.recollection import estimate_tokens
 from agentmem.storage import LinkRow, Selection, Transaction
-from agentmem.superseding import AGENTS, Superseder, speaker
+from agentmem.superseding import Superseder
 from agentmem.weights import WeightBook
 
 if TYPE_CHECKING:
@@ -108,10 +108,9 @@ class Keeper:
         with self._weights.lock, self._core.store.write() as tx:
             self._core.fix_embedder(tx, embedder)
             row, note = self._find(tx, id, scope)
-            stated = Said(None) if {note.actor, note.source} & AGENTS else said(content, speaker(note.actor))
-            changed = replace(
-                note, content=content, keywords=tuple(keywords(content)), fact=stated.fact, version=note.version + 1
-            )
+            changed = replace(note, content=content, keywords=tuple(keywords(content)), version=note.version + 1)
+            stated = said_in(changed)
+            changed = replace(changed, fact=stated.fact)
             owner = tx.notes.owner(note.scope)
             assert owner is not None
             superseder = Superseder(tx)

@@ -14,7 +14,7 @@ from agentmem import wiring
 from agentmem._memory_keeping import KeepingVerbs
 from agentmem._memory_model import ModelVerbs
 from agentmem.clock import as_moment, micros
-from agentmem.drafts import Draft, make_drafts, merge_scope
+from agentmem.drafts import KEYWORDS, Draft, make_drafts, merge_scope
 from agentmem.errors import AgentMemError, InvalidArgument
 from agentmem.filters import parse
 from agentmem.notes import Fact, ForgetReceipt, Hit, Link, Note, NoteVersion, Receipt, Scope
@@ -337,7 +337,4 @@ class Memory(ModelVerbs, KeepingVerbs):
         )
 
 
-_OPTIONS = frozenset(
-    "user agent session kind actor occurred_at valid_from valid_to importance tags source trust fact ends metadata "
-    "idempotency_key".split()
-)
+_OPTIONS = KEYWORDS - {"content"}

@@ -15,7 +15,7 @@ from agentmem.clock import micros
 from agentmem.core import Core
 from agentmem.dedup import content_hash, same_meaning_possible
 from agentmem.drafts import Draft
-from agentmem.enrich import Said, entities, keywords, said, surroundings, tags
+from agentmem.enrich import AGENTS, Said, entities, keywords, said, surroundings, tags
 from agentmem.evolving import rewrite
 from agentmem.linking import link_next, link_shares, link_similar, link_terms
 from agentmem.nearby import Neighbourhood
@@ -24,7 +24,7 @@ from agentmem.pending import PendingRows
 from agentmem.prompts import strip_notes
 from agentmem.protocols import Embedder
 from agentmem.storage import LinkRow, Transaction
-from agentmem.superseding import AGENTS, Superseder, speaker
+from agentmem.superseding import Superseder
 from agentmem.weights import WeightBook
 
 if TYPE_CHECKING:
@@ -258,8 +258,7 @@ class _Batch:
     def _store(
         self, draft: Draft, place: int, owner: int, words: _Words, near: Sequence[tuple[int, float]]
     ) -> Receipt:
-        given = draft.fact is not None or draft.ends
-        stated = Said(draft.fact, draft.ends) if given else self._stated(draft)
+        stated = self._stated(draft)
         note = self._note(draft, owner, words, stated.fact)
         row = self._tx.notes.insert(note, owner, words.digest)
         self._same[owner].add(words.digest)
@@ -300,8 +299,10 @@ class _Batch:
 
     @staticmethod
     def _stated(draft: Draft) -> Said:
-        """What the words state and end; nothing in an agent's own answers, which may be invented."""
-        return Said(None) if draft.role in AGENTS else said(draft.content, speaker(draft.actor))
+        """What the caller says that the words state and end, or can be read off them; nothing off an agent's own answers."""
+        if draft.fact is not None or draft.ends:
+            return Said(draft.fact, draft.ends)
+        return Said(None) if draft.role in AGENTS else said(draft.content, None if draft.actor in AGENTS else draft.actor)
 
     def _links(
         self, note: Note, row: int, owner: int, words: _Words, near: Sequence[tuple[int, float]]

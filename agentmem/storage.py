@@ -200,7 +200,8 @@ class NoteTable(Protocol):
 
     def neighbours_in_thread(self, row: int, span: int = 1) -> list[int]: ...
     def terms_replace(self, owner: int, row: int, terms: Iterable[str]) -> None:
-        """What a note mentions now, in place of what it mentioned before."""
+        """Remember what a note mentions now, in place of what it mentioned before."""
+        ...
 
     def terms_add(self, owner: int, row: int, terms: Iterable[str]) -> None:
         """Remember which entities and rare keywords a note mentions."""

@@ -9,17 +9,15 @@ from dataclasses import replace
 from typing import Final
 
 from agentmem.clock import micros
-from agentmem.enrich import Ending, said
+from agentmem.enrich import Ending, said_in
 from agentmem.linking import SUPERSEDES, conflicting, link_contradicts, link_ended, link_supersedes
 from agentmem.notes import Fact, Note
 from agentmem.relations import plain, same_value
 from agentmem.storage import Facets, LinkRow, Selection, Transaction
 
-__all__ = ["AGENTS", "Superseder", "speaker"]
+__all__ = ["Superseder"]
 
 TRUSTED = 0.5
-AGENTS: Final = frozenset(("assistant", "tool"))
-"""Whose words state and end nothing: they may be invented."""
 MOST: Final = 8
 """Notes of one kind that a fact is linked with, the newest: what is said a thousand times must not become a hub."""
 
@@ -91,7 +89,7 @@ class Superseder:
         after = self._tx.notes.facets(list(self._mentions(owner, plain(fact.object))), Selection((owner,), archived=True))
         for other in sorted((f for f in after if f.row != row and _order(note, f) < 0), key=lambda f: (_began(f), f.row)):
             ending = self._tx.notes.load([other.row])[other.row]
-            if {ending.actor, ending.source} & AGENTS or not _closes(None, said(ending.content, speaker(ending.actor)).ended, fact):
+            if not _is_over(fact, said_in(ending).ended):
                 continue
             settled = not _doubted(ending.trust, note.trust, 1)
             held = self._tx.notes.load([row])[row].valid_to
@@ -122,7 +120,11 @@ class Superseder:
         """Before a note says something else: which notes it does not supersede any more, and whether it is itself superseded no more."""
         links = self._tx.links.touching([row], (SUPERSEDES,))
         others = self._tx.notes.load([k.target if k.source == row else k.source for k in links])
-        free = {r for r, other in others.items() if other.fact is None or not _closes(fact, ended, other.fact)}
+        free = {
+            r
+            for r, other in others.items()
+            if other.fact is None or not ((fact and conflicting(fact, [(r, other.fact)])) or _is_over(other.fact, ended))
+        }
         for link in links:
             if free.intersection(link[:2]):
                 self._tx.links.delete(link.source, link.target, SUPERSEDES)
@@ -164,24 +166,14 @@ class Superseder:
         return closed, links + link_contradicts(row, fact, against[-MOST:])
 
 
-def speaker(actor: str | None) -> str | None:
-    """Whose "I" it is in what an actor says; ``None`` for the user, who has no other name."""
-    return None if actor in (None, "user", *AGENTS) else actor
-
-
-def _closes(fact: Fact | None, ended: Sequence[Ending], other: Fact) -> bool:
-    """Whether what a note states or ends leaves no room for another fact."""
-    return (fact is not None and bool(conflicting(fact, [(0, other)]))) or any(
-        _same_text(e.subject, other.subject) and _same_text(e.relation, other.relation) and _ends(e, other) for e in ended
-    )
+def _is_over(fact: Fact, ended: Sequence[Ending]) -> bool:
+    """Whether one of these endings is that of a fact."""
+    said = (plain(fact.subject), plain(fact.relation))
+    return any((plain(e.subject), plain(e.relation)) == said and _ends(e, fact) for e in ended)
 
 
 def _ends(ending: Ending, fact: Fact) -> bool:
     return ending.object is None or same_value(fact.relation, fact.object, ending.object)
-
-
-def _same_text(one: str, other: str) -> bool:
-    return plain(one) == plain(other)
 
 
 def _began(rival: Facets) -> int:

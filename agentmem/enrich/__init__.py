@@ -6,18 +6,20 @@ English rules; text in other languages simply yields less. Everything here is a 
 from __future__ import annotations
 
 from agentmem.enrich.dates import dates
-from agentmem.enrich.endings import Ending, Said, said
+from agentmem.enrich.endings import AGENTS, Ending, Said, by_agent, said, said_in
 from agentmem.enrich.facts import candidate_fact
 from agentmem.enrich.private import Secret, is_private, is_volatile, secrets
 from agentmem.enrich.words import entities, keywords, surroundings, tags
 from agentmem.relations import RELATIONS, Relation, canonical, relation
 
 __all__ = [
+    "AGENTS",
     "RELATIONS",
     "Ending",
     "Relation",
     "Said",
     "Secret",
+    "by_agent",
     "candidate_fact",
     "canonical",
     "dates",
@@ -27,6 +29,7 @@ __all__ = [
     "keywords",
     "relation",
     "said",
+    "said_in",
     "secrets",
     "surroundings",
     "tags",

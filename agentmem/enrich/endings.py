@@ -8,13 +8,17 @@ what was noted in so many words, so where nothing was noted it costs nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from agentmem.enrich.facts import candidate_fact, sentences, serious
-from agentmem.notes import Fact
+from agentmem.enrich.verbs import TAKEN_BACK
+from agentmem.notes import Fact, Note
 
-__all__ = ["Ending", "Said", "said"]
+__all__ = ["AGENTS", "Ending", "Said", "by_agent", "said", "said_in"]
+
+AGENTS: Final = frozenset(("assistant", "tool"))
+"""Whose words state and end nothing: they may be invented."""
 
 
 class Ending(NamedTuple):
@@ -37,11 +41,6 @@ _MARKS: Final = re.compile(
     r"|instead of|graduated|moved (?:from|out|away)|divorced|lost (?:my|his|her|their) job)\b",
     re.IGNORECASE,
 )
-_TAKEN_BACK: Final = re.compile(
-    r"\b(?:jk|i mean|i meant|no wait|scratch that|never ?mind|not sure|unsure|not true|untrue|false|wrong|incorrect|a lie|lied|lying"
-    r"|again|still)\b",
-    re.IGNORECASE,
-)
 _BREAK: Final = re.compile(
     r",? (?:but|because|since|so|and (?=(?:now|i|he|she|have|has|moved|live|work|am|is|started|joined|just)\b)) ?|, ", re.IGNORECASE
 )
@@ -49,44 +48,44 @@ _NOW: Final = re.compile(r"^(?:now|today|instead|these days|nowadays)\b,? *", re
 _LATELY: Final = r"(?:have |has )?(?:also |finally |recently |since )?"
 _PASSIVE: Final = r"(?:was |got |were |have been |has been )"
 
-# How an ending is said, and the words that would affirm what ended; {s} stands for the ending of the third person.
-_SAYINGS: Final = tuple(
-    (re.compile(rf"^(?P<who>.+?) {pattern}$", re.IGNORECASE), affirmed)
-    for pattern, affirmed in (
-        (r"no longer (?P<what>.+)", ("{who} {what}",)),
-        (r"(?P<be>am|is) not (?P<what>.+) any ?(?:more|longer)", ("{who} {be} {what}",)),
-        (r"(?:do|does) not (?P<verb>\w+)(?P<what> .+) any ?(?:more|longer)", ("{who} {verb}{what}",)),
-        (r"used to be (?P<what>.+)", ("{who} {is} {what}",)),
-        (r"used to (?P<verb>(?!be\b)\w+)(?P<what> .+)", ("{who} {verb}{what}",)),
-        (rf"{_LATELY}(?:stopped|quit|gave up|given up) (?P<doing>\w{{2,}}ing)(?P<what> .+)", ("{who} {verb}{what}",)),
-        (rf"{_LATELY}(?:left|quit) (?P<what>[A-Z].+)", ("{who} work{s} at {what}", "{who} stud{ies} at {what}")),
-        (
-            rf"(?:{_LATELY}(?:resigned|retired) from|{_PASSIVE}(?:laid off|fired|let go) (?:from|by)) (?P<what>.+)",
-            ("{who} work{s} at {what}",),
-        ),
-        (rf"{_LATELY}(?:graduated from|dropped out of) (?P<what>.+)", ("{who} stud{ies} at {what}",)),
-        (rf"{_LATELY}(?:just )?moved (?:out of|away from) (?P<what>.+)", ("{who} live{s} in {what}",)),
-        (rf"{_LATELY}divorced (?P<what>[A-Z].+)", ("{who} {is} married to {what}",)),
-    )
+
+def _sayings(*sayings: tuple[str, tuple[str, ...]]) -> tuple[tuple[re.Pattern[str], tuple[str, ...]], ...]:
+    """How an ending is said behind its subject, and the words that would affirm what ended; {s} stands for that of the third person."""
+    return tuple((re.compile(rf"^(?P<who>.+?) {pattern}$", re.IGNORECASE), affirmed) for pattern, affirmed in sayings)
+
+
+_SAYINGS: Final = _sayings(
+    (r"no longer (?P<what>.+)", ("{who} {what}",)),
+    (r"(?P<be>am|is) not (?P<what>.+) any ?(?:more|longer)", ("{who} {be} {what}",)),
+    (r"(?:do|does) not (?P<verb>\w+)(?P<what> .+) any ?(?:more|longer)", ("{who} {verb}{what}",)),
+    (r"used to be (?P<what>.+)", ("{who} {is} {what}",)),
+    (r"used to (?P<verb>(?!be\b)\w+)(?P<what> .+)", ("{who} {verb}{what}",)),
+    (rf"{_LATELY}(?:stopped|quit|gave up|given up) (?P<doing>\w{{2,}}ing)(?P<what> .+)", ("{who} {verb}{what}",)),
+    (rf"{_LATELY}(?:left|quit) (?P<what>[A-Z].+)", ("{who} work{s} at {what}", "{who} stud{ies} at {what}")),
+    (
+        rf"(?:{_LATELY}(?:resigned|retired) from|{_PASSIVE}(?:laid off|fired|let go) (?:from|by)) (?P<what>.+)",
+        ("{who} work{s} at {what}",),
+    ),
+    (rf"{_LATELY}(?:graduated from|dropped out of) (?P<what>.+)", ("{who} stud{ies} at {what}",)),
+    (rf"{_LATELY}(?:just )?moved (?:out of|away from) (?P<what>.+)", ("{who} live{s} in {what}",)),
+    (rf"{_LATELY}divorced (?P<what>[A-Z].+)", ("{who} {is} married to {what}",)),
 )
+_WHICHEVER: Final = _sayings(
+    (r"(?:am|is) (?:now )?(?:no longer married|not married any ?more|divorced)(?: now)?", ("{who} {is} married to Xx",)),
+    (r"(?:have |has )?(?:got|gotten) (?:a divorce|divorced)", ("{who} {is} married to Xx",)),
+    (rf"{_LATELY}(?:just )?(?:lost|quit|left) (?:my|his|her|their) job", ("{who} work{s} at Xx", "{who} work{s} as a teacher")),
+)
+"""Endings that leave open what there was; they are read with some value put in."""
 _MOVED: Final = re.compile(r"^(?P<head>.+?) moved from (?P<old>.+?) (?P<new>to .+)$", re.IGNORECASE)
 _INSTEAD: Final = re.compile(r"^(?P<new>.+?),? instead of (?P<old>.+)$", re.IGNORECASE)
-_SOMEBODY, _ROLE = "Xx", "a teacher"
-_WHICHEVER: Final = (
-    (re.compile(r"^(?P<who>.+?) (?:am|is) (?:now )?(?:no longer married|not married any ?more|divorced)(?: now)?$", re.IGNORECASE),
-     (f"{{who}} {{is}} married to {_SOMEBODY}",)),
-    (re.compile(r"^(?P<who>.+?) (?:have |has )?(?:got|gotten) (?:a divorce|divorced)$", re.IGNORECASE),
-     (f"{{who}} {{is}} married to {_SOMEBODY}",)),
-    (re.compile(rf"^(?P<who>.+?) {_LATELY}(?:just )?(?:lost|quit|left) (?:my|his|her|their) job$", re.IGNORECASE),
-     (f"{{who}} work{{s}} at {_SOMEBODY}", f"{{who}} work{{s}} as {_ROLE}")),
-)  # fmt: skip
-"""Endings that leave open what there was; it is read with a value put in."""
 _CONTRACTED: Final = (
     (re.compile(r"^I'm\b", re.IGNORECASE), "I am"), (re.compile(r"^I've\b", re.IGNORECASE), "I have"),
     (re.compile(r"\b(is|do|does)n't\b", re.IGNORECASE), r"\1 not"),
     (re.compile(r"(?<=\w)'s (?=no longer |not )"), " is "),
 )  # fmt: skip
 _ACCUSTOMED: Final = re.compile(r"\b(?:am|is|are|was|get|got|getting|'m|been)$", re.IGNORECASE)
+_DROPPED: Final = frozenset("liv driv resid lov ador relocat".split())
+"""What is left of verbs whose silent "e" the gerund drops."""
 
 
 def said(text: str, actor: str | None = None) -> Said:
@@ -100,11 +99,11 @@ def said(text: str, actor: str | None = None) -> Said:
     ended: list[Ending] = []
     others: list[str] = []
     for sentence in sentences(text):
-        found, rest = _read(sentence.replace("’", "'"), actor)
+        found, rest = _read(sentence, actor)
         ended += found
         others.append(rest if found else sentence)
     rest = " ".join(filter(None, others))
-    if not ended or _TAKEN_BACK.search(rest):
+    if not ended or TAKEN_BACK.search(rest):
         return Said(candidate_fact(text, actor))
     fact = candidate_fact(rest, actor)
     if fact is not None and (fact.subject, fact.relation, fact.object) in ended:
@@ -112,9 +111,21 @@ def said(text: str, actor: str | None = None) -> Said:
     return Said(fact, tuple(dict.fromkeys(ended)))
 
 
+def said_in(note: Note) -> Said:
+    """What a note states and ends; nothing where an agent or a tool speaks."""
+    return Said(None) if by_agent(note) else said(note.content, note.actor)
+
+
+def by_agent(note: Note) -> bool:
+    """Whether an agent or a tool said what the note holds."""
+    return not AGENTS.isdisjoint((note.actor, note.source))
+
+
 def _read(sentence: str, actor: str | None) -> tuple[list[Ending], str]:
     """What a sentence ends, and what else it says: tried whole, then up to each break."""
-    sentence = sentence.strip().rstrip(".! ")
+    sentence = sentence.replace("’", "'").strip().rstrip(".! ")
+    for contracted, full in _CONTRACTED:
+        sentence = contracted.sub(full, sentence)
     if moved := _MOVED.match(sentence):
         found = _denied([f"{moved['head']} moved to {moved['old']}"], actor)
         return found, f"{moved['head']} moved {moved['new']}." if found else ""
@@ -124,7 +135,8 @@ def _read(sentence: str, actor: str | None) -> tuple[list[Ending], str]:
         return found, f"{instead['new']}." if found else ""
     breaks = [(sentence, "")] + [(sentence[: b.start()], sentence[b.end() :]) for b in _BREAK.finditer(sentence)]
     for clause, rest in breaks:
-        found = _denied(_affirmed(clause), actor) or [e._replace(object=None) for e in _denied(_whichever(clause), actor)]
+        found = _denied(_affirmed(clause, _SAYINGS), actor)
+        found = found or [ending._replace(object=None) for ending in _denied(_affirmed(clause, _WHICHEVER), actor)]
         if found:
             return found, f"{_NOW.sub('', rest)}." if rest else ""
     return [], ""
@@ -136,39 +148,23 @@ def _denied(affirmed: Iterable[str], actor: str | None) -> list[Ending]:
     return [Ending(fact.subject, fact.relation, fact.object) for fact in facts if fact is not None]
 
 
-def _affirmed(clause: str) -> Iterator[str]:
-    for found, forms in _matches(clause, _SAYINGS):
+def _affirmed(clause: str, sayings: Sequence[tuple[re.Pattern[str], tuple[str, ...]]]) -> Iterator[str]:
+    """The words that would affirm what a clause denies, in each way that it may be meant."""
+    for pattern, forms in sayings:
+        if (found := pattern.match(clause)) is None:
+            continue
         parts = found.groupdict()
         if _ACCUSTOMED.search(parts["who"]) and "used to" in clause:
             return
-        verb = _base(parts["doing"]) if parts.get("doing") else parts.get("verb")
-        yield from _filled(forms, parts | ({"verb": _inflected(verb, parts["who"])} if verb else {}))
+        first = parts["who"] in ("I", "i")
+        if verb := _base(parts["doing"]) if parts.get("doing") else parts.get("verb"):
+            parts["verb"] = verb if first else _third_person(verb)
+        parts |= {"s": "", "ies": "y", "is": "am"} if first else {"s": "s", "ies": "ies", "is": "is"}
+        yield from (form.format_map(parts) for form in forms)
 
 
-def _whichever(clause: str) -> Iterator[str]:
-    for found, forms in _matches(clause, _WHICHEVER):
-        yield from _filled(forms, found.groupdict())
-
-
-def _matches(clause: str, sayings: tuple[tuple[re.Pattern[str], tuple[str, ...]], ...]) -> Iterator[tuple[re.Match[str], tuple[str, ...]]]:
-    for contracted, full in _CONTRACTED:
-        clause = contracted.sub(full, clause)
-    for pattern, forms in sayings:
-        if found := pattern.match(clause):
-            yield found, forms
-
-
-def _filled(forms: tuple[str, ...], parts: dict[str, str]) -> Iterator[str]:
-    first = parts["who"] in ("I", "i")
-    fitting = {"s": "", "ies": "y", "is": "am"} if first else {"s": "s", "ies": "ies", "is": "is"}
-    for form in forms:
-        yield form.format_map(parts | fitting)
-
-
-def _inflected(verb: str, who: str) -> str:
-    """The present tense for a subject."""
-    if who in ("I", "i"):
-        return verb
+def _third_person(verb: str) -> str:
+    """What somebody else does: plays, lives, has."""
     if verb == "have":
         return "has"
     if re.search(r"[^aeiou]y$", verb):
@@ -180,7 +176,3 @@ def _base(doing: str) -> str:
     """The verb of a gerund: playing, living."""
     bare = doing[:-3]
     return f"{bare}e" if bare in _DROPPED else bare
-
-
-_DROPPED: Final = frozenset("liv driv resid lov ador relocat".split())
-"""What is left of verbs whose silent "e" the gerund drops."""

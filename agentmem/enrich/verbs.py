@@ -27,6 +27,7 @@ __all__ = [
     "SMALL_TALK",
     "STATES",
     "STAY",
+    "TAKEN_BACK",
     "WORDING",
     "Phrase",
 ]
@@ -257,9 +258,13 @@ WORDING: Final = re.compile(
     r"|\btrue or false\b|\bplaceholder|\b(?:correct|fix|check|improve|complete|shorten) (?:this|the following|my (?:text|english|german))\b"
 )
 """Texts about words: what they quote to be translated, mended or acted is said by nobody."""
+_RETRACTED: Final = (
+    "jk|i mean|i meant|no wait|scratch that|never ?mind|not sure|unsure|not true|untrue|false|wrong|incorrect|a lie|lied|lying"
+)
+TAKEN_BACK: Final = re.compile(rf"\b(?:{_RETRACTED}|again|still)\b", re.IGNORECASE)
+"""Words beside an ending that take it back."""
 DOUBT: Final = re.compile(
-    r"\b(?:jk|i mean|i meant|no wait|not any ?more|anymore|scratch that|never ?mind|not sure|unsure|not true|untrue|false|wrong|incorrect"
-    r"|a lie|lied|lying|liar|no idea|(?:don'?t|do not) (?:know|remember)|on paper|rumou?r|(?:told|tells|says|said|claims?|claimed|insists?|heard"
+    rf"\b(?:{_RETRACTED}|not any ?more|anymore|liar|no idea|(?:don'?t|do not) (?:know|remember)|on paper|rumou?r|(?:told|tells|says|said|claims?|claimed|insists?|heard"
     r"|swears?|mentioned|believes?|thinks?|guess)\b|left|quit|resigned|fired|laid off|until|used to|divorced|broke up|mov(?:ed|ing) (?:to|back|away"
     r"|out))\b|^\W*(?:right|correct|true|no|really|(?:is|was) (?:that|this|it) (?:right|correct|true|so))\W*$",
     re.IGNORECASE,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+from agentmem.enrich.endings import by_agent
 from agentmem.enrich.model.answers import CandidateFact, Construction, Evolution
 from agentmem.notes import Fact, Note
 from agentmem.relations import canonical, relation
@@ -20,7 +21,6 @@ MAX_WORDS = 16
 _SPEAKERS = ("user", "assistant", "tool", None)
 _FIRST_PERSON = re.compile(r"\b(?:i|me|my|mine|i'm|i’m)\b", re.IGNORECASE)
 _WORDS = re.compile(r"[^\W_]+")
-NO_FACT_KINDS = ("assistant", "tool")
 
 
 def bare(note: Note, record: EnrichmentRow | None) -> Note:
@@ -73,7 +73,7 @@ def grounded(note: Note, fact: CandidateFact | None) -> Fact | None:
     Whether a relation has one value at a time is known from our own table, never from the model: an unknown relation
     supersedes nothing. What an agent or a tool said is not taken as a fact, as with the rules.
     """
-    if fact is None or note.actor in NO_FACT_KINDS or note.source in NO_FACT_KINDS:
+    if fact is None or by_agent(note):
         return None
     text = _plain(note.content)
     if f" {_plain(fact.object).strip()} " not in text or not _plain(fact.object).strip():
