@@ -11,7 +11,7 @@ import numpy as np
 
 from agentmem import recall as ranking
 from agentmem.clock import from_micros, micros
-from agentmem.columns import FacetColumns, Flags, LinkColumns, Rows, Values, aligned, places
+from agentmem.columns import FacetColumns, Flags, LinkColumns, Rows, Values, aligned, places, together
 from agentmem.core import Core, aside
 from agentmem.enrich import dates
 from agentmem.errors import IndexUnavailable
@@ -153,7 +153,7 @@ class Recaller:
         others = links.beyond(candidates)
         rows = np.concatenate((top, others))
         if extra:
-            rows = np.union1d(rows, np.array(extra, dtype=np.int64))
+            rows = together(rows, np.array(extra, dtype=np.int64))
             others = rows[places(rows, candidates) < 0]
         fits = fits.joined(others, self._cosines(tx, others, owners, vector))
         hidden = set() if lived else tx.experiences.among(rows.tolist())
@@ -186,7 +186,7 @@ class Recaller:
         said = _rows(words)
         order = np.argsort(said)
         scores = np.array([score for _, score in words], dtype=float)[order]
-        rows = np.union1d(near, said)
+        rows = together(near, said)
         return Fits(rows, self._cosines(tx, rows, owners, vector), aligned(rows, said[order], scores))
 
     def _only(self, tx: Transaction, selection: Selection) -> list[int] | None:
@@ -260,7 +260,7 @@ class Recaller:
         """[n] the cosine of each row; 0 without a vector."""
         if not len(rows):
             return np.zeros(0)
-        scores: Values = self._core.exact.scores(tx, rows.tolist(), owners, vector).astype(float)
+        scores: Values = self._core.exact.scores(tx, rows, owners, vector).astype(float)
         return np.nan_to_num(scores, copy=False)
 
     def _links(self, tx: Transaction, rows: Rows, now: datetime) -> LinkColumns:
@@ -272,8 +272,8 @@ class Recaller:
 
     def _alike(self, tx: Transaction, rows: Rows, owners: Sequence[int]) -> tuple[Rows, Values]:
         """The cosines between the best candidates: shape (rows, rows)."""
-        found, cosines = self._core.exact.alike(tx, rows.tolist(), owners)
-        return np.array(found, dtype=np.int64), cosines.astype(float)
+        found, cosines = self._core.exact.alike(tx, rows, owners)
+        return found, cosines.astype(float)
 
     @staticmethod
     def _ended(facets: FacetColumns, selection: Selection, now: datetime) -> Flags:

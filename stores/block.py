@@ -23,6 +23,9 @@ _CHUNK: Final = 16_384
 class Block:
     """The unit vectors of one owner in an array that doubles when it is full.
 
+    Rows are found by bisection for as long as they lie in ascending order, as they are stored; from the first gap on by a
+    dictionary, which takes a hundred bytes a row.
+
     Args:
         capacity: how many vectors will come; dimension: of how many numbers each.
     """
@@ -32,7 +35,7 @@ class Block:
         self._rows: Rows = np.zeros(capacity, np.int64)
         self._vectors: Vectors = np.zeros((capacity, dimension), np.float32)
         self._signs: npt.NDArray[np.uint64] | None = None
-        self._slot: dict[int, int] = {}
+        self._slot: dict[int, int] | None = None  # only once the rows do not ascend
         self._asked: tuple[Vectors, Vectors] | None = None
 
     def __len__(self) -> int:
@@ -59,7 +62,7 @@ class Block:
         self._asked = None
         self._reserve(self._size + len(rows), int(vectors.shape[1]))
         first = self._size
-        slots = self._places(rows.tolist())
+        slots = self._places(rows)
         norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))[:, None]
         if self._size - first == len(rows):
             # all of them are new and lie side by side, as after loading: no copy in between
@@ -70,40 +73,55 @@ class Block:
         if self._signs is not None:
             self._signs[:, slots] = signs.pack(vectors)
 
-    def _places(self, rows: list[int]) -> npt.NDArray[np.int64]:
+    def _places(self, rows: Rows) -> npt.NDArray[np.int64]:
         """Where each of these rows lies, or from now on will."""
         first = self._size
-        if self._slot.keys().isdisjoint(rows) and len(set(rows)) == len(rows):
+        if self._slot is None and (not first or rows[0] > self._rows[first - 1]) and (rows[1:] > rows[:-1]).all():
             self._size += len(rows)
-            self._slot.update(zip(rows, range(first, self._size), strict=True))
             return np.arange(first, self._size)
+        known = self._by_row()
         slots = np.empty(len(rows), np.int64)
-        for place, row in enumerate(rows):
-            slot = self._slot.setdefault(row, self._size)
+        for place, row in enumerate(rows.tolist()):
+            slot = known.setdefault(row, self._size)
             self._size += slot == self._size
             slots[place] = slot
         return slots
 
+    def _by_row(self) -> dict[int, int]:
+        """Where each row lies, for rows that do not ascend."""
+        if self._slot is None:
+            self._slot = dict(zip(self._rows[: self._size].tolist(), range(self._size), strict=True))
+        return self._slot
+
     def remove(self, row: int) -> None:
         """Move the last vector into the gap; the order of a block means nothing."""
-        slot = self._slot.pop(row, None)
-        if slot is None:
+        slot = int(self.slots([row])[0])
+        if slot < 0:
             return
         self._asked = None
-        self._size -= 1
-        last = self._size
+        last = self._size - 1
         if slot != last:
             moved = int(self._rows[last])
+            self._by_row()[moved] = slot
             self._rows[slot], self._vectors[slot] = moved, self._vectors[last]
-            self._slot[moved] = slot
+        if self._slot is not None:
+            del self._slot[row]
+        self._size = last
         self._vectors[last] = 0.0  # what was forgotten does not stay in memory either
         if self._signs is not None:
             self._signs[:, slot] = self._signs[:, last]
             self._signs[:, last] = 0
 
-    def slots(self, rows: Sequence[int]) -> npt.NDArray[np.int64]:
+    def slots(self, rows: Sequence[int] | Rows) -> npt.NDArray[np.int64]:
         """Where each row lies; -1 when it does not."""
-        return np.fromiter(map(self._slot.get, rows, repeat(-1)), np.int64, len(rows))
+        wanted = np.asarray(rows, np.int64)
+        if self._slot is not None:
+            return np.fromiter(map(self._slot.get, wanted.tolist(), repeat(-1)), np.int64, len(wanted))
+        known = self._rows[: self._size]
+        if not len(known):
+            return np.full(len(wanted), -1, np.int64)
+        at = np.minimum(known.searchsorted(wanted), len(known) - 1)
+        return np.where(known[at] == wanted, at, -1)
 
     def cosines(self, query: Vectors, slots: npt.NDArray[np.int64] | None) -> tuple[Rows, Vectors]:
         """Rows and cosines at some slots, or all.

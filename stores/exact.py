@@ -137,7 +137,7 @@ class ExactIndex:
                     return limit + 1
             return sum(len(block) for block in self._loaded(tx, owners))
 
-    def scores(self, tx: Transaction, rows: Sequence[int], owners: Sequence[int], vector: Vectors) -> Vectors:
+    def scores(self, tx: Transaction, rows: Sequence[int] | Rows, owners: Sequence[int], vector: Vectors) -> Vectors:
         """The cosine of each of ``rows``, in their order; NaN where these owners have no vector for it."""
         with self._lock:
             blocks = self._loaded(tx, owners)
@@ -149,19 +149,20 @@ class ExactIndex:
                 scores[known] = block.cosines(query, slots[known])[1]
             return scores
 
-    def alike(self, tx: Transaction, rows: Sequence[int], owners: Sequence[int]) -> tuple[list[int], Vectors]:
+    def alike(self, tx: Transaction, rows: Rows, owners: Sequence[int]) -> tuple[Rows, Vectors]:
         """Those of ``rows`` that these owners have vectors for, and the cosines between each two of them: shape (rows, rows)."""
         with self._lock:
-            found: list[int] = []
+            found: list[Rows] = []
             units: list[Vectors] = []
             for block in self._loaded(tx, owners):
                 slots = block.slots(rows)
-                found += [row for row, slot in zip(rows, slots.tolist(), strict=True) if slot >= 0]
-                units.append(block.units(slots[slots >= 0]))
+                known = slots >= 0
+                found.append(rows[known])
+                units.append(block.units(slots[known]))
             if not found:
-                return [], np.empty((0, 0), np.float32)
+                return rows[:0], np.empty((0, 0), np.float32)
             vectors = np.concatenate(units) if len(units) > 1 else units[0]
-            return found, vectors @ vectors.T
+            return np.concatenate(found), vectors @ vectors.T
 
     def size(self) -> int:
         """How many bytes the blocks take."""
