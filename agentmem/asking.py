@@ -13,7 +13,7 @@ from agentmem.notes import Note, Scope
 from agentmem.presenting import presentable
 from agentmem.prompts import notes_block
 from agentmem.protocols import Editor, LanguageModel, Message
-from agentmem.recall import query_words
+from agentmem.querying import query_words
 from agentmem.recollection import Recollection, estimate_tokens
 from agentmem.storage import EditRow
 from agentmem.weights import WeightBook

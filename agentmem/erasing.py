@@ -12,7 +12,7 @@ from agentmem.errors import StoreError, UnknownNote
 from agentmem.evolving import take_back
 from agentmem.experience import texts_of
 from agentmem.notes import ForgetReceipt, Note, Scope
-from agentmem.recall import query_words
+from agentmem.querying import query_words
 from agentmem.remembering import key_hash
 from agentmem.storage import EditRow, Selection, Transaction
 from agentmem.superseding import Superseder

@@ -13,18 +13,11 @@ from dataclasses import replace
 from agentmem.enrich import entities
 from agentmem.enrich.verbs import KIN
 from agentmem.notes import Hit, Note
-from agentmem.recall import query_words
+from agentmem.querying import of_asker, query_words
 from agentmem.recollection import Recollection
 
 __all__ = ["about_others", "informs", "presentable", "without_namesakes"]
 
-# "My", "where do I", "about me": a question about who asks. "Tell me" and "I forgot" lead in to any.
-_OF_ASKER = re.compile(
-    r"\b(?:my|mine|myself|our|ours|ourselves)\b"
-    r"|\b(?:am|are|was|were|do|did|have|had|can|could|may|must|shall|should|will|would)\s+(?:i|we)\b"
-    r"|\b(?:about|at|by|for|from|of|to|with)\s+(?:me|us)\b",
-    re.IGNORECASE,
-)
 _BARE_REPLY = 3  # words that carry meaning
 _KIN = "|".join(sorted(KIN))
 _RELATED = re.compile(rf"(?:'s|’s)\s+(?:[\w-]+\s+)?(?:{_KIN})(?:s|'s|’s)?\b|\b(?:{_KIN})s?\s+of\b", re.IGNORECASE)
@@ -66,7 +59,7 @@ def about_others(query: str, hits: Sequence[Hit]) -> bool:
     In a question about who asks, a name may only address the one who answers.
     """
     named = {word for name in entities(query) for word in query_words(name)}
-    if not named or _OF_ASKER.search(query):
+    if not named or of_asker(query):
         return False
     return not any(_mentions(hit.note, named) for hit in hits)
 

@@ -7,8 +7,7 @@ used because reciprocal-rank fusion flattens the sharp head of BM25 (measured on
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -16,8 +15,8 @@ from typing import NamedTuple
 import numpy as np
 
 from agentmem.columns import FacetColumns, Flags, LinkColumns, Rows, Values, aligned, places
-from agentmem.enrich import entities
 from agentmem.prompts import UNTRUSTED_BELOW
+from agentmem.querying import QueryView
 from agentmem.settings import RecallSettings
 
 __all__ = [
@@ -25,15 +24,10 @@ __all__ = [
     "LINK_CONDUCTANCE",
     "RANKED",
     "Fits",
-    "QueryView",
     "Ranked",
     "Ranking",
     "interference",
-    "named_actors",
-    "query_terms",
-    "query_words",
     "rank",
-    "without_names",
 ]
 
 LINK_CONDUCTANCE: Mapping[str, float] = {
@@ -69,22 +63,6 @@ MAX_LENGTH = 2000
 GENERATIONS = 16
 """Values of one fact, each superseded by the next, along which a score is handed on."""
 Conductors = tuple[Rows, Rows, Values]
-_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?", re.UNICODE)
-_STOP = frozenset(
-    "a about after all also am an and any are as at be because been before being but by can could did do does doing for from "
-    "had has have having he her hers him his how i if in into is it its itself just me my of on or our ours she should so some "
-    "such than that the their theirs them then there these they this those to too up us was we were what when where which "
-    "while who whom whose why will with would you your yours s t d ll m re ve tell don didn doesn".split()
-)
-
-
-@dataclass(frozen=True, slots=True)
-class QueryView:
-    """What a query asks for, beside its words: whom it names, and which time (microseconds, half-open spans)."""
-
-    text: str
-    actors: frozenset[str] = frozenset()
-    spans: tuple[tuple[int, int], ...] = ()
 
 
 class Ranked(NamedTuple):
@@ -152,49 +130,6 @@ class Ranking:
             mine = near.setdefault(row, {})
             mine[other] = max(mine.get(other, 0.0), width)
         return {row: tuple(sorted(mine, key=lambda other: -mine[other])[:limit]) for row, mine in near.items()}
-
-
-def query_words(text: str) -> list[str]:
-    """The words of a query that carry meaning, in order, without repeats; all words if none does.
-
-    Without the "'s" of a possessive: "Ana's hobby" asks for what is told of Ana, not for notes that say "Ana's".
-    """
-    words = list(dict.fromkeys(_bare(w) for w in _WORD.findall(text)))
-    return [w for w in words if w not in _STOP] or words
-
-
-def _bare(word: str) -> str:
-    return word.lower().removesuffix("'s").removesuffix("’s")
-
-
-def query_terms(text: str) -> list[str]:
-    """What full text is searched for: the words of a query, and each of its names of several words as a phrase besides.
-
-    To single words "Ana Delgado" is as much in "Victor Delgado's sister Ana" as in what is told of Ana Delgado; as a phrase it is
-    rarer than either word, and BM25 weighs it accordingly.
-    """
-    words = query_words(text)
-    return words + [name for name in entities(text) if len(_WORD.findall(name)) > 1]
-
-
-def named_actors(text: str, actors: Sequence[str]) -> frozenset[str]:
-    """Those of ``actors`` whom the text names, by their full name or its first word."""
-    present = {_bare(w) for w in _WORD.findall(text)}
-    found = set()
-    for actor in actors:
-        parts = [p.lower() for p in _WORD.findall(actor)]
-        if parts and (parts[0] in present or all(p in present for p in parts)):
-            found.add(actor)
-    return frozenset(found)
-
-
-def without_names(text: str, actors: frozenset[str]) -> str:
-    """The query as it is embedded: notes are embedded without their speaker, so names would only mislead."""
-    for actor in actors:
-        for part in [actor, *_WORD.findall(actor)]:
-            text = re.sub(rf"\b{re.escape(part)}(?:['’]s)?\b", " ", text, flags=re.IGNORECASE)
-    stripped = re.sub(r"\s+", " ", text).strip()
-    return stripped if any(c.isalnum() for c in stripped) else text
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,7 +20,8 @@ from agentmem.linking import TOGETHER
 from agentmem.notes import Hit, MemoryState, Note, Scope
 from agentmem.planning import choose
 from agentmem.protocols import Embedder, Reranker
-from agentmem.recall import RANKED, Fits, QueryView, Ranking
+from agentmem.querying import QueryView, meant_actors, named_actors, query_terms, without_names
+from agentmem.recall import RANKED, Fits, Ranking
 from agentmem.recollection import Recollection
 from agentmem.reranking import reranked
 from agentmem.storage import Facets, Selection, Transaction
@@ -97,9 +98,9 @@ class Recaller:
             if not selection.owners or not tx.notes.any(replace(selection, where=None, as_of=None, archived=True)):
                 return Recollection(query, (), _asked(selection, now), plan={"vectors": "none", "candidates": 0})
             self._core.check_embedder(tx, embedder)
-            view = self._view(tx, query, selection.owners, now)
+            view = self._view(tx, query, scope, selection.owners, now)
         # Embedding is the slow part: it happens outside the transaction, so that no writer waits for it.
-        vector = embedder.embed([ranking.without_names(query, view.actors)])[0]
+        vector = embedder.embed([without_names(query, view.named)])[0]
         with self._core.store.read() as tx:
             self._core.check_embedder(tx, embedder)  # the notes may have been embedded anew in between
             wanted = k if self.reranker is None else max(k, self._core.settings.recall.rerank)
@@ -120,18 +121,20 @@ class Recaller:
         now = self._core.clock.now()
         with self._core.store.read() as tx:
             selection = self._core.selection(tx, scope, selection)
-            view = self._view(tx, query, selection.owners, now)
+            view = self._view(tx, query, scope, selection.owners, now)
             row = tx.notes.rows_of([note.id])[note.id]
-        vector = embedder.embed([ranking.without_names(query, view.actors)])[0]
+        vector = embedder.embed([without_names(query, view.named)])[0]
         with self._core.store.read() as tx:
             self._core.check_embedder(tx, embedder)
             found = self._find(tx, view, vector, selection, k, now, extra=(row,))
         return _explain(note, row, found, k, selection)
 
-    def _view(self, tx: Transaction, query: str, owners: Sequence[int], now: datetime) -> QueryView:
-        actors = ranking.named_actors(query, tx.notes.actors(owners))
+    @staticmethod
+    def _view(tx: Transaction, query: str, scope: Scope, owners: Sequence[int], now: datetime) -> QueryView:
+        actors = tx.notes.actors(owners)
+        named = named_actors(query, actors)
         spans = tuple((micros(start), micros(end)) for start, end, _ in dates(query, now))
-        return QueryView(query, actors, spans)
+        return QueryView(query, named | meant_actors(query, actors, scope.user), spans, named)
 
     def _find(
         self,
@@ -249,7 +252,7 @@ class Recaller:
     def _by_text(
         self, tx: Transaction, query: str, owners: Sequence[int], limit: int, only: list[int] | None, best: Best
     ) -> Scores:
-        terms = ranking.query_terms(query)
+        terms = query_terms(query)
         found = best(tx, lambda n: tx.text.search(terms, owners, n), limit if only is None else 4 * limit)
         if only is None:
             return found

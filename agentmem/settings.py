@@ -71,7 +71,7 @@ class RecallSettings(_Section):
     together: float = Field(
         0.3, ge=0, lt=1, description="what a use together closes of the gap between a link's weight and 1; 0: no such links"
     )
-    actor: float = Field(0.2, ge=0, description="bonus of notes by an actor whom the query names")
+    actor: float = Field(0.2, ge=0, description='bonus of notes by an actor whom the query names, or means by "I" or "you"')
     length: float = Field(0.03, ge=0, description="per natural log of the note's length: longer notes say more")
     session: float = Field(0.2, ge=0, description="share of the best score in the same session")
     time: float = Field(0.3, ge=0, description="bonus of notes from the time that the query names")

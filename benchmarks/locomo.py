@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-__all__ = ["CATEGORIES", "Conversation", "Question", "Turn", "load"]
+__all__ = ["CATEGORIES", "Conversation", "Question", "Turn", "as_chats", "load"]
 
 CATEGORIES = {1: "multi-hop", 2: "temporal", 3: "open-domain", 4: "single-hop", 5: "adversarial"}
 _SESSION = re.compile(r"session_(\d+)")
@@ -82,3 +83,40 @@ def _evidence(raw: list[str], known: set[str]) -> tuple[str, ...]:
     """The ids in strings such as ``D8:6; D9:17`` or ``D30:05``; those of no turn are left out."""
     found = (f"D{int(day)}:{int(turn)}" for text in raw for day, turn in _EVIDENCE.findall(text))
     return tuple(dict.fromkeys(name for name in found if name in known))
+
+
+def as_chats(conversation: Conversation) -> Iterator[Conversation]:
+    """The conversation as two chats with an assistant: each speaker is the user once, and asks in the first person.
+
+    Questions that name one of the two are put as the user would put them ("What did I research?", "Where do you live?"), those that
+    name both or neither are left out.
+    """
+    speakers = sorted({turn.speaker for turn in conversation.turns})
+    for user in speakers:
+        turns = tuple(replace(turn, speaker="user" if turn.speaker == user else "assistant") for turn in conversation.turns)
+        asked = []
+        for question in conversation.questions:
+            named = [name for name in speakers if re.search(rf"\b{re.escape(name)}\b", question.text)]
+            if len(named) == 1:
+                asked.append(replace(question, text=_in_person(question.text, named[0], first=named[0] == user)))
+        yield Conversation(f"{conversation.name}-{user}", turns, tuple(asked), len(conversation.questions) - len(asked))
+
+
+_PERSONS = {
+    True: (("my", "me", "I"), {"does": "do", "has": "have", "is": "am", "are": "am"}),
+    False: (("your", "you", "you"), {"does": "do", "has": "have", "is": "are", "was": "were"}),
+}
+
+
+def _in_person(question: str, name: str, *, first: bool) -> str:
+    """A question about ``name`` as one about who asks (``first``), or who is asked."""
+    (whose, whom, who), verbs = _PERSONS[first]
+    text = re.sub(rf"\b{re.escape(name)}(?:'s|’s|'(?=\s))", whose, question)
+    text = re.sub(rf"\b(to|for|with|about|of|from|by|inspired|helped|told|gave) {re.escape(name)}\b", rf"\1 {whom}", text)
+    text = re.sub(rf"\b{re.escape(name)}\b", who, text)
+    for pattern, own in ((r"\b(?:her|his|their)\b", whose), (r"\b(?:she|he|they)\b", who), (r"\b(?:herself|himself)\b", f"{whose}self")):
+        text = re.sub(pattern, own, text)
+    for verb, ours in verbs.items():
+        text = re.sub(rf"\b{verb} {who}\b", f"{ours} {who}", text, flags=re.IGNORECASE)
+        text = re.sub(rf"\b{who} {verb}\b", f"{who} {ours}", text)
+    return text[:1].upper() + text[1:]

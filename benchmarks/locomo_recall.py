@@ -2,7 +2,9 @@
 
 python -m benchmarks.locomo_recall --data locomo.json [--out benchmarks/results/locomo_recall.json]
 
-Only the public interface is used: `remember_many` with actor, session and occurred_at, then `recall`. No language model.
+Only the public interface is used: `remember_many` with actor, session and occurred_at, then `recall`. No language model. The
+conversations are asked about twice: by name, as the data has it, and as chats of each speaker with an assistant, where the same
+questions say "I" and "you".
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from rich.table import Table
 from agentmem import Memory, Settings
 from agentmem.protocols import Embedder
 from agentmem.settings import RecallSettings
-from benchmarks.locomo import Conversation, Question, load
+from benchmarks.locomo import Conversation, Question, as_chats, load
 from benchmarks.vector_cache import CachedEmbedder
 
 __all__ = ["Figures", "measure", "ours", "plain_cosine", "plain_fts"]
@@ -194,15 +196,19 @@ def _kept_out_by(reason: str) -> str:
     return f"behind by {match[1]}" if match else "other"
 
 
-def show(figures: dict[str, dict[str, Figures]], console: Console) -> None:
-    """Print one table for all questions, and recall@10 by slice."""
-    table = Table("system", "R@1", "R@5", "R@10", "R@20", "MRR", title="recall of evidence turns")
+def show(figures: dict[str, dict[str, Figures]], console: Console, title: str) -> None:
+    """Print one table for all questions."""
+    table = Table("system", "R@1", "R@5", "R@10", "R@20", "MRR", title=title)
     for name, groups in figures.items():
         whole = groups["all"]
         table.add_row(
             name, *(f"{value:.3f}" for value in (whole.r1, whole.r5, whole.r10, whole.r20, whole.mrr))
         )
     console.print(table)
+
+
+def show_slices(figures: dict[str, dict[str, Figures]], console: Console) -> None:
+    """Print recall@10 by slice."""
     names = sorted(figures["agentmem"], key=lambda group: -figures["agentmem"][group].questions)
     table = Table("questions", "n", *figures, title="recall@10 by kind of question")
     for group in names:
@@ -212,6 +218,10 @@ def show(figures: dict[str, dict[str, Figures]], console: Console) -> None:
             *(f"{groups[group].r10:.3f}" for groups in figures.values()),
         )
     console.print(table)
+
+
+def _plain(figures: dict[str, dict[str, Figures]]) -> dict[str, dict[str, dict[str, float]]]:
+    return {name: {group: vars(value) for group, value in groups.items()} for name, groups in figures.items()}
 
 
 def main() -> None:
@@ -231,10 +241,13 @@ def main() -> None:
     started = time.process_time()
     with CachedEmbedder.open(options.vectors) as embedder:
         figures = run(conversations, embedder)
+        in_person = run([chat for conversation in conversations for chat in as_chats(conversation)], embedder)
         reasons = misses(conversations, embedder) if options.why_not else Counter()
         without = ablations(conversations, embedder) if options.ablate else {}
     console = Console()
-    show(figures, console)
+    show(figures, console, "recall of evidence turns")
+    show_slices(figures, console)
+    show(in_person, console, 'asked with "I" and "you"')
     for part, value in without.items():
         console.print(f"without {part:10} R@5 {value.r5:.3f}  R@10 {value.r10:.3f}  MRR {value.mrr:.3f}")
     for reason, count in reasons.most_common():
@@ -244,10 +257,8 @@ def main() -> None:
             "conversations": [conversation.name for conversation in conversations],
             "questions_without_evidence": sum(conversation.skipped for conversation in conversations),
             "cpu_seconds": round(time.process_time() - started),
-            "figures": {
-                name: {group: vars(value) for group, value in groups.items()}
-                for name, groups in figures.items()
-            },
+            "figures": _plain(figures),
+            "in_person": _plain({name: {"all": groups["all"]} for name, groups in in_person.items()}),
             "without": {part: vars(value) for part, value in without.items()},
             "missed_because": dict(reasons),
         }

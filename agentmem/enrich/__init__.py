@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from agentmem.enrich.dates import dates
 from agentmem.enrich.endings import AGENTS, Ending, Said, by_agent, said, said_in
-from agentmem.enrich.facts import candidate_fact
+from agentmem.enrich.facts import MACHINES, candidate_fact
 from agentmem.enrich.private import Secret, is_private, is_volatile, secrets
 from agentmem.enrich.words import entities, keywords, surroundings, tags
 from agentmem.relations import RELATIONS, Relation, canonical, relation
 
 __all__ = [
     "AGENTS",
+    "MACHINES",
     "RELATIONS",
     "Ending",
     "Relation",

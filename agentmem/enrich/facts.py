@@ -37,12 +37,12 @@ from agentmem.lexicon import NEGATIONS, STARTERS, STOPWORDS, WEEKDAYS
 from agentmem.notes import Fact
 from agentmem.relations import RELATIONS, Relation, relation
 
-__all__ = ["candidate_fact", "sentences", "serious"]
+__all__ = ["MACHINES", "candidate_fact", "sentences", "serious"]
 
 _MAX_TEXT = 600
 _MAX_SENTENCES = 4
 _MAX_WORDS = 26
-_MACHINES = frozenset({"assistant", "system", "tool", "bot", "ai", "agent", "function", "developer"})
+MACHINES: Final = frozenset({"assistant", "system", "tool", "bot", "ai", "agent", "function", "developer"})
 _QUOTES = frozenset('"“”«»`<>{}[]|=\n\t*')
 _SENTENCE: Final = re.compile(r"(?<=[.!?])\s+(?=[^\s])")
 _ABBREVIATION: Final = re.compile(r"(?:\b[A-Z]|\b(?:Dr|Mr|Mrs|Ms|St|Prof|Inc|Ltd|Co|Jr|Sr))\.$")
@@ -149,7 +149,7 @@ def _rivals(fact: Fact, other: Fact) -> bool:
 def _speaker(actor: str | None) -> str | None:
     """The subject of "I": a name, ``"user"``, or nobody when a machine speaks."""
     name = " ".join((actor or "user").split())
-    if name.casefold() in _MACHINES:
+    if name.casefold() in MACHINES:
         return None
     return "user" if name.casefold() in ("user", "human", "") else name
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from agentmem import Memory, Settings
 from agentmem.clock import ManualClock
 from agentmem.columns import FacetColumns
-from agentmem.recall import QueryView, interference
+from agentmem.querying import QueryView
+from agentmem.recall import interference
 from agentmem.settings import RecallSettings
 from agentmem.storage import Facets
 

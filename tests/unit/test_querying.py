@@ -1,0 +1,85 @@
+"""Whom a question asks about: by name, by "I", by "you"."""
+
+from __future__ import annotations
+
+import pytest
+
+from agentmem import Memory
+from agentmem.querying import meant_actors, named_actors, query_terms, without_names
+
+CHAT = ("assistant", "user")
+ASKER = frozenset((None, "user"))
+AGENT = frozenset(("assistant",))
+
+
+@pytest.mark.parametrize(
+    ("question", "meant"),
+    [
+        ("Where do I live?", ASKER),
+        ("what's my sister's name", ASKER),
+        ("Which of our dogs is older?", ASKER),
+        ("Can you remind me where I parked?", ASKER),
+        ("Do you remember what I ordered?", ASKER),
+        ("What did I tell you about my knee?", ASKER),
+        ("What did you recommend for my knee?", AGENT),
+        ("Which recipe have you given me?", AGENT),
+        ("I need your list of museums again", AGENT),
+        ("How do you feel about jazz?", AGENT),
+        ("Can you tell me where Ana lives?", frozenset()),
+        ("Where does Ana live?", frozenset()),
+    ],
+)
+def test_i_and_you_mean_who_asks_and_who_answers(question: str, meant: frozenset[str | None]) -> None:
+    """What leads in to a question asks of nobody; what the agent said is asked of the agent, for whomever it was."""
+    assert meant_actors(question, CHAT) == meant
+
+
+@pytest.mark.parametrize(
+    ("actors", "user", "meant"),
+    [
+        (("user",), None, frozenset()),
+        ((), None, frozenset()),
+        (("Ana", "Ben"), None, frozenset()),
+        (("Ana", "Ben"), "ana", frozenset((None, "Ana"))),
+        (("Ana", "bot"), None, frozenset((None, "Ana"))),
+        (("ai", "human", "tool"), None, frozenset((None, "human"))),
+    ],
+)
+def test_i_means_somebody_only_where_others_speak_too(actors: tuple[str, ...], user: str | None, meant: frozenset[str | None]) -> None:
+    """Among people, only the one who bears the user's name is known to be who asks."""
+    assert meant_actors("Where do I live?", actors, user) == meant
+
+
+def test_a_question_in_the_first_person_finds_what_the_user_said_before_what_the_agent_said() -> None:
+    """The agent's answers are longer and have more of the words; the answer about the user is the user's."""
+    turns = [
+        {"role": "user", "content": "I play squash on Tuesdays, at the club by the station."},
+        {"role": "assistant", "content": "Squash is a great sport to play at a club. Which sport one plays matters less than playing it at all."},
+    ]
+    with Memory(None, embedder="hash") as memory:
+        memory.remember_many(turns, user="u", session="s", progress=False)
+        mine = memory.recall("Which sport do I play at the club?", user="u")
+        yours = memory.recall("What did you say about which sport to play at a club?", user="u")
+
+    assert mine[0].note.actor == "user"
+    assert mine[0].reasons["actor"] == pytest.approx(0.2)
+    assert yours[0].note.actor == "assistant"
+    assert all("actor" not in hit.reasons for hit in mine if hit.note.actor == "assistant")
+
+
+def test_notes_that_nobody_said_are_as_much_the_users_as_what_the_user_said() -> None:
+    """An application that notes facts without a speaker loses nothing to the chat around them."""
+    with Memory(None, embedder="hash") as memory:
+        memory.remember("The parking place is number 40.", user="u")
+        memory.remember_many([{"role": "user", "content": "Hello."}, {"role": "assistant", "content": "Parking in this city takes patience."}], user="u", progress=False)
+        best = memory.recall("Which is my parking place?", user="u")[0]
+
+    assert best.note.actor is None
+    assert best.reasons["actor"] == pytest.approx(0.2)
+
+
+def test_a_name_is_left_out_of_what_is_embedded_and_a_full_name_is_searched_as_a_phrase() -> None:
+    """Notes are embedded without their speaker."""
+    assert named_actors("What does Ana Lima like?", ["Ana Lima", "Bo"]) == {"Ana Lima"}
+    assert without_names("What does Ana like?", frozenset({"Ana"})) == "What does like?"
+    assert query_terms("What does Ana Lima like?") == ["ana", "lima", "like", "Ana Lima"]
