@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from agentmem.core import Core
 from agentmem.edits import Route
 from agentmem.errors import InvalidArgument, ModelError, StoreError
-from agentmem.notes import Note, Scope
+from agentmem.notes import Hit, Note, Scope
 from agentmem.presenting import presentable
 from agentmem.prompts import notes_block
 from agentmem.protocols import Editor, LanguageModel, Message
@@ -97,7 +97,7 @@ class _Asked:
         """Whether notes belong into the prompt, given the edit that answers (if any)."""
         return self.use in ("notes", "both") or (self.use == "auto" and edit is None)
 
-    def messages(self, notes: Sequence[Note]) -> list[Message]:
+    def messages(self, notes: Sequence[Hit]) -> list[Message]:
         """System prompt and notes in one system message, and turns in alternation: most templates allow nothing else.
 
         An earlier question that was never answered, because the model failed, stands in one turn with this one.
@@ -110,7 +110,7 @@ class _Asked:
         return [*head, *said, {"role": "user", "content": question}]
 
 
-_Found = tuple[tuple[Note, ...], Recollection | None]
+_Found = tuple[tuple[Hit, ...], Recollection | None]
 
 
 @dataclass(slots=True)
@@ -202,7 +202,7 @@ class Asker:
         return local
 
     def _say(
-        self, asked: _Asked, editor: Editor, edit: EditRow | None, notes: Sequence[Note]
+        self, asked: _Asked, editor: Editor, edit: EditRow | None, notes: Sequence[Hit]
     ) -> tuple[str, bool]:
         """The local model's answer, and whether ``edit`` really had a part in it."""
         with editor.request(scope=asked.scope) if edit is not None else editor.silence():
@@ -259,23 +259,24 @@ class Asker:
             return None, (f"edit {edit.id} is behind its note: the notes were asked instead",)
         return edit, ()
 
-    def _notes(self, asked: _Asked) -> tuple[tuple[Note, ...], Recollection]:
+    def _notes(self, asked: _Asked) -> tuple[tuple[Hit, ...], Recollection]:
         recollection = self._recall(asked.question, 4 * asked.k + len(asked.exclude), asked.scope)
         unnamed = self._core.settings.recall.unnamed
         recollection = presentable(recollection, asked.k, shown=asked.exclude, unnamed=unnamed)
-        return tuple(hit.note for hit in recollection.within(asked.context_tokens)), recollection
+        return recollection.within(asked.context_tokens), recollection
 
     def _answer(
         self,
         asked: _Asked,
         text: str,
-        notes: tuple[Note, ...],
+        hits: tuple[Hit, ...],
         route: Route | None,
         edit: EditRow | None,
         tokens: int,
         warnings: tuple[str, ...],
         recollection: Recollection | None,
     ) -> Answer:
+        notes = tuple(hit.note for hit in hits)
         used = used_notes(text, asked.question, notes)
         try:
             self._use(used)

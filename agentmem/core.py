@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from agentmem.errors import EmbedderMismatch, ScopeRequired
 from agentmem.ids import IdMaker
 from agentmem.notes import Scope
+from agentmem.passages import passages
 from agentmem.protocols import Clock, Embedder, ForgettingCurve
 from agentmem.settings import Settings
 from agentmem.storage import NoteStore, Selection, Transaction
@@ -123,10 +124,10 @@ class Core:
         return aside(tx, search, k)
 
     def discard(self, texts: Sequence[str]) -> None:
-        """Drop what the embedder may have cached of these texts."""
+        """Drop what the embedder may have cached of these texts, and of the passages of long ones."""
         cached = getattr(self._embedder, "discard", None)
         if cached is not None:
-            cached(texts)
+            cached([*texts, *(passage for text in texts for passage in passages(text))])
 
     def selection(self, tx: Transaction, scope: Scope, base: Selection | None = None) -> Selection:
         """What a request in ``scope`` may see, and of that what ``base`` asks for: every read goes through here.

@@ -179,7 +179,7 @@ class Eraser:
             probes = {
                 "notes": not tx.notes.rows_of(ids),
                 "full text": not self._still_in_text(tx, doomed),
-                "vectors": not len(tx.vectors.load(rows)[0]),
+                "vectors": not len(tx.vectors.load(rows)[0]) and not tx.passages.load(rows),
                 "links": not tx.links.touching(rows),
                 "experiences": not tx.experiences.among(rows),
                 "books": not tx.ledger.edits(state=None, note_ids=ids),

@@ -29,6 +29,7 @@ from agentmem.exporting import values_of
 from agentmem.import_check import Check, lines_of
 from agentmem.linking import link_terms
 from agentmem.notes import Note, Scope
+from agentmem.passages import embedded, of_passages
 from agentmem.protocols import Embedder
 from agentmem.remembering import key_hash
 from agentmem.restoring import restore_beside, restore_edits, restore_links, restore_made_from, restore_text
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     Vector = npt.NDArray[np.float32]
+    _Embedded = tuple[Vector, Vector | None]
 
 __all__ = ["ImportReport", "Importer"]
 
@@ -241,13 +243,15 @@ class _Work:
                 return True
         return any(tx.notes.tombstone_find(owner, key_hash(key.key)) is not None for key in record.keys)
 
-    def _vectors(self, records: Sequence[NoteRecord], embedder: Embedder) -> dict[str, Vector]:
-        """Carried over when the file's embedder is the memory's own, else computed."""
-        found = {record.id: self._carried(record) for record in records if self._carries(record, embedder)}
-        lacking = [record for record in records if record.id not in found]
+    def _vectors(self, records: Sequence[NoteRecord], embedder: Embedder) -> dict[str, _Embedded]:
+        """Carried over when the file's embedder is the memory's own, else computed; those of passages are always computed."""
+        carried = [record for record in records if self._carries(record, embedder)]
+        lacking = [record for record in records if not self._carries(record, embedder)]
+        parts = of_passages(embedder, [record.content for record in carried])
+        found = {record.id: (self._carried(record), part) for record, part in zip(carried, parts, strict=True)}
         if lacking:
-            vectors = embedder.embed([record.content for record in lacking])
-            found |= {record.id: vector for record, vector in zip(lacking, vectors, strict=True)}
+            vectors, parts = embedded(embedder, [record.content for record in lacking])
+            found |= {record.id: (vector, part) for record, vector, part in zip(lacking, vectors, parts, strict=True)}
         return found
 
     def _carried(self, record: NoteRecord) -> Vector:
@@ -258,7 +262,7 @@ class _Work:
         return np.frombuffer(data, dtype="<f2").astype(np.float32)
 
     def _store(
-        self, tx: Transaction, fresh: Sequence[NoteRecord], vectors: Mapping[str, Vector], report: ImportReport
+        self, tx: Transaction, fresh: Sequence[NoteRecord], vectors: Mapping[str, _Embedded], report: ImportReport
     ) -> None:
         taken = {edit.id for edit in tx.ledger.edits(state=None)} if any(record.edits for record in fresh) else set()
         stored: dict[int, tuple[int, Note]] = {}
@@ -268,7 +272,10 @@ class _Work:
             assert owner is not None
             row = tx.notes.restore(note, owner, content_hash(note.content), record.versions())
             stored[row] = (owner, note)
-            tx.vectors.put([row], owner, vectors[record.id][None, :])
+            vector, passages = vectors[record.id]
+            tx.vectors.put([row], owner, vector[None, :])
+            if passages is not None and record.experience is None:
+                tx.passages.put(row, owner, passages)
             tx.outbox.put("upsert", owner, [row])
             if record.experience is None:  # experiences are met by acting, not by association
                 tx.notes.terms_add(owner, row, link_terms(entities(note.content), note.keywords))

@@ -26,6 +26,7 @@ from agentmem.linking import (
     link_together,
 )
 from agentmem.notes import Link, Note, NoteVersion, Receipt, Scope
+from agentmem.passages import embedded
 from agentmem.prompts import note_line
 from agentmem.protocols import Embedder
 from agentmem.recollection import estimate_tokens
@@ -104,7 +105,7 @@ class Keeper:
         return self._core.with_embedder(lambda embedder: self._update(id, content, scope, embedder))
 
     def _update(self, id: str, content: str, scope: Scope, embedder: Embedder) -> Receipt:
-        vector = embedder.embed([content])
+        vector, (passages,) = embedded(embedder, [content])
         with self._weights.lock, self._core.store.write() as tx:
             self._core.fix_embedder(tx, embedder)
             row, note = self._find(tx, id, scope)
@@ -117,7 +118,7 @@ class Keeper:
             freed, holds = superseder.released(row, note, stated.fact, stated.ended)
             changed = replace(changed, valid_to=None) if holds else changed
             tx.notes.replace(row, changed, content_hash(content), "updated")
-            self._project(tx, row, owner, changed, vector)
+            self._project(tx, row, owner, changed, vector, passages)
             superseded, links, why = superseder.apply(changed, row, owner, stated.ended)
             tx.links.put(links)
             closed = superseder.reopen(freed, f"holds again: note {note.id}, which superseded it, was changed")
@@ -126,8 +127,10 @@ class Keeper:
         reason = f"version {changed.version}" + (f"; {why}" if why else "")
         return Receipt(id, "superseded" if superseded else "stored", reason, superseded=superseded)
 
-    def _project(self, tx: Transaction, row: int, owner: int, note: Note, vector: Vectors) -> None:
+    def _project(self, tx: Transaction, row: int, owner: int, note: Note, vector: Vectors, passages: Vectors | None) -> None:
         tx.vectors.put([row], owner, vector)
+        if passages is not None:
+            tx.passages.put(row, owner, passages)
         tx.outbox.put("upsert", owner, [row])
         around = tx.notes.load(tx.notes.neighbours_in_thread(row, 1))
         beside = [n.content for r, n in sorted(around.items()) if r != row]

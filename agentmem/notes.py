@@ -151,12 +151,24 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One recalled note. ``reasons`` are the parts that add up to ``score``, by name."""
+    """One recalled note.
+
+    ``reasons`` are the parts that add up to ``score``, by name; ``via`` are the ids of the neighbours that lifted it most;
+    ``passage`` is what of a long note comes nearest to the query. With ``by_passage``, chosen for a prompt that has no room for all of
+    the note, it is ``quoted`` by that passage.
+    """
 
     note: Note
     score: float
     reasons: Mapping[str, float] = field(default_factory=dict)
     via: tuple[str, ...] = ()
+    passage: str | None = None
+    by_passage: bool = False
+
+    @property
+    def quoted(self) -> str:
+        """What a prompt quotes of the note."""
+        return f"… {self.passage} …" if self.by_passage and self.passage is not None else self.note.content
 
     def __repr__(self) -> str:
         return f"Hit({self.score:.3f}, {self.note.content[:60]!r})"

@@ -24,13 +24,15 @@ class PendingRows:
     later items of the batch look them up. Terms are looked up too: those found once are kept here with what was added since.
 
     Args:
-        tx: the write that stores the batch; vectors: of its items, shape (items, dimension), ``None`` without items.
+        tx: the write that stores the batch; vectors: of its items, shape (items, dimension), ``None`` without items; passages: of
+            those items that are long, shape (passages, dimension) each.
         mentions: how many rows that mention a term are wanted at most.
     """
 
-    def __init__(self, tx: Transaction, vectors: Vectors | None, mentions: int) -> None:
+    def __init__(self, tx: Transaction, vectors: Vectors | None, passages: Sequence[Vectors | None], mentions: int) -> None:
         self._tx = tx
         self._vectors = vectors
+        self._passages = passages
         self._mentions = mentions
         self.text: dict[int, tuple[int, str, str]] = {}
         self._stored: dict[int, list[tuple[int, int]]] = {}
@@ -76,6 +78,9 @@ class PendingRows:
             assert self._vectors is not None
             rows = [row for row, _ in stored]
             self._tx.vectors.put(rows, owner, self._vectors[[place for _, place in stored]])
+            for row, place in stored:
+                if (passages := self._passages[place]) is not None:
+                    self._tx.passages.put(row, owner, passages)
             self._tx.outbox.put("upsert", owner, rows)
         self._tx.links.put(self._links)
         self._tx.notes.terms_add_many(self._terms)

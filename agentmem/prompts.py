@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from agentmem.notes import Note
+from agentmem.notes import Hit, Note
 
 __all__ = ["NOTES_HEADER", "lines_block", "note_line", "note_order", "notes_block", "one_line", "speaker", "strip_notes"]
 
@@ -34,11 +34,11 @@ def speaker(note: Note) -> str:
     return one_line(name).replace("]", ")")[:60]
 
 
-def note_line(note: Note) -> str:
-    """``- [2026-03-01 user] I live in Porto.``"""
+def note_line(note: Note, quoted: str | None = None) -> str:
+    """``- [2026-03-01 user] I live in Porto.``; ``quoted`` is what is quoted of the note, all of it by default."""
     mark = ", untrusted" if note.trust < UNTRUSTED_BELOW else ""
     ended = f", until {note.valid_to:%Y-%m-%d}" if note.valid_to is not None else ""
-    return f"- [{note.occurred_at:%Y-%m-%d} {speaker(note)}{mark}{ended}] {one_line(note.content)}"
+    return f"- [{note.occurred_at:%Y-%m-%d} {speaker(note)}{mark}{ended}] {one_line(note.content if quoted is None else quoted)}"
 
 
 def note_order(note: Note) -> tuple[datetime, datetime, str]:
@@ -46,9 +46,10 @@ def note_order(note: Note) -> tuple[datetime, datetime, str]:
     return note.occurred_at, note.created_at, note.id
 
 
-def notes_block(notes: Iterable[Note]) -> str:
-    """The header and one line per note, in their order."""
-    return lines_block([note_line(note) for note in sorted(notes, key=note_order)])
+def notes_block(items: Iterable[Hit | Note]) -> str:
+    """The header and one line per note, or per hit with what is quoted of it, in their order."""
+    pairs = [(item.note, item.quoted) if isinstance(item, Hit) else (item, None) for item in items]
+    return lines_block([note_line(*pair) for pair in sorted(pairs, key=lambda pair: note_order(pair[0]))])
 
 
 def lines_block(lines: Sequence[str]) -> str:

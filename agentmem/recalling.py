@@ -18,6 +18,7 @@ from agentmem.errors import IndexUnavailable
 from agentmem.filters import asks_for
 from agentmem.linking import TOGETHER
 from agentmem.notes import Hit, MemoryState, Note, Scope
+from agentmem.passages import LONG, passages
 from agentmem.planning import choose
 from agentmem.protocols import Embedder, Reranker
 from agentmem.querying import QueryView, meant_actors, named_actors, query_terms, without_names
@@ -105,7 +106,7 @@ class Recaller:
             self._core.check_embedder(tx, embedder)  # the notes may have been embedded anew in between
             wanted = k if self.reranker is None else max(k, self._core.settings.recall.rerank)
             found = self._find(tx, view, vector, selection, wanted, now)
-            hits = self._hits(tx, found.ranking, wanted)
+            hits = self._hits(tx, found.ranking, wanted, selection.owners, vector)
         if self.reranker is not None:  # a model's forward, outside the transaction as well
             found.plan["reranked"] = len(hits)
             hits = reranked(self.reranker, query, hits, self._core.settings.recall.rerank_weight)[:k]
@@ -227,7 +228,7 @@ class Recaller:
                 plan = choose(size, limit, settings, index="failing")
 
         def scan(n: int) -> tuple[Rows, npt.NDArray[np.float32]]:
-            return self._core.exact.search(tx, owners, vector, n, rows=only, shortlist=plan.shortlist)
+            return self._core.exact.search(tx, owners, vector, n, rows=only, shortlist=plan.shortlist, passages=True)
 
         def pairs(n: int) -> Scores:
             rows, cosines = scan(n)
@@ -242,6 +243,7 @@ class Recaller:
         """The index knows what the outbox has delivered; the rest is compared exactly, and so is what it found."""
         assert self._core.indexer is not None
         rows = {item.row: None for item in tx.outbox.take(WAITING) if item.op == "upsert" and item.owner in owners}
+        rows.update(dict.fromkeys(self._core.exact.by_passage(tx, owners, vector, limit).tolist()))
         for owner in owners:
             rows.update(dict.fromkeys(row for row, _ in self._core.indexer.search(owner, vector, limit)))
         scores = self._core.exact.scores(tx, list(rows), owners, vector)
@@ -291,16 +293,30 @@ class Recaller:
         days = np.maximum(micros(now) - facets.numbers("last_review"), 0.0) / DAY
         return np.asarray(many(days, facets.numbers("stability")), dtype=float)
 
-    @staticmethod
-    def _hits(tx: Transaction, found: Ranking, k: int) -> tuple[Hit, ...]:
+    def _hits(
+        self, tx: Transaction, found: Ranking, k: int, owners: Sequence[int], vector: npt.NDArray[np.float32]
+    ) -> tuple[Hit, ...]:
         best = found.best(k)
         notes = tx.notes.load([ranked.row for ranked in best])
+        nearest = self._nearest_passages(tx, notes, owners, vector)
         ids = tx.notes.ids_of(list(dict.fromkeys(row for ranked in best for row in ranked.via)))
         return tuple(
-            Hit(notes[row], score, parts, tuple(ids[other] for other in via if other in ids))
+            Hit(notes[row], score, parts, tuple(ids[other] for other in via if other in ids), nearest.get(row))
             for row, score, parts, via in best
             if row in notes
         )
+
+
+    def _nearest_passages(
+        self, tx: Transaction, notes: Mapping[int, Note], owners: Sequence[int], vector: npt.NDArray[np.float32]
+    ) -> dict[int, str]:
+        """What of each long note comes nearest to the query."""
+        long = [row for row, note in notes.items() if len(note.content) > LONG]
+        if not long:
+            return {}
+        parts = {row: passages(notes[row].content) for row in long}
+        places = self._core.exact.nearest_passages(tx, long, owners, vector)
+        return {row: parts[row][place] for row, place in places.items() if place < len(parts[row])}
 
 
 def _asked(selection: Selection, now: datetime) -> datetime:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import overload
 
@@ -53,7 +53,11 @@ class Recollection(Sequence[Hit]):
         return tuple(hit.note for hit in self.hits)
 
     def within(self, max_tokens: int, count: Callable[[str], int] | None = None) -> tuple[Hit, ...]:
-        """The best hits whose block fits into ``max_tokens``; a note that does not fit is passed over."""
+        """The best hits whose block fits into ``max_tokens``.
+
+        A long note that does not fit is quoted by the passage that comes nearest to the query (``hit.by_passage``); what does not fit
+        even so is passed over.
+        """
         if not isinstance(max_tokens, int) or isinstance(max_tokens, bool) or max_tokens < 0:
             raise InvalidArgument(
                 f"max_tokens must be a whole number of 0 or more, not {max_tokens!r}.",
@@ -65,12 +69,14 @@ class Recollection(Sequence[Hit]):
         for hit in self.hits:
             if hit.note.valid_to is not None and hit.note.valid_to <= self.at:
                 continue  # a statement that no longer holds would only compete with the one that does
-            line = (note_order(hit.note), note_line(hit.note))
-            place = bisect_left(lines, line)
-            lines.insert(place, line)
-            if measure(lines_block([text for _, text in lines])) <= max_tokens:
-                chosen.append(hit)
-            else:
+            ways = (hit, replace(hit, by_passage=True)) if hit.passage is not None else (hit,)
+            for way in ways:
+                line = (note_order(hit.note), note_line(hit.note, way.quoted))
+                place = bisect_left(lines, line)
+                lines.insert(place, line)
+                if measure(lines_block([text for _, text in lines])) <= max_tokens:
+                    chosen.append(way)
+                    break
                 del lines[place]
         return tuple(chosen)
 
@@ -80,4 +86,4 @@ class Recollection(Sequence[Hit]):
         Args:
             max_tokens: room for the block; ``count`` measures a text in tokens (default: a safe estimate).
         """
-        return notes_block(hit.note for hit in self.within(max_tokens, count))
+        return notes_block(self.within(max_tokens, count))

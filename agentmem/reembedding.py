@@ -11,10 +11,11 @@ from collections.abc import Callable, Sequence
 from agentmem.core import Core
 from agentmem.errors import EmbedderMismatch
 from agentmem.notes import Note
+from agentmem.passages import LONG, of_passages
 from agentmem.protocols import Embedder
 from agentmem.storage import Transaction
 
-__all__ = ["Reembedder", "under_way"]
+__all__ = ["Reembedder", "add_passages", "under_way"]
 
 CHUNK = 256
 LATE = 64
@@ -124,6 +125,33 @@ class Reembedder:
             f"Another process has begun to change to {target[0]}." if target else "Another process gave this re-embedding up.",
             hint="let one process at a time change the embedder.",
         )
+
+
+def add_passages(core: Core, report: Progress) -> int:
+    """Embed the passages of long notes that have none: those of a store from before there were any, or whose embedder was changed.
+
+    Each batch is a transaction, and embedding happens outside of it. Returns how many notes there were.
+    """
+    last = done = 0
+    while True:
+        with core.store.read() as tx:
+            rows = tx.passages.missing(LONG, last, CHUNK)
+            notes = tx.notes.load(rows)
+        if not rows:
+            return done
+        last, texts = rows[-1], [note.content for note in notes.values()]
+        parts = of_passages(core.embedder, texts)
+        core.discard(texts)  # nothing may remember what is forgotten while this runs
+        with core.store.write() as tx:
+            core.check_embedder(tx)
+            present = tx.notes.load(rows)
+            for (row, note), vectors in zip(notes.items(), parts, strict=True):
+                if vectors is not None and row in present and present[row].content == note.content:
+                    owner = tx.notes.owner(note.scope)
+                    assert owner is not None
+                    tx.passages.put(row, owner, vectors)
+        done += len(rows)
+        report(done, done + len(rows))
 
 
 def under_way(tx: Transaction) -> str:

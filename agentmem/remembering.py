@@ -20,6 +20,7 @@ from agentmem.evolving import rewrite
 from agentmem.linking import link_next, link_shares, link_similar, link_terms
 from agentmem.nearby import Neighbourhood
 from agentmem.notes import Fact, Note, Receipt, Status
+from agentmem.passages import embedded
 from agentmem.pending import PendingRows
 from agentmem.prompts import strip_notes
 from agentmem.protocols import Embedder
@@ -68,11 +69,11 @@ class Rememberer:
 
     def _stored(self, checked: Sequence[Draft | Receipt], embedder: Embedder) -> list[Receipt]:
         texts = [d.content for d in checked if isinstance(d, Draft)]
-        vectors = embedder.embed(texts) if texts else None
+        vectors, passages = embedded(embedder, texts) if texts else (None, [])
         self._fail("remember:before-begin")
         with self._core.store.write() as tx:
             self._core.fix_embedder(tx, embedder)
-            batch = _Batch(self._core, tx, [d for d in checked if isinstance(d, Draft)], vectors)
+            batch = _Batch(self._core, tx, [d for d in checked if isinstance(d, Draft)], vectors, passages)
             places = iter(range(len(texts)))
             receipts = [d if isinstance(d, Receipt) else batch.add(d, next(places)) for d in checked]
             receipts = batch.finish(receipts)
@@ -113,7 +114,9 @@ class _Words(NamedTuple):
 class _Batch:
     """The items of one transaction: what earlier items stored is visible to later ones."""
 
-    def __init__(self, core: Core, tx: Transaction, drafts: Sequence[Draft], vectors: Vector | None) -> None:
+    def __init__(
+        self, core: Core, tx: Transaction, drafts: Sequence[Draft], vectors: Vector | None, passages: Sequence[Vector | None]
+    ) -> None:
         self._core = core
         self._tx = tx
         scopes = {scope: tx.notes.owner(scope, create=True) for scope in dict.fromkeys(d.scope for d in drafts)}
@@ -123,7 +126,7 @@ class _Batch:
         self._now = core.clock.now()
         self._tails: dict[tuple[int, str], list[tuple[int, str]]] = {}
         self._next: dict[tuple[int, str], int] = {}
-        self._pending = PendingRows(tx, vectors, self._settings.rare + 1)
+        self._pending = PendingRows(tx, vectors, passages, self._settings.rare + 1)
         self._superseder = Superseder(tx, self._pending.mentioning)
         self._text = self._pending.text
         self._linked: dict[str, list[LinkRow]] = {}

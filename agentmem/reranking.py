@@ -27,7 +27,7 @@ def reranked(reranker: Reranker, query: str, hits: Sequence[Hit], weight: float)
     """
     if not hits:
         return ()
-    said = [float(score) for score in reranker.scores(query, [hit.note.content for hit in hits])]
+    said = [float(score) for score in reranker.scores(query, [hit.passage or hit.note.content for hit in hits])]
     if len(said) != len(hits) or not all(math.isfinite(s) and 0.0 <= s <= 1.0 for s in said):
         raise EmbedderError(
             f"The reranker gave {len(said)} scores for {len(hits)} notes, or some outside of [0, 1].",

@@ -50,6 +50,7 @@ __all__ = [
     "NoteTable",
     "OutboxItem",
     "OutboxTable",
+    "PassageTable",
     "SavedEnrichment",
     "Selection",
     "TextTable",
@@ -289,6 +290,27 @@ class VectorTable(Protocol):
     def clear(self) -> None: ...
 
 
+class PassageTable(Protocol):
+    """The vectors of the passages of long notes. They go with the note's own vector, and when that is replaced."""
+
+    def put(self, row: int, owner: int, vectors: Vectors) -> None:
+        """Store those of a note whose own vector is stored already."""
+        ...
+
+    def load(self, rows: Sequence[int]) -> Mapping[int, Vectors]: ...
+    def batch(self, owner: int, after: int, limit: int) -> Mapping[int, Vectors]:
+        """Those of up to ``limit`` rows of an owner beyond ``after``, by row."""
+        ...
+
+    def size_of(self, owner: int) -> int:
+        """How many passages the notes of an owner have."""
+        ...
+
+    def missing(self, longer: int, after: int, limit: int) -> list[int]:
+        """Rows beyond ``after`` of notes of more than ``longer`` characters that have a vector and no passages."""
+        ...
+
+
 class NextVectorTable(Protocol):
     """The vectors of an embedder to come: gathered beside those that serve, until every note has one.
 
@@ -405,6 +427,7 @@ class Transaction(Protocol):
     text: TextTable
     vectors: VectorTable
     next_vectors: NextVectorTable
+    passages: PassageTable
     links: LinkTable
     outbox: OutboxTable
     uses: UseTable

@@ -15,8 +15,9 @@ from agentmem.enrich import surroundings
 from agentmem.errors import AgentMemError, IndexUnavailable, InvalidArgument, StoreError
 from agentmem.linking import link_next, link_similar
 from agentmem.notes import Note, Scope
+from agentmem.passages import LONG
 from agentmem.protocols import Embedder
-from agentmem.reembedding import Reembedder, under_way
+from agentmem.reembedding import Reembedder, add_passages, under_way
 from agentmem.storage import EditRow, LinkRow, Transaction
 from agentmem.weights import METHOD, WeightBook
 
@@ -211,8 +212,9 @@ class Upkeep:
 
     @staticmethod
     def _check_vectors(tx: Transaction, counts: Mapping[str, int]) -> list[str]:
-        missing = len(tx.vectors.missing())
+        missing, found = len(tx.vectors.missing()), tx.passages.missing(LONG, 0, 1)
         problems = [f"{missing} notes have no vector: rebuild('vectors')"] if missing else []
+        problems += ["long notes lack the vectors of their passages: rebuild('vectors')"] if found else []
         if counts["vectors"] > counts["notes"]:
             problems.append(f"{counts['vectors'] - counts['notes']} vectors have no note: rebuild('vectors')")
         return problems
@@ -262,6 +264,7 @@ class Upkeep:
                 self._embed(tx, todo[start : start + CHUNK])
                 report(min(start + CHUNK, len(todo)), len(todo))
             total = tx.vectors.count()
+        add_passages(self._core, report)
         if self._core.indexer is not None and not (changed and self._core.indexer.health() == "unowned"):
             self._index_anew(self._core.indexer)
         return total
@@ -269,6 +272,7 @@ class Upkeep:
     def reembed(self, embedder: Embedder, report: Progress, fail: Callable[[str], None]) -> int:
         """Change to another embedder; the former one serves until all is ready. Returns how many vectors there are."""
         changed, indexer = Reembedder(self._core, fail).run(embedder, report), self._core.indexer
+        add_passages(self._core, report)
         if changed and indexer is not None and indexer.health() != "unowned":  # else its owner finds it out of date
             self._index_anew(indexer)
         with self._core.store.read() as tx:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-__all__ = ["CATEGORIES", "Conversation", "Question", "Turn", "as_chats", "load"]
+__all__ = ["CATEGORIES", "Conversation", "Question", "Turn", "as_chats", "in_long_notes", "load"]
 
 CATEGORIES = {1: "multi-hop", 2: "temporal", 3: "open-domain", 4: "single-hop", 5: "adversarial"}
 _SESSION = re.compile(r"session_(\d+)")
@@ -120,3 +120,16 @@ def _in_person(question: str, name: str, *, first: bool) -> str:
         text = re.sub(rf"\b{verb} {who}\b", f"{ours} {who}", text, flags=re.IGNORECASE)
         text = re.sub(rf"\b{who} {verb}\b", f"{who} {ours}", text)
     return text[:1].upper() + text[1:]
+
+
+def in_long_notes(conversation: Conversation, turns: int) -> Conversation:
+    """The same conversation with so many turns of a session in a row as one memory; what was asked of a turn is asked of its memory."""
+    blocks: list[list[Turn]] = []
+    for turn in conversation.turns:
+        if not blocks or len(blocks[-1]) == turns or blocks[-1][-1].session != turn.session:
+            blocks.append([])
+        blocks[-1].append(turn)
+    lies_in = {turn.id: block[0].id for block in blocks for turn in block}
+    notes = tuple(replace(block[0], speaker="", text="\n".join(f"{turn.speaker}: {turn.text}" for turn in block)) for block in blocks)
+    asked = tuple(replace(q, evidence=tuple(dict.fromkeys(lies_in[id] for id in q.evidence))) for q in conversation.questions)
+    return Conversation(f"{conversation.name}-by-{turns}", notes, asked, conversation.skipped)

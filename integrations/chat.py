@@ -198,8 +198,9 @@ class ChatAgent:
     def _prompt(self, text: str) -> _Prompt:
         turns = self.turns
         found = self._recall(text, _ids(turns))
-        notes = tuple(hit.note for hit in found.within(self.context_tokens, self._count))
-        parts = [part for part in (self.system, notes_block(notes)) if part]
+        hits = found.within(self.context_tokens, self._count)
+        notes = tuple(hit.note for hit in hits)
+        parts = [part for part in (self.system, notes_block(hits)) if part]
         head: list[Message] = [{"role": "system", "content": "\n\n".join(parts)}] if parts else []
         messages = [*head, *as_messages([*turns, Turn("user", text)])]
         return _Prompt(messages, notes, found.warnings, sum(self._count(m["content"]) for m in messages))

@@ -1,6 +1,7 @@
 """Nearest neighbours in memory: every vector of an owner in one block, kept in step with the store.
 
-Cosines are exact. Which vectors are compared is the caller's choice: all of them, some rows, or a shortlist by sign bits.
+Cosines are exact. Which vectors are compared is the caller's choice: all of them, some rows, or a shortlist by sign bits; and whether a
+long note counts by the whole of it or by its nearest passage.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 from agentmem.errors import EmbedderMismatch, InvalidArgument
 from agentmem.storage import Change, Transaction
 from agentmem.stores.block import Block
+from agentmem.stores.passages import Passages
 
 if TYPE_CHECKING:
     from agentmem.storage import Rows, Vectors
@@ -23,6 +25,7 @@ __all__ = ["ExactIndex"]
 _TIE: Final = 6  # decimals: equal vectors may differ in the last bits, depending on where they lie in a block
 _BATCH: Final = 4096
 _PRODUCTS: Final = 4_000_000  # cosines computed at a time
+_MOST_PASSAGES: Final = 300_000  # of an owner, 1.5 kB each; beyond, its long notes count by the whole of them
 _LOADED: Final = 4_096  # vectors read at a time: a large owner is never in memory twice, and what was just read is in the cache
 
 
@@ -47,6 +50,7 @@ class ExactIndex:
         self._store = store
         self._lock = threading.RLock()
         self._blocks: dict[int, Block] = {}
+        self._passages: dict[int, Passages] = {}
         self._counter = 0
         self._rollbacks = 0
         self._tentative = False
@@ -59,8 +63,8 @@ class ExactIndex:
             if counter == self._counter:
                 return
             if counter < self._counter:
-                self._blocks.clear()  # another database was put in place of the one we knew
-            if self._blocks:
+                self._drop()  # another database was put in place of the one we knew
+            if self._blocks or self._passages:
                 self._follow(tx, tx.vectors.changes(self._counter))
             self._counter = counter
             self._tentative = self._tentative or self._store.writing
@@ -74,6 +78,7 @@ class ExactIndex:
         rows: Sequence[int] | None = None,
         *,
         shortlist: int = 0,
+        passages: bool = False,
     ) -> tuple[Rows, Vectors]:
         """The ``k`` best rows of ``owners`` and their cosines, best first, equal ones by row.
 
@@ -84,6 +89,7 @@ class ExactIndex:
             k: how many to return at most.
             rows: when given, look at these rows only.
             shortlist: when given, of each owner compare only so many, those with the most similar sign bits.
+            passages: a long note is as near as the nearest of its passages.
         """
         with self._lock:
             blocks = self._loaded(tx, owners)
@@ -98,7 +104,14 @@ class ExactIndex:
                 block_rows, cosines = block.cosines(query, slots)
                 found_rows.append(block_rows)
                 found.append(cosines)
-            return _best(np.concatenate(found_rows), np.concatenate(found), k)
+            if passages:
+                lifted = self._by_passage(tx, owners, query, k, rows)
+                found_rows += [rows for rows, _ in lifted]
+                found += [cosines for _, cosines in lifted]
+            together, cosines = np.concatenate(found_rows), np.concatenate(found)
+            if len(found_rows) > 1 + len(blocks):
+                together, cosines = _largest(together, cosines)
+            return _best(together, cosines, k)
 
     def nearest(
         self, tx: Transaction, owner: int, vectors: Vectors, k: int, floor: float
@@ -138,7 +151,9 @@ class ExactIndex:
             return sum(len(block) for block in self._loaded(tx, owners))
 
     def scores(self, tx: Transaction, rows: Sequence[int] | Rows, owners: Sequence[int], vector: Vectors) -> Vectors:
-        """The cosine of each of ``rows``, in their order; NaN where these owners have no vector for it."""
+        """The cosine of each of ``rows``, in their order, that of the nearest passage for a long note; NaN where these owners have no
+        vector for it.
+        """
         with self._lock:
             blocks = self._loaded(tx, owners)
             query = _unit(vector, blocks)
@@ -147,7 +162,23 @@ class ExactIndex:
                 slots = block.slots(rows)
                 known = slots >= 0
                 scores[known] = block.cosines(query, slots[known])[1]
+            for held in self._held_passages(tx, owners):
+                np.fmax(scores, held.of(rows, query), out=scores, where=~np.isnan(scores))
             return scores
+
+    def by_passage(self, tx: Transaction, owners: Sequence[int], vector: Vectors, k: int) -> Rows:
+        """The ``k`` notes of each owner with the nearest passages."""
+        with self._lock:
+            query = _unit(vector, self._loaded(tx, owners))
+            found = [rows for rows, _ in self._by_passage(tx, owners, query, k, None)]
+            return np.concatenate(found) if found else np.empty(0, np.int64)
+
+    def nearest_passages(self, tx: Transaction, rows: Sequence[int], owners: Sequence[int], vector: Vectors) -> dict[int, int]:
+        """Which passage is the nearest, counted from 0, for those of ``rows`` that have some."""
+        with self._lock:
+            query = _unit(vector, self._loaded(tx, owners))
+            found = {row: held.nearest_in(row, query) for held in self._held_passages(tx, owners) for row in rows}
+            return {row: place for row, place in found.items() if place is not None}
 
     def alike(self, tx: Transaction, rows: Rows, owners: Sequence[int]) -> tuple[Rows, Vectors]:
         """Those of ``rows`` that these owners have vectors for, and the cosines between each two of them: shape (rows, rows)."""
@@ -167,12 +198,37 @@ class ExactIndex:
     def size(self) -> int:
         """How many bytes the blocks take."""
         with self._lock:
-            return sum(block.nbytes for block in self._blocks.values())
+            return sum(block.nbytes for block in self._blocks.values()) + sum(held.nbytes for held in self._passages.values())
 
     def clear(self) -> None:
         """Let go of all blocks; they are loaded again when needed."""
         with self._lock:
-            self._blocks.clear()
+            self._drop()
+
+    def _drop(self) -> None:
+        self._blocks.clear()
+        self._passages.clear()
+
+    def _held_passages(self, tx: Transaction, owners: Sequence[int]) -> list[Passages]:
+        """The passages of some owners, after :meth:`_loaded`; not of one that has too many of them."""
+        for owner in dict.fromkeys(map(int, owners)):
+            if owner not in self._passages:
+                self._passages[owner] = _load_passages(tx, owner)
+                self._tentative = self._tentative or self._store.writing
+        return [held for owner in dict.fromkeys(map(int, owners)) if len(held := self._passages[owner])]
+
+    def _by_passage(
+        self, tx: Transaction, owners: Sequence[int], query: Vectors, k: int, rows: Sequence[int] | None
+    ) -> list[tuple[Rows, Vectors]]:
+        """The ``k`` notes of each owner with the nearest passages."""
+        found = []
+        for held in self._held_passages(tx, owners):
+            near, cosines = held.best(query)
+            if rows is not None:
+                among = np.isin(near, np.asarray(rows, np.int64))
+                near, cosines = near[among], cosines[among]
+            found.append(_best(near, cosines, k))
+        return found
 
     def _loaded(self, tx: Transaction, owners: Sequence[int]) -> list[Block]:
         self.refresh(tx)
@@ -189,7 +245,7 @@ class ExactIndex:
         undone = self._rollbacks != self._store.rollbacks
         self._rollbacks = self._store.rollbacks
         if self._tentative and undone:
-            self._blocks.clear()
+            self._drop()
             self._counter = 0
         if undone or not self._store.writing:
             self._tentative = False
@@ -197,16 +253,22 @@ class ExactIndex:
     def _follow(self, tx: Transaction, changes: Sequence[Change]) -> None:
         added: dict[int, list[int]] = {}
         for change in changes:
-            block = self._blocks.get(change.owner)
-            if block is None:
-                continue
-            if change.removed:
+            block, held = self._blocks.get(change.owner), self._passages.get(change.owner)
+            if block is not None and change.removed:
                 block.remove(change.row)
-            else:
+            if held is not None:
+                held.remove(change.row)
+            if not change.removed and (block is not None or held is not None):
                 added.setdefault(change.owner, []).append(change.row)
         for owner, rows in added.items():
+            block, held = self._blocks.get(owner), self._passages.get(owner)
             for start in range(0, len(rows), _BATCH):
-                self._blocks[owner].put(*tx.vectors.load(rows[start : start + _BATCH]))
+                part = rows[start : start + _BATCH]
+                if block is not None:
+                    block.put(*tx.vectors.load(part))
+                if held is not None:
+                    for row, vectors in tx.passages.load(part).items():
+                        held.put(row, vectors)
 
 
 def _load(tx: Transaction, owner: int) -> Block:
@@ -216,6 +278,26 @@ def _load(tx: Transaction, owner: int) -> Block:
             block = Block(size, int(vectors.shape[1]))
         block.put(rows, vectors)
     return block
+
+
+def _load_passages(tx: Transaction, owner: int) -> Passages:
+    held, last = Passages(), -1
+    if tx.passages.size_of(owner) > _MOST_PASSAGES:
+        return held
+    while found := tx.passages.batch(owner, last, _LOADED):
+        for row, vectors in found.items():
+            held.put(row, vectors)
+        last = max(found)
+    return held
+
+
+def _largest(rows: Rows, cosines: Vectors) -> tuple[Rows, Vectors]:
+    """Each row once, with the largest of its cosines."""
+    order = np.lexsort((-cosines, rows))
+    rows, cosines = rows[order], cosines[order]
+    first = np.ones(len(rows), dtype=bool)
+    np.not_equal(rows[1:], rows[:-1], out=first[1:])
+    return rows[first], cosines[first]
 
 
 def _unit(vector: Vectors, blocks: Sequence[Block]) -> Vectors:

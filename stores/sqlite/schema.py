@@ -168,11 +168,27 @@ _FADING: Final = (
     "ALTER TABLE link ADD COLUMN used_at INTEGER",
 )
 
+# The passages of a long note, all in one blob. They follow the vector of their note, whoever changes or removes it; and a change of
+# theirs is one of the note's vectors in the log.
+_PASSAGES: Final = (
+    """CREATE TABLE passage (
+        row INTEGER PRIMARY KEY REFERENCES note (id) ON DELETE CASCADE, owner INTEGER NOT NULL, data BLOB NOT NULL
+    ) STRICT""",
+    "CREATE INDEX passage_owner ON passage (owner)",
+    "CREATE TRIGGER passage_stale AFTER UPDATE ON vector BEGIN DELETE FROM passage WHERE row = new.row; END",
+    "CREATE TRIGGER passage_removed AFTER DELETE ON vector BEGIN DELETE FROM passage WHERE row = old.row; END",
+    """CREATE TRIGGER passage_added AFTER INSERT ON passage BEGIN
+        DELETE FROM vector_change WHERE row = new.row;
+        INSERT INTO vector_change (row, owner, removed) VALUES (new.row, new.owner, 0);
+    END""",
+)
+
 MIGRATIONS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("first schema", _NOTES + _PROJECTIONS + _BOOKS),
     ("enrichment", _ENRICHMENT),
     ("experiences", _EXPERIENCES),
     ("re-embedding", _REEMBEDDING),
     ("fading by index, links that fade", _FADING),
+    ("passages", _PASSAGES),
 )
 """(what for, statements) each; the n-th brings a store to version n."""

@@ -20,6 +20,7 @@ from agentmem.storage import (
     NextVectorTable,
     NoteTable,
     OutboxTable,
+    PassageTable,
     TextTable,
     Transaction,
     UseTable,
@@ -34,6 +35,7 @@ from agentmem.stores.sqlite.migrations import TOMBSTONE_KEY, migrate
 from agentmem.stores.sqlite.next_vectors import SqliteNextVectors
 from agentmem.stores.sqlite.notes import SqliteNotes
 from agentmem.stores.sqlite.outbox import SqliteOutbox
+from agentmem.stores.sqlite.passages import SqlitePassages
 from agentmem.stores.sqlite.text import SqliteText
 from agentmem.stores.sqlite.uses import SqliteUses
 from agentmem.stores.sqlite.vectors import SqliteVectors
@@ -50,6 +52,7 @@ _COUNTED: Final[Mapping[str, str]] = {
     "owners": "SELECT count(*) FROM owner",
     "text": "SELECT count(*) FROM fts_docsize",
     "vectors": "SELECT count(*) FROM vector",
+    "passages": "SELECT count(*) FROM passage",
     "links": "SELECT count(*) FROM link",
     "outbox": "SELECT count(*) FROM outbox",
     "edits": "SELECT count(*) FROM edit",
@@ -89,6 +92,7 @@ class SqliteTransaction:
         self.text: TextTable = SqliteText(database)
         self.vectors: VectorTable = SqliteVectors(database)
         self.next_vectors: NextVectorTable = SqliteNextVectors(database)
+        self.passages: PassageTable = SqlitePassages(database)
         self.links: LinkTable = SqliteLinks(database)
         self.outbox: OutboxTable = SqliteOutbox(database)
         self.uses: UseTable = SqliteUses(database)

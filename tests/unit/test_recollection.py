@@ -40,7 +40,7 @@ def test_the_best_hits_that_fit_are_taken_and_told_oldest_first(room: int) -> No
 
 def test_a_note_becomes_a_line_once_however_many_notes_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[str] = []
-    monkeypatch.setattr(recollection, "note_line", lambda note: made.append(note.id) or note_line(note))
+    monkeypatch.setattr(recollection, "note_line", lambda note, quoted: made.append(note.id) or note_line(note, quoted))
 
     found(100).within(100_000)
 
