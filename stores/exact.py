@@ -94,24 +94,23 @@ class ExactIndex:
         with self._lock:
             blocks = self._loaded(tx, owners)
             query = _unit(vector, blocks)
-            found_rows, found = [np.empty(0, np.int64)], [np.empty(0, np.float32)]
+            lifted = self._by_passage(tx, owners, query, k, rows) if passages else []
+            found_rows = [np.empty(0, np.int64), *(near for near, _ in lifted)]
+            found = [np.empty(0, np.float32), *(cosines for _, cosines in lifted)]
             for block in blocks:
                 slots = None if rows is None else block.slots(rows)
                 if slots is not None:
                     slots = slots[slots >= 0]
                 elif 0 < shortlist < len(block):
                     slots = block.shortlist(query, shortlist)
+                    if lifted:  # what a passage brings near is compared as a whole, too
+                        near = block.slots(np.concatenate([near for near, _ in lifted]))
+                        slots = np.union1d(slots, near[near >= 0])
                 block_rows, cosines = block.cosines(query, slots)
                 found_rows.append(block_rows)
                 found.append(cosines)
-            if passages:
-                lifted = self._by_passage(tx, owners, query, k, rows)
-                found_rows += [rows for rows, _ in lifted]
-                found += [cosines for _, cosines in lifted]
-            together, cosines = np.concatenate(found_rows), np.concatenate(found)
-            if len(found_rows) > 1 + len(blocks):
-                together, cosines = _largest(together, cosines)
-            return _best(together, cosines, k)
+            near, cosines = np.concatenate(found_rows), np.concatenate(found)
+            return _best(*_largest(near, cosines), k) if lifted else _best(near, cosines, k)
 
     def nearest(
         self, tx: Transaction, owner: int, vectors: Vectors, k: int, floor: float

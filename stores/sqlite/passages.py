@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from agentmem.errors import StoreCorrupt
+from agentmem.errors import InvalidArgument, StoreCorrupt
 from agentmem.stores.sqlite.connection import Database
-from agentmem.stores.sqlite.vectors import SqliteVectors, checked
+from agentmem.stores.sqlite.vectors import checked
 from agentmem.stores.sqlite.where import json_list
 
 if TYPE_CHECKING:
@@ -22,8 +22,18 @@ _MISSING: Final = """
         AND EXISTS (SELECT 1 FROM vector WHERE row = n.id) AND NOT EXISTS (SELECT 1 FROM passage WHERE row = n.id)
     ORDER BY n.id LIMIT ?
 """
-_LOAD: Final = "SELECT row, data FROM passage WHERE row IN (SELECT value FROM json_each(?)) ORDER BY row"
-_LOAD_OWNER: Final = "SELECT row, data FROM passage WHERE owner = ? AND row > ? ORDER BY row LIMIT ?"
+# A passage has as many numbers as the vector of its note.
+_LOAD: Final = """
+    SELECT p.row, p.data, length(v.data) FROM passage p JOIN vector v ON v.row = p.row
+    WHERE p.row IN (SELECT value FROM json_each(?)) ORDER BY p.row
+"""
+_LOAD_OWNER: Final = """
+    SELECT p.row, p.data, length(v.data) FROM passage p JOIN vector v ON v.row = p.row
+    WHERE p.owner = ? AND p.row > ? ORDER BY p.row LIMIT ?
+"""
+_COUNT: Final = """
+    SELECT coalesce(sum(length(p.data) / length(v.data)), 0) FROM passage p JOIN vector v ON v.row = p.row WHERE p.owner = ?
+"""
 
 
 class SqlitePassages:
@@ -31,43 +41,39 @@ class SqlitePassages:
 
     def __init__(self, database: Database) -> None:
         self._db = database
-        self._vectors = SqliteVectors(database)
 
     def put(self, row: int, owner: int, vectors: Vectors) -> None:
         """Store the vectors of a note's passages, in their order; its own vector must be there, and takes them along when it goes.
 
         Raises:
-            InvalidArgument: not finite, non-zero vectors.
-            EmbedderMismatch: the store holds vectors of another dimension.
+            InvalidArgument: not finite, non-zero vectors, or the note has none of its own.
+            EmbedderMismatch: the note's own vector is of another dimension.
         """
-        known = self._vectors.fingerprint()
-        data = checked(range(len(vectors)), vectors, None if known is None else known[1])
+        size = self._db.value("SELECT length(data) FROM vector WHERE row = ?", (int(row),))
+        if size is None:
+            raise InvalidArgument(f"The note in row {row} has no vector of its own.", hint="store that first.")
+        data = checked(range(len(vectors)), vectors, size // 2)
         self._db.run("DELETE FROM passage WHERE row = ?", (int(row),))
         self._db.run("INSERT INTO passage (row, owner, data) VALUES (?, ?, ?)", (int(row), int(owner), data.tobytes()))
 
     def load(self, rows: Sequence[int]) -> Mapping[int, Vectors]:
         """The passages of those rows that have some, float32 of shape (passages, dimension) each."""
-        return self._decoded(self._db.rows(_LOAD, (json_list(rows),)))
+        return _decoded(self._db.rows(_LOAD, (json_list(rows),)))
 
     def batch(self, owner: int, after: int, limit: int) -> Mapping[int, Vectors]:
         """The same of up to ``limit`` rows of an owner beyond ``after``, by row."""
-        return self._decoded(self._db.rows(_LOAD_OWNER, (int(owner), int(after), int(limit))))
+        return _decoded(self._db.rows(_LOAD_OWNER, (int(owner), int(after), int(limit))))
 
     def size_of(self, owner: int) -> int:
         """How many passages the notes of an owner have."""
-        width = self._width()
-        return int(self._db.answer("SELECT coalesce(sum(length(data)), 0) FROM passage WHERE owner = ?", (int(owner),))[0][0]) // width
+        return int(self._db.value(_COUNT, (int(owner),)))
 
     def missing(self, longer: int, after: int, limit: int) -> list[int]:
         """Up to ``limit`` rows beyond ``after`` of notes of more than ``longer`` characters that have a vector and no passages."""
         return [row for (row,) in self._db.rows(_MISSING, (int(after), int(longer), int(limit)))]
 
-    def _width(self) -> int:
-        known = self._vectors.fingerprint()
-        return 2 if known is None else 2 * known[1]
 
-    def _decoded(self, found: list[tuple[int, bytes]]) -> dict[int, Vectors]:
-        width = self._width()
-        if any(not blob or len(blob) % width for _, blob in found):
-            raise StoreCorrupt("The stored passages differ in length.", hint="call rebuild('vectors').")
-        return {row: np.frombuffer(blob, dtype=np.float16).reshape(-1, width // 2).astype(np.float32) for row, blob in found}
+def _decoded(found: list[tuple[int, bytes, int]]) -> dict[int, Vectors]:
+    if any(not blob or len(blob) % width for _, blob, width in found):
+        raise StoreCorrupt("The stored passages differ in length.", hint="call rebuild('vectors').")
+    return {row: np.frombuffer(blob, dtype=np.float16).reshape(-1, width // 2).astype(np.float32) for row, blob, width in found}
