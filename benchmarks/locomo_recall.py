@@ -3,8 +3,8 @@
 python -m benchmarks.locomo_recall --data locomo.json [--out benchmarks/results/locomo_recall.json]
 
 Only the public interface is used: `remember_many` with actor, session and occurred_at, then `recall`. No language model. The
-conversations are asked about twice: by name, as the data has it, and as chats of each speaker with an assistant, where the same
-questions say "I" and "you".
+conversations are asked about by name, as the data has it; as chats of each speaker with an assistant, where the same questions say "I"
+and "you"; and with ten and twenty turns of a session as one memory, which then is longer than the embedding model reads.
 """
 
 from __future__ import annotations
@@ -26,12 +26,14 @@ from rich.table import Table
 from agentmem import Memory, Settings
 from agentmem.protocols import Embedder
 from agentmem.settings import RecallSettings
-from benchmarks.locomo import Conversation, Question, as_chats, load
+from benchmarks.locomo import Conversation, Question, Turn, as_chats, in_long_notes, load
 from benchmarks.vector_cache import CachedEmbedder
 
 __all__ = ["Figures", "measure", "ours", "plain_cosine", "plain_fts"]
 
 DEPTH = 20
+LONG = (10, 20)
+"""Turns of a session that are one memory, about 1,100 and 2,000 characters."""
 PARTS = ("text", "spread", "actor", "length", "session", "time", "answer", "question")
 Search = Callable[[str], list[str]]
 """From a question to at most DEPTH turn ids, best first."""
@@ -55,7 +57,7 @@ def ours(conversation: Conversation, embedder: Embedder, settings: Settings | No
     items = [
         {
             "content": t.text,
-            "actor": t.speaker,
+            "actor": t.speaker or None,
             "session": t.session,
             "occurred_at": t.at,
             "user": conversation.name,
@@ -74,9 +76,13 @@ def ours(conversation: Conversation, embedder: Embedder, settings: Settings | No
     return search
 
 
+def _spoken(turn: Turn) -> str:
+    return f"{turn.speaker}: {turn.text}" if turn.speaker else turn.text
+
+
 def plain_cosine(conversation: Conversation, embedder: Embedder) -> Search:
     """What a vector store does: "speaker: text" embedded, the nearest by cosine."""
-    vectors = embedder.embed([f"{turn.speaker}: {turn.text}" for turn in conversation.turns])
+    vectors = embedder.embed([_spoken(turn) for turn in conversation.turns])
 
     def search(question: str) -> list[str]:
         scores = vectors @ embedder.embed([question])[0]
@@ -89,7 +95,7 @@ def plain_fts(conversation: Conversation, _: Embedder) -> Search:
     """SQLite FTS5 with stemming, any word of the question, ranked by BM25."""
     database = sqlite3.connect(":memory:")
     database.execute("CREATE VIRTUAL TABLE turn USING fts5(text, tokenize='porter unicode61')")
-    rows = [(f"{turn.speaker}: {turn.text}",) for turn in conversation.turns]
+    rows = [(_spoken(turn),) for turn in conversation.turns]
     database.executemany("INSERT INTO turn (text) VALUES (?)", rows)
 
     def search(question: str) -> list[str]:
@@ -220,8 +226,11 @@ def show_slices(figures: dict[str, dict[str, Figures]], console: Console) -> Non
     console.print(table)
 
 
-def _plain(figures: dict[str, dict[str, Figures]]) -> dict[str, dict[str, dict[str, float]]]:
-    return {name: {group: vars(value) for group, value in groups.items()} for name, groups in figures.items()}
+def _plain(figures: dict[str, dict[str, Figures]], *only: str) -> dict[str, dict[str, dict[str, float]]]:
+    return {
+        name: {group: vars(value) for group, value in groups.items() if not only or group in only}
+        for name, groups in figures.items()
+    }
 
 
 def main() -> None:
@@ -242,12 +251,15 @@ def main() -> None:
     with CachedEmbedder.open(options.vectors) as embedder:
         figures = run(conversations, embedder)
         in_person = run([chat for conversation in conversations for chat in as_chats(conversation)], embedder)
+        long = {n: run([in_long_notes(conversation, n) for conversation in conversations], embedder) for n in LONG}
         reasons = misses(conversations, embedder) if options.why_not else Counter()
         without = ablations(conversations, embedder) if options.ablate else {}
     console = Console()
     show(figures, console, "recall of evidence turns")
     show_slices(figures, console)
     show(in_person, console, 'asked with "I" and "you"')
+    for turns, found in long.items():
+        show(found, console, f"{turns} turns in one memory")
     for part, value in without.items():
         console.print(f"without {part:10} R@5 {value.r5:.3f}  R@10 {value.r10:.3f}  MRR {value.mrr:.3f}")
     for reason, count in reasons.most_common():
@@ -258,7 +270,8 @@ def main() -> None:
             "questions_without_evidence": sum(conversation.skipped for conversation in conversations),
             "cpu_seconds": round(time.process_time() - started),
             "figures": _plain(figures),
-            "in_person": _plain({name: {"all": groups["all"]} for name, groups in in_person.items()}),
+            "in_person": _plain(in_person, "all"),
+            "long_notes": {turns: _plain(found, "all") for turns, found in long.items()},
             "without": {part: vars(value) for part, value in without.items()},
             "missed_because": dict(reasons),
         }

@@ -173,14 +173,17 @@ def recall(
 
 
 def _recollection(found: Recollection, context: int | None) -> dict[str, Any]:
-    hits = [{"note": render.note_dict(h.note), "score": h.score, "reasons": dict(h.reasons), "via": list(h.via)} for h in found]
+    hits = [
+        {"note": render.note_dict(h.note), "score": h.score, "reasons": dict(h.reasons), "via": list(h.via), "passage": h.passage}
+        for h in found
+    ]
     made: dict[str, Any] = {"query": found.query, "hits": hits, "degraded": found.degraded, "warnings": list(found.warnings)}
     return made if context is None else {**made, "context": found.context(context)}
 
 
 def _hits(found: Recollection) -> Any:
     rows = [
-        (f"{hit.score:.2f}", render.short(hit.note.id), f"{hit.note.occurred_at:%Y-%m-%d}", reasons(hit.reasons), _said(hit.note))
+        (f"{hit.score:.2f}", render.short(hit.note.id), f"{hit.note.occurred_at:%Y-%m-%d}", reasons(hit.reasons), _said(hit.note, hit.passage))
         for hit in found
     ]
     columns = ("score", "id", "when", "because of", "note")
@@ -193,10 +196,12 @@ def reasons(parts: Any, at_most: int = 3) -> str:
     return " ".join(f"{name} {value:+.2f}" for name, value in best[:at_most] if abs(value) >= 0.005)
 
 
-def _said(note: Note) -> str:
+def _said(note: Note, passage: str | None = None) -> str:
+    """What a note says, or of a long one the passage that was asked for."""
+    said = note.content if passage is None else f"… {passage} …"
     ended = " (no longer)" if note.valid_to is not None else ""
     untrusted = " (untrusted)" if note.trust < 0.5 else ""
-    return f"{note.actor}: {note.content}{ended}{untrusted}" if note.actor else f"{note.content}{ended}{untrusted}"
+    return f"{note.actor}: {said}{ended}{untrusted}" if note.actor else f"{said}{ended}{untrusted}"
 
 
 def notes(

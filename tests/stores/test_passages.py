@@ -103,7 +103,7 @@ def test_a_long_note_is_as_near_as_its_nearest_passage(store, unit, long_notes, 
 
 def test_passages_follow_the_note(store, unit, long_notes) -> None:
     """A new vector takes the passages of the former words away, and removal all of them; the index in memory follows."""
-    rows, vectors, parts = long_notes
+    rows, vectors, _ = long_notes
     index, query = ExactIndex(store), unit(1, seed=9)[0]
     with store.read() as tx:
         index.search(tx, (1,), query, 5, passages=True)
