@@ -86,7 +86,7 @@ def test_json_is_stable_and_alone_on_stdout(filled: Run):
     found = json.loads(filled("recall", "sister", "-u", "ana", "--json").stdout)
 
     assert set(found) == {"query", "hits", "degraded", "warnings"}
-    assert set(found["hits"][0]) == {"note", "score", "reasons", "via"}
+    assert set(found["hits"][0]) == {"note", "score", "reasons", "via", "passage"}
     assert found["hits"][0]["note"]["fact"]["object"] == "Porto"
 
 
@@ -518,3 +518,15 @@ def test_a_watch_goes_on_when_another_worker_consolidates(filled: Run, tmp_path:
     assert (watched.exit_code, slept) == (0, [900, 900])
     assert "Again in 15 minutes" in watched.stderr
     assert "promoted" in watched.stdout
+
+
+def test_of_a_long_note_recall_shows_the_passage_that_was_asked_for(run: Run):
+    detail, chatter = "Marta keeps her spare key under the blue flowerpot.", "Nobody knew why the lift of the office had stopped again. "
+    run("remember", 12 * chatter + detail)
+    shown = run("recall", "Where is Marta's spare key?").stdout
+    hit = json.loads(run("recall", "Where is Marta's spare key?", "--json").stdout)["hits"][0]
+
+    assert "blue flowerpot" in " ".join(shown.split())
+    assert shown.count("lift") < 8
+    assert detail in hit["passage"]
+    assert hit["note"]["content"] == 12 * chatter + detail
