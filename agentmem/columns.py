@@ -65,6 +65,12 @@ class FacetColumns:
         """Which notes end as a question."""
         return np.array(self.column("asks"), dtype=bool)
 
+    @property
+    def only_asks(self) -> Flags:
+        """Those of them that tell nothing before it."""
+        only: Flags = np.array(self.column("asks"), dtype=np.int64) == 1
+        return only
+
     def within(self, spans: Sequence[tuple[int, int]]) -> Flags:
         """Which notes are from one of these half-open spans of time."""
         moments = self.numbers("occurred_at")

@@ -19,6 +19,7 @@ from agentmem.recollection import Recollection
 __all__ = ["about_others", "informs", "presentable", "without_namesakes"]
 
 _BARE_REPLY = 3  # words that carry meaning
+_SENTENCE = re.compile(r"(?<=[.!?…])\s+|\n+")
 _KIN = "|".join(sorted(KIN))
 _RELATED = re.compile(rf"(?:'s|’s)\s+(?:[\w-]+\s+)?(?:{_KIN})(?:s|'s|’s)?\b|\b(?:{_KIN})s?\s+of\b", re.IGNORECASE)
 _TITLES = frozenset(("mr", "mrs", "ms", "miss", "dr", "prof", "professor", "sir"))
@@ -46,11 +47,15 @@ def presentable(found: Recollection, k: int, *, shown: Collection[str] = (), unn
 def informs(note: Note) -> bool:
     """False for what answers nothing in a prompt, though it fits: questions asked before, and an assistant's bare replies.
 
-    "Oxford." without its question says nothing, and when it was wrong it would come back as if somebody had said it.
+    "Oxford." without its question says nothing, and when it was wrong it would come back as if somebody had said it. What tells
+    something before it asks does inform: "We adopted a kitten called Mimi. What do kittens eat?".
     """
     if note.actor == "assistant" and len(query_words(note.content)) < _BARE_REPLY:
         return False
-    return note.fact is not None or not note.content.rstrip().endswith("?")
+    if note.fact is not None or not note.content.rstrip().endswith("?"):
+        return True
+    told = " ".join(part for part in _SENTENCE.split(note.content.rstrip()) if not part.endswith("?"))
+    return bool(told) and len(query_words(told)) >= _BARE_REPLY
 
 
 def about_others(query: str, hits: Sequence[Hit]) -> bool:

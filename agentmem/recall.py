@@ -272,7 +272,7 @@ def _small_terms(
         "length": settings.length * np.log1p(np.minimum(facets.numbers("length"), MAX_LENGTH)),
         "retrievability": settings.retrievability * (strength - 1.0),
         "importance": settings.importance * (facets.numbers("importance") - 0.5),
-        "question": mark(-settings.question, facets.asks),
+        "question": mark(-settings.question, facets.only_asks),
         "superseded": mark(-settings.superseded, ended),
         "untrusted": mark(-settings.untrusted, facets.numbers("trust") < UNTRUSTED_BELOW),
     }

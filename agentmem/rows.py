@@ -31,8 +31,14 @@ __all__ = [
 SHARED_OWNER = 1
 
 
+TOLD = 160
+"""Characters after which a note that ends as a question has told something before it."""
+
+
 class Facets(NamedTuple):
-    """The few columns of a note that ranking needs: times in microseconds since 1970; ``asks``: it ends as a question."""
+    """The few columns of a note that ranking needs: times in microseconds since 1970; ``asks``: 0, or 1 for a note that ends as a question,
+    2 when a sentence before that ends beyond its first ``TOLD`` characters: it has told something, too.
+    """
 
     row: int
     owner: int
@@ -51,7 +57,7 @@ class Facets(NamedTuple):
     position: int | None
     valid_from: int | None
     valid_to: int | None
-    asks: bool = False
+    asks: int = 0
 
 
 class LinkRow(NamedTuple):

@@ -76,7 +76,7 @@ class RecallSettings(_Section):
     session: float = Field(0.2, ge=0, description="share of the best score in the same session")
     time: float = Field(0.3, ge=0, description="bonus of notes from the time that the query names")
     answer: float = Field(0.2, ge=0, description="share that a note receives of the cosine of the question asked right before it")
-    question: float = Field(0.1, ge=0, description="malus of notes that ask: what answers comes after them")
+    question: float = Field(0.1, ge=0, description="malus of notes that only ask: what answers comes after them")
     retrievability: float = Field(0.05, ge=0, description="span between a forgotten and a fresh note")
     interference: float = Field(
         1.0, ge=0, description="how much a stronger memory holds back one that says nearly the same, per difference of strength"

@@ -10,6 +10,7 @@ from agentmem.clock import from_micros, micros
 from agentmem.errors import InvalidArgument, ScopeError, UnknownNote
 from agentmem.notes import Note, NoteVersion, Scope
 from agentmem.protocols import Clock
+from agentmem.rows import TOLD
 from agentmem.storage import SHARED_OWNER, Facets, Selection
 from agentmem.stores.sqlite.codec import COLUMNS, LOAD, LOAD_ROWS, decode, encode, encode_fact
 from agentmem.stores.sqlite.connection import Database
@@ -31,10 +32,12 @@ _KEEP: Final = (
     "INSERT INTO note_version (row, version, changed_at, reason, content) "
     "SELECT id, version, changed_at, reason, content FROM note WHERE id = ?"
 )
-_RANKED: Final = """
+_WORDS: Final = "rtrim(n.content, char(9, 10, 13, 32))"
+_TELLS: Final = " OR ".join(f"instr(substr({_WORDS}, {TOLD}), {end})" for end in ("'. '", "'! '", "char(10)"))
+_RANKED: Final = f"""
     SELECT n.id, n.owner, n.actor, n.session, n.occurred_at, n.length, n.importance, n.trust, n.stability,
         n.difficulty, n.last_review, n.recalls, n.archived_at IS NOT NULL, n.thread, n.position, n.valid_from, n.valid_to,
-        substr(rtrim(n.content), -1) = '?'
+        CASE WHEN substr({_WORDS}, -1) <> '?' THEN 0 WHEN {_TELLS} THEN 2 ELSE 1 END
 """
 _FACETS_OF: Final = f"{_RANKED} FROM json_each(?) j CROSS JOIN note n ON n.id = j.value"
 _FACETS: Final = f"{_FACETS_OF} WHERE "

@@ -53,6 +53,17 @@ def test_a_question_that_has_all_the_words_is_held_back() -> None:
     assert places[-1] == len(CHAT) - 1
 
 
+@pytest.mark.parametrize("end", ["? ", "?\n", "?"])
+def test_what_tells_something_before_it_asks_is_not_held_back(end: str) -> None:
+    """A long turn that ends in a question holds what it told; a greeting before the question changes nothing."""
+    told = "My new dog is a corgi from the shelter by the river, he is two years old, he snores at night, and he chases every bicycle that comes past our house."
+    with Memory(None, embedder="hash") as memory:
+        memory.remember_many([f"{told} He is lovely. What should I feed him{end}", f"Good morning! What breed is the dog{end}"], progress=False)
+        parts = {hit.note.content[:4]: hit.reasons.get("question", 0.0) for hit in memory.recall("What breed is the dog?", k=5)}
+
+    assert parts == {"My n": 0.0, "Good": -RecallSettings().question}
+
+
 def test_a_hit_says_that_it_only_asks() -> None:
     """The malus is one of the reasons, by name, and equals the setting."""
     with Memory(None, embedder="hash", settings=Settings(recall=RecallSettings(question=0.2))) as memory:

@@ -157,3 +157,19 @@ def test_a_namesake_stays_out_when_something_is_told_of_the_one_who_is_named(fam
 
 def test_without_the_rule_about_others_namesakes_stay(family: Memory) -> None:
     assert FLORIST in presented(family, "What does Rosa Salazar do for a living?", unnamed=0.0)
+
+
+@pytest.mark.parametrize(
+    ("content", "shown"),
+    [
+        ("We adopted a kitten called Mimi. What do kittens eat?", True),
+        ("Thanks!\nWe adopted a kitten called Mimi.\nWhat do kittens eat?", True),
+        ("Wow, that's great! Which kitten did you adopt?", False),
+        ("Which kitten did we adopt? Was it Mimi?", False),
+    ],
+)
+def test_what_tells_something_before_it_asks_reaches_the_prompt(content: str, shown: bool) -> None:
+    with Memory(None, embedder="hash") as memory:
+        memory.remember(content, actor="user", user="u")
+        found = memory.recall("Which kitten did we adopt?", user="u")
+        assert presentable(found, 5).notes == (found.notes if shown else ())
