@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Vectors = npt.NDArray[np.float32]
 
-__all__ = ["LONG", "embedded", "of_passages", "passages"]
+__all__ = ["LONG", "SENTENCE_END", "embedded", "of_passages", "passages"]
 
 LONG: Final = 480
 """Characters from which a note is read in passages."""
@@ -26,7 +26,7 @@ SIZE: Final = 320
 """Characters of a passage, about sixty words: measured on LoCoMo's conversations, half and twice as many find less."""
 MOST: Final = 128
 """Passages of a note; beyond, they get longer."""
-_BREAK: Final = re.compile(r"(?<=[.!?…])\s+|\n+")
+SENTENCE_END: Final = re.compile(r"(?<=[.!?…])\s+|\n+")
 
 
 def passages(text: str) -> list[str]:
@@ -36,7 +36,7 @@ def passages(text: str) -> list[str]:
     size = max(SIZE, -(-len(text) // MOST))
     found: list[str] = []
     open_ = ""
-    for sentence in filter(None, map(str.strip, _BREAK.split(text))):
+    for sentence in filter(None, map(str.strip, SENTENCE_END.split(text))):
         if open_ and len(open_) + len(sentence) >= size:
             found.append(open_)
             open_ = ""

@@ -13,13 +13,13 @@ from dataclasses import replace
 from agentmem.enrich import entities
 from agentmem.enrich.verbs import KIN
 from agentmem.notes import Hit, Note
+from agentmem.passages import SENTENCE_END
 from agentmem.querying import of_asker, query_words
 from agentmem.recollection import Recollection
 
 __all__ = ["about_others", "informs", "presentable", "without_namesakes"]
 
 _BARE_REPLY = 3  # words that carry meaning
-_SENTENCE = re.compile(r"(?<=[.!?…])\s+|\n+")
 _KIN = "|".join(sorted(KIN))
 _RELATED = re.compile(rf"(?:'s|’s)\s+(?:[\w-]+\s+)?(?:{_KIN})(?:s|'s|’s)?\b|\b(?:{_KIN})s?\s+of\b", re.IGNORECASE)
 _TITLES = frozenset(("mr", "mrs", "ms", "miss", "dr", "prof", "professor", "sir"))
@@ -54,7 +54,7 @@ def informs(note: Note) -> bool:
         return False
     if note.fact is not None or not note.content.rstrip().endswith("?"):
         return True
-    told = " ".join(part for part in _SENTENCE.split(note.content.rstrip()) if not part.endswith("?"))
+    told = " ".join(part for part in SENTENCE_END.split(note.content.rstrip()) if not part.endswith("?"))
     return bool(told) and len(query_words(told)) >= _BARE_REPLY
 
 

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from agentmem.enrich import MACHINES, entities
+from agentmem.passages import LONG, SENTENCE_END
 
 __all__ = [
     "QueryView",
+    "asked_part",
     "meant_actors",
     "named_actors",
     "of_asker",
@@ -26,6 +28,13 @@ _STOP = frozenset(
     "such than that the their theirs them then there these they this those to too up us was we were what when where which "
     "while who whom whose why will with would you your yours s t d ll m re ve tell don didn doesn".split()
 )
+_READ = 16_384  # characters at either end of a message in which a question is looked for
+_VAGUE = frozenset(
+    "hey hi hello dear today now here going think thoughts help please know advice idea ideas suggestion suggestions suggest recommend tips tip "
+    "else more further sure ok okay right sense thing things something anything way make mean like maybe possible next proceed start "
+    "explain tell say give need want let's".split()
+)
+"""Words of a question that leave open what it is about."""
 _ASKERS = frozenset(("user", "human"))
 _FIRST = re.compile(r"\b(?:i|i['’](?:m|ve|d|ll)|me|my|mine|myself|we|we['’](?:re|ve|d|ll)|us|our|ours|ourselves)\b", re.IGNORECASE)
 _SECOND = re.compile(r"\byou(?:['’]\w+|r|rs|rself)?\b", re.IGNORECASE)
@@ -68,6 +77,26 @@ class QueryView:
     actors: frozenset[str | None] = frozenset()
     spans: tuple[tuple[int, int], ...] = ()
     named: frozenset[str] = frozenset()
+
+
+def asked_part(text: str) -> str | None:
+    """What a long message asks: the questions it begins and ends with, else all that it asks; ``None`` when it is short or asks nothing.
+
+    A message tells much that its question is not about, and an embedding model reads its beginning only. A question counts when two of
+    its words say what it is about: "What do you think?" asks about all of the message.
+    """
+    if len(text) <= LONG:
+        return None
+    text = text.strip()
+    text = text if len(text) <= 2 * _READ else f"{text[:_READ]}\n{text[-_READ:]}"
+    sentences = [part for part in SENTENCE_END.split(text) if part]
+    asked = [place for place, part in enumerate(sentences) if part.endswith("?") and _is_about_something(part)]
+    ends = [place for place in asked if place in (0, len(sentences) - 1)]
+    return " ".join(sentences[place] for place in ends or asked) or None
+
+
+def _is_about_something(question: str) -> bool:
+    return len([word for word in query_words(question) if word not in _VAGUE | _STOP]) > 1
 
 
 def query_words(text: str) -> list[str]:

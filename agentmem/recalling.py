@@ -21,7 +21,7 @@ from agentmem.notes import Hit, MemoryState, Note, Scope
 from agentmem.passages import LONG, passages
 from agentmem.planning import choose
 from agentmem.protocols import Embedder, Reranker
-from agentmem.querying import QueryView, meant_actors, named_actors, query_terms, without_names
+from agentmem.querying import QueryView, asked_part, meant_actors, named_actors, query_terms, without_names
 from agentmem.recall import RANKED, Fits, Ranking
 from agentmem.recollection import Recollection
 from agentmem.reranking import reranked
@@ -71,9 +71,16 @@ class _Found:
     warnings: list[str]
 
 
-def _searched(query: str) -> str:
-    """What of a query is searched for: a pasted document asks its question before or after itself."""
-    return query if len(query) <= 2 * _ENDS else f"{query[:_ENDS]}\n{query[-_ENDS:]}"
+def _searched(query: str) -> tuple[str, str | None]:
+    """What of a query is searched for, and what that is called in the plan when it is not all of it."""
+    asked = asked_part(query)
+    if asked is not None:
+        query, said = asked, f"what it asks in {len(query):,} characters: {asked:.200}"
+    else:
+        said = None
+    if len(query) <= 2 * _ENDS:
+        return query, said
+    return f"{query[:_ENDS]}\n{query[-_ENDS:]}", f"the first and last {_ENDS:,} of {len(query):,} characters"
 
 
 class Recaller:
@@ -85,11 +92,10 @@ class Recaller:
 
     def recall(self, query: str, k: int, scope: Scope, selection: Selection) -> Recollection:
         """The best ``k`` notes of what the scope may see and the selection asks for."""
-        searched = _searched(query)
+        searched, said = _searched(query)
         found = self._core.with_embedder(lambda embedder: self._recall(embedder, searched, k, scope, selection))
-        if searched is query:
+        if said is None:
             return found
-        said = f"the first and last {_ENDS:,} of {len(query):,} characters"
         return replace(found, query=query, plan={**found.plan, "query": said})
 
     def _recall(self, embedder: Embedder, query: str, k: int, scope: Scope, selection: Selection) -> Recollection:
@@ -115,7 +121,7 @@ class Recaller:
 
     def why_not(self, query: str, note: Note, k: int, scope: Scope, selection: Selection) -> WhyNot:
         """Where ``note`` came out for ``query``, and why not higher."""
-        searched = _searched(query)
+        searched, _ = _searched(query)
         return self._core.with_embedder(lambda embedder: self._why_not(embedder, searched, note, k, scope, selection))
 
     def _why_not(self, embedder: Embedder, query: str, note: Note, k: int, scope: Scope, selection: Selection) -> WhyNot:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-__all__ = ["CATEGORIES", "Conversation", "Question", "Turn", "as_chats", "in_long_notes", "load"]
+__all__ = ["CATEGORIES", "Conversation", "Question", "Turn", "as_chats", "in_long_messages", "in_long_notes", "load"]
 
 CATEGORIES = {1: "multi-hop", 2: "temporal", 3: "open-domain", 4: "single-hop", 5: "adversarial"}
 _SESSION = re.compile(r"session_(\d+)")
@@ -133,3 +133,14 @@ def in_long_notes(conversation: Conversation, turns: int) -> Conversation:
     notes = tuple(replace(block[0], speaker="", text="\n".join(f"{turn.speaker}: {turn.text}" for turn in block)) for block in blocks)
     asked = tuple(replace(q, evidence=tuple(dict.fromkeys(lies_in[id] for id in q.evidence))) for q in conversation.questions)
     return Conversation(f"{conversation.name}-by-{turns}", notes, asked, conversation.skipped)
+
+
+def in_long_messages(conversation: Conversation, other: Conversation, turns: int = 8) -> Conversation:
+    """Each question at the end, the beginning or in the middle, in turn, of a message with so many turns of another conversation."""
+    asked = []
+    for number, question in enumerate(conversation.questions):
+        start = 7 * number % (len(other.turns) - turns)
+        told = [turn.text for turn in other.turns[start : start + turns]]
+        told.insert((turns, 0, turns // 2)[number % 3], question.text)
+        asked.append(replace(question, text="\n".join(told)))
+    return replace(conversation, name=f"{conversation.name}-in-messages", questions=tuple(asked))

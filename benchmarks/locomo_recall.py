@@ -4,7 +4,8 @@ python -m benchmarks.locomo_recall --data locomo.json [--out benchmarks/results/
 
 Only the public interface is used: `remember_many` with actor, session and occurred_at, then `recall`. No language model. The
 conversations are asked about by name, as the data has it; as chats of each speaker with an assistant, where the same questions say "I"
-and "you"; and with ten and twenty turns of a session as one memory, which then is longer than the embedding model reads.
+and "you"; with ten and twenty turns of a session as one memory, which then is longer than the embedding model reads; and with each
+question at the end, the beginning or in the middle of a message of eight turns of another conversation.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from rich.table import Table
 from agentmem import Memory, Settings
 from agentmem.protocols import Embedder
 from agentmem.settings import RecallSettings
-from benchmarks.locomo import Conversation, Question, Turn, as_chats, in_long_notes, load
+from benchmarks.locomo import Conversation, Question, Turn, as_chats, in_long_messages, in_long_notes, load
 from benchmarks.vector_cache import CachedEmbedder
 
 __all__ = ["Figures", "measure", "ours", "plain_cosine", "plain_fts"]
@@ -252,6 +253,9 @@ def main() -> None:
         figures = run(conversations, embedder)
         in_person = run([chat for conversation in conversations for chat in as_chats(conversation)], embedder)
         long = {n: run([in_long_notes(conversation, n) for conversation in conversations], embedder) for n in LONG}
+        others = [*conversations[1:], conversations[0]]
+        asked_in = [in_long_messages(conversation, other) for conversation, other in zip(conversations, others, strict=True)]
+        in_messages = run(asked_in, embedder)
         reasons = misses(conversations, embedder) if options.why_not else Counter()
         without = ablations(conversations, embedder) if options.ablate else {}
     console = Console()
@@ -260,6 +264,7 @@ def main() -> None:
     show(in_person, console, 'asked with "I" and "you"')
     for turns, found in long.items():
         show(found, console, f"{turns} turns in one memory")
+    show(in_messages, console, "asked within a long message")
     for part, value in without.items():
         console.print(f"without {part:10} R@5 {value.r5:.3f}  R@10 {value.r10:.3f}  MRR {value.mrr:.3f}")
     for reason, count in reasons.most_common():
@@ -271,6 +276,7 @@ def main() -> None:
             "cpu_seconds": round(time.process_time() - started),
             "figures": _plain(figures),
             "in_person": _plain(in_person, "all"),
+            "in_messages": _plain(in_messages, "all"),
             "long_notes": {turns: _plain(found, "all") for turns, found in long.items()},
             "without": {part: vars(value) for part, value in without.items()},
             "missed_because": dict(reasons),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agentmem import Memory
-from agentmem.querying import meant_actors, named_actors, query_terms, without_names
+from agentmem.querying import asked_part, meant_actors, named_actors, query_terms, without_names
 
 CHAT = ("assistant", "user")
 ASKER = frozenset((None, "user"))
@@ -83,3 +83,39 @@ def test_a_name_is_left_out_of_what_is_embedded_and_a_full_name_is_searched_as_a
     assert named_actors("What does Ana Lima like?", ["Ana Lima", "Bo"]) == {"Ana Lima"}
     assert without_names("What does Ana like?", frozenset({"Ana"})) == "What does like?"
     assert query_terms("What does Ana Lima like?") == ["ana", "lima", "like", "Ana Lima"]
+
+
+TALE = "The parcel came on Monday and the box was wet. " * 12
+
+
+@pytest.mark.parametrize(
+    ("message", "asked"),
+    [
+        (f"{TALE}Where did my sister buy the boat?", "Where did my sister buy the boat?"),
+        (f"Where did my sister buy the boat?\n{TALE}", "Where did my sister buy the boat?"),
+        (f"Where is the boat moored? {TALE}Who sold the boat?", "Where is the boat moored? Who sold the boat?"),
+        (f"{TALE}Who sold the boat? {TALE}Where is Ana's harbour? {TALE}", "Who sold the boat? Where is Ana's harbour?"),
+        (f"Who sold the boat? {TALE}Where is Ana's harbour?{TALE}", "Who sold the boat?"),
+        (f"{TALE}What do you think?", None),
+        (f"Hey, how are you doing today? {TALE}Any suggestions on how to proceed from here?", None),
+        (TALE, None),
+        ("Who sold the boat? It was not me.", None),
+        (f"Where is the oar of the boat? {'x. ' * 200_000}", "Where is the oar of the boat?"),
+    ],
+)
+def test_a_long_message_is_searched_for_what_it_asks(message: str, asked: str | None) -> None:
+    """Not for what it tells besides; a question that is about nothing by itself is about all of the message."""
+    assert asked_part(message) == asked
+
+
+def test_what_a_long_message_asks_is_found_and_the_plan_says_what_was_searched() -> None:
+    with Memory(None, embedder="hash") as memory:
+        told = memory.remember("My sister bought the boat in Rovinj.").id
+        memory.remember_many([f"The parcel number {n} came wet on Monday in its box." for n in range(20)], progress=False)
+        found = memory.recall(f"{TALE}Where did my sister buy the boat?")
+        why = memory.why_not(f"{TALE}Where did my sister buy the boat?", str(told))
+
+    assert found[0].note.id == told
+    assert found.query.startswith("The parcel")
+    assert str(found.plan["query"]).endswith("characters: Where did my sister buy the boat?")
+    assert why.rank == 1
