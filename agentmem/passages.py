@@ -23,17 +23,17 @@ __all__ = ["LONG", "SENTENCE_END", "embedded", "of_passages", "passages"]
 LONG: Final = 480
 """Characters from which a note is read in passages."""
 SIZE: Final = 320
-"""Characters of a passage, about sixty words: measured on LoCoMo's conversations, half and twice as many find less."""
+"""Characters of a passage, about sixty words: ``benchmarks/passage_study.py`` compares half to twice as many."""
 MOST: Final = 128
 """Passages of a note; beyond, they get longer."""
 SENTENCE_END: Final = re.compile(r"(?<=[.!?…])\s+|\n+")
 
 
-def passages(text: str) -> list[str]:
-    """The passages of a long text; none of a short one. They break between sentences where they can."""
+def passages(text: str, size: int = SIZE) -> list[str]:
+    """The passages of a long text, about ``size`` characters each; none of a short one. They break between sentences where they can."""
     if len(text) <= LONG:
         return []
-    size = max(SIZE, -(-len(text) // MOST))
+    size = max(size, -(-len(text) // MOST))
     found: list[str] = []
     open_ = ""
     for sentence in filter(None, map(str.strip, SENTENCE_END.split(text))):
