@@ -95,8 +95,7 @@ class ExactIndex:
             blocks = self._loaded(tx, owners)
             query = _unit(vector, blocks)
             lifted = self._by_passage(tx, owners, query, k, rows) if passages else []
-            found_rows = [np.empty(0, np.int64), *(near for near, _ in lifted)]
-            found = [np.empty(0, np.float32), *(cosines for _, cosines in lifted)]
+            found_rows, found = [np.empty(0, np.int64)], [np.empty(0, np.float32)]
             for block in blocks:
                 slots = None if rows is None else block.slots(rows)
                 if slots is not None:
@@ -109,8 +108,12 @@ class ExactIndex:
                 block_rows, cosines = block.cosines(query, slots)
                 found_rows.append(block_rows)
                 found.append(cosines)
-            near, cosines = np.concatenate(found_rows), np.concatenate(found)
-            return _best(*_largest(near, cosines), k) if lifted else _best(near, cosines, k)
+            best = _best(np.concatenate(found_rows), np.concatenate(found), k)
+            if not lifted:
+                return best
+            # What is among the best by neither is not among the best by the larger of both.
+            near, cosines = (np.concatenate(parts) for parts in zip(best, *lifted, strict=True))
+            return _best(*_largest(near, cosines), k)
 
     def nearest(
         self, tx: Transaction, owner: int, vectors: Vectors, k: int, floor: float
