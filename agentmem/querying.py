@@ -35,6 +35,12 @@ _VAGUE = frozenset(
     "explain tell say give need want let's".split()
 )
 """Words of a question that leave open what it is about."""
+_ORDER = re.compile(
+    r"(?:(?:and|so|now|then|ok|okay|hey|hi),? |please,? |just )*(?:tell|remind|show|give|find|list|write|draft|explain|describe|summari[sz]e|recommend|suggest"
+    r"|compare|look up|let me know|i(?:'d| would) like to know|i need to know|i want to know)\b",
+    re.IGNORECASE,
+)
+"""How a request begins that is no question."""
 _ASKERS = frozenset(("user", "human"))
 _FIRST = re.compile(r"\b(?:i|i['’](?:m|ve|d|ll)|me|my|mine|myself|we|we['’](?:re|ve|d|ll)|us|our|ours|ourselves)\b", re.IGNORECASE)
 _SECOND = re.compile(r"\byou(?:['’]\w+|r|rs|rself)?\b", re.IGNORECASE)
@@ -80,7 +86,8 @@ class QueryView:
 
 
 def asked_part(text: str) -> str | None:
-    """What a long message asks: the questions it begins and ends with, else all that it asks; ``None`` when it is short or asks nothing.
+    """What a long message asks: the questions and requests it begins and ends with, else all its questions; ``None`` when it is short or
+    asks nothing.
 
     A message tells much that its question is not about, and an embedding model reads its beginning only. A question counts when two of
     its words say what it is about: "What do you think?" asks about all of the message.
@@ -90,9 +97,9 @@ def asked_part(text: str) -> str | None:
     text = text.strip()
     text = text if len(text) <= 2 * _READ else f"{text[:_READ]}\n{text[-_READ:]}"
     sentences = [part for part in SENTENCE_END.split(text) if part]
-    asked = [place for place, part in enumerate(sentences) if part.endswith("?") and _is_about_something(part)]
-    ends = [place for place in asked if place in (0, len(sentences) - 1)]
-    return " ".join(sentences[place] for place in ends or asked) or None
+    telling = [part if _is_about_something(part) else "" for part in sentences]
+    ends = [part for part in telling[:1] + telling[1:][-1:] if part.endswith("?") or _ORDER.match(part)]
+    return " ".join(ends or (part for part in telling if part.endswith("?"))) or None
 
 
 def _is_about_something(question: str) -> bool:
