@@ -97,12 +97,12 @@ class _Asked:
         """Whether notes belong into the prompt, given the edit that answers (if any)."""
         return self.use in ("notes", "both") or (self.use == "auto" and edit is None)
 
-    def messages(self, notes: Sequence[Hit]) -> list[Message]:
+    def messages(self, hits: Sequence[Hit]) -> list[Message]:
         """System prompt and notes in one system message, and turns in alternation: most templates allow nothing else.
 
         An earlier question that was never answered, because the model failed, stands in one turn with this one.
         """
-        parts = [part for part in (self.system, notes_block(notes)) if part]
+        parts = [part for part in (self.system, notes_block(hits)) if part]
         head: list[Message] = [{"role": "system", "content": "\n\n".join(parts)}] if parts else []
         said, question = list(self.history), self.question
         while said and said[-1]["role"] == "user":
@@ -175,23 +175,23 @@ class Asker:
         )
 
     def _ask_remote(self, asked: _Asked, remote: LanguageModel) -> Answer:
-        notes, recollection = self._notes(asked) if asked.use != "nothing" else ((), None)
-        messages = asked.messages(notes)
+        hits, recollection = self._notes(asked) if asked.use != "nothing" else ((), None)
+        messages = asked.messages(hits)
         text = remote.complete(messages, max_tokens=asked.max_tokens)
-        return self._answer(asked, text, notes, None, None, _count(remote, messages), (), recollection)
+        return self._answer(asked, text, hits, None, None, _count(remote, messages), (), recollection)
 
     def _ask_local(self, asked: _Asked, editor: Editor) -> Answer:
         heart = self._by_heart(asked, editor)
         edit, route, warnings = heart.edit, heart.route, heart.warnings
-        notes, recollection = heart.notes if heart.notes is not None else self._wanted(asked, edit)
+        hits, recollection = heart.notes if heart.notes is not None else self._wanted(asked, edit)
         text = heart.text
-        if text is None or notes:
-            text, fired = self._say(asked, editor, edit, notes)
+        if text is None or hits:
+            text, fired = self._say(asked, editor, edit, hits)
             if edit is not None and not fired:  # what stands before the question made it another one
                 warnings = (*warnings, f"edit {edit.id} did not fire beside the notes")
                 route = edit = None
-        tokens = _count(self._need_local(), asked.messages(notes))
-        return self._answer(asked, text, notes, route, edit, tokens, warnings, recollection)
+        tokens = _count(self._need_local(), asked.messages(hits))
+        return self._answer(asked, text, hits, route, edit, tokens, warnings, recollection)
 
     def _wanted(self, asked: _Asked, edit: EditRow | None) -> _Found:
         return self._notes(asked) if asked.wants_notes(edit) else ((), None)
@@ -202,11 +202,11 @@ class Asker:
         return local
 
     def _say(
-        self, asked: _Asked, editor: Editor, edit: EditRow | None, notes: Sequence[Hit]
+        self, asked: _Asked, editor: Editor, edit: EditRow | None, hits: Sequence[Hit]
     ) -> tuple[str, bool]:
         """The local model's answer, and whether ``edit`` really had a part in it."""
         with editor.request(scope=asked.scope) if edit is not None else editor.silence():
-            text = self._need_local().complete(asked.messages(notes), max_tokens=asked.max_tokens)
+            text = self._need_local().complete(asked.messages(hits), max_tokens=asked.max_tokens)
             fired = edit is not None and any(route.edit_id == edit.id for route in editor.explain())
         return text, fired
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from agentmem.linking import HALF_LIFE
 from agentmem.storage import Facets, LinkRow
 
-__all__ = ["FacetColumns", "Flags", "LinkColumns", "Rows", "Values", "aligned", "places", "together"]
+__all__ = ["FacetColumns", "Flags", "LinkColumns", "Rows", "Values", "aligned", "firsts", "places", "together"]
 
 Values = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -119,10 +119,15 @@ def together(some: Rows, others: Rows) -> Rows:
     """The rows of both, each once, ascending; a sixth of what ``np.union1d`` takes for a few hundred."""
     rows = np.concatenate((some, others))
     rows.sort()
+    found: Rows = rows[firsts(rows)]
+    return found
+
+
+def firsts(rows: Rows) -> Flags:
+    """[n] which of ``rows``, where equal ones lie side by side, are the first of their kind."""
     first = np.ones(len(rows), dtype=bool)
     np.not_equal(rows[1:], rows[:-1], out=first[1:])
-    found: Rows = rows[first]
-    return found
+    return first
 
 
 def places(rows: Rows, known: Rows) -> Rows:

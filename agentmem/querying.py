@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from agentmem.enrich import MACHINES, entities
+from agentmem.enrich import MACHINES, USERS, entities
 from agentmem.passages import LONG, SENTENCE_END
 
 __all__ = [
@@ -33,7 +33,7 @@ _VAGUE = frozenset(
     "hey hi hello dear today now here going think thoughts help please know advice idea ideas suggestion suggestions suggest recommend tips tip "
     "else more further sure ok okay right sense thing things something anything way make mean like maybe possible next proceed start "
     "explain tell say give need want let's".split()
-)
+) | _STOP
 """Words of a question that leave open what it is about."""
 _ORDER = re.compile(
     r"(?:(?:and|so|now|then|ok|okay|hey|hi),? |please,? |just )*(?:tell|remind|show|give|find|list|write|draft|explain|describe|summari[sz]e|recommend|suggest"
@@ -41,7 +41,6 @@ _ORDER = re.compile(
     re.IGNORECASE,
 )
 """How a request begins that is no question."""
-_ASKERS = frozenset(("user", "human"))
 _FIRST = re.compile(r"\b(?:i|i['’](?:m|ve|d|ll)|me|my|mine|myself|we|we['’](?:re|ve|d|ll)|us|our|ours|ourselves)\b", re.IGNORECASE)
 _SECOND = re.compile(r"\byou(?:['’]\w+|r|rs|rself)?\b", re.IGNORECASE)
 _REQUEST = re.compile(
@@ -103,7 +102,7 @@ def asked_part(text: str) -> str | None:
 
 
 def _is_about_something(question: str) -> bool:
-    return len([word for word in query_words(question) if word not in _VAGUE | _STOP]) > 1
+    return len([word for word in query_words(question) if word not in _VAGUE]) > 1
 
 
 def query_words(text: str) -> list[str]:
@@ -152,7 +151,7 @@ def meant_actors(text: str, actors: Sequence[str], user: str | None = None) -> f
     machines = {actor for actor in actors if actor.casefold() in MACHINES}
     if person == "agent":
         return frozenset(machines)
-    asking = _ASKERS | ({user.casefold()} if user else frozenset())
+    asking = USERS | ({user.casefold()} if user else frozenset())
     askers = {actor for actor in actors if actor.casefold() in asking}
     if not askers and machines:
         askers = set(actors) - machines

@@ -74,10 +74,8 @@ class _Found:
 def _searched(query: str) -> tuple[str, str | None]:
     """What of a query is searched for, and what that is called in the plan when it is not all of it."""
     asked = asked_part(query)
-    if asked is not None:
-        query, said = asked, f"what it asks in {len(query):,} characters: {asked:.200}"
-    else:
-        said = None
+    said = None if asked is None else f"what it asks in {len(query):,} characters: {asked:.200}"
+    query = asked or query
     if len(query) <= 2 * _ENDS:
         return query, said
     return f"{query[:_ENDS]}\n{query[-_ENDS:]}", f"the first and last {_ENDS:,} of {len(query):,} characters"
@@ -311,7 +309,6 @@ class Recaller:
             for row, score, parts, via in best
             if row in notes
         )
-
 
     def _nearest_passages(
         self, tx: Transaction, notes: Mapping[int, Note], owners: Sequence[int], vector: npt.NDArray[np.float32]

@@ -80,9 +80,8 @@ class Reembedder:
             with self._core.store.write() as tx:
                 if self._arrived(tx, embedder):
                     return
-                present = tx.notes.load(rows)
-                same = [row for row, note in present.items() if row in notes and note.content == notes[row].content]
-                _put(tx, {row: present[row] for row in same}, [vectors[row] for row in same])
+                same = _unchanged(tx, notes)
+                _put(tx, same, [vectors[row] for row in same])
                 done, total = tx.next_vectors.count(), tx.notes.count()
                 self._fail("reembed:before-commit")
             self._fail("reembed:after-batch")
@@ -132,26 +131,23 @@ def add_passages(core: Core, report: Progress) -> int:
 
     Each batch is a transaction, and embedding happens outside of it. Returns how many notes there were.
     """
-    last = done = 0
-    while True:
+    with core.store.read() as tx:
+        todo = tx.passages.missing(LONG)
+    for start in range(0, len(todo), CHUNK):
         with core.store.read() as tx:
-            rows = tx.passages.missing(LONG, last, CHUNK)
-            notes = tx.notes.load(rows)
-        if not rows:
-            return done
-        last, texts = rows[-1], [note.content for note in notes.values()]
-        parts = of_passages(core.embedder, texts)
+            notes = tx.notes.load(todo[start : start + CHUNK])
+        texts = [note.content for note in notes.values()]
+        parts = dict(zip(notes, of_passages(core.embedder, texts), strict=True))
         core.discard(texts)  # nothing may remember what is forgotten while this runs
         with core.store.write() as tx:
             core.check_embedder(tx)
-            present = tx.notes.load(rows)
-            for (row, note), vectors in zip(notes.items(), parts, strict=True):
-                if vectors is not None and row in present and present[row].content == note.content:
+            for row, note in _unchanged(tx, notes).items():
+                if (vectors := parts[row]) is not None:
                     owner = tx.notes.owner(note.scope)
                     assert owner is not None
                     tx.passages.put(row, owner, vectors)
-        done += len(rows)
-        report(done, done + len(rows))
+        report(min(start + CHUNK, len(todo)), len(todo))
+    return len(todo)
 
 
 def under_way(tx: Transaction) -> str:
@@ -160,6 +156,11 @@ def under_way(tx: Transaction) -> str:
     if target is None:
         return ""
     return f"{tx.next_vectors.count()} of {tx.notes.count()} notes are embedded anew by {target[0]}"
+
+
+def _unchanged(tx: Transaction, notes: dict[int, Note]) -> dict[int, Note]:
+    """Those of these notes that are still there and say what they said."""
+    return {row: note for row, note in tx.notes.load(list(notes)).items() if note.content == notes[row].content}
 
 
 def _put(tx: Transaction, notes: dict[int, Note], vectors: Sequence[object]) -> None:

@@ -306,8 +306,8 @@ class PassageTable(Protocol):
         """How many passages the notes of an owner have."""
         ...
 
-    def missing(self, longer: int, after: int, limit: int) -> list[int]:
-        """Rows beyond ``after`` of notes of more than ``longer`` characters that have a vector and no passages."""
+    def missing(self, longer: int) -> list[int]:
+        """Rows of notes of more than ``longer`` characters that have a vector and no passages."""
         ...
 
 

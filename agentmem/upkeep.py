@@ -212,7 +212,7 @@ class Upkeep:
 
     @staticmethod
     def _check_vectors(tx: Transaction, counts: Mapping[str, int]) -> list[str]:
-        missing, found = len(tx.vectors.missing()), tx.passages.missing(LONG, 0, 1)
+        missing, found = len(tx.vectors.missing()), tx.passages.missing(LONG)
         problems = [f"{missing} notes have no vector: rebuild('vectors')"] if missing else []
         problems += ["long notes lack the vectors of their passages: rebuild('vectors')"] if found else []
         if counts["vectors"] > counts["notes"]:

@@ -50,6 +50,12 @@ class Conversation:
     questions: tuple[Question, ...]
     skipped: int
 
+    def items(self) -> list[dict[str, Any]]:
+        """The turns as `remember_many` takes them, of a user of the conversation's name."""
+        return [
+            {"content": t.text, "actor": t.speaker or None, "session": t.session, "occurred_at": t.at, "user": self.name} for t in self.turns
+        ]
+
 
 def load(path: Path) -> list[Conversation]:
     """Read a file of LoCoMo's shape; malformed evidence is repaired where its turn exists."""

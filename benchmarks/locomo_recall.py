@@ -55,17 +55,7 @@ class Figures:
 def ours(conversation: Conversation, embedder: Embedder, settings: Settings | None = None) -> Search:
     """agentmem with a note per turn."""
     memory = Memory(None, embedder=embedder, settings=settings)
-    items = [
-        {
-            "content": t.text,
-            "actor": t.speaker or None,
-            "session": t.session,
-            "occurred_at": t.at,
-            "user": conversation.name,
-        }
-        for t in conversation.turns
-    ]
-    receipts = memory.remember_many(items, progress=False)
+    receipts = memory.remember_many(conversation.items(), progress=False)
     turns = defaultdict(list)
     for receipt, turn in zip(receipts, conversation.turns, strict=True):
         turns[receipt.id].append(turn.id)
@@ -176,17 +166,7 @@ def misses(conversations: Sequence[Conversation], embedder: Embedder) -> Counter
     reasons: Counter[str] = Counter()
     for conversation in conversations:
         with Memory(None, embedder=embedder) as memory:
-            items = [
-                {
-                    "content": t.text,
-                    "actor": t.speaker,
-                    "session": t.session,
-                    "occurred_at": t.at,
-                    "user": conversation.name,
-                }
-                for t in conversation.turns
-            ]
-            receipts = memory.remember_many(items, progress=False)
+            receipts = memory.remember_many(conversation.items(), progress=False)
             ids = {turn.id: receipt.id for turn, receipt in zip(conversation.turns, receipts, strict=True)}
             for question in conversation.questions:
                 for turn in question.evidence:

@@ -30,7 +30,7 @@ def ways(texts: Sequence[str], embedder: CachedEmbedder) -> dict[str, list[Vecto
     whole = embedder.embed(list(texts))
     made: dict[str, list[Vectors]] = {"whole": [vector[None] for vector in whole]}
     for size in SIZES:
-        parts = [embedder.embed(passages(text, size)) if passages(text, size) else vector[None] for text, vector in zip(texts, whole, strict=True)]
+        parts = [embedder.embed(part) if (part := passages(text, size)) else vector[None] for text, vector in zip(texts, whole, strict=True)]
         made[f"mean of passages of {size}"] = [part.mean(axis=0, keepdims=True) / np.linalg.norm(part.mean(axis=0)) for part in parts]
         made[f"whole and passages of {size}"] = [np.vstack((vector[None], part)) for vector, part in zip(whole, parts, strict=True)]
     return made

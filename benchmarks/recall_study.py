@@ -69,11 +69,7 @@ def collect(conversation: Conversation, embedder: CachedEmbedder, encoder: MiniL
     asks = [text.rstrip().endswith("?") for text in texts]
     speakers = {turn.speaker for turn in conversation.turns}
     with Memory(None, embedder=embedder) as memory:
-        items = [
-            {"content": t.text, "actor": t.speaker, "session": t.session, "occurred_at": t.at, "user": name}
-            for t in conversation.turns
-        ]
-        receipts = memory.remember_many(items, progress=False)
+        receipts = memory.remember_many(conversation.items(), progress=False)
         place_of: dict[str, list[int]] = {}
         for place, receipt in enumerate(receipts):
             place_of.setdefault(str(receipt.id), []).append(place)

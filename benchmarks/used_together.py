@@ -31,11 +31,7 @@ def measure(conversation: Conversation, embedder: Embedder, gain: float, seed: i
     clock = ManualClock(max(turn.at for turn in conversation.turns) + timedelta(minutes=1))
     settings = Settings(recall=RecallSettings(together=gain))
     with Memory(None, embedder=embedder, clock=clock, settings=settings) as memory:
-        items = [
-            {"content": t.text, "actor": t.speaker, "session": t.session, "occurred_at": t.at, "user": conversation.name}
-            for t in conversation.turns
-        ]
-        receipts = memory.remember_many(items, progress=False)
+        receipts = memory.remember_many(conversation.items(), progress=False)
         ids = {turn.id: str(receipt.id) for turn, receipt in zip(conversation.turns, receipts, strict=True)}
         turns = defaultdict(list)
         for turn, id in ids.items():

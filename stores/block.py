@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
+from agentmem.columns import places
 from agentmem.errors import EmbedderMismatch
 from agentmem.stores import signs
 
@@ -117,11 +118,7 @@ class Block:
         wanted = np.asarray(rows, np.int64)
         if self._slot is not None:
             return np.fromiter(map(self._slot.get, wanted.tolist(), repeat(-1)), np.int64, len(wanted))
-        known = self._rows[: self._size]
-        if not len(known):
-            return np.full(len(wanted), -1, np.int64)
-        at = np.minimum(known.searchsorted(wanted), len(known) - 1)
-        return np.where(known[at] == wanted, at, -1)
+        return places(wanted, self._rows[: self._size])
 
     def cosines(self, query: Vectors, slots: npt.NDArray[np.int64] | None) -> tuple[Rows, Vectors]:
         """Rows and cosines at some slots, or all.

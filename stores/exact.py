@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 
+from agentmem.columns import firsts, together
 from agentmem.errors import EmbedderMismatch, InvalidArgument
 from agentmem.storage import Change, Transaction
 from agentmem.stores.block import Block
@@ -104,7 +105,7 @@ class ExactIndex:
                     slots = block.shortlist(query, shortlist)
                     if lifted:  # what a passage brings near is compared as a whole, too
                         near = block.slots(np.concatenate([near for near, _ in lifted]))
-                        slots = np.union1d(slots, near[near >= 0])
+                        slots = together(slots, near[near >= 0])
                 block_rows, cosines = block.cosines(query, slots)
                 found_rows.append(block_rows)
                 found.append(cosines)
@@ -213,11 +214,13 @@ class ExactIndex:
 
     def _held_passages(self, tx: Transaction, owners: Sequence[int]) -> list[Passages]:
         """The passages of some owners, after :meth:`_loaded`; not of one that has too many of them."""
+        held = []
         for owner in dict.fromkeys(map(int, owners)):
             if owner not in self._passages:
                 self._passages[owner] = _load_passages(tx, owner)
                 self._tentative = self._tentative or self._store.writing
-        return [held for owner in dict.fromkeys(map(int, owners)) if len(held := self._passages[owner])]
+            held.append(self._passages[owner])
+        return [passages for passages in held if len(passages)]
 
     def _by_passage(
         self, tx: Transaction, owners: Sequence[int], query: Vectors, k: int, rows: Sequence[int] | None
@@ -296,10 +299,8 @@ def _load_passages(tx: Transaction, owner: int) -> Passages:
 def _largest(rows: Rows, cosines: Vectors) -> tuple[Rows, Vectors]:
     """Each row once, with the largest of its cosines."""
     order = np.lexsort((-cosines, rows))
-    rows, cosines = rows[order], cosines[order]
-    first = np.ones(len(rows), dtype=bool)
-    np.not_equal(rows[1:], rows[:-1], out=first[1:])
-    return rows[first], cosines[first]
+    best = order[firsts(rows[order])]
+    return rows[best], cosines[best]
 
 
 def _unit(vector: Vectors, blocks: Sequence[Block]) -> Vectors:

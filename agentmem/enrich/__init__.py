@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from agentmem.enrich.dates import dates
 from agentmem.enrich.endings import AGENTS, Ending, Said, by_agent, said, said_in
-from agentmem.enrich.facts import MACHINES, candidate_fact
+from agentmem.enrich.facts import MACHINES, USERS, candidate_fact
 from agentmem.enrich.private import Secret, is_private, is_volatile, secrets
 from agentmem.enrich.words import entities, keywords, surroundings, tags
 from agentmem.relations import RELATIONS, Relation, canonical, relation
@@ -16,6 +16,7 @@ __all__ = [
     "AGENTS",
     "MACHINES",
     "RELATIONS",
+    "USERS",
     "Ending",
     "Relation",
     "Said",

@@ -37,12 +37,15 @@ from agentmem.lexicon import NEGATIONS, STARTERS, STOPWORDS, WEEKDAYS
 from agentmem.notes import Fact
 from agentmem.relations import RELATIONS, Relation, relation
 
-__all__ = ["MACHINES", "candidate_fact", "sentences", "serious"]
+__all__ = ["MACHINES", "USERS", "candidate_fact", "sentences", "serious"]
 
 _MAX_TEXT = 600
 _MAX_SENTENCES = 4
 _MAX_WORDS = 26
+USERS: Final = frozenset({"user", "human"})
+"""Actors without a name of their own."""
 MACHINES: Final = frozenset({"assistant", "system", "tool", "bot", "ai", "agent", "function", "developer"})
+"""Actors that are nobody."""
 _QUOTES = frozenset('"“”«»`<>{}[]|=\n\t*')
 _SENTENCE: Final = re.compile(r"(?<=[.!?])\s+(?=[^\s])")
 _ABBREVIATION: Final = re.compile(r"(?:\b[A-Z]|\b(?:Dr|Mr|Mrs|Ms|St|Prof|Inc|Ltd|Co|Jr|Sr))\.$")
@@ -151,7 +154,7 @@ def _speaker(actor: str | None) -> str | None:
     name = " ".join((actor or "user").split())
     if name.casefold() in MACHINES:
         return None
-    return "user" if name.casefold() in ("user", "human", "") else name
+    return "user" if not name or name.casefold() in USERS else name
 
 
 def sentences(text: str) -> list[str]:

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 __all__ = ["SqlitePassages"]
 
 _MISSING: Final = """
-    SELECT n.id FROM note n WHERE n.id > ? AND n.length > ? AND n.kind <> 'experience'
+    SELECT n.id FROM note n WHERE n.length > ? AND n.kind <> 'experience'
         AND EXISTS (SELECT 1 FROM vector WHERE row = n.id) AND NOT EXISTS (SELECT 1 FROM passage WHERE row = n.id)
-    ORDER BY n.id LIMIT ?
+    ORDER BY n.id
 """
 # A passage has as many numbers as the vector of its note.
 _LOAD: Final = """
@@ -68,9 +68,9 @@ class SqlitePassages:
         """How many passages the notes of an owner have."""
         return int(self._db.value(_COUNT, (int(owner),)))
 
-    def missing(self, longer: int, after: int, limit: int) -> list[int]:
-        """Up to ``limit`` rows beyond ``after`` of notes of more than ``longer`` characters that have a vector and no passages."""
-        return [row for (row,) in self._db.rows(_MISSING, (int(after), int(longer), int(limit)))]
+    def missing(self, longer: int) -> list[int]:
+        """Rows of notes of more than ``longer`` characters that have a vector and no passages."""
+        return [row for (row,) in self._db.rows(_MISSING, (int(longer),))]
 
 
 def _decoded(found: list[tuple[int, bytes, int]]) -> dict[int, Vectors]:
