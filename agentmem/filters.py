@@ -104,9 +104,7 @@ def parse(where: Mapping[str, object] | Filter | None) -> Filter | None:
     Raises:
         InvalidArgument: an unknown field or operator, or a value of the wrong type.
     """
-    if where is None or isinstance(where, Compare | And | Or | Not):
-        return where
-    if where == {}:
+    if where is None or where == {}:
         return None
     parsed = _group(where, 0)
     if _tests(parsed) > _MAX_TESTS:
@@ -178,14 +176,14 @@ def kind_of(field: str) -> str:
 
 
 def _group(where: object, depth: int) -> Filter:
+    if depth > _MAX_DEPTH:
+        raise InvalidArgument(f"The filter is nested deeper than {_MAX_DEPTH} levels.", hint="flatten it.")
     if isinstance(where, Compare | And | Or | Not):
-        return where
+        return _parsed(where, depth)
     if not isinstance(where, Mapping) or not where:
         raise InvalidArgument(
             f"A filter is a non-empty mapping, not {where!r:.80}.", hint="write {'kind': 'semantic'}."
         )
-    if depth > _MAX_DEPTH:
-        raise InvalidArgument(f"The filter is nested deeper than {_MAX_DEPTH} levels.", hint="flatten it.")
     parts: list[Filter] = []
     for key, value in where.items():
         if not isinstance(key, str):
@@ -197,6 +195,19 @@ def _group(where: object, depth: int) -> Filter:
         else:
             parts.extend(_field(key, value))
     return parts[0] if len(parts) == 1 else And(tuple(parts))
+
+
+def _parsed(where: Filter, depth: int) -> Filter:
+    """A tree that a caller made, or parsed before: checked like one that is written out, since anybody can make one."""
+    if isinstance(where, Not):
+        return Not(_group(where.part, depth + 1))
+    if isinstance(where, And | Or):
+        return _combined("$and" if isinstance(where, And) else "$or", where.parts, depth)
+    if not isinstance(where.field, str):
+        raise InvalidArgument(f"A filter's field is text, not {where.field!r:.80}.", hint="write {'kind': 'semantic'}.")
+    kind = kind_of(where.field)
+    moments = kind == "time" and where.op != "$exists"  # microseconds by now, which nobody writes
+    return _test(where.field, "number" if moments else kind, where.op, where.value)
 
 
 def _combined(key: str, value: object, depth: int) -> Filter:

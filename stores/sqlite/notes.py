@@ -16,7 +16,7 @@ from agentmem.stores.sqlite.codec import COLUMNS, LOAD, LOAD_ROWS, decode, encod
 from agentmem.stores.sqlite.connection import Database
 from agentmem.stores.sqlite.keys import NoteKeys
 from agentmem.stores.sqlite.known import KnownRows
-from agentmem.stores.sqlite.where import json_list, selected
+from agentmem.stores.sqlite.where import Condition, admitted, asked, json_list
 
 __all__ = ["SqliteNotes"]
 
@@ -39,8 +39,8 @@ _RANKED: Final = f"""
         n.difficulty, n.last_review, n.recalls, n.archived_at IS NOT NULL, n.thread, n.position, n.valid_from, n.valid_to,
         CASE WHEN substr({_WORDS}, -1) <> '?' THEN 0 WHEN {_TELLS} THEN 2 ELSE 1 END
 """
-_FACETS_OF: Final = f"{_RANKED} FROM json_each(?) j CROSS JOIN note n ON n.id = j.value"
-_FACETS: Final = f"{_FACETS_OF} WHERE "
+_NAMED: Final = "json_each(?) j CROSS JOIN note n ON n.id = j.value"
+_FACETS_OF: Final = f"{_RANKED} FROM {_NAMED}"
 _RESTING: Final = f"""
     {_RANKED} FROM note n INDEXED BY note_resting
     WHERE n.archived_at IS NULL AND n.owner = ? AND n.last_review <= ? AND n.importance < ?
@@ -208,8 +208,8 @@ class SqliteNotes(NoteKeys):
     def facets(self, rows: Sequence[int], selection: Selection) -> list[Facets]:
         """Facets of those of ``rows`` that the selection admits, in the order of ``rows``."""
         if selection.where is not None or selection.agent is not None:  # what facets do not tell
-            text, values = selected(selection)
-            return list(map(Facets._make, self._db.rows(_FACETS + text, (json_list(rows), *values))))
+            sql, values = _admitted(_RANKED, selection, among=_NAMED)
+            return list(map(Facets._make, self._db.rows(sql, (json_list(rows), *values))))
         owners, faded = selection.owners, selection.archived
         known = self._facets.get(rows, self._facets_of).values()
         admitted = [facets for facets in known if facets.owner in owners and (faded or not facets.archived)]
@@ -229,9 +229,9 @@ class SqliteNotes(NoteKeys):
         column, direction = _ORDERS[order]
         parts, values = [], []
         for owner in dict.fromkeys(selection.owners):
-            text, bound = selected(selection, owners=(owner,))
-            # the column comes from _ORDERS, the condition holds marks and constants
-            parts.append(f"SELECT n.id AS row, n.{column} AS moment FROM note n WHERE {text}")  # noqa: S608
+            # the column comes from _ORDERS
+            sql, bound = _admitted(f"SELECT n.id AS row, n.{column} AS moment", selection, owners=(owner,))
+            parts.append(sql)
             values += bound
         if not parts:
             return []
@@ -241,9 +241,12 @@ class SqliteNotes(NoteKeys):
 
     def page(self, selection: Selection | None, after: int, limit: int) -> list[int]:
         """Up to ``limit`` rows beyond ``after`` that the selection admits, by row; every owner's without one."""
-        text, values = ("1", []) if selection is None else selected(selection)
-        sql = f"SELECT n.id FROM note n WHERE n.id > ? AND {text} ORDER BY n.id LIMIT ?"  # noqa: S608 - as in select
-        return [row for (row,) in self._db.rows(sql, (int(after), *values, limit))]
+        if selection is None:
+            found = self._db.rows("SELECT n.id FROM note n WHERE n.id > ? ORDER BY n.id LIMIT ?", (int(after), limit))
+        else:
+            sql, values = _admitted("SELECT n.id", selection, among="(SELECT n.* FROM note n WHERE n.id > ?) n")
+            found = self._db.rows(f"{sql} ORDER BY n.id LIMIT ?", (int(after), *values, limit))
+        return [row for (row,) in found]
 
     def select_all(self) -> list[int]:
         """Every row, oldest first."""
@@ -253,14 +256,12 @@ class SqliteNotes(NoteKeys):
         """How many notes the selection admits; all of them without one."""
         if selection is None:
             return int(self._db.value("SELECT count(*) FROM note"))
-        text, values = selected(selection)
-        return int(self._db.value(f"SELECT count(*) FROM note n WHERE {text}", values))  # noqa: S608 - as in select
+        return int(self._db.value(*_admitted("SELECT count(*)", selection)))
 
     def any(self, selection: Selection) -> bool:
         """Whether the selection admits a note; stops at the first."""
-        text, values = selected(selection)
-        found = self._db.answer(f"SELECT EXISTS (SELECT 1 FROM note n WHERE {text})", tuple(values))  # noqa: S608 - as in select
-        return bool(found[0][0])
+        sql, values = _admitted("SELECT 1", selection)
+        return bool(self._db.answer(f"SELECT EXISTS ({sql})", tuple(values))[0][0])
 
     def resting(self, owner: int, before: int, importance: float) -> list[Facets]:
         """Active notes last reviewed up to ``before``, under ``importance`` and without a fact; longest unreviewed first."""
@@ -300,8 +301,17 @@ class SqliteNotes(NoteKeys):
             )
 
 
+def _admitted(
+    columns: str, selection: Selection, *, owners: Sequence[int] | None = None, among: str = "note n"
+) -> Condition:
+    """A statement over what a selection admits: its filter is asked of the relation of admitted rows, and of nothing else."""
+    relation, values = admitted(selection, owners=owners, among=among)
+    text, bound = asked(selection.where)
+    return f"{columns} FROM {relation}{text}", [*values, *bound]
+
+
 def _holds(selection: Selection, facets: Facets) -> bool:
-    """Session and validity as :func:`~agentmem.stores.sqlite.where.selected` asks for them, of a note whose facets are known."""
+    """Session and validity as :func:`~agentmem.stores.sqlite.where.admitted` asks for them, of a note whose facets are known."""
     if selection.session is not None and facets.session not in (None, selection.session):
         return False
     if selection.closed:

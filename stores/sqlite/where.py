@@ -1,6 +1,7 @@
-"""Selections and filters as SQL conditions on ``note n``; every value is bound, every name looked up.
+"""Selections as relations of admitted rows, filters as SQL conditions on ``note n``; every value is bound, every name looked up.
 
-A condition is 0 or 1, never NULL, so that NOT means what it means in Python.
+What a request may see is one thing, what it asks for another: a filter stands outside the relation of the rows that are admitted, so
+that it can only narrow, whatever its text is. A condition is 0 or 1, never NULL, so that NOT means what it means in Python.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Final
 from agentmem.filters import And, Compare, Filter, Not, compare, kind_of
 from agentmem.storage import Selection
 
-__all__ = ["Condition", "condition", "json_list", "prepare", "selected"]
+__all__ = ["Condition", "admitted", "asked", "condition", "json_list", "prepare"]
 
 Condition = tuple[str, list[object]]
 
@@ -45,11 +46,17 @@ def json_list(rows: Sequence[int]) -> str:
     return json.dumps([int(row) for row in rows])
 
 
-def selected(selection: Selection, *, owners: Sequence[int] | None = None) -> Condition:
-    """The condition of a selection; ``owners`` replaces its owners."""
-    among = tuple(selection.owners if owners is None else owners)
-    sql = [f"n.owner IN ({_marks(among)})" if len(among) != 1 else "n.owner = ?"]
-    values: list[object] = [int(owner) for owner in among]
+def admitted(selection: Selection, *, owners: Sequence[int] | None = None, among: str = "note n") -> Condition:
+    """The relation ``n`` of the notes that a selection admits, its filter aside; ``owners`` replaces its owners.
+
+    SQLite takes such a relation apart again and reads the note table along its indexes, as if the conditions stood beside the filter.
+
+    Args:
+        among: where the notes come from, with the alias ``n``.
+    """
+    of = tuple(selection.owners if owners is None else owners)
+    sql = [f"n.owner IN ({_marks(of)})" if len(of) != 1 else "n.owner = ?"]
+    values: list[object] = [int(owner) for owner in of]
     for name in ("agent", "session"):
         if (wanted := getattr(selection, name)) is not None:
             sql.append(f"(n.{name} IS NULL OR n.{name} = ?)")
@@ -60,15 +67,17 @@ def selected(selection: Selection, *, owners: Sequence[int] | None = None) -> Co
         if selection.as_of is None:
             sql.append("n.valid_to IS NULL")
         else:
-            sql.append(
-                "(n.valid_from IS NULL OR n.valid_from <= ?) AND (n.valid_to IS NULL OR n.valid_to > ?)"
-            )
+            sql.append("(n.valid_from IS NULL OR n.valid_from <= ?) AND (n.valid_to IS NULL OR n.valid_to > ?)")
             values += [selection.as_of, selection.as_of]
-    if selection.where is not None:
-        text, bound = condition(selection.where)
-        sql.append(text)
-        values += bound
-    return " AND ".join(sql), values
+    return f"(SELECT n.* FROM {among} WHERE {' AND '.join(sql)}) n", values  # noqa: S608 - marks, and columns named here
+
+
+def asked(where: Filter | None) -> Condition:
+    """What follows a relation of admitted notes: the filter, in brackets of its own; nothing without one."""
+    if where is None:
+        return "", []
+    text, values = condition(where)
+    return f" WHERE ({text})", values
 
 
 def condition(where: Filter) -> Condition:

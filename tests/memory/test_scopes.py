@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from datetime import timedelta
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentmem import Memory, Scope
+from agentmem.clock import ManualClock
 from agentmem.errors import ScopeError, ScopeRequired, UnknownNote
 
 
@@ -93,3 +95,35 @@ def test_whatever_is_stored_a_reader_sees_exactly_what_its_scope_admits(
         assert {h.note.id for h in memory.recall("common word", k=50, **asked)} == allowed
         assert {n.id for n in memory.notes(**asked)} == allowed
         assert set(memory.graph(**asked).nodes) == allowed
+
+
+EITHER: dict[str, object] = {"$or": [{"kind": "semantic"}, {"kind": "episodic"}]}
+"""True of every note: what it is joined with must hold all the same."""
+
+
+@pytest.mark.parametrize("where", [EITHER, {"$and": [EITHER]}, {"$not": {"$not": EITHER}}, {"$or": [{"$and": [EITHER]}]}])
+def test_a_filter_does_not_cross_the_scope(memory: Memory, where: dict[str, object]) -> None:
+    """Whatever a filter says, a user reads, counts and forgets her own notes and the shared ones alone."""
+    ana = memory.remember("Ana's door code is 4711.", user="ana")
+    memory.remember("Ben's plan.", user="ben")
+
+    assert [n.content for n in memory.notes(where=where, user="ben")] == ["Ben's plan."]
+    assert [h.note.content for h in memory.recall("door code plan", where=where, user="ben")] == ["Ben's plan."]
+    assert len(memory.forget(where, user="ben", dry_run=True).ids) == 1
+    assert len(memory.forget(where, user="ben").ids) == 1
+    assert memory.get(str(ana.id), user="ana").content == "Ana's door code is 4711."
+
+
+def test_a_filter_does_not_cross_session_archive_or_time(memory: Memory, clock: ManualClock) -> None:
+    """What a read leaves out besides foreign notes stays left out, too."""
+    told = memory.remember("We spoke about risotto.", user="ana", session="monday")
+    memory.remember("We spoke about sailing.", user="ana", session="tuesday")
+    memory.remember("We spoke about chess.", user="ana", agent="coach", session="monday")
+    clock.advance(days=3)
+    memory.remember("We spoke about gold.", user="ana", session="monday")
+
+    heard = memory.notes(where=EITHER, user="ana", agent="cook", session="monday", as_of=clock.now() - timedelta(days=1))
+    assert [n.id for n in heard] == [told.id]
+    with memory._parts.core.store.write() as tx:
+        tx.notes.set_archived(list(tx.notes.rows_of([str(told.id)]).values()), 1)
+    assert memory.notes(where=EITHER, user="ana", agent="cook", session="monday", as_of=clock.now() - timedelta(days=1), faded=False) == []

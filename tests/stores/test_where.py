@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from agentmem.clock import micros
 from agentmem.filters import kind_of, matches, parse
 from agentmem.notes import Fact, MemoryState, Note, Scope
-from agentmem.storage import Selection
+from agentmem.storage import Selection, Transaction
 from agentmem.stores.sqlite.store import SqliteStore
 
 # few values, so that they meet; some are made to break quoting, JSON and SQL
@@ -149,4 +151,75 @@ def test_sql_and_python_agree(shelf: SqliteStore, notes: list[Note], where: dict
         assert tx.notes.count(selection) == len(expected)
         assert {facet.row for facet in tx.notes.facets(list(rows), selection)} == expected
         assert {row for row, note in tx.notes.load(list(rows)).items() if matches(parsed, note)} == expected
+        raise _Undo
+
+
+def _filed(tx: Transaction, notes: list[Note]) -> dict[int, tuple[int, Note]]:
+    """The notes in the store: owner and note by row."""
+    filed = {}
+    for note in notes:
+        owner = tx.notes.owner(note.scope, create=True)
+        assert owner is not None
+        filed[tx.notes.insert(note, owner, b"")] = (owner, note)
+    return filed
+
+
+def _given(tx: Transaction, selection: Selection, rows: list[int]) -> list[set[int]]:
+    """What every way to ask hands out."""
+    return [
+        set(tx.notes.select(selection)),
+        set(tx.notes.page(selection, 0, 1_000)),
+        {facet.row for facet in tx.notes.facets(rows, selection)},
+    ]
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(
+    notes=st.lists(NOTES, min_size=2, max_size=6),
+    where=FILTERS,
+    agent=MAYBE,
+    session=MAYBE,
+    faded=st.booleans(),
+    as_of=st.none() | TIMES,
+    first=st.booleans(),
+)
+def test_a_filter_only_narrows(
+    shelf: SqliteStore, notes: list[Note], where: dict[str, object], agent: str | None, session: str | None, faded: bool,
+    as_of: datetime | None, first: bool,
+) -> None:  # fmt: skip
+    """Owner, agent, session, archive and time conditions hold whatever is asked, also with an $or on top."""
+    either = {"$or": [where, {"$not": where}]}
+    with pytest.raises(_Undo), shelf.write() as tx:
+        filed = _filed(tx, notes)
+        owners = sorted({owner for owner, _ in filed.values()})
+        moment = None if as_of is None else micros(as_of)
+        bare = Selection(tuple(owners[:1] if first else owners), agent, session, None, moment, archived=faded, closed=moment is None)
+        every = _given(tx, bare, list(filed))[0]
+
+        for asked in (where, either, {"$and": [either]}):
+            selection = replace(bare, where=parse(asked))
+            wanted = {row for row in every if matches(selection.where, filed[row][1])}
+            assert all(found == wanted for found in _given(tx, selection, list(filed)))
+            assert tx.notes.count(selection) == len(wanted)
+            assert tx.notes.any(selection) == bool(wanted)
+        raise _Undo
+
+
+@pytest.mark.parametrize("text", ["1 OR 1", "0) OR (1", "1) OR (1", "(1)OR(n.owner > 0)"])
+def test_no_text_of_a_filter_widens(shelf: SqliteStore, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """A compiler that forgets its brackets, or closes those of others, still only narrows what is admitted."""
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    notes = [
+        Note(id=f"{user}-{n}", content="x", scope=Scope(user=user), occurred_at=now, created_at=now, state=MemoryState(1.0, 5.0, now))
+        for user in ("ana", "ben") for n in range(3)
+    ]  # fmt: skip
+    with pytest.raises(_Undo), shelf.write() as tx:
+        filed = _filed(tx, notes)
+        owner = min(owner for owner, _ in filed.values())
+        admitted = {row for row, (whose, _) in filed.items() if whose == owner}
+        monkeypatch.setattr("agentmem.stores.sqlite.where.condition", lambda where: (text, []))
+        selection = Selection((owner,), where=parse({"kind": "episodic"}))
+
+        assert all(found <= admitted for found in _given(tx, selection, list(filed)))
+        assert tx.notes.count(selection) <= len(admitted)
         raise _Undo

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from agentmem.errors import InvalidArgument
-from agentmem.filters import And, Compare, Not, Or, matches, parse
+from agentmem.filters import And, Compare, Filter, Not, Or, matches, parse
 from agentmem.notes import Fact, MemoryState, Note, Scope
 
 MAY = datetime(2026, 5, 1, tzinfo=UTC)
@@ -162,7 +162,7 @@ def test_the_tree_is_a_value() -> None:
             Or((Compare("actor", "$eq", "a"), Not(Compare("actor", "$eq", "b")))),
         )
     )
-    assert parse(one) is one
+    assert parse(one) == one
     assert parse({"$and": [one, {"actor": "c"}]}) == And((one, Compare("actor", "$eq", "c")))
 
 
@@ -172,3 +172,33 @@ def test_huge_metadata_numbers_keep_their_value() -> None:
 
     assert matches(parse({"metadata.n": 2**70 + 1}), note)
     assert not matches(parse({"metadata.n": 2**70}), note)
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        And(()),
+        Or(()),
+        Compare("secret", "$eq", "x"),
+        Compare("kind", "$like", "x"),
+        Compare("kind", "$in", "semantic"),
+        Compare("kind", "$in", ((1,),)),  # type: ignore[arg-type]
+        Compare("occurred_at", "$gt", "yesterday"),
+        Compare("metadata.x') OR (1", "$eq", 1),
+        Compare("archived", "$eq", 1),
+        Not("kind"),  # type: ignore[arg-type]
+        Compare(3, "$eq", 1),  # type: ignore[arg-type]
+    ],
+)
+def test_a_tree_made_by_hand_is_checked_like_a_filter_that_is_written(tree: Filter) -> None:
+    """A filter object is what a caller makes of it, so it is no more believed than a mapping."""
+    with pytest.raises(InvalidArgument):
+        parse(tree)
+
+
+def test_a_filter_parsed_before_stays_as_it_is() -> None:
+    """Parsing twice changes nothing."""
+    written = {"kind": {"$in": ["semantic"]}, "occurred_at": {"$gte": "2026-01-01T00:00:00Z"}, "$not": {"tags": "x", "valid_to": None}}
+    parsed = parse({"$or": [written, {"metadata.a": {"$gt": 1}}]})
+
+    assert parse(parsed) == parsed
