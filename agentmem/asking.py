@@ -136,7 +136,7 @@ class Asker:
         core: Core,
         weights: WeightBook,
         recall: Callable[[str, int, Scope], Recollection],
-        use: Callable[[Sequence[Note]], None],
+        use: Callable[[Sequence[Note], Scope], None],
         local: Callable[[], LocalModel | None],
     ) -> None:
         self._core = core
@@ -247,7 +247,7 @@ class Asker:
     def _in_force(self, asked: _Asked, route: Route) -> tuple[EditRow | None, tuple[str, ...]]:
         """The edit that fired, unless the notes have overtaken it: a note beats an edit."""
         with self._core.store.read() as tx:
-            owners = tx.notes.visible_owners(asked.scope)
+            owners = self._core.admit(tx, asked.scope)
             edit = next(iter(tx.ledger.edits(owners=owners, ids=[str(route.edit_id)])), None)
             if edit is None:
                 return None, ("an edit fired that the books do not hold: it was not used",)
@@ -279,7 +279,7 @@ class Asker:
         notes = tuple(hit.note for hit in hits)
         used = used_notes(text, asked.question, notes)
         try:
-            self._use(used)
+            self._use(used, asked.scope)
         except StoreError as error:  # the answer is there all the same
             warnings = (*warnings, not_counted(error))
         source: Source = (

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from agentmem.errors import EmbedderMismatch, ScopeRequired
 from agentmem.ids import IdMaker
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
     from agentmem.stores.exact import ExactIndex
     from agentmem.stores.indexer import Indexer
 
-__all__ = ["Core", "aside"]
+__all__ = ["EVERYBODY", "Core", "aside"]
+
+EVERYBODY: Final = None
+"""In place of a scope: a job that works on everybody's notes, each in its own owner's, and says so."""
 
 
 def aside(tx: Transaction, search: Callable[[int], list[tuple[int, float]]], k: int) -> list[tuple[int, float]]:
@@ -130,7 +134,17 @@ class Core:
             cached([*texts, *(passage for text in texts for passage in passages(text))])
 
     def selection(self, tx: Transaction, scope: Scope, base: Selection | None = None) -> Selection:
-        """What a request in ``scope`` may see, and of that what ``base`` asks for: every read goes through here.
+        """:meth:`seen`, and the transaction is bound to it from here on: every request goes through here.
+
+        Raises:
+            ScopeRequired: see :meth:`seen`.
+        """
+        selection = self.seen(tx, scope, base)
+        tx.admit(selection.owners)
+        return selection
+
+    def seen(self, tx: Transaction, scope: Scope, base: Selection | None = None) -> Selection:
+        """What a request in ``scope`` may see, and of that what ``base`` asks for.
 
         Raises:
             ScopeRequired: the notes belong to somebody, and the request does not say whose it asks for.
@@ -146,3 +160,46 @@ class Core:
             agent=scope.agent if scope.user is not None else None,
             session=scope.session,
         )
+
+    def admit(self, tx: Transaction, scope: Scope) -> tuple[int, ...]:
+        """Bind a transaction to the owners that a request in ``scope`` may see; returns them."""
+        owners = tx.notes.visible_owners(scope)
+        tx.admit(owners)
+        return owners
+
+    # -- whose transaction it is -----------------------------------------------------------------------------
+
+    @contextmanager
+    def reading(self, scope: Scope | None) -> Iterator[Transaction]:
+        """A read of a request in ``scope``, bound to what it may see; ``EVERYBODY``: of a job, which may see all.
+
+        Raises:
+            ScopeRequired: see :meth:`selection`.
+        """
+        with self.store.read() as tx:
+            if scope is not None:
+                self.selection(tx, scope)
+            yield tx
+
+    @contextmanager
+    def writing(self, scope: Scope | None) -> Iterator[Transaction]:
+        """The same for a write."""
+        with self.store.write() as tx:
+            if scope is not None:
+                self.selection(tx, scope)
+            yield tx
+
+    @contextmanager
+    def reading_of(self, owners: Sequence[int]) -> Iterator[Transaction]:
+        """A further read of a request whose owners are known."""
+        with self.store.read() as tx:
+            tx.admit(owners)
+            yield tx
+
+    @contextmanager
+    def writing_of(self, *scopes: Scope) -> Iterator[tuple[Transaction, dict[Scope, int]]]:
+        """A write of notes with these scopes, bound to their owners alone; yields these, too, made where there are none yet."""
+        with self.store.write() as tx:
+            owners = {scope: owner for scope in scopes if (owner := tx.notes.owner(scope, create=True)) is not None}
+            tx.admit(owners.values())
+            yield tx, owners

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from agentmem.clock import micros
-from agentmem.core import Core
+from agentmem.core import EVERYBODY, Core
 from agentmem.enrich import secrets
 from agentmem.enrich.model.answers import Construction, Evolution, Neighbourhood
 from agentmem.enrich.model.dialogue import Dialogue
@@ -55,6 +55,7 @@ class _Run:
     """What one run has done so far."""
 
     dialogue: Dialogue
+    scope: Scope
     enriched: list[str] = field(default_factory=list)
     evolved: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
@@ -105,7 +106,7 @@ class Enricher:
     def after(self, receipts: Sequence[Receipt]) -> list[Receipt]:
         """Enrich what was just stored; the receipts say what did not work. Never raises: the notes are stored."""
         ids = [r.id for r in receipts if r.id is not None and r.status in ("stored", "superseded")]
-        with self._core.store.read() as tx:
+        with self._core.reading(EVERYBODY) as tx:
             rows = sorted(tx.notes.rows_of(ids).values())
         try:
             report = self._work(rows, Scope(), again=False)
@@ -120,7 +121,7 @@ class Enricher:
         ]  # fmt: skip
 
     def _outstanding(self, scope: Scope, *, again: bool = False) -> list[int]:
-        with self._core.store.read() as tx:
+        with self._core.reading(scope or EVERYBODY) as tx:
             owners = tx.notes.visible_owners(scope) if scope else tx.notes.all_owners()
             rows = tx.enrichment.outstanding(owners, None if again else self._settings.attempts)
             if not scope:
@@ -133,7 +134,7 @@ class Enricher:
     ) -> EnrichReport:
         settings = self._settings
         with lease(self._core):
-            run = _Run(Dialogue(self._llm, settings.retries, settings.max_tokens))
+            run = _Run(Dialogue(self._llm, settings.retries, settings.max_tokens), scope)
             in_a_row = 0
             for done, row in enumerate(rows, 1):
                 in_a_row = in_a_row + 1 if self._outage(row, run) else 0
@@ -156,7 +157,7 @@ class Enricher:
 
     def _failed(self, row: int, error: ModelError, run: _Run, *, outage: bool = False) -> None:
         now = micros(self._core.clock.now())
-        with self._core.store.write() as tx:
+        with self._core.writing(run.scope or EVERYBODY) as tx:
             note = tx.notes.load([row]).get(row)
             if note is None:
                 return
@@ -169,12 +170,12 @@ class Enricher:
     # -- one note --------------------------------------------------------------------------------------------
 
     def _one(self, row: int, run: _Run) -> None:
-        with self._core.store.read() as tx:
+        with self._core.reading(run.scope or EVERYBODY) as tx:
             task = self._task(tx, row)
         if task is None:
             return
         if not self._settings.secrets and secrets(task.note.content):
-            with self._core.store.write() as tx:
+            with self._core.writing(run.scope or EVERYBODY) as tx:
                 tx.enrichment.put(row, EnrichmentRow(state="kept"), micros(self._core.clock.now()))
             run.kept.append(task.note.id)
             return
@@ -184,7 +185,7 @@ class Enricher:
             others = list(task.others.values())
             around = run.dialogue.ask(about_neighbours(task.note, others), Neighbourhood, [n.id for n in others])
         self._fail("enrich:before-begin")
-        with self._core.store.write() as tx:
+        with self._core.writing(run.scope or EVERYBODY) as tx:
             done = self._apply(tx, task, about, around, run)
             self._fail("enrich:before-commit")
         if done:
@@ -198,6 +199,7 @@ class Enricher:
             return None
         owner = tx.notes.owner(note.scope)
         assert owner is not None
+        tx.admit((owner,))  # also of everybody's notes each is described from its own owner's
         return _Task(row, owner, note, self._others(tx, row, owner, note))
 
     def _others(self, tx: Transaction, row: int, owner: int, note: Note) -> dict[int, Note]:
@@ -218,6 +220,7 @@ class Enricher:
 
     def _apply(self, tx: Transaction, task: _Task, about: Construction, around: Neighbourhood, run: _Run) -> bool:
         """Everything that the model said of one note, or nothing when the note is not what it saw."""
+        tx.admit((task.owner,))
         now = micros(self._core.clock.now())
         rows = [task.row, *task.others]
         present, records = tx.notes.load(rows), tx.enrichment.load(rows)

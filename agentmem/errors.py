@@ -5,7 +5,8 @@ AgentMemError
 ├── InvalidArgument      an argument of a call is wrong (type, range, unknown name)
 ├── UnknownNote          no note with this id in this scope
 ├── ScopeError           a read or write outside the scope that it may touch
-│   └── ScopeRequired    scoped data was read without saying whose
+│   ├── ScopeRequired    scoped data was read without saying whose
+│   └── ScopeBreach      a fault in agentmem: a query came across somebody else's notes, and was stopped
 ├── InvalidImport        a file to import is torn, damaged, or of no known shape; nothing was written
 ├── StoreError           the notes could not be read or written
 │   ├── StoreLocked      another process holds what only one may hold
@@ -46,6 +47,7 @@ __all__ = [
     "ModelError",
     "NoChatTemplate",
     "PackMismatch",
+    "ScopeBreach",
     "ScopeError",
     "ScopeRequired",
     "StoreCorrupt",
@@ -99,6 +101,10 @@ class ScopeError(AgentMemError, PermissionError):
 
 class ScopeRequired(ScopeError):
     """Scoped data was read without saying whose."""
+
+
+class ScopeBreach(ScopeError):
+    """A query came across notes of an owner outside the scope of its request; none was handed out or changed. A fault in agentmem."""
 
 
 class StoreError(AgentMemError):

@@ -151,25 +151,23 @@ class ExperienceMemory:
         return advise(task, observation, precedents, self._core.settings.experience.neutral)
 
     def _precedents(self, scope: Scope, task: str, observation: str, embedder: Embedder) -> list[Precedent]:
-        with self._core.store.read() as tx:
+        with self._core.reading(scope) as tx:
             selection = self._core.selection(tx, scope, Selection(()))
             if not tx.experiences.any(selection.owners):
                 return []
             self._core.check_embedder(tx, embedder)
         # Embedding is the slow part: it happens outside the transactions, so that no writer waits for it.
         vector = embedder.embed([query_text(task, observation)])[0]
-        with self._core.store.read() as tx:
+        with self._core.reading_of(selection.owners) as tx:
             self._core.check_embedder(tx, embedder)  # the notes may have been embedded anew in between
             situations = self._situations(tx, scope, selection, task, observation, vector)
         return self._ranked(situations, task, observation, embedder)
 
     def _recorded(self, step: _Step, embedder: Embedder) -> Receipt:
         vector = embedder.embed([step.content])
-        with self._core.store.write() as tx:
+        with self._core.writing_of(step.scope) as (tx, owners):
             self._core.fix_embedder(tx, embedder)  # the notes may have been embedded anew in between
-            owner = tx.notes.owner(step.scope, create=True)
-            assert owner is not None
-            receipt = self._once(tx, owner, step, vector)
+            receipt = self._once(tx, owners[step.scope], step, vector)
             self._fail("record:before-commit")
         return receipt
 

@@ -66,7 +66,7 @@ class Exporter:
                 f"This export is bound to {scope}; it cannot hold everything.",
                 hint="open the memory without a scope for a whole export, or leave everything out.",
             )
-        with self._core.store.snapshot() as tx:
+        with self._core.store.snapshot() as tx:  # a job's when it holds everything, else bound by its selection
             selection = None if everything else self._selection(tx, scope)
             with _written_whole(path) as file:
                 file.write(line_of(self._header(tx, scope, vectors)))

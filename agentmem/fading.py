@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from agentmem.clock import micros
-from agentmem.core import Core
+from agentmem.core import EVERYBODY, Core
 from agentmem.errors import InvalidArgument, UnknownNote
 from agentmem.notes import Note, Scope
 from agentmem.recalling import state_of
@@ -47,7 +47,7 @@ class Fader:
     def fade(self, scope: Scope, *, dry_run: bool) -> FadeReport:
         """Archive what may go; each owner's notes are ranked, and counted against the capacity, by themselves."""
         now = micros(self._core.clock.now())
-        with self._core.store.write() as tx:
+        with self._core.writing(EVERYBODY) as tx:  # what others link to or use of the shared notes holds these for them
             owners = tx.notes.visible_owners(scope) if scope else tx.notes.all_owners()
             chosen: dict[int, float] = {}
             active = 0
@@ -55,6 +55,7 @@ class Fader:
                 count = tx.notes.count(Selection((owner,)))
                 chosen.update(self._going(tx, owner, scope, count))
                 active += count
+            tx.admit(owners)
             notes = tx.notes.load(list(chosen))
             if not dry_run:
                 tx.notes.set_archived(list(chosen), now)
@@ -68,7 +69,7 @@ class Fader:
             UnknownNote: an id names no note of this scope; nothing was changed. Of a report, what was forgotten since is passed over.
         """
         ids = _ids(what)
-        with self._core.store.write() as tx:
+        with self._core.writing(scope or EVERYBODY) as tx:
             rows = tx.notes.rows_of(ids)
             if isinstance(what, FadeReport):  # what was forgotten since then is nobody's to bring back, and keeps nobody else away
                 ids = [id for id in ids if id in rows]
@@ -100,7 +101,7 @@ class Fader:
         found = tx.notes.resting(owner, oldest, settings.keep_importance)
         rows = [f.row for f in found]
         if scope:
-            admitted = {f.row for f in tx.notes.facets(rows, self._core.selection(tx, scope))}
+            admitted = {f.row for f in tx.notes.facets(rows, self._core.seen(tx, scope))}
             rows = [row for row in rows if row in admitted]
         held = {r for link in tx.links.touching(rows, PROTECTING) for r in _held(link)}
         held |= set(tx.uses.summary(rows, oldest))

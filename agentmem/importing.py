@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from agentmem.clock import micros
-from agentmem.core import Core
+from agentmem.core import EVERYBODY, Core
 from agentmem.dedup import content_hash
 from agentmem.enrich import entities
 from agentmem.errors import InvalidImport
@@ -109,7 +109,7 @@ class Importer:
             check = Check(scope)
             header, footer = check.run(file)
             file.seek(0)
-            work = _Work(self._core, self._fail, header, ImportReport(path, dry_run=dry_run), forgotten=forgotten, bound=bool(scope))
+            work = _Work(self._core, self._fail, header, ImportReport(path, dry_run=dry_run), forgotten=forgotten, scope=scope)
             if check.derived and not forgotten:
                 work.leave_out(file, check.derived)
                 file.seek(0)
@@ -134,22 +134,41 @@ class _Work:
     """Writes batch by batch; each is a transaction of its own, so that a long import can be interrupted and repeated."""
 
     def __init__(
-        self, core: Core, fail: Callable[[str], None], header: Header, report: ImportReport, *, forgotten: bool, bound: bool
+        self, core: Core, fail: Callable[[str], None], header: Header, report: ImportReport, *, forgotten: bool, scope: Scope
     ) -> None:
         self._core = core
         self._fail = fail
         self._header = header
         self.report = report
         self._bring_back = forgotten
-        self._bound = bound
+        self._scope = scope
         self._left_out: set[str] = set()
         self._gone: set[str] = set()
         self._known_lines: dict[str | None, Counter[tuple[int, str, str | None, str]]] = {}
 
+    @contextmanager
+    def _reading(self) -> Iterator[Transaction]:
+        """A read of the scope that the memory is bound to; of everybody's notes when it is bound to none."""
+        with self._core.store.read() as tx:
+            if self._scope:
+                owner = tx.notes.owner(self._scope)
+                tx.admit(() if owner is None else (owner,))
+            yield tx
+
+    @contextmanager
+    def _writing(self) -> Iterator[Transaction]:
+        """The same for a write."""
+        if self._scope:
+            with self._core.writing_of(self._scope) as (tx, _):
+                yield tx
+        else:
+            with self._core.writing(EVERYBODY) as tx:
+                yield tx
+
     def leave_out(self, file: IO[bytes], derived: Mapping[str, Collection[str]]) -> None:
         """Find what was made from notes that were forgotten here, however far down: `forget` would have removed it too."""
         sources = {id for each in derived.values() for id in each}
-        with self._core.store.read() as tx:
+        with self._reading() as tx:
             notes = (record for record, _ in (parse(line, number) for number, line in lines_of(file)) if isinstance(record, NoteRecord))
             gone = {note.id for note in notes if note.id in sources and self._was_forgotten(tx, note) and not tx.notes.rows_of([note.id])}
         while more := {id for id, origins in derived.items() if not gone.isdisjoint(origins)} - gone:
@@ -171,21 +190,21 @@ class _Work:
                 self._links(links)
             if made := [r for r, _ in batch if isinstance(r, MadeFromRecord)]:
                 self._made_from(made)
-            if entries and not self._bound:  # a user's file has none, and nobody's books are a user's to write
+            if entries and not self._scope:  # a user's file has none, and nobody's books are a user's to write
                 self._entries(entries)
             self._fail("import:after-batch")
 
     # -- notes -----------------------------------------------------------------------------------------------
 
     def _notes(self, batch: Sequence[_Pair], embedder: Embedder) -> None:
-        with self._core.store.read() as tx:
+        with self._reading() as tx:
             fresh = self._fresh(tx, batch, ImportReport(self.report.path))
         if self.report.dry_run:
-            with self._core.store.read() as tx:
+            with self._reading() as tx:
                 self.report.notes += len(self._fresh(tx, batch, self.report))
             return
         vectors = self._vectors(fresh, embedder)  # computed outside of the transaction: nobody waits for the embedder
-        with self._core.store.write() as tx:
+        with self._writing() as tx:
             self._core.fix_embedder(tx, embedder)
             counted = ImportReport(self.report.path)
             fresh = self._fresh(tx, batch, counted)
@@ -212,7 +231,8 @@ class _Work:
 
     def _fresh(self, tx: Transaction, batch: Sequence[_Pair], report: ImportReport) -> list[NoteRecord]:
         """Those that the memory does not have; what became of the others goes into the report."""
-        rows = tx.notes.rows_of([record.id for record, _ in batch])
+        ids = [record.id for record, _ in batch]
+        rows, taken = tx.notes.rows_of(ids), tx.notes.taken(ids)
         present = {values["id"]: said(values) for values in values_of(tx, list(rows.values()))}
         fresh = []
         for record, values in batch:
@@ -221,6 +241,8 @@ class _Work:
                     report.skipped += 1
                 else:
                     report.conflicts.append(record.id)
+            elif record.id in taken:
+                report.conflicts.append(record.id)
             elif not self._bring_back and (record.id in self._gone or self._was_forgotten(tx, record)):
                 report.forgotten.append(record.id)
             else:
@@ -264,7 +286,7 @@ class _Work:
     def _store(
         self, tx: Transaction, fresh: Sequence[NoteRecord], vectors: Mapping[str, _Embedded], report: ImportReport
     ) -> None:
-        taken = {edit.id for edit in tx.ledger.edits(state=None)} if any(record.edits for record in fresh) else set()
+        taken = tx.ledger.taken([edit.id for record in fresh for edit in record.edits])
         stored: dict[int, tuple[int, Note]] = {}
         for record in fresh:
             note = record.note()
@@ -290,7 +312,7 @@ class _Work:
     def _links(self, batch: Sequence[LinkRecord]) -> None:
         if self.report.dry_run:
             return
-        with self._core.store.write() as tx:
+        with self._writing() as tx:
             rows = tx.notes.rows_of(list({end for link in batch for end in (link.source, link.target)} - self._left_out))
             added = restore_links(tx, batch, rows)
         self.report.links += added
@@ -298,7 +320,7 @@ class _Work:
     def _made_from(self, batch: Sequence[MadeFromRecord]) -> None:
         if self.report.dry_run:
             return
-        with self._core.store.write() as tx:
+        with self._writing() as tx:
             # A note that says something else here may be a source all the same: its words went into the other's.
             rows = tx.notes.rows_of(list({id for each in batch for id in (each.note, *each.sources)}))
             own = [each for each in batch if each.note not in self._left_out]
@@ -308,7 +330,7 @@ class _Work:
         """Lines about notes that are gone, unless they stand here already."""
         if self.report.dry_run:
             return
-        with self._core.store.write() as tx:
+        with self._writing() as tx:
             present = tx.notes.rows_of([e.note_id for e in batch if e.note_id is not None])
             new = [e for e in batch if e.note_id not in present and not self._stands(tx, e)]
             for entry in new:

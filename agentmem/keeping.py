@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from agentmem.clock import micros
-from agentmem.core import Core
+from agentmem.core import EVERYBODY, Core
 from agentmem.dedup import clean_text, content_hash
 from agentmem.enrich import entities, keywords, said_in, surroundings
 from agentmem.errors import InvalidArgument, UnknownNote
@@ -62,21 +62,21 @@ class Keeper:
     # -- reading ---------------------------------------------------------------------------------------------
 
     def get(self, id: str, scope: Scope) -> Note:
-        with self._core.store.read() as tx:
+        with self._core.reading(scope) as tx:
             return self._find(tx, id, scope)[1]
 
     def notes(self, selection: Selection, scope: Scope, limit: int | None, offset: int) -> list[Note]:
         for name, value in (("limit", 0 if limit is None else limit), ("offset", offset)):
             if isinstance(value, bool) or not isinstance(value, int) or value < 0:
                 raise InvalidArgument(f"{name} must be a whole number of 0 or more, not {value!r:.80}.", hint=f"{name}=100.")
-        with self._core.store.read() as tx:
+        with self._core.reading(scope) as tx:
             selection = self._core.selection(tx, scope, selection)
             rows = tx.notes.select(selection, limit=limit, offset=offset)
             loaded = tx.notes.load(rows)
             return [loaded[row] for row in rows]
 
     def history(self, id: str, scope: Scope) -> list[NoteVersion]:
-        with self._core.store.read() as tx:
+        with self._core.reading(scope) as tx:
             return tx.notes.history(self._find(tx, id, scope)[0])
 
     def _find(self, tx: Transaction, id: str, scope: Scope) -> tuple[int, Note]:
@@ -94,7 +94,7 @@ class Keeper:
     def update(self, id: str, content: str, scope: Scope) -> Receipt:
         """New words for a note; its fact is read anew, and an edit that says the old words is taken out of the weights."""
         content = clean_text(content)
-        with self._core.store.read() as tx:
+        with self._core.reading(scope) as tx:
             before = self._find(tx, id, scope)[1]
         if before.kind == "experience":  # its value is found by task, observation and action: other words would belong to none
             raise InvalidArgument(
@@ -106,7 +106,7 @@ class Keeper:
 
     def _update(self, id: str, content: str, scope: Scope, embedder: Embedder) -> Receipt:
         vector, (passages,) = embedded(embedder, [content])
-        with self._weights.lock, self._core.store.write() as tx:
+        with self._weights.lock, self._core.writing(scope) as tx:
             self._core.fix_embedder(tx, embedder)
             row, note = self._find(tx, id, scope)
             changed = replace(note, content=content, keywords=tuple(keywords(content)), version=note.version + 1)
@@ -162,7 +162,7 @@ class Keeper:
             )
         if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 < weight <= 1:
             raise InvalidArgument(f"weight must be over 0 and at most 1, not {weight!r}.", hint="weight=1.0.")
-        with self._core.store.write() as tx:
+        with self._core.writing(scope) as tx:
             (source, first), (target, second) = self._find(tx, a, scope), self._find(tx, b, scope)
             if source == target:
                 raise InvalidArgument("A note cannot be linked to itself.", hint="pass two different ids.")
@@ -180,7 +180,7 @@ class Keeper:
             or_gone: leave out notes that are not there any more: one may be forgotten while an answer draws on it.
         """
         now = self._core.clock.now()
-        with self._core.store.write() as tx:
+        with self._core.writing(scope or EVERYBODY) as tx:
             wanted = tx.notes.rows_of(ids) if or_gone else ids
             found = [self._find_owned(tx, id, scope) for id in dict.fromkeys(wanted)]
             states = [(row, self._core.curve.review(note.state, now, grade)) for row, note in found]
@@ -227,7 +227,7 @@ class Keeper:
         if isinstance(hops, bool) or not isinstance(hops, int):
             raise InvalidArgument(f"hops must be a whole number, not {hops!r:.80}.", hint="hops=2.")
         now = self._core.clock.now()
-        with self._core.store.read() as tx:
+        with self._core.reading(scope) as tx:
             selection = self._core.selection(tx, scope)
             left_out = 0
             if around is None:
@@ -243,7 +243,7 @@ class Keeper:
     def why_linked(self, a: str, b: str, scope: Scope) -> Connection:
         """The strongest way between two notes, searched from both ends along the index of links."""
         now = micros(self._core.clock.now())
-        with self._core.store.read() as tx:
+        with self._core.reading(scope) as tx:
             (first, start), (second, end) = self._find(tx, a, scope), self._find(tx, b, scope)
             if first == second:
                 raise InvalidArgument("A note needs no connection to itself.", hint="pass two different ids.")

@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Self
 
 from agentmem.clock import micros
-from agentmem.core import Core
+from agentmem.core import EVERYBODY, Core
 from agentmem.errors import AgentMemError, JobLocked
 
 __all__ = ["Lease"]
@@ -46,13 +46,13 @@ class Lease:
     def __exit__(self, *_: object) -> None:
         self._over.set()
         self._renewer.join()
-        with self._core.store.write() as tx:
+        with self._core.writing(EVERYBODY) as tx:
             tx.ledger.release(self._name, self._holder)
 
     def _take(self) -> bool:
         now = self._core.clock.now()
         until = micros(now + timedelta(minutes=self._minutes))
-        with self._core.store.write() as tx:
+        with self._core.writing(EVERYBODY) as tx:
             former = tx.ledger.lease_holder(self._name)
             if former is not None and _is_dead(former):
                 tx.ledger.release(self._name, former)

@@ -98,7 +98,7 @@ class Recaller:
 
     def _recall(self, embedder: Embedder, query: str, k: int, scope: Scope, selection: Selection) -> Recollection:
         now = self._core.clock.now()
-        with self._core.store.read() as tx:
+        with self._core.reading(scope) as tx:
             selection = self._core.selection(tx, scope, selection)
             if not selection.owners or not tx.notes.any(replace(selection, where=None, as_of=None, archived=True)):
                 return Recollection(query, (), _asked(selection, now), plan={"vectors": "none", "candidates": 0})
@@ -106,7 +106,7 @@ class Recaller:
             view = self._view(tx, query, scope, selection.owners, now)
         # Embedding is the slow part: it happens outside the transaction, so that no writer waits for it.
         vector = embedder.embed([without_names(query, view.named)])[0]
-        with self._core.store.read() as tx:
+        with self._core.reading_of(selection.owners) as tx:
             self._core.check_embedder(tx, embedder)  # the notes may have been embedded anew in between
             wanted = k if self.reranker is None else max(k, self._core.settings.recall.rerank)
             found = self._find(tx, view, vector, selection, wanted, now)
@@ -124,12 +124,12 @@ class Recaller:
 
     def _why_not(self, embedder: Embedder, query: str, note: Note, k: int, scope: Scope, selection: Selection) -> WhyNot:
         now = self._core.clock.now()
-        with self._core.store.read() as tx:
+        with self._core.reading(scope) as tx:
             selection = self._core.selection(tx, scope, selection)
             view = self._view(tx, query, scope, selection.owners, now)
             row = tx.notes.rows_of([note.id])[note.id]
         vector = embedder.embed([without_names(query, view.named)])[0]
-        with self._core.store.read() as tx:
+        with self._core.reading_of(selection.owners) as tx:
             self._core.check_embedder(tx, embedder)
             found = self._find(tx, view, vector, selection, k, now, extra=(row,))
         return _explain(note, row, found, k, selection)

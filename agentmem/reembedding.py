@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from agentmem.core import Core
+from agentmem.core import EVERYBODY, Core
 from agentmem.errors import EmbedderMismatch
 from agentmem.notes import Note
 from agentmem.passages import LONG, of_passages
@@ -39,7 +39,7 @@ class Reembedder:
         Raises:
             EmbedderMismatch: another process began to change to yet another embedder meanwhile.
         """
-        with self._core.store.write() as tx:
+        with self._core.writing(EVERYBODY) as tx:
             begun = self._begin(tx, embedder)
         if not begun:
             self._core.change_embedder(embedder)
@@ -68,7 +68,7 @@ class Reembedder:
         """
         last = 0
         while True:
-            with self._core.store.read() as tx:
+            with self._core.reading(EVERYBODY) as tx:
                 rows = tx.next_vectors.missing(CHUNK, last)
                 notes = tx.notes.load(rows)
             if len(rows) <= LATE:
@@ -77,7 +77,7 @@ class Reembedder:
             texts = [note.content for note in notes.values()]
             vectors = dict(zip(notes, embedder.embed(texts), strict=True))
             _discard(embedder, texts)  # nothing may remember what is forgotten while this runs
-            with self._core.store.write() as tx:
+            with self._core.writing(EVERYBODY) as tx:
                 if self._arrived(tx, embedder):
                     return
                 same = _unchanged(tx, notes)
@@ -91,7 +91,7 @@ class Reembedder:
         """Exchange the vectors, what is held of them in memory, and the embedder; false when many notes came in between."""
         changed: list[Embedder | None] = []
         try:
-            with self._core.store.write() as tx:
+            with self._core.writing(EVERYBODY) as tx:
                 if not self._arrived(tx, embedder):
                     late = tx.next_vectors.missing(LATE + 1)
                     if len(late) > LATE:
@@ -131,15 +131,15 @@ def add_passages(core: Core, report: Progress) -> int:
 
     Each batch is a transaction, and embedding happens outside of it. Returns how many notes there were.
     """
-    with core.store.read() as tx:
+    with core.reading(EVERYBODY) as tx:
         todo = tx.passages.missing(LONG)
     for start in range(0, len(todo), CHUNK):
-        with core.store.read() as tx:
+        with core.reading(EVERYBODY) as tx:
             notes = tx.notes.load(todo[start : start + CHUNK])
         texts = [note.content for note in notes.values()]
         parts = dict(zip(notes, of_passages(core.embedder, texts), strict=True))
         core.discard(texts)  # nothing may remember what is forgotten while this runs
-        with core.store.write() as tx:
+        with core.writing(EVERYBODY) as tx:
             core.check_embedder(tx)
             for row, note in _unchanged(tx, notes).items():
                 if (vectors := parts[row]) is not None:

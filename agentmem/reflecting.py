@@ -68,7 +68,7 @@ class Reflector:
         asked, settings = _day(day), self._settings
         checked_limit(limit)
         _ = self._core.embedder  # loaded before anything is locked: it takes seconds
-        with self._core.store.read() as tx:
+        with self._core.reading(scope) as tx:
             due, left_out = self._due(tx, scope, asked)
         with lease(self._core):
             run = _Run(scope, Dialogue(self._llm, settings.retries, settings.max_tokens))
@@ -78,7 +78,7 @@ class Reflector:
             for id in list(run.thoughts):
                 self._try(f"thought {id}", run, lambda id=id: self._merge(id, run))  # type: ignore[misc]
             self._try("portrait", run, lambda: self._paint(run))
-        with self._core.store.read() as tx:
+        with self._core.reading(scope) as tx:
             left = len(self._due(tx, scope, asked)[0])
         return ReflectReport(
             tuple(run.summaries), tuple(run.thoughts), run.portrait, tuple(run.retired), tuple(run.failures),
@@ -102,7 +102,7 @@ class Reflector:
         else:
             run.in_a_row = 0
             return
-        with self._core.store.write() as tx:
+        with self._core.writing(run.scope) as tx:
             now = micros(self._core.clock.now())
             tx.ledger.append(now, "reflect_failed", details={"step": what.split(maxsplit=1)[0], "reason": kind})
         if run.in_a_row >= self._settings.outage:
@@ -125,7 +125,7 @@ class Reflector:
 
     def _outlived(self, scope: Scope, run: _Run) -> None:
         """A day that lost notes has fewer parts: what the last ones said is said by those before them now."""
-        with self._core.store.write() as tx:
+        with self._core.writing(scope) as tx:
             last: dict[str, int] = {}
             for part in self._parts(tx, scope)[0]:
                 last[part.day.isoformat()] = part.number
@@ -146,7 +146,7 @@ class Reflector:
         about = {"day": part.day.isoformat(), "part": part.number}
         drafts = [self._draft("summary", said.summary, notes, [], run, about | {"sources": part.print})]
         drafts += [self._draft("thought", t.text, notes, list(dict.fromkeys(t.sources)), run, about) for t in said.thoughts]
-        with self._core.store.write() as tx:
+        with self._core.writing(run.scope) as tx:
             if not _unchanged(tx, notes):
                 run.failures.append(Failure(f"day {part.name}", "its notes changed while the model was asked"))
                 return
@@ -160,13 +160,13 @@ class Reflector:
 
     def _merge(self, id: str, run: _Run) -> None:
         """Think-in-Memory's merge and forget within the group of thoughts that are like this one."""
-        with self._core.store.read() as tx:
+        with self._core.reading(run.scope) as tx:
             group = self._alike(tx, id, run.scope)
         if len(group) < 2:
             return
         ids = [n.id for n in group]
         said = run.dialogue.ask(about_thoughts(group), Merging, ids)
-        with self._core.store.write() as tx:
+        with self._core.writing(run.scope) as tx:
             if not _unchanged(tx, group):
                 return
             spent: set[str] = set()
@@ -201,7 +201,7 @@ class Reflector:
     # -- the portrait ----------------------------------------------------------------------------------------
 
     def _paint(self, run: _Run) -> None:
-        with self._core.store.read() as tx:
+        with self._core.reading(run.scope) as tx:
             summaries = self._notes(tx, run.scope, ("summary",))[-self._settings.portrait_days :]
             former = self._notes(tx, run.scope, ("portrait",))
         mark = print_of(summaries)
@@ -209,7 +209,7 @@ class Reflector:
             return
         said = run.dialogue.ask(about_portrait(summaries), Portrait)
         draft = self._draft("portrait", said.portrait, summaries, [], run, {"sources": mark})
-        with self._core.store.write() as tx:
+        with self._core.writing(run.scope) as tx:
             if not _unchanged(tx, summaries):
                 run.failures.append(Failure("portrait", "its summaries changed while the model was asked"))
                 return

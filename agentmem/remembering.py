@@ -68,13 +68,13 @@ class Rememberer:
         return self._core.with_embedder(lambda embedder: self._stored(checked, embedder))
 
     def _stored(self, checked: Sequence[Draft | Receipt], embedder: Embedder) -> list[Receipt]:
-        texts = [d.content for d in checked if isinstance(d, Draft)]
-        vectors, passages = embedded(embedder, texts) if texts else (None, [])
+        drafts = [d for d in checked if isinstance(d, Draft)]
+        vectors, passages = embedded(embedder, [d.content for d in drafts]) if drafts else (None, [])
         self._fail("remember:before-begin")
-        with self._core.store.write() as tx:
+        with self._core.writing_of(*dict.fromkeys(d.scope for d in drafts)) as (tx, owners):
             self._core.fix_embedder(tx, embedder)
-            batch = _Batch(self._core, tx, [d for d in checked if isinstance(d, Draft)], vectors, passages)
-            places = iter(range(len(texts)))
+            batch = _Batch(self._core, tx, drafts, [owners[d.scope] for d in drafts], vectors, passages)
+            places = iter(range(len(drafts)))
             receipts = [d if isinstance(d, Receipt) else batch.add(d, next(places)) for d in checked]
             receipts = batch.finish(receipts)
             closed = [id for receipt in receipts for id in receipt.superseded]
@@ -115,12 +115,17 @@ class _Batch:
     """The items of one transaction: what earlier items stored is visible to later ones."""
 
     def __init__(
-        self, core: Core, tx: Transaction, drafts: Sequence[Draft], vectors: Vector | None, passages: Sequence[Vector | None]
+        self,
+        core: Core,
+        tx: Transaction,
+        drafts: Sequence[Draft],
+        owners: Sequence[int],
+        vectors: Vector | None,
+        passages: Sequence[Vector | None],
     ) -> None:
         self._core = core
         self._tx = tx
-        scopes = {scope: tx.notes.owner(scope, create=True) for scope in dict.fromkeys(d.scope for d in drafts)}
-        self._owners = [owner for d in drafts if (owner := scopes[d.scope]) is not None]
+        self._owners = owners
         self._near = Neighbourhood(core, tx, self._owners, vectors)
         self._settings = core.settings.remember
         self._now = core.clock.now()

@@ -139,6 +139,14 @@ class NoteTable(Protocol):
         ...
 
     def rows_of(self, ids: Sequence[str]) -> dict[str, int]: ...
+    def owners_of(self, rows: Sequence[int]) -> dict[int, int]:
+        """Whose those rows are that exist."""
+        ...
+
+    def taken(self, ids: Sequence[str]) -> set[str]:
+        """Those of ``ids`` that name somebody's note, so that no other can bear them."""
+        ...
+
     def ids_of(self, rows: Sequence[int]) -> dict[int, str]:
         """The ids of those rows that exist."""
         ...
@@ -407,6 +415,14 @@ class LedgerTable(Protocol):
         ids: Sequence[str] | None = None,
     ) -> list[EditRow]: ...
     def delete_edits(self, ids: Sequence[str]) -> int: ...
+    def held(self) -> int:
+        """How many edits are active, whosever they are: the side memory is one for all."""
+        ...
+
+    def taken(self, ids: Sequence[str]) -> set[str]:
+        """Those of ``ids`` that name somebody's edit."""
+        ...
+
     def active_pack(self, method: str) -> tuple[str, int] | None:
         """(sha256 of the pack file, version) that every process should serve."""
         ...
@@ -434,6 +450,21 @@ class Transaction(Protocol):
     ledger: LedgerTable
     enrichment: EnrichmentTable
     experiences: ExperienceTable
+
+    def admit(self, owners: Iterable[int]) -> None:
+        """Bind what is left of this transaction to a request that may touch the notes of ``owners`` alone; it can only be narrowed.
+
+        Whatever an area is asked for then, it hands out and changes nothing of anybody else (:mod:`agentmem.admission`).
+        """
+        ...
+
+    def as_job(self) -> AbstractContextManager[None]:
+        """Not bound inside the block, for what keeps a store's own memory up to date and hands nothing of it to the request."""
+        ...
+
+    def need(self, owners: Iterable[int]) -> None:
+        """Raise ScopeBreach unless ``owners`` are admitted: for what reads of them beside the areas, from memory."""
+        ...
 
     def meta_get(self, key: str) -> str | None: ...
     def meta_set(self, key: str, value: str | None) -> None: ...

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from agentmem.clock import micros
-from agentmem.core import Core
+from agentmem.core import EVERYBODY, Core
 from agentmem.edits import EditRequest
 from agentmem.enrich import surroundings
 from agentmem.errors import AgentMemError, IndexUnavailable, InvalidArgument, StoreError
@@ -76,7 +76,7 @@ class Upkeep:
         if self._unlooked:
             self._unlooked -= 1
             return
-        with self._core.store.read() as tx:
+        with self._core.reading(EVERYBODY) as tx:
             consulted = self._consulted(tx)
             due = consulted and tx.outbox.count() >= self._core.settings.index.batch
         if not consulted:
@@ -88,7 +88,7 @@ class Upkeep:
         """:meth:`flush`, unless no request can be large enough for the index."""
         if self._core.indexer is None:
             return
-        with self._core.store.read() as tx:
+        with self._core.reading(EVERYBODY) as tx:
             consulted = self._consulted(tx)
         if consulted:
             self.flush()
@@ -145,7 +145,7 @@ class Upkeep:
             return
         self.settle()
         self._repair()
-        with self._core.store.read() as tx:
+        with self._core.reading(EVERYBODY) as tx:
             pending = tx.outbox.count()
         if pending or self._core.indexer.purge_wanted():
             self._deliver()
@@ -155,7 +155,7 @@ class Upkeep:
         """Take removed vectors out of the index's files: at once when it is small, else beside the requests."""
         if self._core.indexer is None:
             return ""
-        with self._core.store.read() as tx:
+        with self._core.reading(EVERYBODY) as tx:
             small = tx.vectors.count() <= PURGE_AT_ONCE
         if not small:
             self._purge_due = True
@@ -188,7 +188,7 @@ class Upkeep:
 
     def check(self) -> CheckReport:
         problems = [f"store: {p}" for p in self._core.store.check()]
-        with self._core.store.read() as tx:
+        with self._core.reading(EVERYBODY) as tx:
             counts = {
                 "notes": tx.notes.count(),
                 "full text": tx.text.count(),
@@ -258,7 +258,7 @@ class Upkeep:
     def _vectors(self, report: Progress) -> int:
         """Embed what has no vector, or everything when the embedder changed; then the index anew."""
         changed = Reembedder(self._core).run(self._core.embedder, report)
-        with self._core.store.write() as tx:
+        with self._core.writing(EVERYBODY) as tx:
             todo = tx.vectors.missing()
             for start in range(0, len(todo), CHUNK):
                 self._embed(tx, todo[start : start + CHUNK])
@@ -275,7 +275,7 @@ class Upkeep:
         add_passages(self._core, report)
         if changed and indexer is not None and indexer.health() != "unowned":  # else its owner finds it out of date
             self._index_anew(indexer)
-        with self._core.store.read() as tx:
+        with self._core.reading(EVERYBODY) as tx:
             return tx.vectors.count()
 
     def _index_anew(self, indexer: Indexer) -> None:
@@ -295,7 +295,7 @@ class Upkeep:
             tx.vectors.put(members, owner, self._core.embed([notes[row].content for row in members]))
 
     def _text(self, report: Progress) -> int:
-        with self._core.store.write() as tx:
+        with self._core.writing(EVERYBODY) as tx:
             rows = tx.notes.select_all()
             tx.text.clear()
             for start in range(0, len(rows), CHUNK):
@@ -314,7 +314,7 @@ class Upkeep:
     def _graph(self, report: Progress) -> int:
         """Sequence and similarity links anew; links that people made, and those that record history, are left as they are."""
         settings = self._core.settings.remember
-        with self._core.store.write() as tx:
+        with self._core.writing(EVERYBODY) as tx:
             rows = tx.notes.select_all()
             rows = sorted(set(rows) - tx.experiences.among(rows))  # they are met by acting, not by association
             tx.links.delete_kinds(("next", "similar"))
@@ -340,7 +340,7 @@ class Upkeep:
         """Write every edit of the books anew, from what the books say, into an empty side memory."""
         with self._weights.lock:
             editor = self._weights.need()
-            with self._core.store.read() as tx:
+            with self._core.reading(EVERYBODY) as tx:
                 edits = tx.ledger.edits()
             requests = [_request(edit) for edit in edits]
             with editor.shadow():
@@ -351,7 +351,7 @@ class Upkeep:
                 data = editor.dump()
             written = {r.id for r in receipts if r.ok}
             now = micros(self._core.clock.now())
-            with self._core.store.write() as tx:
+            with self._core.writing(EVERYBODY) as tx:
                 for edit in (e for e in edits if e.id not in written):
                     tx.ledger.delete_edits([edit.id])
                     details = {"reason": "could not be written again"}
@@ -368,12 +368,12 @@ class Upkeep:
 
     def edits(self, scope: Scope) -> list[EditRequest]:
         """The active edits that a scope may see, as the books hold them."""
-        with self._core.store.read() as tx:
+        with self._core.reading(scope) as tx:
             return [_request(edit) for edit in tx.ledger.edits(owners=self._core.selection(tx, scope).owners)]
 
     def stats(self) -> Mapping[str, object]:
         values: dict[str, object] = dict(self._core.store.stats())
-        with self._core.store.read() as tx:
+        with self._core.reading(EVERYBODY) as tx:
             stored = tx.vectors.fingerprint()
             active = tx.ledger.active_pack(METHOD)
             values["enrichment"] = tx.enrichment.counts(self._core.settings.enrichment.attempts)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from agentmem.clock import micros
-from agentmem.core import Core
+from agentmem.core import EVERYBODY, Core
 from agentmem.errors import JobLocked, ModelError, PackMismatch
 from agentmem.protocols import Editor
 from agentmem.shelf import PackShelf
@@ -125,7 +125,7 @@ class WeightBook:
             self._load(editor, sha)
 
     def _active(self) -> str | None:
-        with self._core.store.read() as tx:
+        with self._core.reading(EVERYBODY) as tx:
             active = tx.ledger.active_pack(METHOD)
         return active[0] if active else None
 
@@ -237,6 +237,6 @@ class WeightBook:
     def collect(self) -> int:
         """Remove packs that are not active; a crash, or a forgotten edit, leaves such files."""
         # Inside a write transaction, so that no pack is removed between its file and its row.
-        with self._core.store.write() as tx:
+        with self._core.writing(EVERYBODY) as tx:
             active = tx.ledger.active_pack(METHOD)
             return self.shelf.collect([active[0]] if active else [])

@@ -108,9 +108,9 @@ class Parts:
     def _recall(self, question: str, k: int, scope: Scope) -> Recollection:
         return self.recaller.recall(question, k, scope, Selection(()))
 
-    def _use(self, notes: Sequence[Note]) -> None:
+    def _use(self, notes: Sequence[Note], scope: Scope) -> None:
         if notes:
-            self.keeper.reinforce([n.id for n in notes], "good", Scope(), or_gone=True)
+            self.keeper.reinforce([n.id for n in notes], "good", scope, or_gone=True)
 
     def experience(self, scope: Scope) -> ExperienceMemory:
         return ExperienceMemory(self.core, scope, self.upkeep.index_if_due, self.fail)

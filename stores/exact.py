@@ -66,7 +66,8 @@ class ExactIndex:
             if counter < self._counter:
                 self._drop()  # another database was put in place of the one we knew
             if self._blocks or self._passages:
-                self._follow(tx, tx.vectors.changes(self._counter))
+                with tx.as_job():  # the blocks are everybody's; a search reads those of its owners
+                    self._follow(tx, tx.vectors.changes(self._counter))
             self._counter = counter
             self._tentative = self._tentative or self._store.writing
 
@@ -146,6 +147,7 @@ class ExactIndex:
     def count(self, tx: Transaction, owners: Sequence[int], limit: int) -> int:
         """How many vectors some owners have; more than ``limit`` when one of them has more, which is not loaded then."""
         with self._lock:
+            tx.need(owners)
             self.refresh(tx)
             for owner in dict.fromkeys(map(int, owners)):
                 block = self._blocks.get(owner)
@@ -236,6 +238,7 @@ class ExactIndex:
         return found
 
     def _loaded(self, tx: Transaction, owners: Sequence[int]) -> list[Block]:
+        tx.need(owners)
         self.refresh(tx)
         blocks = []
         for owner in dict.fromkeys(map(int, owners)):

@@ -46,13 +46,12 @@ def gather(tx: Transaction, core: Core, owners: Sequence[int]) -> list[Candidate
     settings = core.settings.consolidation
     now = core.clock.now()
     since = micros(now - timedelta(days=settings.use_window_days))
-    held, mine = tx.ledger.edits(), set(owners)  # the side memory is one for all, whoever a run is for
-    active = {edit.note_id: edit for edit in held if edit.owner in mine}
+    active = {edit.note_id: edit for edit in tx.ledger.edits(owners=owners)}
     rows = set(_fact_rows(tx, owners)) | set(tx.notes.rows_of(list(active)).values())
     notes = tx.notes.load(sorted(rows))
     uses = tx.uses.summary(list(notes), since)
     contradicted = _contradicted(tx, notes, settings.min_trust)
-    left = settings.max_edits - len(held)
+    left = settings.max_edits - tx.ledger.held()  # the side memory is one for all, whoever a run is for
     found = []
     for row, note in notes.items():
         edit = active.get(note.id)

@@ -12,7 +12,7 @@ from agentmem.consolidation.policy import Policy
 from agentmem.consolidation.proposal import barred
 from agentmem.consolidation.report import PastRun
 from agentmem.consolidation.verify import Canary, Prober, same_answer
-from agentmem.core import Core
+from agentmem.core import EVERYBODY, Core
 from agentmem.errors import PackMismatch
 from agentmem.linking import conflicting
 from agentmem.notes import Note, Scope
@@ -108,10 +108,11 @@ class DriftMeter:
 
     def status(self, scope: Scope) -> WeightStatus:
         """The drift of one scope (unbound: of all). Needs no model."""
-        with self._core.store.read() as tx:
+        with self._core.reading(EVERYBODY) as tx:
+            books = {e.id for e in tx.ledger.edits()}
+        with self._core.reading(scope or EVERYBODY) as tx:
             owners = tx.notes.visible_owners(scope) if scope else tx.notes.all_owners()
             edits = tx.ledger.edits(owners=owners)
-            books = {e.id for e in tx.ledger.edits()}
             rows = tx.notes.rows_of([e.note_id for e in edits])
             notes = {note.id: note for note in tx.notes.load(list(rows.values())).values()}
             stale = [e.note_id for e in edits if self._is_stale(e, notes.get(e.note_id))]
@@ -158,7 +159,7 @@ class DriftMeter:
 
     def runs(self) -> list[PastRun]:
         """Every consolidation that changed something, oldest first."""
-        with self._core.store.read() as tx:
+        with self._core.reading(EVERYBODY) as tx:
             entries = tx.ledger.entries(event="consolidated", limit=None)
         return [
             PastRun(
@@ -173,7 +174,7 @@ class DriftMeter:
 
     def verify(self, prober: Prober, scope: Scope, sample: int, rng: Random) -> VerifyReport:
         """Ask a random sample of the edits again, each in its own scope."""
-        with self._core.store.read() as tx:
+        with self._core.reading(scope or EVERYBODY) as tx:
             owners = tx.notes.visible_owners(scope) if scope else tx.notes.all_owners()
             edits = tx.ledger.edits(owners=owners)
             chosen = sorted(rng.sample(edits, min(sample, len(edits))), key=lambda e: e.id)

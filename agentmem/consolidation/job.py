@@ -17,7 +17,7 @@ from agentmem.consolidation.proposal import UNDONE, Plan, Progress, Proposer, ba
 from agentmem.consolidation.report import ConsolidationReport, EditOutcome, UndoReport
 from agentmem.consolidation.settling import BULK, Settled, Settler
 from agentmem.consolidation.verify import Answerer, Canary, Prober, Verdict, Witnesses
-from agentmem.core import Core
+from agentmem.core import EVERYBODY, Core
 from agentmem.edits import EditReceipt, EditRequest
 from agentmem.errors import ConsolidationError
 from agentmem.leases import Lease
@@ -91,7 +91,7 @@ class Consolidator:
             return replace(report, seconds=time.perf_counter() - started)
         self._weights.need()
         with Lease(self._core, LEASE, "Another consolidation of these notes is running.", LEASE_MINUTES):
-            with self._core.store.read() as tx:
+            with self._core.reading(EVERYBODY) as tx:
                 known = {edit.id for edit in tx.ledger.edits()}  # before the editor is brought up to date
             with self._weights.serving() as editor:
                 self._weights.need_sound()
@@ -111,7 +111,7 @@ class Consolidator:
         candidate = self.proposer().candidate(note_id, scope)
         if candidate is None:
             return "keep: the note states no fact that could be asked for"
-        with self._core.store.read() as tx:
+        with self._core.reading(scope or EVERYBODY) as tx:
             bar = barred(tx, [candidate], self._weights.editor).get(note_id)
         decision = self.policy.decide(candidate.signals)
         said = self.policy.explain(candidate.signals)
@@ -235,7 +235,7 @@ class Consolidator:
         """General questions, and questions about neighbouring facts that are not being written."""
         limit = self._core.settings.consolidation.canaries
         chosen = {c.note.id for c in plan.chosen} | {e.note_id for e in plan.leaving}
-        with self._core.store.read() as tx:
+        with self._core.reading(EVERYBODY) as tx:
             scopes = {c.note.scope.user: c.note.scope for c in plan.chosen}
             owners = tuple(o for s in scopes.values() for o in tx.notes.visible_owners(s))
             others = [c for c in gather(tx, self._core, tuple(dict.fromkeys(owners))) if c.note.id not in chosen]
@@ -256,10 +256,10 @@ class Consolidator:
             ConsolidationError: no edit that a consolidation wrote is left.
         """
         if dry_run:
-            with self._core.store.read() as tx:
+            with self._core.reading(EVERYBODY) as tx:
                 return replace(self._last_run(tx, scope)[0], dry_run=True)
         with self._weights.lock:
-            with self._core.store.write() as tx:
+            with self._core.writing(EVERYBODY) as tx:
                 report, edits = self._last_run(tx, scope)
                 self._weights.take_out(tx, edits, UNDONE)
                 active = tx.ledger.active_pack(METHOD)
@@ -294,7 +294,7 @@ class Consolidator:
 
     def _commit(self, trial: _Trial, known: set[str]) -> tuple[str | None, list[EditOutcome]]:
         now, base = micros(self._core.clock.now()), self._weights.need().status().base_fingerprint
-        with self._core.store.write() as tx:
+        with self._core.writing(EVERYBODY) as tx:
             for edit in trial.demoted:
                 tx.ledger.delete_edits([edit.id])
                 tx.ledger.append(now, "demoted", note_id=edit.note_id, edit_id=edit.id)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from agentmem.consolidation.candidates import Candidate, boundary, gather
 from agentmem.consolidation.policy import Decision, Policy
 from agentmem.consolidation.verify import Prober, same_answer
-from agentmem.core import Core
+from agentmem.core import EVERYBODY, Core
 from agentmem.edits import Route
 from agentmem.notes import Scope
 from agentmem.prompts import notes_block
@@ -61,7 +61,7 @@ class Proposer:
 
     def plan(self, scope: Scope, budget: int | None) -> Plan:
         """Decide on every candidate of ``scope`` (unbound: of everybody) within ``budget`` new edits."""
-        with self._core.store.read() as tx:
+        with self._core.reading(scope or EVERYBODY) as tx:
             owners = tx.notes.visible_owners(scope) if scope else tx.notes.all_owners()
             candidates = gather(tx, self._core, owners)
             bars = barred(tx, candidates, self._editor)
@@ -115,7 +115,7 @@ class Proposer:
 
     def candidate(self, note_id: str, scope: Scope) -> Candidate | None:
         """One candidate with all its signals, those that only the model can tell included; ``None``: it states no fact."""
-        with self._core.store.read() as tx:
+        with self._core.reading(scope or EVERYBODY) as tx:
             owners = tx.notes.visible_owners(scope) if scope else tx.notes.all_owners()
             found = [c for c in gather(tx, self._core, owners) if c.note.id == note_id]
         if self._prober is not None:

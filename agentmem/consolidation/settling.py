@@ -13,7 +13,7 @@ from typing import Protocol, runtime_checkable
 
 from agentmem.consolidation.proposal import Progress
 from agentmem.consolidation.verify import Canary, Prober, same_answer
-from agentmem.core import Core
+from agentmem.core import EVERYBODY, Core
 from agentmem.edits import EditReceipt, EditRequest
 from agentmem.protocols import Editor
 
@@ -87,7 +87,7 @@ class Settler:
         keep = self._core.settings.consolidation.bulk_after
         if keep is None:
             return []
-        with self._core.store.read() as tx:
+        with self._core.reading(EVERYBODY) as tx:
             rows = sorted(tx.ledger.edits(), key=lambda row: (row.changed_at, row.id))
         held = {str(r.id) for r in self._editor.edits()}
         fresh = [row.id for row in rows if row.id in held and editor.tier_of(row.id) == "fresh"]

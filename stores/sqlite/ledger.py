@@ -120,6 +120,15 @@ class SqliteLedger:
             "DELETE FROM edit WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(list(ids)),)
         )
 
+    def held(self) -> int:
+        """How many edits are active."""
+        return int(self._db.value("SELECT count(*) FROM edit WHERE state = 'active'"))
+
+    def taken(self, ids: Sequence[str]) -> set[str]:
+        """Those of ``ids`` that name an edit."""
+        found = self._db.rows("SELECT id FROM edit WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(list(ids)),))
+        return {id for (id,) in found}
+
     def active_pack(self, method: str) -> tuple[str, int] | None:
         """(sha256, version) of the pack to serve; ``None`` when there is none or it was withdrawn."""
         found = self._db.one(

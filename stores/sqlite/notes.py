@@ -185,6 +185,15 @@ class SqliteNotes(NoteKeys):
         )
         return dict(found)
 
+    def owners_of(self, rows: Sequence[int]) -> dict[int, int]:
+        """Whose those rows are that exist."""
+        found = self._db.rows("SELECT n.id, n.owner FROM json_each(?) j CROSS JOIN note n ON n.id = j.value", (json_list(rows),))
+        return dict(found)
+
+    def taken(self, ids: Sequence[str]) -> set[str]:
+        """Those of ``ids`` that name somebody's note."""
+        return set(self.rows_of(ids))
+
     def ids_of(self, rows: Sequence[int]) -> dict[int, str]:
         """The ids of those rows that exist."""
         return self._ids.get(rows, self._ids_of) if rows else {}

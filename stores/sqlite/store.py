@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple, TypeVar
 
+from agentmem.admission import Admission, guarded
+from agentmem.admission_rules import AREAS
 from agentmem.clock import SystemClock
 from agentmem.episodes import ExperienceTable
 from agentmem.errors import AgentMemError, StoreLocked
@@ -42,6 +44,8 @@ from agentmem.stores.sqlite.vectors import SqliteVectors
 from agentmem.stores.sqlite.where import prepare
 
 __all__ = ["SqliteStore", "SqliteTransaction"]
+
+A = TypeVar("A")
 
 _SECURE_FTS: Final = (3, 42, 0)  # from here on FTS5 can erase tokens when it deletes
 _IN_MEMORY: Final = 256 * 2**20  # a larger store is not copied through memory when it is erased
@@ -82,23 +86,57 @@ _MISFITS: Final[Mapping[str, str]] = {
 }
 
 
+class _Held(NamedTuple):
+    """What the guard asks of this store."""
+
+    database: Database
+    notes: SqliteNotes
+
+    @property
+    def rollbacks(self) -> int:
+        return self.database.rollbacks
+
+    def owners_of(self, rows: Sequence[int]) -> Mapping[int, int]:
+        return self.notes.owners_of(rows)
+
+    def rows_of(self, ids: Sequence[str]) -> Mapping[str, int]:
+        return self.notes.rows_of(ids)
+
+
 class SqliteTransaction:
     """:class:`agentmem.storage.Transaction`: all areas of one store."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._db = database
         self._key = b""
-        self.notes: NoteTable = SqliteNotes(database, clock, self._tombstone_key)
-        self.text: TextTable = SqliteText(database)
-        self.vectors: VectorTable = SqliteVectors(database)
-        self.next_vectors: NextVectorTable = SqliteNextVectors(database)
-        self.passages: PassageTable = SqlitePassages(database)
-        self.links: LinkTable = SqliteLinks(database)
-        self.outbox: OutboxTable = SqliteOutbox(database)
-        self.uses: UseTable = SqliteUses(database)
-        self.ledger: LedgerTable = SqliteLedger(database)
-        self.enrichment: EnrichmentTable = SqliteEnrichment(database)
-        self.experiences: ExperienceTable = SqliteExperiences(database, self._tombstone_key)
+        notes = SqliteNotes(database, clock, self._tombstone_key)
+        self.admission = Admission(_Held(database, notes))
+        self.notes: NoteTable = self._guarded("notes", notes)
+        self.text: TextTable = self._guarded("text", SqliteText(database))
+        self.vectors: VectorTable = self._guarded("vectors", SqliteVectors(database))
+        self.next_vectors: NextVectorTable = self._guarded("next_vectors", SqliteNextVectors(database))
+        self.passages: PassageTable = self._guarded("passages", SqlitePassages(database))
+        self.links: LinkTable = self._guarded("links", SqliteLinks(database))
+        self.outbox: OutboxTable = self._guarded("outbox", SqliteOutbox(database))
+        self.uses: UseTable = self._guarded("uses", SqliteUses(database))
+        self.ledger: LedgerTable = self._guarded("ledger", SqliteLedger(database))
+        self.enrichment: EnrichmentTable = self._guarded("enrichment", SqliteEnrichment(database))
+        self.experiences: ExperienceTable = self._guarded("experiences", SqliteExperiences(database, self._tombstone_key))
+
+    def _guarded(self, name: str, area: A) -> A:
+        return guarded(area, name, AREAS[name], self.admission)
+
+    def admit(self, owners: Iterable[int]) -> None:
+        """Bind what is left of this transaction to a request that may touch the notes of ``owners`` alone."""
+        self.admission.admit(owners)
+
+    def as_job(self) -> AbstractContextManager[None]:
+        """Not bound inside the block."""
+        return self.admission.lifted()
+
+    def need(self, owners: Iterable[int]) -> None:
+        """Raise unless ``owners`` are admitted."""
+        self.admission.need(owners, "a search in memory")
 
     def meta_get(self, key: str) -> str | None:
         """A value kept with the store, or ``None``."""
@@ -170,13 +208,13 @@ class SqliteStore:
 
         Inside another write of the same thread it is a part of that one, which can fail on its own.
         """
-        with self._db.transaction(write=True):
+        with self._db.transaction(write=True), self._transaction.admission.lasting():
             yield self._transaction
 
     @contextmanager
     def read(self) -> Iterator[Transaction]:
         """A consistent view of the store that cannot write; inside a write, that write's own view."""
-        with self._db.transaction(write=False):
+        with self._db.transaction(write=False), self._transaction.admission.lasting():
             yield self._transaction
 
     @contextmanager
