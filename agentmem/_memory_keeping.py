@@ -50,20 +50,25 @@ class KeepingVerbs(MemoryBase):
         return self._parts.reflector().run(merge_scope(self.scope, user, agent, None), day, limit)
 
     def check(self) -> CheckReport:
-        """Compare every projection with the notes."""
-        return self._parts.upkeep.check()
+        """Compare every projection with the notes; a memory that is bound to somebody compares that one's, and counts no others."""
+        own = self._parts.own(self.scope)
+        return self._parts.upkeep.check() if own is None else own.check()
 
     def rebuild(self, projection: str, *, progress: bool | Callable[[int, int], None] = False) -> int:
         """Rebuild ``vectors``, ``text``, ``graph`` or ``weights`` from the notes; returns how many items it holds now."""
         if projection == "weights":
             self._parts.need_model()
+        own = self._parts.own(self.scope)
         with wiring.progress_bar(f"rebuilding {projection}", progress) as report:
-            return self._parts.upkeep.rebuild(projection, report)
+            held = self._parts.upkeep.rebuild(projection, report if own is None else wiring.in_percent(report))
+        return held if own is None else own.held(projection)
 
     def reembed(self, embedder: Embedder | Callable[[Sequence[str]], Any] | str | Path | None, *, progress: bool | Callable[[int, int], None] = False) -> int:
         """Change the embedder: every note anew, while the former one serves until the switch; resumes where it was stopped."""
+        own = self._parts.own(self.scope)
         with wiring.progress_bar("embedding anew", progress) as report:
-            return self._parts.reembed(embedder, report)
+            held = self._parts.reembed(embedder, report if own is None else wiring.in_percent(report))
+        return held if own is None else own.held("vectors")
 
     def export(
         self, path: str | Path, *, user: str | None = None, agent: str | None = None, everything: bool = False,
@@ -84,8 +89,9 @@ class KeepingVerbs(MemoryBase):
             return self._parts.importer().load(Path(path), scope, forgotten=forgotten, dry_run=dry_run, progress=report)
 
     def stats(self) -> Mapping[str, object]:
-        """Counts and sizes, for people and dashboards."""
-        return self._parts.upkeep.stats()
+        """Counts and sizes, for people and dashboards; of a memory that is bound to somebody, that one's."""
+        own = self._parts.own(self.scope)
+        return self._parts.upkeep.stats() if own is None else own.stats()
 
     def flush(self) -> None:
         """Bring the vector index up to date with the notes."""

@@ -116,8 +116,8 @@ class ModelVerbs(MemoryBase):
         return self._parts.drift().status(merge_scope(self.scope, user, agent, None))
 
     def jobs(self) -> list[PastRun]:
-        """The consolidations that changed something, oldest first."""
-        return self._parts.drift().runs()
+        """The consolidations that changed something, oldest first; of a memory that is bound to somebody, what they did to that one's."""
+        return self._parts.drift().runs(self.scope.owner)
 
     def undo_consolidation(self, *, user: str | None = None, agent: str | None = None, dry_run: bool = False) -> UndoReport:
         """Take the edits of the last consolidation out of the weights; the notes stay. Needs no model."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from agentmem.clock import micros
-from agentmem.core import EVERYBODY, Core
+from agentmem.core import Core
 from agentmem.dedup import content_hash
 from agentmem.errors import StoreError, UnknownNote
 from agentmem.evolving import take_back
@@ -58,11 +58,11 @@ class Eraser:
             UnknownNote: an id is of no note that the selection admits; nothing was removed.
         """
         if dry_run:
-            with self._core.reading(scope) as tx:
+            with self._core.store.read() as tx:
                 doomed = self._doomed(tx, selection, ids, scope)
                 return self._receipt(doomed, self._counts(tx, doomed), dry_run=True)
         with self._weights.lock:
-            with self._core.writing(scope) as tx:
+            with self._core.store.write() as tx:
                 doomed = self._doomed(tx, selection, ids, scope)
                 places = self._erase(tx, doomed)
                 self._fail("forget:before-commit")
@@ -96,7 +96,7 @@ class Eraser:
     def _said_of_weights(self) -> list[str]:
         """What became of edits that shared a shard, or a damaged pack, with a forgotten one."""
         pack = self._weights.contents()
-        with self._core.reading(EVERYBODY) as tx:
+        with self._core.store.read() as tx:
             lost = len({edit.id for edit in tx.ledger.edits()} - pack.edits)
         said = [f"{len(pack.waiting)} facts shared a shard with it: notes answer for them until the next consolidation"] if pack.waiting else []
         return [*said, f"the damaged pack went as a whole, and {lost} other edits with it: rebuild('weights') writes them anew"] if lost else said
@@ -175,7 +175,7 @@ class Eraser:
         if not doomed.notes:
             return {}
         rows, ids = sorted(doomed.notes), [n.id for n in doomed.notes.values()]
-        with self._core.reading(EVERYBODY) as tx:
+        with self._core.store.read() as tx:
             probes = {
                 "notes": not tx.notes.rows_of(ids),
                 "full text": not self._still_in_text(tx, doomed),

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from agentmem.core import Core
-from agentmem.errors import InvalidArgument, ScopeError, StoreError, StoreFull, StoreReadOnly
+from agentmem.errors import AgentMemError, InvalidArgument, ScopeError, StoreError, StoreFull, StoreReadOnly
 from agentmem.exchange import (
     FORMAT,
     VERSION,
@@ -116,7 +116,8 @@ class Exporter:
         for rows in _pages(tx, selection):
             yield from self._made_from(tx, rows, selection)
         if not scope:
-            yield from self._loose(tx)
+            with tx.as_job():  # whoever may export without a scope may see the whole ledger
+                yield from self._loose(tx)
 
     @staticmethod
     def _links(tx: Transaction, rows: Sequence[int], selection: Selection | None) -> Iterator[dict[str, Any]]:
@@ -202,6 +203,9 @@ def _written_whole(path: Path) -> Iterator[IO[bytes]]:
             os.fsync(file.fileno())
         Path(name).replace(path)
         _sync(path.parent)
+    except AgentMemError:  # some of them are errors of the system, too: what they say is said already
+        Path(name).unlink(missing_ok=True)
+        raise
     except OSError as error:
         Path(name).unlink(missing_ok=True)
         full = error.errno == errno.ENOSPC

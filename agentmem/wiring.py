@@ -24,6 +24,7 @@ from agentmem.forgetting import curve
 from agentmem.ids import IdMaker
 from agentmem.keeping import Keeper
 from agentmem.notes import Note, Receipt, Scope
+from agentmem.own_upkeep import OwnUpkeep, in_percent
 from agentmem.protocols import Clock, Embedder, LanguageModel
 from agentmem.recalling import Recaller
 from agentmem.recollection import Recollection
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     from agentmem.local_model import LocalModel
     from agentmem.reflecting import Reflector
 
-__all__ = ["Parts", "build", "graph_page", "progress_bar", "stage_progress"]
+__all__ = ["Parts", "build", "graph_page", "in_percent", "progress_bar", "stage_progress"]
 
 DATABASE = "notes.db"
 Fail = Callable[[str], None]
@@ -111,6 +112,10 @@ class Parts:
     def _use(self, notes: Sequence[Note], scope: Scope) -> None:
         if notes:
             self.keeper.reinforce([n.id for n in notes], "good", scope, or_gone=True)
+
+    def own(self, scope: Scope) -> OwnUpkeep | None:
+        """What a memory bound to ``scope`` may tell of its own state; ``None`` when that is nobody's in particular."""
+        return OwnUpkeep(self.core, self.weights, scope) if scope.owner else None
 
     def experience(self, scope: Scope) -> ExperienceMemory:
         return ExperienceMemory(self.core, scope, self.upkeep.index_if_due, self.fail)

@@ -215,7 +215,7 @@ class ChatAgent:
         used = used_notes(answer.text, text, answer.notes)
         try:
             if used:
-                self.memory.reinforce(used, or_gone=True)  # one may be forgotten while the model answers
+                self.memory.reinforce(used, user=self.user, agent=self.agent, or_gone=True)  # one may be forgotten while the model answers
         except StoreError as error:
             # A full disk takes nobody's answer away.
             return replace(answer, used=used, warnings=(*answer.warnings, not_counted(error)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from random import Random
+from typing import Final
 
 from agentmem.clock import from_micros, micros
 from agentmem.consolidation.candidates import boundary, gather
@@ -17,10 +18,12 @@ from agentmem.errors import PackMismatch
 from agentmem.linking import conflicting
 from agentmem.notes import Note, Scope
 from agentmem.phrasing import Phrased, requests_for
-from agentmem.storage import EditRow, Transaction
+from agentmem.storage import EditRow, LedgerEntry, Transaction
 from agentmem.weights import METHOD, PackContents, WeightBook
 
 __all__ = ["DriftMeter", "VerifyReport", "WeightStatus"]
+
+_COUNTED: Final = ("promoted", "failed", "demoted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,16 +132,19 @@ class DriftMeter:
             trouble = str(error)
         written = held.edits - held.waiting
         editor = self._weights.editor
+        # The side memory is one for all: whether others have edits in it is not told to who has none.
+        concerned = not scope or bool(edits)
+        trouble = trouble or (str(self._weights.trouble) if self._weights.trouble else "")
         return WeightStatus(
             edits=len(edits),
             waiting=tuple(waiting),
             stale=tuple(stale),
             contradicted=tuple(contradicted),
             unserved=tuple(e.note_id for e in edits if e.id not in written) if not trouble else (),
-            stray=tuple(sorted(written - books)),
-            pack=active[0] if active else None,
-            trouble=trouble or (str(self._weights.trouble) if self._weights.trouble else ""),
-            base=held.base,
+            stray=() if scope else tuple(sorted(written - books)),  # nobody's, and so nobody's in particular
+            pack=active[0] if active and concerned else None,
+            trouble=trouble if concerned else "",
+            base=held.base if concerned else None,
             attached=editor.status().base_fingerprint if editor is not None else None,
         )
 
@@ -157,10 +163,13 @@ class DriftMeter:
                     return True
         return False
 
-    def runs(self) -> list[PastRun]:
-        """Every consolidation that changed something, oldest first."""
+    def runs(self, scope: Scope | None = None) -> list[PastRun]:
+        """Every consolidation that changed something, oldest first; with a scope, what of them concerns the notes that it may see."""
         with self._core.reading(EVERYBODY) as tx:
             entries = tx.ledger.entries(event="consolidated", limit=None)
+            told = [tx.ledger.entries(event=event, limit=None) for event in _COUNTED] if scope else []
+        if scope:
+            return self._runs_of(scope, entries, told)
         return [
             PastRun(
                 at=from_micros(entry.at),
@@ -171,6 +180,20 @@ class DriftMeter:
             )
             for entry in entries
         ]
+
+    def _runs_of(self, scope: Scope, runs: Sequence[LedgerEntry], told: Sequence[Sequence[LedgerEntry]]) -> list[PastRun]:
+        """The runs in whose lines notes stand that a scope may see, with those alone counted."""
+        with self._core.reading(scope) as tx:
+            own = tx.notes.rows_of([entry.note_id for entries in told for entry in entries if entry.note_id is not None])
+        found, start = [], 0
+        for run in runs:
+            counts = [sum(start < entry.seq < run.seq and entry.note_id in own for entry in entries) for entries in told]
+            if any(counts):
+                promoted, failed, demoted = counts
+                pack = str(run.details["pack"]) if run.details.get("pack") else None
+                found.append(PastRun(from_micros(run.at), promoted, failed, demoted, pack))
+            start = run.seq
+        return found
 
     def verify(self, prober: Prober, scope: Scope, sample: int, rng: Random) -> VerifyReport:
         """Ask a random sample of the edits again, each in its own scope."""

@@ -40,6 +40,7 @@ class _Trial:
     requests: dict[str, EditRequest]
     candidates: dict[str, Candidate]
     before: dict[str, str]
+    scope: Scope = field(default_factory=Scope)
     receipts: dict[str, EditReceipt] = field(default_factory=dict)
     verdict: Verdict = field(default_factory=Verdict)
     failed: dict[str, str] = field(default_factory=dict)
@@ -139,7 +140,7 @@ class Consolidator:
             outcomes=tuple(outcomes),
             demoted=tuple(e.note_id for e in trial.demoted),
             settled=trial.moved,
-            warnings=trial.settled.warnings,
+            warnings=trial.settled.warnings if not scope else trial.settled.told(),
             canaries=trial.canaries,
             locality=trial.verdict.locality,
             older_checked=trial.older,
@@ -152,8 +153,9 @@ class Consolidator:
         candidates = dict(zip(requests, plan.chosen, strict=True))
         prober = self.prober(editor)
         before = dict(zip(requests, prober.bare([r.prompt for r in requests.values()]), strict=True))
-        trial = _Trial(requests, candidates, before, demoted=list(plan.demoted))
+        trial = _Trial(requests, candidates, before, scope=plan.scope, demoted=list(plan.demoted))
         gone = {e.id for e in plan.demoted} & {str(e.id) for e in editor.edits()}  # a damaged pack may have lost some
+        strangers = {str(e.id) for e in editor.edits() if plan.scope and not plan.scope.admits(e.scope or Scope())}
         witnesses = self._witnesses(editor, plan, prober, gone)
         trial.canaries, trial.older = len(witnesses.canaries), len(witnesses.older)
         with editor.shadow():
@@ -163,7 +165,7 @@ class Consolidator:
             for receipt in editor.write(list(requests.values())) if requests else []:
                 trial.receipts[receipt.id] = receipt
                 if not receipt.ok:
-                    trial.failed[receipt.id] = receipt.reason
+                    trial.failed[receipt.id] = _unnamed(receipt.reason, strangers)
             progress("writing edits", len(requests), len(requests))
             for attempt in range(ROUNDS):
                 progress("verifying by free generation", attempt, ROUNDS)
@@ -222,12 +224,16 @@ class Consolidator:
         """What has to stay, and what it is answered now; ``gone`` are edits that leave anyway."""
         settings, canaries = self._core.settings.consolidation, self._canaries(plan)
         older = [e for e in editor.edits() if e.id not in gone][-settings.older_edits :] if settings.older_edits else []
+        others = [e for e in older if plan.scope and not plan.scope.admits(e.scope or Scope())]
+        older = [e for e in older if e not in others]
         scopes = list(dict.fromkeys(boundary(c.note.scope) for c in plan.chosen))
         return Witnesses(
             canaries=tuple(canaries),
             canaries_said=tuple(prober.ask(canaries)),
             older=tuple(older),
             older_said=tuple(prober.ask([Canary(r.prompt, r.scope) for r in older])),
+            others=tuple(others),
+            others_said=tuple(prober.ask([Canary(r.prompt, r.scope) for r in others])),
             elsewhere=tuple(Canary(text, s) for s in scopes[1:] for text in self._canary_texts[: settings.canaries]),
         )
 
@@ -305,14 +311,16 @@ class Consolidator:
                     self._enter(tx, trial, key, now)
             for key, reason in trial.failed.items():
                 candidate = trial.candidates[key]
-                details = {"version": candidate.note.version, "reason": _category(reason), "base": base}
+                named = _unnamed(reason, {id for id in known if id in reason})  # a line goes with its note, wherever that goes
+                details = {"version": candidate.note.version, "reason": _category(named), "base": base}
                 if tx.notes.rows_of([candidate.note.id]):
                     tx.ledger.append(now, "failed", note_id=candidate.note.id, details=details)
             assert trial.data is not None
             held = {edit.id: edit for edit in tx.ledger.edits()}
             pack = self._weights.publish(tx, trial.data, set(held), known)
             moved = [held[id] for id in trial.settled.edits if id in held]
-            trial.moved = tuple(row.note_id for row in moved)
+            owners = tx.notes.visible_owners(trial.scope) if trial.scope else tx.notes.all_owners()
+            trial.moved = tuple(row.note_id for row in moved if row.owner in owners)
             for row in moved:
                 tx.ledger.put_edit(replace(row, method=BULK))
                 tx.ledger.append(now, "settled", note_id=row.note_id, edit_id=row.id)
@@ -368,6 +376,13 @@ def _done(plan: Plan, trial: _Trial) -> tuple[Decision, ...]:
     stayed = {edit.note_id for edit in plan.leaving} - {edit.note_id for edit in trial.demoted}
     why = "what was to take its place failed verification"
     return tuple(kept(d, why) if d.note_id in stayed else d for d in plan.decisions)
+
+
+def _unnamed(reason: str, ids: Collection[str]) -> str:
+    """The reason without the names of these edits, which are others' own."""
+    for id in ids:
+        reason = reason.replace(f"edit {id}", "an edit").replace(id, "another")
+    return reason
 
 
 def _category(reason: str) -> str:

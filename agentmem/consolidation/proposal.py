@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from agentmem.consolidation.candidates import Candidate, boundary, gather
 from agentmem.consolidation.policy import Decision, Policy
@@ -31,12 +31,14 @@ class Plan:
     Attributes:
         demoted: edits that go, whatever becomes of the rest.
         displaced: by the id of the note that takes its place, an edit that goes once the newcomer has proved itself.
+        scope: whose run it is; unbound: everybody's.
     """
 
     decisions: list[Decision]
     chosen: list[Candidate]
     demoted: list[EditRow]
     displaced: dict[str, EditRow]
+    scope: Scope = field(default_factory=Scope)
 
     @property
     def leaving(self) -> list[EditRow]:
@@ -91,7 +93,7 @@ class Proposer:
                 displaced[new.note.id] = old.edit
         order = {"promote": 0, "demote": 1, "keep": 2}
         ordered = sorted(decisions.values(), key=lambda d: (order[d.action], -d.score, d.note_id))
-        return Plan(ordered, chosen, demoted, displaced)
+        return Plan(ordered, chosen, demoted, displaced, scope)
 
     def _rivals(
         self, candidates: Sequence[Candidate], decisions: Mapping[str, Decision]

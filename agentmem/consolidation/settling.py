@@ -42,6 +42,10 @@ class Settled:
     edits: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
+    def told(self) -> tuple[str, ...]:
+        """The warnings for who ran it on some notes only: edits of everybody move, and how many there are is not told."""
+        return ("some edits stay in the first tier",) if self.warnings else ()
+
 
 class Settler:
     """Moves edits between the tiers of an editor, inside the shadow of a run."""

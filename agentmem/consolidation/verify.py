@@ -32,6 +32,7 @@ class Witnesses:
     Attributes:
         canaries, canaries_said: unrelated prompts, and their answers before.
         older, older_said: edits that are there already, and what their own questions were answered.
+        others, others_said: the same of owners whom the run may not see; what they ask is not told.
         elsewhere: unrelated prompts in the requests of everybody who gets an edit. Only the router is asked: an edit that
             does not fire changes nothing, and an edit fires for its owner alone, so one owner's canaries say nothing of others.
     """
@@ -41,6 +42,8 @@ class Witnesses:
     older: tuple[EditRequest, ...]
     older_said: tuple[str, ...]
     elsewhere: tuple[Canary, ...] = ()
+    others: tuple[EditRequest, ...] = ()
+    others_said: tuple[str, ...] = ()
 
     def without(self, ids: Collection[str]) -> Witnesses:
         """The same without some of the older edits."""
@@ -117,10 +120,13 @@ class Prober:
         changed, taken = "it changes the answer to an unrelated question", "it takes an older edit's question"
         verdict.locality = self._check_unchanged(verdict, canaries, witnesses.canaries_said, changed)
         verdict.older_kept = self._check_unchanged(verdict, held, witnesses.older_said, taken)
+        strange = [Canary(r.prompt, r.scope) for r in witnesses.others]
+        self._check_unchanged(verdict, strange, witnesses.others_said, "it takes another's question", told=False)
         # An edit that answers what is none of its business may by luck say the right thing this once.
         new = {r.id for r in requests}
         self._check_silent(verdict, [*canaries, *witnesses.elsewhere], new, "it fires on an unrelated question")
         self._check_silent(verdict, held, new, "it takes an older edit's question")
+        self._check_silent(verdict, strange, new, "it takes another's question", told=False)
         return verdict
 
     def _check_edits(
@@ -141,24 +147,29 @@ class Prober:
             elif verdict.generality[key] < limits[1]:
                 verdict.broken[key] = f"only {verdict.generality[key]:.0%} of the held-out phrasings are answered"
 
-    def _check_silent(self, verdict: Verdict, canaries: Sequence[Canary], new: set[str | None], why: str) -> None:
+    def _check_silent(
+        self, verdict: Verdict, canaries: Sequence[Canary], new: set[str | None], why: str, *, told: bool = True
+    ) -> None:
         by_scope: dict[Scope | None, list[str]] = defaultdict(list)
         for canary in canaries:
             by_scope[canary.scope].append(canary.prompt)
         for scope, prompts in by_scope.items():
             for prompt, route in zip(prompts, self._editor.probe(prompts, scope), strict=True):
                 if route.edit_id is not None and route.edit_id in new:
-                    verdict.broken.setdefault(route.edit_id, f"{why} ({prompt!r:.60})")
+                    verdict.broken.setdefault(route.edit_id, f"{why} ({prompt!r:.60})" if told else why)
 
-    def _check_unchanged(self, verdict: Verdict, canaries: Sequence[Canary], before: Sequence[str], why: str) -> float:
+    def _check_unchanged(
+        self, verdict: Verdict, canaries: Sequence[Canary], before: Sequence[str], why: str, *, told: bool = True
+    ) -> float:
         if not canaries:
             return 1.0
         after = self.ask(canaries)
         changed = [c for c, old, new in zip(canaries, before, after, strict=True) if old != new]
         for canary in changed:
             route = self._editor.probe([canary.prompt], canary.scope)[0]
+            said = f"{why} ({canary.prompt!r:.60})" if told else why
             if route.edit_id is not None:
-                verdict.broken.setdefault(route.edit_id, f"{why} ({canary.prompt!r:.60})")
+                verdict.broken.setdefault(route.edit_id, said)
             else:
-                verdict.broken.setdefault("", f"{why} ({canary.prompt!r:.60}), though no edit claims it")
+                verdict.broken.setdefault("", f"{said}, though no edit claims it")
         return 1.0 - len(changed) / len(canaries)

@@ -1,0 +1,97 @@
+"""What a memory that is bound to somebody tells of its own state: how that one's notes stand, and nothing that counts others'."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from agentmem.core import Core
+from agentmem.errors import AgentMemError
+from agentmem.notes import Scope
+from agentmem.storage import Selection, Transaction
+from agentmem.upkeep import CheckReport
+from agentmem.weights import WeightBook
+
+__all__ = ["OwnUpkeep", "in_percent"]
+
+PAGE = 512
+Progress = Callable[[int, int], None]
+
+
+def in_percent(report: Progress) -> Progress:
+    """Progress of work on everybody's notes, for somebody who may not know how many there are."""
+    return lambda done, total: report(100 * done // total if total else 100, 100)
+
+
+class OwnUpkeep:
+    """:class:`~agentmem.upkeep.Upkeep` as one owner gets to see it: a user, or an agent; shared notes are everybody's own."""
+
+    def __init__(self, core: Core, weights: WeightBook, scope: Scope) -> None:
+        self._core = core
+        self._weights = weights
+        self._scope = scope.owner
+
+    def check(self) -> CheckReport:
+        """Own notes, and whether the parts that all share are sound; what is wrong with those is for who runs the memory to see."""
+        unsound = bool(self._core.store.check())
+        with self._core.reading(self._scope) as tx:
+            owners = self._core.selection(tx, self._scope).owners
+            counts = self._counts(tx, owners)
+            problems = self._problems(tx, counts)
+        if unsound:
+            problems.insert(0, "store: the file is damaged; check() of a memory that is bound to nobody says how")
+        index = self._core.indexer.health() if self._core.indexer is not None else "none"
+        if index in ("missing", "damaged"):
+            problems.append(f"the vector index is {index}: rebuild('vectors')")
+        return CheckReport(tuple(problems), counts, index)
+
+    def stats(self) -> Mapping[str, object]:
+        """Own counts; sizes are those of all, and so are not told."""
+        with self._core.reading(self._scope) as tx:
+            counts = self._counts(tx, self._core.selection(tx, self._scope).owners)
+            stored = tx.vectors.fingerprint()
+        return {**counts, "embedder": stored[0] if stored and counts["vectors"] else None}  # others' first note fixes it, too
+
+    def held(self, projection: str) -> int:
+        """How many own items a projection holds."""
+        with self._core.reading(self._scope) as tx:
+            owners = self._core.selection(tx, self._scope).owners
+            counts = self._counts(tx, owners)
+            return counts[{"vectors": "vectors", "text": "notes", "graph": "links", "weights": "edits"}[projection]]
+
+    def _counts(self, tx: Transaction, owners: Sequence[int]) -> dict[str, int]:
+        selection = Selection(tuple(owners), archived=True)
+        return {
+            "notes": tx.notes.count(selection),
+            "vectors": sum(map(tx.vectors.size_of, owners)),
+            "links": _links(tx, selection),
+            "edits": len(tx.ledger.edits(owners=owners)),
+            "experiences": len(tx.experiences.rows(owners)),
+        }
+
+    def _problems(self, tx: Transaction, counts: Mapping[str, int]) -> list[str]:
+        problems = []
+        if counts["vectors"] != counts["notes"]:
+            problems.append(f"{counts['vectors']} of {counts['notes']} notes have a vector: rebuild('vectors')")
+        edits = tx.ledger.edits()
+        if not edits:
+            return problems
+        try:
+            lost = {edit.id for edit in edits} - self._weights.contents().edits
+        except AgentMemError as error:
+            return [*problems, f"weights: {error.message} rebuild('weights')"]
+        if lost:
+            problems.append(f"the pack lacks {len(lost)} of {len(edits)} edits: rebuild('weights')")
+        notes = {note.id: note for note in tx.notes.load(list(tx.notes.rows_of([e.note_id for e in edits]).values())).values()}
+        stale = [e for e in edits if e.note_id not in notes or notes[e.note_id].version != e.note_version]
+        if stale:
+            problems.append(f"{len(stale)} edits are behind their notes: consolidate() takes them out")
+        return problems
+
+
+def _links(tx: Transaction, selection: Selection) -> int:
+    """Links between notes that are admitted, each counted where it starts."""
+    count, rows = 0, list[int]()
+    while rows := tx.notes.page(selection, rows[-1] if rows else 0, PAGE):
+        here = set(rows)
+        count += sum(link.source in here for link in tx.links.touching(rows))
+    return count
