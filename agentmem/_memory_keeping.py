@@ -49,10 +49,14 @@ class KeepingVerbs(MemoryBase):
         """Let ``llm`` sum up days (``None``: every past day not summed up yet), draw conclusions, and paint a portrait of the user."""
         return self._parts.reflector().run(merge_scope(self.scope, user, agent, None), day, limit)
 
-    def check(self) -> CheckReport:
-        """Compare every projection with the notes; a memory that is bound to somebody compares that one's, and counts no others."""
+    def check(self, *, deep: bool = False) -> CheckReport:
+        """Compare every projection with the notes; a memory that is bound to somebody compares that one's, and counts no others.
+
+        Args:
+            deep: compare every vector of the index with the store's, rather than a sample of about 200; its files are always read whole.
+        """
         own = self._parts.own(self.scope)
-        return self._parts.upkeep.check() if own is None else own.check()
+        return self._parts.upkeep.check(deep=deep) if own is None else own.check()
 
     def rebuild(self, projection: str, *, progress: bool | Callable[[int, int], None] = False) -> int:
         """Rebuild ``vectors``, ``text``, ``graph`` or ``weights`` from the notes; returns how many items it holds now."""

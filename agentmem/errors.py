@@ -12,6 +12,7 @@ AgentMemError
 │   ├── StoreLocked      another process holds what only one may hold
 │   ├── StoreReadOnly    the directory or the file cannot be written
 │   ├── StoreFull        the disk is full; nothing was written
+│   ├── StoreForeign      files of others, or links, are where this package's own belong; nothing was touched
 │   └── StoreCorrupt     a file is damaged or from a newer version
 ├── IndexUnavailable     a projection is missing or damaged (reads degrade, they do not fail)
 ├── EmbedderError        texts could not be turned into vectors
@@ -52,6 +53,7 @@ __all__ = [
     "ScopeRequired",
     "StoreCorrupt",
     "StoreError",
+    "StoreForeign",
     "StoreFull",
     "StoreLocked",
     "StoreReadOnly",
@@ -121,6 +123,10 @@ class StoreReadOnly(StoreError):
 
 class StoreFull(StoreError):
     """The disk is full; the call wrote nothing."""
+
+
+class StoreForeign(StoreError):
+    """Files of others, or links, are where this package's own files belong; none of them was touched."""
 
 
 class StoreCorrupt(StoreError):

@@ -47,6 +47,8 @@ class Memory(ModelVerbs, KeepingVerbs):
         llm: a chat model for :meth:`enrich`, :meth:`reflect`, and for answers when no local model is attached: a client, a
             callable, or a ``LanguageModel``.
         clock, settings: injected time and numbers.
+        read_only: open what is there for reading: recall, answers, notes, export and checks work, nothing is written, and what would
+            write raises :class:`~agentmem.errors.StoreReadOnly`. A directory that cannot be written is opened so by itself.
     """
 
     def __init__(
@@ -59,13 +61,19 @@ class Memory(ModelVerbs, KeepingVerbs):
         llm: Any = None,
         clock: Clock | None = None,
         settings: Settings | None = None,
+        read_only: bool = False,
     ) -> None:
         if scope is not None and not isinstance(scope, Scope):
             raise InvalidArgument(f"scope must be a Scope, not {type(scope).__name__}.", hint="scope=Scope(user='ana').")
         self.scope = merge_scope(Scope(), scope.user, scope.agent, scope.session) if scope is not None else Scope()
         self.path = None if path is None else Path(os.path.expanduser(path))  # noqa: PTH111 - leaves a name that is no user's as it is
-        self._parts = wiring.build(self.path, embedder=embedder, model=model, llm=llm, clock=clock, settings=settings)
+        self._parts = wiring.build(self.path, embedder=embedder, model=model, llm=llm, clock=clock, settings=settings, read_only=read_only)
         self.settings = self._parts.core.settings
+
+    @property
+    def read_only(self) -> bool:
+        """Whether nothing can be written, since it was asked for or the directory cannot be."""
+        return self._parts.core.store.read_only
 
     @property
     def clock(self) -> Clock:

@@ -6,19 +6,24 @@ A crash can only leave a file that nobody points at; :meth:`PackShelf.collect` r
 from __future__ import annotations
 
 import hashlib
-import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Final
 
-from agentmem.errors import PackMismatch
+from agentmem import owned_files
+from agentmem.errors import PackMismatch, StoreForeign
 
 __all__ = ["PackShelf"]
 
-SUFFIX = ".safetensors"
+SUFFIX: Final = ".safetensors"
+_NAME: Final = re.compile(r"([0-9a-f]{64})\.safetensors")
+_DRAFT: Final = re.compile(r"[0-9a-f]{64}\.safetensors\.[0-9a-f]{16}\.tmp")
+_CURE: Final = 'memory.rebuild("weights") writes the edits anew from their notes.'
 
 
 class PackShelf:
-    """A folder of ``<sha256>.safetensors`` files."""
+    """A folder of ``<sha256>.safetensors`` files; nothing else in it is touched."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -29,62 +34,52 @@ class PackShelf:
     def put(self, data: bytes) -> str:
         """Store bytes durably (file and folder synced, then renamed into place); returns their sha256."""
         sha = hashlib.sha256(data).hexdigest()
-        target = self.path(sha)
         # A file that is there may be damaged: the same edits written anew have the same name.
-        if target.exists() and hashlib.sha256(target.read_bytes()).hexdigest() == sha:
-            return sha
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        temporary = target.with_suffix(f".tmp{os.getpid()}")
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.rename(target)
-        _sync_folder(self.folder)
+        if _held(self.path(sha)) != sha:
+            owned_files.make_folder(self.folder)
+            owned_files.write(self.path(sha), data)
         return sha
 
     def get(self, sha: str) -> bytes:
         """The bytes of a pack; :class:`PackMismatch` when they are gone or are not what their name says."""
         try:
-            data = self.path(sha).read_bytes()
+            data = owned_files.read(self.path(sha))
         except FileNotFoundError as error:
-            raise PackMismatch(
-                f"The pack {sha[:12]}… is missing.", hint='memory.rebuild("weights") writes the edits anew from their notes.'
-            ) from error
+            raise PackMismatch(f"The pack {sha[:12]}… is missing.", hint=_CURE) from error
+        except (OSError, StoreForeign) as error:
+            raise PackMismatch(f"The pack {sha[:12]}… cannot be read: {error}", hint=_CURE) from error
         if hashlib.sha256(data).hexdigest() != sha:
-            raise PackMismatch(
-                f"The pack {sha[:12]}… is damaged: its bytes do not match its name.",
-                hint='memory.rebuild("weights") writes the edits anew from their notes.',
-            )
+            raise PackMismatch(f"The pack {sha[:12]}… is damaged: its bytes do not match its name.", hint=_CURE)
         return data
 
-    def collect(self, keep: Iterable[str]) -> int:
-        """Remove every file that no kept hash names; returns how many."""
-        if not self.folder.is_dir():
-            return 0
-        kept = {f"{sha}{SUFFIX}" for sha in keep}
-        orphans = [p for p in self.folder.iterdir() if p.is_file() and p.name not in kept]
-        for path in orphans:
-            _overwrite(path)
-            path.unlink(missing_ok=True)
-        if orphans:
-            _sync_folder(self.folder)
-        return len(orphans)
+    def collect(self, keep: Iterable[str], former: Iterable[str] = ()) -> int:
+        """Remove packs that nobody serves, and drafts of a process that was killed; returns how many.
+
+        Args:
+            keep: the hashes of packs that stay.
+            former: the hashes of packs that were made here: these go whatever became of their bytes. Of any other file only
+                what its name says proves that it is a pack.
+        """
+        kept, made = set(keep), set(former)
+        gone = 0
+        for entry in owned_files.entries(self.folder):
+            named, path = _NAME.fullmatch(entry.name), Path(entry.path)
+            ours = (named[1] in made or _held(path) == named[1]) if named and named[1] not in kept else bool(_DRAFT.fullmatch(entry.name))
+            gone += ours and owned_files.remove(path, overwrite=True)
+        if gone:
+            owned_files.sync_folder(self.folder)
+        return gone
+
+    def unclear(self, keep: Iterable[str]) -> list[str]:
+        """Names of packs that nobody serves and whose bytes do not match them: damaged, or somebody else's."""
+        kept = set(keep)
+        named = [(entry, _NAME.fullmatch(entry.name)) for entry in owned_files.entries(self.folder)]
+        return [entry.name for entry, match in named if match and match[1] not in kept and _held(Path(entry.path)) != match[1]]
 
 
-def _overwrite(path: Path) -> None:
-    """Zero a file before it is unlinked: a forgotten edit should not lie in the free blocks of the disk."""
-    size = path.stat().st_size
-    with path.open("r+b") as file:
-        file.write(b"\0" * size)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+def _held(path: Path) -> str | None:
+    """The hash of the bytes that are there; ``None`` when there is no file of ours."""
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        return hashlib.sha256(owned_files.read(path)).hexdigest()
+    except (OSError, StoreForeign):
+        return None

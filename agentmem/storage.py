@@ -473,6 +473,11 @@ class Transaction(Protocol):
 class NoteStore(Protocol):
     """The truth. ``write`` commits when its block ends and rolls everything back when it raises."""
 
+    @property
+    def read_only(self) -> bool:
+        """Whether every write is refused."""
+        ...
+
     def write(self) -> AbstractContextManager[Transaction]: ...
     def read(self) -> AbstractContextManager[Transaction]: ...
     def snapshot(self) -> AbstractContextManager[Transaction]:

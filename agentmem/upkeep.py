@@ -36,11 +36,12 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """What ``check`` found. ``problems`` are sentences, each with its cure; ``counts`` are per place."""
+    """What ``check`` found. ``problems`` are sentences, each with its cure; ``counts`` are per place; ``notices`` ask for nothing."""
 
     problems: tuple[str, ...]
     counts: Mapping[str, int]
     index: str
+    notices: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -53,9 +54,10 @@ class CheckReport:
 class Upkeep:
     """Checks and rebuilds the projections, and feeds the vector index from the outbox."""
 
-    def __init__(self, core: Core, weights: WeightBook) -> None:
+    def __init__(self, core: Core, weights: WeightBook, notices: Callable[[], list[str]] = list) -> None:
         self._core = core
         self._weights = weights
+        self._notices = notices
         self._repairing = threading.Lock()
         self._worker: threading.Thread | None = None
         self._unlooked = 0
@@ -186,7 +188,7 @@ class Upkeep:
 
     # -- check -----------------------------------------------------------------------------------------------
 
-    def check(self) -> CheckReport:
+    def check(self, *, deep: bool = False) -> CheckReport:
         problems = [f"store: {p}" for p in self._core.store.check()]
         with self._core.reading(EVERYBODY) as tx:
             counts = {
@@ -204,11 +206,29 @@ class Upkeep:
                 problems.append(f"{half}: memory.reembed(embedder) goes on")
         if counts["full text"] != counts["notes"]:
             problems.append(f"{counts['full text']} of {counts['notes']} notes are in the full text: rebuild('text')")
-        index = self._core.indexer.health() if self._core.indexer is not None else "none"
-        if index in ("missing", "damaged"):
+        index, found = self._check_index(deep)
+        return CheckReport((*problems, *found), counts, index, (*self._notices(), *self._unclear()))
+
+    def _check_index(self, deep: bool) -> tuple[str, list[str]]:
+        """Its health, and what of its content is not as it was written, or not what the store holds."""
+        indexer = self._core.indexer
+        if indexer is None:
+            return "none", []
+        try:
+            with self._repairing:
+                found = [f"{text}: rebuild('vectors')" for text in indexer.compare(deep=deep)]
+        except IndexUnavailable as error:
+            found = [f"{error.message} rebuild('vectors')"]
+        index = indexer.health()
+        if index in ("missing", "damaged") and not found:
             why = f" ({self._trouble})" if self._trouble else ""
-            problems.append(f"the vector index is {index}{why}: rebuild('vectors')")
-        return CheckReport(tuple(problems), counts, index)
+            found = [f"the vector index is {index}{why}: rebuild('vectors')"]
+        return index, found
+
+    def _unclear(self) -> list[str]:
+        """Files among the packs that have a pack's name and not its bytes: nobody serves them, and nobody removes them."""
+        names = self._weights.unclear()
+        return [f"among the packs of weights, named like one and not one, and not touched: {', '.join(names)}"] if names else []
 
     @staticmethod
     def _check_vectors(tx: Transaction, counts: Mapping[str, int]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,9 @@ from agentmem.shelf import PackShelf
 from agentmem.storage import EditRow, Transaction
 
 __all__ = ["METHOD", "PackFiles", "WeightBook"]
+
+_PACKS = "packs"
+"""Under this key the store lists the packs that it ever named and whose files may still be there."""
 
 METHOD = "grace"
 """The name under which the active pack is kept, whatever tiers it has."""
@@ -171,7 +175,7 @@ class WeightBook:
             return len(set(edit_ids))
         doomed = sorted(held & set(edit_ids))
         if doomed:
-            sha = self.shelf.put(self._files.drop(data, doomed)) if held - set(doomed) else None
+            sha = self._put(tx, self._files.drop(data, doomed)) if held - set(doomed) else None
             tx.ledger.set_active_pack(METHOD, sha, micros(self._core.clock.now()))
         return len(doomed)
 
@@ -206,7 +210,7 @@ class WeightBook:
             )
         gone = sorted(held - keep)
         rest = self._files.drop(data, gone) if gone else data
-        sha = self.shelf.put(rest) if held & keep else None
+        sha = self._put(tx, rest) if held & keep else None
         tx.ledger.set_active_pack(METHOD, sha, micros(self._core.clock.now()))
         return sha
 
@@ -236,7 +240,34 @@ class WeightBook:
 
     def collect(self) -> int:
         """Remove packs that are not active; a crash, or a forgotten edit, leaves such files."""
+        if self._core.store.read_only:
+            return 0
         # Inside a write transaction, so that no pack is removed between its file and its row.
         with self._core.writing(EVERYBODY) as tx:
-            active = tx.ledger.active_pack(METHOD)
-            return self.shelf.collect([active[0]] if active else [])
+            active, known = tx.ledger.active_pack(METHOD), _listed(tx)
+            kept = [active[0]] if active else []
+            removed = self.shelf.collect(kept, known)
+            left = [*kept, *(sha for sha in known if sha not in kept and self.shelf.path(sha).exists())]
+            if sorted(left) != sorted(known):
+                _list(tx, left)
+            return removed
+
+    def unclear(self) -> list[str]:
+        """Names of files among the packs that are damaged packs of nobody, or not packs."""
+        active = self._active()
+        return self.shelf.unclear([active] if active else [])
+
+    def _put(self, tx: Transaction, data: bytes) -> str:
+        """Inside a write transaction: a pack on the shelf, and in the list of those that are removed one day."""
+        sha = self.shelf.put(data)
+        if sha not in (known := _listed(tx)):
+            _list(tx, [*known, sha])
+        return sha
+
+
+def _listed(tx: Transaction) -> list[str]:
+    return [str(sha) for sha in json.loads(tx.meta_get(_PACKS) or "[]")]
+
+
+def _list(tx: Transaction, packs: Sequence[str]) -> None:
+    tx.meta_set(_PACKS, json.dumps(list(packs)) if packs else None)

@@ -16,8 +16,9 @@ from agentmem.asking import Asker
 from agentmem.clock import SystemClock
 from agentmem.core import Core
 from agentmem.cross_encoder import make_reranker
+from agentmem.data_directory import DataDirectory, open_directory
 from agentmem.erasing import Eraser
-from agentmem.errors import InvalidArgument, ModelError, StoreError, StoreReadOnly
+from agentmem.errors import InvalidArgument, ModelError
 from agentmem.experiencing import ExperienceMemory
 from agentmem.fading import Fader
 from agentmem.forgetting import curve
@@ -50,7 +51,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Parts", "build", "graph_page", "in_percent", "progress_bar", "stage_progress"]
 
-DATABASE = "notes.db"
 Fail = Callable[[str], None]
 
 
@@ -110,7 +110,7 @@ class Parts:
         return self.recaller.recall(question, k, scope, Selection(()))
 
     def _use(self, notes: Sequence[Note], scope: Scope) -> None:
-        if notes:
+        if notes and not self.core.store.read_only:  # an answer is worth more than the note of it
             self.keeper.reinforce([n.id for n in notes], "good", scope, or_gone=True)
 
     def own(self, scope: Scope) -> OwnUpkeep | None:
@@ -211,22 +211,20 @@ def build(
     llm: Any,
     clock: Clock | None,
     settings: Settings | None,
+    read_only: bool = False,
     fail: Fail = lambda step: None,
 ) -> Parts:
-    """Wire a memory: a directory holds ``notes.db``, the index and the packs; without one all stays in memory."""
+    """Wire a memory: a :class:`DataDirectory` holds the notes, the index and the packs; without one all stays in memory."""
     if settings is not None and not isinstance(settings, Settings):
         raise InvalidArgument(f"settings must be Settings, not {type(settings).__name__}.", hint="Settings(recall=…).")
     chosen, time = settings or Settings(), clock or SystemClock()
-    scratch = None
-    if path is None:
-        scratch = tempfile.TemporaryDirectory(prefix="agentmem-")
-        packs = Path(scratch.name) / "weights"
-    else:
-        packs = _directory(path) / "weights"
-    core = _core(path, chosen, time, embedder, fail)
-    weights = _weights(core, packs)
+    scratch = tempfile.TemporaryDirectory(prefix="agentmem-") if path is None else None
+    directory = open_directory(Path(scratch.name) if scratch else Path(path or ""), now=time.now(), read_only=read_only and path is not None)
+    core = _core(None if path is None else directory, chosen, time, embedder, fail)
+    notices = _bound(core, directory, fail) if path is not None else lambda: []
+    weights = _weights(core, directory.weights)
     weights.collect()
-    upkeep = Upkeep(core, weights)
+    upkeep = Upkeep(core, weights, notices)
     return Parts(
         core=core,
         weights=weights,
@@ -243,28 +241,34 @@ def build(
     )
 
 
-def _directory(path: Path) -> Path:
-    try:
-        if path.exists() and not path.is_dir():
-            raise StoreError(f"{path} is a file; a memory lives in a directory.", hint="pass a directory, e.g. Memory('my-memory').")
-        path.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise StoreReadOnly(f"The directory {path} cannot be made: {error.strerror}.", hint="choose a path that you may write to.") from error
-    return path
+def _bound(core: Core, directory: DataDirectory, fail: Fail) -> Callable[[], list[str]]:
+    """Bind the notes to their directory; returns what tells later on what is out of place there."""
+    from agentmem.stores.adopting import bind, left_behind
+
+    moved = "" if core.store.read_only else bind(core.store, directory, METHOD, fail)
+
+    def notices() -> list[str]:
+        left, strange = left_behind(core.store, directory), directory.strangers()
+        said = [moved] if moved else []
+        said += [f"left by an older version, or somebody else's, and not touched: {', '.join(left)}"] if left else []
+        return [*said, *([f"not this memory's, and not touched: {', '.join(strange)}"] if strange else [])]
+
+    return notices
 
 
-def _core(path: Path | None, settings: Settings, clock: Clock, embedder: Any, fail: Fail) -> Core:
+def _core(directory: DataDirectory | None, settings: Settings, clock: Clock, embedder: Any, fail: Fail) -> Core:
     from agentmem.embedding import make_embedder
     from agentmem.stores.exact import ExactIndex
     from agentmem.stores.sqlite.store import SqliteStore
 
-    database = None if path is None else path / DATABASE
-    store = SqliteStore(database, durability=settings.index.durability, clock=clock)
+    database = None if directory is None else directory.database
+    read_only = directory is not None and not directory.writable
+    store = SqliteStore(database, durability=settings.index.durability, clock=clock, read_only=read_only)
     indexer = None
-    if path is not None and settings.index.backend == "chroma":
+    if directory is not None and not read_only and settings.index.backend == "chroma":
         from agentmem.stores.indexer import Indexer
 
-        indexer = Indexer(store, path, clock, fail=fail)
+        indexer = Indexer(store, directory.index, clock, fail=fail)
     return Core(
         store=store,
         exact=ExactIndex(store),

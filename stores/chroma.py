@@ -11,6 +11,7 @@ has opened it; what it writes to them later are elements only.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import struct
 import threading
@@ -21,7 +22,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from agentmem.errors import AgentMemError, EmbedderMismatch, IndexUnavailable, InvalidArgument
+from agentmem import owned_files
+from agentmem.errors import AgentMemError, EmbedderMismatch, IndexUnavailable, InvalidArgument, StoreForeign
 
 if TYPE_CHECKING:
     from agentmem.storage import Vectors
@@ -90,6 +92,17 @@ class ChromaIndex:
             return [
                 int(name) for name in collection.get(ids=[str(int(row)) for row in rows], include=[])["ids"]
             ]
+
+    def vectors(self, owner: int, rows: Sequence[int]) -> dict[int, Vectors]:
+        """The vectors that the index holds of some rows, as it keeps them."""
+        if not len(rows):
+            return {}
+        with self._guard("read"):
+            collection = self._collection(owner)
+            if collection is None:
+                return {}
+            found = collection.get(ids=[str(int(row)) for row in rows], include=["embeddings"])
+            return {int(name): np.asarray(vector, dtype=np.float32) for name, vector in zip(found["ids"], found["embeddings"], strict=True)}
 
     def search(self, owner: int, vector: Vectors, k: int) -> list[tuple[int, float]]:
         """Up to ``k`` pairs (row, cosine), best first; an owner without vectors has none."""
@@ -163,7 +176,7 @@ def _blank_unused(segment: Path) -> None:
     _, _, capacity, elements, size = _HEADER.unpack_from((segment / "header.bin").read_bytes())
     for path, width in ((segment / "data_level0.bin", size), (segment / "length.bin", 4)):
         if path.stat().st_size == capacity * width:
-            with path.open("r+b") as file:
+            with os.fdopen(owned_files.open_ours(path, os.O_RDWR), "r+b") as file:
                 file.seek(elements * width)
                 file.write(bytes((capacity - elements) * width))
 
@@ -186,7 +199,7 @@ def _connect(directory: Path) -> Any:
             f"chromadb cannot be imported: {error}.", hint="pip install chromadb."
         ) from error
     with _translated("could not be opened"):
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        owned_files.make_folder(directory)
         return chromadb.PersistentClient(str(directory), settings=Settings(anonymized_telemetry=False))
 
 
@@ -195,6 +208,8 @@ def _translated(what: str) -> Iterator[None]:
     """Everything Chroma raises, panics of its Rust part included, as one error."""
     try:
         yield
+    except StoreForeign as error:
+        raise IndexUnavailable(f"The vector index {what}: {error.message}", hint=_CURE) from error
     except (AgentMemError, KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
     except BaseException as error:

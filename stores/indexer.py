@@ -1,6 +1,6 @@
 """Keeps the vector index in step with the notes: outbox in, generations out.
 
-The index lives in ``<root>/chroma-<generation>/``. Which generation counts, what its files looked like after the last
+The index lives in ``<root>/chroma-<generation>/``, in a folder of its own. Which generation counts, what its files looked like after the last
 write, and whether a write was going on, is one value in the store, changed in the same transaction as the outbox. So
 after a crash at any point the store knows whether the directory can be trusted; if not, it is built anew from the
 stored vectors.
@@ -9,7 +9,6 @@ stored vectors.
 from __future__ import annotations
 
 import os
-import shutil
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -20,6 +19,9 @@ from agentmem.clock import micros
 from agentmem.errors import EmbedderMismatch, IndexUnavailable
 from agentmem.protocols import Clock
 from agentmem.storage import NoteStore, OutboxItem, Transaction
+from agentmem.stores import generations
+from agentmem.stores.comparing import compare
+from agentmem.stores.digests import digests
 from agentmem.stores.lock import take
 from agentmem.stores.manifest import IndexState, inode, probe, restamp, snapshot, synced
 
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from agentmem.storage import Rows, Vectors
     from agentmem.stores.chroma import ChromaIndex
 
-__all__ = ["Indexer", "Progress"]
+__all__ = ["STATE", "Indexer", "Progress"]
 
 Progress = Callable[[int, int], None]
 """Called with how many vectors are done, and how many there are."""
@@ -36,7 +38,7 @@ T = TypeVar("T")
 
 _BATCH: Final = 500
 _CHUNK: Final = 2000
-_STATE: Final = "index_state"
+STATE: Final = "index_state"
 _WANTED: Final = "index_purge_wanted"
 _CURE: Final = 'call memory.rebuild("vectors"); until then every vector is compared exactly.'
 
@@ -46,7 +48,7 @@ class Indexer:
 
     Args:
         store: the notes, their vectors and the outbox.
-        root: the directory of the store; a lock file and the generations of the index lie in it.
+        root: the folder of the index, made when it is needed; a lock file and the generations lie in it.
         clock: dates the state of the index.
         fail: called with the name of each durable step; tests stop the process there.
     """
@@ -144,6 +146,7 @@ class Indexer:
                 return 0
             self._fail("after-commit")
             applied = self._drain(limit)
+            self._seal()
             if self._wanted():
                 if self._state.stained:
                     self.rebuild()
@@ -171,7 +174,7 @@ class Indexer:
                 self._swap(generation, last, stored[0] if stored else "")
             except BaseException:
                 fresh.close()
-                shutil.rmtree(fresh.directory, ignore_errors=True)
+                generations.remove(fresh.directory)
                 raise
             self._fail("after-swap")
             self._replace_index(fresh)
@@ -192,6 +195,23 @@ class Indexer:
             self.apply()
             if self._state.stained or self.health() == "damaged":
                 self.rebuild()
+
+    def compare(self, *, deep: bool = False) -> list[str]:
+        """What in the index is not as it was written, or not what the store holds, in words; it is distrusted from then on.
+
+        Files are compared whole, by their digests; vectors with those of the store: a sample, or all of them when ``deep``.
+        """
+        with self._busy:
+            if self.health() != "ok":
+                return []
+            changed = sorted(name for name, digest in digests(self.directory).items() if self._state.digests.get(name, digest) != digest)
+            if changed:
+                found = [f"{len(changed)} files of the vector index are not as they were written, though of the same size and time"]
+            else:
+                found = self._ask(lambda index: compare(self._store, index, deep=deep))
+            if found:
+                self.distrust("; ".join(found))
+            return found
 
     def want_purge(self) -> None:
         """Let the next :meth:`apply`, of whichever process owns the index, do what :meth:`purge` does."""
@@ -239,7 +259,7 @@ class Indexer:
             if self._lock_file is None and (descriptor := take(self.root / "index.lock")) is not None:
                 try:
                     with self._store.read() as tx:
-                        self._state = IndexState.load(tx.meta_get(_STATE))
+                        self._state = IndexState.load(tx.meta_get(STATE))
                         self._damage = _foreign(tx, self._state)
                 except BaseException:
                     os.close(descriptor)
@@ -308,7 +328,7 @@ class Indexer:
             self.rebuild()
             return
         # a removal may have reached the index without being recorded
-        self._save(replace(self._state, applying=False, stained=True, manifest=synced(self.directory, {})))
+        self._save(replace(self._state, applying=False, stained=True, manifest=synced(self.directory, {}), digests={}))
 
     def _batch(self, size: int) -> int:
         with self._store.read() as tx:
@@ -334,6 +354,7 @@ class Indexer:
                 stained=self._state.stained or stained,
                 changed_at=micros(self._clock.now()),
                 manifest=synced(self.directory, before),
+                digests={},
             )
             self._save(state, done=items[-1].seq)
         finally:
@@ -378,7 +399,7 @@ class Indexer:
     def _swap(self, generation: int, last: int, embedder: str) -> None:
         folder = self._folder(generation)
         now = micros(self._clock.now())
-        state = IndexState(generation, changed_at=now, embedder=embedder, manifest=synced(folder, {}))
+        state = IndexState(generation, changed_at=now, embedder=embedder, manifest=synced(folder, {}), digests=digests(folder))
         self._save(state, done=last, purged=True)
 
     def _save(self, state: IndexState, *, done: int = 0, purged: bool = False) -> None:
@@ -388,7 +409,7 @@ class Indexer:
                 tx.outbox.done(done)
             if purged:
                 tx.meta_set(_WANTED, None)
-            tx.meta_set(_STATE, state.dump())
+            tx.meta_set(STATE, state.dump())
             if not state.applying:
                 self._fail("before-done")
             foreign = _foreign(tx, state)
@@ -396,6 +417,11 @@ class Indexer:
         if not state.applying and not state.damaged:
             self._damage = foreign
             self._trusted = inode(self._folder(state.generation))
+
+    def _seal(self) -> None:
+        """Take digests once all is delivered, rather than with every batch."""
+        if self._state.generation and not self._state.digests and self.health() == "ok":
+            self._save(replace(self._state, digests=digests(self.directory)))
 
     def _record_damage(self) -> None:
         """Damage is often noticed inside a read, where nothing can be written; here it becomes durable."""
@@ -413,17 +439,16 @@ class Indexer:
             former.close()
 
     def _folder(self, generation: int) -> Path:
-        return self.root / f"chroma-{generation}"
+        return generations.folder(self.root, generation)
 
     def _generations(self) -> list[int]:
-        names = (path.name.removeprefix("chroma-") for path in self.root.glob("chroma-*"))
-        return [int(name) for name in names if name.isdecimal()]
+        return generations.numbers(self.root)
 
     def _sweep(self) -> None:
         """Remove generations that nothing points at: what a rebuild replaced, or left when it was killed."""
         for generation in self._generations():
             if generation != self._state.generation:
-                shutil.rmtree(self._folder(generation), ignore_errors=True)
+                generations.remove(self._folder(generation))
 
 
 def _create(directory: Path) -> ChromaIndex:

@@ -6,16 +6,22 @@ import fcntl
 import os
 from pathlib import Path
 
+from agentmem import owned_files
 from agentmem.errors import StoreReadOnly
 
 __all__ = ["take"]
 
 
 def take(path: Path) -> int | None:
-    """Lock a file; returns its descriptor, whose closing unlocks it, or ``None`` when somebody else holds it."""
+    """Lock a file, made with its folder if missing; returns its descriptor, whose closing unlocks it, or ``None`` when somebody else holds it.
+
+    Raises:
+        StoreForeign: it is a link, or no regular file.
+        StoreReadOnly: it cannot be made.
+    """
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        owned_files.make_folder(path.parent)
+        descriptor = owned_files.open_ours(path, os.O_RDWR | os.O_CREAT)
     except OSError as error:
         raise StoreReadOnly(
             f"{path} cannot be written: {error.strerror}.", hint="check the rights of the directory."

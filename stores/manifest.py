@@ -11,6 +11,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
 
+from agentmem import owned_files
+from agentmem.stores.digests import Digests
+
 __all__ = ["IndexState", "Manifest", "inode", "probe", "restamp", "snapshot", "synced"]
 
 Manifest = Mapping[str, tuple[int, int]]
@@ -37,6 +40,7 @@ class IndexState:
     """What the store knows about the index; generation 0 means that there is none yet.
 
     ``embedder`` is whose vectors it was begun with (empty: not recorded). ``stained`` says that vectors were removed or replaced, which Chroma's files still hold.
+    ``digests`` are of what its files say, taken when all was delivered; empty until then.
     """
 
     generation: int = 0
@@ -46,6 +50,7 @@ class IndexState:
     embedder: str = ""
     changed_at: int = 0
     manifest: Manifest = field(default_factory=dict)
+    digests: Digests = field(default_factory=dict)
 
     @classmethod
     def load(cls, text: str | None) -> IndexState:
@@ -68,7 +73,7 @@ def snapshot(directory: Path) -> Manifest:
                 continue
             path = Path(folder, name)
             try:
-                status = path.stat()
+                status = path.lstat()
             except FileNotFoundError:
                 continue
             found[str(path.relative_to(directory))] = (status.st_size, status.st_mtime_ns)
@@ -83,7 +88,7 @@ def synced(directory: Path, before: Manifest) -> Manifest:
     now = snapshot(directory)
     for name, status in now.items():
         if before.get(name) != status:
-            descriptor = os.open(directory / name, os.O_RDONLY)
+            descriptor = owned_files.open_ours(directory / name, os.O_RDONLY)
             try:
                 os.fsync(descriptor)
             finally:
@@ -98,13 +103,7 @@ def restamp(directory: Path, manifest: Manifest) -> None:
     ever read and was then killed would leave a directory that looks tampered with.
     """
     for name, (size, changed) in manifest.items():
-        path = directory / name
-        try:
-            status = path.stat()
-        except FileNotFoundError:
-            continue  # whoever compares next finds it missing
-        if status.st_size == size and status.st_mtime_ns != changed:
-            os.utime(path, ns=(status.st_atime_ns, changed))
+        owned_files.restamp(directory / name, changed, size)
 
 
 def probe(directory: Path, seconds: float = 20.0) -> bool:

@@ -11,15 +11,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from agentmem.errors import InvalidArgument, StoreCorrupt, StoreError, StoreReadOnly
+from agentmem.errors import InvalidArgument, StoreCorrupt, StoreError, StoreLocked, StoreReadOnly
+from agentmem.sqlite_files import APPLICATION_ID
 from agentmem.stores.sqlite.failures import DRIVER_ERRORS, translate
+from agentmem.stores.sqlite.reading import Reading
 
-__all__ = ["APPLICATION_ID", "Database", "Durability", "Tracer"]
+__all__ = ["APPLICATION_ID", "Database", "Durability", "Tracer", "read_only"]
 
 Durability = Literal["full", "normal"]
 Tracer = Callable[[str, Sequence[object]], None]
 
-APPLICATION_ID: Final = 0x61676D6D  # "agmm": tells our files from other SQLite files
 _OLDEST: Final = (3, 37, 0)  # STRICT tables
 _BUSY_MS: Final = 30_000
 _ANSWERS: Final = 1_000
@@ -36,6 +37,7 @@ class Database:
         durability: ``full`` syncs at every commit; ``normal`` may lose the last commits when power fails.
         tracer: called with every statement and its parameters.
         prepare: called with every new connection before its first use.
+        reading: how to open a file that is only read; every write is refused then.
     """
 
     _seen: tuple[object, int, int] | None
@@ -47,6 +49,7 @@ class Database:
         durability: Durability = "full",
         tracer: Tracer | None = None,
         prepare: Callable[[sqlite3.Connection], None] | None = None,
+        reading: Reading | None = None,
     ) -> None:
         if durability not in ("full", "normal"):
             raise InvalidArgument(f"Unknown durability {durability!r}.", hint="it is 'full' or 'normal'.")
@@ -65,6 +68,7 @@ class Database:
         self._durability = durability
         self._tracer = tracer
         self._prepare = prepare
+        self._reading = reading
         self._inherited: list[sqlite3.Connection] = []
         self._reset()
         self._connection: sqlite3.Connection | None = self._connect()
@@ -250,6 +254,7 @@ class Database:
 
     @contextmanager
     def _outermost(self, write: bool) -> Iterator[None]:
+        self._renew(write)
         self._open()
         self._depth, self._writing, self._thread = 1, write, threading.get_ident()
         self._seen = None
@@ -261,6 +266,7 @@ class Database:
             if not self._open().in_transaction:
                 raise StoreError("The transaction had been rolled back.", hint="see the error raised before.")  # noqa: TRY301
             self.run("COMMIT")
+            self._unchanged()
         except BaseException:
             if write:
                 self.rollbacks += 1
@@ -269,6 +275,23 @@ class Database:
             raise
         finally:
             self._depth, self._writing, self._thread = 0, False, 0
+
+    def _renew(self, write: bool) -> None:
+        """Where only reading is possible: refuse to write, and see what others wrote since."""
+        if self._reading is None:
+            return
+        if write:
+            raise read_only(self.place)
+        if self._connection is not None and self._reading.changed:
+            former, self._connection = self._connection, None
+            former.close()
+            self.unsettle()
+            self._reading.renew()
+            self._connection = self._connect()
+
+    def _unchanged(self) -> None:
+        if self._reading is not None and self._reading.changed:
+            raise StoreLocked(f"{self.place} was written while it was read.", hint="repeat the call.")
 
     def _only_read(self, *, wanted: bool) -> None:
         """Whether the connection refuses to write; asked of SQLite only when it changes, since reads follow reads."""
@@ -300,10 +323,11 @@ class Database:
             self._depth -= 1
 
     def _connect(self) -> sqlite3.Connection:
-        target = ":memory:" if self.path is None else str(_checked(self.path))
+        target = ":memory:" if self.path is None else self._reading.uri if self._reading is not None else str(_checked(self.path))
         try:
             connection = sqlite3.connect(
                 target,
+                uri=self._reading is not None,
                 timeout=_BUSY_MS / 1000,
                 isolation_level=None,
                 check_same_thread=False,
@@ -332,10 +356,13 @@ class Database:
             raise StoreCorrupt(
                 f"{self.place} is an SQLite file of another program.", hint="choose another directory."
             )
+        if not objects and application != APPLICATION_ID and self.path is not None and self._reading is None:
+            # before there is a log, so that the file itself says from its first page on whose it is
+            connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
 
     def _configure(self, connection: sqlite3.Connection) -> None:
         connection.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
-        if self.path is not None:
+        if self.path is not None and self._reading is None:
             _switch_to_wal(connection)
         for pragma in (
             f"synchronous={self._durability.upper()}",
@@ -347,6 +374,13 @@ class Database:
             "cache_size=-128000",  # at most: a store that is smaller takes less
         ):
             connection.execute(f"PRAGMA {pragma}")
+
+
+def read_only(place: str) -> StoreReadOnly:
+    """The error of every verb that would write where nothing can be."""
+    return StoreReadOnly(
+        f"{place} is open for reading only.", hint="open it without read_only, in a directory that you may write to: memory.export(path) carries the notes there."
+    )
 
 
 def _switch_to_wal(connection: sqlite3.Connection) -> None:
@@ -369,7 +403,7 @@ def _checked(path: Path) -> Path:
     try:
         if not path.parent.is_dir():
             raise StoreError(f"{path.parent} is not a directory.", hint="create it, or choose another path.")
-        if path.exists() and not path.is_file():
+        if path.is_symlink() or (path.exists() and not path.is_file()):
             raise StoreError(f"{path} is not a file.", hint="give the path of the database file.")
         # write-ahead logging needs the directory too, even to read
         if not os.access(path.parent, os.W_OK | os.X_OK):

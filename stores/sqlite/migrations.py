@@ -6,10 +6,11 @@ import secrets
 from typing import Final
 
 from agentmem.errors import StoreCorrupt
-from agentmem.stores.sqlite.connection import APPLICATION_ID, Database
+from agentmem.sqlite_files import APPLICATION_ID
+from agentmem.stores.sqlite.connection import Database
 from agentmem.stores.sqlite.schema import MIGRATIONS
 
-__all__ = ["SCHEMA_VERSION", "TOMBSTONE_KEY", "migrate"]
+__all__ = ["SCHEMA_VERSION", "TOMBSTONE_KEY", "is_current", "migrate"]
 
 SCHEMA_VERSION: Final = len(MIGRATIONS)
 TOMBSTONE_KEY: Final = "tombstone_key"
@@ -30,6 +31,12 @@ def migrate(database: Database) -> None:
             # another process may have been faster
             if _version(database) == found:
                 _apply(database, found)
+
+
+def is_current(database: Database) -> bool:
+    """Whether a database has the newest schema; raises as :func:`migrate` does when it has a newer one."""
+    with database.transaction(write=False):
+        return _version(database) == SCHEMA_VERSION
 
 
 def _version(database: Database) -> int:

@@ -28,16 +28,17 @@ from agentmem.storage import (
     UseTable,
     VectorTable,
 )
-from agentmem.stores.sqlite.connection import Database, Durability, Tracer
+from agentmem.stores.sqlite.connection import Database, Durability, Tracer, read_only
 from agentmem.stores.sqlite.enrichment import SqliteEnrichment
 from agentmem.stores.sqlite.experiences import SqliteExperiences
 from agentmem.stores.sqlite.ledger import SqliteLedger
 from agentmem.stores.sqlite.links import SqliteLinks
-from agentmem.stores.sqlite.migrations import TOMBSTONE_KEY, migrate
+from agentmem.stores.sqlite.migrations import TOMBSTONE_KEY, is_current, migrate
 from agentmem.stores.sqlite.next_vectors import SqliteNextVectors
 from agentmem.stores.sqlite.notes import SqliteNotes
 from agentmem.stores.sqlite.outbox import SqliteOutbox
 from agentmem.stores.sqlite.passages import SqlitePassages
+from agentmem.stores.sqlite.reading import Reading
 from agentmem.stores.sqlite.text import SqliteText
 from agentmem.stores.sqlite.uses import SqliteUses
 from agentmem.stores.sqlite.vectors import SqliteVectors
@@ -167,6 +168,7 @@ class SqliteStore:
         durability: ``full`` survives a power failure; ``normal`` is faster and may lose the last commits to one.
         clock: dates the versions of notes.
         tracer: called with every statement and its parameters.
+        read_only: open a file that is there for reading; nothing is written to it or beside it, and `write` raises.
 
     Raises:
         StoreReadOnly: the file or its directory cannot be written.
@@ -180,17 +182,25 @@ class SqliteStore:
         durability: Durability = "full",
         clock: Clock | None = None,
         tracer: Tracer | None = None,
+        read_only: bool = False,
     ) -> None:
         self.path = None if path is None else Path(path)
-        self._db = Database(self.path, durability=durability, tracer=tracer, prepare=prepare)
+        self._read_only = read_only and path is not None
+        self._reading = Reading(self.path) if read_only and self.path is not None else None
+        self._through = self._reading
+        self._db = Database(self.path, durability=durability, tracer=tracer, prepare=prepare, reading=self._through)
         try:
-            migrate(self._db)
-            self._secure_text()
+            self._bring_up_to_date()
         except BaseException:
-            self._db.close()
+            self.close()
             raise
         self._clock = clock or SystemClock()
         self._transaction = SqliteTransaction(self._db, self._clock)
+
+    @property
+    def read_only(self) -> bool:
+        """Whether it was opened for reading; every write is refused then."""
+        return self._read_only
 
     @property
     def rollbacks(self) -> int:
@@ -208,6 +218,8 @@ class SqliteStore:
 
         Inside another write of the same thread it is a part of that one, which can fail on its own.
         """
+        if self._read_only:
+            raise read_only(self._db.place)
         with self._db.transaction(write=True), self._transaction.admission.lasting():
             yield self._transaction
 
@@ -224,7 +236,7 @@ class SqliteStore:
             with self.read() as tx:
                 yield tx
             return
-        database = Database(self.path, prepare=prepare)
+        database = Database(self.path, prepare=prepare, reading=self._through)
         try:
             with database.transaction(write=False):
                 yield SqliteTransaction(database, self._clock)
@@ -249,6 +261,8 @@ class SqliteStore:
             ]
             counts = {what: int(self._db.value(sql)) for what, sql in _MISFITS.items()}
             found += [f"{number} {what}" for what, number in counts.items() if number]
+        if self._read_only:
+            return found  # what looks into the full text is a write
         try:
             with self._db.transaction(write=True):
                 self._db.run("INSERT INTO fts (fts) VALUES ('integrity-check')")
@@ -304,10 +318,24 @@ class SqliteStore:
     def close(self) -> None:
         """Close the file; closing twice does no harm."""
         self._db.close()
+        if self._reading is not None:
+            self._reading.close()
 
     def _size(self) -> int:
         with self._db.transaction(write=False):
             return int(self._db.value("PRAGMA page_count")) * int(self._db.value("PRAGMA page_size"))
+
+    def _bring_up_to_date(self) -> None:
+        """The newest schema: in the file, or in a copy of one that is only read."""
+        if self._reading is None:
+            migrate(self._db)
+            self._secure_text()
+        elif not is_current(self._db):
+            self._db.close()
+            self.path = self._reading.private()
+            self._through = None
+            self._db = Database(self.path, prepare=prepare)
+            migrate(self._db)
 
     def _secure_text(self) -> None:
         if sqlite3.sqlite_version_info >= _SECURE_FTS:

@@ -1,0 +1,110 @@
+"""Whose SQLite file is it? Asked of its bytes, since to open a database is to change it: a log is replayed, and removed."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+import struct
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Final
+
+__all__ = ["APPLICATION_ID", "BOUND_TO", "SIDES", "Database", "bound_to", "look"]
+
+APPLICATION_ID: Final = 0x61676D6D  # "agmm": tells our files from other SQLite files
+BOUND_TO: Final = "directory"
+"""The key in ``meta`` under which a database says which directory it belongs to."""
+SIDES: Final = ("-wal", "-shm", "-journal")
+_MAGIC: Final = b"SQLite format 3\0"
+_HEADER: Final = 100
+_MARK_AT: Final = 68  # the application id, four bytes, the highest first
+_MODES_AT: Final = slice(18, 20)
+_LOG_HEADER: Final = struct.Struct(">4s3I8s8s")  # magic, format, page size, checkpoint, salts, checksums
+_FRAME: Final = struct.Struct(">2I8s8s")  # page, size of the database after a commit, salts, checksums
+_LOG_MAGIC: Final = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """What lies where a database is expected; ``sides``, ``links`` and ``shared`` are endings of its name (its own: empty).
+
+    Attributes:
+        there, empty, sqlite, ours: whether there is anything, whether it has no bytes, whether it begins as SQLite files do, and
+            whether it bears our mark.
+        sides: the files beside it that are there.
+        links: those of all its files that are not regular files.
+        shared: those that have a second name somewhere.
+    """
+
+    there: bool
+    empty: bool = False
+    sqlite: bool = False
+    ours: bool = False
+    sides: tuple[str, ...] = ()
+    links: tuple[str, ...] = ()
+    shared: tuple[str, ...] = ()
+
+
+def look(path: Path) -> Database:
+    """Look at a database and the files beside it without opening any of them as a database."""
+    states = {side: _status(Path(f"{path}{side}")) for side in ("", *SIDES)}
+    found = {side: status for side, status in states.items() if status is not None}
+    links = tuple(side for side, status in found.items() if not stat.S_ISREG(status.st_mode))
+    shared = tuple(side for side, status in found.items() if stat.S_ISREG(status.st_mode) and status.st_nlink > 1)
+    sides = tuple(side for side in SIDES if side in found)
+    if "" not in found or links:
+        return Database("" in found, sides=sides, links=links, shared=shared)
+    with path.open("rb") as file:
+        head = file.read(_HEADER)
+    sqlite = head.startswith(_MAGIC) and len(head) == _HEADER
+    ours = sqlite and (_marked(head) or (head[_MODES_AT] == b"\2\2" and "-wal" in sides and _marked_in_log(Path(f"{path}-wal"))))
+    return Database(True, empty=not found[""].st_size, sqlite=sqlite, ours=ours, sides=sides, links=links, shared=shared)
+
+
+def bound_to(path: Path) -> str | None:
+    """The id of the directory that a database of ours says it belongs to; nothing is written, nor made beside it."""
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)) as connection:
+            found = connection.execute("SELECT value FROM meta WHERE key = ?", (BOUND_TO,)).fetchone()
+    except sqlite3.Error:
+        return None  # too young to have one outside of its log, or damaged, which whoever opens it finds out
+    return None if found is None else str(found[0])
+
+
+def _status(path: Path) -> os.stat_result | None:
+    try:
+        return os.lstat(path)
+    except FileNotFoundError:
+        return None
+
+
+def _marked(page: bytes) -> bool:
+    return int.from_bytes(page[_MARK_AT : _MARK_AT + 4], "big") == APPLICATION_ID
+
+
+def _marked_in_log(path: Path) -> bool:
+    """Whether the last first page that was committed to a log has our mark: a database of an older version may lie there alone."""
+    with path.open("rb") as log:
+        head = log.read(_LOG_HEADER.size)
+        if len(head) < _LOG_HEADER.size or head[:4] not in _LOG_MAGIC:
+            return False
+        _, _, size, _, salts, _ = _LOG_HEADER.unpack(head)
+        return _last_first_page(log, size, salts)
+
+
+def _last_first_page(log: BinaryIO, size: int, salts: bytes) -> bool:
+    pending: bool | None = None
+    committed = False
+    while len(frame := log.read(_FRAME.size)) == _FRAME.size:
+        page, commit, own, _ = _FRAME.unpack(frame)
+        if own != salts:
+            break
+        if page == 1:
+            pending = _marked(log.read(size))
+        else:
+            log.seek(size, os.SEEK_CUR)
+        if commit and pending is not None:
+            committed, pending = pending, None
+    return committed
