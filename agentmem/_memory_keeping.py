@@ -76,21 +76,30 @@ class KeepingVerbs(MemoryBase):
 
     def export(
         self, path: str | Path, *, user: str | None = None, agent: str | None = None, everything: bool = False,
-        vectors: bool = False, progress: bool | Callable[[int, int], None] = False,
+        vectors: bool = False, key: bytes | str | None = None, progress: bool | Callable[[int, int], None] = False,
     ) -> ExportReport:  # fmt: skip
-        """Write one scope's notes, or ``everything``, with history, links, uses and books, to a file of JSON lines."""
+        """Write one scope's notes, or ``everything``, with history, links, uses and books, to a file of JSON lines.
+
+        Args:
+            key: signs the file with HMAC-SHA256 (16 bytes or more), so that :meth:`load_export` with the same key knows it for one's own.
+        """
         with wiring.progress_bar("exporting", progress) as report:
             scope = merge_scope(self.scope, user, agent, None)
-            return self._parts.exporter().export(Path(path), scope, everything=everything, vectors=vectors, progress=report)
+            return self._parts.exporter().export(Path(path), scope, everything=everything, vectors=vectors, key=key, progress=report)
 
     def load_export(
         self, path: str | Path, *, user: str | None = None, agent: str | None = None, forgotten: bool = False,
-        dry_run: bool = False, progress: bool | Callable[[int, int], None] = False,
+        dry_run: bool = False, key: bytes | str | None = None, trust: float | str | None = None,
+        progress: bool | Callable[[int, int], None] = False,
     ) -> ImportReport:  # fmt: skip
-        """Store what an exported file holds, checked as a whole first; what was ``forgotten`` here stays so unless asked for."""
+        """Store what an exported file holds, checked as a whole first; what was ``forgotten`` here stays so unless asked for.
+
+        What a file says is a claim: its notes are trusted with at most ``trust`` (by default 0.6, what an import is worth), and its edits
+        are candidates, on which :meth:`consolidate` decides. A file that was exported with ``key`` is restored as it was.
+        """
         with wiring.progress_bar("importing", progress) as report:
             scope = merge_scope(self.scope, user, agent, None)
-            return self._parts.importer().load(Path(path), scope, forgotten=forgotten, dry_run=dry_run, progress=report)
+            return self._parts.importer().load(Path(path), scope, forgotten=forgotten, dry_run=dry_run, key=key, trust=trust, progress=report)
 
     def stats(self) -> Mapping[str, object]:
         """Counts and sizes, for people and dashboards; of a memory that is bound to somebody, that one's."""

@@ -33,7 +33,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from agentmem import owned_files
-from agentmem.errors import AgentMemError, StoreCorrupt, StoreError, StoreForeign, StoreFull, StoreLocked, StoreReadOnly
+from agentmem.errors import (
+    AgentMemError,
+    StoreCorrupt,
+    StoreError,
+    StoreForeign,
+    StoreFull,
+    StoreLocked,
+    StoreReadOnly,
+)
 from agentmem.sqlite_files import SIDES, Database, bound_to, look
 
 __all__ = ["DATABASE", "MARKER", "OLD_WEIGHTS", "DataDirectory", "open_directory"]
@@ -200,8 +208,9 @@ def _parsed(data: bytes) -> dict[str, Any] | None:
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         return None
     version, id = values.get("version"), values.get("id")
-    known = isinstance(version, int) and not isinstance(version, bool) and isinstance(id, str)
-    return values if known and version >= 1 and (version > VERSION or _ID.fullmatch(id)) else None
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1 or not isinstance(id, str):
+        return None
+    return values if version > VERSION or _ID.fullmatch(id) else None
 
 
 def _marked(directory: DataDirectory, now: datetime) -> DataDirectory:

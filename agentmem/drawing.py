@@ -77,8 +77,8 @@ def save(figure: Figure, path: Path | str) -> Path:
         raise InvalidArgument(
             f"Cannot draw into {target.name!r}.", hint="end the name in .png, .svg or .pdf."
         )
-    with writing(target):
-        figure.savefig(target, facecolor=PAPER)
+    with writing(target) as draft:
+        figure.savefig(draft, facecolor=PAPER)
     return target
 
 

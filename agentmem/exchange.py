@@ -9,13 +9,17 @@ has the file can test guesses at what was forgotten (what was forgotten leaves a
 episode and the state it has come to are kept as keyed digests only. So the last steps of an episode that had not ended, fewer than
 ``settings.experience.n_steps``, are in the copy as experiences, but not valued until they are taken again.
 
-Version 1 had no experiences, no enrichment and no last use of links; such files are still read.
+A file that was exported with a key has one line more: HMAC-SHA256 over every byte before it.
+
+Version 1 had no experiences, no enrichment and no last use of links, version 2 no signature and no edits that are candidates; such
+files are still read.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import hmac
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -27,7 +31,7 @@ from pydantic import ValidationError
 from agentmem.clock import from_micros
 from agentmem.dedup import content_hash
 from agentmem.episodes import ExperienceRow
-from agentmem.errors import InvalidImport
+from agentmem.errors import InvalidArgument, InvalidImport
 from agentmem.exchange_records import (
     LINE,
     EditRecord,
@@ -38,17 +42,39 @@ from agentmem.exchange_records import (
     MadeFromRecord,
     NoteRecord,
     Record,
+    SignatureRecord,
 )
 from agentmem.notes import Note, NoteVersion
 from agentmem.storage import EditRow, LedgerEntry, LinkRow, SavedEnrichment, UseDay
 
 __all__ = [
-    "FORMAT", "VERSION", "EditRecord", "Footer", "Header", "LedgerRecord", "LinkRecord", "MadeFromRecord", "NoteRecord", "Record", "Tally",
-    "line_of", "link_values", "loose_values", "made_from_values", "note_values", "parse", "said",
+    "FORMAT",
+    "VERSION",
+    "EditRecord",
+    "Footer",
+    "Header",
+    "LedgerRecord",
+    "LinkRecord",
+    "MadeFromRecord",
+    "NoteRecord",
+    "Record",
+    "SignatureRecord",
+    "Tally",
+    "line_of",
+    "link_values",
+    "loose_values",
+    "made_from_values",
+    "note_values",
+    "parse",
+    "said",
+    "signer",
 ]  # fmt: skip
 
 FORMAT: Final = "agentmem-export"
-VERSION: Final = 2
+VERSION: Final = 3
+MIN_KEY: Final = 16
+SAID: Final = "said"
+"""Under this name a kept receipt has the keyed digest of the words that its idempotency key came with."""
 
 
 class Tally:
@@ -68,6 +94,20 @@ class Tally:
         return {"type": "end", **counts, "sha256": self._sha.hexdigest()}
 
 
+def signer(key: bytes | str | None) -> hmac.HMAC | None:
+    """What signs a stream with a key of the user's, fed with every line; ``None`` without a key.
+
+    Raises:
+        InvalidArgument: the key is shorter than 16 bytes.
+    """
+    if key is None:
+        return None
+    secret = key.encode("utf-8") if isinstance(key, str) else key
+    if not isinstance(secret, bytes) or len(secret) < MIN_KEY:
+        raise InvalidArgument(f"A key needs {MIN_KEY} bytes or more.", hint="secrets.token_bytes(32) makes one; keep it apart from the files.")
+    return hmac.new(secret, digestmod=hashlib.sha256)
+
+
 def line_of(values: Mapping[str, Any]) -> bytes:
     """One line; keys in their order, so that equal values are equal bytes."""
     return _ENCODER.encode(values).encode("utf-8") + b"\n"
@@ -83,7 +123,7 @@ def parse(line: bytes, number: int) -> tuple[Record | Header, dict[str, Any]]:
     try:
         if not line.endswith(b"\n"):
             raise InvalidImport(f"Line {number} ends in the middle.", hint=cure)
-        values = json.loads(line.decode("utf-8"), parse_constant=_no_constant)
+        values = json.loads(line.decode("utf-8"), parse_constant=_no_constant, object_pairs_hook=_once)
         if not isinstance(values, dict):
             raise InvalidImport(f"Line {number} is not a JSON object.", hint="an export holds one JSON object per line.")
         line_of(values)  # half a surrogate pair can be escaped in JSON, but is no text
@@ -144,7 +184,7 @@ def note_values(
         },
         "archived_at": _iso(note.archived_at),
         "uses": [{"events": u.events, "tokens": u.tokens, "last": _at(u.last)} for u in uses],
-        "keys": [{"key": key, "receipt": receipt} for key, receipt in keys],
+        "keys": [{"key": key, "receipt": _plain_receipt(receipt)} for key, receipt in keys],
         "edits": [
             {
                 "id": e.id, "method": e.method, "state": e.state, "note_version": e.note_version, "request": e.request,
@@ -157,6 +197,11 @@ def note_values(
         "experience": None if experience is None else {"q": experience.q, "visits": experience.visits},
         "enrichment": None if enrichment is None else _enrichment_values(enrichment, history),
     }  # fmt: skip
+
+
+def _plain_receipt(receipt: Mapping[str, object]) -> dict[str, object]:
+    """Without the keyed digest of what was said under it: that is the secret of a store."""
+    return {name: value for name, value in receipt.items() if name != SAID}
 
 
 def _enrichment_values(saved: SavedEnrichment, history: Sequence[NoteVersion]) -> dict[str, Any]:
@@ -201,11 +246,20 @@ def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is no number in JSON")
 
 
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object in which each name stands once: of two, readers would take different ones."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
+        raise ValueError(f"the name {twice!r:.60} stands twice in one object")
+    return found
+
+
 def _plain(value: object) -> object:
     if isinstance(value, Mapping):
         return dict(value)
     raise TypeError(f"{type(value).__name__} is not JSON")
 
 
-_LIVING: Final = frozenset("state archived_at uses keys edits ledger vector experience enrichment".split())
+_LIVING: Final = frozenset("state archived_at uses keys edits ledger vector experience enrichment trust".split())
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain)

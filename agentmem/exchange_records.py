@@ -1,4 +1,9 @@
-"""What the lines of an export may hold: each kind of line as a model that refuses whatever it does not know."""
+"""What the lines of an export may hold: each kind of line as a model that refuses whatever it does not know.
+
+A memory writes far less than these limits; they are there for files that none wrote: names of 4,096 characters, texts of a note's
+length, 4,096 tags, keywords or paraphrases, 100,000 versions, days of use, keys, or lines of the ledger of one note, 1,000 edits of it,
+JSON values 64 levels deep with at most 100,000 parts, times whose moment in UTC lies within the years 1 to 9999, ids that are UUIDs.
+"""
 
 from __future__ import annotations
 
@@ -18,17 +23,23 @@ from pydantic import (
 )
 
 from agentmem.clock import as_utc
-from agentmem.dedup import clean_text
-from agentmem.errors import InvalidImport
+from agentmem.dedup import MAX_BYTES, clean_text
+from agentmem.errors import InvalidArgument, InvalidImport
 from agentmem.notes import Fact, Kind, MemoryState, Note, NoteVersion, Scope
 
 __all__ = [
     "LINE", "EditRecord", "EnrichmentRecord", "ExperienceRecord", "Footer", "Header", "LedgerRecord", "LinkRecord", "MadeFromRecord",
-    "NoteRecord", "Record",
+    "NoteRecord", "Record", "SignatureRecord",
 ]  # fmt: skip
 
 MAX_NAME: Final = 4096
+MAX_WORDS: Final = 4096
+MAX_ROWS: Final = 100_000
+MAX_EDITS: Final = 1000
+MAX_DEPTH: Final = 64
+MAX_PARTS: Final = 100_000
 _COUNT: Final = 2**53
+_LARGEST: Final = 2**63
 
 
 def _moment(value: object) -> object:
@@ -37,7 +48,26 @@ def _moment(value: object) -> object:
     moment = datetime.fromisoformat(value)
     if moment.tzinfo is None:
         raise ValueError("a time needs a zone, e.g. +00:00")
-    return as_utc(moment)
+    try:
+        return as_utc(moment)
+    except InvalidArgument as error:
+        raise ValueError(error.message) from error
+
+
+def _plain(value: dict[str, Any]) -> dict[str, Any]:
+    """A JSON value that a memory could have written: not too deep, not too large, its whole numbers within 64 bits."""
+    frontier: list[Any] = [value]
+    parts = 0
+    for _ in range(MAX_DEPTH):
+        frontier = [part for each in frontier for part in (each.values() if isinstance(each, dict) else each if isinstance(each, list) else ())]
+        parts += len(frontier)
+        if any(isinstance(part, int) and abs(part) >= _LARGEST for part in frontier):
+            raise ValueError("a whole number has more than 64 bits")
+        if parts > MAX_PARTS:
+            raise ValueError(f"it has more than {MAX_PARTS} parts")
+        if not frontier:
+            return value
+    raise ValueError(f"it is more than {MAX_DEPTH} levels deep")
 
 
 def _text(value: str) -> str:
@@ -48,8 +78,11 @@ def _text(value: str) -> str:
 
 Moment = Annotated[datetime, BeforeValidator(_moment)]
 Content = Annotated[str, AfterValidator(clean_text)]
-Text = Annotated[str, AfterValidator(_text)]
+Text = Annotated[str, AfterValidator(_text), Field(max_length=MAX_BYTES)]
 Name = Annotated[str, AfterValidator(_text), Field(min_length=1, max_length=MAX_NAME)]
+Id = Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
+Words = Annotated[list[Annotated[str, AfterValidator(_text), Field(max_length=MAX_BYTES)]], Field(max_length=MAX_WORDS)]
+Json = Annotated[dict[str, Any], AfterValidator(_plain)]
 Natural = Annotated[int, Field(ge=0, le=_COUNT)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
@@ -85,14 +118,14 @@ class FactRecord(_Strict):
     object: Content
     functional: bool
     question: Text | None
-    paraphrases: list[Text]
+    paraphrases: Words
 
 
 class StateRecord(_Strict):
     """Where a note stands on its curve: stability in days."""
 
-    stability: Annotated[float, Field(ge=0)]
-    difficulty: float
+    stability: Annotated[float, Field(ge=0, le=1e9)]
+    difficulty: Annotated[float, Field(ge=-1e9, le=1e9)]
     last_review: Moment
     recalls: Natural
 
@@ -118,7 +151,7 @@ class KeyRecord(_Strict):
     """An idempotency key and the receipt that a retry gets."""
 
     key: Name
-    receipt: dict[str, Any]
+    receipt: Json
 
     @model_validator(mode="after")
     def _can_be_replayed(self) -> KeyRecord:
@@ -133,9 +166,9 @@ class EditRecord(_Strict):
 
     id: Name
     method: Name
-    state: Literal["active", "retired"]
+    state: Literal["active", "retired", "candidate"]
     note_version: Annotated[int, Field(ge=1, le=_COUNT)]
-    request: dict[str, Any]
+    request: Json
     reason: Text
     changed_at: Moment
 
@@ -146,7 +179,7 @@ class EntryRecord(_Strict):
     at: Moment
     event: Name
     edit_id: Name | None
-    details: dict[str, Any]
+    details: Json
 
 
 class ExperienceRecord(_Strict):
@@ -164,15 +197,15 @@ class EnrichmentRecord(_Strict):
     at: Moment
     version: Annotated[int, Field(ge=1, le=_COUNT)] | None
     context: Text | None
-    tags: list[Text]
-    keywords: list[Text]
+    tags: Words
+    keywords: Words
 
 
 class NoteRecord(_Strict):
     """A note with everything that is its own."""
 
     type: Literal["note"]
-    id: Name
+    id: Id
     content: Content
     kind: Kind
     user: Name | None
@@ -185,24 +218,24 @@ class NoteRecord(_Strict):
     created_at: Moment
     valid_from: Moment | None
     valid_to: Moment | None
-    keywords: list[Text]
-    tags: list[Text]
+    keywords: Words
+    tags: Words
     context: Text
     importance: Share
     source: Name | None
     trust: Share
-    metadata: dict[str, Any]
+    metadata: Json
     fact: FactRecord | None
     version: Annotated[int, Field(ge=1, le=_COUNT)]
     changed_at: Moment
     reason: Text
-    history: list[VersionRecord]
+    history: Annotated[list[VersionRecord], Field(max_length=MAX_ROWS)]
     state: StateRecord
     archived_at: Moment | None
-    uses: list[UseRecord]
-    keys: list[KeyRecord]
-    edits: list[EditRecord]
-    ledger: list[EntryRecord]
+    uses: Annotated[list[UseRecord], Field(max_length=MAX_ROWS)]
+    keys: Annotated[list[KeyRecord], Field(max_length=MAX_ROWS)]
+    edits: Annotated[list[EditRecord], Field(max_length=MAX_EDITS)]
+    ledger: Annotated[list[EntryRecord], Field(max_length=MAX_ROWS)]
     vector: str | None
     experience: ExperienceRecord | None = None
     enrichment: EnrichmentRecord | None = None
@@ -274,10 +307,10 @@ class LinkRecord(_Strict):
     """A link between two notes of the file."""
 
     type: Literal["link"]
-    source: Name
-    target: Name
+    source: Id
+    target: Id
     kind: Name
-    weight: Annotated[float, Field(ge=0.0)]
+    weight: Annotated[float, Field(ge=0.0, le=1e9)]
     reason: Text
     used_at: Moment | None = None
 
@@ -292,8 +325,8 @@ class MadeFromRecord(_Strict):
     """Which other notes of the file a model's words about a note were made from."""
 
     type: Literal["made_from"]
-    note: Name
-    sources: Annotated[list[Name], Field(min_length=1)]
+    note: Id
+    sources: Annotated[list[Id], Field(min_length=1, max_length=MAX_ROWS)]
 
     @model_validator(mode="after")
     def _of_others(self) -> MadeFromRecord:
@@ -308,9 +341,9 @@ class LedgerRecord(_Strict):
     type: Literal["ledger"]
     at: Moment
     event: Name
-    note_id: Name | None
+    note_id: Id | None
     edit_id: Name | None
-    details: dict[str, Any]
+    details: Json
 
 
 class Footer(_Strict):
@@ -323,6 +356,13 @@ class Footer(_Strict):
     sha256: str
 
 
-Record = NoteRecord | LinkRecord | MadeFromRecord | LedgerRecord | Footer
+class SignatureRecord(_Strict):
+    """After the end: HMAC-SHA256, with the owner's key, over every byte that stands before this line."""
+
+    type: Literal["signature"]
+    hmac_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+Record = NoteRecord | LinkRecord | MadeFromRecord | LedgerRecord | Footer | SignatureRecord
 LINE: Final = TypeAdapter[Record](Annotated[Record, Field(discriminator="type")])
 """Checks any line but the first."""

@@ -18,6 +18,7 @@ from agentmem.dedup import clean_text, content_hash
 from agentmem.drafts import merge_scope, resolve_trust
 from agentmem.episodes import ExperienceRow, StepRow
 from agentmem.errors import InvalidArgument, InvalidNote
+from agentmem.exchange import SAID
 from agentmem.experience import (
     ActionValue,
     Advice,
@@ -33,7 +34,7 @@ from agentmem.experience import (
 )
 from agentmem.notes import Note, Receipt, Scope
 from agentmem.protocols import Embedder
-from agentmem.remembering import as_json, key_hash, replayed
+from agentmem.remembering import as_json, key_hash, other_words, replayed
 from agentmem.storage import Selection, Transaction
 
 if TYPE_CHECKING:
@@ -180,13 +181,14 @@ class ExperienceMemory:
         if step.key is None:
             return self._record(tx, owner, step, vector)
         known = tx.notes.idempotent_get(owner, step.key)
+        said = tx.experiences.mark(owner, key_hash(f"{step.content}\n{step.reward!r}")).hex()
         if known is not None:
-            return replayed(known)
+            return replayed(known) if known.get(SAID) in (None, said) else other_words(step.key)
         if tx.notes.tombstone_find(owner, key_hash(step.key)) is not None:
             return Receipt(None, "rejected", "this very step was recorded and forgotten: a retry does not bring it back")
         receipt = self._record(tx, owner, step, vector)
         assert receipt.id is not None
-        tx.notes.idempotent_put(owner, step.key, tx.notes.rows_of([receipt.id])[receipt.id], as_json(receipt))
+        tx.notes.idempotent_put(owner, step.key, tx.notes.rows_of([receipt.id])[receipt.id], {**as_json(receipt), SAID: said})
         return receipt
 
     def _record(self, tx: Transaction, owner: int, step: _Step, vector: Vectors) -> Receipt:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import errno
-import os
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
+from agentmem._files import written_whole
 from agentmem.core import Core
-from agentmem.errors import AgentMemError, InvalidArgument, ScopeError, StoreError, StoreFull, StoreReadOnly
+from agentmem.errors import ScopeError
 from agentmem.exchange import (
     FORMAT,
     VERSION,
@@ -22,6 +19,7 @@ from agentmem.exchange import (
     loose_values,
     made_from_values,
     note_values,
+    signer,
 )
 from agentmem.notes import Scope
 from agentmem.storage import Selection, Transaction
@@ -58,6 +56,7 @@ class Exporter:
         *,
         everything: bool = False,
         vectors: bool = False,
+        key: bytes | str | None = None,
         progress: Progress = lambda done, total: None,
     ) -> ExportReport:
         """One consistent snapshot; ``path`` is replaced only when its new content is complete and on the disk."""
@@ -66,17 +65,26 @@ class Exporter:
                 f"This export is bound to {scope}; it cannot hold everything.",
                 hint="open the memory without a scope for a whole export, or leave everything out.",
             )
+        signature = signer(key)
+
+        def write(file: IO[bytes], line: bytes) -> None:
+            file.write(line)
+            if signature is not None:
+                signature.update(line)
+
         with self._core.store.snapshot() as tx:  # a job's when it holds everything, else bound by its selection
             selection = None if everything else self._selection(tx, scope)
-            with _written_whole(path) as file:
-                file.write(line_of(self._header(tx, scope, vectors)))
+            with written_whole(path) as file:
+                write(file, line_of(self._header(tx, scope, vectors)))
                 tally = Tally()
                 for values in self._lines(tx, selection, scope, vectors, progress):
                     line = line_of(values)
                     tally.add(str(values["type"]), line)
-                    file.write(line)
+                    write(file, line)
                 footer = tally.footer()
-                file.write(line_of(footer))
+                write(file, line_of(footer))
+                if signature is not None:
+                    file.write(line_of({"type": "signature", "hmac_sha256": signature.hexdigest()}))
                 self._fail("export:before-rename")
                 size = file.tell()
         return ExportReport(path, footer["notes"], footer["links"], footer["ledger"], size, footer["sha256"])
@@ -185,40 +193,3 @@ def _pages(tx: Transaction, selection: Selection | None) -> Iterator[list[int]]:
     rows: list[int] = []
     while (rows := tx.notes.page(selection, rows[-1] if rows else 0, PAGE)):
         yield rows
-
-
-@contextmanager
-def _written_whole(path: Path) -> Iterator[IO[bytes]]:
-    """A file beside ``path``, for its owner only, that takes its name when all has been written and flushed."""
-    if path.is_dir():
-        raise InvalidArgument(f"{path} is a directory.", hint=f"name a file, e.g. {path / 'memory.jsonl'}.")
-    try:
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    except OSError as error:
-        raise StoreReadOnly(f"{path} cannot be written: {error.strerror}.", hint="choose a directory that you may write to.") from error
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-        _sync(path.parent)
-    except AgentMemError:  # some of them are errors of the system, too: what they say is said already
-        Path(name).unlink(missing_ok=True)
-        raise
-    except OSError as error:
-        Path(name).unlink(missing_ok=True)
-        full = error.errno == errno.ENOSPC
-        what = StoreFull if full else StoreError
-        raise what(f"{path} could not be written: {error.strerror}.", hint="make room, then export again.") from error
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

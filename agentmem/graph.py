@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from agentmem._files import writing
@@ -15,8 +16,6 @@ from agentmem.errors import InvalidArgument, UnknownNote
 from agentmem.notes import Hit, Link, Note
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import networkx as nx
 
 __all__ = ["Connection", "build_view", "communities", "connect", "newest", "pagerank", "write_graphml"]
@@ -222,9 +221,9 @@ def write_graphml(view: nx.DiGraph, path: Path | str) -> Path:
     clean = nx.DiGraph()
     clean.add_nodes_from((node, _clean(values)) for node, values in view.nodes(data=True))
     clean.add_edges_from((a, b, _clean(values)) for a, b, values in view.edges(data=True))
-    with writing(path) as target:
-        nx.write_graphml_xml(clean, target, encoding="utf-8")
-    return target
+    with writing(path) as draft:
+        nx.write_graphml_xml(clean, draft, encoding="utf-8")
+    return Path(path)
 
 
 def _clean(values: Mapping[str, object]) -> dict[str, object]:

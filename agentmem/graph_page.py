@@ -12,6 +12,7 @@ import html
 import json
 import re
 from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from agentmem._files import writing
@@ -19,8 +20,6 @@ from agentmem.errors import InvalidArgument
 from agentmem.graph import communities, newest
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import networkx as nx
 
 __all__ = ["MAX_NOTES", "page", "write_page"]
@@ -32,11 +31,11 @@ _ESCAPES: Final = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
 
 
 def write_page(view: nx.DiGraph, path: Path | str, *, title: str = "Notes and their links", limit: int = MAX_NOTES) -> Path:
-    """Write :func:`page` into a file (UTF-8); returns its path."""
+    """Write :func:`page` into a file (UTF-8) that only its owner may read: it holds the notes; returns its path."""
     text = page(view, title=title, limit=limit)
-    with writing(path) as target:
-        target.write_text(text, encoding="utf-8")
-    return target
+    with writing(path) as draft:
+        draft.write_text(text, encoding="utf-8")
+    return Path(path)
 
 
 def page(view: nx.DiGraph, *, title: str = "Notes and their links", limit: int = MAX_NOTES) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Any
 from agentmem.clock import micros
 from agentmem.core import EVERYBODY, Core
 from agentmem.dedup import content_hash
+from agentmem.drafts import resolve_trust
 from agentmem.enrich import entities
 from agentmem.errors import InvalidImport
 from agentmem.exchange import (
@@ -55,7 +56,8 @@ class ImportReport:
     ``notes`` were stored, ``skipped`` were there already; ``conflicts`` are ids that the memory knows with other words
     (the memory's stay), ``forgotten`` ids of notes that were forgotten here, or derived from one that was (they stay so). ``embedded`` counts vectors that
     were computed, ``carried`` those taken from the file. ``met`` are experiences that the memory had made itself, as other notes:
-    the notes were stored, the values that the memory had learnt stay.
+    the notes were stored, the values that the memory had learnt stay. ``edits`` are those that the file calls active, ``proven`` says
+    that its signature fits the key that was given, and ``capped`` counts the notes that were stored with less trust than it claims.
     """
 
     path: Path
@@ -69,12 +71,20 @@ class ImportReport:
     ledger: int = 0
     embedded: int = 0
     carried: int = 0
+    capped: int = 0
+    proven: bool = False
     dry_run: bool = False
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What is left to do, in words."""
-        found = ["the books hold edits that no weights hold yet: memory.rebuild('weights')"] if self.edits else []
+        found = []
+        if self.edits and self.proven:
+            found.append("the books hold edits that no weights hold yet: memory.rebuild('weights')")
+        elif self.edits:
+            found.append(f"{self.edits} edits of the file are candidates: memory.consolidate() decides on their notes, and verifies what it writes")
+        if self.capped:
+            found.append(f"{self.capped} notes claim more trust than this import grants: trust='trusted' grants what the file says, and so does its key")
         if self.met:
             found.append(f"{len(self.met)} experiences were known here already: their values stay as they were learnt here")
         return tuple(found)
@@ -97,19 +107,29 @@ class Importer:
         *,
         forgotten: bool = False,
         dry_run: bool = False,
+        key: bytes | str | None = None,
+        trust: float | str | None = None,
         progress: Progress = lambda done, total: None,
     ) -> ImportReport:
         """Store what the file holds and the memory does not; a second call finds nothing left to do.
 
+        Args:
+            key: with what the file was signed; what it says is then restored as it was.
+            trust: the most that a note of a file without such a proof is trusted, a number or a name as for ``remember``; by default what
+                an import is worth there.
+
         Raises:
-            InvalidImport: a line is wrong, or the file torn; its message names the line, and nothing was written.
+            InvalidImport: a line is wrong, the file torn, or its signature missing or not made with ``key``; its message says
+                where, and nothing was written.
             ScopeError: the memory is bound, and the file holds somebody else's notes; nothing was written.
         """
+        most = 1.0 if key is not None and trust is None else resolve_trust(trust, "import")
         with _opened(path) as file:
-            check = Check(scope)
+            check = Check(scope, key)
             header, footer = check.run(file)
             file.seek(0)
-            work = _Work(self._core, self._fail, header, ImportReport(path, dry_run=dry_run), forgotten=forgotten, scope=scope)
+            report = ImportReport(path, dry_run=dry_run, proven=key is not None)
+            work = _Work(self._core, self._fail, header, report, forgotten=forgotten, scope=scope, trust=most)
             if check.derived and not forgotten:
                 work.leave_out(file, check.derived)
                 file.seek(0)
@@ -134,7 +154,7 @@ class _Work:
     """Writes batch by batch; each is a transaction of its own, so that a long import can be interrupted and repeated."""
 
     def __init__(
-        self, core: Core, fail: Callable[[str], None], header: Header, report: ImportReport, *, forgotten: bool, scope: Scope
+        self, core: Core, fail: Callable[[str], None], header: Header, report: ImportReport, *, forgotten: bool, scope: Scope, trust: float
     ) -> None:
         self._core = core
         self._fail = fail
@@ -142,6 +162,7 @@ class _Work:
         self.report = report
         self._bring_back = forgotten
         self._scope = scope
+        self._trust = trust
         self._left_out: set[str] = set()
         self._gone: set[str] = set()
         self._known_lines: dict[str | None, Counter[tuple[int, str, str | None, str]]] = {}
@@ -225,6 +246,7 @@ class _Work:
         self.report.forgotten += counted.forgotten
         self.report.met += counted.met
         self.report.edits += counted.edits
+        self.report.capped += counted.capped
         self.report.carried += carried
         self.report.embedded += stored - carried
         self._left_out.update(counted.conflicts)
@@ -290,6 +312,9 @@ class _Work:
         stored: dict[int, tuple[int, Note]] = {}
         for record in fresh:
             note = record.note()
+            if note.trust > self._trust:
+                note = replace(note, trust=self._trust)
+                report.capped += 1
             owner = tx.notes.owner(note.scope, create=True)
             assert owner is not None
             row = tx.notes.restore(note, owner, content_hash(note.content), record.versions())
@@ -304,7 +329,7 @@ class _Work:
             tx.uses.restore(row, [UseDay(use.events, use.tokens, micros(use.last)) for use in record.uses])
             if not restore_beside(tx, record, row, owner):
                 report.met.append(record.id)
-            report.edits += restore_edits(tx, record, owner, taken)
+            report.edits += restore_edits(tx, record, owner, taken, proven=self.report.proven)
         restore_text(tx, stored)
 
     # -- links and books -------------------------------------------------------------------------------------

@@ -147,7 +147,7 @@ def create(path: Path, data: bytes) -> None:
         try:
             os.write(descriptor, data)
             os.fsync(descriptor)
-            made = f"/proc/self/fd/{descriptor}" if not temporary else temporary
+            made = temporary or f"/proc/self/fd/{descriptor}"
             os.link(made, path.name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=not temporary)
         finally:
             os.close(descriptor)

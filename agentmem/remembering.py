@@ -17,6 +17,7 @@ from agentmem.dedup import content_hash, same_meaning_possible
 from agentmem.drafts import Draft
 from agentmem.enrich import AGENTS, Said, entities, keywords, said, surroundings, tags
 from agentmem.evolving import rewrite
+from agentmem.exchange import SAID
 from agentmem.linking import link_next, link_shares, link_similar, link_terms
 from agentmem.nearby import Neighbourhood
 from agentmem.notes import Fact, Note, Receipt, Status
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
     Vector = npt.NDArray[np.float32]
 
-__all__ = ["Rememberer", "as_json", "key_hash", "replayed"]
+__all__ = ["Rememberer", "as_json", "key_hash", "other_words", "replayed"]
 
 INSTRUCTIONS = ("system", "developer")
 DERIVED = ("summary", "thought", "portrait")
@@ -172,12 +173,20 @@ class _Batch:
         if draft.idempotency_key is not None:
             known = self._tx.notes.idempotent_get(owner, draft.idempotency_key)
             if known is not None:
-                return replayed(known)
+                return replayed(known) if self._same_words(known, place, owner) else other_words(draft.idempotency_key)
         receipt = self._add(draft, place, owner)
         if draft.idempotency_key is not None:
             row = self._tx.notes.rows_of([receipt.id]).get(receipt.id) if receipt.id else None
-            self._tx.notes.idempotent_put(owner, draft.idempotency_key, row, as_json(receipt))
+            self._tx.notes.idempotent_put(owner, draft.idempotency_key, row, {**as_json(receipt), SAID: self._mark(place, owner)})
         return receipt
+
+    def _mark(self, place: int, owner: int) -> str:
+        """A digest of the words that nobody can test guesses against: it is kept as long as the key, which may be longer than the note."""
+        return self._tx.experiences.mark(owner, key_hash(self._words[place].digest.hex())).hex()
+
+    def _same_words(self, known: Mapping[str, object], place: int, owner: int) -> bool:
+        """A retry says what it said before. Of a key that came from a file, or from an older version, that is not known."""
+        return known.get(SAID) in (None, self._mark(place, owner))
 
     def _add(self, draft: Draft, place: int, owner: int) -> Receipt:
         words = self._words[place]
@@ -387,6 +396,13 @@ def _context(draft: Draft) -> str:
 def as_json(receipt: Receipt) -> Mapping[str, object]:
     """What is kept of a receipt under its idempotency key."""
     return {"id": receipt.id, "status": receipt.status, "reason": receipt.reason, "superseded": list(receipt.superseded)}
+
+def other_words(key: str) -> Receipt:
+    """The receipt of a write whose key stood for another one before: nothing is stored, and that is said."""
+    return Receipt(
+        None, "rejected", f"the key {key!r:.80} was used with other words: a key stands for one write, so this one was not stored; give it a key of its own"
+    )
+
 
 def replayed(known: Mapping[str, object]) -> Receipt:
     """The receipt of an earlier call, for one that repeats it."""

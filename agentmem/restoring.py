@@ -62,18 +62,22 @@ def _enrichment(tx: Transaction, record: NoteRecord, row: int) -> None:
     tx.enrichment.restore(row, SavedEnrichment(fields, words_hash, micros(kept.at)))
 
 
-def restore_edits(tx: Transaction, record: NoteRecord, owner: int, taken: Collection[str]) -> int:
-    """The edits of a note, but for ids that are ``taken``; returns how many of them are active."""
+def restore_edits(tx: Transaction, record: NoteRecord, owner: int, taken: Collection[str], *, proven: bool) -> int:
+    """The edits of a note, but for ids that are ``taken``; returns how many of them the file calls active.
+
+    Args:
+        proven: the file is one's own, by its signature. Else an active edit is what somebody says: it enters as a candidate, which no
+            weights are written from. Whether its note's fact is worth an edit is decided here, and what that would say is read off the note.
+    """
     new = [edit for edit in record.edits if edit.id not in taken]
     for edit in new:
-        tx.ledger.put_edit(_edit_row(edit, record.id, owner))
+        tx.ledger.put_edit(_edit_row(edit, record.id, owner, proven=proven))
     return sum(edit.state == "active" for edit in new)
 
 
-def _edit_row(edit: EditRecord, note_id: str, owner: int) -> EditRow:
-    return EditRow(
-        edit.id, note_id, owner, edit.method, edit.state, edit.note_version, edit.request, edit.reason, micros(edit.changed_at)
-    )
+def _edit_row(edit: EditRecord, note_id: str, owner: int, *, proven: bool) -> EditRow:
+    state = edit.state if proven or edit.state != "active" else "candidate"
+    return EditRow(edit.id, note_id, owner, edit.method, state, edit.note_version, edit.request, edit.reason, micros(edit.changed_at))
 
 
 def restore_links(tx: Transaction, batch: Sequence[LinkRecord], rows: Mapping[str, int]) -> int:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from agentmem.clock import micros
+from agentmem.consolidation.rewriting import request_in_books
 from agentmem.core import EVERYBODY, Core
 from agentmem.edits import EditRequest
 from agentmem.enrich import surroundings
@@ -18,7 +19,7 @@ from agentmem.notes import Note, Scope
 from agentmem.passages import LONG
 from agentmem.protocols import Embedder
 from agentmem.reembedding import Reembedder, add_passages, under_way
-from agentmem.storage import EditRow, LinkRow, Transaction
+from agentmem.storage import LinkRow, Transaction
 from agentmem.weights import METHOD, WeightBook
 
 if TYPE_CHECKING:
@@ -52,11 +53,17 @@ class CheckReport:
 
 
 class Upkeep:
-    """Checks and rebuilds the projections, and feeds the vector index from the outbox."""
+    """Checks and rebuilds the projections, and feeds the vector index from the outbox.
 
-    def __init__(self, core: Core, weights: WeightBook, notices: Callable[[], list[str]] = list) -> None:
+    Args:
+        rewrite: writes the edits of the books into the weights anew.
+        notices: says what lies in the directory and is not touched.
+    """
+
+    def __init__(self, core: Core, weights: WeightBook, rewrite: Callable[[Progress], int], notices: Callable[[], list[str]] = list) -> None:
         self._core = core
         self._weights = weights
+        self._rewrite = rewrite
         self._notices = notices
         self._repairing = threading.Lock()
         self._worker: threading.Thread | None = None
@@ -271,7 +278,7 @@ class Upkeep:
             "vectors": self._vectors,
             "text": self._text,
             "graph": self._graph,
-            "weights": self._weights_again,
+            "weights": self._rewrite,
         }
         return work[projection](report)
 
@@ -356,40 +363,12 @@ class Upkeep:
             links += link_similar(row, near, threshold=threshold, limit=limit)
         return links
 
-    def _weights_again(self, report: Progress) -> int:
-        """Write every edit of the books anew, from what the books say, into an empty side memory."""
-        with self._weights.lock:
-            editor = self._weights.need()
-            with self._core.reading(EVERYBODY) as tx:
-                edits = tx.ledger.edits()
-            requests = [_request(edit) for edit in edits]
-            with editor.shadow():
-                held = [e.id for e in editor.edits() if e.id is not None]
-                if held:
-                    editor.delete(held)
-                receipts = editor.write(requests) if requests else []
-                data = editor.dump()
-            written = {r.id for r in receipts if r.ok}
-            now = micros(self._core.clock.now())
-            with self._core.writing(EVERYBODY) as tx:
-                for edit in (e for e in edits if e.id not in written):
-                    tx.ledger.delete_edits([edit.id])
-                    details = {"reason": "could not be written again"}
-                    tx.ledger.append(now, "retired", note_id=edit.note_id, edit_id=edit.id, details=details)
-                for edit in (e for e in edits if e.id in written and e.method != METHOD):
-                    tx.ledger.put_edit(replace(edit, method=METHOD))
-                keep = {e.id for e in tx.ledger.edits()}
-                self._weights.publish(tx, data, keep, {e.id for e in edits})
-            self._weights.refresh()
-            report(len(written), len(edits))
-            return len(written)
-
     # -- numbers ---------------------------------------------------------------------------------------------
 
     def edits(self, scope: Scope) -> list[EditRequest]:
         """The active edits that a scope may see, as the books hold them."""
         with self._core.reading(scope) as tx:
-            return [_request(edit) for edit in tx.ledger.edits(owners=self._core.selection(tx, scope).owners)]
+            return [request_in_books(edit) for edit in tx.ledger.edits(owners=self._core.selection(tx, scope).owners)]
 
     def stats(self) -> Mapping[str, object]:
         values: dict[str, object] = dict(self._core.store.stats())
@@ -406,19 +385,3 @@ class Upkeep:
             values["side_memory"] = {"edits": status.edits, "keys": status.keys, "bytes": status.size_bytes}
         return values
 
-
-def _request(edit: EditRow) -> EditRequest:
-    """The edit request that the books remember."""
-    kept = edit.request
-    user, agent = kept.get("user"), kept.get("agent")
-    paraphrases = kept.get("paraphrases") or ()
-    assert isinstance(paraphrases, (list, tuple))
-    return EditRequest(
-        prompt=str(kept["prompt"]),
-        target=str(kept["target"]),
-        subject=str(kept["subject"]) if kept.get("subject") else None,
-        paraphrases=tuple(str(p) for p in paraphrases),
-        scope=Scope(user=str(user) if user else None, agent=str(agent) if agent else None) or None,
-        id=edit.id,
-        note_id=edit.note_id,
-    )

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from agentmem.consolidation.job import Consolidator
     from agentmem.consolidation.policy import Policy
     from agentmem.consolidation.proposal import Progress
+    from agentmem.consolidation.rewriting import Rewriter
     from agentmem.enriching import Enricher
     from agentmem.exporting import Exporter
     from agentmem.importing import Importer
@@ -127,6 +128,11 @@ class Parts:
         return Consolidator(
             self.core, self.weights, self.the_policy(), _greedy_answers, general_questions(), self.fail
         )
+
+    def rewriter(self) -> Rewriter:
+        from agentmem.consolidation.rewriting import Rewriter
+
+        return Rewriter(self.core, self.weights, self.the_policy(), self.consolidator().prober)
 
     def the_policy(self) -> Policy:
         from agentmem.consolidation.policy import DefaultPolicy
@@ -221,11 +227,11 @@ def build(
     scratch = tempfile.TemporaryDirectory(prefix="agentmem-") if path is None else None
     directory = open_directory(Path(scratch.name) if scratch else Path(path or ""), now=time.now(), read_only=read_only and path is not None)
     core = _core(None if path is None else directory, chosen, time, embedder, fail)
-    notices = _bound(core, directory, fail) if path is not None else lambda: []
+    notices = _bound(core, directory, fail) if path is not None else list
     weights = _weights(core, directory.weights)
     weights.collect()
-    upkeep = Upkeep(core, weights, notices)
-    return Parts(
+    upkeep = Upkeep(core, weights, lambda report: parts.rewriter().run(report), notices)
+    parts = Parts(
         core=core,
         weights=weights,
         rememberer=Rememberer(core, weights, fail),
@@ -239,6 +245,7 @@ def build(
         fail=fail,
         scratch=scratch,
     )
+    return parts
 
 
 def _bound(core: Core, directory: DataDirectory, fail: Fail) -> Callable[[], list[str]]:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import import_module
@@ -21,6 +19,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from agentmem._files import written_whole
 from agentmem.editors.packed import (
     Array,
     Calibration,
@@ -33,7 +32,7 @@ from agentmem.editors.packed import (
     request_from,
 )
 from agentmem.edits import EditRequest
-from agentmem.errors import EditError, PackMismatch, UnknownEdit
+from agentmem.errors import EditError, PackMismatch, StoreError, UnknownEdit
 
 __all__ = [
     "FORMAT",
@@ -231,30 +230,12 @@ def read_bytes(pack: bytes | Path | str) -> bytes:
 def write_file(path: Path | str, data: bytes) -> str:
     """Write bytes so that a crash leaves the old file or the new one, never a part; returns their sha256."""
     path = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with written_whole(path) as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except OSError as error:
-        Path(temporary).unlink(missing_ok=True)
-        raise EditError(
-            f"The pack could not be written to {path}: {error.strerror}.", hint="check space and rights."
-        ) from error
-    _sync_folder(path.parent)
+    except StoreError as error:
+        raise EditError(f"The pack could not be written: {error.message}", hint="check space and rights.") from error
     return hashlib.sha256(data).hexdigest()
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name != "posix":  # elsewhere a folder cannot be opened, and the rename is durable by itself
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _canonical(value: object) -> str:

@@ -120,9 +120,9 @@ class ConsolidationReport:
         """Write the report as one self-contained HTML page."""
         from agentmem.consolidation.page import page
 
-        with writing(path) as target:
-            target.write_text(page(self, title), encoding="utf-8")
-        return target
+        with writing(path) as draft:
+            draft.write_text(page(self, title), encoding="utf-8")
+        return Path(path)
 
     def __str__(self) -> str:
         if self.dry_run:

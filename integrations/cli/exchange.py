@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 __all__ = ["add_to"]
 
 OURS = "agentmem"
+KeyOption = Annotated[
+    Path | None, typer.Option("--key-file", help="A file whose bytes sign the export, or prove that it is yours.", envvar="AGENTMEM_KEY_FILE")
+]
 _BEGINNING = b'{"format":"agentmem-export"'
 
 
@@ -32,13 +35,14 @@ def export(
     file: Annotated[Path, typer.Argument(help="The file to write; replaced only when all is written.")],
     everything: Annotated[bool, typer.Option("--everything", help="Everybody's notes.")] = False,
     vectors: Annotated[bool, typer.Option("--vectors", help="Vectors too: whoever has the same embedder need not compute them.")] = False,
+    key_file: KeyOption = None,
 ) -> None:
     """Write notes, with history, links, uses and books, to a file of JSON lines.
 
     agentmem export ana.jsonl --user ana
     """
     with place.memory() as memory:
-        report = memory.export(file, everything=everything, vectors=vectors, progress=not place.json)
+        report = memory.export(file, everything=everything, vectors=vectors, key=_key(key_file), progress=not place.json)
     if place.json:
         render.data({
             "path": str(report.path), "notes": report.notes, "links": report.links, "ledger": report.ledger,
@@ -54,6 +58,8 @@ def import_(
     shape: Annotated[str | None, typer.Option("--format", help="agentmem, mem0, langgraph, locomo, memorybank or chat; else found out.")] = None,
     forgotten: Annotated[bool, typer.Option("--forgotten", help="Bring back what was forgotten here.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would happen.")] = False,
+    trust: Annotated[str | None, typer.Option("--trust", help="The most that an unsigned export's notes are trusted: 0 to 1, or low, medium, high, trusted.")] = None,
+    key_file: KeyOption = None,
 ) -> None:
     """Store what an export or another system's dump holds; doing so twice stores nothing twice.
 
@@ -61,11 +67,31 @@ def import_(
     """
     if shape == OURS or (shape is None and _is_ours(file)):
         with place.memory(make=not dry_run, trying=dry_run) as memory:
-            _show(place, memory.load_export(file, forgotten=forgotten, dry_run=dry_run, progress=not place.json))
+            report = memory.load_export(
+                file, forgotten=forgotten, dry_run=dry_run, key=_key(key_file), trust=_trust(trust), progress=not place.json
+            )  # fmt: skip
+            _show(place, report)
         return
-    if forgotten:
-        raise InvalidArgument("--forgotten is for agentmem's own exports.", hint="leave it out: what a dump says is said anew.")
+    if forgotten or trust is not None:
+        raise InvalidArgument("--forgotten and --trust are for agentmem's own exports.", hint="leave them out: what a dump says is said anew.")
     _dump(place, file, shape, dry_run)
+
+
+def _key(file: Path | None) -> bytes | None:
+    """The bytes of a key file, without the line end that an editor leaves; a key on the command line would be seen by everybody."""
+    if file is None:
+        return None
+    try:
+        return file.read_bytes().rstrip(b"\r\n")
+    except OSError as error:
+        raise InvalidArgument(f"The key file {file} cannot be read: {error.strerror}.", hint="name a file with 16 random bytes or more.") from error
+
+
+def _trust(said: str | None) -> float | str | None:
+    try:
+        return None if said is None else float(said)
+    except ValueError:
+        return said
 
 
 def _is_ours(file: Path) -> bool:

@@ -83,7 +83,7 @@ class Reading:
             self._scratch = None
 
     def _look(self) -> Stamp:
-        found = []
+        found: list[tuple[int, int, int] | None] = []
         for path in (self.path, Path(f"{self.path}-wal")):
             try:
                 status = path.stat()

@@ -125,7 +125,7 @@ def test_export_import_export_is_the_same_file(open_memory, clock: ManualClock, 
     ids = fill(source, clock)
     first = source.export(tmp_path / "a.jsonl", everything=True, vectors=vectors)
 
-    report = target.load_export(tmp_path / "a.jsonl")
+    report = target.load_export(tmp_path / "a.jsonl", trust="trusted")
     second = target.export(tmp_path / "b.jsonl", everything=True, vectors=vectors)
 
     assert body(tmp_path / "a.jsonl") == body(tmp_path / "b.jsonl")
@@ -145,7 +145,7 @@ def test_what_is_exported_says_what_it_is(exported, tmp_path: Path) -> None:
     """Header first, footer last, counts that are right, and a file for its owner only."""
     header, *inner, footer = lines(exported[1])
 
-    assert (header["format"], header["version"], header["scope"]) == ("agentmem-export", 2, None)
+    assert (header["format"], header["version"], header["scope"]) == ("agentmem-export", 3, None)
     assert {part["type"] for part in inner} == {"note", "link", "made_from", "ledger"}
     assert footer["notes"] == sum(part["type"] == "note" for part in inner)
     assert exported[1].stat().st_mode & 0o077 == 0
@@ -361,7 +361,7 @@ def test_a_wrong_line_is_named_and_nothing_is_written(open_memory, exported, cha
 
 def test_a_newer_format_is_refused_with_the_cure(open_memory, exported) -> None:
     newer = exported[1].with_name("newer.jsonl")
-    newer.write_bytes(exported[1].read_bytes().replace(b'"version":2', b'"version":3', 1))
+    newer.write_bytes(exported[1].read_bytes().replace(b'"version":3', b'"version":4', 1))
     with pytest.raises(InvalidImport, match="upgrade"):
         open_memory(name="target").load_export(newer)
 
@@ -375,7 +375,7 @@ def test_a_file_of_the_first_version_is_still_read(open_memory, exported) -> Non
                 part.pop(name, None)
 
     target, path = open_memory(name="target"), forge(exported[1], older)
-    path.write_bytes(path.read_bytes().replace(b'"version":2', b'"version":1', 1))
+    path.write_bytes(path.read_bytes().replace(b'"version":3', b'"version":1', 1))
     report = target.load_export(path)
 
     assert report.notes == len([part for part in lines(path) if part.get("type") == "note"])
@@ -518,10 +518,10 @@ def test_an_import_that_is_interrupted_can_be_repeated(open_memory, exported, tm
 
     target._parts.fail = fail
     with pytest.raises(RuntimeError):
-        target.load_export(exported[1])
+        target.load_export(exported[1], trust="trusted")
     assert target.stats()["notes"] == 3  # the header stood in the first batch
     target._parts.fail = lambda step: None
-    target.load_export(exported[1])
+    target.load_export(exported[1], trust="trusted")
     target.export(tmp_path / "again.jsonl", everything=True)
 
     assert body(tmp_path / "again.jsonl") == body(exported[1])
@@ -600,7 +600,7 @@ def test_whatever_a_memory_holds_comes_back_equal(tmp_path: Path, items: list[di
                 source.forget(id, **whose)
                 known = [entry for entry in known if entry[0] != id]
         source.export(tmp_path / "a.jsonl", everything=True, vectors=True)
-        target.load_export(tmp_path / "a.jsonl")
+        target.load_export(tmp_path / "a.jsonl", trust=1.0)
         target.export(tmp_path / "b.jsonl", everything=True, vectors=True)
 
         assert body(tmp_path / "a.jsonl") == body(tmp_path / "b.jsonl")

@@ -54,7 +54,7 @@ def on_disk(folder: Path, vector: Any) -> bool:
     """Whether a file of the index holds a vector; Chroma normalises, so the numbers are compared and not the bytes."""
     some = np.flatnonzero(vector)[0]
     window = vector[some : some + 8].astype(np.float32)
-    for path in folder.glob("chroma-*/**/*"):
+    for path in folder.glob("index-*/chroma-*/**/*"):
         data = path.read_bytes() if path.is_file() else b""
         for shift in range(4):
             numbers = np.nan_to_num(np.frombuffer(data[shift : shift + (len(data) - shift) // 4 * 4], np.float32))

@@ -68,7 +68,7 @@ def look(directory: Path, model: object) -> None:
         notes=[note.id for note in memory.notes()],
         books=sorted(str(e.note_id) for e in edits),
         live=sorted(str(e.note_id) for e in editor.edits()),
-        packs=len(list((directory / "weights").glob("*"))),
+        packs=len(list(directory.glob("weights-*/*"))),
     )
     memory.close()
 
