@@ -250,12 +250,15 @@ def build(
 
 def _bound(core: Core, directory: DataDirectory, fail: Fail) -> Callable[[], list[str]]:
     """Bind the notes to their directory; returns what tells later on what is out of place there."""
+    from agentmem.stores import generations
     from agentmem.stores.adopting import bind, left_behind
 
     moved = "" if core.store.read_only else bind(core.store, directory, METHOD, fail)
 
     def notices() -> list[str]:
-        left, strange = left_behind(core.store, directory), directory.strangers()
+        left = left_behind(core.store, directory)
+        inside = [path for n in generations.numbers(directory.index) for path in generations.strangers(generations.folder(directory.index, n))]
+        strange = list(dict.fromkeys([*directory.strangers(), *(str(path.relative_to(directory.root)) for path in inside)]))
         said = [moved] if moved else []
         said += [f"left by an older version, or somebody else's, and not touched: {', '.join(left)}"] if left else []
         return [*said, *([f"not this memory's, and not touched: {', '.join(strange)}"] if strange else [])]

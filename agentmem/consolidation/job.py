@@ -344,6 +344,8 @@ class Consolidator:
         candidate, request = trial.candidates[key], trial.requests[key]
         owner = tx.notes.owner(candidate.note.scope)
         assert owner is not None
+        claimed = tx.ledger.edits(state="candidate", note_ids=[candidate.note.id])  # what a file said of it is settled now
+        tx.ledger.delete_edits([edit.id for edit in claimed])
         tx.ledger.put_edit(
             EditRow(key, candidate.note.id, owner, METHOD, "active", candidate.note.version, as_json(request), "", now)
         )

@@ -22,12 +22,16 @@ def add_to(app: typer.Typer) -> None:
         app.command(name, rich_help_panel=panel)(at_place(command))
 
 
-def check(place: Place) -> None:
+def check(
+    place: Place, deep: Annotated[bool, typer.Option("--deep", help="Every vector of the index, rather than a sample.")] = False
+) -> None:
     """Compare vectors, full text, links and weights with the notes. Exit code 1 when something is wrong."""
     with place.memory() as memory:
-        report = memory.check()
+        report = memory.check(deep=deep)
     if place.json:
-        render.data({"ok": report.ok, "problems": list(report.problems), "counts": dict(report.counts), "index": report.index})
+        render.data({
+            "ok": report.ok, "problems": list(report.problems), "notices": list(report.notices), "counts": dict(report.counts), "index": report.index,
+        })  # fmt: skip
     else:
         from rich.text import Text
 
@@ -35,6 +39,8 @@ def check(place: Place) -> None:
         render.say(render.table(("place", "holds"), rows, right=("holds",)))
         for problem in report.problems:
             render.say(Text.assemble(("problem: ", "bold red"), problem))
+        for notice in report.notices:
+            render.say(Text(notice, style="yellow"))
         if report.ok:
             render.say(Text(str(report), style="green"))
     if not report.ok:
