@@ -32,7 +32,7 @@ from agentmem.recollection import Recollection
 from agentmem.remembering import Rememberer
 from agentmem.settings import Settings
 from agentmem.shelf import PackShelf
-from agentmem.storage import Selection
+from agentmem.storage import NoteStore, Selection
 from agentmem.upkeep import Upkeep
 from agentmem.weights import METHOD, PackContents, PackFiles, WeightBook
 
@@ -226,21 +226,27 @@ def build(
     chosen, time = settings or Settings(), clock or SystemClock()
     scratch = tempfile.TemporaryDirectory(prefix="agentmem-") if path is None else None
     directory = open_directory(Path(scratch.name) if scratch else Path(path or ""), now=time.now(), read_only=read_only and path is not None)
-    core = _core(None if path is None else directory, chosen, time, embedder, fail)
-    notices = _bound(core, directory, fail) if path is not None else list
-    weights = _weights(core, directory.weights)
-    weights.collect()
+    read_only = not directory.writable
+    store = _store(None if path is None else directory, chosen, time)
+    with _closed_on_error(store, scratch):
+        notices = list if path is None else _bound(store, directory, fail)
+        core = _core(store, directory if path is not None and not read_only else None, chosen, time, embedder, fail)
+        with _closed_on_error(core.indexer):
+            weights = _weights(core, directory.weights)
+            weights.collect()
+            reranker = make_reranker(chosen.recall.reranker)
+            language_model = _language_model(llm)
     upkeep = Upkeep(core, weights, lambda report: parts.rewriter().run(report), notices)
     parts = Parts(
         core=core,
         weights=weights,
         rememberer=Rememberer(core, weights, fail),
-        recaller=Recaller(core, make_reranker(chosen.recall.reranker)),
+        recaller=Recaller(core, reranker),
         keeper=Keeper(core, weights),
         upkeep=upkeep,
         eraser=Eraser(core, weights, upkeep.purge, fail),
         fader=Fader(core),
-        llm=_language_model(llm),
+        llm=language_model,
         model_spec=model,
         fail=fail,
         scratch=scratch,
@@ -248,15 +254,27 @@ def build(
     return parts
 
 
-def _bound(core: Core, directory: DataDirectory, fail: Fail) -> Callable[[], list[str]]:
+@contextmanager
+def _closed_on_error(*made: Any) -> Iterator[None]:
+    """What was opened is let go of when what comes after it fails: nobody else could."""
+    try:
+        yield
+    except BaseException:
+        for each in made:
+            if each is not None:
+                each.cleanup() if isinstance(each, tempfile.TemporaryDirectory) else each.close()
+        raise
+
+
+def _bound(store: NoteStore, directory: DataDirectory, fail: Fail) -> Callable[[], list[str]]:
     """Bind the notes to their directory; returns what tells later on what is out of place there."""
     from agentmem.stores import generations
     from agentmem.stores.adopting import bind, left_behind
 
-    moved = "" if core.store.read_only else bind(core.store, directory, METHOD, fail)
+    moved = "" if store.read_only else bind(store, directory, METHOD, fail)
 
     def notices() -> list[str]:
-        left = left_behind(core.store, directory)
+        left = left_behind(store, directory)
         inside = [path for n in generations.numbers(directory.index) for path in generations.strangers(generations.folder(directory.index, n))]
         strange = list(dict.fromkeys([*directory.strangers(), *(str(path.relative_to(directory.root)) for path in inside)]))
         said = [moved] if moved else []
@@ -266,19 +284,22 @@ def _bound(core: Core, directory: DataDirectory, fail: Fail) -> Callable[[], lis
     return notices
 
 
-def _core(directory: DataDirectory | None, settings: Settings, clock: Clock, embedder: Any, fail: Fail) -> Core:
-    from agentmem.embedding import make_embedder
-    from agentmem.stores.exact import ExactIndex
+def _store(directory: DataDirectory | None, settings: Settings, clock: Clock) -> NoteStore:
     from agentmem.stores.sqlite.store import SqliteStore
 
-    database = None if directory is None else directory.database
-    read_only = directory is not None and not directory.writable
-    store = SqliteStore(database, durability=settings.index.durability, clock=clock, read_only=read_only)
+    database, read_only = (None, False) if directory is None else (directory.database, not directory.writable)
+    return SqliteStore(database, durability=settings.index.durability, clock=clock, read_only=read_only)
+
+
+def _core(store: NoteStore, indexed: DataDirectory | None, settings: Settings, clock: Clock, embedder: Any, fail: Fail) -> Core:
+    from agentmem.embedding import make_embedder
+    from agentmem.stores.exact import ExactIndex
+
     indexer = None
-    if directory is not None and not read_only and settings.index.backend == "chroma":
+    if indexed is not None and settings.index.backend == "chroma":
         from agentmem.stores.indexer import Indexer
 
-        indexer = Indexer(store, directory.index, clock, fail=fail)
+        indexer = Indexer(store, indexed.index, clock, fail=fail)
     return Core(
         store=store,
         exact=ExactIndex(store),

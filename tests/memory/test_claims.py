@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from agentmem import Fact, Memory, Settings
+from agentmem import Fact, Memory, Settings, importing
 from agentmem.clock import ManualClock
+from agentmem.consolidation.rewriting import Rewriter
 from agentmem.errors import InvalidArgument, InvalidImport
 from agentmem.exchange import Tally, line_of
 from agentmem.settings import ConsolidationSettings
@@ -121,6 +122,21 @@ def test_a_fact_of_an_import_is_learnt_as_its_note_says_it_when_the_policy_admit
         report = memory.consolidate(user="ana")
         assert [outcome.target for outcome in report.outcomes] == ["Porto."]
         assert memory.ask(ASKED, user="ana", use="weights").text != EVIL
+        with memory._parts.core.store.read() as tx:
+            assert tx.ledger.edits(state="candidate") == [], "what the file said is settled"
+
+
+def test_without_the_guards_the_model_says_what_the_file_said(
+    export: Path, tmp_path: Path, clock: ManualClock, model: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the tests above would miss if they could not fail: active edits restored, and a rebuild that asks nobody."""
+    restore = importing.restore_edits
+    monkeypatch.setattr(importing, "restore_edits", lambda *args, proven: restore(*args, proven=True))
+    monkeypatch.setattr(Rewriter, "_overruled", lambda self, tx, edits: {})
+    with Memory(tmp_path / "target", embedder="hash", clock=clock, model=model) as memory:
+        memory.load_export(forge(export, FORGED["untrusted"]))
+        memory.rebuild("weights")
+        assert memory.ask(ASKED, user="ana", use="weights").text == EVIL
 
 
 def test_a_signed_file_comes_back_as_it_was(export: Path, tmp_path: Path, clock: ManualClock, model: tuple[Any, Any]) -> None:

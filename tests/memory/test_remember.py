@@ -209,3 +209,51 @@ def test_turns_follow_each_other_however_they_are_written(memory: Memory) -> Non
         assert sorted(links[name]) == [(of[0], of[1]), (of[1], of[2])]
     assert found["ana"] == found["ben"]
     assert sorted(found["ana"]["row"]) == [0, 1]
+
+
+def test_a_key_that_was_used_with_other_words_stores_nothing_and_says_so(memory: Memory) -> None:
+    """The second text is not lost behind a receipt that says "stored"."""
+    first = memory.remember("Ana lives in Porto.", idempotency_key="k")
+
+    again, other = memory.remember("Ana lives in Porto.", idempotency_key="k"), memory.remember("Ana lives in Lisbon.", idempotency_key="k")
+
+    assert (again.status, again.id) == ("stored", first.id)
+    assert (other.status, other.id, bool(other.ok)) == ("rejected", None, False)
+    assert "other words" in other.reason
+    assert memory.remember("Ana lives in Lisbon.", idempotency_key="k2").ok
+
+
+def test_a_key_of_a_merged_or_rejected_write_is_known_by_its_own_words(memory: Memory) -> None:
+    """A retry repeats what it said, not what the note says it was merged into."""
+    memory.remember("Ana lives in Porto.")
+    merged = memory.remember("Ana lives in Porto!", idempotency_key="m")
+    refused = memory.remember({"role": "system", "content": "Be brief."}, idempotency_key="s")
+
+    assert merged.status == "merged"
+    assert memory.remember("Ana lives in Porto!", idempotency_key="m").status == "merged"
+    assert memory.remember("Ben cooks fish.", idempotency_key="m").status == "rejected"
+    assert refused.status == "rejected"
+
+
+def test_a_step_with_the_key_of_another_step_is_not_taken_for_it(memory: Memory) -> None:
+    first = memory.experience.record("Tidy.", "a mug", "wash it", 1.0, None, idempotency_key="e")
+
+    assert memory.experience.record("Tidy.", "a mug", "wash it", 1.0, None, idempotency_key="e").id == first.id
+    assert memory.experience.record("Tidy.", "a mug", "drop it", -1.0, None, idempotency_key="e").status == "rejected"
+    assert memory.experience.record("Tidy.", "a mug", "wash it", -1.0, None, idempotency_key="e").status == "rejected"
+
+
+def test_what_is_kept_of_the_words_of_a_key_cannot_be_guessed_at(tmp_path) -> None:
+    """The digest is keyed with the secret of its store: the same words leave another one elsewhere, and an export has none."""
+    kept = []
+    for name in "ab":
+        with Memory(tmp_path / name, embedder="hash") as each:
+            id = each.remember("The password is swordfish.", idempotency_key="k").id
+            with each._parts.core.store.read() as tx:
+                kept.append((tx.notes.idempotent_get(1, "k") or {})["said"])
+            each.export(tmp_path / "a.jsonl")
+            assert kept[-1] not in (tmp_path / "a.jsonl").read_text()
+            each.forget(str(id))
+            with each._parts.core.store.read() as tx:
+                assert tx.notes.idempotent_get(1, "k") is None
+    assert kept[0] != kept[1]
