@@ -143,6 +143,10 @@ def edits_from(
     limits = _split(tensors["limits"], tensors["key_count"])
     others = Compact.split(tensors, "others", _ends(tensors["other_count"]))
     values = expand(tensors, "values")[tensors["value_of"]]
+    if keys[0].ndim != 2 or values.ndim != 2 or min(map(len, keys)) < 1 or min(map(len, labels)) < 1:
+        raise ValueError("an edit has no keys, no value or no target")
+    if sum(map(len, others)) != int(tensors["other_count"].sum(dtype=np.int64)):
+        raise ValueError("the look-alikes are not as many as they should be")
     return tuple(
         PackedEdit(request, tuple(int(token) for token in label), *arrays)
         for request, label, *arrays in zip(
@@ -166,11 +170,14 @@ def calibration_from(head: Mapping[str, Any], tensors: Mapping[str, npt.NDArray[
     Raises:
         KeyError, ValueError: they do not fit together.
     """
+    mean, projection, background = tensors["mean"], expand(tensors, "projection"), expand(tensors, "background")
+    if projection.ndim != 2 or mean.shape != projection.shape[:1] or background.shape[1:] != projection.shape[1:]:
+        raise ValueError("the key space does not fit together")
     return Calibration(
-        tensors["mean"],
-        expand(tensors, "projection"),
+        mean,
+        projection,
         bool(head["unit"]),
-        expand(tensors, "background"),
+        background,
         float(head["noise"]),
         head.get("key_layer"),
         tuple(LayerScore(**row) for row in head.get("scores", ())),
@@ -178,6 +185,8 @@ def calibration_from(head: Mapping[str, Any], tensors: Mapping[str, npt.NDArray[
 
 
 def _split(flat: npt.NDArray[Any], counts: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
+    if int(counts.sum(dtype=np.int64)) != len(flat):  # numpy would share out what there is
+        raise ValueError(f"{len(flat)} rows are to be {int(counts.sum(dtype=np.int64))}")
     return list(np.split(flat, _ends(counts)))
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
@@ -142,11 +143,11 @@ def parse(data: bytes) -> Pack:
         raise PackMismatch(
             f"This is a {head['method']!r} pack.", hint=f'load it with make_editor("{head["method"]}", …).'
         )
-    requests = [request_from(entry) for entry in head["edits"]]
-    try:
+    with _as_it_should_be():
+        requests = [request_from(entry) for entry in head["edits"]]
         edits, calibration = edits_from(requests, tensors), calibration_from(head, tensors) if requests else None
-    except (KeyError, IndexError, ValueError) as error:
-        raise PackMismatch(f"The pack is incomplete: {error}.", hint="restore it from a copy.") from error
+        if calibration is not None and any(edit.keys.shape[1] != calibration.projection.shape[1] for edit in edits):
+            raise ValueError("the keys are not of its key space")
     own = {name.removeprefix(_PART): array for name, array in tensors.items() if name.startswith(_PART)}
     return Pack(
         head["method"], head["fingerprint"], head["settings"], calibration, edits, head.get("parts", {}), own
@@ -185,10 +186,22 @@ def drop(pack: bytes | Path | str, ids: Iterable[str]) -> bytes:
     return dump(replace(held, edits=kept))
 
 
+@contextmanager
+def _as_it_should_be() -> Iterator[None]:
+    """What a pack with a fitting digest can still lack, as :class:`~agentmem.errors.PackMismatch`."""
+    try:
+        yield
+    except PackMismatch:
+        raise
+    except (KeyError, IndexError, ValueError, TypeError, AttributeError) as error:
+        raise PackMismatch(f"The pack is incomplete: {error}.", hint="restore it from a copy.") from error
+
+
 def list_edits(pack: bytes | Path | str) -> tuple[EditRequest, ...]:
     """The requests that a pack holds, in canonical order."""
     head, _ = decode(read_bytes(pack))
-    return tuple(request_from(entry) for entry in head["edits"])
+    with _as_it_should_be():
+        return tuple(request_from(entry) for entry in head["edits"])
 
 
 def summary(pack: bytes | Path | str) -> PackSummary:
@@ -198,8 +211,9 @@ def summary(pack: bytes | Path | str) -> PackSummary:
         PackMismatch: it cannot be read, or is damaged.
     """
     head, _ = decode(read_bytes(pack))
-    ids = tuple(str(entry["id"]) for entry in head["edits"])
-    return PackSummary(ids, tuple(map(str, head.get("waiting", ()))), str(head["fingerprint"]))
+    with _as_it_should_be():
+        ids = tuple(str(entry["id"]) for entry in head["edits"])
+        return PackSummary(ids, tuple(map(str, head.get("waiting", ()))), str(head["fingerprint"]))
 
 
 def read_pack(pack: bytes | Path | str) -> Pack:
@@ -263,7 +277,7 @@ def _head(data: bytes) -> dict[str, Any]:
     try:
         head: dict[str, Any] = json.loads(json.loads(data[8 : 8 + size])["__metadata__"][_ENTRY])
         version = int(head["format"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise PackMismatch(
             "This is not an edit pack.", hint="packs are written by editor.save(path)."
         ) from error

@@ -140,7 +140,7 @@ def test_saving_is_atomic(saved, make, requests_, monkeypatch, tmp_path):
     def fail(handle):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(packs.os, "fsync", fail)
+    monkeypatch.setattr("os.fsync", fail)
     with pytest.raises(Exception, match="No space left"):
         editor.save(path)
 

@@ -19,12 +19,12 @@ from agentmem.graph_page import write_page
 
 def _view() -> nx.DiGraph:
     view = nx.DiGraph()
-    view.add_node("a", content="Ana lives in Porto.", kind="episodic")
+    view.add_edge("a", "b", content="Ana lives in Porto.")
     return view
 
 
 WRITERS = {
-    "page": (".html", lambda path: write_page(_view(), path)),
+    "page": (".html", lambda path: write_page(nx.DiGraph(), path)),
     "graphml": (".graphml", lambda path: write_graphml(_view(), path)),
     "packed graphml": (".graphml.gz", lambda path: write_graphml(_view(), path)),
     "report": (".html", lambda path: ConsolidationReport(()).write_page(path)),
