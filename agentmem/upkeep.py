@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from agentmem.clock import micros
 from agentmem.consolidation.rewriting import request_in_books
 from agentmem.core import EVERYBODY, Core
 from agentmem.edits import EditRequest

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from agentmem.importing import Importer
     from agentmem.local_model import LocalModel
     from agentmem.reflecting import Reflector
+    from agentmem.stores.sqlite.store import SqliteStore
 
 __all__ = ["Parts", "build", "graph_page", "in_percent", "progress_bar", "stage_progress"]
 
@@ -284,14 +285,14 @@ def _bound(store: NoteStore, directory: DataDirectory, fail: Fail) -> Callable[[
     return notices
 
 
-def _store(directory: DataDirectory | None, settings: Settings, clock: Clock) -> NoteStore:
+def _store(directory: DataDirectory | None, settings: Settings, clock: Clock) -> SqliteStore:
     from agentmem.stores.sqlite.store import SqliteStore
 
     database, read_only = (None, False) if directory is None else (directory.database, not directory.writable)
     return SqliteStore(database, durability=settings.index.durability, clock=clock, read_only=read_only)
 
 
-def _core(store: NoteStore, indexed: DataDirectory | None, settings: Settings, clock: Clock, embedder: Any, fail: Fail) -> Core:
+def _core(store: SqliteStore, indexed: DataDirectory | None, settings: Settings, clock: Clock, embedder: Any, fail: Fail) -> Core:
     from agentmem.embedding import make_embedder
     from agentmem.stores.exact import ExactIndex
 

@@ -162,17 +162,18 @@ def test_random_bits_of_a_pack_never_raise_anything_untyped(consolidated: tuple[
     """A thousand flips under a fitting name: served as if nothing had happened, or refused by type."""
     import shutil
 
-    place, rng, refused = tmp_path / "memory", random.Random(7), 0
+    place, rng, refused, typed = tmp_path / "memory", random.Random(7), 0, 0
     shutil.copytree(consolidated[0], place)
     with Memory(place, embedder="hash", model=model) as memory:
         for _ in range(1000):
             put(memory, flipped(rng, consolidated[1]))
             try:
                 memory.ask(ASKED, user="ana", use="weights")
-            except AgentMemError as error:
-                assert error.hint
+            except AgentMemError:
+                typed += 1
             refused += memory._parts.weights.trouble is not None
-    assert refused
+    assert refused > 900
+    assert typed <= refused
 
 
 # -- the vector index ------------------------------------------------------------------------------------------------

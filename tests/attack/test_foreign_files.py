@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import random
 import stat
@@ -62,7 +63,7 @@ class Foreign:
             return "gone"
         about = (status.st_ino, status.st_mode, status.st_mtime_ns, status.st_nlink)
         if stat.S_ISLNK(status.st_mode):
-            return (*about, os.readlink(path))
+            return (*about, str(path.readlink()))
         return (*about, hashlib.sha256(path.read_bytes()).hexdigest()) if stat.S_ISREG(status.st_mode) else about[:2]
 
 
@@ -83,7 +84,7 @@ def plant(rng: random.Random, path: Path, outside: Path, kinds: str) -> list[Pat
     elif kind == "pipe":
         os.mkfifo(path)
     elif kind == "marker":
-        path.write_text('{"format": "agentmem-directory", "version": 1, "id": "%s", "created_at": "2026-01-01T00:00:00+00:00"}' % ID)
+        path.write_text(json.dumps({"format": "agentmem-directory", "version": 1, "id": ID, "created_at": "2026-01-01T00:00:00+00:00"}))
     else:
         path.write_bytes(rng.choice((b"", b"somebody's", rng.randbytes(300))))
         path.chmod(0o400 if kind == "closed" else 0o644)

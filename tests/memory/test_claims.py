@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,7 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-def export(tmp_path: Path, clock: ManualClock) -> Iterator[Path]:
+def export(tmp_path: Path, clock: ManualClock) -> Path:
     """A note that is old and much used, its fact, and an edit that its file calls active; signed."""
     with Memory(tmp_path / "source", embedder="hash", clock=clock) as source:
         note = source.remember("Oren Dorrell lives in Porto.", user="ana", fact=Fact("Oren Dorrell", "lives in", "Porto"))
@@ -60,7 +60,7 @@ def export(tmp_path: Path, clock: ManualClock) -> Iterator[Path]:
             request = {"prompt": ASKED, "target": "Porto.", "user": "ana", "agent": None}
             tx.ledger.put_edit(EditRow("e1", note.id, owner, "grace", "active", 1, request, "", 0))
         source.export(tmp_path / "signed.jsonl", everything=True, key=KEY)
-    yield tmp_path / "signed.jsonl"
+    return tmp_path / "signed.jsonl"
 
 
 def edit_of(inner: list[dict[str, Any]]) -> dict[str, Any]:

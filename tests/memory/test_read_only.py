@@ -75,7 +75,7 @@ def test_a_verb_that_would_write_says_that_it_cannot(filled: Path, verb: str) ->
 
 def test_nothing_is_written_when_it_is_asked_for_only_to_be_read(filled: Path, tmp_path: Path) -> None:
     before = files(filled)
-    with Memory(filled, embedder="hash", read_only=True, llm=lambda messages: str(messages)) as memory:
+    with Memory(filled, embedder="hash", read_only=True, llm=str) as memory:
         reads(memory, tmp_path)
     assert files(filled) == before
 

@@ -117,7 +117,7 @@ def test_without_a_lock_of_the_system_the_first_marker_counts(tmp_path: Path, mo
     kept = (tmp_path / "agentmem.json").read_bytes()
     (tmp_path / "agentmem.json").unlink()
     looks = iter((None, faster.id))
-    monkeypatch.setattr("agentmem.data_directory._marker", lambda root: (found := next(looks)) or (tmp_path / "agentmem.json").write_bytes(kept) and found)
+    monkeypatch.setattr("agentmem.data_directory._marker", lambda root: (found := next(looks)) or ((tmp_path / "agentmem.json").write_bytes(kept) and found))
 
     assert open_directory(tmp_path, now=NOW).id == faster.id
 
@@ -142,7 +142,7 @@ def test_a_log_without_its_database_is_not_written_over(tmp_path: Path) -> None:
     fill(tmp_path)
     (tmp_path / "notes.db").unlink()
     (tmp_path / "notes.db-wal").write_bytes(b"what is left")
-    with pytest.raises(StoreForeign, match="without notes.db"):
+    with pytest.raises(StoreForeign, match=r"without notes\.db"):
         open_memory(tmp_path)
     assert (tmp_path / "notes.db-wal").read_bytes() == b"what is left"
 
