@@ -73,7 +73,7 @@ class AsyncMemory:
     memory's thread, not on the event loop.
 
     Args:
-        path, scope, embedder, model, llm, clock, settings: as for :class:`~agentmem.Memory`; errors they cause are
+        path, scope, embedder, model, llm, clock, settings, read_only: as for :class:`~agentmem.Memory`; errors they cause are
             raised by ``async with``, or by the first verb that is awaited.
     """
 
@@ -87,10 +87,11 @@ class AsyncMemory:
         llm: Any = None,
         clock: Clock | None = None,
         settings: Settings | None = None,
+        read_only: bool = False,
     ) -> None:
         self._worker: ThreadPoolExecutor | None = ThreadPoolExecutor(1, thread_name_prefix="agentmem")
         make = functools.partial(
-            Memory, path, scope=scope, embedder=embedder, model=model, llm=llm, clock=clock, settings=settings
+            Memory, path, scope=scope, embedder=embedder, model=model, llm=llm, clock=clock, settings=settings, read_only=read_only
         )
         # Opening a store touches the disk: that, too, is not done on the event loop.
         self._memory: Future[Memory] = self._worker.submit(make)

@@ -8,9 +8,12 @@ in a directory for temporary files that nobody else may enter, gone when the sto
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 import tempfile
+import weakref
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Final
@@ -36,7 +39,7 @@ class Reading:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._scratch: tempfile.TemporaryDirectory[str] | None = None
+        self._scratch: Callable[[], object] | None = None  # removes the copy
         self._stamp: Stamp | None = None
         self.uri = ""
         self.renew()
@@ -64,10 +67,10 @@ class Reading:
         """A copy of the database as it is now, with its log."""
         for _ in range(_TRIES):
             before = self._look()
-            former, self._scratch = self._scratch, tempfile.TemporaryDirectory(prefix="agentmem-reading-")
-            if former is not None:
-                former.cleanup()
-            copy = Path(self._scratch.name).resolve() / "notes.db"
+            self.close()
+            folder = Path(tempfile.mkdtemp(prefix="agentmem-reading-")).resolve()
+            self._scratch = weakref.finalize(self, _remove, folder, os.getpid())
+            copy = folder / "notes.db"
             shutil.copyfile(self.path, copy)
             if before[1] is not None and Path(f"{self.path}-wal").exists():
                 shutil.copyfile(f"{self.path}-wal", f"{copy}-wal")
@@ -79,7 +82,7 @@ class Reading:
     def close(self) -> None:
         """Remove the copy, if there is one; closing twice does no harm."""
         if self._scratch is not None:
-            self._scratch.cleanup()
+            self._scratch()
             self._scratch = None
 
     def _look(self) -> Stamp:
@@ -92,6 +95,12 @@ class Reading:
             else:
                 found.append((status.st_ino, status.st_size, status.st_mtime_ns))
         return tuple(found)
+
+
+def _remove(folder: Path, owner: int) -> None:
+    """Unless this is a child that was forked meanwhile: the copy is its parent's."""
+    if os.getpid() == owner:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _opens(uri: str) -> bool:

@@ -27,6 +27,7 @@ from agentmem.weights import METHOD
 
 ASKED = "Where does Oren Dorrell live?"
 INDEXED = Settings(index=IndexSettings(exact_limit=2, batch=1))
+EXACT = Settings(index=IndexSettings(exact_limit=10**9, flush_on_close=False))
 
 
 # -- packs ---------------------------------------------------------------------------------------------------------
@@ -267,6 +268,7 @@ def test_random_damage_of_an_index_of_fifty_thousand_vectors(tmp_path: Path) -> 
     indexed(place, 50_000, batch=5000)
     with Memory(place, embedder=HashEmbedder(32), settings=INDEXED) as memory:
         assert memory.check(deep=True).ok
+    with Memory(place, embedder=HashEmbedder(32), settings=EXACT) as memory:
         expected = [hit.note.id for hit in memory.recall("word777 word778")]
     kept = {path: path.read_bytes() for path in targets(place)}
     stamps = {path: path.stat().st_mtime_ns for path in kept}
@@ -276,7 +278,7 @@ def test_random_damage_of_an_index_of_fifty_thousand_vectors(tmp_path: Path) -> 
         flip(path, rng)
         if not says(place) and hashlib.sha256(path.read_bytes()).digest() != hashlib.sha256(kept[path]).digest() and path.name != "chroma.sqlite3":
             missed.append(path.name)
-        with Memory(place, embedder=HashEmbedder(32), settings=Settings(index=IndexSettings(exact_limit=10**9, flush_on_close=False))) as memory:
+        with Memory(place, embedder=HashEmbedder(32), settings=EXACT) as memory:
             assert [hit.note.id for hit in memory.recall("word777 word778")] == expected
         for each, data in kept.items():
             each.write_bytes(data)

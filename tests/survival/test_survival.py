@@ -150,7 +150,7 @@ def test_a_sick_index_gives_a_complete_answer_marked_degraded(tmp_path: Path, da
     """Recall answers from the stored vectors, says so, and the index is rebuilt beside the requests."""
     directory = tmp_path / "memory"
     ids = _filled(directory, 300)
-    indexes = [p for p in directory.iterdir() if p.is_dir() and p.name.startswith("chroma")]
+    indexes = list(directory.glob("index-*/chroma-*"))
     assert len(indexes) == 1
     damage(indexes[0])  # type: ignore[operator]
 
