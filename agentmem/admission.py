@@ -12,17 +12,19 @@ A transaction that nobody was admitted to is a job's: it works on everybody's no
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import GeneratorType
 from typing import Any, Final, NamedTuple, Protocol, TypeVar, cast
 
 from agentmem.errors import ScopeBreach
 
-__all__ = ["Admission", "Held", "Rule", "guarded"]
+__all__ = ["Admission", "Call", "Held", "Rule", "guarded"]
 
 A = TypeVar("A")
 
 _MOST: Final = 200_000
+_AT_ONCE: Final = 20_000
 _HINT: Final = (
     "this is a fault in agentmem, and nothing of another scope was handed out or changed: please report it with the call that led here."
 )
@@ -34,6 +36,7 @@ class Held(Protocol):
     @property
     def rollbacks(self) -> int: ...
     def owners_of(self, rows: Sequence[int]) -> Mapping[int, int]: ...
+    def of_owner(self, owner: int, limit: int) -> Sequence[int]: ...
     def rows_of(self, ids: Sequence[str]) -> Mapping[str, int]: ...
 
 
@@ -46,8 +49,10 @@ class Admission:
 
     def __init__(self, held: Held) -> None:
         self._held = held
-        self._known: dict[int, int] = {}
         self._undone = held.rollbacks
+        self._known: dict[int, set[int]] = {}  # rows by owner
+        self._mine: list[set[int]] = []  # those of the owners that are admitted, most rows first
+        self._size = 0
         self.owners: frozenset[int] | None = None
         """Those that are admitted; ``None`` in a job, which may touch everybody's notes."""
 
@@ -58,9 +63,11 @@ class Admission:
             ScopeBreach: it is bound to others already.
         """
         wanted = frozenset(map(int, owners))
+        if wanted == self.owners:
+            return
         if self.owners is not None and not wanted <= self.owners:
             raise ScopeBreach("A request asked for more owners than its transaction was admitted to.", hint=_HINT)
-        self.owners = wanted
+        self._bind(wanted)
 
     @contextmanager
     def lasting(self) -> Iterator[None]:
@@ -69,13 +76,13 @@ class Admission:
         try:
             yield
         finally:
-            self.owners = outer
+            self._bind(outer)
 
     @contextmanager
     def lifted(self) -> Iterator[None]:
         """A job within a request: what keeps something of everybody's up to date, and hands nothing of it to the request."""
         with self.lasting():
-            self.owners = None
+            self._bind(None)
             yield
 
     def need(self, owners: Iterable[int], what: str) -> None:
@@ -83,7 +90,7 @@ class Admission:
         if self.owners is not None and not self.owners.issuperset(owners):
             raise ScopeBreach(f"{what} was about to touch notes of an owner outside the scope of its request.", hint=_HINT)
 
-    def need_rows(self, rows: Iterable[int], what: str) -> None:
+    def need_rows(self, rows: Collection[int], what: str) -> None:
         """Raise unless all of these rows that exist belong to admitted owners."""
         if self.owners is not None and self.foreign(rows):
             raise ScopeBreach(f"{what} came across notes of an owner outside the scope of its request.", hint=_HINT)
@@ -93,43 +100,74 @@ class Admission:
         if self.owners is not None:
             raise ScopeBreach(f"{what} works on everybody's notes, and was called in a request of one scope.", hint=_HINT)
 
-    def foreign(self, rows: Iterable[int]) -> set[int]:
-        """Those of ``rows`` that belong to somebody who is not admitted; none in a job."""
-        if self.owners is None:
+    def foreign(self, rows: Collection[int]) -> set[int]:
+        """Those of ``rows`` that belong to somebody who is not admitted; none in a job. What is gone is nobody's."""
+        if self.owners is None or not rows:
             return set()
-        wanted = rows if isinstance(rows, (set, frozenset)) else set(rows)
-        known = self._up_to_date()
-        try:
-            found = set(map(known.__getitem__, wanted))
-        except KeyError:
-            known.update(self._held.owners_of([row for row in wanted if row not in known]))
-            found = {known[row] for row in wanted if row in known}  # what is gone is nobody's
-        if found <= self.owners:
-            return set()
-        return {row for row in wanted if known.get(row, None) not in (None, *self.owners)}
+        if self._undone != self._held.rollbacks or self._size > _MOST:
+            self._forget()
+        left = rows
+        for mine in self._mine:
+            if mine.issuperset(left):
+                return set()
+            left = [row for row in left if row not in mine]
+        return self._others(left)
 
-    def rows_of(self, ids: Iterable[str]) -> Mapping[str, int]:
+    def rows_of(self, ids: Collection[str]) -> Mapping[str, int]:
         """The rows of those ids that exist, whosever they are."""
-        wanted = list(ids)
-        return self._held.rows_of(wanted) if wanted else {}
+        return self._held.rows_of(list(ids)) if ids else {}
 
     def learn(self, row: int, owner: int) -> None:
         """A row was made just now."""
-        self._up_to_date()[row] = owner
+        if owner in self._known:
+            self._learn(owner, (row,))
 
-    def _up_to_date(self) -> dict[int, int]:
-        if self._undone != self._held.rollbacks or len(self._known) > _MOST:
-            self._undone = self._held.rollbacks
-            self._known.clear()
-        return self._known
+    def _others(self, rows: Collection[int]) -> set[int]:
+        """Whose these are is asked of the store, and of an owner that is new here, which rows there are."""
+        assert self.owners is not None
+        for owner in self.owners - self._known.keys():
+            self._learn(owner, self._held.of_owner(owner, _AT_ONCE))
+        strange = set()
+        for row, owner in self._held.owners_of(list(rows)).items():
+            if owner in self.owners:
+                self._learn(owner, (row,))
+            else:
+                strange.add(row)
+        self._bind(self.owners)
+        return strange
+
+    def _learn(self, owner: int, rows: Collection[int]) -> None:
+        self._known.setdefault(owner, set()).update(rows)
+        self._size += len(rows)
+
+    def _bind(self, owners: frozenset[int] | None) -> None:
+        self.owners = owners
+        known = [self._known[owner] for owner in owners or () if owner in self._known]
+        self._mine = sorted(known, key=len, reverse=True)
+
+    def _forget(self) -> None:
+        """Rows that were read inside a write that failed may never have been; and not everything is kept for ever."""
+        self._undone = self._held.rollbacks
+        self._known.clear()
+        self._size = 0
+        self._bind(self.owners)
 
 
-class Call(NamedTuple):
-    """One call of a method: its name, and its arguments by the names of its parameters."""
+class Call:
+    """One call of a method: its name, the area it is of, and its arguments by the names of its parameters."""
 
-    what: str
-    area: Any
-    given: Mapping[str, Any]
+    __slots__ = ("_args", "_kwargs", "_names", "area", "what")
+
+    def __init__(self, what: str, area: Any, names: tuple[str, ...], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        self.what, self.area = what, area
+        self._names, self._args, self._kwargs = names, args, kwargs
+
+    def given(self, name: str) -> Any:
+        """An argument; ``None`` when it was left out."""
+        if name in self._kwargs:
+            return self._kwargs[name]
+        place = self._names.index(name) if name in self._names else len(self._args)
+        return self._args[place] if place < len(self._args) else None
 
 
 class Rule(NamedTuple):
@@ -158,7 +196,7 @@ def guarded(area: A, name: str, rules: Mapping[str, Rule], admission: Admission)
     """
     guard = _Guarded(area)
     for method in dir(type(area)):
-        if not method.startswith("_") and callable(getattr(area, method)):
+        if not method.startswith("_") and callable(getattr(type(area), method)):
             setattr(guard, method, _ruled(getattr(area, method), f"{name}.{method}", area, rules.get(method), admission))
     return cast(A, guard)
 
@@ -177,14 +215,13 @@ def _ruled(
             return method(*args, **kwargs)
         if rule is None:
             return admission.refuse(what)
-        given = dict(zip(names, args, strict=False)) | kwargs
-        for name, value in given.items():
-            if isinstance(value, Iterator):  # it is looked at here, and read by the method
-                given[name] = list(value)
-        call = Call(what, area, given)
+        call = Call(what, area, names, args, kwargs)
         if rule.before is not None:
+            if any(type(value) is GeneratorType for value in args):  # what is looked at here has to be there for the method, too
+                args = tuple(list(value) if isinstance(value, GeneratorType) else value for value in args)
+                call = Call(what, area, names, args, kwargs)
             rule.before(admission, call)
-        result = method(**given) if rule.instead is None else rule.instead(admission, call, method)
+        result = method(*args, **kwargs) if rule.instead is None else rule.instead(admission, call, method)
         return result if rule.after is None else rule.after(admission, call, result)
 
     return checked

@@ -7,26 +7,35 @@ is a job's alone (``JOB``); what says nothing of anybody's notes is ``FREE``. A 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from itertools import chain
+from operator import itemgetter
 from typing import Any, Final
 
 from agentmem.admission import Admission, Call, Rule
+from agentmem.rows import Facets
 
 __all__ = ["AREAS"]
 
-Pick = Callable[[Any], Iterable[int]]
+Pick = Callable[[Any], Collection[int]]
 
+_SOURCE: Final = itemgetter(0)
+_TARGET: Final = itemgetter(1)
+_FACETS_OWNER: Final = itemgetter(Facets._fields.index("owner"))
 FREE: Final = Rule()
 JOB: Final = Rule(before=lambda admission, call: admission.refuse(call.what))
 
 
 def _takes(picks: Mapping[str, Pick]) -> Callable[[Admission, Call], None]:
     """Each named argument: ``owner…`` picks owners out of it, everything else rows."""
+    whose = [(name, pick) for name, pick in picks.items() if name.startswith("owner")]
+    which = [(name, pick) for name, pick in picks.items() if not name.startswith("owner")]
 
     def before(admission: Admission, call: Call) -> None:
-        for name, pick in picks.items():
-            if name in call.given:
-                (admission.need if name.startswith("owner") else admission.need_rows)(pick(call.given[name]), call.what)
+        for name, pick in whose:
+            admission.need(pick(call.given(name)), call.what)
+        for name, pick in which:
+            admission.need_rows(pick(call.given(name)), call.what)
 
     return before
 
@@ -43,31 +52,32 @@ def takes(picks: Mapping[str, Pick], after: Callable[[Admission, Call, Any], Any
     return Rule(_takes(picks), after)
 
 
-def _one(value: Any) -> Iterable[int]:
-    return () if value is None else (int(value),)
+def _one(value: Any) -> Collection[int]:
+    return () if value is None else (value,)
 
 
-def _many(values: Any) -> Iterable[int]:
-    return map(int, values)
+def _many(values: Any) -> Collection[int]:
+    return values if isinstance(values, Collection) else list(values)
 
 
-def _first(values: Any) -> Iterable[int]:
-    return [int(value[0]) for value in values]
+def _first(values: Any) -> Collection[int]:
+    return list(map(_SOURCE, values))
 
 
 def _ends(links: Any) -> set[int]:
-    return {int(end) for link in links for end in link[:2]}
+    return {*map(_SOURCE, links), *map(_TARGET, links)}
 
 
-def _arrays(found: Any) -> Iterable[int]:
-    return found[0].tolist()  # type: ignore[no-any-return]  # (rows, vectors)
+def _arrays(found: Any) -> Collection[int]:
+    rows: list[int] = found[0].tolist()
+    return rows
 
 
-def _row(found: Any) -> Iterable[int]:
+def _row(found: Any) -> Collection[int]:
     return () if found is None else (found.row,)
 
 
-def _rows(found: Any) -> Iterable[int]:
+def _rows(found: Any) -> Collection[int]:
     return [each.row for each in found]
 
 
@@ -75,7 +85,7 @@ def _rows(found: Any) -> Iterable[int]:
 
 
 def _selected(admission: Admission, call: Call) -> None:
-    selection = call.given.get("selection")
+    selection = call.given("selection")
     if selection is None:
         admission.refuse(f"{call.what} without a selection")
     else:
@@ -83,7 +93,7 @@ def _selected(admission: Admission, call: Call) -> None:
 
 
 def _facets(admission: Admission, call: Call, found: Any) -> Any:
-    admission.need({facet.owner for facet in found}, call.what)
+    admission.need(set(map(_FACETS_OWNER, found)), call.what)
     return found
 
 
@@ -134,48 +144,48 @@ def _visible(admission: Admission, call: Call, found: Any) -> Any:
 
 
 def _made(admission: Admission, call: Call, row: int) -> int:
-    admission.learn(row, int(call.given["owner"]))
+    admission.learn(row, int(call.given("owner")))
     return row
 
 
 def _named(admission: Admission, call: Call) -> None:
     """A line about a note, whose id is given."""
-    if (id := call.given.get("note_id")) is not None:
+    if (id := call.given("note_id")) is not None:
         admission.need_rows(admission.rows_of([id]).values(), call.what)
 
 
 def _entries(admission: Admission, call: Call) -> None:
-    if call.given.get("note_ids") is None:
+    if call.given("note_ids") is None:
         admission.refuse(f"{call.what} without the ids of notes")
 
 
 def _mentions(admission: Admission, call: Call) -> None:
     """(owner, row, terms) each."""
-    mentions = call.given["mentions"]
+    mentions = call.given("mentions")
     admission.need({owner for owner, _, _ in mentions}, call.what)
     admission.need_rows({row for _, row, _ in mentions}, call.what)
 
 
 def _texts(admission: Admission, call: Call) -> None:
     """(row, owner, content, context) each."""
-    admission.need({item[1] for item in call.given["items"]}, call.what)
-    admission.need_rows({item[0] for item in call.given["items"]}, call.what)
+    admission.need({item[1] for item in call.given("items")}, call.what)
+    admission.need_rows({item[0] for item in call.given("items")}, call.what)
 
 
 def _edit(admission: Admission, call: Call) -> None:
     """Neither given to another owner, nor put in the place of an edit of another."""
-    edit = call.given["edit"]
+    edit = call.given("edit")
     standing = call.area.edits(state=None, ids=[edit.id])
     admission.need({edit.owner, *(each.owner for each in standing)}, call.what)
 
 
 def _edits(admission: Admission, call: Call) -> None:
-    admission.need({edit.owner for edit in call.area.edits(state=None, ids=list(call.given["ids"]))}, call.what)
+    admission.need({edit.owner for edit in call.area.edits(state=None, ids=list(call.given("ids")))}, call.what)
 
 
 def _unlinked(admission: Admission, call: Call, delete: Callable[..., int]) -> int:
     """The links of a shared note that others made go with it, and are not counted."""
-    rows = list(call.given["rows"])
+    rows = list(call.given("rows"))
     admission.need_rows(rows, call.what)
     seen = len(_hidden_links(admission, call, call.area.touching(rows)))
     delete(rows)
@@ -206,6 +216,7 @@ _NOTES: Final = {
     "rows_of": Rule(after=_hidden_ids),
     "ids_of": Rule(after=_gives(_many)),
     "owners_of": JOB,
+    "of_owner": takes(_OWNER, _gives(_many)),
     "load": Rule(after=_gives(_many)),
     "after": JOB,
     "facets": Rule(_selected, _facets),
@@ -217,7 +228,7 @@ _NOTES: Final = {
     "resting": takes(_OWNER, _facets),
     "history": takes(_ROW),
     "same_content": takes(_OWNER, _gives(_many)),
-    "same_contents": takes(_OWNER, _gives(lambda found: [row for rows in found.values() for row in rows])),
+    "same_contents": takes(_OWNER, _gives(lambda found: list(chain.from_iterable(found.values())))),
     "said": takes(_OWNER, _gives(_one)),
     "said_by_another": takes(_OWNER),
     "facts": takes(_OWNER, _gives(_first)),
@@ -227,7 +238,7 @@ _NOTES: Final = {
     "terms_replace": takes(_OWNED_ROW),
     "terms_add": takes(_OWNED_ROW),
     "terms_add_many": Rule(_mentions),
-    "terms_find": takes(_OWNER, _gives(lambda found: [row for rows in found.values() for row in rows])),
+    "terms_find": takes(_OWNER, _gives(lambda found: list(chain.from_iterable(found.values())))),
     "tombstone_add": takes(_OWNER),
     "tombstone_find": takes(_OWNER),
     "has_tombstones": takes(_OWNER),

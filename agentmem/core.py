@@ -190,6 +190,12 @@ class Core:
             yield tx
 
     @contextmanager
+    def selecting(self, scope: Scope, base: Selection) -> Iterator[tuple[Transaction, Selection]]:
+        """:meth:`reading`, with what of it ``base`` asks for."""
+        with self.store.read() as tx:
+            yield tx, self.selection(tx, scope, base)
+
+    @contextmanager
     def reading_of(self, owners: Sequence[int]) -> Iterator[Transaction]:
         """A further read of a request whose owners are known."""
         with self.store.read() as tx:

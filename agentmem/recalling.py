@@ -96,10 +96,9 @@ class Recaller:
             return found
         return replace(found, query=query, plan={**found.plan, "query": said})
 
-    def _recall(self, embedder: Embedder, query: str, k: int, scope: Scope, selection: Selection) -> Recollection:
+    def _recall(self, embedder: Embedder, query: str, k: int, scope: Scope, base: Selection) -> Recollection:
         now = self._core.clock.now()
-        with self._core.reading(scope) as tx:
-            selection = self._core.selection(tx, scope, selection)
+        with self._core.selecting(scope, base) as (tx, selection):
             if not selection.owners or not tx.notes.any(replace(selection, where=None, as_of=None, archived=True)):
                 return Recollection(query, (), _asked(selection, now), plan={"vectors": "none", "candidates": 0})
             self._core.check_embedder(tx, embedder)
@@ -122,10 +121,9 @@ class Recaller:
         searched, _ = _searched(query)
         return self._core.with_embedder(lambda embedder: self._why_not(embedder, searched, note, k, scope, selection))
 
-    def _why_not(self, embedder: Embedder, query: str, note: Note, k: int, scope: Scope, selection: Selection) -> WhyNot:
+    def _why_not(self, embedder: Embedder, query: str, note: Note, k: int, scope: Scope, base: Selection) -> WhyNot:
         now = self._core.clock.now()
-        with self._core.reading(scope) as tx:
-            selection = self._core.selection(tx, scope, selection)
+        with self._core.selecting(scope, base) as (tx, selection):
             view = self._view(tx, query, scope, selection.owners, now)
             row = tx.notes.rows_of([note.id])[note.id]
         vector = embedder.embed([without_names(query, view.named)])[0]

@@ -143,6 +143,10 @@ class NoteTable(Protocol):
         """Whose those rows are that exist."""
         ...
 
+    def of_owner(self, owner: int, limit: int) -> list[int]:
+        """Up to ``limit`` rows of an owner, in no order."""
+        ...
+
     def taken(self, ids: Sequence[str]) -> set[str]:
         """Those of ``ids`` that name somebody's note, so that no other can bear them."""
         ...

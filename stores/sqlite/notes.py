@@ -190,6 +190,10 @@ class SqliteNotes(NoteKeys):
         found = self._db.rows("SELECT n.id, n.owner FROM json_each(?) j CROSS JOIN note n ON n.id = j.value", (json_list(rows),))
         return dict(found)
 
+    def of_owner(self, owner: int, limit: int) -> list[int]:
+        """Up to ``limit`` rows of an owner, read off an index."""
+        return [row for (row,) in self._db.rows("SELECT id FROM note WHERE owner = ? LIMIT ?", (int(owner), int(limit)))]
+
     def taken(self, ids: Sequence[str]) -> set[str]:
         """Those of ``ids`` that name somebody's note."""
         return set(self.rows_of(ids))

@@ -103,6 +103,9 @@ class _Held(NamedTuple):
     def rows_of(self, ids: Sequence[str]) -> Mapping[str, int]:
         return self.notes.rows_of(ids)
 
+    def of_owner(self, owner: int, limit: int) -> Sequence[int]:
+        return self.notes.of_owner(owner, limit)
+
 
 class SqliteTransaction:
     """:class:`agentmem.storage.Transaction`: all areas of one store."""

@@ -118,6 +118,7 @@ class World:
         ]  # fmt: skip
         self.shared: set[str] = set()
         self.log: list[str] = []
+        self.held: dict[str, dict[str, str]] = {}
 
     # -- who calls ------------------------------------------------------------------------------------------------
 
@@ -163,7 +164,8 @@ class World:
         owner = self.owner_of(tenant)
         if owner is None:
             return {}
-        found = {place: self.rows(sql, owner) for place, sql in THEIRS.items()}
+        with self.memory._parts.core.store.read():
+            found = {place: self.rows(sql, owner) for place, sql in THEIRS.items()}
         return {place: hashlib.sha256(repr(rows).encode()).hexdigest() for place, rows in found.items()}
 
     def told(self, tenant: Tenant) -> tuple[object, object] | None:

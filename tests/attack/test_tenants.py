@@ -22,8 +22,8 @@ from tests.attack.tenant_verbs import VERBS, WITH_MODEL, Call, Maker
 from tests.attack.tenants import Asking, Breach, Teller, Tenant, World, as_text, bound_to, flatten
 
 FEW, MANY = 300, 10_000
-STEPS = 16
-WATCHED = 0.1
+STEPS = 14
+WATCHED = 0.06
 """Share of the calls around which somebody else asks how his memory stands."""
 TOGETHER = 25
 """Programs that share a memory: its tables then hold the notes of many strangers."""
@@ -33,6 +33,7 @@ def play(world: World, verbs: dict[str, tuple[Maker, int]], steps: int, outcomes
     """One random program; raises :class:`Breach` with the seed and what was done so far."""
     names, weights = list(verbs), [weight for _, weight in verbs.values()]
     world.refresh()
+    world.held = {tenant.name: world.digest(tenant) for tenant in world.tenants}
     try:
         for name in ["remember"] * 3 + world.rng.choices(names, weights, k=steps):
             tenant = world.rng.choice(world.tenants)
@@ -48,7 +49,6 @@ def play(world: World, verbs: dict[str, tuple[Maker, int]], steps: int, outcomes
 
 def _step(world: World, tenant: Tenant, asking: Asking, call: Call, name: str, outcomes: Counter[str]) -> None:
     others = [other for other in world.tenants if other is not tenant]
-    before = {other.name: world.digest(other) for other in others}
     watched = world.rng.choice(others) if world.rng.random() < WATCHED else None
     told = world.told(watched) if watched is not None else None
     world.teller.heard.clear()
@@ -71,8 +71,9 @@ def _step(world: World, tenant: Tenant, asking: Asking, call: Call, name: str, o
     for part in flatten(result):
         if isinstance(part, Note) and not asking.scope.owner.admits(Scope(part.scope.user, part.scope.agent)):
             raise Breach(f"{call.what}: a note of {part.scope} for {asking.scope}")
+    before, world.held = world.held, {each.name: world.digest(each) for each in world.tenants}
     for other in others:
-        if before[other.name] != (after := world.digest(other)):
+        if before[other.name] != (after := world.held[other.name]):
             places = [place for place in after if before[other.name].get(place) != after[place]]
             raise Breach(f"{call.what}: it changed {', '.join(places)} of {other.name}")
     if watched is not None and told is not None and (now := world.told(watched)) is not None and told[0] == now[0] and told != now:
