@@ -39,14 +39,20 @@ class ScopedEditor(PlainEditor):
     def __init__(self) -> None:
         super().__init__()
         self.routes: list[Route] = []
+        self.greedy = ""
+        """The newest edit takes every question with this word, whoever asks: what verification is there to find."""
+        self.newest: EditRequest | None = None
 
     def write(self, requests: Sequence[EditRequest]) -> list[EditReceipt]:
         self.held |= {str(request.id): request for request in requests}
+        self.newest = requests[-1] if requests else None
         return [EditReceipt(str(request.id), "written") for request in requests]
 
     def probe(self, prompts: Sequence[str], scope: Scope | None = None) -> list[Route]:
         seen = [edit for edit in self.edits() if edit.scope is None or (scope or Scope()).admits(edit.scope)]
-        found = (next((edit for edit in seen if edit.subject and edit.subject in prompt), None) for prompt in prompts)
+        found = [next((edit for edit in seen if edit.subject and edit.subject in prompt), None) for prompt in prompts]
+        if self.greedy and self.newest is not None and self.newest.id in self.held:
+            found = [self.newest if self.greedy in prompt else edit for prompt, edit in zip(prompts, found, strict=True)]
         return [Route(None) if edit is None else Route(edit.id, edit.note_id, 0.0, 1.0) for edit in found]
 
     def explain(self) -> list[Route]:

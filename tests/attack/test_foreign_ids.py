@@ -1,0 +1,240 @@
+"""An id of somebody else's note is as unknown as one that never was, to every verb; and so is his command line."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from agentmem import Memory, Scope
+from agentmem.clock import ManualClock
+from agentmem.errors import AgentMemError, ScopeError
+from agentmem.exchange import Tally, line_of, parse
+from agentmem.integrations.chat import ChatAgent
+from agentmem.integrations.cli.app import app
+from tests.attack.plain_model import ScopedEditor, teach
+from tests.attack.tenants import Teller, World, as_text, bound_to
+
+MISSING = "01990000-0000-7000-8000-000000000000"
+BOB: dict[str, Any] = {"user": "bob"}
+Verb = Callable[[Memory, str, str], Any]
+BY_ID: dict[str, Verb] = {
+    "get": lambda m, id, own: m.get(id, **BOB),
+    "history": lambda m, id, own: m.history(id, **BOB),
+    "update": lambda m, id, own: m.update(id, "new words", **BOB),
+    "forget": lambda m, id, own: m.forget(id, **BOB),
+    "forget with an own one": lambda m, id, own: m.forget([own, id], dry_run=True, **BOB),
+    "forget by filter": lambda m, id, own: m.forget({"id": id}, dry_run=True, **BOB),
+    "forget by any of": lambda m, id, own: m.forget({"$or": [{"id": id}, {"id": {"$in": [id]}}]}, **BOB),
+    "link from": lambda m, id, own: m.link(id, own, **BOB),
+    "link to": lambda m, id, own: m.link(own, id, **BOB),
+    "why_linked": lambda m, id, own: m.why_linked(own, id, **BOB),
+    "why_not": lambda m, id, own: m.why_not("words", id, **BOB),
+    "explain": lambda m, id, own: m.explain(id, **BOB),
+    "graph around": lambda m, id, own: m.graph(around=id, **BOB),
+    "reinforce": lambda m, id, own: m.reinforce(id, **BOB),
+    "reinforce or gone": lambda m, id, own: m.reinforce([own, id], or_gone=True, **BOB),
+    "unfade": lambda m, id, own: bound_to(m, Scope(user="bob")).unfade(id),
+    "notes by filter": lambda m, id, own: m.notes(where={"$or": [{"id": id}, {"content": {"$contains": id}}]}, **BOB),
+    "recall by filter": lambda m, id, own: m.recall("plan", where={"id": id}, **BOB).hits,
+    "ask without": lambda m, id, own: m.ask("plan", use="notes", exclude=[id], **BOB).notes,
+    "derived from it": lambda m, id, own: m.remember({"content": "made of it", "derived_from": [id]}, **BOB),  # type: ignore[dict-item]
+    "same key": lambda m, id, own: m.remember("Bob's other plan.", idempotency_key="key", **BOB).status,
+    "same experience": lambda m, id, own: m.experience.record("open", "a door", "push", 1.0, None, **BOB).status,
+}
+
+
+def _told(world: Memory) -> tuple[str, str, str]:
+    """Alice's note with everything beside it, Bob's, and one that is for all, linked to hers."""
+    told = world.remember("Alice's plan is quince.", user="alice", idempotency_key="key", fact=("Alice", "plans", "quince"))
+    own, shared = world.remember("Bob's plan.", **BOB), world.remember("The office plan.")
+    world.link(str(told.id), str(shared.id), kind="derived_from", reason="quince", user="alice")
+    world.experience.record("open", "a door", "push", 1.0, None, user="alice")
+    return str(told.id), str(own.id), str(shared.id)
+
+
+def _outcome(verb: Verb, memory: Memory, id: str, own: str) -> str:
+    """What the caller gets, without the id that he gave, and without what two calls never have in common."""
+    try:
+        said = as_text(verb(memory, id, own))
+    except AgentMemError as error:
+        said = f"{type(error).__name__}: {error} {error.hint}"
+    return re.sub(r"\b[0-9a-f]{8}-[0-9a-f-]{27}\b", "an id", said.replace(id, "the id"))
+
+
+@pytest.mark.parametrize("verb", BY_ID.values(), ids=BY_ID)
+def test_a_foreign_id_and_a_missing_one_have_the_same_outcome(verb: Verb) -> None:
+    """Neither result, nor error, nor hint tells that the note is there."""
+    outcomes = []
+    for foreign in (True, False):
+        clock = ManualClock()
+        with Memory(None, embedder="hash", clock=clock, llm=Teller()) as memory:
+            theirs, own, _ = _told(memory)
+            outcomes.append(_outcome(verb, memory, theirs if foreign else MISSING, own))
+
+    assert outcomes[0] == outcomes[1]
+    assert "quince" not in outcomes[0]
+
+
+@pytest.fixture
+def memory() -> Iterator[Memory]:
+    with Memory(None, embedder="hash", clock=ManualClock(), llm=Teller()) as opened:
+        yield opened
+
+
+def test_a_report_of_somebody_else_brings_nothing_back(memory: Memory) -> None:
+    """Of a fade report, what one may not see is passed over like what was forgotten."""
+    memory.remember("Alice's plan is quince.", user="alice", importance=0.1)
+    memory.clock.advance(days=400)  # type: ignore[attr-defined]
+    report = bound_to(memory, Scope(user="alice")).fade()
+    assert len(report) == 1
+
+    assert bound_to(memory, Scope(user="bob")).unfade(report) == ()
+    assert memory.notes(user="alice")[0].archived_at is not None
+
+
+def test_what_others_linked_to_a_shared_note_is_not_counted(memory: Memory) -> None:
+    """A receipt for a shared note names and counts one's own links alone; who derived something from it keeps that."""
+    theirs, own, shared = _told(memory)
+    memory.link(own, shared, **BOB)
+    planned = memory.forget(shared, dry_run=True, **BOB)
+    receipt = memory.forget(shared, **BOB)
+
+    assert (planned.places["links"], receipt.places["links"]) == (1, 1)
+    assert (planned.derived, receipt.derived) == ((), ())
+    assert memory.get(theirs, user="alice").content == "Alice's plan is quince."
+
+
+def test_a_bound_memory_counts_nobody_else(memory: Memory) -> None:
+    """Counts, checks, jobs and what a rebuild returns are those of the one whom the memory is bound to."""
+    bob = bound_to(memory, Scope(user="bob"))
+    memory.remember("Bob's plan.", **BOB)
+    asked: list[tuple[int, int]] = []
+
+    def told() -> str:
+        rebuilt = bob.rebuild("text", progress=lambda done, of: asked.append((done, of)))
+        return as_text([bob.check(), bob.stats(), bob.jobs(), bob.status(), rebuilt])
+
+    before = told()
+    memory.remember_many([f"Alice's note {n}." for n in range(20)], user="alice", progress=False)
+    assert told() == before
+    assert bob.stats()["notes"] == bob.check().counts["notes"] == 1
+    assert {of for _, of in asked} == {100}
+    assert memory.stats()["notes"] == 21
+
+
+def test_an_import_cannot_take_an_id_or_an_edit_of_others(memory: Memory, tmp_path: Path) -> None:
+    """A file with ids of others stores nothing under them, links nothing to them, and leaves the others' as they are."""
+    theirs, own, _ = _told(memory)
+    before = memory.get(theirs, user="alice"), memory.history(theirs, user="alice")
+    memory.link(own, str(memory.remember("Bob's boat.", **BOB).id), **BOB)
+    path = tmp_path / "bob.jsonl"
+    memory.export(path, **BOB)
+    _rewrite(path, path.read_text(encoding="utf-8").replace(own, theirs))
+    memory.forget({"kind": "episodic", "user": "bob"}, **BOB)
+
+    report = memory.load_export(path, forgotten=True, **BOB)
+    assert (report.conflicts, report.notes, report.links) == ([theirs], 1, 0)
+    assert (memory.get(theirs, user="alice"), memory.history(theirs, user="alice")) == before
+
+
+def _rewrite(path: Path, text: str) -> None:
+    tally, lines = Tally(), text.encode().splitlines(keepends=True)
+    for line in lines[1:-1]:
+        tally.add(parse(line, 2)[0].type, line)
+    path.write_bytes(b"".join([*lines[:-1], line_of(tally.footer())]))
+
+
+def test_an_error_of_the_scope_leaves_an_export_as_what_it_is(memory: Memory, tmp_path: Path) -> None:
+    """It is no failure of the disk, though both are errors of permission."""
+    memory.remember("Alice's plan.", user="alice")
+
+    def stop(done: int, of: int) -> None:
+        raise ScopeError("not hers to see", hint="ask another")
+
+    with pytest.raises(ScopeError, match="not hers to see"):
+        memory.export(tmp_path / "all.jsonl", user="alice", progress=stop)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_consolidation_of_one_tells_nothing_of_the_edits_of_others(memory: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Older edits of others are asked again like one's own, and neither counted nor quoted in the report or the ledger."""
+    teacher = Teller()
+    teach(memory, teacher, monkeypatch)
+    for user, who in (("alice", "Ilva Quince"), ("bob", "Oren Dorrell")):
+        told = memory.remember(f"{who} lives in Porto.", fact=(who, "lives in", "Porto"), user=user)
+        memory.reinforce(str(told.id), user=user)
+    memory.consolidate(user="alice")
+    editor = memory.editor
+    assert isinstance(editor, ScopedEditor)
+    editor.greedy = "Quince"
+
+    report = memory.consolidate(**BOB)
+    assert report.failed
+    assert report.older_checked == 0
+    assert "Quince" not in as_text(report)
+    with memory._parts.core.store.read() as tx:
+        assert "Quince" not in str(tx.ledger.entries(limit=None))
+
+
+def test_a_conversation_reinforces_in_its_own_scope(memory: Memory) -> None:
+    """What an answer drew on is looked up as its user, not as anybody."""
+    memory.remember("Bob's boat is called Rex.", **BOB)
+    agent = ChatAgent(lambda messages: "Bob's boat is called Rex.", memory, user="bob")
+    asked: list[dict[str, Any]] = []
+    reinforce = type(memory).reinforce
+
+    def watched(self: Memory, hit: Any, *args: Any, **options: Any) -> None:
+        asked.append(options)
+        reinforce(self, hit, *args, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Memory, "reinforce", watched)
+        agent.chat("What is my boat called?")
+    assert [options.get("user") for options in asked] == ["bob"]
+
+
+COMMANDS = (
+    ["notes"], ["notes", "--json"], ["recall", "plan quince"], ["recall", "plan quince", "--json"], ["stats"], ["stats", "--json"], ["check", "--json"],
+    ["get", "{id}"], ["history", "{id}"], ["forget", "{id}", "--yes"], ["update", "{id}", "words"], ["reinforce", "{id}"], ["graph"],
+    ["status", "--json"], ["edits", "--json"], ["jobs", "--json"], ["fade", "--dry-run"], ["export", "{file}"], ["why-not", "plan", "{id}"],
+    ["consolidate", "--dry-run"], ["explain", "{id}"], ["link", "{id}", "{id}"],
+)  # fmt: skip
+
+
+def test_no_command_tells_a_user_of_another(tmp_path: Path) -> None:
+    """Every command with ``--user bob``, on a memory with Alice's notes, also with her ids."""
+    clock = ManualClock()
+    with Memory(tmp_path / "memory", embedder="hash", clock=clock) as memory:
+        theirs, _, _ = _told(memory)
+        world = World("commands", tmp_path, memory, clock, Teller())
+        before = world.rows("SELECT n.*, f.object FROM note n JOIN owner o ON o.id = n.owner LEFT JOIN fact f ON f.row = n.id WHERE o.user = 'alice'")
+    runner, ran = CliRunner(), 0
+    for command in COMMANDS:
+        filled = [part.format(id=theirs, file=tmp_path / "bob.jsonl") for part in command]
+        result = runner.invoke(app, ["--path", str(tmp_path / "memory"), "--user", "bob", "--embedder", "hash", *filled])
+        said = result.output.replace(theirs, "").replace("plan quince", "")
+        ran += "No such command" not in result.output
+        assert "quince" not in said.lower(), (command, said)
+        assert "alice" not in said.lower(), (command, said)
+        assert theirs[-12:] not in said, (command, said)
+    assert ran > 12
+    assert "quince" not in (tmp_path / "bob.jsonl").read_text(encoding="utf-8")
+    with Memory(tmp_path / "memory", embedder="hash", clock=clock) as memory:
+        world = World("commands", tmp_path, memory, clock, Teller())
+        assert world.rows("SELECT n.*, f.object FROM note n JOIN owner o ON o.id = n.owner LEFT JOIN fact f ON f.row = n.id WHERE o.user = 'alice'") == before
+
+
+def test_counts_on_the_command_line_are_ones_own(tmp_path: Path) -> None:
+    """``stats`` of a user has no number of anybody else in it."""
+    with Memory(tmp_path / "memory", embedder="hash") as memory:
+        _told(memory)
+        memory.remember_many([f"Alice's note {n}." for n in range(30)], user="alice", progress=False)
+    result = CliRunner().invoke(app, ["--path", str(tmp_path / "memory"), "--user", "bob", "--embedder", "hash", "stats", "--json"])
+
+    assert json.loads(result.output)["notes"] == 2
