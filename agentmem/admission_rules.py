@@ -274,7 +274,7 @@ _VECTORS: Final = {
     "set_fingerprint": FREE,
     "clear": JOB,
 }
-_NEXT_VECTORS: Final = dict.fromkeys(("begin", "target", "put", "missing", "count", "switch", "drop"), JOB)
+_NEXT_VECTORS: Final = {**dict.fromkeys(("begin", "put", "missing", "count", "switch", "drop"), JOB), "target": FREE}
 _PASSAGES: Final = {
     "put": takes(_OWNED_ROW),
     "load": Rule(after=_gives(_many)),

@@ -37,6 +37,8 @@ class OwnUpkeep:
             owners = self._core.selection(tx, self._scope).owners
             counts = self._counts(tx, owners)
             problems = self._problems(tx, counts)
+            if half := _under_way(tx):
+                problems.append(f"{half}: memory.reembed(embedder) goes on")
         if unsound:
             problems.insert(0, "store: the file is damaged; check() of a memory that is bound to nobody says how")
         index = self._core.indexer.health() if self._core.indexer is not None else "none"
@@ -48,8 +50,9 @@ class OwnUpkeep:
         """Own counts; sizes are those of all, and so are not told."""
         with self._core.reading(self._scope) as tx:
             counts = self._counts(tx, self._core.selection(tx, self._scope).owners)
-            stored = tx.vectors.fingerprint()
-        return {**counts, "embedder": stored[0] if stored and counts["vectors"] else None}  # others' first note fixes it, too
+            stored, half = tx.vectors.fingerprint(), _under_way(tx)
+        embedder = stored[0] if stored and counts["vectors"] else None  # others' first note fixes it, too
+        return {**counts, "embedder": embedder, "reembedding": half or None}
 
     def held(self, projection: str) -> int:
         """How many own items a projection holds."""
@@ -86,6 +89,12 @@ class OwnUpkeep:
         if stale:
             problems.append(f"{len(stale)} edits are behind their notes: consolidate() takes them out")
         return problems
+
+
+def _under_way(tx: Transaction) -> str:
+    """That the embedder is being changed, in words: that concerns everybody, how many notes there are does not."""
+    target = tx.next_vectors.target()
+    return f"notes are embedded anew by {target[0]}" if target else ""
 
 
 def _links(tx: Transaction, selection: Selection) -> int:
