@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import random
+import shutil
 import struct
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -27,6 +27,7 @@ from agentmem.weights import METHOD
 
 ASKED = "Where does Oren Dorrell live?"
 INDEXED = Settings(index=IndexSettings(exact_limit=2, batch=1))
+LOOKING = Settings(index=IndexSettings(exact_limit=2, batch=1, flush_on_close=False))
 EXACT = Settings(index=IndexSettings(exact_limit=10**9, flush_on_close=False))
 
 
@@ -138,8 +139,6 @@ def test_a_damaged_pack_is_not_served_and_can_be_rebuilt(
     consolidated: tuple[Path, bytes], model: tuple[Any, Any], tmp_path: Path, kind: str, named: bool
 ) -> None:
     """Whether its name still fits its bytes or not: a note answers in its place, ``check()`` names the cure, and the cure cures."""
-    import shutil
-
     place = tmp_path / "memory"
     shutil.copytree(consolidated[0], place)
     data = DAMAGE[kind](random.Random(1), consolidated[1])
@@ -161,8 +160,6 @@ def test_a_damaged_pack_is_not_served_and_can_be_rebuilt(
 @pytest.mark.slow
 def test_random_bits_of_a_pack_never_raise_anything_untyped(consolidated: tuple[Path, bytes], model: tuple[Any, Any], tmp_path: Path) -> None:
     """A thousand flips under a fitting name: served as if nothing had happened, or refused by type."""
-    import shutil
-
     place, rng, refused, typed = tmp_path / "memory", random.Random(7), 0, 0
     shutil.copytree(consolidated[0], place)
     with Memory(place, embedder="hash", model=model) as memory:
@@ -210,7 +207,7 @@ def small(tmp_path: Path) -> Path:
 
 
 def says(place: Path) -> list[str]:
-    with Memory(place, embedder=HashEmbedder(32), settings=INDEXED) as memory:
+    with Memory(place, embedder=HashEmbedder(32), settings=LOOKING) as memory:
         return [problem for problem in memory.check().problems if "index" in problem]
 
 
@@ -263,24 +260,23 @@ def test_an_untouched_index_is_sound_however_often_it_is_opened(small: Path) -> 
 
 @pytest.mark.slow
 def test_random_damage_of_an_index_of_fifty_thousand_vectors(tmp_path: Path) -> None:
-    """Forty bits and torn ends, anywhere in it: each found by ``check()``, and recall answers as it did before."""
+    """Forty bits, each anywhere in it: each found by ``check()``, and recall answers as it did before."""
     place, rng = tmp_path / "memory", random.Random(11)
     indexed(place, 50_000, batch=5000)
     with Memory(place, embedder=HashEmbedder(32), settings=INDEXED) as memory:
         assert memory.check(deep=True).ok
     with Memory(place, embedder=HashEmbedder(32), settings=EXACT) as memory:
         expected = [hit.note.id for hit in memory.recall("word777 word778")]
-    kept = {path: path.read_bytes() for path in targets(place)}
-    stamps = {path: path.stat().st_mtime_ns for path in kept}
     missed = []
     for _ in range(40):
-        path = rng.choice(sorted(kept))
+        damaged = tmp_path / "damaged"
+        shutil.copytree(place, damaged)
+        path = rng.choice(targets(damaged))
         flip(path, rng)
-        if not says(place) and hashlib.sha256(path.read_bytes()).digest() != hashlib.sha256(kept[path]).digest() and path.name != "chroma.sqlite3":
+        # of the tables, the rows count: a bit of a page that nothing lies on says nothing
+        if not says(damaged) and path.name != "chroma.sqlite3":
             missed.append(path.name)
-        with Memory(place, embedder=HashEmbedder(32), settings=EXACT) as memory:
+        with Memory(damaged, embedder=HashEmbedder(32), settings=EXACT) as memory:
             assert [hit.note.id for hit in memory.recall("word777 word778")] == expected
-        for each, data in kept.items():
-            each.write_bytes(data)
-            os.utime(each, ns=(stamps[each], stamps[each]))
+        shutil.rmtree(damaged)
     assert missed == []
