@@ -16,6 +16,7 @@ from typing import Any
 from agentmem.errors import InvalidArgument, ModelError, NoChatTemplate
 from agentmem.protocols import Message
 from agentmem.speculation import Reading
+from agentmem.tokenizing import PromptEncoder, conversational, is_plain
 
 __all__ = ["LocalModel", "context_length"]
 
@@ -29,18 +30,19 @@ class LocalModel:
     Args:
         model: a transformers causal language model.
         tokenizer: its tokenizer.
-        plain: without a chat template, write ``User: …`` and ``Assistant:`` instead of refusing. Base models that
-            were never trained to chat do better that way.
+        plain: write ``User: …`` and ``Assistant:`` line by line, whatever chat template there is. By default only when there
+            is none, as with base models that were never trained to chat; with false such a model is refused.
         seed: makes sampled answers (``temperature > 0``) repeatable, without touching the global generator.
     """
 
-    def __init__(self, model: Any, tokenizer: Any, *, plain: bool = False, seed: int | None = None) -> None:
+    def __init__(self, model: Any, tokenizer: Any, *, plain: bool | None = None, seed: int | None = None) -> None:
         if tokenizer is None:
             raise InvalidArgument("A local model needs its tokenizer.", hint="LocalModel(model, tokenizer).")
         self.model = model
-        self.tokenizer = tokenizer
-        self.plain = plain
+        self.tokenizer = conversational(tokenizer, plain)
+        self.plain = is_plain(self.tokenizer)
         self.seed = seed
+        self._encoder = PromptEncoder(self.tokenizer)
         self._lock = threading.RLock()
 
     def complete(
@@ -96,7 +98,7 @@ class LocalModel:
 
     def count_tokens(self, text: str) -> int:
         """Tokens of a text alone."""
-        return len(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+        return len(self._encoder.text(text))
 
     def count_prompt(self, messages: Sequence[Message]) -> int:
         """Tokens that the model reads for ``messages``, the template's own included."""
@@ -108,29 +110,18 @@ class LocalModel:
 
     def _prompt(self, messages: Sequence[Message]) -> list[int]:
         said = _checked(messages)
-        if getattr(self.tokenizer, "chat_template", None):
-            return self._templated(said)
-        if not self.plain:
+        if not getattr(self.tokenizer, "chat_template", None):
             raise NoChatTemplate(
                 "Messages were given to a tokenizer that has no chat template.",
-                hint="use the model's chat variant, set tokenizer.chat_template, or LocalModel(…, plain=True).",
+                hint="plain=True writes the turns out; or use the model's chat variant, or set tokenizer.chat_template.",
             )
-        lines = [f"{_PLAIN_NAMES[m['role']]}{m['content']}\n" for m in said]
-        ids = list(self.tokenizer("".join(lines) + "Assistant:")["input_ids"])
-        return ids[:-1] if len(ids) > 1 and ids[-1] == self.tokenizer.eos_token_id else ids  # an encoder that closes every text
-
-    def _templated(self, messages: list[dict[str, str]]) -> list[int]:
         from jinja2 import TemplateError
 
-        def render(said: list[dict[str, str]]) -> list[int]:
-            text = self.tokenizer.apply_chat_template(said, tokenize=False, add_generation_prompt=True)
-            return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
-
         try:
-            return render(messages)
+            return self._encoder.chat(said, opened=True)
         except TemplateError as error:
             try:
-                return render(_without_system(messages))
+                return self._encoder.chat(_without_system(said), opened=True)
             except TemplateError:
                 raise ModelError(
                     f"The model's chat template refuses these messages: {error}",
@@ -139,8 +130,7 @@ class LocalModel:
 
     def _stops(self, stop: Sequence[str]) -> tuple[str, ...]:
         stops = (stop,) if isinstance(stop, str) else tuple(stop)
-        plain = self.plain and not getattr(self.tokenizer, "chat_template", None)
-        return (*stops, "\nUser:", "\nAssistant:") if plain else stops
+        return (*stops, "\nUser:", "\nAssistant:") if self.plain else stops
 
     def _generate(
         self,
@@ -203,17 +193,14 @@ class LocalModel:
     def _drafted(
         self, messages: Sequence[Message], ids: list[int], text: str, ends: Sequence[int]
     ) -> list[int]:
-        """The tokens of ``text`` as the template writes an answer, up to the one that ends it; none without a template."""
+        """The tokens of ``text`` as the template writes an answer, up to the one that ends it."""
         from jinja2 import TemplateError
 
-        if not getattr(self.tokenizer, "chat_template", None):
-            return []
         said = [*_checked(messages), {"role": "assistant", "content": text}]
         try:
-            whole = self.tokenizer.apply_chat_template(said, tokenize=False)
-        except TemplateError:
+            tokens = self._encoder.chat(said)
+        except (TemplateError, ModelError):
             return []
-        tokens = list(self.tokenizer(whole, add_special_tokens=False)["input_ids"])
         drafted = tokens[len(ids) :] if tokens[: len(ids)] == ids else []
         end = next((i + 1 for i, token in enumerate(drafted) if token in ends), len(drafted))
         return drafted[:end]
@@ -338,7 +325,7 @@ class _Answer:
             self._sent = end
 
 
-_PLAIN_NAMES = {"system": "", "user": "User: ", "assistant": "Assistant: ", "tool": "Tool: "}
+_ROLES = frozenset({"system", "user", "assistant", "tool"})
 
 
 def _checked(messages: Sequence[Message]) -> list[dict[str, str]]:
@@ -349,7 +336,7 @@ def _checked(messages: Sequence[Message]) -> list[dict[str, str]]:
     for message in messages:
         if (
             not isinstance(message, Mapping)
-            or message.get("role") not in _PLAIN_NAMES
+            or message.get("role") not in _ROLES
             or not isinstance(message.get("content"), str)
         ):
             raise InvalidArgument(

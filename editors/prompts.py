@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agentmem.errors import InvalidArgument
+from agentmem.tokenizing import PromptEncoder
 
 __all__ = ["Rendered", "Renderer"]
 
@@ -25,6 +26,8 @@ class Rendered:
 class Renderer:
     """Renders prompts through the tokenizer's chat template, or as plain text when it has none.
 
+    Whatever a prompt or a target says, the control tokens are the template's own.
+
     Args:
         tokenizer: a transformers tokenizer.
         chat: use the chat template; by default, when there is one.
@@ -32,6 +35,7 @@ class Renderer:
 
     def __init__(self, tokenizer: Any, *, chat: bool | None = None) -> None:
         self.tokenizer = tokenizer
+        self._encoder = PromptEncoder(tokenizer)
         self.chat = bool(getattr(tokenizer, "chat_template", None)) if chat is None else chat
         self._closing = self._closing_tokens() if self.chat else ()
         self._lead = self._lead_tokens() if self.chat else ()
@@ -42,7 +46,7 @@ class Renderer:
         """Ids up to and including the last token before the answer."""
         if not self.chat:
             return self._plain(text)
-        return self._ids(self._render(_messages(text, history), opened=True))
+        return self._chat(_messages(text, history), opened=True)
 
     def pair(self, text: str, target: str, history: Sequence[Exchange] = ()) -> Rendered:
         """Ids of a prompt and of its target, tokenised together, with the stop token as the last label.
@@ -69,7 +73,7 @@ class Renderer:
         self, prompt: tuple[int, ...], text: str, target: str, history: Sequence[Exchange]
     ) -> tuple[int, ...]:
         """The assistant's tokens inside the whole rendered conversation, without what the template adds after."""
-        whole = self._ids(self._render([*_messages(text, history), _said("assistant", target)]))
+        whole = self._chat([*_messages(text, history), _said("assistant", target)])
         end = len(whole) - len(self._closing)
         if whole[: len(prompt)] == prompt and whole[end:] == self._closing and end > len(prompt):
             answer = whole[len(prompt) : end]
@@ -85,31 +89,29 @@ class Renderer:
         return self._ids(gap + target.strip())
 
     def _plain(self, text: str) -> tuple[int, ...]:
-        ids = tuple(self.tokenizer(text)["input_ids"])
+        ids = tuple(self._encoder.begun(text))
         eos = self.tokenizer.eos_token_id
         return ids[:-1] if len(ids) > 1 and ids[-1] == eos else ids  # an encoder that closes every text
 
     def _ids(self, text: str) -> tuple[int, ...]:
-        return tuple(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+        return tuple(self._encoder.text(text))
 
-    def _render(self, messages: Sequence[dict[str, str]], *, opened: bool = False) -> str:
-        return str(
-            self.tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=opened)
-        )
+    def _chat(self, messages: Sequence[dict[str, str]], *, opened: bool = False) -> tuple[int, ...]:
+        return tuple(self._encoder.chat(messages, opened=opened))
 
     def _closing_tokens(self) -> tuple[int, ...]:
         """What the template writes after an assistant's message: the common end of two different answers."""
         first, second = (
-            self._ids(self._render([_said("user", "1"), _said("assistant", answer)]))
+            self._chat([_said("user", "1"), _said("assistant", answer)])
             for answer in ("4", "seven")
         )
         return _common_end(first, second)
 
     def _lead_tokens(self) -> tuple[int, ...]:
         """What the template writes between its opening and an answer, such as an empty block of thoughts: no part of the target."""
-        opened = self._ids(self._render([_said("user", "1")], opened=True))
+        opened = self._chat([_said("user", "1")], opened=True)
         first, second = (
-            self._ids(self._render([_said("user", "1"), _said("assistant", answer)])) for answer in ("4", "seven")
+            self._chat([_said("user", "1"), _said("assistant", answer)]) for answer in ("4", "seven")
         )
         if first[: len(opened)] != opened or second[: len(opened)] != opened:
             return ()
@@ -118,8 +120,8 @@ class Renderer:
 
     def _opening_tokens(self) -> tuple[int, ...]:
         """What the template writes before the assistant's next message."""
-        closed = self._ids(self._render([_said("user", "1")]))
-        opened = self._ids(self._render([_said("user", "1")], opened=True))
+        closed = self._chat([_said("user", "1")])
+        opened = self._chat([_said("user", "1")], opened=True)
         return opened[len(closed) :] if opened[: len(closed)] == closed else ()
 
     def _stop_token(self) -> int | None:

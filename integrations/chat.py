@@ -20,6 +20,7 @@ from agentmem.presenting import presentable
 from agentmem.prompts import notes_block
 from agentmem.protocols import LanguageModel, Message
 from agentmem.recollection import Recollection, estimate_tokens
+from agentmem.tokenizing import PromptEncoder
 
 __all__ = ["ChatAgent", "Reply"]
 
@@ -301,4 +302,5 @@ def _ids(turns: Sequence[Turn]) -> tuple[str, ...]:
 def _counter(tokenizer: Any) -> Callable[[str], int]:
     if tokenizer is None:
         return estimate_tokens
-    return lambda text: len(tokenizer(text, add_special_tokens=False)["input_ids"])
+    encoder = PromptEncoder(tokenizer)
+    return lambda text: len(encoder.text(text))

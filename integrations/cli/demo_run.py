@@ -325,6 +325,6 @@ class Demo:
 def _prompt_ids(tokenizer: Any, question: str) -> Any:
     import torch
 
-    messages = [{"role": "user", "content": question}]
-    text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-    return torch.tensor([tokenizer(text, add_special_tokens=False)["input_ids"]])
+    from agentmem.editors.prompts import Renderer
+
+    return torch.tensor([Renderer(tokenizer).prompt(question)])
