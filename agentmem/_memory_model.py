@@ -50,9 +50,16 @@ class ModelVerbs(MemoryBase):
     def reranker(self, reranker: Reranker | str | Path | None) -> None:
         self._parts.recaller.reranker = make_reranker(reranker)
 
-    def attach(self, model: Any, tokenizer: Any = None) -> None:
-        """Attach a causal language model; what was consolidated is in its answers from here on, its weights are untouched."""
-        self._parts.attach(model, tokenizer)
+    def attach(
+        self, model: Any, tokenizer: Any = None, *, device: Any = None, dtype: Any = None, plain: bool | None = None
+    ) -> None:
+        """Attach a causal language model; what was consolidated is in its answers from here on, its weights are untouched.
+
+        Args:
+            model, device, dtype, plain: as for :class:`~agentmem.Memory`.
+            tokenizer: of a model that is given as an object.
+        """
+        self._parts.attach(wiring.model_spec(model, tokenizer, device=device, dtype=dtype, plain=plain))
 
     def detach(self) -> None:
         """Take all edits off the model: it is the base again, bit for bit."""

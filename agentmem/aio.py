@@ -73,7 +73,7 @@ class AsyncMemory:
     memory's thread, not on the event loop.
 
     Args:
-        path, scope, embedder, model, llm, clock, settings, read_only: as for :class:`~agentmem.Memory`; errors they cause are
+        path, scope, embedder, model, device, dtype, plain, llm, clock, settings, read_only: as for :class:`~agentmem.Memory`; errors they cause are
             raised by ``async with``, or by the first verb that is awaited.
     """
 
@@ -84,6 +84,9 @@ class AsyncMemory:
         scope: Scope | None = None,
         embedder: Embedder | Callable[[Sequence[str]], Any] | str | Path | None = None,
         model: Any = None,
+        device: Any = None,
+        dtype: Any = None,
+        plain: bool | None = None,
         llm: Any = None,
         clock: Clock | None = None,
         settings: Settings | None = None,
@@ -91,8 +94,9 @@ class AsyncMemory:
     ) -> None:
         self._worker: ThreadPoolExecutor | None = ThreadPoolExecutor(1, thread_name_prefix="agentmem")
         make = functools.partial(
-            Memory, path, scope=scope, embedder=embedder, model=model, llm=llm, clock=clock, settings=settings, read_only=read_only
-        )
+            Memory, path, scope=scope, embedder=embedder, model=model, device=device, dtype=dtype, plain=plain, llm=llm,
+            clock=clock, settings=settings, read_only=read_only,
+        )  # fmt: skip
         # Opening a store touches the disk: that, too, is not done on the event loop.
         self._memory: Future[Memory] = self._worker.submit(make)
 

@@ -1,7 +1,6 @@
 """Language models behind one small protocol: local ones, OpenAI-compatible servers, and any function.
 
-``as_language_model`` takes what you have; ``load_model`` loads a causal language model from disk. Nothing is
-downloaded, and no code from a model's repository runs, unless asked for by name.
+``as_language_model`` takes what you have; ``load_model`` loads a causal language model from disk.
 """
 
 from __future__ import annotations
@@ -14,12 +13,10 @@ from typing import Any
 
 from agentmem.errors import InvalidArgument, MissingExtra, ModelError
 from agentmem.local_model import LocalModel
+from agentmem.model_loading import load_model
 from agentmem.protocols import LanguageModel, Message
 
 __all__ = ["CallableModel", "LocalModel", "OpenAIModel", "as_language_model", "load_model"]
-
-_SHIPPED = frozenset({"small", "shipped"})
-
 
 class OpenAIModel:
     """A chat model behind an OpenAI-compatible server: vLLM, Ollama, llama.cpp, LM Studio, a hosted one.
@@ -197,76 +194,6 @@ def as_language_model(obj: Any, tokenizer: Any = None, *, model: str | None = No
         f"A language model cannot be made from {type(obj).__name__}.",
         hint="pass a model with its tokenizer, a client, a name or path, or a function of messages.",
     )
-
-
-def load_model(
-    name_or_path: str | Path,
-    *,
-    device: str = "cpu",
-    dtype: Any = None,
-    allow_download: bool = False,
-    revision: str | None = None,
-    trust_remote_code: bool = False,
-) -> tuple[Any, Any]:
-    """A causal language model and its tokenizer, in evaluation mode, with frozen weights.
-
-    Args:
-        name_or_path: a directory, a name in the local Hugging Face cache, or ``"small"`` for the model that comes with
-            agentmem.
-        device: ``cpu``, ``cuda``, ``mps`` …
-        dtype: a torch dtype or its name; by default float32 on the CPU and the checkpoint's own elsewhere.
-        allow_download: let a name that is not on disk be fetched.
-        revision: a branch, tag or commit, for a name.
-        trust_remote_code: run code from the model's repository. Only with repositories that you have read.
-    """
-    if str(name_or_path) in _SHIPPED:
-        from agentmem.small_model import load_small_model
-
-        pair: tuple[Any, Any] = load_small_model()
-        return pair
-    path = Path(name_or_path).expanduser()
-    source = str(path) if path.is_dir() else str(name_or_path)
-    options: dict[str, Any] = {
-        "local_files_only": not allow_download,
-        "trust_remote_code": trust_remote_code,
-        "revision": revision or "main",
-    }
-    try:
-        from transformers import AutoModelForCausalLM, AutoTokenizer
-    except ImportError as error:
-        raise MissingExtra(
-            "transformers cannot be imported.", hint="pip install transformers torch"
-        ) from error
-    from agentmem._quiet import quiet
-
-    with quiet():
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(source, **options)
-            model: Any = AutoModelForCausalLM.from_pretrained(
-                source,
-                use_safetensors=True,
-                dtype=dtype or ("float32" if device == "cpu" else "auto"),
-                **options,
-            )
-            model.to(device)
-        except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
-            raise _not_loaded(source, path.is_dir(), allow_download, error) from error
-    model.eval()
-    model.requires_grad_(requires_grad=False)
-    return model, tokenizer
-
-
-def _not_loaded(source: str, on_disk: bool, allow_download: bool, error: Exception) -> ModelError:
-    reason = " ".join(str(error).split())[:300]
-    if on_disk:
-        hint = (
-            "the directory needs config.json, a tokenizer and safetensors weights of a causal language model."
-        )
-    elif allow_download:
-        hint = "check the name and the connection."
-    else:
-        hint = 'give a directory, or "small" for the model that comes along; to fetch a name: allow_download=True.'
-    return ModelError(f"No causal language model could be loaded from {source!r}: {reason}", hint=hint)
 
 
 def _client(base_url: str, api_key: str | None, timeout: float) -> Any:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from agentmem.experiencing import ExperienceMemory
     from agentmem.fading import FadeReport
     from agentmem.graph import Connection
+    from agentmem.model_loading import ModelSpec
     from agentmem.recalling import WhyNot
 
 __all__ = ["Memory"]
@@ -43,7 +44,10 @@ class Memory(ModelVerbs, KeepingVerbs):
         embedder: ``None`` (the packaged MiniLM), a model name or path, an :class:`~agentmem.protocols.Embedder`, or a
             callable from texts to an array.
         model: a causal language model for :meth:`ask` and :meth:`consolidate`: ``"small"`` (the one that ships), a Hugging Face
-            name or path, or a pair ``(model, tokenizer)``; loaded on first use.
+            name or path, or a pair ``(model, tokenizer)``; looked for at once, loaded on first use.
+        device, dtype: where a model given by name runs, and in which numbers; by default on the accelerator that the machine has, as it
+            was saved, else on the CPU in float32.
+        plain: write ``User: …`` and ``Assistant:`` instead of the chat template; by default only for a model that has none.
         llm: a chat model for :meth:`enrich`, :meth:`reflect`, and for answers when no local model is attached: a client, a
             callable, or a ``LanguageModel``.
         clock, settings: injected time and numbers.
@@ -58,6 +62,9 @@ class Memory(ModelVerbs, KeepingVerbs):
         scope: Scope | None = None,
         embedder: Embedder | Callable[[Sequence[str]], Any] | str | Path | None = None,
         model: Any = None,
+        device: Any = None,
+        dtype: Any = None,
+        plain: bool | None = None,
         llm: Any = None,
         clock: Clock | None = None,
         settings: Settings | None = None,
@@ -67,7 +74,8 @@ class Memory(ModelVerbs, KeepingVerbs):
             raise InvalidArgument(f"scope must be a Scope, not {type(scope).__name__}.", hint="scope=Scope(user='ana').")
         self.scope = merge_scope(Scope(), scope.user, scope.agent, scope.session) if scope is not None else Scope()
         self.path = None if path is None else Path(os.path.expanduser(path))  # noqa: PTH111 - leaves a name that is no user's as it is
-        self._parts = wiring.build(self.path, embedder=embedder, model=model, llm=llm, clock=clock, settings=settings, read_only=read_only)
+        spec = _model_spec(model, device, dtype, plain)
+        self._parts = wiring.build(self.path, embedder=embedder, model=spec, llm=llm, clock=clock, settings=settings, read_only=read_only)
         self.settings = self._parts.core.settings
 
     @property
@@ -346,3 +354,9 @@ class Memory(ModelVerbs, KeepingVerbs):
 
 
 _OPTIONS = KEYWORDS - {"content"}
+
+
+def _model_spec(model: Any, device: Any, dtype: Any, plain: bool | None) -> ModelSpec | None:
+    if model is None and device is None and dtype is None and plain is None:
+        return None
+    return wiring.model_spec(model, device=device, dtype=dtype, plain=plain)

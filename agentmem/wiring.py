@@ -48,10 +48,11 @@ if TYPE_CHECKING:
     from agentmem.exporting import Exporter
     from agentmem.importing import Importer
     from agentmem.local_model import LocalModel
+    from agentmem.model_loading import ModelSpec
     from agentmem.reflecting import Reflector
     from agentmem.stores.sqlite.store import SqliteStore
 
-__all__ = ["Parts", "build", "graph_page", "in_percent", "progress_bar", "stage_progress"]
+__all__ = ["Parts", "build", "graph_page", "in_percent", "model_spec", "progress_bar", "stage_progress"]
 
 Fail = Callable[[str], None]
 
@@ -69,7 +70,7 @@ class Parts:
     eraser: Eraser
     fader: Fader
     llm: LanguageModel | None
-    model_spec: Any
+    model_spec: ModelSpec | None
     policy: Policy | None = None
     fail: Fail = lambda step: None
     scratch: tempfile.TemporaryDirectory[str] | None = None
@@ -77,19 +78,14 @@ class Parts:
     _local: LocalModel | None = None
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
-    def attach(self, model: Any, tokenizer: Any = None) -> None:
-        """Attach a model given as an object with its tokenizer, or by name or path."""
-        from agentmem.llm import LocalModel, load_model
+    def attach(self, spec: ModelSpec) -> None:
+        """Attach a model, which is loaded when it was given by name or path."""
+        from agentmem.llm import LocalModel
 
-        if isinstance(model, (str, Path)):
-            model, tokenizer = load_model(model)
-        elif isinstance(model, tuple) and tokenizer is None:
-            model, tokenizer = model
-        if tokenizer is None:
-            raise InvalidArgument("A model needs its tokenizer.", hint="memory.attach(model, tokenizer).")
+        model, tokenizer = spec.load()
         # Nobody may be answered by one model through the hooks of another.
         with self._lock, self.weights.lock:
-            local = LocalModel(model, tokenizer)
+            local = LocalModel(model, tokenizer, plain=spec.plain)
             self.weights.attach(model, tokenizer)
             self._local = local
 
@@ -214,7 +210,7 @@ def build(
     path: Path | None,
     *,
     embedder: Embedder | Callable[[Sequence[str]], Any] | str | Path | None,
-    model: Any,
+    model: ModelSpec | None,
     llm: Any,
     clock: Clock | None,
     settings: Settings | None,
@@ -352,6 +348,13 @@ def _language_model(llm: Any) -> LanguageModel | None:
     from agentmem.llm import as_language_model
 
     return as_language_model(llm)
+
+
+def model_spec(model: Any, tokenizer: Any = None, *, device: Any = None, dtype: Any = None, plain: bool | None = None) -> ModelSpec:
+    """What was said about a model, checked."""
+    from agentmem.model_loading import ModelSpec
+
+    return ModelSpec(model, tokenizer, device, dtype, plain)
 
 
 def graph_page(view: nx.DiGraph, path: str | Path) -> Path:

@@ -9,18 +9,13 @@ import typer
 
 from agentmem.errors import AgentMemError, InvalidArgument
 from agentmem.integrations.cli import render
-from agentmem.integrations.cli.place import Place, at_place
+from agentmem.integrations.cli.place import Local, Place, at_place
 
 if TYPE_CHECKING:
     from agentmem.asking import Answer
     from agentmem.integrations.chat import ChatAgent, Reply
 
-__all__ = ["ModelOption", "add_to"]
-
-ModelOption = Annotated[
-    str,
-    typer.Option("--model", "-m", envvar="AGENTMEM_MODEL", help='Local model: a name or path; "small" comes with agentmem.'),
-]
+__all__ = ["add_to"]
 
 _HELP = "/notes: what the last answer used · /forget ID · /quit"
 
@@ -34,13 +29,13 @@ def add_to(app: typer.Typer) -> None:
 def ask(
     place: Place,
     question: Annotated[str, typer.Argument(help="The question.")],
-    model: ModelOption = "small",
+    local: Local,
     use: Annotated[str, typer.Option(help="auto, weights, notes, both or nothing.")] = "auto",
     k: Annotated[int, typer.Option("-k", help="How many notes at most.")] = 5,
     max_tokens: Annotated[int, typer.Option(help="Length of the answer.")] = 64,
 ) -> None:
     """Answer from the weights, from notes, or both, and say which."""
-    with place.memory(model=model) as memory:
+    with place.memory(local=local) as memory:
         answer = memory.ask(question, use=use, k=k, max_tokens=max_tokens)  # type: ignore[arg-type]  # checked by ask
     for warning in answer.warnings:
         render.notice(warning)
@@ -76,7 +71,7 @@ def _origin(answer: Answer | Reply) -> str:
 
 def chat(
     place: Place,
-    model: ModelOption = "small",
+    local: Local,
     url: Annotated[str | None, typer.Option(help="Base URL of an OpenAI-compatible server, used instead of a local model.")] = None,
     name: Annotated[str | None, typer.Option(help="The model's name on that server.")] = None,
     system: Annotated[str | None, typer.Option(help="What the model is told first.")] = None,
@@ -88,8 +83,8 @@ def chat(
 
     if url is not None and not url.startswith(("http://", "https://")):
         raise InvalidArgument(f"{url!r} is no URL.", hint="e.g. --url http://127.0.0.1:8000/v1 --name my-model")
-    with place.memory(make=True) as memory:
-        agent = ChatAgent(url or model, memory, session=place.session, model_name=name, system=system, k=k)
+    with place.memory(make=True, local=None if url else local) as memory:
+        agent = ChatAgent(url, memory, session=place.session, model_name=name, system=system, k=k)
         if sys.stdin.isatty():
             render.notice(f"session {agent.session}; {_HELP}")
         for line in _lines():

@@ -7,7 +7,7 @@ import inspect
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from agentmem.notes import Note
     from agentmem.protocols import LanguageModel
 
-__all__ = ["COMMON", "Place", "at_place", "find"]
+__all__ = ["COMMON", "Local", "Place", "at_place", "find"]
 
 DEFAULT_PATH = ".agentmem"
 _PANEL = "Which memory"
@@ -49,6 +49,52 @@ COMMON: dict[str, tuple[Any, Any]] = {
 }
 """The options that every command takes, before or after its name: annotation and default."""
 
+_MODEL_PANEL = "Which model"
+MODEL: dict[str, tuple[Any, Any]] = {
+    "model": (
+        Annotated[
+            str,
+            typer.Option(
+                "--model", "-m", envvar="AGENTMEM_MODEL", help='Local model: a name or path; "small" comes with agentmem.',
+                rich_help_panel=_MODEL_PANEL,
+            ),
+        ],
+        "small",
+    ),
+    "device": (
+        Annotated[str | None, typer.Option("--device", help="cpu, cuda, mps …; by default what the machine has.", rich_help_panel=_MODEL_PANEL)],
+        None,
+    ),
+    "dtype": (
+        Annotated[
+            str | None,
+            typer.Option("--dtype", help="auto, float32, bfloat16 …; by default as saved, float32 on the CPU.", rich_help_panel=_MODEL_PANEL),
+        ],
+        None,
+    ),
+    "plain": (
+        Annotated[
+            bool | None,
+            typer.Option(
+                "--plain/--no-plain", help="User: … and Assistant: … instead of the chat template; by default when there is none.",
+                rich_help_panel=_MODEL_PANEL,
+            ),
+        ],
+        None,
+    ),
+}  # fmt: skip
+"""The options of every command that needs a local model: annotation and default."""
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """The local model of one call."""
+
+    model: str = "small"
+    device: str | None = None
+    dtype: str | None = None
+    plain: bool | None = None
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -71,7 +117,7 @@ class Place:
 
     @contextmanager
     def memory(
-        self, *, make: bool = False, trying: bool = False, model: str | None = None, llm: LanguageModel | None = None
+        self, *, make: bool = False, trying: bool = False, local: Local | None = None, llm: LanguageModel | None = None
     ) -> Iterator[Memory]:
         """The memory of this place, bound to its scope; made if missing only when ``make`` says so, and with ``trying`` nowhere."""
         exists = self._exists()
@@ -87,7 +133,8 @@ class Place:
         settings = Settings(index=IndexSettings(flush_on_close=False))
         scope = Scope(user=self.user, agent=self.agent, session=self.session)
         path = self.path if exists or make else None
-        with Memory(path, scope=scope, embedder=self.embedder, model=model, llm=llm, settings=settings) as memory:
+        model = {} if local is None else asdict(local)
+        with Memory(path, scope=scope, embedder=self.embedder, llm=llm, settings=settings, **model) as memory:
             yield memory
 
 
@@ -104,13 +151,20 @@ def find(memory: Memory, id: str) -> Note:
 
 
 def at_place(command: Callable[..., None]) -> Callable[..., None]:
-    """A command whose first parameter is a :class:`Place`, with the common options in its signature."""
+    """A command whose first parameter is a :class:`Place`, with the common options in its signature.
+
+    A parameter ``local`` of type :class:`Local` stands for the options of a model.
+    """
     hints = get_type_hints(command, include_extras=True)
     own = list(inspect.signature(command).parameters.values())[1:]
+    modelled = any(p.name == "local" for p in own)
+    extra = MODEL if modelled else {}
 
     @functools.wraps(command)
     def run(ctx: typer.Context, **given: Any) -> None:
         asked = {name: given.pop(name) for name in COMMON}
+        if modelled:
+            given["local"] = Local(**{name: given.pop(name) for name in MODEL})
         outer = ctx.find_root().params
 
         def chosen(name: str) -> Any:
@@ -129,10 +183,10 @@ def at_place(command: Callable[..., None]) -> Callable[..., None]:
 
     shared = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
-        for name, (kind, default) in COMMON.items()
+        for name, (kind, default) in (extra | COMMON).items()
     ]
     context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
-    mine = [p.replace(annotation=hints[p.name]) for p in own]
+    mine = [p.replace(annotation=hints[p.name]) for p in own if p.name != "local"]
     parameters = [context, *(p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in mine), *shared]
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in parameters}

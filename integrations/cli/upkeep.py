@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from agentmem.integrations.cli import render
-from agentmem.integrations.cli.place import Place, at_place
+from agentmem.integrations.cli.place import Local, Place, at_place
 
 __all__ = ["add_to"]
 
@@ -49,11 +49,11 @@ def check(
 
 def rebuild(
     place: Place,
+    local: Local,
     projection: Annotated[str, typer.Argument(help="vectors, text, graph or weights.")],
-    model: Annotated[str, typer.Option(help='For weights: a name or path; "small" ships.', envvar="AGENTMEM_MODEL")] = "small",
 ) -> None:
     """Make a projection anew from the notes."""
-    with place.memory(model=model if projection == "weights" else None) as memory:
+    with place.memory(local=local if projection == "weights" else None) as memory:
         held = memory.rebuild(projection, progress=not place.json)
     if place.json:
         render.data({"projection": projection, "holds": held})

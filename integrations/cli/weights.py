@@ -13,9 +13,8 @@ import typer
 
 from agentmem.errors import InvalidArgument, JobLocked
 from agentmem.integrations.cli import render
-from agentmem.integrations.cli.asking import ModelOption
 from agentmem.integrations.cli.notes import DryOption
-from agentmem.integrations.cli.place import Place, at_place
+from agentmem.integrations.cli.place import Local, Place, at_place
 
 if TYPE_CHECKING:
     from agentmem import Memory
@@ -34,9 +33,9 @@ def add_to(app: typer.Typer) -> None:
 
 def consolidate(
     place: Place,
+    local: Local,
     dry_run: DryOption = False,
     budget: Annotated[int | None, typer.Option(help="Write at most so many facts.")] = None,
-    model: ModelOption = "small",
     limit: Annotated[int, typer.Option("--show", help="How many rows of each table to print.")] = 30,
     html: Annotated[Path | None, typer.Option(help="Write the report as one HTML page too.")] = None,
     watch: Annotated[float | None, typer.Option(help="Run again every so many minutes, until interrupted.")] = None,
@@ -44,7 +43,7 @@ def consolidate(
     """Move stable, often used facts into the model's side memory: written in shadow, verified, then committed."""
     if watch is not None and not 0 < watch < _LONGEST_WATCH:
         raise InvalidArgument(f"--watch must be more than 0 minutes and less than a year, not {watch:g}.", hint="--watch 15.")
-    with place.memory(model=model) as memory:
+    with place.memory(local=local) as memory:
         while True:
             try:
                 _consolidate(place, memory, dry_run, budget, limit, html)
@@ -178,8 +177,8 @@ class JobsDo(StrEnum):
 
 def jobs(
     place: Place,
+    local: Local,
     do: Annotated[JobsDo, typer.Argument(help="List past consolidations, run all upkeep now, or undo the last consolidation.")] = JobsDo.LIST,
-    model: ModelOption = "small",
     dry_run: DryOption = False,
 ) -> None:
     """List the consolidations that changed something, run the nightly upkeep, or take the last one's edits out again."""
@@ -189,7 +188,7 @@ def jobs(
     if dry_run:
         raise InvalidArgument(f"jobs {do.value} has no --dry-run.", hint="agentmem consolidate --dry-run.")
     if do is JobsDo.RUN:
-        with place.memory(model=model) as memory, progress(quiet=place.json) as bar:
+        with place.memory(local=local) as memory, progress(quiet=place.json) as bar:
             memory.flush()
             faded = memory.fade()
             report = memory.consolidate(progress=bar)
@@ -219,11 +218,11 @@ def _undo(place: Place, dry_run: bool) -> None:
 
 def verify(
     place: Place,
+    local: Local,
     sample: Annotated[int, typer.Option(help="How many edits to ask again.")] = 32,
-    model: ModelOption = "small",
 ) -> None:
     """Ask a sample of the edits again, by free generation. Exit code 1 when one does not answer."""
-    with place.memory(model=model) as memory:
+    with place.memory(local=local) as memory:
         found = memory.verify(sample)
     if place.json:
         render.data({"asked": found.asked, "reliability": found.reliability, "generality": found.generality, "failed": dict(found.failed)})
