@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from agentmem.core import Core
 from agentmem.edits import Route
 from agentmem.errors import InvalidArgument, ModelError, StoreError
+from agentmem.messages import plain_messages
 from agentmem.notes import Hit, Note, Scope
 from agentmem.presenting import presentable
 from agentmem.prompts import notes_block
@@ -162,8 +163,8 @@ class Asker:
         """Answer one question; see :meth:`agentmem.Memory.ask`."""
         if use not in USES:
             raise InvalidArgument(f"Unknown use {use!r}.", hint=f"use one of {', '.join(USES)}.")
-        _check_said(system, history, exclude)
-        asked = _Asked(question, scope, use, k, context_tokens, max_tokens, system, history, exclude)
+        _check_said(system, exclude)
+        asked = _Asked(question, scope, use, k, context_tokens, max_tokens, system, _earlier(history), exclude)
         if self._weights.attached:
             with self._weights.serving() as editor:
                 return self._ask_local(asked, editor)
@@ -298,21 +299,23 @@ class Asker:
         )
 
 
-def _check_said(system: object, history: object, exclude: object) -> None:
+def _check_said(system: object, exclude: object) -> None:
     """What stands around a question is text, before anything is asked or counted."""
     if system is not None and not isinstance(system, str):
         raise InvalidArgument(f"system must be a text, not {type(system).__name__}.", hint='system="Answer in one word."')
-    if not isinstance(history, Sequence) or isinstance(history, str) or not all(map(_is_message, history)):
-        raise InvalidArgument(
-            "history must be a list of messages, each with a role and a text.",
-            hint='history=[{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}], or leave it out.',
-        )
     if not isinstance(exclude, Collection) or isinstance(exclude, str) or not all(isinstance(id, str) for id in exclude):
         raise InvalidArgument("exclude must be a list of ids of notes.", hint="exclude=[note.id for note in answer.notes]")
 
 
-def _is_message(message: object) -> bool:
-    return isinstance(message, Mapping) and all(isinstance(message.get(key), str) for key in ("role", "content"))
+def _earlier(history: object) -> list[Message]:
+    """The turns before a question; those without words say nothing."""
+    try:
+        return [message for message in plain_messages(history) if message["content"].strip()]
+    except InvalidArgument as error:
+        raise InvalidArgument(
+            f"history must be a list of messages, each with a role and a text. {error.message}",
+            hint='history=[{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}], or leave it out.',
+        ) from error
 
 
 def _count(model: LanguageModel, messages: Sequence[Message]) -> int:

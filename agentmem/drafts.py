@@ -11,12 +11,12 @@ from agentmem.clock import as_moment
 from agentmem.dedup import clean_text
 from agentmem.enrich import AGENTS, Ending
 from agentmem.errors import InvalidArgument, InvalidNote, ScopeError
-from agentmem.notes import Fact, Kind, Scope
+from agentmem.messages import ROLES, as_mapping, calls_of, is_message, text_of
+from agentmem.notes import Fact, Kind, Receipt, Scope
 
 __all__ = ["KEYWORDS", "Draft", "make_draft", "make_drafts", "merge_scope", "resolve_trust"]
 
 KINDS: tuple[Kind, ...] = ("episodic", "semantic", "experience")
-ROLES = ("user", "assistant", "system", "tool", "developer")
 TRUST_NAMES: Mapping[str, float] = {"untrusted": 0.0, "low": 0.2, "medium": 0.6, "high": 0.9, "trusted": 1.0}
 SOURCE_TRUST: Mapping[str, float] = {
     "assistant": 0.7, "tool": 0.3, "web": 0.2, "email": 0.2, "mail": 0.2, "file": 0.3, "document": 0.3, "import": 0.6,
@@ -56,26 +56,44 @@ class Draft:
         return self.occurred_at is not None
 
 
-def make_drafts(item: object, bound: Scope, thread: str | None = None, **options: Any) -> list[Draft]:
-    """Drafts of one item: a string, a message, a mapping of ``remember``'s keywords, or a list of messages."""
+def make_drafts(item: object, bound: Scope, thread: str | None = None, **options: Any) -> list[Draft | Receipt]:
+    """Drafts of one item: a string, a message, a mapping of ``remember``'s keywords, or a list of messages.
+
+    In a list of messages one that cannot be a note does not take the others with it: a receipt in its place says why.
+
+    Raises:
+        InvalidNote, InvalidArgument: an option is wrong, or nothing of the item can be stored.
+    """
+    if is_message(item) and not isinstance(item, Mapping):
+        item = as_mapping(item)
     if isinstance(item, Sequence) and not isinstance(item, (str, bytes)):
-        if not item:
-            raise InvalidNote("An empty list of messages was given.", hint="pass at least one message.")
-        key = options.get("idempotency_key")
-        drafts = []
-        for i, part in enumerate(item):
-            if not isinstance(part, Mapping):
-                raise InvalidArgument(
-                    f"Item {i} of the messages is a {type(part).__name__}, not a message.",
-                    hint='pass messages like {"role": "user", "content": "…"}; for many notes use remember_many.',
-                )
-            if key is not None:
-                options["idempotency_key"] = f"{key}#{i}"
-            drafts += make_drafts(part, bound, thread, **options)
-        return drafts
+        return _from_list(item, bound, thread, options)
     if isinstance(item, Mapping):
         return [_from_mapping(item, bound, thread, options)]
     return [make_draft(item, bound, thread=thread, **options)]
+
+
+def _from_list(items: Sequence[object], bound: Scope, thread: str | None, options: dict[str, Any]) -> list[Draft | Receipt]:
+    if not items:
+        raise InvalidNote("An empty list of messages was given.", hint="pass at least one message.")
+    make_draft("…", bound, thread=thread, **options)  # what is wrong with an option is wrong for all
+    key, failed = options.get("idempotency_key"), None
+    found: list[Draft | Receipt] = []
+    for number, part in enumerate(items):
+        own = options if key is None else {**options, "idempotency_key": f"{key}#{number}"}
+        try:
+            if not isinstance(part, Mapping) and not is_message(part):
+                raise InvalidArgument(
+                    f"Item {number} of the messages is a {type(part).__name__}, not a message.",
+                    hint='pass messages like {"role": "user", "content": "…"}; for many notes use remember_many.',
+                )
+            found.append(_from_mapping(as_mapping(part), bound, thread, own))
+        except (InvalidNote, InvalidArgument) as error:
+            failed = failed or error
+            found.append(Receipt(None, "rejected", f"message {number}: {error.message}"))
+    if failed is not None and all(isinstance(each, Receipt) for each in found):
+        raise failed
+    return found
 
 
 KEYWORDS: Final = frozenset(
@@ -84,14 +102,18 @@ KEYWORDS: Final = frozenset(
 )
 
 
-def _from_mapping(item: Mapping[str, Any], bound: Scope, thread: str | None, options: dict[str, Any]) -> Draft:
+def _from_mapping(item: Mapping[str, Any], bound: Scope, thread: str | None, options: dict[str, Any]) -> Draft | Receipt:
     given = dict(item)
     role = given.pop("role", None)
     if role is not None:
+        words = text_of(item, calls=False)
+        if not words and calls_of(item):
+            return Receipt(None, "rejected", "a call of a tool says nothing; it is not a memory")
         if role not in ROLES:
             raise InvalidArgument(f"Unknown role {role!r}.", hint=f"use one of {', '.join(ROLES)}.")
         given = {k: v for k, v in given.items() if k in KEYWORDS} | {"actor": given.get("actor", given.get("name"))}
-        given["content"] = _message_text(given.get("content"))
+        given["content"] = words
+        role = "tool" if role == "function" else role
     unknown = sorted(set(given) - KEYWORDS)
     if unknown or "content" not in given:
         what = f"Unknown key {unknown[0]!r} in an item" if unknown else "An item has no 'content'"
@@ -100,14 +122,6 @@ def _from_mapping(item: Mapping[str, Any], bound: Scope, thread: str | None, opt
         k: v for k, v in given.items() if v is not None
     }
     return make_draft(merged.pop("content", given["content"]), bound, thread=thread, role=role, **merged)
-
-
-def _message_text(content: object) -> object:
-    """The text of a message whose content is a list of parts, as some chat APIs send it."""
-    if isinstance(content, Sequence) and not isinstance(content, str):
-        texts = [p.get("text", "") for p in content if isinstance(p, Mapping) and "text" in p]
-        return "\n".join(t for t in texts if isinstance(t, str))
-    return content
 
 
 def make_draft(

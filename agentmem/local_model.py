@@ -7,13 +7,14 @@ among them) see the request they were prepared for.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import Context, copy_context
 from queue import SimpleQueue
 from typing import Any
 
 from agentmem.errors import InvalidArgument, ModelError, NoChatTemplate
+from agentmem.messages import plain_messages
 from agentmem.protocols import Message
 from agentmem.speculation import Reading
 from agentmem.tokenizing import PromptEncoder, conversational, is_plain
@@ -325,33 +326,20 @@ class _Answer:
             self._sent = end
 
 
-_ROLES = frozenset({"system", "user", "assistant", "tool"})
-
-
-def _checked(messages: Sequence[Message]) -> list[dict[str, str]]:
+def _checked(messages: Sequence[Message]) -> list[Message]:
     if isinstance(messages, str) or not messages:
         raise InvalidArgument(
             "A chat model was given no messages.", hint='pass [{"role": "user", "content": "…"}].'
         )
-    for message in messages:
-        if (
-            not isinstance(message, Mapping)
-            or message.get("role") not in _ROLES
-            or not isinstance(message.get("content"), str)
-        ):
-            raise InvalidArgument(
-                f"{message!r} is no message.",
-                hint='write {"role": "user", "content": "…"}; roles: system, user, assistant.',
-            )
-    return [dict(message) for message in messages]
+    return plain_messages(messages)
 
 
-def _without_system(messages: list[dict[str, str]]) -> list[dict[str, str]]:
+def _without_system(messages: Sequence[Message]) -> list[Message]:
     """For templates that know no system role: what the system says opens the first user message, or is one."""
     system = [m["content"] for m in messages if m["role"] == "system"]
-    others = [dict(m) for m in messages if m["role"] != "system"]
+    others = [m for m in messages if m["role"] != "system"]
     if system and others:
-        others[0]["content"] = "\n\n".join([*system, others[0]["content"]])
+        others[0] = {**others[0], "content": "\n\n".join([*system, others[0]["content"]])}
     return others or [{"role": "user", "content": "\n\n".join(system)}]
 
 

@@ -118,7 +118,9 @@ class Memory(ModelVerbs, KeepingVerbs):
     ) -> Receipt:
         """Store one text, one message, or a list of messages; durable when this returns.
 
-        Needs no language model. Says what became of it: stored, merged, superseded (older notes of the same fact), rejected.
+        Needs no language model. Says what became of it: stored, merged, superseded (older notes of the same fact), rejected. Messages
+        may be mappings or the objects of a client, with parts, calls of tools and their results; in a list, one that cannot be a note
+        has a receipt that says so, and the others are stored.
 
         Args:
             fact: what the text states; ends: what it says to hold no longer, (subject, relation, value) or several, the value ``None``
@@ -154,7 +156,7 @@ class Memory(ModelVerbs, KeepingVerbs):
         unknown = sorted(set(options) - _OPTIONS)
         if unknown:
             raise InvalidArgument(f"Unknown option {unknown[0]!r}.", hint=f"options are: {', '.join(sorted(_OPTIONS))}.")
-        drafts: list[Draft] = []
+        drafts: list[Draft | Receipt] = []
         for number, item in enumerate(items):
             try:
                 if number and options.get("idempotency_key") is not None:
@@ -169,7 +171,7 @@ class Memory(ModelVerbs, KeepingVerbs):
         with wiring.progress_bar("remembering", progress, len(drafts)) as report:
             return self._remember(drafts, report)
 
-    def _remember(self, drafts: Sequence[Draft], progress: Callable[[int, int], None] | None = None) -> list[Receipt]:
+    def _remember(self, drafts: Sequence[Draft | Receipt], progress: Callable[[int, int], None] | None = None) -> list[Receipt]:
         receipts = self._parts.rememberer.remember(drafts, progress)
         self._parts.upkeep.index_if_due()
         return self._parts.enriched(receipts)

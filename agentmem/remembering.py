@@ -54,8 +54,11 @@ class Rememberer:
         self._weights = weights
         self._fail = fail
 
-    def remember(self, drafts: Sequence[Draft], progress: Callable[[int, int], None] | None = None) -> list[Receipt]:
-        """Receipts in the order of the drafts; a batch that fails leaves nothing of itself behind."""
+    def remember(self, drafts: Sequence[Draft | Receipt], progress: Callable[[int, int], None] | None = None) -> list[Receipt]:
+        """Receipts in the order of the drafts; a batch that fails leaves nothing of itself behind.
+
+        A receipt among the drafts stands for an item that was refused before, and keeps its place.
+        """
         receipts: list[Receipt] = []
         size = self._core.settings.remember.batch
         for start in range(0, len(drafts), size):
@@ -64,8 +67,8 @@ class Rememberer:
                 progress(len(receipts), len(drafts))
         return receipts
 
-    def _batch(self, drafts: Sequence[Draft]) -> list[Receipt]:
-        checked = [self._without_echo(d) for d in drafts]
+    def _batch(self, drafts: Sequence[Draft | Receipt]) -> list[Receipt]:
+        checked = [d if isinstance(d, Receipt) else self._without_echo(d) for d in drafts]
         return self._core.with_embedder(lambda embedder: self._stored(checked, embedder))
 
     def _stored(self, checked: Sequence[Draft | Receipt], embedder: Embedder) -> list[Receipt]:

@@ -67,7 +67,7 @@ def test_a_note_that_is_forgotten_while_it_is_answered_from_does_not_cost_the_an
         {"history": None},
         {"history": "Hello"},
         {"history": [("user", "Hello")]},
-        {"history": [{"role": "assistant", "content": None}]},
+        {"history": [{"role": "assistant", "content": 7}]},
         {"history": [{"content": "Hello"}]},
         {"exclude": None},
         {"exclude": "0190"},
