@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
+from agentmem.awaiting import serving
 from agentmem.errors import StoreError
 from agentmem.experiencing import ExperienceMemory
 from agentmem.memory import Memory
@@ -70,7 +71,7 @@ class AsyncMemory:
             hits = await memory.recall("Where does Ana live?")
 
     A call that has begun is carried out, even if whoever awaits it is cancelled. Progress callbacks are called on the
-    memory's thread, not on the event loop.
+    memory's thread, not on the event loop. A model that is itself awaited (an async function, ``AsyncOpenAI``) runs on the caller's loop.
 
     Args:
         path, scope, embedder, model, device, dtype, plain, llm, clock, settings, read_only: as for :class:`~agentmem.Memory`; errors they cause are
@@ -104,6 +105,7 @@ class AsyncMemory:
         if self._worker is None:
             raise StoreError("This memory is closed.", hint="open another: async with AsyncMemory(path) as memory: …")
         context, opened = contextvars.copy_context(), self._memory
+        context.run(serving.set, asyncio.get_running_loop())  # a model that is awaited runs there
 
         def work() -> R:
             return context.run(lambda: method(opened.result(), *args, **kwargs))

@@ -16,6 +16,7 @@ from agentmem.prompts import notes_block
 from agentmem.protocols import Editor, LanguageModel, Message
 from agentmem.querying import query_words
 from agentmem.recollection import Recollection, estimate_tokens
+from agentmem.speaking import said
 from agentmem.storage import EditRow
 from agentmem.weights import WeightBook
 
@@ -105,10 +106,10 @@ class _Asked:
         """
         parts = [part for part in (self.system, notes_block(hits)) if part]
         head: list[Message] = [{"role": "system", "content": "\n\n".join(parts)}] if parts else []
-        said, question = list(self.history), self.question
-        while said and said[-1]["role"] == "user":
-            question = f"{said.pop()['content']}\n{question}"
-        return [*head, *said, {"role": "user", "content": question}]
+        earlier, question = list(self.history), self.question
+        while earlier and earlier[-1]["role"] == "user":
+            question = f"{earlier.pop()['content']}\n{question}"
+        return [*head, *earlier, {"role": "user", "content": question}]
 
 
 _Found = tuple[tuple[Hit, ...], Recollection | None]
@@ -178,7 +179,7 @@ class Asker:
     def _ask_remote(self, asked: _Asked, remote: LanguageModel) -> Answer:
         hits, recollection = self._notes(asked) if asked.use != "nothing" else ((), None)
         messages = asked.messages(hits)
-        text = remote.complete(messages, max_tokens=asked.max_tokens)
+        text = said(remote, messages, max_tokens=asked.max_tokens)
         return self._answer(asked, text, hits, None, None, _count(remote, messages), (), recollection)
 
     def _ask_local(self, asked: _Asked, editor: Editor) -> Answer:
@@ -207,7 +208,7 @@ class Asker:
     ) -> tuple[str, bool]:
         """The local model's answer, and whether ``edit`` really had a part in it."""
         with editor.request(scope=asked.scope) if edit is not None else editor.silence():
-            text = self._need_local().complete(asked.messages(hits), max_tokens=asked.max_tokens)
+            text = said(self._need_local(), asked.messages(hits), max_tokens=asked.max_tokens)
             fired = edit is not None and any(route.edit_id == edit.id for route in editor.explain())
         return text, fired
 
@@ -229,7 +230,7 @@ class Asker:
             return heart.go_on
 
         with editor.request(scope=asked.scope):
-            text = self._need_local().complete(asked.messages(()), max_tokens=asked.max_tokens, go_on=decide)
+            text = said(self._need_local(), asked.messages(()), max_tokens=asked.max_tokens, go_on=decide)
         heart.text = text if heart.go_on is not False else None
         return heart
 

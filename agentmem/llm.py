@@ -7,22 +7,26 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from agentmem.awaiting import Waiter
 from agentmem.errors import InvalidArgument, MissingExtra, ModelError
 from agentmem.local_model import LocalModel
 from agentmem.model_loading import load_model
+from agentmem.messages import as_mapping
 from agentmem.protocols import LanguageModel, Message
+from agentmem.speaking import failures
 
-__all__ = ["CallableModel", "LocalModel", "OpenAIModel", "as_language_model", "load_model"]
+__all__ = ["AsyncModel", "CallableModel", "LocalModel", "OpenAIModel", "as_language_model", "load_model"]
 
 class OpenAIModel:
     """A chat model behind an OpenAI-compatible server: vLLM, Ollama, llama.cpp, LM Studio, a hosted one.
 
     Args:
-        client: an ``openai.OpenAI`` client, or the base URL of a server.
+        client: an ``openai.OpenAI`` or ``openai.AsyncOpenAI`` client, or the base URL of a server.
         model: the model's name on that server.
         api_key: for a URL; local servers usually need none.
         timeout: seconds per request, for a URL.
@@ -41,6 +45,7 @@ class OpenAIModel:
         self.client = _client(client, api_key, timeout) if isinstance(client, str) else client
         self.model = model
         self.token_limit = token_limit
+        self._waiter = Waiter()
 
     def complete(
         self,
@@ -79,7 +84,7 @@ class OpenAIModel:
                 raise ModelError("The server's answer is no stream of pieces.", hint=_NO_CHAT)
         finally:
             close = getattr(chunks, "close", None)
-            if close is not None:
+            if close is not None and not isinstance(chunks, AsyncIterable):
                 close()
 
     def _create(
@@ -95,13 +100,15 @@ class OpenAIModel:
         if stop:
             options["stop"] = [stop] if isinstance(stop, str) else list(stop)
         try:
-            return self.client.chat.completions.create(model=self.model, messages=list(messages), **options)
+            said = [as_mapping(message) for message in messages]
+            reply = self.client.chat.completions.create(model=self.model, messages=said, **options)
+            return self._waiter.wait(reply) if isinstance(reply, Awaitable) else reply
         except Exception as error:
             raise _translated(error) from error
 
-    def _guarded(self, chunks: Iterable[Any]) -> Iterator[Any]:
+    def _guarded(self, chunks: Iterable[Any] | AsyncIterable[Any]) -> Iterator[Any]:
         try:
-            yield from chunks
+            yield from self._waiter.each(chunks) if isinstance(chunks, AsyncIterable) else chunks
         except GeneratorExit:
             raise
         except Exception as error:
@@ -112,19 +119,16 @@ class OpenAIModel:
 
 
 class CallableModel:
-    """A function from messages to an answer: text, or an iterable of pieces.
+    """A function from messages to an answer: text, or an iterable of pieces; also an async one.
 
     The function gets ``max_tokens``, ``temperature`` and ``stop`` as far as it has parameters of these names;
     the answer is cut at stop strings whether it heeds them or not.
     """
 
-    def __init__(self, fn: Callable[..., str | Iterable[str]]) -> None:
-        if inspect.iscoroutinefunction(fn):
-            raise InvalidArgument(
-                "An async function cannot be a language model here.", hint="wrap it: asyncio.run."
-            )
+    def __init__(self, fn: Callable[..., Any]) -> None:
         self.fn = fn
         self._takes = _option_names(fn)
+        self._waiter = Waiter()
 
     def complete(
         self,
@@ -152,7 +156,12 @@ class CallableModel:
         self, messages: Sequence[Message], max_tokens: int, temperature: float, stop: Sequence[str]
     ) -> Iterator[str]:
         options = {"max_tokens": max_tokens, "temperature": temperature, "stop": stop}
-        answer = self.fn(list(messages), **{k: v for k, v in options.items() if k in self._takes})
+        with failures():
+            answer = self.fn(list(messages), **{k: v for k, v in options.items() if k in self._takes})
+            if isinstance(answer, Awaitable):
+                answer = self._waiter.wait(answer)
+        if isinstance(answer, AsyncIterable):
+            answer = self._waiter.each(answer)
         whole = [answer] if isinstance(answer, str) else answer
         if not isinstance(whole, Iterable) or isinstance(whole, bytes | Mapping):
             raise ModelError(
@@ -165,12 +174,51 @@ class CallableModel:
         return f"CallableModel({getattr(self.fn, '__name__', type(self.fn).__name__)})"
 
 
+class AsyncModel:
+    """A chat model whose ``complete`` is awaited, and whose ``stream`` is an async iterator of pieces."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+        self._waiter = Waiter()
+
+    def complete(
+        self,
+        messages: Sequence[Message],
+        *,
+        max_tokens: int = 256,
+        temperature: float = 0.0,
+        stop: Sequence[str] = (),
+    ) -> str:
+        """The answer to ``messages``."""
+        answer = self.model.complete(messages, max_tokens=max_tokens, temperature=temperature, stop=stop)
+        text: str = self._waiter.wait(answer) if isinstance(answer, Awaitable) else answer
+        return text
+
+    def stream(
+        self,
+        messages: Sequence[Message],
+        *,
+        max_tokens: int = 256,
+        temperature: float = 0.0,
+        stop: Sequence[str] = (),
+    ) -> Iterator[str]:
+        """The same answer, piece by piece."""
+        pieces = self.model.stream(messages, max_tokens=max_tokens, temperature=temperature, stop=stop)
+        if isinstance(pieces, Awaitable):
+            pieces = self._waiter.wait(pieces)
+        yield from self._waiter.each(pieces) if isinstance(pieces, AsyncIterable) else pieces
+
+    def __repr__(self) -> str:
+        return f"AsyncModel({self.model!r})"
+
+
 def as_language_model(obj: Any, tokenizer: Any = None, *, model: str | None = None) -> LanguageModel:
     """The chat model that ``obj`` means.
 
     Args:
         obj: a :class:`~agentmem.protocols.LanguageModel`; a transformers model with ``tokenizer``, or the pair of
-            them; a name or a path for :func:`load_model`; an OpenAI client with ``model``; a function.
+            them; a name or a path for :func:`load_model`; an OpenAI client with ``model``; a function. What is async may be any of the
+            last three.
         tokenizer: of a transformers model.
         model: the model's name, for a client.
     """
@@ -181,7 +229,8 @@ def as_language_model(obj: Any, tokenizer: Any = None, *, model: str | None = No
     if hasattr(obj, "generate") and hasattr(obj, "config"):
         return LocalModel(obj, tokenizer)
     if isinstance(obj, LanguageModel):
-        return obj
+        awaited = inspect.iscoroutinefunction(obj.complete) or inspect.isasyncgenfunction(obj.stream)
+        return AsyncModel(obj) if awaited else obj
     if hasattr(obj, "chat") and hasattr(obj.chat, "completions"):
         if model is None:
             raise InvalidArgument(
@@ -209,6 +258,7 @@ def _client(base_url: str, api_key: str | None, timeout: float) -> Any:
     return OpenAI(base_url=base_url, api_key=api_key or "none", timeout=timeout)
 
 
+_END = object()
 _NO_CHAT = "is it a chat completions server, and does the base URL lead there (it usually ends in /v1)?"
 
 
@@ -260,32 +310,43 @@ def _option_names(fn: Callable[..., Any]) -> frozenset[str]:
     return names & {p.name for p in parameters}
 
 
-def _texts(pieces: Iterable[object]) -> Iterator[str]:
+def _texts(pieces: Iterable[object]) -> Generator[str, None, None]:
     """The pieces, each checked; a server's last delta is often ``None``, which says nothing."""
-    for piece in pieces:
-        if piece is None:
-            continue
-        if not isinstance(piece, str):
-            raise ModelError(
-                f"The function yielded {type(piece).__name__}, not text.", hint="yield the text of each chunk."
-            )
-        yield piece
+    with failures():
+        source = iter(pieces)
+    try:
+        while True:
+            with failures():
+                piece = next(source, _END)
+            if piece is _END:
+                return
+            if piece is not None and not isinstance(piece, str):
+                raise ModelError(
+                    f"The function yielded {type(piece).__name__}, not text.", hint="yield the text of each chunk."
+                )
+            if isinstance(piece, str):
+                yield piece
+    finally:
+        close = getattr(source, "close", None)
+        if close is not None:
+            close()
 
 
-def _until(stops: Sequence[str], pieces: Iterable[str]) -> Iterator[str]:
+def _until(stops: Sequence[str], pieces: Generator[str, None, None]) -> Iterator[str]:
     """``pieces`` up to the first stop string, which may lie across two of them."""
     wanted = [s for s in stops if s]
     keep = max((len(s) for s in wanted), default=1) - 1
     held = ""
-    for piece in pieces:
-        held += piece
-        found = [at for s in wanted if (at := held.find(s)) >= 0]
-        if found:
-            if min(found):
-                yield held[: min(found)]
-            return
-        if len(held) > keep:
-            yield held[: len(held) - keep]
-            held = held[len(held) - keep :]
+    with closing(pieces) as source:
+        for piece in source:
+            held += piece
+            found = [at for s in wanted if (at := held.find(s)) >= 0]
+            if found:
+                if min(found):
+                    yield held[: min(found)]
+                return
+            if len(held) > keep:
+                yield held[: len(held) - keep]
+                held = held[len(held) - keep :]
     if held:
         yield held

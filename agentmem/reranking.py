@@ -13,6 +13,7 @@ from dataclasses import replace
 from agentmem.errors import EmbedderError
 from agentmem.notes import Hit
 from agentmem.protocols import Reranker
+from agentmem.speaking import failures
 
 __all__ = ["reranked"]
 
@@ -23,11 +24,13 @@ def reranked(reranker: Reranker, query: str, hits: Sequence[Hit], weight: float)
     """The hits in the order of their scores plus ``weight`` times what the reranker says; ties keep their order.
 
     Raises:
+        ModelError: the reranker failed.
         EmbedderError: the reranker gave another number of scores, or one that is not a number from 0 to 1.
     """
     if not hits:
         return ()
-    said = [float(score) for score in reranker.scores(query, [hit.passage or hit.note.content for hit in hits])]
+    with failures("The reranker"):
+        said = [float(score) for score in reranker.scores(query, [hit.passage or hit.note.content for hit in hits])]
     if len(said) != len(hits) or not all(math.isfinite(s) and 0.0 <= s <= 1.0 for s in said):
         raise EmbedderError(
             f"The reranker gave {len(said)} scores for {len(hits)} notes, or some outside of [0, 1].",

@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from agentmem.asking import Answer, Source, not_counted, used_notes
-from agentmem.errors import InvalidArgument, InvalidNote, StoreError
-from agentmem.integrations.conversation import Conversation, Turn, as_messages
+from agentmem.errors import AgentMemError, InvalidArgument, InvalidNote, ModelError, StoreError
+from agentmem.integrations.conversation import UNANSWERED, Conversation, Turn, as_messages, hanging
 from agentmem.llm import OpenAIModel, as_language_model
 from agentmem.memory import Memory
 from agentmem.notes import Note, Receipt
@@ -20,6 +21,7 @@ from agentmem.presenting import presentable
 from agentmem.prompts import notes_block
 from agentmem.protocols import LanguageModel, Message
 from agentmem.recollection import Recollection, estimate_tokens
+from agentmem.speaking import heard, said
 from agentmem.tokenizing import PromptEncoder
 
 __all__ = ["ChatAgent", "Reply"]
@@ -33,7 +35,8 @@ class Reply:
     """What the agent said; ``str(reply)`` is the text alone.
 
     ``notes`` stood in the prompt, ``used`` are those that the answer draws on; ``source`` says whether it came from
-    the ``weights``, the ``notes``, ``both``, or the ``model`` alone; ``receipts`` say what became of the two turns.
+    the ``weights``, the ``notes``, ``both``, or the ``model`` alone; ``receipts`` say what became of the two turns;
+    ``degraded`` says that notes were found by a slower way, because an index is missing or damaged.
     """
 
     text: str
@@ -44,6 +47,7 @@ class Reply:
     receipts: tuple[Receipt, ...] = ()
     prompt_tokens: int = 0
     warnings: tuple[str, ...] = ()
+    degraded: bool = False
 
     def __str__(self) -> str:
         return self.text
@@ -60,13 +64,18 @@ class _Prompt:
     notes: tuple[Note, ...]
     warnings: tuple[str, ...]
     tokens: int
+    degraded: bool
 
 
 class ChatAgent:
     """One conversation of a user with a model that has a memory.
 
+    A turn that the model did not answer (it refused, or failed) is no part of the conversation: it is not shown again, neither now
+    nor after a restart. What the user said in it is kept as a note with ``metadata["unanswered"]``, which is recalled like any other; if a prompt
+    fails that shows such a note, the model is asked once more without it. So a message that is refused blocks no other.
+
     Args:
-        model: a callable from messages to an answer; an OpenAI-compatible client or base URL (with ``model_name``); a
+        model: a callable from messages to an answer; an OpenAI-compatible client or base URL (with ``model_name``), also async; a
             :class:`~agentmem.protocols.LanguageModel`; a local model by name, path, or as a pair ``(model, tokenizer)``,
             which is attached to the memory so that what was consolidated answers first; or ``None`` for the model that
             the memory has already.
@@ -111,12 +120,12 @@ class ChatAgent:
     # -- the conversation ------------------------------------------------------------------------------------
 
     def chat(self, text: str) -> Reply:
-        """Answer ``text``, and remember both; what the user said is kept even when the model fails."""
+        """Answer ``text``, and remember both; what the user said is kept as a note even when the model fails."""
         at = self._heard(text)
         try:
-            answer = self._from_memory(text) if self._client is None else self._from_client(text, self._client)
-        except BaseException:
-            self._remember(text, "", at)
+            answer = self._answered(text)
+        except BaseException as error:
+            self._unanswered(text, at, error)
             raise
         return self._finish(text, answer, at)
 
@@ -124,29 +133,31 @@ class ChatAgent:
         """The same answer, piece by piece; remembered when it is finished or no longer listened to.
 
         A local model's answer is checked against its edits as a whole, so its pieces come together. :attr:`last`
-        holds the :class:`Reply` afterwards.
+        holds the :class:`Reply` afterwards. When the model fails on the way, what it had said is not remembered.
         """
         return self._streamed(text, self._heard(text))
 
     def _streamed(self, text: str, at: datetime) -> Iterator[str]:
-        said: list[str] = []
+        spoken: list[str] = []
         answer = Answer("", "model")
         try:
-            if self._client is None:
-                answer = self._from_memory(text)
-                pieces: Iterator[str] = iter(_PIECE.findall(answer.text))
-            else:
-                prompt = self._prompt(text)
-                answer = _answer("", prompt)
-                pieces = self._client.stream(prompt.messages, max_tokens=self.max_tokens)
-            for piece in pieces:
-                said.append(piece)
+            for answer, piece in self._pieces(text):
+                spoken.append(piece)
                 yield piece
-        finally:
-            answer = replace(answer, text="".join(said).strip())
-            if self._client is not None:
-                answer = self._drawn_on(text, answer)
-            self._finish(text, answer, at)
+        except GeneratorExit as error:
+            if not "".join(spoken).strip():
+                self._unanswered(text, at, error)
+                raise
+            self._finish_streamed(text, answer, spoken, at)
+            raise
+        except BaseException as error:
+            self._unanswered(text, at, error)
+            raise
+        self._finish_streamed(text, answer, spoken, at)
+
+    def _finish_streamed(self, text: str, answer: Answer, spoken: Sequence[str], at: datetime) -> None:
+        answer = replace(answer, text="".join(spoken).strip())
+        self._finish(text, self._drawn_on(text, answer) if self._client is not None else answer, at)
 
     @property
     def turns(self) -> tuple[Turn, ...]:
@@ -183,34 +194,78 @@ class ChatAgent:
             return None
         return as_language_model(model, model=name)
 
-    def _from_memory(self, text: str) -> Answer:
-        # Without the session: it would narrow recall to this conversation.
+    def _answered(self, text: str) -> Answer:
+        try:
+            return self._once(text, ())
+        except ModelError:
+            doubtful = self._doubtful(text)
+            if not doubtful:
+                raise
+            return self._once(text, doubtful)
+
+    def _once(self, text: str, without: Sequence[str]) -> Answer:
+        if self._client is None:
+            return self._from_memory(text, without)
+        prompt = self._prompt(text, without)
+        answer = said(self._client, prompt.messages, max_tokens=self.max_tokens)
+        return self._drawn_on(text, _answer(answer, prompt))
+
+    def _pieces(self, text: str) -> Iterator[tuple[Answer, str]]:
+        """The pieces of an answer, each with what is known of the answer before it is whole."""
+        if self._client is None:
+            answer = self._answered(text)
+            yield from ((answer, piece) for piece in _PIECE.findall(answer.text))
+            return
+        begun = False
+        try:
+            for found in self._from_client(text, self._client, ()):
+                begun = True
+                yield found
+        except ModelError:
+            doubtful = () if begun else self._doubtful(text)
+            if not doubtful:
+                raise
+            yield from self._from_client(text, self._client, doubtful)
+
+    def _from_client(self, text: str, client: LanguageModel, without: Sequence[str]) -> Iterator[tuple[Answer, str]]:
+        prompt = self._prompt(text, without)
+        with closing(heard(client, prompt.messages, max_tokens=self.max_tokens)) as pieces:
+            for piece in pieces:
+                yield _answer("", prompt), piece
+
+    def _doubtful(self, text: str) -> tuple[str, ...]:
+        """What a prompt that failed may have failed for: notes, and turns before, that the model never answered."""
         turns = self.turns
+        found = [hit.note.id for hit in self._recall(text, _ids(turns), ()) if hit.note.metadata.get(UNANSWERED)]
+        return (*found, *_ids(hanging(turns)))
+
+    def _from_memory(self, text: str, without: Sequence[str]) -> Answer:
+        # Without the session: it would narrow recall to this conversation.
+        turns = self._shown(without)
         return self.memory.ask(
             text, user=self.user, agent=self.agent, k=self.k, context_tokens=self.context_tokens,
-            max_tokens=self.max_tokens, system=self.system, history=as_messages(turns), exclude=_ids(turns),
+            max_tokens=self.max_tokens, system=self.system, history=as_messages(turns), exclude=(*_ids(turns), *without),
         )  # fmt: skip
 
-    def _from_client(self, text: str, client: LanguageModel) -> Answer:
-        prompt = self._prompt(text)
-        said = client.complete(prompt.messages, max_tokens=self.max_tokens)
-        return self._drawn_on(text, _answer(said, prompt))
+    def _shown(self, without: Sequence[str]) -> tuple[Turn, ...]:
+        return tuple(turn for turn in self.turns if turn.note_id is None or turn.note_id not in without)
 
-    def _prompt(self, text: str) -> _Prompt:
-        turns = self.turns
-        found = self._recall(text, _ids(turns))
+    def _prompt(self, text: str, without: Sequence[str]) -> _Prompt:
+        turns = self._shown(without)
+        found = self._recall(text, _ids(turns), without)
         hits = found.within(self.context_tokens, self._count)
         notes = tuple(hit.note for hit in hits)
         parts = [part for part in (self.system, notes_block(hits)) if part]
         head: list[Message] = [{"role": "system", "content": "\n\n".join(parts)}] if parts else []
         messages = [*head, *as_messages([*turns, Turn("user", text)])]
-        return _Prompt(messages, notes, found.warnings, sum(self._count(m["content"]) for m in messages))
+        return _Prompt(messages, notes, found.warnings, sum(self._count(m["content"]) for m in messages), found.degraded)
 
-    def _recall(self, text: str, shown: Sequence[str]) -> Recollection:
+    def _recall(self, text: str, shown: Sequence[str], without: Sequence[str]) -> Recollection:
         """The best notes that say something, and that the conversation does not show anyway."""
-        wanted = min(4 * self.k + len(shown), _MAX_K)
+        out = (*shown, *without)
+        wanted = min(4 * self.k + len(out), _MAX_K)
         found = self.memory.recall(text, k=wanted, user=self.user, agent=self.agent)
-        return presentable(found, self.k, shown=shown, unnamed=self.memory.settings.recall.unnamed)
+        return presentable(found, self.k, shown=out, unnamed=self.memory.settings.recall.unnamed)
 
     def _drawn_on(self, text: str, answer: Answer) -> Answer:
         used = used_notes(answer.text, text, answer.notes)
@@ -228,14 +283,21 @@ class ChatAgent:
         receipts, warnings = self._remember(text, answer.text, at)
         self.last = Reply(
             answer.text, answer.source, answer.notes, answer.used, answer.edits, receipts, answer.prompt_tokens,
-            (*answer.warnings, *warnings),
+            (*answer.warnings, *warnings), answer.degraded,
         )  # fmt: skip
         return self.last
 
+    def _unanswered(self, text: str, at: datetime, error: BaseException) -> None:
+        """Keep what the user said in a turn that failed, out of the conversation; if that fails too, the error says so."""
+        message = {"role": "user", "content": text, "occurred_at": at, "metadata": {UNANSWERED: True}}
+        try:
+            self.memory.remember(message, user=self.user, agent=self.agent, session=self.session)
+        except AgentMemError as second:
+            error.add_note(f"What was said was not remembered either: {second}")
+
     def _remember(self, text: str, answer: str, at: datetime) -> tuple[tuple[Receipt, ...], tuple[str, ...]]:
         """Both turns as messages with a time of their own: the same words said again are another occurrence."""
-        said = {"role": "user", "content": text, "occurred_at": at}
-        messages: list[dict[str, Any]] = [said]
+        messages: list[dict[str, Any]] = [{"role": "user", "content": text, "occurred_at": at}]
         if answer.strip():
             messages.append({"role": "assistant", "content": answer, "occurred_at": max(at, self.memory.clock.now())})
         try:
@@ -256,16 +318,16 @@ class ChatAgent:
         warnings: tuple[str, ...] = ()
         for message in messages:
             try:
-                stored, said = self._store([message])
+                stored, told = self._store([message])
             except (InvalidNote, StoreError) as error:
                 self._turns.add(message["role"], message["content"], None)
-                stored, said = (), (f"the {message['role']}'s turn was not remembered: {error}",)
-            receipts, warnings = receipts + stored, warnings + said
+                stored, told = (), (f"the {message['role']}'s turn was not remembered: {error}",)
+            receipts, warnings = receipts + stored, warnings + told
         return receipts, warnings
 
     def _store(self, messages: list[dict[str, Any]]) -> tuple[tuple[Receipt, ...], tuple[str, ...]]:
-        receipt = self.memory.remember(messages, user=self.user, agent=self.agent, session=self.session)
-        receipts = receipt.items or (receipt,)
+        owner = {"user": self.user, "agent": self.agent, "session": self.session}
+        receipts = tuple(self.memory.remember_many(messages, progress=False, **owner))
         for message, each in zip(messages, receipts, strict=True):
             self._turns.add(message["role"], message["content"], each.id)
         return receipts, tuple(w for each in receipts for w in each.warnings)
@@ -292,7 +354,7 @@ def _check(system: object, k: object, room: Mapping[str, object], max_tokens: ob
 
 def _answer(text: str, prompt: _Prompt) -> Answer:
     source: Source = "notes" if prompt.notes else "model"
-    return Answer(text, source, prompt.notes, prompt_tokens=prompt.tokens, warnings=prompt.warnings)
+    return Answer(text, source, prompt.notes, prompt_tokens=prompt.tokens, warnings=prompt.warnings, degraded=prompt.degraded)
 
 
 def _ids(turns: Sequence[Turn]) -> tuple[str, ...]:

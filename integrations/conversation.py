@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from agentmem.notes import Note
 from agentmem.protocols import Message
 
-__all__ = ["Conversation", "Turn", "as_messages"]
+__all__ = ["UNANSWERED", "Conversation", "Turn", "as_messages", "hanging"]
 
 MAX_TURNS = 200
+UNANSWERED = "unanswered"
+"""The key in the metadata of a note that says: the model gave no answer to this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +33,8 @@ class Conversation:
 
     @classmethod
     def of(cls, notes: Iterable[Note], session: str) -> Conversation:
-        """What the notes of a session say was said in it: a conversation goes on after a restart."""
-        said = [n for n in notes if n.thread == session and n.actor in ("user", "assistant")]
+        """What the notes of a session say was said in it: a conversation goes on after a restart, without what was never answered."""
+        said = [n for n in notes if n.thread == session and n.actor in ("user", "assistant") and not n.metadata.get(UNANSWERED)]
         said.sort(key=lambda n: (n.position or 0, n.created_at))
         return cls(Turn(n.actor or "user", n.content, n.id) for n in said)
 
@@ -59,8 +61,14 @@ class Conversation:
         return len(self._turns)
 
 
+def hanging(turns: Sequence[Turn]) -> tuple[Turn, ...]:
+    """The user's turns that no answer follows."""
+    following = [turn.role for turn in turns[1:]] + ["user"]
+    return tuple(turn for turn, role in zip(turns, following, strict=False) if turn.role == role == "user")
+
+
 def as_messages(turns: Iterable[Turn]) -> list[Message]:
-    """The turns as a chat model reads them: in alternation, though an answer that failed leaves two user turns in a row."""
+    """The turns as a chat model reads them: in alternation, though an answer that could not be kept leaves two user turns in a row."""
     joined: list[dict[str, str]] = []
     for turn in turns:
         if joined and joined[-1]["role"] == turn.role:

@@ -177,7 +177,7 @@ def test_an_answer_is_given_even_when_it_cannot_be_stored(memory: Memory, monkey
     def full(*args, **kwargs):
         raise StoreFull("The disk is full.", hint="make room.")
 
-    monkeypatch.setattr(memory, "remember", full)
+    monkeypatch.setattr(memory, "remember_many", full)
     reply = ChatAgent(Model("Hello!"), memory).chat("Hello!")
 
     assert reply.text == "Hello!"
@@ -210,7 +210,7 @@ def test_an_answer_is_given_even_when_its_use_of_notes_cannot_be_counted(memory:
 
 @pytest.mark.parametrize("attached", [False, True], ids=["a client", "the memory's own model"])
 def test_after_an_answer_that_failed_the_turns_still_alternate(clock: ManualClock, attached: bool):
-    """Templates refuse two user turns in a row, so that one failure would have ended the conversation for good."""
+    """Templates refuse two user turns in a row; what was not answered stands in none, and is a note all the same."""
     model = Model("Noted.")
 
     def answer(messages: list[dict[str, str]]) -> str:
@@ -222,13 +222,17 @@ def test_after_an_answer_that_failed_the_turns_still_alternate(clock: ManualCloc
     with Memory(embedder="hash", clock=clock, llm=answer if attached else None) as memory:
         agent = ChatAgent(None if attached else answer, memory, user="ana", session="s")
         agent.chat("My sister Ines lives in Porto.")
-        with pytest.raises(ConnectionError):
+        with pytest.raises(ModelError) as caught:
             agent.chat("She plays the cello.")
         agent.chat("Where does she live?")
+        kept = [n for n in memory.notes(user="ana", session="s") if n.metadata.get("unanswered")]
+
+    assert isinstance(caught.value.__cause__, ConnectionError)
+    assert [n.content for n in kept] == ["She plays the cello."]
 
     turns = [m for m in model.seen[-1] if m["role"] != "system"]
     assert [m["role"] for m in turns] == ["user", "assistant", "user"]
-    assert turns[-1]["content"] == "She plays the cello.\nWhere does she live?"
+    assert turns[-1]["content"] == "Where does she live?"
 
 
 @pytest.mark.parametrize(

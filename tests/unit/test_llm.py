@@ -342,14 +342,6 @@ def test_a_piece_of_none_says_nothing():
     assert CallableModel(lambda messages: iter(["Por", "to", None])).complete(ASK) == "Porto"  # type: ignore[arg-type,return-value]
 
 
-def test_an_async_function_is_refused() -> None:
-    async def answer(messages: Any) -> str:
-        return "hi"
-
-    with pytest.raises(InvalidArgument, match="async"):
-        CallableModel(answer)  # type: ignore[arg-type]
-
-
 class Script(BaseHTTPRequestHandler):
     """Answers as a chat completions server does; the model's name decides what happens."""
 

@@ -10,8 +10,9 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from agentmem.errors import AgentMemError, InvalidAnswer, ModelError
+from agentmem.errors import InvalidAnswer
 from agentmem.protocols import LanguageModel, Message
+from agentmem.speaking import said
 
 __all__ = ["Dialogue", "parsed"]
 
@@ -39,28 +40,21 @@ class Dialogue:
             InvalidAnswer: the last answer was still not what was asked for; the message never quotes it.
             ModelError: the model could not be reached, or failed.
         """
-        said = list(messages)
+        shown = list(messages)
         for left in range(self.retries, -1, -1):
-            text = self._complete(said)
+            text = self._complete(shown)
             try:
                 return parsed(text, shape, ids)
             except InvalidAnswer as error:
                 if not left:
                     raise
                 self.retried += 1
-                said = [*messages, *_correction(text, error, ids)]
+                shown = [*messages, *_correction(text, error, ids)]
         raise AssertionError  # retries is 0 or more
 
     def _complete(self, messages: Sequence[Message]) -> str:
         self.calls += 1
-        try:
-            return str(self.llm.complete(messages, max_tokens=self.max_tokens))
-        except AgentMemError:
-            raise
-        except Exception as error:  # whatever a caller's own model raises is a failure of the model
-            raise ModelError(
-                f"The language model failed: {type(error).__name__}: {error}", hint="is it running?"
-            ) from error
+        return said(self.llm, messages, max_tokens=self.max_tokens)
 
 
 def _correction(text: str, error: InvalidAnswer, ids: Collection[str]) -> list[Message]:
