@@ -82,18 +82,21 @@ def _from_list(items: Sequence[object], bound: Scope, thread: str | None, option
     for number, part in enumerate(items):
         own = options if key is None else {**options, "idempotency_key": f"{key}#{number}"}
         try:
-            if not isinstance(part, Mapping) and not is_message(part):
-                raise InvalidArgument(
-                    f"Item {number} of the messages is a {type(part).__name__}, not a message.",
-                    hint='pass messages like {"role": "user", "content": "…"}; for many notes use remember_many.',
-                )
-            found.append(_from_mapping(as_mapping(part), bound, thread, own))
+            found.append(_from_mapping(_message(part), bound, thread, own))
         except (InvalidNote, InvalidArgument) as error:
             failed = failed or error
             found.append(Receipt(None, "rejected", f"message {number}: {error.message}"))
     if failed is not None and all(isinstance(each, Receipt) for each in found):
         raise failed
     return found
+
+
+def _message(part: object) -> Mapping[str, Any]:
+    if not isinstance(part, Mapping) and not is_message(part):
+        raise InvalidArgument(
+            f"A {type(part).__name__} is no message.", hint='pass messages like {"role": "user", "content": "…"}; for many notes use remember_many.'
+        )
+    return as_mapping(part)
 
 
 KEYWORDS: Final = frozenset(

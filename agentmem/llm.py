@@ -7,7 +7,16 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import AsyncIterable, Awaitable, Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterable,
+    Awaitable,
+    Callable,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -15,8 +24,8 @@ from typing import Any
 from agentmem.awaiting import Waiter
 from agentmem.errors import InvalidArgument, MissingExtra, ModelError
 from agentmem.local_model import LocalModel
-from agentmem.model_loading import load_model
 from agentmem.messages import as_mapping
+from agentmem.model_loading import load_model
 from agentmem.protocols import LanguageModel, Message
 from agentmem.speaking import failures
 

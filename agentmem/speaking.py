@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -40,7 +40,7 @@ def said(model: LanguageModel, messages: Sequence[Message], **options: Any) -> s
     return text
 
 
-def heard(model: LanguageModel, messages: Sequence[Message], **options: Any) -> Iterator[str]:
+def heard(model: LanguageModel, messages: Sequence[Message], **options: Any) -> Generator[str, None, None]:
     """The same answer, piece by piece; the model is told when nobody listens any more.
 
     Raises:

@@ -225,7 +225,7 @@ def _placed(whole: str | None, skeleton: Sequence[Part], cores: Sequence[str]) -
         after = str(skeleton[at + 1])
         end = whole.find(after, start) if after else len(whole)
         ways = [cores[part], json.dumps(cores[part], ensure_ascii=False)[1:-1]]
-        if 0 <= end and whole[start:end] in cores[part]:
+        if end >= 0 and whole[start:end] in cores[part]:
             ways.append(whole[start:end])
         way = next((w for w in ways if whole.startswith(w + after, start)), None)
         if way is None:

@@ -141,7 +141,8 @@ class ChatAgent:
         spoken: list[str] = []
         answer = Answer("", "model")
         try:
-            for answer, piece in self._pieces(text):
+            for known, piece in self._pieces(text):
+                answer = known
                 spoken.append(piece)
                 yield piece
         except GeneratorExit as error:

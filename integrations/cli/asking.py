@@ -9,6 +9,7 @@ import typer
 
 from agentmem.errors import AgentMemError, InvalidArgument
 from agentmem.integrations.cli import render
+from agentmem.integrations.cli.notes import said
 from agentmem.integrations.cli.place import Local, Place, at_place
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def add_to(app: typer.Typer) -> None:
 
 def ask(
     place: Place,
-    question: Annotated[str, typer.Argument(help="The question.")],
+    question: Annotated[str, typer.Argument(help='The question; "-" reads it from stdin.')],
     local: Local,
     use: Annotated[str, typer.Option(help="auto, weights, notes, both or nothing.")] = "auto",
     k: Annotated[int, typer.Option("-k", help="How many notes at most.")] = 5,
@@ -36,7 +37,7 @@ def ask(
 ) -> None:
     """Answer from the weights, from notes, or both, and say which."""
     with place.memory(local=local) as memory:
-        answer = memory.ask(question, use=use, k=k, max_tokens=max_tokens)  # type: ignore[arg-type]  # checked by ask
+        answer = memory.ask(said(question), use=use, k=k, max_tokens=max_tokens)  # type: ignore[arg-type]  # checked by ask
     for warning in answer.warnings:
         render.notice(warning)
     if place.json:
@@ -47,7 +48,7 @@ def ask(
     render.say(Text(answer.text, style="bold"), Text(_origin(answer), style="dim"))
 
 
-def _answer_dict(answer: Answer) -> dict[str, Any]:
+def _answer_dict(answer: Answer | Reply) -> dict[str, Any]:
     return {
         "text": answer.text,
         "source": answer.source,
@@ -114,7 +115,7 @@ def _turn(agent: ChatAgent, line: str, place: Place, *, why: bool) -> None:
     try:
         if place.json:
             reply = agent.chat(line)
-            render.data({**_answer_dict(reply), "receipts": [render.receipt_dict(r) for r in reply.receipts]})  # type: ignore[arg-type]
+            render.data({**_answer_dict(reply), "receipts": [render.receipt_dict(r) for r in reply.receipts]})
             return
         for piece in agent.stream(line):
             sys.stdout.write(piece)

@@ -149,6 +149,8 @@ def _spread(asked: Sequence[Asked], count: int) -> list[Asked]:
 
 
 def _widths(table: Any, widths: Sequence[int | None]) -> None:
+    if not hasattr(table, "columns"):
+        return  # it has no rows
     for column, width in zip(table.columns, widths, strict=True):
         column.width, column.ratio = width, None
         if width is None:

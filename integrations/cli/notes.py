@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from agentmem.notes import ForgetReceipt, Note, Receipt
     from agentmem.recollection import Recollection
 
-__all__ = ["add_to"]
+__all__ = ["add_to", "said"]
 
 _MARKS = {"stored": "green", "superseded": "cyan", "merged": "yellow", "rejected": "red"}
 
@@ -99,6 +99,11 @@ def _lines(text: str) -> list[str]:
     return text.removeprefix("\ufeff").split("\n")
 
 
+def said(text: str) -> str:
+    """What an argument says; ``-`` stands for stdin."""
+    return _stdin().removeprefix("\ufeff").strip() if text == "-" else text
+
+
 def _stdin() -> str:
     try:
         return sys.stdin.read()
@@ -148,7 +153,7 @@ def _receipts(memory: Memory, receipts: list[Receipt], items: list[str | dict[st
 
 def recall(
     place: Place,
-    query: Annotated[str, typer.Argument(help="What you want to know, in words.")],
+    query: Annotated[str, typer.Argument(help='What you want to know, in words; "-" reads them from stdin.')],
     k: Annotated[int, typer.Option("-k", help="How many notes.")] = 10,
     where: WhereOption = None,
     as_of: Annotated[str | None, typer.Option(help="Only what was valid at that time (ISO 8601).")] = None,
@@ -157,7 +162,7 @@ def recall(
 ) -> None:
     """Find the notes that fit best, and say why. Exit code 1 when there are none."""
     with place.memory() as memory:
-        found = memory.recall(query, k=k, where=where_of(where), as_of=as_of, faded=faded)
+        found = memory.recall(said(query), k=k, where=where_of(where), as_of=as_of, faded=faded)
     for warning in found.warnings:
         render.notice(warning)
     if place.json:
@@ -241,13 +246,13 @@ def history(place: Place, id: Annotated[str, typer.Argument(help="A note's id, o
 
 def why_not(
     place: Place,
-    query: Annotated[str, typer.Argument(help="The question.")],
+    query: Annotated[str, typer.Argument(help='The question; "-" reads it from stdin.')],
     id: Annotated[str, typer.Argument(help="The note that you missed: its id, or the end of it.")],
     k: Annotated[int, typer.Option("-k", help="How many hits you looked at.")] = 10,
 ) -> None:
     """Say why a note is not among the first hits of a query."""
     with place.memory() as memory:
-        found = memory.why_not(query, find(memory, id).id, k=k)
+        found = memory.why_not(said(query), find(memory, id).id, k=k)
     if place.json:
         parts = None if found.parts is None else dict(found.parts)
         render.data({

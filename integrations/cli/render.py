@@ -13,6 +13,7 @@ from agentmem.prompts import one_line
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.table import Table
+    from rich.text import Text
 
     from agentmem.notes import Fact, ForgetReceipt, Link, Note, Receipt
 
@@ -63,12 +64,15 @@ def short(id: str | None) -> str:
 
 def table(
     columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "", right: Sequence[str] = (), styles: Mapping[str, str] | None = None
-) -> Table:
-    """A light table; cells are plain text, whatever they contain, or renderables."""
+) -> Table | Text:
+    """A light table; cells are plain text, whatever they contain, or renderables. Without a row, its title says all there is to say."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
+    rows = list(rows)
+    if not rows:
+        return Text(title or "there is nothing to show")
     made = Table(title=title or None, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
     last = columns[-1] if columns else ""
     for name in columns:

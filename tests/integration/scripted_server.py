@@ -60,7 +60,7 @@ class _Handler(BaseHTTPRequestHandler):
         lines.append(json.dumps({"error": {"message": "cut off"}}) if cut else "[DONE]")
         self._send(200, "".join(f"data: {line}\n\n" for line in lines).encode(), "text/event-stream")
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, *_: object) -> None:
         return
 
 

@@ -424,6 +424,54 @@ def test_chat_and_ask_on_the_shipped_model(run: Run, small_model: tuple):
     assert json.loads(answer.stdout)["source"] == "notes"
 
 
+@pytest.mark.parametrize("words", [("chat",), ("ask", "Where do I live?")], ids=lambda words: words[0])
+def test_every_answer_is_json_when_asked_for(filled: Run, small_model: tuple, words: tuple[str, ...]):
+    """Also those of a conversation, one object after the other, with what is known of each."""
+    decoder, rest, found = json.JSONDecoder(), filled(*words, "-u", "ana", "--json", input="I work at Fernwick Labs.\nWhere do I live?\n").stdout, []
+    while rest.strip():
+        value, end = decoder.raw_decode(rest.lstrip())
+        found.append(value)
+        rest = rest.lstrip()[end:]
+
+    assert len(found) == (2 if words == ("chat",) else 1)
+    assert all({"text", "source", "notes", "used", "warnings", "degraded"} <= value.keys() for value in found)
+
+
+def test_a_query_may_come_from_stdin(filled: Run, small_model: tuple):
+    typed, piped = (filled("recall", *words, "-u", "ana", "--json", input="where is my sister\n") for words in (["where is my sister"], ["-"]))
+    nothing = filled("recall", "-", "-u", "ana", input="  \n")
+    answer = filled("ask", "-", "-u", "ana", "--json", input="Where do I work?\n")
+    why = filled("why-not", "-", only_id(filled), "-u", "ana", input="where is my sister")
+
+    hits = [[hit["note"]["id"] for hit in json.loads(result.stdout)["hits"]] for result in (piped, typed)]
+    assert hits[0] == hits[1] != []
+    assert json.loads(piped.stdout)["query"] == "where is my sister"
+    assert nothing.exit_code == 2
+    assert (answer.exit_code, why.exit_code) == (0, 0)
+
+
+@pytest.mark.parametrize("words", [("fade", "--dry-run"), ("fade", "-y"), ("notes", "--where", '{"actor": "bob"}'), ("edits",), ("jobs",)], ids=" ".join)
+def test_where_there_is_nothing_a_sentence_says_so(filled: Run, words: tuple[str, ...]):
+    """No head of a table without a row."""
+    shown = filled(*words, "-u", "ana").stdout.strip()
+
+    assert len(shown.splitlines()) == 1
+    assert any(word in shown for word in ("nothing", "0 "))
+    if words[0] == "fade":
+        assert "2 kept" in shown
+
+
+def test_a_model_that_is_not_there_or_cannot_run_there_is_said(filled: Run):
+    for words in (("--model", "nonexistent/model"), ("--device", "the kitchen"), ("--dtype", "float17")):
+        asked = filled("ask", "Where do I live?", "-u", "ana", *words, "--json")
+        chatted = filled("chat", "-u", "ana", *words, "--json", input="Hello.\n")
+
+        assert {asked.exit_code, chatted.exit_code} <= {2, 3}
+        assert json.loads(asked.stderr)["error"]["hint"]
+    plain = filled("ask", "Where do I live?", "-u", "ana", "--device", "cpu", "--dtype", "bfloat16", "--plain", "--max-tokens", "2")
+    assert plain.exit_code == 0, plain.output
+
+
 # -- real processes ------------------------------------------------------------------------------------------
 
 

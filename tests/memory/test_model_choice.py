@@ -16,6 +16,7 @@ from agentmem.model_loading import ModelSpec
 from agentmem.settings import ConsolidationSettings
 from agentmem.small_model import load_small_model, small_model_path
 from agentmem.tokenizing import conversational
+
 sys.path.insert(0, str(Path(__file__).parents[1] / "editors"))
 
 import tiny
