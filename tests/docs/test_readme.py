@@ -64,6 +64,14 @@ def test_the_story_of_the_readme_ends_as_told(tmp_path: Path) -> None:
     assert "Porto" not in lines[3]
 
 
+def test_the_chatbot_of_the_readme_answers_from_what_it_was_told(tmp_path: Path) -> None:
+    """In another conversation, and says which notes it used."""
+    code = next(code for code in PYTHON if "ChatAgent" in code)
+    run = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=240)
+
+    assert run.stdout.strip() == "Lisbon. ['I live in Lisbon.']", run.stdout + run.stderr[-2000:]
+
+
 def test_the_agentmem_commands_run_one_after_another(tmp_path: Path) -> None:
     """The command-line block, in its order, in one directory."""
     environment = {**os.environ, "AGENTMEM_PATH": str(tmp_path / "memory")}
