@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from agentmem.errors import InvalidArgument, StoreCorrupt, StoreError, StoreLocked, StoreReadOnly
+from agentmem.forks import at_fork, torn
 from agentmem.sqlite_files import APPLICATION_ID
 from agentmem.stores.sqlite.failures import DRIVER_ERRORS, translate
 from agentmem.stores.sqlite.reading import Reading
+from agentmem.stores.sqlite.turns import Turns
 
 __all__ = ["APPLICATION_ID", "Database", "Durability", "Tracer", "read_only"]
 
@@ -69,9 +71,13 @@ class Database:
         self._tracer = tracer
         self._prepare = prepare
         self._reading = reading
-        self._inherited: list[sqlite3.Connection] = []
+        self._connection: sqlite3.Connection | None = None
+        self._closed = self._made = False
+        self.turns = Turns(None if path is None or reading is not None else path.parent, _BUSY_MS / 1000, self.place)
         self._reset()
-        self._connection: sqlite3.Connection | None = self._connect()
+        at_fork(self._in_child, rest=self._rest, parent=self._go_on)
+        with self._lock:
+            self._ensure_open()
 
     @property
     def place(self) -> str:
@@ -88,22 +94,31 @@ class Database:
 
         Raises:
             StoreError: a write was begun inside a read, whose snapshot cannot be written to.
+            StoreLocked: others have been writing for half a minute.
         """
-        self._leave_parent()
-        with self._lock:
-            if self._depth == 0:
-                with self._outermost(write):
-                    yield
-            elif not write:
+        if self._depth and self._thread == threading.get_ident():
+            with self._inner(write=write):
                 yield
-            elif self._writing:
-                with self._nested():
-                    yield
-            else:
-                raise StoreError(
-                    "A write was begun inside a read.",
-                    hint="finish the read first, or open write() around both.",
-                )
+        elif write:
+            if self._reading is not None:
+                raise read_only(self.place)
+            with self.turns.turn(), self._lock, self._outermost(write=True):  # who waits for a turn keeps no reader waiting
+                yield
+        else:
+            with self._lock, self._outermost(write=False):
+                yield
+
+    @contextmanager
+    def _inner(self, *, write: bool) -> Iterator[None]:
+        if not write:
+            yield
+        elif self._writing:
+            with self._nested():
+                yield
+        else:
+            raise StoreError(
+                "A write was begun inside a read.", hint="finish the read first, or open write() around both."
+            )
 
     @property
     def moment(self) -> object:
@@ -186,10 +201,10 @@ class Database:
 
     def outside(self, sql: str) -> Any:
         """Run a statement that must not be in a transaction (a pragma, a checkpoint); its first row."""
-        self._leave_parent()
-        with self._lock:
-            if self._depth:
-                raise StoreError("This cannot run inside a transaction.", hint="leave the with block first.")
+        if self._depth and self._thread == threading.get_ident():
+            raise StoreError("This cannot run inside a transaction.", hint="leave the with block first.")
+        with self.turns.turn(), self._lock:
+            self._ensure_open()
             try:
                 self._only_read(wanted=False)
                 return self._open().execute(sql).fetchone()
@@ -198,12 +213,13 @@ class Database:
 
     def close(self) -> None:
         """Close the connection; closing twice does no harm."""
-        self._leave_parent()
         with self._lock:
             if self._depth:
                 raise StoreError(
                     "The store was closed inside a transaction.", hint="leave the with block first."
                 )
+            self._closed = True
+            self.turns.close()
             if self._connection is not None:
                 try:
                     self._connection.close()
@@ -212,31 +228,73 @@ class Database:
                 self._connection = None
 
     def _reset(self) -> None:
-        self._pid = os.getpid()
         self._lock = threading.RLock()
+        self._rested = False
+        self._fork = object()  # another one in every process
         self._depth = 0
         self._writing = False
         self._thread = 0
         self._query_only = False
         self._seen = None
 
-    def _leave_parent(self) -> None:
-        """Never use a connection across fork: SQLite's locks belong to the process that took them."""
-        if os.getpid() == self._pid:
-            return
-        self._reset()
-        self.unsettle()  # another connection counts the commits of others from elsewhere
-        if self._connection is None:
-            return
-        # closing the parent's connection here could checkpoint under its feet, so it is only put aside
-        self._inherited.append(self._connection)
+    def _rest(self, deadline: float) -> bool:
+        """Before a fork: wait for the transactions of other threads, and close the file.
+
+        SQLite's locks and mutexes do not survive a fork, and a child that inherits an open file takes the locks of its parent for
+        its own: it would write into a log that the parent may remove. So a child inherits nothing, and both open the file anew.
+        """
+        self._rested = self._lock.acquire(timeout=max(0.0, deadline - time.monotonic()))
+        if self._rested and self.path is None:
+            return True
+        if self._rested and not self._depth and self._let_go():
+            return True
+        if self._connection is not None:
+            _keep_for_good(self._connection)
+        return self._connection is None
+
+    def _go_on(self) -> None:
+        """After a fork, in the parent."""
+        if self._rested:
+            self._rested = False
+            self._lock.release()
+
+    def _in_child(self) -> None:
+        """After a fork, in the child: a transaction that the parent is in has no part here."""
         self._connection = None
-        if self.path is None:
+        self._reset()
+        self.turns.begin_anew()
+        self.unsettle()
+
+    def _let_go(self) -> bool:
+        """Close the file, to open it again when it is needed; for who holds the lock."""
+        if self._connection is not None:
+            try:
+                self._connection.close()
+            except DRIVER_ERRORS:
+                return False
+            self._connection, self._query_only = None, False
+            self.unsettle()  # another connection counts the commits of others from elsewhere
+        return True
+
+    def _ensure_open(self) -> None:
+        """Open the file, unless it is open; for who holds the lock."""
+        if self._connection is not None or self._closed:
+            return
+        if torn():
+            raise StoreError(
+                "This process was forked while a transaction was going on, so SQLite cannot be used in it.",
+                hint="fork when no thread reads or writes, or start the process with multiprocessing's 'spawn' or 'forkserver'.",
+            )
+        if self.path is None and self._made:
             raise StoreError(
                 "An in-memory store cannot be used after fork.",
                 hint="give the store a path, or open it in the child.",
             )
+        if self._reading is not None and self._made:  # what was opened before a fork may be a copy of the parent's
+            self._reading.renew()
         self._connection = self._connect()
+        self._made = True
+        self.turns.open()
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
@@ -253,28 +311,40 @@ class Database:
         return self._open()
 
     @contextmanager
-    def _outermost(self, write: bool) -> Iterator[None]:
+    def _outermost(self, *, write: bool) -> Iterator[None]:
+        self._ensure_open()
         self._renew(write)
         self._open()
+        fork = self._fork
         self._depth, self._writing, self._thread = 1, write, threading.get_ident()
         self._seen = None
         try:
             self._only_read(wanted=not write)
             self.run("BEGIN IMMEDIATE" if write else "BEGIN")
             yield
+            self._same_process(fork)
             # SQLite ends a transaction by itself after a full disk or an I/O error
             if not self._open().in_transaction:
                 raise StoreError("The transaction had been rolled back.", hint="see the error raised before.")  # noqa: TRY301
             self.run("COMMIT")
             self._unchanged()
         except BaseException:
-            if write:
-                self.rollbacks += 1
-            if self._open().in_transaction:
-                self.run("ROLLBACK")
+            if fork is self._fork:
+                if write:
+                    self.rollbacks += 1
+                if self._open().in_transaction:
+                    self.run("ROLLBACK")
             raise
         finally:
-            self._depth, self._writing, self._thread = 0, False, 0
+            if fork is self._fork:
+                self._depth, self._writing, self._thread = 0, False, 0
+
+    def _same_process(self, fork: object) -> None:
+        if fork is not self._fork:
+            raise StoreError(
+                "The process was forked inside this transaction: it belongs to the parent, and nothing was written here.",
+                hint="fork outside of read() and write().",
+            )
 
     def _renew(self, write: bool) -> None:
         """Where only reading is possible: refuse to write, and see what others wrote since."""
@@ -307,20 +377,23 @@ class Database:
 
     @contextmanager
     def _nested(self) -> Iterator[None]:
-        name = f"level_{self._depth}"
+        name, fork = f"level_{self._depth}", self._fork
         self.run(f"SAVEPOINT {name}")
         self._depth += 1
         try:
             yield
+            self._same_process(fork)
             self.run(f"RELEASE {name}")
         except BaseException:
-            self.rollbacks += 1
-            if self._open().in_transaction:
-                self.run(f"ROLLBACK TO {name}")
-                self.run(f"RELEASE {name}")
+            if fork is self._fork:
+                self.rollbacks += 1
+                if self._open().in_transaction:
+                    self.run(f"ROLLBACK TO {name}")
+                    self.run(f"RELEASE {name}")
             raise
         finally:
-            self._depth -= 1
+            if fork is self._fork:
+                self._depth -= 1
 
     def _connect(self) -> sqlite3.Connection:
         target = ":memory:" if self.path is None else self._reading.uri if self._reading is not None else str(_checked(self.path))
@@ -381,6 +454,13 @@ def read_only(place: str) -> StoreReadOnly:
     return StoreReadOnly(
         f"{place} is open for reading only.", hint="open it without read_only, in a directory that you may write to: memory.export(path) carries the notes there."
     )
+
+
+def _keep_for_good(connection: sqlite3.Connection) -> None:
+    """Never let it be closed by the end of a forked child, whose parent goes on using the file: SQLite would take its log away."""
+    import ctypes
+
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
 
 
 def _switch_to_wal(connection: sqlite3.Connection) -> None:
