@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from agentmem.errors import EmbedderError, InvalidArgument
+from agentmem.forks import at_fork
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -40,6 +41,10 @@ class CachedEmbedder(ABC):
         self.batch_size = batch_size
         self.cache_size = cache_size
         self._cache: OrderedDict[bytes, Vectors] = OrderedDict()
+        self._begin_anew()
+        at_fork(self._begin_anew)
+
+    def _begin_anew(self) -> None:
         self._cache_lock = threading.Lock()
         self._model_lock = threading.RLock()
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from agentmem._cached_embedder import CachedEmbedder
 from agentmem._encoder_files import Unsupported, encoder_shape
+from agentmem._forked_torch import stranded
 from agentmem._threads import thread_count
 from agentmem._weights_files import (
     MINILM_SHA256,
@@ -24,6 +25,7 @@ from agentmem._weights_files import (
     weights_sha256,
 )
 from agentmem.errors import EmbedderError, InvalidArgument, MissingExtra
+from agentmem.forks import leave
 from agentmem.minilm import MiniLM
 
 if TYPE_CHECKING:
@@ -159,6 +161,13 @@ class OnnxEmbedder(CachedEmbedder):
         self._cache_directory = cache
         self._model: OnnxEncoder | None = None
 
+    def _begin_anew(self) -> None:
+        """In a forked child: the threads of the runtime stayed with the parent, so the model is loaded once more."""
+        super()._begin_anew()
+        if (inherited := getattr(self, "_model", None)) is not None:
+            leave(inherited)
+            self._model = None
+
     @property
     def dimension(self) -> int:
         return self._shape.width
@@ -210,6 +219,12 @@ class SentenceTransformerEmbedder(CachedEmbedder):
         self.device = device
         self._source = located(name_or_path, allow_download=allow_download)
         self._model: Any = None
+        self._stranded = ""
+
+    def _begin_anew(self) -> None:
+        super()._begin_anew()
+        if (inherited := getattr(self, "_model", None)) is not None:
+            self._stranded = stranded(inherited)
 
     @property
     def dimension(self) -> int:
@@ -223,6 +238,8 @@ class SentenceTransformerEmbedder(CachedEmbedder):
         return self._source.fingerprint(self.dimension)
 
     def _encode(self, texts: Sequence[str]) -> Vectors:
+        if self._stranded:
+            raise EmbedderError(self._stranded, hint="open the memory in the child, or start it with multiprocessing's 'spawn'.")
         rows: Vectors = self._loaded().encode(
             list(texts),
             batch_size=self.batch_size,

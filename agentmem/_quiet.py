@@ -6,10 +6,27 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+
+from agentmem.forks import at_fork
 
 __all__ = ["quiet"]
 
-_LOCK = threading.RLock()
+
+class _Turns:
+    """One block at a time in this process."""
+
+    def __init__(self) -> None:
+        self._begin_anew()
+        at_fork(self._begin_anew)
+
+    def _begin_anew(self) -> None:
+        self.lock = threading.RLock()
+
+
+@cache
+def _turns() -> _Turns:
+    return _Turns()
 
 
 @contextmanager
@@ -20,7 +37,7 @@ def quiet() -> Iterator[None]:
     """
     from transformers.utils import logging as chatter
 
-    with _LOCK, warnings.catch_warnings():
+    with _turns().lock, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         verbosity, bars = chatter.get_verbosity(), chatter.is_progress_bar_enabled()
         chatter.set_verbosity_error()

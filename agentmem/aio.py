@@ -18,6 +18,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 from agentmem.awaiting import serving
 from agentmem.errors import StoreError
 from agentmem.experiencing import ExperienceMemory
+from agentmem.forks import at_fork
 from agentmem.memory import Memory
 from agentmem.notes import Scope
 from agentmem.protocols import Clock, Embedder
@@ -93,13 +94,22 @@ class AsyncMemory:
         settings: Settings | None = None,
         read_only: bool = False,
     ) -> None:
-        self._worker: ThreadPoolExecutor | None = ThreadPoolExecutor(1, thread_name_prefix="agentmem")
-        make = functools.partial(
+        self._make = functools.partial(
             Memory, path, scope=scope, embedder=embedder, model=model, device=device, dtype=dtype, plain=plain, llm=llm,
             clock=clock, settings=settings, read_only=read_only,
         )  # fmt: skip
+        self._worker: ThreadPoolExecutor | None = _thread()
         # Opening a store touches the disk: that, too, is not done on the event loop.
-        self._memory: Future[Memory] = self._worker.submit(make)
+        self._memory: Future[Memory] = self._worker.submit(self._make)
+        at_fork(self._begin_anew)
+
+    def _begin_anew(self) -> None:
+        """In a forked child: the thread stayed with the parent, and with it whatever was asked for and not yet done."""
+        if self._worker is None:
+            return
+        self._worker = _thread()
+        if not self._memory.done():
+            self._memory = self._worker.submit(self._make)
 
     async def _call(self, method: Callable[Concatenate[Memory, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         if self._worker is None:
@@ -188,3 +198,7 @@ class AsyncMemory:
     def __repr__(self) -> str:
         state = "closed" if self._worker is None else "opening" if not self._memory.done() else "open"
         return f"AsyncMemory({state})"
+
+
+def _thread() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(1, thread_name_prefix="agentmem")

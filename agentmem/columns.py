@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from agentmem._lazily import cached_property
 from agentmem.linking import HALF_LIFE
 from agentmem.storage import Facets, LinkRow
 

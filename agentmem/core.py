@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from agentmem.errors import EmbedderMismatch, ScopeRequired
+from agentmem.forks import at_fork
 from agentmem.ids import IdMaker
 from agentmem.notes import Scope
 from agentmem.passages import passages
@@ -71,6 +72,10 @@ class Core:
         self.new_id = ids
         self._make_embedder = make_embedder
         self._embedder: Embedder | None = None
+        self._begin_anew()
+        at_fork(self._begin_anew)
+
+    def _begin_anew(self) -> None:
         self._lock = threading.Lock()
 
     @property

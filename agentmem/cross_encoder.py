@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from agentmem._forked_torch import stranded
 from agentmem._weights_files import locate_embedder
 from agentmem.errors import EmbedderError, MissingExtra
+from agentmem.forks import at_fork
 from agentmem.protocols import Reranker
 
 __all__ = ["CrossEncoderReranker", "make_reranker"]
@@ -38,7 +40,12 @@ class CrossEncoderReranker:
         self.path = locate_embedder(name_or_path, allow_download=allow_download)
         self.device, self.batch_size = device, batch_size
         self._model: Any = None
+        self._begin_anew()
+        at_fork(self._begin_anew)
+
+    def _begin_anew(self) -> None:
         self._lock = threading.Lock()
+        self._stranded = "" if self._model is None else stranded(self._model)
 
     def scores(self, query: str, texts: Sequence[str]) -> list[float]:
         """How well each text answers the query: the sigmoid of the model's output, in [0, 1]."""
@@ -46,6 +53,8 @@ class CrossEncoderReranker:
             return []
         from torch.nn import Sigmoid
 
+        if self._stranded:
+            raise EmbedderError(self._stranded, hint="open the memory in the child, or start it with multiprocessing's 'spawn'.")
         with self._lock:
             if self._model is None:
                 self._model = _load(self.path, self.device)

@@ -15,7 +15,7 @@ import weakref
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-__all__ = ["at_fork", "torn"]
+__all__ = ["at_fork", "leave", "torn"]
 
 PATIENCE: Final = 10.0
 """Seconds that a fork waits for transactions of other threads."""
@@ -51,14 +51,14 @@ class _Forks:
     def _before(self) -> None:
         deadline = time.monotonic() + PATIENCE
         self._restless = False
-        for each in list(self._watched.values()):
-            rest = each.rest and each.rest()
+        for each in reversed(list(self._watched.values())):  # who uses a store is watched after it, and may be waiting for it
+            rest = None if each.rest is None else each.rest()
             if rest is not None and not rest(deadline):
                 self._restless = True
 
     def _in_parent(self) -> None:
         for each in list(self._watched.values()):
-            go_on = each.parent and each.parent()
+            go_on = None if each.parent is None else each.parent()
             if go_on is not None:
                 go_on()
 
@@ -85,6 +85,13 @@ def at_fork(child: Callable[[], None], *, rest: Rest | None = None, parent: Call
         parent: called in the parent after the fork.
     """
     _forks().add(child, rest, parent)
+
+
+def leave(thing: object) -> None:
+    """Let go of something that a child inherited, without ever freeing it: it would wait for its threads, or take files away."""
+    import ctypes
+
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
 
 
 def torn() -> bool:

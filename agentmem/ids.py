@@ -7,6 +7,7 @@ import random
 from threading import Lock
 
 from agentmem.clock import micros
+from agentmem.forks import at_fork
 from agentmem.protocols import Clock
 
 __all__ = ["IdMaker"]
@@ -20,8 +21,12 @@ class IdMaker:
     def __init__(self, clock: Clock, rng: random.Random | None = None) -> None:
         self._clock = clock
         self._bits = _SystemBits() if rng is None else rng
-        self._lock = Lock()
         self._last = 0
+        self._begin_anew()
+        at_fork(self._begin_anew)
+
+    def _begin_anew(self) -> None:
+        self._lock = Lock()
 
     def __call__(self) -> str:
         with self._lock:

@@ -31,6 +31,7 @@ class Lease:
         self._core = core
         self._name, self._busy, self._minutes = name, busy, minutes
         self._holder = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        self._pid = os.getpid()
         self._over = threading.Event()
         self._renewer = threading.Thread(target=self._keep, name=f"agentmem-lease-{name}", daemon=True)
 
@@ -44,6 +45,8 @@ class Lease:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if os.getpid() != self._pid:  # a child that was forked inside the block: the job is the parent's
+            return
         self._over.set()
         self._renewer.join()
         with self._core.writing(EVERYBODY) as tx:

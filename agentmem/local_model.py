@@ -14,6 +14,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from agentmem.errors import InvalidArgument, ModelError, NoChatTemplate
+from agentmem.forks import at_fork
 from agentmem.messages import plain_messages
 from agentmem.protocols import Message
 from agentmem.speculation import Reading
@@ -45,6 +46,15 @@ class LocalModel:
         self.seed = seed
         self._encoder = PromptEncoder(self.tokenizer)
         self._lock = threading.RLock()
+        self._stranded = ""
+        at_fork(self._begin_anew)
+
+    def _begin_anew(self) -> None:
+        """In a forked child."""
+        from agentmem._forked_torch import stranded
+
+        self._lock = threading.RLock()
+        self._stranded = stranded(self.model)
 
     def complete(
         self,
@@ -151,6 +161,8 @@ class LocalModel:
         room = self._room(len(ids))
         options = self._options(min(max_tokens, room), temperature)
         answer.skip = len(ids)
+        if self._stranded:
+            raise ModelError(self._stranded, hint="load the model in the child, or start it with multiprocessing's 'spawn'.")
         with self._lock, self._seeded(temperature), _evaluating(self.model):
             if go_on is None:
                 self._continue(ids, answer, **options)

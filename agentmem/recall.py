@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
+from agentmem._lazily import cached_property
 from agentmem.columns import FacetColumns, Flags, LinkColumns, Rows, Values, aligned, places
 from agentmem.prompts import UNTRUSTED_BELOW
 from agentmem.querying import QueryView

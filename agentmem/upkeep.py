@@ -13,6 +13,7 @@ from agentmem.core import EVERYBODY, Core
 from agentmem.edits import EditRequest
 from agentmem.enrich import surroundings
 from agentmem.errors import AgentMemError, IndexUnavailable, InvalidArgument, StoreError
+from agentmem.forks import at_fork
 from agentmem.linking import link_next, link_similar
 from agentmem.notes import Note, Scope
 from agentmem.passages import LONG
@@ -64,12 +65,17 @@ class Upkeep:
         self._weights = weights
         self._rewrite = rewrite
         self._notices = notices
-        self._repairing = threading.Lock()
-        self._worker: threading.Thread | None = None
         self._unlooked = 0
         self._purge_due = False
         self._trouble = ""
         self._failed_at: datetime | None = None
+        self._begin_anew()
+        at_fork(self._begin_anew)
+
+    def _begin_anew(self) -> None:
+        """Also in a forked child: the thread that worked beside the requests stayed with the parent."""
+        self._repairing = threading.Lock()
+        self._worker: threading.Thread | None = None
 
     # -- the vector index ------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple
 from agentmem.clock import micros
 from agentmem.core import EVERYBODY, Core
 from agentmem.errors import JobLocked, ModelError, PackMismatch
+from agentmem.forks import at_fork
 from agentmem.protocols import Editor
 from agentmem.shelf import PackShelf
 from agentmem.storage import EditRow, Transaction
@@ -22,6 +24,9 @@ _PACKS = "packs"
 
 METHOD = "grace"
 """The name under which the active pack is kept, whatever tiers it has."""
+
+MOMENT = 1.0
+"""Seconds that a fork waits for a request to the model."""
 
 MakeEditor = Callable[[Any, Any], Editor]
 
@@ -75,6 +80,33 @@ class WeightBook:
         self.tokenizer: Any = None
         self._loaded: str | None = None
         self.trouble: PackMismatch | None = None
+        self._rested = False
+        self._stranded: tuple[Any, str] | None = None
+        at_fork(self._in_child, rest=self._rest, parent=self._go_on)
+
+    def _rest(self, deadline: float) -> bool:
+        """Before a fork: is another thread at work on the model? A fork waits a moment only, since that may take minutes."""
+        patience = MOMENT if self.model is not None else 0.0
+        self._rested = self.lock.acquire(timeout=max(0.0, min(patience, deadline - time.monotonic())))
+        return True
+
+    def _go_on(self) -> None:
+        if self._rested:
+            self._rested = False
+            self.lock.release()
+
+    def _in_child(self) -> None:
+        """In a forked child, a model that another thread was working on is given up: its edits may be half on it."""
+        rested, self._rested = self._rested, False
+        self.lock = threading.RLock()
+        if self.model is None:
+            return
+        from agentmem._forked_torch import stranded
+
+        why = stranded(self.model)
+        if why or not rested:
+            self._stranded = self.model, why or "This process was forked while another thread was using the model."
+            self.editor = self.model = self.tokenizer = None
 
     @property
     def attached(self) -> bool:
@@ -82,6 +114,8 @@ class WeightBook:
 
     def need(self) -> Editor:
         """The editor, or an error that says how to get one."""
+        if self.editor is None and self._stranded is not None:
+            raise ModelError(self._stranded[1], hint="attach a model that was loaded in this process: memory.attach(model, tokenizer).")
         if self.editor is None:
             raise ModelError(
                 "No language model is attached to this memory.",
@@ -94,6 +128,8 @@ class WeightBook:
 
         The model that was attached before keeps its edits until this one has them, and for good when it cannot have them.
         """
+        if self._stranded is not None and model is self._stranded[0]:
+            raise ModelError(self._stranded[1], hint="load the model anew in this process, and attach that one.")
         with self.lock:
             former, state = self.editor, (self._loaded, self.trouble)
             editor = self._make_editor(model, tokenizer)
@@ -106,6 +142,7 @@ class WeightBook:
             if former is not None:
                 former.detach()
             self.editor, self.model, self.tokenizer = editor, model, tokenizer
+            self._stranded = None
 
     def detach(self) -> None:
         """Take the edits off the model again; it is then the base, bit for bit."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import tempfile
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,6 +24,7 @@ from agentmem.errors import InvalidArgument, ModelError
 from agentmem.experiencing import ExperienceMemory
 from agentmem.fading import Fader
 from agentmem.forgetting import curve
+from agentmem.forks import at_fork
 from agentmem.ids import IdMaker
 from agentmem.keeping import Keeper
 from agentmem.notes import Note, Receipt, Scope
@@ -57,7 +60,22 @@ __all__ = ["Parts", "build", "graph_page", "in_percent", "model_spec", "progress
 Fail = Callable[[str], None]
 
 
-@dataclass(slots=True)
+class _Scratch:
+    """A temporary directory, removed with its object or at the end of the process that made it, never by a forked child."""
+
+    def __init__(self) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix="agentmem-"))
+        self._remove = weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
+        at_fork(self._in_child)
+
+    def _in_child(self) -> None:
+        self._remove.detach()
+
+    def close(self) -> None:
+        self._remove()
+
+
+@dataclass(slots=True, weakref_slot=True)
 class Parts:
     """Everything a :class:`~agentmem.Memory` delegates to."""
 
@@ -73,10 +91,16 @@ class Parts:
     model_spec: ModelSpec | None
     policy: Policy | None = None
     fail: Fail = lambda step: None
-    scratch: tempfile.TemporaryDirectory[str] | None = None
+    scratch: _Scratch | None = None
     closed: bool = False
     _local: LocalModel | None = None
     _lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def __post_init__(self) -> None:
+        at_fork(self._begin_anew)
+
+    def _begin_anew(self) -> None:
+        self._lock = threading.RLock()
 
     def attach(self, spec: ModelSpec) -> None:
         """Attach a model, which is loaded when it was given by name or path."""
@@ -203,7 +227,7 @@ class Parts:
                 self.core.indexer.close()
             self.core.store.close()
             if self.scratch is not None:
-                self.scratch.cleanup()
+                self.scratch.close()
 
 
 def build(
@@ -221,8 +245,8 @@ def build(
     if settings is not None and not isinstance(settings, Settings):
         raise InvalidArgument(f"settings must be Settings, not {type(settings).__name__}.", hint="Settings(recall=…).")
     chosen, time = settings or Settings(), clock or SystemClock()
-    scratch = tempfile.TemporaryDirectory(prefix="agentmem-") if path is None else None
-    directory = open_directory(Path(scratch.name) if scratch else Path(path or ""), now=time.now(), read_only=read_only and path is not None)
+    scratch = _Scratch() if path is None else None
+    directory = open_directory(scratch.path if scratch else Path(path or ""), now=time.now(), read_only=read_only and path is not None)
     read_only = not directory.writable
     store = _store(None if path is None else directory, chosen, time)
     with _closed_on_error(store, scratch):
@@ -259,7 +283,7 @@ def _closed_on_error(*made: Any) -> Iterator[None]:
     except BaseException:
         for each in made:
             if each is not None:
-                each.cleanup() if isinstance(each, tempfile.TemporaryDirectory) else each.close()
+                each.close()
         raise
 
 

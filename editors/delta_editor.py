@@ -29,6 +29,7 @@ from agentmem.editors.sessions import OUTSIDE, BookSession, BookShadow
 from agentmem.editors.structure import first_tensor
 from agentmem.edits import EditorStatus, EditReceipt, EditRequest, Route
 from agentmem.errors import EditError, InvalidArgument, PackMismatch, UnknownEdit
+from agentmem.forks import at_fork
 from agentmem.notes import Scope
 
 __all__ = ["DeltaEditor", "LowRank", "Visible"]
@@ -69,7 +70,8 @@ class DeltaEditor(ABC):
         self.port, self.renderer = port, renderer
         self.sites = dict(sites)
         self.default_scope, self.on_progress = default_scope, on_progress
-        self._lock = threading.RLock()
+        self._free_lock()
+        at_fork(self._free_lock)
         self._main = Book(self.method, port.fingerprint(), tuple(sorted(settings.items())))
         self._session: ContextVar[BookSession] = ContextVar("agentmem_book_session", default=OUTSIDE)
         self._routes: ContextVar[tuple[Route, ...]] = ContextVar("agentmem_delta_routes", default=())
@@ -77,6 +79,10 @@ class DeltaEditor(ABC):
         self._handles: list[Any] = []
         self._wanted = True
         self._shadows = 0
+
+    def _free_lock(self) -> None:
+        """Also in a forked child: who held it stayed with the parent."""
+        self._lock = threading.RLock()
 
     # What a method decides
 

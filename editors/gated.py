@@ -26,6 +26,7 @@ from agentmem.editors.port import ModelPort
 from agentmem.editors.prompts import Renderer
 from agentmem.edits import EditorStatus, EditReceipt, EditRequest, Route
 from agentmem.errors import EditError, PackMismatch, UnknownEdit
+from agentmem.forks import at_fork
 from agentmem.notes import Scope
 
 __all__ = ["GatedEditor"]
@@ -68,7 +69,8 @@ class GatedEditor:
         self.on_progress = on_progress
         self._background = background
         self._calibration = calibration
-        self._lock = threading.RLock()
+        self._free_lock()
+        at_fork(self._free_lock)
         self._session: ContextVar[Session] = ContextVar("agentmem_session", default=OUTSIDE)
         self._routes: ContextVar[Routes] = ContextVar("agentmem_routes", default=tuple)
         self._wanted = True
@@ -76,6 +78,10 @@ class GatedEditor:
         self._opening = self.renderer.opening if config.positions == "turns" else ()
         if calibration is not None:
             self.port.read_keys_at(calibration.layer)
+
+    def _free_lock(self) -> None:
+        """Also in a forked child: who held it stayed with the parent."""
+        self._lock = threading.RLock()
 
     # What a method adds
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from agentmem._lazily import cached_property
 from agentmem.editors.background import guess_subject
 from agentmem.edits import EditRequest
 from agentmem.enrich.verbs import KIN

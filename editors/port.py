@@ -22,6 +22,7 @@ from agentmem.editors.fingerprint import fingerprint
 from agentmem.editors.hooks import Hook, Injection, KeyTap, injection, own_forward, taps
 from agentmem.editors.structure import Structure, find_structure, first_tensor, in_eval_mode
 from agentmem.errors import EditError, InvalidArgument, LayerNotFound
+from agentmem.forks import at_fork
 from agentmem.local_model import context_length
 
 __all__ = ["ModelPort", "Prefix", "PromptBatch", "fresh_copy", "selected"]
@@ -88,13 +89,18 @@ class ModelPort:
         self.tokenizer = tokenizer
         with own_forward():
             self.structure: Structure = find_structure(model, layers)
-        self._lock = threading.Lock()
+        self._free_lock()
+        at_fork(self._free_lock)
         self._held: dict[int, tuple[int, list[Any]]] = {}
         self._exact_layers = bool(self.structure.tail)
         names = inspect.signature(self.structure.backbone.forward).parameters
         self._takes_positions = "position_ids" in names
         self._fingerprint = ""
         self._key_layer = len(self.structure.layers) - 1
+
+    def _free_lock(self) -> None:
+        """Also in a forked child: who held it stayed with the parent."""
+        self._lock = threading.Lock()
 
     @property
     def device(self) -> torch.device:

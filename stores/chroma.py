@@ -17,6 +17,7 @@ import struct
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,11 +25,12 @@ import numpy as np
 
 from agentmem import owned_files
 from agentmem.errors import AgentMemError, EmbedderMismatch, IndexUnavailable, InvalidArgument, StoreForeign
+from agentmem.forks import at_fork, leave
 
 if TYPE_CHECKING:
     from agentmem.storage import Vectors
 
-__all__ = ["ChromaIndex"]
+__all__ = ["ChromaIndex", "inherited"]
 
 _BATCH: Final = 1000
 _SHAPE: Final = {"hnsw": {"space": "cosine", "ef_search": 256}}
@@ -52,6 +54,13 @@ class ChromaIndex:
         self._collections: dict[int, Any] = {}
         self._empty: set[int] = set()
         self._client: Any = _connect(self.directory)
+        at_fork(self._in_child)
+
+    def _in_child(self) -> None:
+        """In a forked child: Chroma's threads stayed with the parent, and the files are the parent's."""
+        leave((self._client, self._collections))
+        self._lock = threading.Lock()
+        self._client, self._collections = None, {}
 
     def upsert(self, owner: int, rows: Sequence[int], vectors: Vectors) -> None:
         """Add vectors, or replace those of known rows."""
@@ -190,7 +199,24 @@ def _lookup(client: Any, name: str) -> Any:
         return None
 
 
+@cache
+def _home() -> int:
+    """The process that opened Chroma first; its children inherit the answer, and with it a runtime without its threads."""
+    return os.getpid()
+
+
+def inherited() -> bool:
+    """Whether this process was forked from one that had opened Chroma."""
+    return bool(_home.cache_info().currsize) and _home() != os.getpid()
+
+
 def _connect(directory: Path) -> Any:
+    _home()
+    if inherited():
+        raise IndexUnavailable(
+            "Chroma was opened in the process that this one was forked from, and cannot be used here.",
+            hint="start the process with multiprocessing's 'spawn'; until then every vector is compared exactly.",
+        )
     try:
         import chromadb
         from chromadb.config import Settings

@@ -14,6 +14,7 @@ import numpy as np
 
 from agentmem.columns import firsts, together
 from agentmem.errors import EmbedderMismatch, InvalidArgument
+from agentmem.forks import at_fork
 from agentmem.storage import Change, Transaction
 from agentmem.stores.block import Block
 from agentmem.stores.passages import Passages
@@ -49,6 +50,11 @@ class ExactIndex:
 
     def __init__(self, store: _Store) -> None:
         self._store = store
+        self._begin_anew()
+        at_fork(self._begin_anew)
+
+    def _begin_anew(self) -> None:
+        """Also in a forked child: a block that another thread was changing may be half changed."""
         self._lock = threading.RLock()
         self._blocks: dict[int, Block] = {}
         self._passages: dict[int, Passages] = {}

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from agentmem.clock import micros
 from agentmem.errors import EmbedderMismatch, IndexUnavailable
+from agentmem.forks import at_fork
 from agentmem.protocols import Clock
 from agentmem.storage import NoteStore, OutboxItem, Transaction
 from agentmem.stores import generations
@@ -65,9 +66,6 @@ class Indexer:
         self._store = store
         self._clock = clock
         self._fail = fail or _carry_on
-        self._busy = threading.RLock()
-        self._opening = threading.Lock()
-        self._owning = threading.Lock()
         self._closed = False
         self._pid = os.getpid()
         self._lock_file: int | None = None
@@ -76,7 +74,22 @@ class Indexer:
         self._trusted: int | None = None  # the inode of the directory that was found to be as recorded
         self._damage = ""
         self._live = False  # a batch is being written by this process
+        self._make_locks()
+        at_fork(self._in_child)
         self._own()
+
+    def _make_locks(self) -> None:
+        self._busy = threading.RLock()
+        self._opening = threading.Lock()
+        self._owning = threading.Lock()
+
+    def _in_child(self) -> None:
+        """In a forked child: the index belongs to the parent, and so does the lock, which must end with the parent."""
+        self._make_locks()
+        self._index, self._live = None, False
+        descriptor, self._lock_file = self._lock_file, None
+        if descriptor is not None:
+            os.close(descriptor)
 
     @property
     def directory(self) -> Path:
@@ -244,16 +257,14 @@ class Indexer:
     def _own(self) -> bool:
         """Hold the lock, or try to get it; never waits."""
         if self._pid != os.getpid():
-            # the index belongs to the parent, and so does the lock, which must end with the parent
-            descriptor, self._lock_file = self._lock_file, None
-            if descriptor is not None:
-                os.close(descriptor)
             return False
         return self._lock_file is not None or self._acquire()
 
     def _acquire(self) -> bool:
         # whoever waited here could hold the store that the other one is about to read
-        if self._closed or not self._owning.acquire(blocking=False):
+        from agentmem.stores.chroma import inherited
+
+        if self._closed or inherited() or not self._owning.acquire(blocking=False):
             return False
         try:
             if self._lock_file is None and (descriptor := take(self.root / "index.lock")) is not None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import partial
 
 import numpy as np
 
+from agentmem._lazily import cached_property
 from agentmem.editors.grace.geometry import CLEAR_OF, Rivals, base_radius, radii
 from agentmem.editors.grace.nearest import Bools, Doubles, Integers, Keys, Shadow
 from agentmem.editors.naming import Asked, Mentions

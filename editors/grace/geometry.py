@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from agentmem._lazily import cached_property
 from agentmem.editors.grace.nearest import Bools, Doubles, Integers, Keys
 from agentmem.editors.packs import Array
 from agentmem.notes import Scope

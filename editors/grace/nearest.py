@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
+from agentmem._lazily import cached_property
 from agentmem.editors.packs import Array
 
 __all__ = ["Bools", "Doubles", "Integers", "Keys", "Shadow"]

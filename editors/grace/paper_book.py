@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
+from agentmem._lazily import cached_property
 from agentmem.editors.compact import Compact
 from agentmem.editors.grace.balls import Ball, Query, stream
 from agentmem.editors.grace.codebook import Codebook, Match

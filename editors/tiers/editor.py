@@ -23,6 +23,7 @@ from agentmem.editors.tiers.pack import TieredPack
 from agentmem.editors.wise.editor import WiseEditor
 from agentmem.edits import EditorStatus, EditReceipt, EditRequest, Route
 from agentmem.errors import PackMismatch, UnknownEdit
+from agentmem.forks import at_fork
 from agentmem.notes import Scope
 
 __all__ = ["TieredEditor"]
@@ -89,6 +90,11 @@ class TieredEditor:
         self.settled: GatedEditor = WiseEditor(model, tokenizer, **shared, **(settled or {}))
         self._main: Waiting = {}
         self._shadow: ContextVar[_Both | None] = ContextVar("agentmem_tiers", default=None)
+        self._free_lock()
+        at_fork(self._free_lock)
+
+    def _free_lock(self) -> None:
+        """Also in a forked child: who held it stayed with the parent."""
         self._lock = threading.RLock()
 
     @property

@@ -6,12 +6,12 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from agentmem._lazily import cached_property
 from agentmem.editors.grace.codebook import Codebook, Match
 from agentmem.editors.packs import Array, Pack, PackedEdit, dump
 from agentmem.editors.wise.memory import Blueprint, SideMemory

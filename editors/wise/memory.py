@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from agentmem._lazily import cached_property
 from agentmem.editors.packs import Array
 from agentmem.editors.wise.config import WiseConfig
 from agentmem.editors.wise.sharding import Cell

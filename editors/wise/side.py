@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from agentmem.editors.hooks import Hook
 from agentmem.editors.port import ModelPort
 from agentmem.errors import LayerNotFound
+from agentmem.forks import at_fork
 
 if TYPE_CHECKING:
     import torch
@@ -71,13 +72,18 @@ class SideSite:
     def __init__(self, port: ModelPort, layer: int) -> None:
         self.layer = layer
         self.module, self.path = _projection(port, layer)
-        self._lock = threading.Lock()
+        self._free_lock()
+        at_fork(self._free_lock)
         self._holders = 0
         self._handle: Any = None
         self._adding: ContextVar[tuple[int, tuple[Governed, ...]] | None] = ContextVar(
             "agentmem_wise_adding", default=None
         )
         self._tap: ContextVar[_Tap | None] = ContextVar("agentmem_wise_tap", default=None)
+
+    def _free_lock(self) -> None:
+        """Also in a forked child: who held it stayed with the parent."""
+        self._lock = threading.Lock()
 
     @property
     def device(self) -> torch.device:

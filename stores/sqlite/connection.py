@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from agentmem.errors import InvalidArgument, StoreCorrupt, StoreError, StoreLocked, StoreReadOnly
-from agentmem.forks import at_fork, torn
+from agentmem.forks import at_fork, leave, torn
 from agentmem.sqlite_files import APPLICATION_ID
 from agentmem.stores.sqlite.failures import DRIVER_ERRORS, translate
 from agentmem.stores.sqlite.reading import Reading
@@ -249,7 +249,7 @@ class Database:
         if self._rested and not self._depth and self._let_go():
             return True
         if self._connection is not None:
-            _keep_for_good(self._connection)
+            leave(self._connection)
         return self._connection is None
 
     def _go_on(self) -> None:
@@ -454,13 +454,6 @@ def read_only(place: str) -> StoreReadOnly:
     return StoreReadOnly(
         f"{place} is open for reading only.", hint="open it without read_only, in a directory that you may write to: memory.export(path) carries the notes there."
     )
-
-
-def _keep_for_good(connection: sqlite3.Connection) -> None:
-    """Never let it be closed by the end of a forked child, whose parent goes on using the file: SQLite would take its log away."""
-    import ctypes
-
-    ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
 
 
 def _switch_to_wal(connection: sqlite3.Connection) -> None:
