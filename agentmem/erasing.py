@@ -13,6 +13,7 @@ from agentmem.evolving import take_back
 from agentmem.experience import texts_of
 from agentmem.notes import ForgetReceipt, Note, Scope
 from agentmem.querying import query_words
+from agentmem.relating import WordLinks
 from agentmem.remembering import key_hash
 from agentmem.storage import EditRow, Selection, Transaction
 from agentmem.superseding import Superseder
@@ -133,6 +134,8 @@ class Eraser:
     def _erase(self, tx: Transaction, doomed: _Doomed) -> dict[str, int]:
         rows = sorted(doomed.notes)
         now = micros(self._core.clock.now())
+        word_links = WordLinks(self._core, tx)
+        touched = word_links.depending(rows)
         superseder = Superseder(tx)
         freed = superseder.closed_by(rows)
         weights = self._weights.drop(tx, [e.id for e in doomed.edits if e.state == "active"])
@@ -150,6 +153,7 @@ class Eraser:
             tx.notes.tombstone_add(owner, key_hash(key), now)
         places["enrichment"] = take_back(tx, rows)
         places |= dict(tx.notes.delete(rows))
+        word_links.renew(touched)
         self._weights.retire(tx, superseder.reopen(freed, "holds again: what superseded it was forgotten"), "superseded")
         places["books"] = tx.ledger.delete_edits([e.id for e in doomed.edits])
         for note in doomed.notes.values():

@@ -14,7 +14,6 @@ from agentmem.clock import micros
 from agentmem.core import EVERYBODY, Core
 from agentmem.dedup import content_hash
 from agentmem.drafts import resolve_trust
-from agentmem.enrich import entities
 from agentmem.errors import InvalidImport
 from agentmem.exchange import (
     Footer,
@@ -28,10 +27,11 @@ from agentmem.exchange import (
 )
 from agentmem.exporting import values_of
 from agentmem.import_check import Check, lines_of
-from agentmem.linking import link_terms
+from agentmem.linking import terms_of
 from agentmem.notes import Note, Scope
 from agentmem.passages import embedded, of_passages
 from agentmem.protocols import Embedder
+from agentmem.relating import WordLinks
 from agentmem.remembering import key_hash
 from agentmem.restoring import restore_beside, restore_edits, restore_links, restore_made_from, restore_text
 from agentmem.storage import Transaction, UseDay
@@ -247,6 +247,7 @@ class _Work:
         self.report.met += counted.met
         self.report.edits += counted.edits
         self.report.capped += counted.capped
+        self.report.links += counted.links
         self.report.carried += carried
         self.report.embedded += stored - carried
         self._left_out.update(counted.conflicts)
@@ -325,12 +326,14 @@ class _Work:
                 tx.passages.put(row, owner, passages)
             tx.outbox.put("upsert", owner, [row])
             if record.experience is None:  # experiences are met by acting, not by association
-                tx.notes.terms_add(owner, row, link_terms(entities(note.content), note.keywords))
+                tx.notes.terms_add(owner, row, terms_of(note.content))
             tx.uses.restore(row, [UseDay(use.events, use.tokens, micros(use.last)) for use in record.uses])
             if not restore_beside(tx, record, row, owner):
                 report.met.append(record.id)
             report.edits += restore_edits(tx, record, owner, taken, proven=self.report.proven)
         restore_text(tx, stored)
+        links = WordLinks(self._core, tx)
+        report.links += links.renew([*stored, *tx.notes.thread_after(list(stored)).values()])
 
     # -- links and books -------------------------------------------------------------------------------------
 

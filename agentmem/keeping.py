@@ -11,25 +11,17 @@ from typing import TYPE_CHECKING
 from agentmem.clock import micros
 from agentmem.core import EVERYBODY, Core
 from agentmem.dedup import clean_text, content_hash
-from agentmem.enrich import entities, keywords, said_in, surroundings
+from agentmem.enrich import keywords, said_in, surroundings
 from agentmem.errors import InvalidArgument, UnknownNote
 from agentmem.evolving import describe
 from agentmem.graph import Connection, build_view, connect
-from agentmem.linking import (
-    SHARES,
-    SIMILAR,
-    TOGETHER,
-    aged,
-    link_shares,
-    link_similar,
-    link_terms,
-    link_together,
-)
+from agentmem.linking import TOGETHER, aged, link_together, terms_of
 from agentmem.notes import Link, Note, NoteVersion, Receipt, Scope
 from agentmem.passages import embedded
 from agentmem.prompts import note_line
 from agentmem.protocols import Embedder
 from agentmem.recollection import estimate_tokens
+from agentmem.relating import WordLinks
 from agentmem.storage import LinkRow, Selection, Transaction
 from agentmem.superseding import Superseder
 from agentmem.weights import WeightBook
@@ -117,8 +109,11 @@ class Keeper:
             superseder = Superseder(tx)
             freed, holds = superseder.released(row, note, stated.fact, stated.ended)
             changed = replace(changed, valid_to=None) if holds else changed
+            word_links = WordLinks(self._core, tx)
+            touched = word_links.depending([row])
             tx.notes.replace(row, changed, content_hash(content), "updated")
             self._project(tx, row, owner, changed, vector, passages)
+            word_links.renew({row} | touched | word_links.depending([row]))
             superseded, links, why = superseder.apply(changed, row, owner, stated.ended)
             tx.links.put(links)
             closed = superseder.reopen(freed, f"holds again: note {note.id}, which superseded it, was changed")
@@ -135,23 +130,11 @@ class Keeper:
         around = tx.notes.load(tx.notes.neighbours_in_thread(row, 1))
         beside = [n.content for r, n in sorted(around.items()) if r != row]
         tx.text.put(row, owner, note.content, surroundings(note.content, note.keywords, beside))
-        self._relink(tx, row, owner, note, vector[0])
+        tx.notes.terms_replace(owner, row, terms_of(note.content))
         for other in around:
             if other == row:
                 continue
             describe(tx, other, around[other])
-
-    def _relink(self, tx: Transaction, row: int, owner: int, note: Note, vector: npt.NDArray[np.float32]) -> None:
-        """Links by meaning and by shared terms are those of the new words; what people and history linked stays."""
-        settings, terms = self._core.settings.remember, link_terms(entities(note.content), note.keywords)
-        for link in tx.links.touching([row], (SIMILAR, SHARES)):
-            tx.links.delete(link.source, link.target, link.kind)
-        tx.notes.terms_replace(owner, row, terms)
-        near = self._core.nearest(tx, owner, vector, 3 * settings.max_similar)
-        links = link_similar(row, [(r, c) for r, c in near if r != row], threshold=settings.similar, limit=settings.max_similar)
-        mentions = tx.notes.terms_find(owner, terms, settings.rare + 2)  # one of which is its own
-        links += link_shares(row, mentions, rare=settings.rare, limit=settings.max_shared)
-        tx.links.put([k._replace(source=max(k[:2]), target=min(k[:2])) for k in links])  # from the newer to the older, as always
 
     def link(self, a: str, b: str, kind: str, reason: str, weight: float, scope: Scope) -> Link:
         if not isinstance(kind, str) or not kind.isidentifier():

@@ -11,6 +11,7 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from agentmem.clock import from_micros
+from agentmem.enrich import entities, keywords
 from agentmem.errors import InvalidArgument
 from agentmem.relations import plain, same_value
 from agentmem.storage import LinkRow
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from agentmem.notes import Fact
+    from agentmem.settings import RememberSettings
 
 __all__ = [
     "CONTRADICTS",
@@ -29,6 +31,7 @@ __all__ = [
     "SUPERSEDES",
     "TOGETHER",
     "aged",
+    "by_words",
     "conflicting",
     "link_contradicts",
     "link_ended",
@@ -38,6 +41,8 @@ __all__ = [
     "link_supersedes",
     "link_terms",
     "link_together",
+    "link_words",
+    "terms_of",
 ]
 
 NEXT: Final = "next"
@@ -50,13 +55,16 @@ KINDS: Final = (NEXT, SIMILAR, SHARES, SUPERSEDES, CONTRADICTS, TOGETHER)
 HALF_LIFE: Final = 90 * 86_400_000_000
 """Microseconds after which a link that uses made is half as strong, unless its notes are used together again."""
 
+_SAID_NEXT: Final = "said next in the same thread"
+_SIMILAR: Final = "similar in meaning ("
+_SHARES: Final = "both mention "
 _SHOWN = 40  # characters of a term or a value in a reason
 _MAX_FACT_LINKS = 8
 
 
 def link_next(before: int, row: int) -> list[LinkRow]:
     """The link from the last note of a thread to the one that follows it."""
-    return [] if before == row else [LinkRow(before, row, NEXT, 1.0, "said next in the same thread")]
+    return [] if before == row else [LinkRow(before, row, NEXT, 1.0, _SAID_NEXT)]
 
 
 def link_similar(
@@ -80,7 +88,7 @@ def link_similar(
             best[other] = max(min(float(cosine), 1.0), best.get(other, 0.0))
     ranked = sorted(best.items(), key=lambda item: (-item[1], item[0]))[: max(limit, 0)]
     return [
-        LinkRow(row, other, SIMILAR, cosine, f"similar in meaning ({cosine:.2f})") for other, cosine in ranked
+        LinkRow(row, other, SIMILAR, cosine, f"{_SIMILAR}{cosine:.2f})") for other, cosine in ranked
     ]
 
 
@@ -106,7 +114,7 @@ def link_shares(
     """
     apart: dict[int, float] = {}
     weighty: list[tuple[float, str, set[int]]] = []
-    for term, rows in mentions.items():
+    for term, rows in sorted(mentions.items()):  # in an order of its own: a product of weights depends on it in its last digits
         others = set(rows)
         others.discard(row)
         n = max(len(others), (counts or {}).get(term, 0))
@@ -132,7 +140,7 @@ def _by_weight(shared: tuple[float, str, set[int]]) -> tuple[float, str]:
 def _both_mention(terms: Sequence[str]) -> str:
     named = " and ".join(f"“{_short(term)}”" for term in terms[:2])
     more = f" and {len(terms) - 2} more" if len(terms) > 2 else ""
-    return f"both mention {named}{more}"
+    return f"{_SHARES}{named}{more}"
 
 
 def _short(text: str) -> str:
@@ -218,6 +226,38 @@ def aged(links: Iterable[LinkRow], now: int) -> list[LinkRow]:
         else link._replace(weight=link.weight * 0.5 ** (max(0, now - link.used_at) / HALF_LIFE))
         for link in links
     ]
+
+
+def link_words(
+    row: int,
+    settings: RememberSettings,
+    *,
+    before: int | None,
+    near: Iterable[tuple[int, float]],
+    mentions: Mapping[str, Sequence[int]],
+) -> list[LinkRow]:
+    """The links that the words of a note make with what was there before it; whoever asks, these are the links of a note.
+
+    Args:
+        row: the note; before: the one before it in its thread.
+        near: (row, cosine) of the nearest of those stored before it.
+        mentions: for each of its terms the last of those stored before it that mention it, one more than ``settings.rare`` at most.
+    """
+    links = [] if before is None else link_next(before, row)
+    links += link_similar(row, near, threshold=settings.similar, limit=settings.max_similar)
+    links += link_shares(row, mentions, rare=settings.rare, limit=settings.max_shared)
+    return [link._replace(derived=True) for link in links]
+
+
+def by_words(kind: str, reason: str) -> bool:
+    """Whether a link that does not say so was made by the words of its notes: its reason is one that only they give."""
+    begins = {NEXT: _SAID_NEXT, SIMILAR: _SIMILAR, SHARES: _SHARES}.get(kind)
+    return begins is not None and reason.startswith(begins)
+
+
+def terms_of(content: str) -> list[str]:
+    """The terms by which a note is linked: read off its words alone, whatever a model added to it since."""
+    return link_terms(entities(content), keywords(content))
 
 
 def link_terms(entities: Iterable[str], keywords: Iterable[str], *, limit: int = 12) -> list[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from agentmem.core import Core
-from agentmem.planning import choose
+from agentmem.relating import NEIGHBOURS
 from agentmem.storage import Transaction
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Neighbourhood"]
 
-NEIGHBOURS = 8
 TOGETHER = 256
 """Items that are compared with those before them in one matrix product."""
 Near = tuple[int, float]
@@ -39,9 +38,11 @@ class Neighbourhood:
     def __init__(self, core: Core, tx: Transaction, owners: Sequence[int], vectors: Vectors | None) -> None:
         self._core, self._tx = core, tx
         self._owners = owners
-        self._vectors = vectors
+        # As they will be stored: what is compared now must be what is compared when links are made anew.
+        self._vectors = None if vectors is None else vectors.astype(np.float16).astype(np.float32)
         self._limit = core.settings.remember.neighbour_limit
         self._floor = min(core.settings.remember.similar, core.settings.remember.near_duplicate)
+        self._most = max(NEIGHBOURS, core.settings.remember.max_similar)
         self._sizes: dict[int, int] = {}
         self._stored: dict[int, dict[int, list[Near]]] = {}
         self._beside: dict[int, _Beside] = {}
@@ -62,7 +63,7 @@ class Neighbourhood:
         beside = self._among(owner).near(place)
         if beside:
             near = [*near, *((self._rows[other], cosine) for other, cosine in beside if other in self._rows)]
-        return heapq.nlargest(NEIGHBOURS, dict(near).items(), key=itemgetter(1))
+        return heapq.nlargest(self._most, dict(near).items(), key=itemgetter(1))
 
     def add(self, row: int, place: int) -> None:
         """An item has been stored."""
@@ -84,13 +85,10 @@ class Neighbourhood:
             assert self._vectors is not None
             mine = [i for i in range(place, len(self._owners)) if self._owners[i] == owner]
             if len(mine) == 1:
-                plan = choose(size, NEIGHBOURS, self._core.settings.index)
-                found = self._core.exact.search(
-                    self._tx, (owner,), self._vectors[place], NEIGHBOURS, shortlist=plan.shortlist
-                )
+                found = self._core.exact.search(self._tx, (owner,), self._vectors[place], self._most)
                 near = [list(zip(*(values.tolist() for values in found), strict=True))]
             else:
-                near = self._core.exact.nearest(self._tx, owner, self._vectors[mine], NEIGHBOURS, self._floor)
+                near = self._core.exact.nearest(self._tx, owner, self._vectors[mine], self._most, self._floor)
             self._stored[owner] = dict(zip(mine, near, strict=True))
             self._hidden |= self._tx.experiences.among([row for found in near for row, _ in found])
         return self._without_experiences(owner, place, self._stored[owner].get(place, []))
@@ -100,7 +98,7 @@ class Neighbourhood:
         if not any(row in self._hidden for row, _ in near):
             return near
         assert self._vectors is not None
-        return self._core.nearest(self._tx, owner, self._vectors[place], NEIGHBOURS)
+        return self._core.nearest(self._tx, owner, self._vectors[place], self._most)
 
 
 class _Beside:

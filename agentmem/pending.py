@@ -92,9 +92,9 @@ class PendingRows:
         ids = known | self._tx.notes.ids_of(sorted(ends - known.keys()))
         return [
             tuple(
-                Link(ids[source], ids[target], kind, weight, reason)
-                for source, target, kind, weight, reason, _ in links
-                if source in ids and target in ids
+                Link(ids[link.source], ids[link.target], link.kind, link.weight, link.reason)
+                for link in links
+                if link.source in ids and link.target in ids
             )
             for links in linked
         ]

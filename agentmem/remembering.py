@@ -15,10 +15,10 @@ from agentmem.clock import micros
 from agentmem.core import Core
 from agentmem.dedup import content_hash, same_meaning_possible
 from agentmem.drafts import Draft
-from agentmem.enrich import AGENTS, Said, entities, keywords, said, surroundings, tags
+from agentmem.enrich import AGENTS, Said, keywords, said, surroundings, tags
 from agentmem.evolving import rewrite
 from agentmem.exchange import SAID
-from agentmem.linking import link_next, link_shares, link_similar, link_terms
+from agentmem.linking import link_words, terms_of
 from agentmem.nearby import Neighbourhood
 from agentmem.notes import Fact, Note, Receipt, Status
 from agentmem.passages import embedded
@@ -111,8 +111,7 @@ class _Words(NamedTuple):
 
     @classmethod
     def of(cls, text: str) -> _Words:
-        found = tuple(keywords(text))
-        return cls(content_hash(text), found, tuple(tags(text)), tuple(link_terms(entities(text), found)))
+        return cls(content_hash(text), tuple(keywords(text)), tuple(tags(text)), tuple(terms_of(text)))
 
 
 class _Batch:
@@ -327,17 +326,15 @@ class _Batch:
     def _links(
         self, note: Note, row: int, owner: int, words: _Words, near: Sequence[tuple[int, float]]
     ) -> list[LinkRow]:
-        links: list[LinkRow] = []
+        before = None
         if note.thread is not None:
-            links += self._in_thread(note, row, owner)
+            before = self._in_thread(note, row, owner)
         else:
             self._text[row] = (owner, note.content, "")
-        links += link_similar(row, near, threshold=self._settings.similar, limit=self._settings.max_similar)
-        found = self._pending.mention(row, owner, words.terms)
-        return links + link_shares(row, found, rare=self._settings.rare, limit=self._settings.max_shared)
+        return link_words(row, self._settings, before=before, near=near, mentions=self._pending.mention(row, owner, words.terms))
 
-    def _in_thread(self, note: Note, row: int, owner: int) -> list[LinkRow]:
-        """Link to the turn before, and let both turns be found by each other's words."""
+    def _in_thread(self, note: Note, row: int, owner: int) -> int | None:
+        """The turn before, if any; both turns are found by each other's words."""
         assert note.thread is not None
         tail = self._tail(owner, note.thread, row)
         before = tail[-1] if tail else None
@@ -346,7 +343,7 @@ class _Batch:
             self._widen(before[0], tail[-2][1] if len(tail) > 1 else "", note.content)
         tail.append((row, note.content))
         del tail[:-2]
-        return link_next(before[0], row) if before else []
+        return before[0] if before else None
 
     def _widen(self, row: int, before: str, after: str) -> None:
         context = f"{before}\n{after}" if before else after

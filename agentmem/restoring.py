@@ -12,7 +12,7 @@ from agentmem.enrich import surroundings
 from agentmem.evolving import plain_again
 from agentmem.exchange import EditRecord, LinkRecord, MadeFromRecord, NoteRecord
 from agentmem.experience import action_digest, state_digest
-from agentmem.linking import TOGETHER
+from agentmem.linking import TOGETHER, by_words
 from agentmem.notes import Note
 from agentmem.storage import EditRow, EnrichmentRow, LinkRow, SavedEnrichment, Transaction
 
@@ -81,8 +81,11 @@ def _edit_row(edit: EditRecord, note_id: str, owner: int, *, proven: bool) -> Ed
 
 
 def restore_links(tx: Transaction, batch: Sequence[LinkRecord], rows: Mapping[str, int]) -> int:
-    """Links between notes that have a row; one that is held here stays as it is. Returns how many are new."""
-    named = [link for link in batch if link.source in rows and link.target in rows]
+    """Links between notes that have a row; one that is held here stays as it is. Returns how many are new.
+
+    Those that words made have been made here, of the notes that are here.
+    """
+    named = [link for link in batch if link.source in rows and link.target in rows and not by_words(link.kind, link.reason)]
     ends = sorted({rows[end] for link in named for end in (link.source, link.target)})
     held = {(link.source, link.target, link.kind) for link in tx.links.touching(ends, sorted({link.kind for link in named}))}
     new = [link for link in (_link_row(link, rows) for link in named) if link[:3] not in held]

@@ -61,7 +61,11 @@ class Facets(NamedTuple):
 
 
 class LinkRow(NamedTuple):
-    """A link by rows; ``used_at`` (microseconds) is when its two notes were last used together, for links that fade."""
+    """A link by rows.
+
+    ``used_at`` (microseconds) is when its two notes were last used together, for links that fade; ``derived``: the words of its notes
+    make it, and make it again; any other link was made by a person, by history, by use or by a model, and is nowhere else.
+    """
 
     source: int
     target: int
@@ -69,6 +73,7 @@ class LinkRow(NamedTuple):
     weight: float
     reason: str
     used_at: int | None = None
+    derived: bool = False
 
 
 class OutboxItem(NamedTuple):

@@ -212,6 +212,26 @@ class NoteTable(Protocol):
         ...
 
     def neighbours_in_thread(self, row: int, span: int = 1) -> list[int]: ...
+    def thread_before(self, rows: Sequence[int]) -> dict[int, int]:
+        """For those of ``rows`` that follow a note in their thread, which one."""
+        ...
+
+    def thread_after(self, rows: Sequence[int]) -> dict[int, int]:
+        """For those of ``rows`` that a note follows in their thread, which one."""
+        ...
+
+    def terms_of(self, rows: Sequence[int]) -> dict[int, list[str]]:
+        """The terms that each of ``rows`` mentions, in alphabetical order."""
+        ...
+
+    def terms_before(self, owner: int, row: int, terms: Sequence[str], limit: int) -> dict[str, list[int]]:
+        """For each known term the last rows before ``row`` that mention it, at most ``limit``."""
+        ...
+
+    def terms_first(self, owner: int, terms: Sequence[str], limit: int) -> list[int]:
+        """The rows among the first ``limit`` that mention one of these terms."""
+        ...
+
     def terms_replace(self, owner: int, row: int, terms: Iterable[str]) -> None:
         """Remember what a note mentions now, in place of what it mentioned before."""
         ...
@@ -348,7 +368,10 @@ class LinkTable(Protocol):
     """The note graph: directed, typed, weighted links."""
 
     def put(self, links: Sequence[LinkRow]) -> None:
-        """Insert or strengthen: an existing link (same ends, same kind) keeps the larger weight."""
+        """Insert or strengthen: an existing link (same ends, same kind) keeps the larger weight.
+
+        One that is not derived takes the place of one that is, with its own weight and reason, and never the other way round.
+        """
         ...
 
     def touching(
@@ -358,6 +381,10 @@ class LinkTable(Protocol):
         ...
 
     def delete(self, source: int, target: int, kind: str | None = None) -> int: ...
+    def made(self, rows: Sequence[int]) -> list[LinkRow]:
+        """The derived links that belong to ``rows``: to the later note in a thread, else to the one that was stored later."""
+        ...
+
     def delete_rows(self, rows: Sequence[int]) -> int: ...
     def delete_kinds(self, kinds: Sequence[str]) -> int: ...
     def derived_from(self, rows: Sequence[int]) -> dict[int, list[int]]:

@@ -14,12 +14,12 @@ from agentmem.edits import EditRequest
 from agentmem.enrich import surroundings
 from agentmem.errors import AgentMemError, IndexUnavailable, InvalidArgument, StoreError
 from agentmem.forks import at_fork
-from agentmem.linking import link_next, link_similar
 from agentmem.notes import Note, Scope
 from agentmem.passages import LONG
 from agentmem.protocols import Embedder
 from agentmem.reembedding import Reembedder, add_passages, under_way
-from agentmem.storage import LinkRow, Transaction
+from agentmem.relating import WordLinks
+from agentmem.storage import Transaction
 from agentmem.weights import METHOD, WeightBook
 
 if TYPE_CHECKING:
@@ -290,6 +290,8 @@ class Upkeep:
     def _vectors(self, report: Progress) -> int:
         """Embed what has no vector, or everything when the embedder changed; then the index anew."""
         changed = Reembedder(self._core).run(self._core.embedder, report)
+        if changed:
+            self._graph(report)
         with self._core.writing(EVERYBODY) as tx:
             todo = tx.vectors.missing()
             for start in range(0, len(todo), CHUNK):
@@ -305,6 +307,8 @@ class Upkeep:
         """Change to another embedder; the former one serves until all is ready. Returns how many vectors there are."""
         changed, indexer = Reembedder(self._core, fail).run(embedder, report), self._core.indexer
         add_passages(self._core, report)
+        if changed:
+            self._graph(report)
         if changed and indexer is not None and indexer.health() != "unowned":  # else its owner finds it out of date
             self._index_anew(indexer)
         with self._core.reading(EVERYBODY) as tx:
@@ -344,29 +348,22 @@ class Upkeep:
         return row, owner, note.content, surroundings(note.content, note.keywords, (around[r].content for r in sorted(around)))
 
     def _graph(self, report: Progress) -> int:
-        """Sequence and similarity links anew; links that people made, and those that record history, are left as they are."""
-        settings = self._core.settings.remember
+        """Terms, and the links that words make, anew; any other link is left as it is."""
         with self._core.writing(EVERYBODY) as tx:
             rows = tx.notes.select_all()
-            rows = sorted(set(rows) - tx.experiences.among(rows))  # they are met by acting, not by association
-            tx.links.delete_kinds(("next", "similar"))
-            for done, row in enumerate(rows, 1):
-                tx.links.put(self._links_of(tx, row, settings.similar, settings.max_similar))
-                if done % CHUNK == 0 or done == len(rows):
-                    report(done, len(rows))
+            links = WordLinks(self._core, tx)
+            for start in range(0, len(rows), CHUNK):
+                wanted, held = links.terms(rows[start : start + CHUNK])
+                notes = tx.notes.load([row for row, terms in wanted.items() if terms != held[row]])
+                for row, note in notes.items():
+                    owner = tx.notes.owner(note.scope)
+                    assert owner is not None
+                    tx.notes.terms_replace(owner, row, wanted[row])
+            for start in range(0, len(rows), CHUNK):
+                links.renew(rows[start : start + CHUNK])
+                report(min(start + CHUNK, len(rows)), len(rows))
             return tx.links.count()
 
-    def _links_of(self, tx: Transaction, row: int, threshold: float, limit: int) -> list[LinkRow]:
-        note = tx.notes.load([row])[row]
-        owner = tx.notes.owner(note.scope)
-        assert owner is not None
-        before = [r for r in tx.notes.neighbours_in_thread(row, 1) if r < row] if note.thread else []
-        links = link_next(before[-1], row) if before else []
-        found, vector = tx.vectors.load([row])
-        if len(found):
-            near = [(r, c) for r, c in self._core.nearest(tx, owner, vector[0], 3 * limit) if r < row]
-            links += link_similar(row, near, threshold=threshold, limit=limit)
-        return links
 
     # -- numbers ---------------------------------------------------------------------------------------------
 

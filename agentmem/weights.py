@@ -58,6 +58,9 @@ class WeightBook:
     Every change of the weights is: write a new pack file, then flip one row in the same transaction that changes the
     books. Other processes see the row and load the file before their next request.
 
+    Args:
+        stranded: asked in a forked child why a model of the parent's cannot be used there, in words; empty when it can.
+
     Attributes:
         trouble: why the active pack cannot be served on the attached model (damaged, or written on another base). The model
             then answers without edits, notes stand in for them, and a rebuild writes the edits anew.
@@ -69,8 +72,10 @@ class WeightBook:
         shelf: PackShelf,
         make_editor: MakeEditor,
         files: PackFiles,
+        stranded: Callable[[Any], str] = lambda model: "",
     ) -> None:
         self._core = core
+        self._why_stranded = stranded
         self._make_editor = make_editor
         self._files = files
         self.shelf = shelf
@@ -101,9 +106,7 @@ class WeightBook:
         self.lock = threading.RLock()
         if self.model is None:
             return
-        from agentmem._forked_torch import stranded
-
-        why = stranded(self.model)
+        why = self._why_stranded(self.model)
         if why or not rested:
             self._stranded = self.model, why or "This process was forked while another thread was using the model."
             self.editor = self.model = self.tokenizer = None

@@ -352,7 +352,12 @@ def _weights(core: Core, packs: Path) -> WeightBook:
         about = pack_files.summary(data)
         return PackContents(frozenset(about.ids), frozenset(about.waiting), about.base)
 
-    return WeightBook(core, PackShelf(packs), make, PackFiles(drop, read))
+    def stranded(model: Any) -> str:
+        from agentmem._forked_torch import stranded
+
+        return stranded(model)
+
+    return WeightBook(core, PackShelf(packs), make, PackFiles(drop, read), stranded)
 
 
 def _greedy_answers(model: Any, tokenizer: Any, prompts: Sequence[str], max_new_tokens: int) -> list[str]:

@@ -124,7 +124,7 @@ class ExactIndex:
             return _best(*_largest(near, cosines), k)
 
     def nearest(
-        self, tx: Transaction, owner: int, vectors: Vectors, k: int, floor: float
+        self, tx: Transaction, owner: int, vectors: Vectors, k: int, floor: float, *, before: Sequence[int] | None = None
     ) -> list[list[tuple[int, float]]]:
         """For each of many vectors the nearest (row, cosine) of one owner, best first: one matrix product.
 
@@ -134,8 +134,10 @@ class ExactIndex:
             vectors: unit vectors, shape (n, dimension).
             k: how many for each at most.
             floor: the least cosine.
+            before: for each vector, a row: only those before it are compared.
         """
         with self._lock:
+            earlier = None if before is None else np.asarray(before, np.int64)
             found: list[list[tuple[int, float]]] = [[] for _ in vectors]
             for block in self._loaded(tx, (owner,)):
                 _unit(vectors.sum(axis=0), [block])
@@ -144,6 +146,8 @@ class ExactIndex:
                 for start in range(0, len(queries), step):
                     rows, cosines = block.products(queries[start : start + step])
                     near = cosines >= floor
+                    if earlier is not None:
+                        near &= rows[None, :] < earlier[start : start + step, None]
                     for place in np.flatnonzero(near.any(axis=1)).tolist():
                         at = np.flatnonzero(near[place])
                         best, values = _best(rows[at], cosines[place, at], k)

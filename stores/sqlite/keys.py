@@ -28,6 +28,19 @@ _MENTIONS: Final = """
     SELECT t.term, t.row FROM json_each(?1) j CROSS JOIN term t ON t.owner = ?2 AND t.term = j.value AND t.row >= coalesce(
         (SELECT row FROM term WHERE owner = ?2 AND term = j.value ORDER BY row DESC LIMIT 1 OFFSET ?3), 0)
 """
+_MENTIONS_BEFORE: Final = """
+    SELECT t.term, t.row FROM json_each(?1) j CROSS JOIN term t ON t.owner = ?2 AND t.term = j.value AND t.row < ?4 AND t.row >= coalesce(
+        (SELECT row FROM term WHERE owner = ?2 AND term = j.value AND row < ?4 ORDER BY row DESC LIMIT 1 OFFSET ?3), 0)
+"""
+_FIRST_MENTIONS: Final = """
+    SELECT DISTINCT t.row FROM json_each(?1) j CROSS JOIN term t ON t.owner = ?2 AND t.term = j.value AND t.row <= coalesce(
+        (SELECT row FROM term WHERE owner = ?2 AND term = j.value ORDER BY row LIMIT 1 OFFSET ?3), 9223372036854775807) ORDER BY t.row
+"""
+_BESIDE: Final = """
+    SELECT j.value, (SELECT id FROM note WHERE owner = n.owner AND thread = n.thread AND (position, id) {} (n.position, n.id)
+        ORDER BY position {}, id {} LIMIT 1)
+    FROM json_each(?) j CROSS JOIN note n ON n.id = j.value WHERE n.thread IS NOT NULL AND n.position IS NOT NULL
+"""
 _TOGETHER: Final = 512
 # What is said often is said at many times: the time leads to it at once, the words to all of these.
 _SAID: Final = """
@@ -124,6 +137,36 @@ class NoteKeys:
         before = self._db.rows(sql.format("<", "DESC", "DESC"), values)
         after = self._db.rows(sql.format(">", "ASC", "ASC"), values)
         return [other for (other,) in [*reversed(before), *after]]
+
+    def thread_before(self, rows: Sequence[int]) -> dict[int, int]:
+        """For those of ``rows`` that follow a note in their thread, which one."""
+        return self._beside(_BESIDE.format("<", "DESC", "DESC"), rows)
+
+    def thread_after(self, rows: Sequence[int]) -> dict[int, int]:
+        """For those of ``rows`` that a note follows in their thread, which one."""
+        return self._beside(_BESIDE.format(">", "ASC", "ASC"), rows)
+
+    def _beside(self, sql: str, rows: Sequence[int]) -> dict[int, int]:
+        return {row: other for row, other in self._db.rows(sql, (json_list(rows),)) if other is not None}
+
+    def terms_of(self, rows: Sequence[int]) -> dict[int, list[str]]:
+        """The terms that each of ``rows`` mentions, in alphabetical order."""
+        sql = "SELECT t.row, t.term FROM json_each(?) j CROSS JOIN term t ON t.row = j.value ORDER BY t.row, t.term"
+        found: dict[int, list[str]] = {row: [] for row in rows}
+        for row, term in self._db.rows(sql, (json_list(rows),)):
+            found[row].append(term)
+        return found
+
+    def terms_before(self, owner: int, row: int, terms: Sequence[str], limit: int) -> dict[str, list[int]]:
+        """For each known term the last rows before ``row`` that mention it, at most ``limit``."""
+        found: dict[str, list[int]] = {}
+        for term, other in self._db.rows(_MENTIONS_BEFORE, (json.dumps(list(terms)), owner, limit - 1, int(row))):
+            found.setdefault(term, []).append(other)
+        return found
+
+    def terms_first(self, owner: int, terms: Sequence[str], limit: int) -> list[int]:
+        """The rows among the first ``limit`` that mention one of these terms."""
+        return [row for (row,) in self._db.rows(_FIRST_MENTIONS, (json.dumps(list(terms)), owner, limit - 1))]
 
     def terms_add(self, owner: int, row: int, terms: Iterable[str]) -> None:
         """Remember which entities and rare keywords a note mentions."""

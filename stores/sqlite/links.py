@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Any, Final
 
 from agentmem.errors import InvalidArgument
 from agentmem.notes import Link
@@ -16,19 +16,30 @@ from agentmem.stores.sqlite.where import json_list
 __all__ = ["SqliteLinks"]
 
 _PUT: Final = """
-    INSERT INTO link (source, target, kind, weight, reason, used_at) VALUES (?, ?, ?, ?, ?, ?)
+    INSERT INTO link (source, target, kind, weight, reason, used_at, derived) VALUES (?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (source, target, kind) DO UPDATE SET
         used_at = coalesce(max(used_at, excluded.used_at), used_at, excluded.used_at),
-        reason = CASE WHEN excluded.weight > weight OR reason = '' THEN excluded.reason ELSE reason END,
-        weight = max(weight, excluded.weight)
+        reason = CASE WHEN excluded.derived < derived OR excluded.weight > weight OR reason = '' THEN excluded.reason ELSE reason END,
+        weight = CASE WHEN excluded.derived < derived THEN excluded.weight ELSE max(weight, excluded.weight) END,
+        derived = excluded.derived
+    WHERE excluded.derived <= derived
+"""
+# The note that a derived link belongs to: the later one in a thread, else the one that was stored later.
+_MADE: Final = """
+    SELECT l.source, l.target, l.kind, l.weight, l.reason, l.used_at, l.derived
+    FROM json_each(?) j CROSS JOIN link l ON l.source = j.value AND l.kind <> 'next' AND l.derived
+    UNION ALL
+    SELECT l.source, l.target, l.kind, l.weight, l.reason, l.used_at, l.derived
+    FROM json_each(?) j CROSS JOIN link l ON l.target = j.value AND l.kind = 'next' AND l.derived
 """
 # The second part rules out by the index on targets alone (`i`), and reads the rest of a link (`l`) only when it is wanted. A link
 # between two of the rows is found from both ends.
 _TOUCHING: Final = """
-    SELECT l.source, l.target, l.kind, l.weight, l.reason, l.used_at FROM json_each(?1) j CROSS JOIN link l ON l.source = j.value
+    SELECT l.source, l.target, l.kind, l.weight, l.reason, l.used_at, l.derived
+    FROM json_each(?1) j CROSS JOIN link l ON l.source = j.value
     WHERE {wanted_l}
     UNION ALL
-    SELECT l.source, l.target, l.kind, l.weight, l.reason, l.used_at
+    SELECT l.source, l.target, l.kind, l.weight, l.reason, l.used_at, l.derived
     FROM json_each(?1) j CROSS JOIN link i ON i.target = j.value CROSS JOIN link l USING (source, target, kind)
     WHERE {wanted_i}
 """
@@ -46,13 +57,13 @@ class SqliteLinks:
         self._touching: dict[tuple[str, ...], KnownRows[tuple[LinkRow, ...]]] = {}
 
     def put(self, links: Sequence[LinkRow]) -> None:
-        """Insert links; an existing one keeps the larger weight and the reason that goes with it."""
+        """Insert links; an existing one keeps the larger weight and the reason that goes with it, and no derived one replaces another."""
         if any(link.source == link.target for link in links):
             raise InvalidArgument("A note cannot be linked to itself.", hint="leave such links out.")
         self._changed(row for link in links for row in link[:2])
         self._db.many(
             _PUT,
-            [(int(s), int(t), kind, float(w), reason, used) for s, t, kind, w, reason, used in links],
+            [(int(s), int(t), kind, float(w), reason, used, int(derived)) for s, t, kind, w, reason, used, derived in links],
         )
 
     def touching(
@@ -71,7 +82,7 @@ class SqliteLinks:
         """The links of each row, from the table."""
         links: dict[int, list[LinkRow]] = {row: [] for row in rows}
         for found in set(self._db.rows(_touching(len(without)), (json_list(list(links)), *without))):
-            link = LinkRow._make(found)
+            link = _link(found)
             for row in link[:2]:
                 if row in links:
                     links[row].append(link)
@@ -89,6 +100,11 @@ class SqliteLinks:
         if kind is None:
             return self._db.run(sql, values)
         return self._db.run(f"{sql} AND kind = ?", [*values, kind])
+
+    def made(self, rows: Sequence[int]) -> list[LinkRow]:
+        """The derived links that belong to ``rows``."""
+        among = json_list(rows)
+        return [_link(found) for found in self._db.rows(_MADE, (among, among))]
 
     def delete_rows(self, rows: Sequence[int]) -> int:
         """Remove every link that touches ``rows``; returns how many."""
@@ -125,6 +141,10 @@ class SqliteLinks:
     def public(self, rows: Sequence[int]) -> list[Link]:
         """Links touching ``rows``, with ids instead of rows."""
         return [Link(*row) for row in self._db.rows(_PUBLIC.format(_touching(0)), (json_list(list(dict.fromkeys(rows))),))]
+
+
+def _link(found: tuple[Any, ...]) -> LinkRow:
+    return LinkRow._make((*found[:6], bool(found[6])))
 
 
 def _touching(kinds: int) -> str:

@@ -183,6 +183,14 @@ _PASSAGES: Final = (
     END""",
 )
 
+# Links that the words of notes make can be made again; those that a person, history, use or a model made cannot. Until now only their
+# reasons told them apart.
+_DERIVED_LINKS: Final = (
+    "ALTER TABLE link ADD COLUMN derived INTEGER NOT NULL DEFAULT 0",
+    """UPDATE link SET derived = 1 WHERE (kind = 'next' AND reason = 'said next in the same thread')
+        OR (kind = 'similar' AND reason LIKE 'similar in meaning (%)') OR (kind = 'shares' AND reason LIKE 'both mention %')""",
+)
+
 MIGRATIONS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("first schema", _NOTES + _PROJECTIONS + _BOOKS),
     ("enrichment", _ENRICHMENT),
@@ -190,5 +198,6 @@ MIGRATIONS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("re-embedding", _REEMBEDDING),
     ("fading by index, links that fade", _FADING),
     ("passages", _PASSAGES),
+    ("links that words make", _DERIVED_LINKS),
 )
 """(what for, statements) each; the n-th brings a store to version n."""
