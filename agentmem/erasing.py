@@ -9,7 +9,7 @@ from agentmem.clock import micros
 from agentmem.core import Core
 from agentmem.dedup import content_hash
 from agentmem.errors import StoreError, UnknownNote
-from agentmem.evolving import take_back
+from agentmem.evolving import describe, take_back
 from agentmem.experience import texts_of
 from agentmem.notes import ForgetReceipt, Note, Scope
 from agentmem.querying import query_words
@@ -136,6 +136,7 @@ class Eraser:
         now = micros(self._core.clock.now())
         word_links = WordLinks(self._core, tx)
         touched = word_links.depending(rows)
+        beside = {other for row, note in doomed.notes.items() if note.thread for other in tx.notes.neighbours_in_thread(row, 1)}
         superseder = Superseder(tx)
         freed = superseder.closed_by(rows)
         weights = self._weights.drop(tx, [e.id for e in doomed.edits if e.state == "active"])
@@ -154,6 +155,8 @@ class Eraser:
         places["enrichment"] = take_back(tx, rows)
         places |= dict(tx.notes.delete(rows))
         word_links.renew(touched)
+        for row, note in tx.notes.load(sorted(beside - set(rows))).items():  # found by the words of those that are its neighbours now
+            describe(tx, row, note)
         self._weights.retire(tx, superseder.reopen(freed, "holds again: what superseded it was forgotten"), "superseded")
         places["books"] = tx.ledger.delete_edits([e.id for e in doomed.edits])
         for note in doomed.notes.values():

@@ -86,8 +86,8 @@ class WordLinks:
         found |= {link.source for link in self._tx.links.touching(rows, (SIMILAR, SHARES)) if link.derived and link.target in set(rows)}
         for owner, notes in self._by_owner(rows):
             terms = {term for each in self._tx.notes.terms_of(list(notes)).values() for term in each}
-            first = min(notes)
-            found |= {row for row in self._tx.notes.terms_first(owner, sorted(terms), self._settings.rare + 2) if row > first}
+            first, reach = min(notes), self._settings.rare + 1 + len(notes)  # a term that is rare, or becomes so without these
+            found |= {row for row in self._tx.notes.terms_first(owner, sorted(terms), reach) if row > first}
             found |= self._drawn(owner, list(notes))
         return found - set(rows)
 
