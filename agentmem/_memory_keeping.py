@@ -50,10 +50,12 @@ class KeepingVerbs(MemoryBase):
         return self._parts.reflector().run(merge_scope(self.scope, user, agent, None), day, limit)
 
     def check(self, *, deep: bool = False) -> CheckReport:
-        """Compare every projection with the notes; a memory that is bound to somebody compares that one's, and counts no others.
+        """Compare every note with what was written, and every projection with the notes; a memory that is bound to somebody compares
+        that one's, and counts no others.
 
         Args:
-            deep: compare every vector of the index with the store's, rather than a sample of about 200; its files are always read whole.
+            deep: compare all terms, links, contexts and vectors, and embed every note anew for it, rather than a sample of some hundred
+                notes; and every vector of the index with the store's, rather than about 200. The files of the index are always read whole.
         """
         own = self._parts.own(self.scope)
         return self._parts.upkeep.check(deep=deep) if own is None else own.check()

@@ -114,7 +114,7 @@ def link_shares(
     """
     apart: dict[int, float] = {}
     weighty: list[tuple[float, str, set[int]]] = []
-    for term, rows in sorted(mentions.items()):  # in an order of its own: a product of weights depends on it in its last digits
+    for term, rows in mentions.items():
         others = set(rows)
         others.discard(row)
         n = max(len(others), (counts or {}).get(term, 0))
@@ -245,7 +245,8 @@ def link_words(
     """
     links = [] if before is None else link_next(before, row)
     links += link_similar(row, near, threshold=settings.similar, limit=settings.max_similar)
-    links += link_shares(row, mentions, rare=settings.rare, limit=settings.max_shared)
+    terms = dict(sorted(mentions.items()))  # a product of weights depends on their order in its last digits
+    links += link_shares(row, terms, rare=settings.rare, limit=settings.max_shared)
     return [link._replace(derived=True) for link in links]
 
 

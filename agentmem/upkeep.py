@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from agentmem.checking import Comparison, text_of, unlike_vectors
 from agentmem.consolidation.rewriting import request_in_books
 from agentmem.core import EVERYBODY, Core
 from agentmem.edits import EditRequest
-from agentmem.enrich import surroundings
 from agentmem.errors import AgentMemError, IndexUnavailable, InvalidArgument, StoreError
 from agentmem.forks import at_fork
-from agentmem.notes import Note, Scope
-from agentmem.passages import LONG
+from agentmem.notes import Scope
+from agentmem.passages import LONG, embedded
 from agentmem.protocols import Embedder
 from agentmem.reembedding import Reembedder, add_passages, under_way
 from agentmem.relating import WordLinks
@@ -201,7 +201,16 @@ class Upkeep:
     # -- check -----------------------------------------------------------------------------------------------
 
     def check(self, *, deep: bool = False) -> CheckReport:
+        """Compare by content: every note with its seal, and of a sample, or all if ``deep``, what each projection holds."""
         problems = [f"store: {p}" for p in self._core.store.check()]
+        try:
+            return self._compared(problems, deep=deep)
+        except AgentMemError as error:
+            if not problems:
+                raise
+            return CheckReport((*problems, error.message), {}, "unknown")  # damage keeps the rest from being looked at
+
+    def _compared(self, problems: list[str], *, deep: bool) -> CheckReport:
         with self._core.reading(EVERYBODY) as tx:
             counts = {
                 "notes": tx.notes.count(),
@@ -216,6 +225,7 @@ class Upkeep:
             problems += self._check_edits(tx)
             if half := under_way(tx):
                 problems.append(f"{half}: memory.reembed(embedder) goes on")
+        problems += Comparison(self._core, deep=deep).problems()
         if counts["full text"] != counts["notes"]:
             problems.append(f"{counts['full text']} of {counts['notes']} notes are in the full text: rebuild('text')")
         index, found = self._check_index(deep)
@@ -288,20 +298,30 @@ class Upkeep:
         return work[projection](report)
 
     def _vectors(self, report: Progress) -> int:
-        """Embed what has no vector, or everything when the embedder changed; then the index anew."""
+        """Embed every note and store what is missing or not of its words; then the index anew."""
         changed = Reembedder(self._core).run(self._core.embedder, report)
         if changed:
             self._graph(report)
-        with self._core.writing(EVERYBODY) as tx:
-            todo = tx.vectors.missing()
-            for start in range(0, len(todo), CHUNK):
-                self._embed(tx, todo[start : start + CHUNK])
-                report(min(start + CHUNK, len(todo)), len(todo))
-            total = tx.vectors.count()
+        else:
+            self._embed_again(report)
         add_passages(self._core, report)
         if self._core.indexer is not None and not (changed and self._core.indexer.health() == "unowned"):
             self._index_anew(self._core.indexer)
-        return total
+        with self._core.reading(EVERYBODY) as tx:
+            return tx.vectors.count()
+
+    def _embed_again(self, report: Progress) -> None:
+        with self._core.reading(EVERYBODY) as tx:
+            rows = tx.notes.select_all()
+        for start in range(0, len(rows), CHUNK):
+            part = rows[start : start + CHUNK]
+            with self._core.reading(EVERYBODY) as tx:
+                texts = [note.content for note in tx.notes.load(part).values()]
+            embedded(self._core.embedder, texts)  # outside of the write, which finds what was computed in the embedder's cache
+            with self._core.writing(EVERYBODY) as tx:
+                tx.vectors.drop_unsound(part)
+                self._embed(tx, unlike_vectors(self._core, tx, part))
+            report(min(start + CHUNK, len(rows)), len(rows))
 
     def reembed(self, embedder: Embedder, report: Progress, fail: Callable[[str], None]) -> int:
         """Change to another embedder; the former one serves until all is ready. Returns how many vectors there are."""
@@ -336,16 +356,9 @@ class Upkeep:
             tx.text.clear()
             for start in range(0, len(rows), CHUNK):
                 notes = tx.notes.load(rows[start : start + CHUNK])
-                tx.text.put_many([self._text_of(tx, row, note) for row, note in notes.items()])
+                tx.text.put_many([text_of(tx, row, note) for row, note in notes.items()])
                 report(min(start + CHUNK, len(rows)), len(rows))
             return tx.text.count()
-
-    @staticmethod
-    def _text_of(tx: Transaction, row: int, note: Note) -> tuple[int, int, str, str]:
-        owner = tx.notes.owner(note.scope)
-        assert owner is not None
-        around = tx.notes.load([r for r in tx.notes.neighbours_in_thread(row, 1) if r != row]) if note.thread else {}
-        return row, owner, note.content, surroundings(note.content, note.keywords, (around[r].content for r in sorted(around)))
 
     def _graph(self, report: Progress) -> int:
         """Terms, and the links that words make, anew; any other link is left as it is."""

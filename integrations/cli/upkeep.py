@@ -23,7 +23,8 @@ def add_to(app: typer.Typer) -> None:
 
 
 def check(
-    place: Place, deep: Annotated[bool, typer.Option("--deep", help="Every vector of the index, rather than a sample.")] = False
+    place: Place,
+    deep: Annotated[bool, typer.Option("--deep", help="All notes and vectors, not a sample; embeds every note anew.")] = False,
 ) -> None:
     """Compare vectors, full text, links and weights with the notes. Exit code 1 when something is wrong."""
     with place.memory() as memory:

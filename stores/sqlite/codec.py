@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final, cast
 
 from agentmem.clock import from_micros, micros
-from agentmem.errors import InvalidNote
+from agentmem.errors import AgentMemError, InvalidNote, StoreCorrupt
 from agentmem.notes import Fact, Kind, MemoryState, Note, Scope
 
 __all__ = ["COLUMNS", "LOAD", "LOAD_ROWS", "decode", "dumps", "encode", "encode_fact", "fact_of", "normalised", "plain"]
@@ -68,7 +68,20 @@ def encode(note: Note) -> tuple[object, ...]:
 
 
 def decode(row: tuple[Any, ...]) -> Note:
-    """The note of a row that ``LOAD`` selected."""
+    """The note of a row that ``LOAD`` selected.
+
+    Raises:
+        StoreCorrupt: its values are none that a note can have.
+    """
+    try:
+        return _decoded(row)
+    except (AgentMemError, ValueError, TypeError, OverflowError, RecursionError) as error:
+        raise StoreCorrupt(
+            f"The note in row {row[0]} is damaged: {error}.", hint="check() says what else is; restore the last backup."
+        ) from error
+
+
+def _decoded(row: tuple[Any, ...]) -> Note:
     (_, user, agent, session, actor, thread, position, occurred, created, starts, ends, archived) = row[:12]
     (importance, trust, stability, difficulty, reviewed, recalls, uid, kind, version, source) = row[12:22]
     (tags, keywords, metadata, context, content) = row[22:27]

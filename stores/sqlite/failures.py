@@ -42,6 +42,8 @@ def translate(error: Exception, place: str) -> AgentMemError:
             f"The write to {place} contradicts what is stored: {error}.",
             hint="the note, owner or link end it refers to does not exist, or the id is taken.",
         )
+    if str(error).startswith("Could not decode to UTF-8"):
+        return StoreCorrupt(f"{place} is damaged: {error}.", hint=_RESTORE)
     return _by_code(str(getattr(error, "sqlite_errorname", "")), error, place)
 
 

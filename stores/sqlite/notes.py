@@ -16,6 +16,7 @@ from agentmem.stores.sqlite.codec import COLUMNS, LOAD, LOAD_ROWS, decode, encod
 from agentmem.stores.sqlite.connection import Database
 from agentmem.stores.sqlite.keys import NoteKeys
 from agentmem.stores.sqlite.known import KnownRows
+from agentmem.stores.sqlite.seals import keep_version, seal, seal_versions
 from agentmem.stores.sqlite.where import Condition, admitted, asked, json_list
 
 __all__ = ["SqliteNotes"]
@@ -27,10 +28,6 @@ _INSERT: Final = (
 _ASSIGNED: Final = ", ".join(f"{name} = ?" for name in COLUMNS)
 _UPDATE: Final = (
     f"UPDATE note SET hash = ?, version = version + 1, changed_at = ?, reason = ?, {_ASSIGNED} WHERE id = ?"  # noqa: S608 - constants
-)
-_KEEP: Final = (
-    "INSERT INTO note_version (row, version, changed_at, reason, content) "
-    "SELECT id, version, changed_at, reason, content FROM note WHERE id = ?"
 )
 _WORDS: Final = "rtrim(n.content, char(9, 10, 13, 32))"
 _TELLS: Final = " OR ".join(f"instr(substr({_WORDS}, {TOLD}), {end})" for end in ("'. '", "'! '", "char(10)"))
@@ -120,6 +117,7 @@ class SqliteNotes(NoteKeys):
             _INSERT, (owner, content_hash, note.version, micros(note.created_at), "stored", *encode(note))
         )
         self._put_fact(row, owner, note)
+        seal(self._db, row)
         return row
 
     def restore(self, note: Note, owner: int, content_hash: bytes, history: Sequence[NoteVersion]) -> int:
@@ -132,6 +130,7 @@ class SqliteNotes(NoteKeys):
             "INSERT INTO note_version (row, version, changed_at, reason, content) VALUES (?, ?, ?, ?, ?)",
             [(row, v.version, micros(v.changed_at), v.reason, v.content) for v in history[:-1]],
         )
+        seal_versions(self._db, row)
         return row
 
     def replace(self, row: int, note: Note, content_hash: bytes, reason: str) -> None:
@@ -141,15 +140,16 @@ class SqliteNotes(NoteKeys):
         if owner is None:
             raise UnknownNote(f"No note in row {row}.", hint="it may have been forgotten meanwhile.")
         self._check_owner(note, owner)
-        self._db.run(_KEEP, (int(row),))
+        keep_version(self._db, row)
         self._db.run(_UPDATE, (content_hash, micros(self._clock.now()), reason, *encode(note), int(row)))
         self._db.run("DELETE FROM fact WHERE row = ?", (int(row),))
         self._put_fact(row, owner, note)
+        seal(self._db, row)
 
     def close_validity(self, row: int, valid_to: int | None, reason: str) -> None:
         """End a note's validity, or with ``None`` take its end back: a new version with the same words."""
         self._facets.drop([row])
-        self._db.run(_KEEP, (int(row),))
+        keep_version(self._db, row)
         self._db.run(
             "UPDATE note SET valid_to = ?, version = version + 1, changed_at = ?, reason = ? WHERE id = ?",
             (None if valid_to is None else int(valid_to), micros(self._clock.now()), reason, int(row)),

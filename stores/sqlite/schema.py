@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from agentmem.stores.sqlite.seals import SEAL, SEAL_OF_VERSION
+
 __all__ = ["MIGRATIONS"]
 
 # In `note`, the columns that ranking reads come first and the long texts last: SQLite then stops decoding early and
@@ -191,6 +193,16 @@ _DERIVED_LINKS: Final = (
         OR (kind = 'similar' AND reason LIKE 'similar in meaning (%)') OR (kind = 'shares' AND reason LIKE 'both mention %')""",
 )
 
+# Digests of what was written, so that damage inside a text is found; those of notes that are here already are taken as they are now.
+_SEALS: Final = (
+    """CREATE TABLE seal (
+        row INTEGER PRIMARY KEY REFERENCES note (id) ON DELETE CASCADE, digest BLOB NOT NULL
+    ) STRICT""",
+    "ALTER TABLE note_version ADD COLUMN seal BLOB",
+    f"INSERT INTO seal (row, digest) SELECT n.id, {SEAL} FROM note n LEFT JOIN fact f ON f.row = n.id",  # noqa: S608 - constants
+    f"UPDATE note_version AS v SET seal = {SEAL_OF_VERSION}",  # noqa: S608 - constants
+)
+
 MIGRATIONS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("first schema", _NOTES + _PROJECTIONS + _BOOKS),
     ("enrichment", _ENRICHMENT),
@@ -199,5 +211,6 @@ MIGRATIONS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("fading by index, links that fade", _FADING),
     ("passages", _PASSAGES),
     ("links that words make", _DERIVED_LINKS),
+    ("seals", _SEALS),
 )
 """(what for, statements) each; the n-th brings a store to version n."""

@@ -39,6 +39,7 @@ from agentmem.stores.sqlite.notes import SqliteNotes
 from agentmem.stores.sqlite.outbox import SqliteOutbox
 from agentmem.stores.sqlite.passages import SqlitePassages
 from agentmem.stores.sqlite.reading import Reading
+from agentmem.stores.sqlite.seals import broken
 from agentmem.stores.sqlite.text import SqliteText
 from agentmem.stores.sqlite.uses import SqliteUses
 from agentmem.stores.sqlite.vectors import SqliteVectors
@@ -254,24 +255,34 @@ class SqliteStore:
     def check(self) -> list[str]:
         """Integrity problems of the store; empty when sound."""
         found: list[str] = []
+        for look in (self._damage, self._misfits, self._damaged_text):
+            try:
+                found += look()
+            except AgentMemError as error:  # damage that keeps one look from its end must not hide what others find
+                found.append(error.message)
+        return found
+
+    def _damage(self) -> list[str]:
         with self._db.transaction(write=False):
-            found += [
-                f"file: {text}" for (text,) in self._db.rows("PRAGMA integrity_check(20)") if text != "ok"
-            ]
-            broken = self._db.rows("PRAGMA foreign_key_check")
-            found += [
-                f"table {table}: row {row} refers to a missing {parent}" for table, row, parent, _ in broken
-            ]
+            found = [f"file: {text}" for (text,) in self._db.rows("PRAGMA integrity_check(20)") if text != "ok"]
+            missing = self._db.rows("PRAGMA foreign_key_check")
+            return found + [f"table {table}: row {row} refers to a missing {parent}" for table, row, parent, _ in missing]
+
+    def _misfits(self) -> list[str]:
+        with self._db.transaction(write=False):
+            found = broken(self._db)
             counts = {what: int(self._db.value(sql)) for what, sql in _MISFITS.items()}
-            found += [f"{number} {what}" for what, number in counts.items() if number]
+            return found + [f"{number} {what}" for what, number in counts.items() if number]
+
+    def _damaged_text(self) -> list[str]:
         if self._read_only:
-            return found  # what looks into the full text is a write
+            return []  # what looks into the full text is a write
         try:
             with self._db.transaction(write=True):
                 self._db.run("INSERT INTO fts (fts) VALUES ('integrity-check')")
         except AgentMemError as error:
-            found.append(f"full text: {error.message}")
-        return found
+            return [f"full text: {error.message}"]
+        return []
 
     def erase(self) -> None:
         """Scrub what deletion left behind: in the full-text index, in the slack of pages, in the write-ahead log.

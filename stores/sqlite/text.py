@@ -59,6 +59,12 @@ class SqliteText:
         expression = match_expression(self._telling(words, among, max(_SCORED, 5 * limit)), among)
         return self._db.rows(_SEARCH, (expression, limit)) if expression else []
 
+    def differing(self, items: Iterable[tuple[int, int, str, str]]) -> list[int]:
+        """Those rows of (row, owner, content, context) that are indexed otherwise, or not at all."""
+        wanted = {int(row): (content, context, f"o{int(owner)}") for row, owner, content, context in items}
+        sql = "SELECT j.value, f.content, f.context, f.scope FROM json_each(?) j LEFT JOIN fts f ON f.rowid = j.value"
+        return [row for row, *found in self._db.rows(sql, (json_list(list(wanted)),)) if tuple(found) != wanted[row]]
+
     def count(self) -> int:
         """How many notes are indexed."""
         return int(self._db.value("SELECT count(*) FROM fts_docsize"))

@@ -53,6 +53,16 @@ class SqliteVectors:
             "DELETE FROM vector WHERE row IN (SELECT value FROM json_each(?))", (json_list(rows),)
         )
 
+    def drop_unsound(self, rows: Sequence[int]) -> int:
+        """Remove what cannot be vectors of this store: of another length than the others, or passages of another than their note's."""
+        known = self.fingerprint()
+        size = 2 * known[1] if known is not None else 0
+        among = json_list(rows)
+        self._db.run(
+            "DELETE FROM passage WHERE row IN (SELECT value FROM json_each(?)) AND (length(data) = 0 OR length(data) % ?)", (among, size or 1)
+        )
+        return self._db.run("DELETE FROM vector WHERE row IN (SELECT value FROM json_each(?)) AND length(data) <> ?", (among, size))
+
     def load(self, rows: Sequence[int]) -> tuple[Rows, Vectors]:
         """The vectors of those rows that have one, by row."""
         return _arrays(

@@ -13,6 +13,7 @@ from typing import Final
 
 from agentmem.filters import And, Compare, Filter, Not, compare, kind_of
 from agentmem.storage import Selection
+from agentmem.stores.sqlite.seals import teach
 
 __all__ = ["Condition", "admitted", "asked", "condition", "json_list", "prepare"]
 
@@ -39,6 +40,7 @@ _SIGNS: Final[Mapping[str, str]] = {"$gt": ">", "$gte": ">=", "$lt": "<", "$lte"
 def prepare(connection: sqlite3.Connection) -> None:
     """Teach a connection the tests of JSON values that SQL cannot express exactly."""
     connection.create_function("json_test", 4, _json_test, deterministic=True)
+    teach(connection)
 
 
 def json_list(rows: Sequence[int]) -> str:

@@ -156,4 +156,4 @@ def test_rebuilding_changes_nothing(program: Program) -> None:
 
         for name, content in before.items():
             assert content == after[name], name
-        assert memory.check().ok, memory.check()
+        assert memory.check(deep=True).ok, memory.check(deep=True)
