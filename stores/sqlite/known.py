@@ -5,13 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, Generic, TypeVar, cast
 
+from agentmem.errors import StoreCorrupt
 from agentmem.stores.sqlite.connection import Database
 
-__all__ = ["KnownRows"]
+__all__ = ["KnownRows", "Present"]
 
 T = TypeVar("T")
 
 _MOST: Final = 50_000
+
+
+class Present(dict[int, T]):
+    """What was read of rows that are known to be there; asked for one that was not found, it says that the store is damaged."""
+
+    def __missing__(self, row: int) -> T:
+        raise StoreCorrupt(
+            f"The note in row {row} is named by an index of the store, and is not there.",
+            hint="check() says what else is damaged; restore the last backup.",
+        )
 
 
 class KnownRows(Generic[T]):

@@ -15,7 +15,7 @@ from agentmem.storage import SHARED_OWNER, Facets, Selection
 from agentmem.stores.sqlite.codec import COLUMNS, LOAD, LOAD_ROWS, decode, encode, encode_fact
 from agentmem.stores.sqlite.connection import Database
 from agentmem.stores.sqlite.keys import NoteKeys
-from agentmem.stores.sqlite.known import KnownRows
+from agentmem.stores.sqlite.known import KnownRows, Present
 from agentmem.stores.sqlite.seals import keep_version, seal, seal_versions
 from agentmem.stores.sqlite.where import Condition, admitted, asked, json_list
 
@@ -200,7 +200,7 @@ class SqliteNotes(NoteKeys):
 
     def ids_of(self, rows: Sequence[int]) -> dict[int, str]:
         """The ids of those rows that exist."""
-        return self._ids.get(rows, self._ids_of) if rows else {}
+        return Present(self._ids.get(rows, self._ids_of)) if rows else {}
 
     def _ids_of(self, rows: Sequence[int]) -> dict[int, str]:
         found = self._db.rows("SELECT n.id, n.uid FROM json_each(?) j CROSS JOIN note n ON n.id = j.value", (json_list(rows),))
@@ -211,7 +211,7 @@ class SqliteNotes(NoteKeys):
         if not rows:
             return {}
         found = {row[0]: decode(row) for row in self._db.rows(LOAD_ROWS, (json_list(rows),))}
-        return {row: found[row] for row in map(int, rows) if row in found}
+        return Present((row, found[row]) for row in map(int, rows) if row in found)
 
     def after(self, row: int, limit: int) -> list[tuple[int, Note]]:
         """Up to ``limit`` notes after ``row``, by row."""

@@ -255,12 +255,17 @@ class SqliteStore:
     def check(self) -> list[str]:
         """Integrity problems of the store; empty when sound."""
         found: list[str] = []
-        for look in (self._damage, self._misfits, self._damaged_text):
+        for look in (self._turns, self._damage, self._misfits, self._damaged_text):
             try:
                 found += look()
             except AgentMemError as error:  # damage that keeps one look from its end must not hide what others find
                 found.append(error.message)
         return found
+
+    def _turns(self) -> list[str]:
+        trouble = self._db.turns.trouble
+        cure = "keep it on a local disk, or let one process write"
+        return [f"writing processes take no turns, and may starve each other: {trouble}; {cure}"] if trouble else []
 
     def _damage(self) -> list[str]:
         with self._db.transaction(write=False):

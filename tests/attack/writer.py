@@ -7,11 +7,19 @@ so many seconds), and prints one JSON object: the seconds of each call, the erro
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
 import time
 
 from agentmem import Memory
+
+if os.environ.get("WITHOUT_TURNS"):
+    from contextlib import nullcontext
+
+    from agentmem.stores.sqlite.turns import Turns
+
+    Turns.turn = lambda self: nullcontext()  # type: ignore[assignment, return-value]
 
 
 def main() -> None:
