@@ -110,10 +110,11 @@ class Keeper:
             freed, holds = superseder.released(row, note, stated.fact, stated.ended)
             changed = replace(changed, valid_to=None) if holds else changed
             word_links = WordLinks(self._core, tx)
-            touched = word_links.depending([row])
+            kept = set(tx.notes.terms_of([row])[row]).intersection(terms_of(content))
+            touched = word_links.depending([row], kept)
             tx.notes.replace(row, changed, content_hash(content), "updated")
             self._project(tx, row, owner, changed, vector, passages)
-            word_links.renew({row} | touched | word_links.depending([row]))
+            word_links.renew({row} | touched | word_links.depending([row], kept) | word_links.drawn(row))
             superseded, links, why = superseder.apply(changed, row, owner, stated.ended)
             tx.links.put(links)
             closed = superseder.reopen(freed, f"holds again: note {note.id}, which superseded it, was changed")

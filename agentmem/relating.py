@@ -17,11 +17,11 @@ compared for similarity: there the `similar` links are what they were when they 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from agentmem.core import Core
-from agentmem.linking import SHARES, SIMILAR, link_words, terms_of
+from agentmem.linking import SIMILAR, link_words, terms_of
 from agentmem.notes import Note, Scope
 from agentmem.storage import LinkRow, Transaction
 
@@ -80,16 +80,32 @@ class WordLinks:
             added += len(missing)
         return added
 
-    def depending(self, rows: Sequence[int]) -> set[int]:
-        """Other notes whose links may change when ``rows`` change or go; to be asked before, and after a change again."""
+    def depending(self, rows: Sequence[int], unchanged: Collection[str] = ()) -> set[int]:
+        """Other notes whose links may be others without ``rows``, or with other words in them: asked before those go or change.
+
+        Args:
+            unchanged: terms that the rows keep.
+        """
+        gone = set(rows)
         found = set(self._tx.notes.thread_after(rows).values())
-        found |= {link.source for link in self._tx.links.touching(rows, (SIMILAR, SHARES)) if link.derived and link.target in set(rows)}
+        found |= {link.source for link in self._tx.links.touching(rows, (SIMILAR,)) if link.derived and link.target in gone}
         for owner, notes in self._by_owner(rows):
-            terms = {term for each in self._tx.notes.terms_of(list(notes)).values() for term in each}
+            terms = {term for each in self._tx.notes.terms_of(list(notes)).values() for term in each}.difference(unchanged)
             first, reach = min(notes), self._settings.rare + 1 + len(notes)  # a term that is rare, or becomes so without these
             found |= {row for row in self._tx.notes.terms_first(owner, sorted(terms), reach) if row > first}
-            found |= self._drawn(owner, list(notes))
-        return found - set(rows)
+        return found - gone
+
+    def drawn(self, row: int) -> set[int]:
+        """Later notes that are near enough to the words that a note has now to be linked to it, unless they have nearer ones in plenty."""
+        ((owner, _),) = self._by_owner([row])
+        known, vectors = self._tx.vectors.load([row])
+        most = self._settings.max_similar
+        if not len(known) or not most or self._too_large(owner):
+            return set()
+        (found,) = self._core.exact.nearest(self._tx, owner, vectors, 1 << 31, self._settings.similar)
+        near = {other: cosine for other, cosine in found if other > row}
+        weakest = self._tx.links.weakest(list(near))
+        return {other for other, (count, least) in weakest.items() if count < most or near[other] > least - DIGITS}
 
     def differences(self, rows: Sequence[int]) -> tuple[list[LinkRow], list[LinkRow]]:
         """(missing, too many) among the links of ``rows``; of equally near notes either may be linked."""
@@ -112,11 +128,10 @@ class WordLinks:
 
     def _compared(self, rows: Sequence[int]) -> tuple[list[LinkRow], list[LinkRow]]:
         wanted = {link[:3]: link for links in self.of(rows).values() for link in links}
-        touching = {link[:3]: link for link in self._tx.links.touching([link[0] for link in wanted.values()])} if wanted else {}
-        held = {link[:3]: link for link in self._tx.links.made(rows)}
-        kept = {key for key, link in touching.items() if not link.derived}
+        there = {link[:3]: link for link in self._tx.links.belonging(rows)}
+        held = {key: link for key, link in there.items() if link.derived}
         wrong = {key for key, link in held.items() if key not in wanted or not _same(wanted[key], link)}
-        missing = [link for key, link in wanted.items() if key not in kept and (key not in held or key in wrong)]
+        missing = [link for key, link in wanted.items() if key not in there or key in wrong]
         return missing, [held[key] for key in sorted(wrong)]
 
     def _by_owner(self, rows: Sequence[int]) -> Iterator[tuple[int, dict[int, Note]]]:
@@ -147,23 +162,6 @@ class WordLinks:
     def _nearest(self, owner: int, vectors: Vectors, k: int, before: Sequence[int]) -> list[list[Near]]:
         return self._core.exact.nearest(self._tx, owner, vectors, k, self._settings.similar, before=before)
 
-    def _drawn(self, owner: int, rows: Sequence[int]) -> set[int]:
-        """Later notes near enough to these that they may be linked to them, unless they have nearer ones in plenty."""
-        known, vectors = self._tx.vectors.load(rows)
-        if not len(known) or not self._settings.max_similar or self._too_large(owner):
-            return set()
-        near: dict[int, float] = {}
-        for row, found in zip(known.tolist(), self._core.exact.nearest(self._tx, owner, vectors, 1 << 31, self._settings.similar), strict=True):
-            for other, cosine in found:
-                if other > row:
-                    near[other] = max(cosine, near.get(other, 0.0))
-        full: dict[int, list[float]] = {}
-        for link in self._tx.links.made(sorted(near)):
-            if link.kind == SIMILAR:
-                full.setdefault(link.source, []).append(link.weight)
-        most = self._settings.max_similar
-        return {row for row, cosine in near.items() if len(full.get(row, ())) < most or cosine > min(full[row]) - DIGITS}
-
     def _too_large(self, owner: int) -> bool:
         limit = self._settings.neighbour_limit
         return self._core.exact.count(self._tx, (owner,), limit) > limit
@@ -172,8 +170,8 @@ class WordLinks:
         """The `similar` links of owners that are too large stay as they are."""
         for owner, notes in self._by_owner(list(made)):
             if self._too_large(owner):
-                for link in self._tx.links.made(list(notes)):
-                    if link.kind == SIMILAR:
+                for link in self._tx.links.belonging(list(notes)):
+                    if link.kind == SIMILAR and link.derived:
                         made[link.source].append(link)
         return made
 

@@ -389,8 +389,15 @@ class LinkTable(Protocol):
         ...
 
     def delete(self, source: int, target: int, kind: str | None = None) -> int: ...
-    def made(self, rows: Sequence[int]) -> list[LinkRow]:
-        """The derived links that belong to ``rows``: to the later note in a thread, else to the one that was stored later."""
+    def belonging(self, rows: Sequence[int]) -> list[LinkRow]:
+        """The links of the kinds that words make, derived or not, that belong to ``rows``.
+
+        A link belongs to the later note in a thread, else to the one that was stored later.
+        """
+        ...
+
+    def weakest(self, rows: Sequence[int]) -> dict[int, tuple[int, float]]:
+        """Of each of ``rows`` how many derived `similar` links it has, and the least weight among them (1 without any)."""
         ...
 
     def delete_rows(self, rows: Sequence[int]) -> int: ...

@@ -24,13 +24,17 @@ _PUT: Final = """
         derived = excluded.derived
     WHERE excluded.derived <= derived
 """
-# The note that a derived link belongs to: the later one in a thread, else the one that was stored later.
-_MADE: Final = """
+# The note that such a link belongs to: the later one in a thread, else the one that was stored later.
+_BELONGING: Final = """
     SELECT l.source, l.target, l.kind, l.weight, l.reason, l.used_at, l.derived
-    FROM json_each(?) j CROSS JOIN link l ON l.source = j.value AND l.kind <> 'next' AND l.derived
+    FROM json_each(?) j CROSS JOIN link l ON l.source = j.value AND l.kind IN ('similar', 'shares')
     UNION ALL
     SELECT l.source, l.target, l.kind, l.weight, l.reason, l.used_at, l.derived
-    FROM json_each(?) j CROSS JOIN link l ON l.target = j.value AND l.kind = 'next' AND l.derived
+    FROM json_each(?) j CROSS JOIN link l ON l.target = j.value AND l.kind = 'next'
+"""
+_FULL: Final = """
+    SELECT j.value, count(l.source), min(l.weight) FROM json_each(?) j
+    LEFT JOIN link l ON l.source = j.value AND l.kind = 'similar' AND l.derived GROUP BY j.value
 """
 # The second part rules out by the index on targets alone (`i`), and reads the rest of a link (`l`) only when it is wanted. A link
 # between two of the rows is found from both ends.
@@ -101,10 +105,14 @@ class SqliteLinks:
             return self._db.run(sql, values)
         return self._db.run(f"{sql} AND kind = ?", [*values, kind])
 
-    def made(self, rows: Sequence[int]) -> list[LinkRow]:
-        """The derived links that belong to ``rows``."""
+    def belonging(self, rows: Sequence[int]) -> list[LinkRow]:
+        """The links of the kinds that words make, derived or not, that belong to ``rows``."""
         among = json_list(rows)
-        return [_link(found) for found in self._db.rows(_MADE, (among, among))]
+        return [_link(found) for found in self._db.rows(_BELONGING, (among, among))]
+
+    def weakest(self, rows: Sequence[int]) -> dict[int, tuple[int, float]]:
+        """Of each of ``rows`` how many derived `similar` links it has, and the least weight among them (1 without any)."""
+        return {row: (count, 1.0 if least is None else least) for row, count, least in self._db.rows(_FULL, (json_list(rows),))}
 
     def delete_rows(self, rows: Sequence[int]) -> int:
         """Remove every link that touches ``rows``; returns how many."""
