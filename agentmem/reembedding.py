@@ -15,10 +15,12 @@ from agentmem.passages import LONG, of_passages
 from agentmem.protocols import Embedder
 from agentmem.storage import Transaction
 
-__all__ = ["Reembedder", "add_passages", "under_way"]
+__all__ = ["GRAPH_DUE", "Reembedder", "add_passages", "under_way"]
 
 CHUNK = 256
 LATE = 64
+GRAPH_DUE = "graph_due"
+"""Kept in the store from the switch until the links by meaning are those of the new vectors."""
 Progress = Callable[[int, int], None]
 
 
@@ -100,6 +102,7 @@ class Reembedder:
                     if notes:
                         _put(tx, notes, list(embedder.embed([note.content for note in notes.values()])))
                     tx.next_vectors.switch()
+                    tx.meta_set(GRAPH_DUE, "1")
                 # No other thread is inside a transaction now: none sees new vectors with the old embedder.
                 self._core.exact.clear()
                 if self._core.indexer is not None:

@@ -17,7 +17,7 @@ from agentmem.forks import at_fork
 from agentmem.notes import Scope
 from agentmem.passages import LONG, embedded
 from agentmem.protocols import Embedder
-from agentmem.reembedding import Reembedder, add_passages, under_way
+from agentmem.reembedding import GRAPH_DUE, Reembedder, add_passages, under_way
 from agentmem.relating import WordLinks
 from agentmem.storage import Transaction
 from agentmem.weights import METHOD, WeightBook
@@ -154,7 +154,11 @@ class Upkeep:
                 self._core.indexer.rebuild()
 
     def flush(self) -> None:
-        """Deliver everything that the index has not seen, and repair it first if need be."""
+        """Deliver everything that the index has not seen, and repair it first if need be; finish what a re-embedding left to do."""
+        with self._core.reading(EVERYBODY) as tx:
+            due = tx.meta_get(GRAPH_DUE) is not None
+        if due:
+            self._graph(lambda done, total: None)
         if self._core.indexer is None:
             return
         self.settle()
@@ -363,6 +367,7 @@ class Upkeep:
     def _graph(self, report: Progress) -> int:
         """Terms, and the links that words make, anew; any other link is left as it is."""
         with self._core.writing(EVERYBODY) as tx:
+            tx.meta_set(GRAPH_DUE, None)
             rows = tx.notes.select_all()
             links = WordLinks(self._core, tx)
             for start in range(0, len(rows), CHUNK):

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from agentmem.errors import InvalidArgument, StoreCorrupt, StoreError, StoreLocked, StoreReadOnly
+from agentmem.errors import AgentMemError, InvalidArgument, StoreCorrupt, StoreError, StoreLocked, StoreReadOnly
 from agentmem.forks import at_fork, leave, torn
 from agentmem.sqlite_files import APPLICATION_ID
 from agentmem.stores.sqlite.failures import DRIVER_ERRORS, translate
@@ -26,6 +26,7 @@ Tracer = Callable[[str, Sequence[object]], None]
 _OLDEST: Final = (3, 37, 0)  # STRICT tables
 _BUSY_MS: Final = 30_000
 _ANSWERS: Final = 1_000
+_BROKEN_BY_DAMAGE: Final = (TypeError, ValueError, LookupError, ArithmeticError, AttributeError)
 
 
 class Database:
@@ -328,16 +329,30 @@ class Database:
                 raise StoreError("The transaction had been rolled back.", hint="see the error raised before.")  # noqa: TRY301
             self.run("COMMIT")
             self._unchanged()
-        except BaseException:
+        except BaseException as error:
             if fork is self._fork:
                 if write:
                     self.rollbacks += 1
                 if self._open().in_transaction:
                     self.run("ROLLBACK")
+                self._explain(error)
             raise
         finally:
             if fork is self._fork:
                 self._depth, self._writing, self._thread = 0, False, 0
+
+    def _explain(self, error: BaseException) -> None:
+        """Values that no statement could have written break whoever reads them, anywhere: then the damage is what is told."""
+        if isinstance(error, AgentMemError) or not isinstance(error, _BROKEN_BY_DAMAGE):
+            return
+        try:
+            sound = self.value("PRAGMA quick_check(1)") == "ok"
+        except StoreError:
+            sound = False
+        if not sound:
+            raise StoreCorrupt(
+                f"{self.place} is damaged: {type(error).__name__}: {error}.", hint="check() says where; restore the last backup."
+            ) from error
 
     def _same_process(self, fork: object) -> None:
         if fork is not self._fork:

@@ -16,8 +16,8 @@ from agentmem.errors import (
 
 __all__ = ["DRIVER_ERRORS", "translate"]
 
-DRIVER_ERRORS = (sqlite3.Error, OverflowError, UnicodeEncodeError)
-"""What the driver raises: its own errors, and values that SQLite cannot hold."""
+DRIVER_ERRORS = (sqlite3.Error, OverflowError, UnicodeError)
+"""What the driver raises: its own errors, values that SQLite cannot hold, and texts that are none."""
 
 _LIMITS = ("too many SQL variables", "Expression tree is too large", "parser stack overflow", "string or blob too big")
 _FREE = "free some space on the disk; the call can then be repeated."
@@ -42,7 +42,7 @@ def translate(error: Exception, place: str) -> AgentMemError:
             f"The write to {place} contradicts what is stored: {error}.",
             hint="the note, owner or link end it refers to does not exist, or the id is taken.",
         )
-    if str(error).startswith("Could not decode to UTF-8"):
+    if isinstance(error, UnicodeDecodeError) or str(error).startswith("Could not decode to UTF-8"):
         return StoreCorrupt(f"{place} is damaged: {error}.", hint=_RESTORE)
     return _by_code(str(getattr(error, "sqlite_errorname", "")), error, place)
 

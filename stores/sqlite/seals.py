@@ -24,8 +24,8 @@ _OF_NOTE: Final = [*(f"n.{name}" for name in _NUMBERS), *(f"CAST(n.{name} AS BLO
 _OF_FACT: Final = [f"CAST(f.{name} AS BLOB)" for name in _FACT]
 SEAL: Final = f"seal_of(n.id, n.owner, n.hash, {', '.join(_OF_NOTE)}, f.owner, f.functional, {', '.join(_OF_FACT)})"
 """The seal of a note ``n`` with its fact ``f``, in SQL; :func:`teach` gives a connection the function."""
-SEAL_OF_VERSION: Final = "seal_of(v.row, v.version, v.changed_at, CAST(v.reason AS BLOB), CAST(v.content AS BLOB))"
-"""The same of a former version ``v``."""
+SEAL_OF_VERSION: Final = "seal_of(v.row, v.version, v.changed_at, CAST(v.content AS BLOB))"
+"""The same of a former version ``v``, but for its reason: that is taken back when it may quote a note that was forgotten."""
 
 _SEALED: Final = f"""
     INSERT INTO seal (row, digest) SELECT n.id, {SEAL} FROM note n LEFT JOIN fact f ON f.row = n.id WHERE n.id = ?
