@@ -11,7 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from agentmem.errors import AgentMemError, InvalidArgument, StoreCorrupt, StoreError, StoreLocked, StoreReadOnly
+from agentmem.errors import (
+    AgentMemError,
+    InvalidArgument,
+    StoreCorrupt,
+    StoreError,
+    StoreLocked,
+    StoreReadOnly,
+)
 from agentmem.forks import at_fork, leave, torn
 from agentmem.sqlite_files import APPLICATION_ID
 from agentmem.stores.sqlite.failures import DRIVER_ERRORS, translate
