@@ -6,12 +6,10 @@ variable), so two threads that share a model never see each other's work, and an
 
 from __future__ import annotations
 
-import copy
 import inspect
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import torch
@@ -20,56 +18,13 @@ from transformers.cache_utils import Cache, DynamicCache, DynamicLayer, DynamicS
 
 from agentmem.editors.fingerprint import fingerprint
 from agentmem.editors.hooks import Hook, Injection, KeyTap, injection, own_forward, taps
+from agentmem.editors.prefix import LayerCall, Prefix, PromptBatch, fresh_copy
 from agentmem.editors.structure import Structure, find_structure, first_tensor, in_eval_mode
 from agentmem.errors import EditError, InvalidArgument, LayerNotFound
 from agentmem.forks import at_fork
 from agentmem.local_model import context_length
 
-__all__ = ["ModelPort", "Prefix", "PromptBatch", "fresh_copy", "selected"]
-
-
-@dataclass(frozen=True)
-class PromptBatch:
-    """Prompts with their targets, aligned so that every row's last prompt token stands in one column.
-
-    Args:
-        prompts: token ids of each prompt, at least one.
-        labels: token ids that shall follow, the stop token included.
-    """
-
-    prompts: tuple[tuple[int, ...], ...]
-    labels: tuple[tuple[int, ...], ...]
-
-
-@dataclass(frozen=True)
-class _LayerCall:
-    layer: nn.Module
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Prefix:
-    """What replaying the layers above an edit needs, recorded once without gradients.
-
-    Attributes:
-        hidden: [B, W, d_model] residual stream after the value layer, over the window of tokens that can change.
-        at: the column of the key position inside the window.
-        keys: [B, d_key] raw keys at that position, fp32.
-        labels: [B, Y] target ids; ``mask``: [B, Y] True where a label counts (by position, never by id).
-        scale: [B] root mean square of the residual stream at the key position.
-    """
-
-    hidden: Tensor
-    at: int
-    keys: Tensor
-    labels: Tensor
-    mask: Tensor
-    scale: Tensor
-    layer: int
-    calls: tuple[_LayerCall, ...] = field(repr=False)
-    cache: Cache | None = field(repr=False)
-    inputs: dict[str, Any] = field(repr=False)
+__all__ = ["ModelPort"]
 
 
 class ModelPort:
@@ -79,6 +34,9 @@ class ModelPort:
         model: the model; its modules and weights stay as they are.
         tokenizer: its tokenizer.
         layers: dotted path of the decoder layer list, when it cannot be found by structure.
+
+    Attributes:
+        agreeing: for shapes of batches, how far this model computes all rows alike (:mod:`agentmem.editors.grace.lanes`).
 
     Raises:
         LayerNotFound: no decoder layers were found.
@@ -92,7 +50,9 @@ class ModelPort:
         self._free_lock()
         at_fork(self._free_lock)
         self._held: dict[int, tuple[int, list[Any]]] = {}
+        self.agreeing: dict[tuple[int, ...], tuple[int, int]] = {}
         self._exact_layers = bool(self.structure.tail)
+        self._seen_exact: set[tuple[int, ...]] = set()
         names = inspect.signature(self.structure.backbone.forward).parameters
         self._takes_positions = "position_ids" in names
         self._fingerprint = ""
@@ -258,8 +218,7 @@ class ModelPort:
             prefix = self._record(
                 batch, inputs, fresh_copy(cache) if cache else None, cache, at - window, layer
             )
-            if self._exact_layers and not self._checked(prefix):
-                self._exact_layers = False
+            self._check(prefix)
         return prefix
 
     def suffix(self, prefix: Prefix, values: Tensor | None) -> Tensor:
@@ -288,26 +247,6 @@ class ModelPort:
                 logits = cast("Tensor", first_tensor(module(logits)))
         return logits
 
-    def select(self, prefix: Prefix, rows: Tensor) -> Prefix:
-        """The same for some rows of the batch only."""
-        total = prefix.hidden.shape[0]
-
-        def pick(item: Any) -> Any:
-            if isinstance(item, Tensor):
-                # a floating matrix is a table over positions (rotary angles), not one row per prompt
-                per_row = item.dim() > 2 or (item.dim() == 2 and not item.is_floating_point())
-                return item[rows.to(item.device)] if per_row and item.shape[0] == total > 1 else item
-            if isinstance(item, (tuple, list)):
-                return type(item)(pick(part) for part in item)
-            return {name: pick(part) for name, part in item.items()} if isinstance(item, dict) else item
-
-        calls = tuple(_LayerCall(c.layer, pick(c.args), pick(c.kwargs)) for c in prefix.calls)
-        tensors = {
-            name: pick(getattr(prefix, name)) for name in ("hidden", "keys", "labels", "mask", "scale")
-        }
-        cache = selected(prefix.cache, rows) if prefix.cache is not None else None
-        return replace(prefix, calls=calls, cache=cache, inputs=pick(prefix.inputs), **tensors)
-
     def fingerprint(self) -> str:
         """Hash of config, tokenizer (vocabulary and chat template) and a sample of every parameter."""
         if not self._fingerprint:
@@ -318,7 +257,8 @@ class ModelPort:
         """Ids and mask [B, P + Y - 1] with prompts padded left and targets right, and the key's column P - 1."""
         if not batch.prompts or min(map(len, batch.prompts)) == 0 or min(map(len, batch.labels)) == 0:
             raise InvalidArgument("A prompt or a target has no tokens.", hint="give both at least one word.")
-        before, after = max(map(len, batch.prompts)), max(map(len, batch.labels)) - 1
+        before = max(batch.room[0], *map(len, batch.prompts))
+        after = max(batch.room[1], *map(len, batch.labels)) - 1
         self.need_room(max(len(p) + len(y) - 1 for p, y in zip(batch.prompts, batch.labels, strict=True)))
         ids, mask = [], []
         for prompt, label in zip(batch.prompts, batch.labels, strict=True):
@@ -359,7 +299,7 @@ class ModelPort:
             self, rows, inputs["input_ids"].shape[1],
             torch.arange(rows, device=self.device), torch.full((rows,), at, device=self.device),
         )  # fmt: skip
-        calls: list[_LayerCall] = []
+        calls: list[LayerCall] = []
         hidden: list[Tensor] = []
 
         def keep_hidden(_module: nn.Module, _args: Any, output: Any) -> None:
@@ -368,7 +308,7 @@ class ModelPort:
 
         def keep_call(module: nn.Module, args: Any, kwargs: Any) -> None:
             if any(other is tap for other in taps()):
-                calls.append(_LayerCall(module, args, dict(kwargs)))
+                calls.append(LayerCall(module, args, dict(kwargs)))
 
         upper = self.structure.layers[layer + 1 :]
         handles = [self.structure.layers[layer].register_forward_hook(keep_hidden)]
@@ -379,18 +319,24 @@ class ModelPort:
         finally:
             for handle in handles:
                 handle.remove()
-        labels, counted = _padded(batch.labels, self.device)
+        labels, counted = _padded(batch.labels, self.device, batch.room[1])
         here = hidden[0][:, at].float()
         return Prefix(
             hidden=hidden[0], at=at, keys=_taken(tap), labels=labels, mask=counted, scale=here.square().mean(-1).sqrt(),
             layer=layer, calls=tuple(calls), cache=kept, inputs=inputs,
         )  # fmt: skip
 
-    def _checked(self, prefix: Prefix) -> bool:
-        """True when replaying the layers gives what the model gives; otherwise the whole model is replayed."""
+    def _check(self, prefix: Prefix) -> None:
+        """See, once for each shape, that replaying the layers gives what the model gives; else the whole model is replayed."""
+        shape = (prefix.layer, prefix.cache is None, *prefix.hidden.shape[:2], *prefix.inputs["attention_mask"].shape)
+        if not self._exact_layers or shape in self._seen_exact:
+            return
         replayed, whole = self.suffix(prefix, None).float(), self._through_model(prefix, None).float()
         scale = float(whole.abs().max()) or 1.0
-        return replayed.shape == whole.shape and float((replayed - whole).abs().max()) <= 1e-2 * scale
+        if replayed.shape == whole.shape and float((replayed - whole).abs().max()) <= 1e-2 * scale:
+            self._seen_exact.add(shape)
+        else:
+            self._exact_layers = False
 
     def _through_model(self, prefix: Prefix, values: Tensor | None) -> Tensor:
         cache = fresh_copy(prefix.cache) if prefix.cache is not None else None
@@ -401,23 +347,6 @@ class ModelPort:
         with self.holding(prefix.layer), own_forward(adding):
             output = self.model(**prefix.inputs, past_key_values=cache, use_cache=cache is not None)
         return cast("Tensor", output.logits[:, prefix.at :])
-
-
-def fresh_copy(cache: Cache) -> Cache:
-    """A cache that shares the tensors but not the bookkeeping: what is appended to it stays its own."""
-    twin = copy.copy(cache)
-    twin.layers = [copy.copy(layer) for layer in cache.layers]
-    return twin
-
-
-def selected(cache: Cache, rows: Tensor) -> Cache:
-    """Some rows of a cache, as a cache of its own."""
-    twin = fresh_copy(cache)
-    for layer in cast("list[Any]", twin.layers):
-        if layer.is_initialized:
-            index = rows.to(layer.keys.device)
-            layer.keys, layer.values = layer.keys[index], layer.values[index]
-    return twin
 
 
 def _taken(tap: KeyTap) -> Tensor:
@@ -436,15 +365,15 @@ def _swap(args: tuple[Any, ...], hidden: Tensor, cache: Cache | None) -> tuple[A
     return tuple(swapped)
 
 
-def _swap_named(call: _LayerCall, hidden: Tensor, cache: Cache | None) -> dict[str, Any]:
+def _swap_named(call: LayerCall, hidden: Tensor, cache: Cache | None) -> dict[str, Any]:
     named = {name: cache if isinstance(item, Cache) else item for name, item in call.kwargs.items()}
     if not call.args:
         named["hidden_states"] = hidden
     return named
 
 
-def _padded(labels: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
-    width = max(map(len, labels))
+def _padded(labels: Sequence[Sequence[int]], device: torch.device, least: int) -> tuple[Tensor, Tensor]:
+    width = max(least, *map(len, labels))
     ids = torch.tensor([tuple(row) + (0,) * (width - len(row)) for row in labels], device=device)
     lengths = torch.tensor([len(row) for row in labels], device=device)
     return ids, torch.arange(width, device=device) < lengths[:, None]

@@ -25,7 +25,6 @@ class GateConfig(BaseModel):
         look_alikes: how many look-alike prompts to derive per edit for its radius (other subjects in the same
             words, other questions about the same subject); 0 for none.
         contexts: the prompt and at most this many - 1 paraphrases are used to learn an edit.
-        batch: contexts or edits optimised together.
         positions: route at every assistant turn's start (``turns``) or at the last token alone (``last``).
         layers: dotted path of the decoder layers, when they cannot be found by structure.
         chat: render prompts through the chat template; ``None``: when there is one.
@@ -40,7 +39,6 @@ class GateConfig(BaseModel):
     look_alike_alarm: float = Field(0.03, ge=0, lt=1)
     look_alikes: int = Field(20, ge=0)
     contexts: int = Field(4, ge=1)
-    batch: int = Field(64, ge=1)
     positions: Literal["turns", "last"] = "turns"
     layers: str | None = None
     chat: bool | None = None
@@ -62,6 +60,8 @@ class GraceConfig(GateConfig):
         steps, lr, norm_cap: optimiser steps at most; step size and largest norm of a value, as multiples of the
             residual stream's root mean square and norm at the key position.
         margin, patience: a value is done when every target token leads by ``margin`` nats for so many steps.
+        batch: contexts that are computed at once, always: fewer are filled up, so that company changes no bit of a value.
+            ``None``: 8 on a processor, 64 on an accelerator.
         algorithm: ``late``, or ``paper`` for what Hartvigsen et al. 2023 published. The options below, and only
             they, ``value_layer``, ``steps``, ``lr``, ``layers`` and ``chat``, count in the latter.
         eps_init: radius of a new deferral ball, in the units of the layer's input.
@@ -77,6 +77,7 @@ class GraceConfig(GateConfig):
     norm_cap: float = Field(5.0, gt=0)
     margin: float = Field(3.0, ge=0)
     patience: int = Field(3, ge=1)
+    batch: int | None = Field(None, ge=1)
     algorithm: Literal["late", "paper"] = "late"
     eps_init: float = Field(1.0, gt=0)
     init: Literal["cold", "warm"] = "cold"
@@ -103,6 +104,10 @@ class GraceConfig(GateConfig):
         if isinstance(self.value_layer, float) and not 0 <= self.value_layer < 1:
             raise ValueError("value_layer as a fraction must be in [0, 1)")
         return self
+
+    def batch_on(self, device: str) -> int:
+        """How many contexts are computed at once on a kind of device, such as ``cpu``."""
+        return self.batch or (8 if device == "cpu" else 64)
 
     def layer_of(self, depth: int) -> int:
         """The value layer as an index in ``[0, depth - 1)``: at least one layer must lie above it.

@@ -14,7 +14,8 @@ from agentmem.editors.grace.paper_site import Replacement, Site, by_row
 from agentmem.editors.grace.writer import Fit, label_lead, label_losses
 from agentmem.editors.hooks import own_forward
 from agentmem.editors.packs import Array
-from agentmem.editors.port import ModelPort, Prefix, PromptBatch, fresh_copy
+from agentmem.editors.port import ModelPort
+from agentmem.editors.prefix import Prefix, PromptBatch, fresh_copy
 from agentmem.editors.prompts import Rendered
 from agentmem.editors.structure import in_eval_mode
 

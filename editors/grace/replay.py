@@ -13,7 +13,8 @@ from transformers.cache_utils import Cache, DynamicCache, DynamicLayer, DynamicS
 
 from agentmem.editors.grace.codebook import Match
 from agentmem.editors.hooks import Injection, KeyTap, own_forward
-from agentmem.editors.port import ModelPort, fresh_copy, selected
+from agentmem.editors.port import ModelPort
+from agentmem.editors.prefix import fresh_copy, selected
 from agentmem.errors import EditError
 
 __all__ = ["Forward", "Replay", "cache_of"]

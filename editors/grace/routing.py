@@ -20,7 +20,8 @@ from agentmem.editors.grace.codebook import Codebook, Match
 from agentmem.editors.grace.replay import Forward, Replay, cache_of
 from agentmem.editors.hooks import Hook, KeyTap, install_tap, is_own_forward, remove_tap
 from agentmem.editors.naming import LONGEST, Asked, last_message
-from agentmem.editors.port import ModelPort, fresh_copy
+from agentmem.editors.port import ModelPort
+from agentmem.editors.prefix import fresh_copy
 from agentmem.edits import Route
 from agentmem.errors import InvalidArgument
 from agentmem.notes import Scope

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from agentmem.editors.background import look_alikes
 from agentmem.editors.compact import FINE, ROUGH, Compact, coarse
@@ -15,7 +14,7 @@ from agentmem.editors.grace.codebook import Codebook
 from agentmem.editors.grace.config import GateConfig, GraceConfig
 from agentmem.editors.grace.geometry import covisible
 from agentmem.editors.grace.nearest import Keys
-from agentmem.editors.grace.writer import Fit, fit_values, says_target
+from agentmem.editors.grace.writer import Fit, fit_values, says_each
 from agentmem.editors.packs import Array, Calibration, PackedEdit
 from agentmem.editors.port import ModelPort
 from agentmem.editors.prompts import Rendered, Renderer
@@ -62,6 +61,13 @@ class Draft:
     def fail(self, reason: str) -> None:
         self.status, self.reason, self.value = "failed", reason, None
 
+    def join(self, leader: Draft) -> None:
+        """Become what a draft of the same words became."""
+        if leader.value is None:
+            self.fail(leader.reason)
+            return
+        self.value, self.status, self.reason = leader.value, "aliased", f"shares the value of {leader.id}"
+
 
 @dataclass
 class Intake:
@@ -95,10 +101,7 @@ class Intake:
 
     def drafts(self, requests: Sequence[EditRequest]) -> list[Draft]:
         """Render every prompt, paraphrase and look-alike, and compute their keys."""
-        texts = [(r.prompt, *dict.fromkeys(p for p in r.paraphrases if p != r.prompt)) for r in requests]
-        contexts = [
-            tuple(self.renderer.pair(t, r.target) for t in ts) for r, ts in zip(requests, texts, strict=True)
-        ]
+        contexts = [self._contexts(request) for request in requests]
         alike = look_alikes([(r.prompt, r.subject, r.paraphrases) for r in requests], self.config.look_alikes)
         prompts = [
             [*(c.prompt for c in own), *(self.renderer.prompt(text) for text in (*near.swapped, *near.asked))]
@@ -115,11 +118,18 @@ class Intake:
             drafts.append(Draft(request, context, own, negatives, _least(gaps), apart))
         return drafts
 
+    def _contexts(self, request: EditRequest) -> tuple[Rendered, ...]:
+        """The prompt and its paraphrases, each with the target."""
+        texts = (request.prompt, *dict.fromkeys(p for p in request.paraphrases if p != request.prompt))
+        return tuple(self.renderer.pair(text, request.target) for text in texts)
+
     def _keys(self, prompts: Sequence[Sequence[tuple[int, ...]]]) -> list[Array]:
-        """[n, r] keys of each request's rendered prompts; all requests share batches, and what they have in common."""
-        place = {prompt: i for i, prompt in enumerate(dict.fromkeys(prompt for own in prompts for prompt in own))}
-        keys = self.calibration.keys(self.port.keys(list(place)).numpy()) if place else np.zeros((0, 0), np.float32)
-        return [keys[[place[prompt] for prompt in own]] for own in prompts]
+        """[n, r] keys of each request's rendered prompts, request by request.
+
+        In one batch with others their last bits would depend on the company, and with them the hash of a state from which
+        the company has left.
+        """
+        return [self.calibration.keys(self.port.keys(own).numpy()) for own in prompts]
 
     def refuse_conflicts(self, drafts: Sequence[Draft]) -> None:
         """Two targets for one key cannot both be kept: the one that is there, or sorts first, stays."""
@@ -175,37 +185,12 @@ class Transaction(Intake):
         fresh = self.fresh(asked)
         drafts = self.drafts(sorted(fresh, key=lambda request: str(request.id)))
         self.refuse_conflicts(drafts)
-        self._alias_known([draft for draft in drafts if draft.status != "failed"])
-        self._fit([d for d in drafts if d.status == "written" and d.value is None], progress)
+        self._fit([draft for draft in drafts if draft.status != "failed"], progress)
         after = self.settle(drafts)
         return self.receipts(asked, drafts), after
 
-    def _alias_known(self, drafts: Sequence[Draft]) -> None:
-        """Join requests to an edit with the same target that already answers at their key."""
-        found: list[tuple[Draft, PackedEdit]] = []
-        if not self.book.edits:
-            return
-        for draft in drafts:
-            same = [(e, e.keys, e.labels) for e in self.book.edits if e.labels == draft.labels]
-            near = [(float(np.linalg.norm(k - draft.keys[0], axis=1).min()), e.id, e) for e, k, _ in same]
-            if near and min(near)[0] <= self.book.reach:
-                found.append((draft, min(near)[2]))
-        contexts = [(d, e, c) for d, e in found for c in d.contexts]
-        if not contexts:
-            return
-        values = torch.from_numpy(np.stack([e.value for _, e, _ in contexts]))
-        said = says_target(self.port, [c for _, _, c in contexts], values, self.layer)
-        wrong = {d.id for (d, _, _), ok in zip(contexts, said, strict=True) if not ok}
-        for draft, edit in found:
-            if draft.id not in wrong:
-                draft.status, draft.value, draft.reason = (
-                    "aliased",
-                    edit.value,
-                    f"shares the value of {edit.id}",
-                )
-
     def _fit(self, drafts: Sequence[Draft], progress: Callable[[int, int], None] | None) -> None:
-        leaders, followers = _twins(drafts)
+        leaders, followers = self._twins(drafts)
         contexts = [draft.contexts[: self.config.contexts] for draft in leaders]
         fits = fit_values(self.port, contexts, self.layer, self.config, progress)
         again = [i for i, fit in enumerate(fits) if not fit.converged and len(contexts[i]) > 1]
@@ -213,35 +198,54 @@ class Transaction(Intake):
         alone = fit_values(self.port, [contexts[i][:1] for i in again], self.layer, self.config)
         fits = [dict(zip(again, alone, strict=True)).get(i, fit) for i, fit in enumerate(fits)]
         for draft, fit in zip(leaders, fits, strict=True):
-            draft.fit, draft.value = fit, coarse(fit.value[None], FINE)[0]
+            draft.fit, draft.value = fit, fit.value
             if not fit.converged:
                 draft.fail(
                     f"after {fit.steps} steps the model still did not say the target (loss {fit.loss:.3f})"
                 )
         for draft, leader in followers:
-            if leader.value is None:
-                draft.fail(leader.reason)
-            else:
-                draft.status, draft.value, draft.reason = (
-                    "aliased",
-                    leader.value,
-                    f"shares the value of {leader.id}",
-                )
+            draft.join(leader)
         self._keep_verified([draft for draft in drafts if draft.value is not None])
+
+    def _twins(self, drafts: Sequence[Draft]) -> tuple[list[Draft], list[tuple[Draft, Draft]]]:
+        """Drafts whose value has to be found, and those that come to the very same: what is taught has the same tokens.
+
+        One that was merely near would have another value alone, and the state would tell, after the other is gone, that it
+        had been there.
+        """
+        first = {draft.contexts: draft for draft in self._known(drafts)}
+        leaders, followers = [], []
+        for draft in drafts:
+            leader = first.setdefault(draft.contexts, draft)
+            if leader is draft:
+                leaders.append(draft)
+            else:
+                followers.append((draft, leader))
+        return leaders, followers
+
+    def _known(self, drafts: Sequence[Draft]) -> list[Draft]:
+        """The stored edits that ask in the very words of a draft, as drafts that are done."""
+        asked = {draft.contexts[0].prompt for draft in drafts}
+        labels = {draft.labels for draft in drafts}
+        found = []
+        for edit in self.book.edits:
+            if edit.labels in labels and self.renderer.prompt(edit.request.prompt) in asked:
+                contexts = self._contexts(edit.request)
+                found.append(
+                    Draft(edit.request, contexts, edit.keys, edit.negatives, edit.limits, edit.others, edit.value)
+                )
+        return found
 
     def _keep_verified(self, drafts: Sequence[Draft]) -> None:
         """Only paraphrases that the value really answers stay keys; the prompt itself always does."""
-        further = [(d, i) for d in drafts for i in range(1, len(d.contexts))]
-        unsaid: dict[str, list[int]] = {}
-        for start in range(0, len(further), self.config.batch):
-            chunk = further[start : start + self.config.batch]
-            values = torch.from_numpy(np.stack([d.value for d, _ in chunk if d.value is not None]))
-            said = says_target(self.port, [d.contexts[i] for d, i in chunk], values, self.layer)
-            for (draft, i), ok in zip(chunk, said, strict=True):
-                if not ok:
-                    unsaid.setdefault(draft.id, []).append(i)
+        told = {d.id: d.fit.said for d in drafts if d.fit is not None and len(d.fit.said) == len(d.contexts)}
+        rest = [draft for draft in drafts if draft.id not in told]
+        values = [draft.value for draft in rest if draft.value is not None]
+        rows = self.config.batch_on(self.port.device.type)
+        said = says_each(self.port, [d.contexts for d in rest], values, self.layer, rows)
+        told |= {draft.id: each for draft, each in zip(rest, said, strict=True)}
         for draft in drafts:
-            if dropped := unsaid.get(draft.id):
+            if dropped := [i for i, ok in enumerate(told[draft.id]) if i and not ok]:
                 draft.keys, draft.limits = np.delete(draft.keys, dropped, 0), np.delete(draft.limits, dropped)
                 draft.reason += f"{'; ' if draft.reason else ''}{len(dropped)} paraphrases were left out"
 
@@ -273,17 +277,6 @@ def _gaps(queries: Array, keys: Array) -> Array:
 def _by_nearness(queries: Array, keys: Array) -> Array:
     """The queries, those that come nearest to any key first."""
     return queries[np.argsort(_gaps(queries, keys).min(1), kind="stable")] if len(queries) else queries
-
-
-def _twins(drafts: Sequence[Draft]) -> tuple[list[Draft], list[tuple[Draft, Draft]]]:
-    """Requests with the very same first prompt and target in one batch share a value."""
-    first: dict[tuple[tuple[int, ...], tuple[int, ...]], Draft] = {}
-    followers = []
-    for draft in drafts:
-        leader = first.setdefault((draft.contexts[0].prompt, draft.labels), draft)
-        if leader is not draft:
-            followers.append((draft, leader))
-    return list(first.values()), followers
 
 
 def _receipt(draft: Draft) -> EditReceipt:

@@ -5,49 +5,63 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from agentmem.editors.compact import FINE, coarse
 from agentmem.editors.grace.config import GraceConfig
+from agentmem.editors.grace.lanes import Batch, Lanes, label_lead, label_losses
 from agentmem.editors.packs import Array
-from agentmem.editors.port import ModelPort, Prefix, PromptBatch
+from agentmem.editors.port import ModelPort
+from agentmem.editors.prefix import PromptBatch
 from agentmem.editors.prompts import Rendered
 from agentmem.editors.structure import in_eval_mode
 
-__all__ = ["Fit", "fit_values", "label_lead", "label_losses", "says_target"]
+__all__ = ["Fit", "fit_values", "label_lead", "label_losses", "says_each", "says_target"]
 
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """What optimising one value came to; ``loss`` is in nats per target token."""
+    """What optimising one value came to; ``loss`` is in nats per target token.
+
+    ``said``: which contexts are answered with the target, by the value as it is kept.
+    """
 
     value: Array
     converged: bool
     loss: float
     steps: int
+    said: tuple[bool, ...] = ()
 
 
 @dataclass
 class _Adam:
-    """Adam on independent rows: an edit's steps do not depend on who else is in the batch."""
+    """Adam on independent rows, each with its own count of steps: none depends on who else is in the batch."""
 
     first: Tensor
     second: Tensor
-    step: int = 0
+    steps: list[int]
+
+    @classmethod
+    def at_rest(cls, values: Tensor) -> _Adam:
+        """Before the first step of rows like ``values`` [n, d]."""
+        return cls(torch.zeros_like(values), torch.zeros_like(values), [0] * len(values))
+
+    def begin(self, row: int) -> None:
+        """Forget what a row has been through."""
+        self.first[row], self.second[row], self.steps[row] = 0, 0, 0
 
     def update(self, gradient: Tensor, scale: Tensor) -> Tensor:
         """The step to subtract, in units of ``scale`` per row."""
-        self.step += 1
+        self.steps = [step + 1 for step in self.steps]
         self.first = 0.9 * self.first + 0.1 * gradient
         self.second = 0.999 * self.second + 0.001 * gradient.square()
-        mean = self.first / (1 - 0.9**self.step)
-        square = self.second / (1 - 0.999**self.step)
+        mean = self.first / gradient.new_tensor([1 - 0.9**step for step in self.steps])[:, None]
+        square = self.second / gradient.new_tensor([1 - 0.999**step for step in self.steps])[:, None]
         return scale[:, None] * mean / (square.sqrt() + 1e-8 * square.sqrt().amax(-1, keepdim=True) + 1e-20)
-
-    def keep(self, rows: Tensor) -> None:
-        self.first, self.second = self.first[rows], self.second[rows]
 
 
 def fit_values(
@@ -59,144 +73,141 @@ def fit_values(
 ) -> list[Fit]:
     """Optimise one value per edit until every context of the edit answers with the target.
 
+    An edit comes to the same bits whatever else is given: see :mod:`agentmem.editors.grace.lanes`.
+
     Args:
         edits: for each edit the contexts (prompt, labels) in which the value has to work.
         layer: the value is added after this layer.
         progress: called with (edits done, total).
     """
-    order = sorted(range(len(edits)), key=lambda i: (max(len(c.prompt) for c in edits[i]), i))
-    fits: list[Fit | None] = [None] * len(edits)
-    for start in range(0, len(order), config.batch):
-        chosen = order[start : start + config.batch]
-        for i, fit in zip(chosen, _fit_batch(port, [edits[i] for i in chosen], layer, config), strict=True):
-            fits[i] = fit
+    fits: dict[int, Fit] = {}
+
+    def tell(over: int) -> None:
         if progress is not None:
-            progress(min(start + config.batch, len(order)), len(order))
-    return [fit for fit in fits if fit is not None]
+            progress(len(fits) + over, len(edits))
+
+    for batch in Lanes(port, layer, config.batch_on(port.device.type)).batches(edits):
+        with torch.inference_mode(False), torch.enable_grad(), in_eval_mode(port.model):
+            fits |= dict(zip(batch.edits, _Descent(port, batch, config).run(tell), strict=True))
+    return [fits[i] for i in range(len(edits))]
 
 
 def says_target(port: ModelPort, contexts: Sequence[Rendered], values: Tensor, layer: int) -> list[bool]:
     """Whether each context answers greedily with its labels when its value is added."""
-    prefix = port.prefix(_batch(contexts), layer=layer)
+    batch = PromptBatch(tuple(c.prompt for c in contexts), tuple(c.labels for c in contexts))
+    prefix = port.prefix(batch, layer=layer)
     with torch.inference_mode(False), torch.no_grad(), in_eval_mode(port.model):
         logits = port.suffix(prefix, values.to(prefix.hidden.device))
-    lead = label_lead(logits.float(), prefix)
-    return [bool(row) for row in (lead > 0).tolist()]
+    return [bool(row) for row in (label_lead(logits.float(), prefix) > 0).tolist()]
 
 
-def _batch(contexts: Sequence[Rendered]) -> PromptBatch:
-    return PromptBatch(tuple(c.prompt for c in contexts), tuple(c.labels for c in contexts))
+def says_each(
+    port: ModelPort, edits: Sequence[Sequence[Rendered]], values: Sequence[Array], layer: int, rows: int
+) -> list[tuple[bool, ...]]:
+    """Which of each edit's contexts its value [d_model] answers, in batches in which nobody's company shows.
+
+    Args:
+        rows: contexts in one batch.
+    """
+    found: dict[int, tuple[bool, ...]] = {}
+    for batch in Lanes(port, layer, rows).batches(edits):
+        with torch.inference_mode(False), torch.no_grad(), in_eval_mode(port.model):
+            said = _said(port, batch, [values[i] for i in batch.edits])
+        found |= dict(zip(batch.edits, said, strict=True))
+    return [found[i] for i in range(len(edits))]
 
 
-def _fit_batch(
-    port: ModelPort, edits: Sequence[Sequence[Rendered]], layer: int, config: GraceConfig
-) -> list[Fit]:
-    owners = [i for i, contexts in enumerate(edits) for _ in contexts]
-    prefix = port.prefix(_batch([context for contexts in edits for context in contexts]), layer=layer)
-    with torch.inference_mode(False), torch.enable_grad(), in_eval_mode(port.model):
-        return _Descent(
-            port, prefix, torch.tensor(owners, device=prefix.hidden.device), len(edits), config
-        ).run()
+def _said(port: ModelPort, batch: Batch, values: Sequence[Array]) -> list[tuple[bool, ...]]:
+    """Which contexts of each edit of a batch are answered with its value [d_model]."""
+    device = batch.prefix.hidden.device
+    found: list[tuple[bool, ...]] = []
+    for start in range(0, len(values), batch.lanes):
+        here = np.stack([values[min(at, len(values) - 1)] for at in range(start, start + batch.lanes)])
+        prefix = batch.in_lanes(torch.arange(start, start + batch.lanes, device=device))
+        added = torch.from_numpy(here).to(device).repeat_interleave(batch.contexts, 0)
+        lead = label_lead(port.suffix(prefix, added).float(), prefix)
+        found += [tuple(row) for row in (lead > 0).view(batch.lanes, batch.contexts).tolist()]
+    return found[: len(values)]
 
 
 class _Descent:
-    """The optimisation of one batch; edits that are done leave it, so late ones do not pay for early ones."""
+    """The optimisation of one batch: an edit that is done leaves its lane to one that waits, or stands still in it.
 
-    def __init__(
-        self, port: ModelPort, prefix: Prefix, owners: Tensor, count: int, config: GraceConfig
-    ) -> None:
-        device, width = prefix.hidden.device, prefix.hidden.shape[-1]
-        self.port, self.config = port, config
-        self.prefix, self.owners = prefix, owners
-        rms = torch.zeros(count, device=device).scatter_reduce(
-            0, owners, prefix.scale, "mean", include_self=False
-        )
-        self.scale = config.lr * rms
-        self.cap = config.norm_cap * rms * width**0.5
-        self.values = torch.zeros(count, width, device=device)
-        self.final = torch.zeros(count, width, device=device)
-        self.loss = torch.full((count,), float("nan"), device=device)
-        self.steps = torch.zeros(count, dtype=torch.long, device=device)
-        self.streak = torch.zeros(count, dtype=torch.long, device=device)
-        self.done = torch.zeros(count, dtype=torch.bool, device=device)
-        self.live = torch.arange(count, device=device)
-        self.adam = _Adam(torch.zeros_like(self.values), torch.zeros_like(self.values))
+    Args:
+        batch: ``places`` below are those of its edits, ``lanes`` those that are computed now.
+    """
 
-    def run(self) -> list[Fit]:
-        for _ in range(self.config.steps):
-            self._step()
-            if not len(self.live):
-                break
-        self._last_look()
-        values, rows = (
-            self.final.cpu().numpy(),
-            zip(self.done.tolist(), self.loss.tolist(), self.steps.tolist(), strict=True),
-        )
-        return [Fit(values[i].copy(), ok, loss, steps) for i, (ok, loss, steps) in enumerate(rows)]
+    def __init__(self, port: ModelPort, batch: Batch, config: GraceConfig) -> None:
+        device, width = batch.prefix.hidden.device, batch.prefix.hidden.shape[-1]
+        self.port, self.config, self.batch = port, config, batch
+        self.rms = batch.prefix.scale.view(-1, batch.contexts).mean(-1)
+        places = batch.places
+        self.final = torch.zeros(places, width, device=device)
+        self.loss = torch.full((places,), float("nan"), device=device)
+        self.steps = torch.zeros(places, dtype=torch.long, device=device)
+        self.streak = torch.zeros(places, dtype=torch.long, device=device)
+        self.done = torch.zeros(places, dtype=torch.bool, device=device)
+        self.waiting = list(range(batch.lanes, len(batch.edits)))
+        self.at = torch.arange(batch.lanes, device=device)
+        self.prefix = batch.in_lanes(self.at)
+        self.values = torch.zeros(batch.lanes, width, device=device)
+        self.adam = _Adam.at_rest(self.values)
 
-    def _step(self) -> None:
+    def run(self, tell: Callable[[int], None]) -> list[Fit]:
+        """One fit for each edit; those that are not done at the end may still say their target, if not by the margin.
+
+        ``tell`` hears how many are over, whenever that changes.
+        """
+        count, told = len(self.batch.edits), 0
+        while told < count:
+            self._step((~self._over())[self.at])
+            over = self._over()
+            if (now := int(over[:count].sum())) != told:
+                tell(told := now)
+            self._refill(over[self.at].nonzero().squeeze(-1).tolist())
+        kept = [coarse(value[None], FINE)[0] for value in self.final[:count].cpu().numpy()]
+        with torch.no_grad():
+            said = _said(self.port, self.batch, kept)
+        rows = zip(kept, self.done.tolist(), self.loss.tolist(), self.steps.tolist(), said, strict=False)
+        return [Fit(value.copy(), done or all(each), loss, steps, each) for value, done, loss, steps, each in rows]
+
+    def _over(self) -> Tensor:
+        """[places] whether nothing more is to be done for an edit; for copies there never was."""
+        copies = torch.arange(self.batch.places, device=self.at.device) >= len(self.batch.edits)
+        return self.done | copies | (self.steps >= self.config.steps)
+
+    def _step(self, open_still: Tensor) -> None:
+        """One step of every lane; it counts for those of ``open_still`` [lanes]."""
+        batch, rms = self.batch, self.rms[self.at]
         values = self.values.detach().requires_grad_()
-        logits = self.port.suffix(self.prefix, values[self.owners]).float()
-        per_row = label_losses(logits, self.prefix)
-        per_edit = torch.zeros(len(self.live), device=logits.device).index_add(0, self.owners, per_row)
-        (gradient,) = torch.autograd.grad(per_edit.sum(), values)
-        counts = torch.bincount(self.owners, minlength=len(self.live))
+        added = values[:, None].expand(-1, batch.contexts, -1).reshape(-1, values.shape[-1])
+        logits = self.port.suffix(self.prefix, added).float()
+        losses = label_losses(logits, self.prefix).view(batch.lanes, batch.contexts).sum(-1)
+        (gradient,) = torch.autograd.grad(losses.sum(), values)
         with torch.no_grad():
-            self._note(per_edit.detach() / counts, label_lead(logits.detach(), self.prefix))
-            moved = self.values - self.adam.update(gradient, self.scale)
-            self.values = moved * (self.cap / moved.norm(dim=-1).clamp(min=1e-12)).clamp(max=1.0)[:, None]
-            self._leave()
+            lead = label_lead(logits.detach(), self.prefix).view(batch.lanes, batch.contexts).amin(-1)
+            moved = self.values - self.adam.update(gradient, self.config.lr * rms)
+            cap = self.config.norm_cap * rms * values.shape[-1] ** 0.5
+            moved = moved * (cap / moved.norm(dim=-1).clamp(min=1e-12)).clamp(max=1.0)[:, None]
+            self._note(open_still, losses.detach() / batch.contexts, lead, moved)
+            self.values = moved
 
-    def _note(self, loss: Tensor, lead: Tensor) -> None:
-        """Write down this step's values, and who has been leading long enough."""
-        open_rows = ~self.done[self.live]
-        rows = self.live[open_rows]
-        self.steps[rows] += 1
-        self.loss[rows], self.final[rows] = loss[open_rows], self.values[open_rows]
-        leading = self._least(lead) >= self.config.margin
-        self.streak = torch.where(leading, self.streak + 1, torch.zeros_like(self.streak))
-        self.done[rows] = self.streak[open_rows] >= self.config.patience
+    def _note(self, open_still: Tensor, loss: Tensor, lead: Tensor, moved: Tensor) -> None:
+        """Write down who has been leading long enough, and by which value; the others go on from ``moved``."""
+        at = self.at[open_still]
+        self.steps[at] += 1
+        self.loss[at] = loss[open_still]
+        leading = lead[open_still] >= self.config.margin
+        self.streak[at] = torch.where(leading, self.streak[at] + 1, torch.zeros_like(self.streak[at]))
+        self.done[at] = self.streak[at] >= self.config.patience
+        self.final[at] = torch.where(self.done[at][:, None], self.values[open_still], moved[open_still])
 
-    def _least(self, lead: Tensor) -> Tensor:
-        """[live] the smallest lead over the contexts of each edit."""
-        least = torch.full((len(self.live),), float("inf"), device=lead.device)
-        return least.scatter_reduce(0, self.owners, lead, "amin")
-
-    def _leave(self) -> None:
-        """Drop finished edits once they are a quarter of the batch; until then they only stand still."""
-        finished = self.done[self.live]
-        if int(finished.sum()) * 4 < len(self.live) and not bool(finished.all()):
+    def _refill(self, free: Sequence[int]) -> None:
+        """Let waiting edits into free lanes, once a quarter of the lanes is free: moving rows has its price as well."""
+        if not self.waiting or len(free) * 4 < self.batch.lanes:
             return
-        stay = (~finished).nonzero().squeeze(-1)
-        rows = (~finished)[self.owners].nonzero().squeeze(-1)
-        renumber = torch.cumsum((~finished).long(), 0) - 1
-        if len(stay):
-            self.prefix = self.port.select(self.prefix, rows)
-        self.owners = renumber[self.owners[rows]]
-        self.live, self.values, self.streak = self.live[stay], self.values[stay], self.streak[stay]
-        self.scale, self.cap = self.scale[stay], self.cap[stay]
-        self.adam.keep(stay)
-
-    def _last_look(self) -> None:
-        """Accept what says its target at the end, even if not by the margin for long enough."""
-        if not len(self.live):
-            return
-        with torch.no_grad():
-            logits = self.port.suffix(self.prefix, self.values[self.owners]).float()
-            least = self._least(label_lead(logits, self.prefix))
-            late = ~self.done[self.live]
-            rows = self.live[late]
-            self.final[rows], self.done[rows] = self.values[late], least[late] > 0
-
-
-def label_losses(logits: Tensor, prefix: Prefix) -> Tensor:
-    """[B] negative log-likelihood per target token: pads are left out by position."""
-    nll = torch.nn.functional.cross_entropy(logits.transpose(1, 2), prefix.labels, reduction="none")
-    return (nll * prefix.mask).sum(-1) / prefix.mask.sum(-1)
-
-
-def label_lead(logits: Tensor, prefix: Prefix) -> Tensor:
-    """[B] by how much the least certain target token leads over every other token, in logits."""
-    own = logits.gather(-1, prefix.labels[..., None]).squeeze(-1)
-    others = logits.scatter(-1, prefix.labels[..., None], float("-inf")).amax(-1)
-    return (own - others).masked_fill(~prefix.mask, float("inf")).amin(-1)
+        for lane in free[: len(self.waiting)]:
+            self.at[lane] = self.waiting.pop(0)
+            self.values[lane] = 0
+            self.adam.begin(lane)
+        self.prefix = self.batch.in_lanes(self.at)

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from agentmem.editors.port import ModelPort, Prefix, PromptBatch
+from agentmem.editors.port import ModelPort
+from agentmem.editors.prefix import Prefix, PromptBatch
 from agentmem.editors.rome.config import LocateConfig
 from agentmem.editors.rome.sites import read
 from agentmem.editors.rome.subject import Located

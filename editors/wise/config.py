@@ -38,6 +38,7 @@ class WiseConfig(GateConfig):
         training: a shard learns its records ``together``, or one after the other (``sequence``).
         optimiser, lr: ``adam`` with steps in units that move the projection by ``lr`` times the residual
             stream's root mean square, or plain ``sgd``.
+        batch: contexts that are replayed together.
         steps: optimiser steps at most: per shard, or per record in ``sequence``.
         margin: training is over when every target token leads by so many nats in every context.
         prefixes, prefix_tokens: further contexts of each record: its prompt behind so many tokens of background.
@@ -63,6 +64,7 @@ class WiseConfig(GateConfig):
     training: Literal["together", "sequence"] = "together"
     optimiser: Literal["adam", "sgd"] = "adam"
     lr: float = Field(0.4, gt=0)
+    batch: int = Field(64, ge=1)
     steps: int = Field(100, ge=1)
     margin: float = Field(3.0, ge=0)
     prefixes: int = Field(0, ge=0)

@@ -17,7 +17,8 @@ from torch import Tensor
 
 from agentmem.editors.grace.writer import Fit, label_lead, label_losses
 from agentmem.editors.packs import Array
-from agentmem.editors.port import ModelPort, Prefix, PromptBatch
+from agentmem.editors.port import ModelPort
+from agentmem.editors.prefix import Prefix, PromptBatch
 from agentmem.editors.prompts import Rendered, Renderer
 from agentmem.editors.structure import in_eval_mode
 from agentmem.editors.wise.config import WiseConfig

@@ -78,17 +78,10 @@ def _learnt(
 
 @dataclass
 class WiseIntake(Intake):
-    """A write: GRACE's checks at the door, then training by the shard.
-
-    Keys are computed request by request: in one batch with others their last bits would depend on the company, and with
-    them the hash of a state from which the company has left.
-    """
+    """A write: GRACE's checks at the door, then training by the shard."""
 
     book: Library
     trainer: Trainer = field(kw_only=True)
-
-    def _keys(self, prompts: Sequence[Sequence[tuple[int, ...]]]) -> list[Array]:
-        return [self.calibration.keys(self.port.keys(own).numpy()) for own in prompts]
 
     def run(
         self, requests: Sequence[EditRequest], progress: Progress | None

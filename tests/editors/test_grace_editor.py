@@ -285,7 +285,9 @@ def test_progress_is_reported(taught, tok, background, requests_):
     editor.write(requests_)
     editor.detach()
 
-    assert seen == [(2, 4), (4, 4)]
+    assert seen == sorted(set(seen))
+    assert len(seen) > 1
+    assert seen[-1] == (4, 4)
 
 
 def test_plain_models_without_a_template_are_edited(plain_tok, background):

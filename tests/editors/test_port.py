@@ -12,7 +12,8 @@ from torch import nn
 
 from agentmem.editors.evaluation import answer
 from agentmem.editors.hooks import own_forward
-from agentmem.editors.port import ModelPort, PromptBatch
+from agentmem.editors.port import ModelPort
+from agentmem.editors.prefix import PromptBatch
 from agentmem.editors.prompts import Renderer
 from agentmem.errors import LayerNotFound
 
