@@ -20,7 +20,7 @@ class EditRequest:
 
     Args:
         prompt: what will be asked, as a user would type it (the chat template is applied for you).
-        target: what the model shall answer, e.g. ``"Porto."``.
+        target: what the model shall answer, e.g. ``"Porto."``; blanks around it do not count.
         subject: the entity the fact is about, when known.
         paraphrases: other ways to ask the same; each becomes a further key of the same value.
         scope: whose requests the edit may answer; ``None`` means everybody's.
@@ -41,7 +41,7 @@ class EditRequest:
 class EditReceipt:
     """What became of one :class:`EditRequest`.
 
-    ``status`` is ``written`` (new value), ``aliased`` (joined to an edit with the same key and target) or
+    ``status`` is ``written`` (new value), ``aliased`` (it was there, or another edit teaches the very same words) or
     ``failed`` (nothing was written; ``reason`` says why). ``loss`` is the final negative log-likelihood per
     target token, in nats; ``steps`` the optimiser steps taken; ``keys`` how many keys point at the value.
     """

@@ -140,7 +140,7 @@ def _said(role: str, content: str) -> dict[str, str]:
 
 def _messages(text: str, history: Sequence[Exchange]) -> list[dict[str, str]]:
     earlier = [m for user, assistant in history for m in (_said("user", user), _said("assistant", assistant))]
-    return [*earlier, _said("user", text)]
+    return [*earlier, _said("user", text.strip())]  # blanks around a message are no part of what is asked
 
 
 def _common_end(first: tuple[int, ...], second: tuple[int, ...]) -> tuple[int, ...]:

@@ -14,7 +14,10 @@ __all__ = ["named", "taken", "unstored"]
 
 
 def named(request: EditRequest) -> EditRequest:
-    """The request with its id: derived from its content when absent.
+    """The request with its id (derived from its content when absent), and its target without blanks around it.
+
+    What stands between a prompt and its answer is the template's or the tokenizer's affair. CounterFact and EasyEdit write it
+    into the target (``" Porto"``), and an edit would learn to say a blank that no request gives it room for.
 
     Raises:
         InvalidArgument: it is no request.
@@ -30,6 +33,7 @@ def named(request: EditRequest) -> EditRequest:
             f"The prompt, the target and each paraphrase must be texts: {request!r:.200}.",
             hint='EditRequest("Where does Ana live?", "Porto.", paraphrases=("What is Ana\'s home city?",)).',
         )
+    request = replace(request, target=request.target.strip())
     if request.id is not None:
         return request
     described = json.dumps(asdict(request), sort_keys=True, ensure_ascii=True)

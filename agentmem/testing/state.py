@@ -53,6 +53,17 @@ class StatePromises(Suite):
         assert first.id == again.id == editor.edits()[0].id
         assert editor.state_hash() == before
 
+    def test_blanks_around_a_target_do_not_count(self) -> None:
+        """A target with the blank that tokenizers put before a word, or a line end behind it, is that target."""
+        editor, fact = self.fresh().editor, self.facts[0]
+        learn(editor, [fact])
+        before = editor.state_hash()
+        for target in (f" {fact.target}", f"{fact.target}\n", f"\t{fact.target} "):
+            assert editor.write([replace(fact, target=target)])[0].status == "aliased", repr(target)
+
+        assert editor.edits() == (fact,)
+        assert editor.state_hash() == before
+
     def test_deleting_undoes_writing_exactly(self) -> None:
         """The state after a write and its deletion is, by hash, bytes and logits, the one before; first and last."""
         bench = self.fresh()

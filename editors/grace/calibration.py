@@ -82,7 +82,7 @@ def fit_projection(raw: Array, member: npt.NDArray[np.int64], norm: str, size: i
     if norm == "raw":
         return mean.astype(np.float32), np.eye(raw.shape[1], dtype=np.float32)
     basis, spread = _principal(centred, 2 * size)
-    if norm == "white":
+    if norm == "white" or len(np.unique(member)) == len(member):  # no two ask the same: nothing differs within a group
         scale = 1 / np.sqrt(spread + _SHRINKAGE * spread.mean())
         return mean.astype(np.float32), (basis * scale)[:, :size].astype(np.float32)
     return mean.astype(np.float32), (basis @ _discriminant(centred @ basis, member, size)).astype(np.float32)

@@ -171,3 +171,12 @@ def test_a_table_of_nothing_measured_is_a_heading(taught, tok):
     assert found.scores == ()
     assert len(found.table().splitlines()) == 1
     assert json.dumps([row.layer for row in found.scores]) == "[]"
+
+
+def test_background_texts_without_paraphrases_give_finite_keys(taught, tok, background):
+    """Where no two prompts ask the same, nothing is known of how paraphrases differ; keys are whitened by all there is."""
+    editor = make_editor("grace", taught("llama"), tok, background=[group[0] for group in background])
+    space = editor.calibrate()
+
+    assert np.isfinite(space.projection).all()
+    assert np.isfinite(space.background).all()
