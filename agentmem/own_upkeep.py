@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from agentmem.consolidation.figures import counted
 from agentmem.core import Core
 from agentmem.errors import AgentMemError
 from agentmem.notes import Scope
@@ -83,11 +84,11 @@ class OwnUpkeep:
         except AgentMemError as error:
             return [*problems, f"weights: {error.message} rebuild('weights')"]
         if lost:
-            problems.append(f"the pack lacks {len(lost)} of {len(edits)} edits: rebuild('weights')")
+            problems.append(f"the pack lacks {len(lost)} of {counted(len(edits), 'edit')}: rebuild('weights')")
         notes = {note.id: note for note in tx.notes.load(list(tx.notes.rows_of([e.note_id for e in edits]).values())).values()}
         stale = [e for e in edits if e.note_id not in notes or notes[e.note_id].version != e.note_version]
         if stale:
-            problems.append(f"{len(stale)} edits are behind their notes: consolidate() takes them out")
+            problems.append(f"behind their notes: {counted(len(stale), 'edit')}; consolidate() takes them out")
         return problems
 
 

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from agentmem.consolidation.wordings import independent
 from agentmem.relations import canonical, relation
 from agentmem.templates import FAVOURITE, FRAMES, NOUN, OPAQUE, PERSONS, TEMPLATES
 
@@ -74,13 +75,26 @@ def phrase(fact: Fact) -> Phrased | NotPhrased:
     """Question, target, paraphrases and held-out probes of a fact, or the reason why there are none.
 
     The last plain questions of a relation are probes, because other words are a harder test than another lead-in; what
-    the fact brings itself goes into the keys.
+    the fact brings itself goes into the keys. Where no probe is a wording of its own, the last that the fact brings becomes one:
+    what is asked in the keys' own words only proves nothing.
     """
     reason = _unfit(fact)
     if reason:
         return NotPhrased(reason)
     first = question(fact)
     own = [text for text in _unique(fact.paraphrases) if text.casefold() != first.casefold()]
+    keys, probes = _keys_and_probes(fact, first, own)
+    if len(own) > 1 and not independent(probes, (first, *keys), fact.subject):
+        fewer, others = _keys_and_probes(fact, first, own[:-1])
+        if independent(own[-1:], (first, *fewer), fact.subject):
+            keys, probes = fewer, [own[-1], *(text for text in others if own[-1].casefold() not in text.casefold())][:MAX_PROBES]
+    if len(keys) < _MIN_PARAPHRASES or len(probes) < _MIN_PROBES:
+        return NotPhrased("there are too few different ways to ask for it")
+    return Phrased(fact.subject, first, target(fact), tuple(keys), tuple(probes))
+
+
+def _keys_and_probes(fact: Fact, first: str, own: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Paraphrases for the editor, and phrasings that it never sees."""
     made = [text for text in _questions(fact) if text.casefold() not in {t.casefold() for t in (first, *own)}]
     held = min(len(made) // 2, MAX_PROBES - 1)
     plain, probes = made[: len(made) - held], made[len(made) - held :]
@@ -90,10 +104,7 @@ def phrase(fact: Fact) -> Phrased | NotPhrased:
     keys += frames[0::2][: max(_MIN_PARAPHRASES + 1 - len(keys), 0)]
     probes = [*probes, *frames[1::2][: max(_MIN_PROBES - len(probes), 1)]]
     taken = {text.casefold() for text in (first, *keys)}
-    probes = [text for text in _unique(probes) if text.casefold() not in taken][:MAX_PROBES]
-    if len(keys) < _MIN_PARAPHRASES or len(probes) < _MIN_PROBES:
-        return NotPhrased("there are too few different ways to ask for it")
-    return Phrased(fact.subject, first, target(fact), tuple(keys), tuple(probes))
+    return keys, [text for text in _unique(probes) if text.casefold() not in taken][:MAX_PROBES]
 
 
 def requests_for(note: Note) -> Phrased | NotPhrased:

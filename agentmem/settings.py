@@ -141,7 +141,10 @@ class ConsolidationSettings(_Section):
     )
     known_probes: float = Field(0.5, ge=0, le=1, description="share of probes the base may answer by itself")
     min_reliability: float = Field(1.0, ge=0, le=1, description="the edit's own prompt, by free generation")
-    min_generality: float = Field(0.5, ge=0, le=1, description="held-out phrasings, by free generation")
+    min_generality: float = Field(0.5, ge=0, le=1, description="held-out wordings, by free generation")
+    min_wordings: int = Field(
+        0, ge=0, description="held-out wordings that are not of the edit's own template; 0: its generality may be unmeasured"
+    )
     canaries: int = Field(24, ge=0, description="unrelated prompts whose answers must not change")
     older_edits: int = Field(16, ge=0, description="older edits that are asked again")
     max_new_tokens: int = Field(24, ge=1, description="tokens generated per probe")

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from agentmem.checking import Comparison, text_of, unlike_vectors
+from agentmem.consolidation.figures import counted
 from agentmem.consolidation.rewriting import request_in_books
 from agentmem.core import EVERYBODY, Core
 from agentmem.edits import EditRequest
@@ -275,16 +276,16 @@ class Upkeep:
             return [f"weights: {error.message} rebuild('weights')"]
         problems = []
         if books != held:
-            problems.append(f"the books hold {len(books)} edits, the pack {len(held)}: rebuild('weights')")
+            problems.append(f"the books hold {counted(len(books), 'edit')}, the pack {len(held)}: rebuild('weights')")
         if self._weights.editor is not None:
             live = {e.id for e in self._weights.editor.edits()}
             if live != held:
-                problems.append(f"the pack holds {len(held)} edits, the model {len(live)}: attach the model again")
+                problems.append(f"the pack holds {counted(len(held), 'edit')}, the model {len(live)}: attach the model again")
         rows = tx.notes.rows_of([e.note_id for e in edits])
         notes = {n.id: n for n in tx.notes.load(list(rows.values())).values()}
         stale = [e for e in edits if e.note_id not in notes or notes[e.note_id].version != e.note_version]
         if stale:
-            problems.append(f"{len(stale)} edits are behind their notes: consolidate() takes them out")
+            problems.append(f"behind their notes: {counted(len(stale), 'edit')}; consolidate() takes them out")
         return problems
 
     # -- rebuild ---------------------------------------------------------------------------------------------

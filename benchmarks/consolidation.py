@@ -113,7 +113,7 @@ class Stream:
                 "rolled back": len(report.failed),
                 "kept": len(report.refused),
                 "demoted": len(report.demoted),
-                "generality": round(report.generality, 4),
+                "generality": None if report.generality is None else round(report.generality, 4),
                 "locality": report.locality,
                 "older_kept": report.older_kept,
                 "seconds": round(time.perf_counter() - started, 1),

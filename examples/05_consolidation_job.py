@@ -29,7 +29,7 @@ with Memory(clock=clock, model="small") as memory:
 
     report = memory.consolidate()
     for outcome in report.promoted:
-        print(f"admitted: {outcome.question} {outcome.after} ({outcome.generality:.0%} of other wordings)")
+        print(f"admitted: {outcome.question} {outcome.after} (share of other wordings: {outcome.generality})")
     for outcome in report.failed:
         print(f"rolled back: {outcome.question} {outcome.reason}")
     for decision in report.refused:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from agentmem.clock import from_micros, micros
 from agentmem.consolidation.policy import Signals
+from agentmem.consolidation.wordings import independent
 from agentmem.core import Core
 from agentmem.edits import EditRequest
 from agentmem.enrich import is_volatile, secrets
@@ -122,7 +123,9 @@ def _about_use(signals: Signals, use: UseSummary, contradicted: bool, edit: Edit
 def _about_phrasing(signals: Signals, phrased: Phrased | NotPhrased) -> Signals:
     if isinstance(phrased, NotPhrased):
         return replace(signals, phrased=False, why_not_phrased=phrased.reason)
-    return replace(signals, probes=len(phrased.probes))
+    keys = (phrased.question, *phrased.paraphrases[:KEY_PHRASINGS])
+    wordings = len(independent(phrased.probes, keys, phrased.subject))
+    return replace(signals, probes=len(phrased.probes), wordings=wordings)
 
 
 def request_of(candidate: Candidate, edit_id: str) -> EditRequest:

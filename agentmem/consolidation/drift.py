@@ -9,10 +9,13 @@ from typing import Final
 
 from agentmem.clock import from_micros, micros
 from agentmem.consolidation.candidates import boundary, gather
+from agentmem.consolidation.figures import counted, share, told
 from agentmem.consolidation.policy import Policy
 from agentmem.consolidation.proposal import barred
 from agentmem.consolidation.report import PastRun
+from agentmem.consolidation.rewriting import request_in_books
 from agentmem.consolidation.verify import Canary, Prober, same_answer
+from agentmem.consolidation.wordings import independent
 from agentmem.core import EVERYBODY, Core
 from agentmem.errors import PackMismatch
 from agentmem.linking import conflicting
@@ -74,20 +77,20 @@ class WeightStatus:
             "stray": len(self.stray),
         }
         said = ", ".join(f"{count} {name}" for name, count in drift.items() if count)
-        return f"{self.edits} edits" + (f": {said}" if said else ", none adrift") + (f"; {self.trouble}" if self.trouble else "")
+        return counted(self.edits, "edit") + (f": {said}" if said else ", none adrift") + (f"; {self.trouble}" if self.trouble else "")
 
 
 @dataclass(frozen=True, slots=True)
 class VerifyReport:
     """A sample of the edits, asked again. ``failed`` maps a note's id to what was said instead.
 
-    ``reliability`` and ``generality`` are shares of own questions and of held-out phrasings that are answered with the
-    target by greedy free generation.
+    ``reliability`` and ``generality`` are shares of own questions and of held-out wordings that are answered with the
+    target by greedy free generation; ``None`` where none was asked.
     """
 
     asked: int
-    reliability: float
-    generality: float
+    reliability: float | None
+    generality: float | None
     failed: Mapping[str, str]
 
     @property
@@ -96,8 +99,8 @@ class VerifyReport:
 
     def __str__(self) -> str:
         return (
-            f"{self.asked} edits asked again: reliability {self.reliability:.2f}, generality {self.generality:.2f}, "
-            f"{len(self.failed)} failed"
+            f"{counted(self.asked, 'edit')} asked again: reliability {told(self.reliability)}, "
+            f"generality {told(self.generality)}, {len(self.failed)} failed"
         )
 
 
@@ -204,11 +207,11 @@ class DriftMeter:
             rows = tx.notes.rows_of([e.note_id for e in chosen])
             notes = {note.id: note for note in tx.notes.load(list(rows.values())).values()}
         own = [(e, Canary(str(e.request["prompt"]), _scope_of(e, notes))) for e in chosen]
-        other = [(e, Canary(text, _scope_of(e, notes))) for e in chosen for text in _probes(notes.get(e.note_id))]
+        other = [(e, Canary(text, _scope_of(e, notes))) for e in chosen for text in _probes(e, notes.get(e.note_id))]
         said = prober.ask([canary for _, canary in [*own, *other]])
         hits = [same_answer(text, str(e.request["target"])) for (e, _), text in zip([*own, *other], said, strict=True)]
         failed = {e.note_id: said[i] for i, (e, _) in enumerate(own) if not hits[i]}
-        return VerifyReport(len(chosen), _share(hits[: len(own)]), _share(hits[len(own) :]), failed)
+        return VerifyReport(len(chosen), share(hits[: len(own)]), share(hits[len(own) :]), failed)
 
 
 def _number(value: object) -> int:
@@ -220,12 +223,10 @@ def _scope_of(edit: EditRow, notes: Mapping[str, Note]) -> Scope | None:
     return boundary(note.scope) if note is not None else None
 
 
-def _probes(note: Note | None) -> Sequence[str]:
-    if note is None:
+def _probes(edit: EditRow, note: Note | None) -> Sequence[str]:
+    """Wordings for its fact that the edit was not written with, nor with their like."""
+    phrased = requests_for(note) if note is not None else None
+    if not isinstance(phrased, Phrased):
         return ()
-    phrased = requests_for(note)
-    return phrased.probes if isinstance(phrased, Phrased) else ()
-
-
-def _share(hits: Sequence[bool]) -> float:
-    return sum(hits) / len(hits) if hits else 1.0
+    request = request_in_books(edit)
+    return independent(phrased.probes, (request.prompt, *request.paraphrases), request.subject)

@@ -40,6 +40,7 @@ class _Trial:
     requests: dict[str, EditRequest]
     candidates: dict[str, Candidate]
     before: dict[str, str]
+    worth: dict[str, float] = field(default_factory=dict)
     scope: Scope = field(default_factory=Scope)
     receipts: dict[str, EditReceipt] = field(default_factory=dict)
     verdict: Verdict = field(default_factory=Verdict)
@@ -153,7 +154,9 @@ class Consolidator:
         candidates = dict(zip(requests, plan.chosen, strict=True))
         prober = self.prober(editor)
         before = dict(zip(requests, prober.bare([r.prompt for r in requests.values()]), strict=True))
-        trial = _Trial(requests, candidates, before, scope=plan.scope, demoted=list(plan.demoted))
+        scores = {decision.note_id: decision.score for decision in plan.decisions}
+        worth = {key: scores[c.note.id] for key, c in candidates.items()}
+        trial = _Trial(requests, candidates, before, worth, scope=plan.scope, demoted=list(plan.demoted))
         gone = {e.id for e in plan.demoted} & {str(e.id) for e in editor.edits()}  # a damaged pack may have lost some
         strangers = {str(e.id) for e in editor.edits() if plan.scope and not plan.scope.admits(e.scope or Scope())}
         witnesses = self._witnesses(editor, plan, prober, gone)
@@ -351,8 +354,9 @@ class Consolidator:
         )
         scores = {
             "reliability": trial.verdict.reliability.get(key, 0.0),
-            "generality": trial.verdict.generality.get(key, 0.0),
-            "score": candidate.signals.uses,
+            "generality": trial.verdict.generality.get(key),
+            "score": trial.worth[key],
+            "uses": candidate.signals.uses,
         }
         tx.ledger.append(now, "promoted", note_id=candidate.note.id, edit_id=key, details=scores)
 
@@ -367,7 +371,7 @@ class Consolidator:
             before=trial.before[key],
             after=trial.verdict.after.get(key, ""),
             reliability=trial.verdict.reliability.get(key, 0.0),
-            generality=trial.verdict.generality.get(key, 0.0),
+            generality=trial.verdict.generality.get(key),
             committed=key not in trial.failed,
             reason=trial.failed.get(key, ""),
         )

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
+from agentmem.consolidation.figures import told
+
 if TYPE_CHECKING:
     from agentmem.consolidation.report import ConsolidationReport
 
@@ -45,8 +47,8 @@ def page(report: ConsolidationReport, title: str = "Consolidation report") -> st
 def _bars(report: ConsolidationReport) -> str:
     """Four shares as bars: what an edit must reach, and what it must leave alone."""
     shares = (
-        ("own question", report.reliability if report.promoted else 0.0),
-        ("other wordings", report.generality if report.promoted else 0.0),
+        ("own question", report.reliability),
+        ("other wordings", report.generality),
         (f"unrelated, unchanged ({report.canaries})", report.locality),
         (f"older edits, kept ({report.older_checked})", report.older_kept),
     )
@@ -55,8 +57,8 @@ def _bars(report: ConsolidationReport) -> str:
         y = 8 + 26 * number
         rows.append(
             f'<text x="0" y="{y + 13}">{escape(name)}</text><rect class="track" x="200" y="{y}" width="400" height="16" rx="3"/>'
-            f'<rect class="bar" x="200" y="{y}" width="{400 * share:.1f}" height="16" rx="3"/>'
-            f'<text x="610" y="{y + 13}">{share:.0%}</text>'
+            f'<rect class="bar" x="200" y="{y}" width="{400 * (share or 0.0):.1f}" height="16" rx="3"/>'
+            f'<text x="610" y="{y + 13}">{told(share, ".0%")}</text>'
         )
     height = 16 + 26 * len(shares)
     return f'<svg viewBox="0 0 660 {height}" width="660" height="{height}" role="img" aria-label="shares">{"".join(rows)}</svg>'
@@ -69,7 +71,7 @@ def _outcomes(report: ConsolidationReport) -> str:
             escape(o.question),
             f'<span class="dim">{escape(o.before)}</span>',
             escape(o.after),
-            f"{o.generality:.0%}",
+            told(o.generality, ".0%"),
             escape(o.reason),
         )
         for o in sorted(report.outcomes, key=lambda o: (not o.committed, o.question))

@@ -23,7 +23,8 @@ Action = Literal["promote", "keep", "demote"]
 class Signals:
     """What is known about one candidate; times in hours, shares in [0, 1].
 
-    ``uses`` are recalls that entered an answer, ``use_days`` the distinct days among them, ``tokens`` the prompt
+    ``probes`` are held-out phrasings, ``wordings`` those of them that are not of the template that the edit is written with: without
+    any, nobody can tell whether the edit answers more than its own words. ``uses`` are recalls that entered an answer, ``use_days`` the distinct days among them, ``tokens`` the prompt
     tokens they cost. ``known`` is the share of probes that the bare model answers by itself (``None``: not asked yet);
     ``resists`` is 1 when it answers wrongly even with the note in its prompt, so that only an edit would help, and
     ``interference`` the share of another edit's radius into which the question reaches (all ``None``: not measured).
@@ -34,6 +35,7 @@ class Signals:
     phrased: bool = True
     why_not_phrased: str = ""
     probes: int = 0
+    wordings: int = 0
     trust: float = 1.0
     secret: bool = False
     volatile: bool = False
@@ -119,6 +121,11 @@ GATES: tuple[Gate, ...] = (
     Gate("used", lambda s, c: s.uses >= c.min_uses, lambda s, c: f"used {s.uses} times (< {c.min_uses})"),
     Gate("probes", lambda s, c: s.probes >= 1, lambda s, c: "no held-out phrasing to verify it with"),
     Gate(
+        "wordings",
+        lambda s, c: s.wordings >= c.min_wordings,
+        lambda s, c: f"{s.wordings} held-out wordings that are not of its own template (< {c.min_wordings}): its generality cannot be measured",
+    ),
+    Gate(
         "unknown",
         lambda s, c: s.known is None or s.known < c.known_probes,
         lambda s, c: f"the model knows it already ({(s.known or 0) * 100:.0f} % of the probes)",
@@ -172,6 +179,8 @@ class DefaultPolicy:
             said.append("the model does not know it")
         if signals.resists:
             said.append("and overlooks its note in the prompt")
+        if not signals.wordings:
+            said.append("its generality cannot be measured")
         return tuple(said)
 
     def parts(self, s: Signals) -> dict[str, float]:

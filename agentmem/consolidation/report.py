@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from agentmem._files import writing
+from agentmem.consolidation.figures import counted, share, told
 from agentmem.consolidation.policy import Decision
 
 __all__ = ["ConsolidationReport", "EditOutcome", "PastRun", "UndoReport"]
@@ -40,7 +41,7 @@ class UndoReport:
 
     def __str__(self) -> str:
         verb = "would be taken out" if self.dry_run else "taken out"
-        count = f"{len(self.edits)} edit{'s' * (len(self.edits) != 1)}"
+        count = counted(len(self.edits), "edit")
         return f"{count} of the consolidation of {self.at:%Y-%m-%d %H:%M} {verb} of the weights; the notes stay"
 
 
@@ -49,7 +50,8 @@ class EditOutcome:
     """One fact that was written in shadow: what the model said before and after, and whether it was kept.
 
     ``reliability`` is 1 when the question itself is answered with the target by free generation, ``generality`` the
-    share of held-out phrasings that are.
+    share of held-out wordings that are; ``None`` where every other wording is of the template that the edit was written with,
+    which proves nothing.
     """
 
     note_id: str
@@ -59,7 +61,7 @@ class EditOutcome:
     before: str
     after: str
     reliability: float
-    generality: float
+    generality: float | None
     committed: bool
     reason: str = ""
 
@@ -67,6 +69,8 @@ class EditOutcome:
 @dataclass(frozen=True, slots=True)
 class ConsolidationReport:
     """One run. ``locality`` is the share of canaries whose answers stayed the same to the letter.
+
+    A share of nothing is ``None``: what was not asked is not proved.
 
     ``demoted`` and ``settled`` are notes whose edits left the weights, and whose edits moved into the bulk tier.
     """
@@ -76,9 +80,9 @@ class ConsolidationReport:
     demoted: tuple[str, ...] = ()
     settled: tuple[str, ...] = ()
     canaries: int = 0
-    locality: float = 1.0
+    locality: float | None = None
     older_checked: int = 0
-    older_kept: float = 1.0
+    older_kept: float | None = None
     dry_run: bool = False
     seconds: float = 0.0
     pack: str | None = None
@@ -101,12 +105,14 @@ class ConsolidationReport:
         return tuple(d for d in self.decisions if d.action == "keep")
 
     @property
-    def reliability(self) -> float:
-        return _mean([o.reliability for o in self.promoted])
+    def reliability(self) -> float | None:
+        """Over the promoted facts."""
+        return share([o.reliability for o in self.promoted])
 
     @property
-    def generality(self) -> float:
-        return _mean([o.generality for o in self.promoted])
+    def generality(self) -> float | None:
+        """Over the promoted facts of which it could be measured."""
+        return share([o.generality for o in self.promoted if o.generality is not None])
 
     def to_dict(self) -> dict[str, object]:
         """Plain values for JSON; stable names."""
@@ -131,11 +137,16 @@ class ConsolidationReport:
         moved = f"{len(self.settled)} moved into shards, " if self.settled else ""
         return (
             f"{len(self.promoted)} promoted, {len(self.failed)} rolled back, {len(self.refused)} kept as notes, "
-            f"{len(self.demoted)} demoted, {moved}".rstrip(", ")
-            + f"; reliability {self.reliability:.2f}, generality {self.generality:.2f}, "
-            f"locality {self.locality:.2f}"
+            f"{len(self.demoted)} demoted, {moved}".rstrip(", ") + self._shares()
         )
 
-
-def _mean(values: list[float]) -> float:
-    return sum(values) / len(values) if values else 1.0
+    def _shares(self) -> str:
+        """What was measured of the promoted facts; nothing of none."""
+        if not self.promoted:
+            return ""
+        measured = sum(o.generality is not None for o in self.promoted)
+        some = f" of {counted(measured, 'fact')}" if 0 < measured < len(self.promoted) else ""
+        return (
+            f"; reliability {told(self.reliability)}, generality {told(self.generality)}{some}, "
+            f"locality {told(self.locality)}"
+        )

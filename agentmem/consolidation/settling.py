@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from agentmem.consolidation.figures import counted
 from agentmem.consolidation.proposal import Progress
 from agentmem.consolidation.verify import Canary, Prober, same_answer
 from agentmem.core import EVERYBODY, Core
@@ -84,7 +85,7 @@ class Settler:
             editor.load(before)
             return Settled(warnings=("moving edits into shards changed other answers; they stay where they were",))
         kept = len(receipts) - len(moved)
-        return Settled(tuple(moved), (f"{kept} edits could not be learnt by a shard",) if kept else ())
+        return Settled(tuple(moved), (f"{counted(kept, 'edit')} could not be learnt by a shard",) if kept else ())
 
     def _excess(self, editor: Tiered) -> list[str]:
         """The oldest edits of the first tier beyond what it keeps."""

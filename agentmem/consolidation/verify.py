@@ -7,6 +7,8 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from agentmem.consolidation.figures import share
+from agentmem.consolidation.wordings import independent
 from agentmem.edits import EditRequest
 from agentmem.notes import Scope
 from agentmem.protocols import Editor
@@ -53,14 +55,18 @@ class Witnesses:
 
 @dataclass(slots=True)
 class Verdict:
-    """Shares per edit id, and the edits that must go: ``broken`` maps an edit id to the reason."""
+    """Shares per edit id, and the edits that must go: ``broken`` maps an edit id to the reason.
+
+    ``generality`` is of wordings that no key has taught, and ``None`` where there are none; so are ``locality`` and ``older_kept``
+    where nothing was asked.
+    """
 
     reliability: dict[str, float] = field(default_factory=dict)
-    generality: dict[str, float] = field(default_factory=dict)
+    generality: dict[str, float | None] = field(default_factory=dict)
     after: dict[str, str] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
-    locality: float = 1.0
-    older_kept: float = 1.0
+    locality: float | None = None
+    older_kept: float | None = None
 
 
 def same_answer(said: str, target: str) -> bool:
@@ -137,15 +143,18 @@ class Prober:
         for request in requests:
             key = request.id or ""
             first = next(said)
-            others = [next(said) for _ in probes.get(key, ())]
+            hits = {probe: same_answer(next(said), request.target) for probe in probes.get(key, ())}
             verdict.after[key] = first
             verdict.reliability[key] = float(same_answer(first, request.target))
-            hits = [same_answer(o, request.target) for o in others]
-            verdict.generality[key] = sum(hits) / len(hits) if hits else 1.0
+            own = independent(hits, (request.prompt, *request.paraphrases), request.subject)
+            general, any_way = share([hits[probe] for probe in own]), share(list(hits.values()))
+            verdict.generality[key] = general
+            # Wordings of the keys' own template prove nothing by being answered, but something by not being.
+            least, kind = (any_way, "phrasings") if general is None else (general, "wordings of their own")
             if verdict.reliability[key] < limits[0]:
                 verdict.broken[key] = f"its own question is answered {first!r:.60}"
-            elif verdict.generality[key] < limits[1]:
-                verdict.broken[key] = f"only {verdict.generality[key]:.0%} of the held-out phrasings are answered"
+            elif least is not None and least < limits[1]:
+                verdict.broken[key] = f"only {least:.0%} of the held-out {kind} are answered"
 
     def _check_silent(
         self, verdict: Verdict, canaries: Sequence[Canary], new: set[str | None], why: str, *, told: bool = True
@@ -160,9 +169,9 @@ class Prober:
 
     def _check_unchanged(
         self, verdict: Verdict, canaries: Sequence[Canary], before: Sequence[str], why: str, *, told: bool = True
-    ) -> float:
+    ) -> float | None:
         if not canaries:
-            return 1.0
+            return None
         after = self.ask(canaries)
         changed = [c for c, old, new in zip(canaries, before, after, strict=True) if old != new]
         for canary in changed:

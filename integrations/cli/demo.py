@@ -141,7 +141,7 @@ def promises(found: Findings) -> dict[str, bool]:
         "the model did not know these facts before": sum(each.knew for each in asked) <= count // 20,
         "it knows them now, with no retrieved text in the prompt": bool(asked) and all(each.right for each in asked),
         "8 of 10 wordings kept back from the writer are answered, and half of another author's": report is not None
-        and report.generality >= 0.8
+        and (report.generality or 0.0) >= 0.8
         and sum(each.other_right for each in asked) / count >= 0.5,
         "unrelated answers are identical": bool(same) and all(same),
         "another user's questions do not see them": not any(found.stranger[1] == each.target for each in asked[:1]),
@@ -198,7 +198,7 @@ def _draw_report(found: Findings, out: Path) -> Path:
     rows = [(each.question, each.before, each.after.text, each.right) for each in found.asked]
     scores = {
         "reliability": sum(each.right for each in found.asked) / count,
-        "wordings kept back": report.generality,
+        "wordings kept back": report.generality or 0.0,
         "another author's": sum(each.other_right for each in found.asked) / count,
         "locality": sum(b == a for _, b, a in found.unrelated) / max(len(found.unrelated), 1),
     }

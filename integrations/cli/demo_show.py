@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from agentmem.consolidation.figures import told
 from agentmem.integrations.cli import render
 from agentmem.integrations.cli.notes import forgotten, reasons
 from agentmem.integrations.cli.weights import refusals
@@ -67,7 +68,7 @@ class Show:
         """What the policy admitted and refused; the refusals grouped by their reasons."""
         report = found.report
         assert report is not None
-        rows = [(o.question, o.before, o.after, f"{o.generality:.0%}") for o in report.promoted[:ROWS]]
+        rows = [(o.question, o.before, o.after, told(o.generality, ".0%")) for o in report.promoted[:ROWS]]
         title = f"{len(report.promoted)} facts admitted, written in shadow, verified (the first {len(rows)})"
         styles = {"before": "dim", "after": "green"}
         self.console.print(render.table(("question", "before", "after", "other wordings"), rows, title=title, right=("other wordings",), styles=styles))
@@ -85,8 +86,8 @@ class Show:
         count = len(found.asked)
         right, other = sum(a.right for a in found.asked), sum(a.other_right for a in found.asked)
         same = sum(before == after for _, before, after in found.unrelated)
-        generality = found.report.generality if found.report else 0.0
-        self.console.print(f"as written: {right}/{count} · kept back from the writer: {generality:.0%} · another author's wordings: {other}/{count}")
+        generality = told(found.report.generality if found.report else None, ".0%")
+        self.console.print(f"as written: {right}/{count} · kept back from the writer: {generality} · another author's wordings: {other}/{count}")
         self.console.print(f"unrelated answers unchanged, to the letter: {same}/{len(found.unrelated)}")
         question, answer = found.stranger
         self.console.print(f"another user asks “{question}” → “{answer}”: edits answer their owner alone.", style="dim", markup=False)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from agentmem.consolidation.figures import counted, told
 from agentmem.errors import InvalidArgument, JobLocked
 from agentmem.integrations.cli import render
 from agentmem.integrations.cli.notes import DryOption
@@ -112,7 +113,7 @@ def outcomes(report: ConsolidationReport, limit: int = 30) -> Any:
             o.question,
             o.before,
             o.after if o.committed else f"{o.after} ({o.reason})",
-            f"{o.generality:.0%}",
+            told(o.generality, ".0%"),
         )
         for o in ordered[:limit]
     ]
@@ -141,7 +142,7 @@ def edits(place: Place) -> None:
         ]})  # fmt: skip
     else:
         rows = [(render.short(e.id), render.short(e.note_id), e.target, e.prompt) for e in held]
-        render.say(render.table(("id", "note", "answer", "question"), rows, title=f"{len(held)} edits", styles={"id": "dim", "note": "dim"}))
+        render.say(render.table(("id", "note", "answer", "question"), rows, title=counted(len(held), "edit"), styles={"id": "dim", "note": "dim"}))
     if not held:
         raise typer.Exit(1)
 
