@@ -40,6 +40,7 @@ __all__ = [
     "EditRow",
     "EnrichmentRow",
     "EnrichmentTable",
+    "ErasingTable",
     "Facets",
     "LedgerEntry",
     "LedgerTable",
@@ -482,6 +483,19 @@ class LedgerTable(Protocol):
     def release(self, name: str, holder: str) -> None: ...
 
 
+class ErasingTable(Protocol):
+    """What a forgetting has still to do after its commit: places whose bytes have to be scrubbed, and no word of what was forgotten."""
+
+    def add(self, places: Sequence[str], at: int) -> None: ...
+    def due(self) -> Mapping[str, int]:
+        """The places that have to be scrubbed, each with the number of its newest entry."""
+        ...
+
+    def done(self, place: str, up_to: int) -> None:
+        """A scrubbing that began when ``up_to`` was the newest entry is finished."""
+        ...
+
+
 class Transaction(Protocol):
     """All areas, in one transaction."""
 
@@ -496,6 +510,7 @@ class Transaction(Protocol):
     ledger: LedgerTable
     enrichment: EnrichmentTable
     experiences: ExperienceTable
+    erasing: ErasingTable
 
     def admit(self, owners: Iterable[int]) -> None:
         """Bind what is left of this transaction to a request that may touch the notes of ``owners`` alone; it can only be narrowed.
@@ -538,8 +553,8 @@ class NoteStore(Protocol):
         """Integrity problems of the store itself; empty when sound."""
         ...
 
-    def erase(self) -> None:
-        """Scrub what deletion left in free pages, index shadows and the write-ahead log."""
+    def erase(self, patience: float = 2.0) -> None:
+        """Scrub what deletion left in free pages, index shadows and the write-ahead log, waiting for others so many seconds at a time."""
         ...
 
     def stats(self) -> Mapping[str, int]: ...

@@ -203,6 +203,14 @@ _SEALS: Final = (
     f"UPDATE note_version AS v SET seal = {SEAL_OF_VERSION}",  # noqa: S608 - constants
 )
 
+# What a forgetting has still to do after its commit: no word of what was forgotten, only where to go on. `scrubbed` is changed to let every
+# connection know that its pages are out of date.
+_ERASURE: Final = (
+    "CREATE TABLE erasing (seq INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, place TEXT NOT NULL) STRICT",
+    "CREATE TABLE scrubbed (id INTEGER PRIMARY KEY CHECK (id = 1), times INTEGER NOT NULL) STRICT",
+    "INSERT INTO scrubbed (id, times) VALUES (1, 0)",
+)
+
 MIGRATIONS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("first schema", _NOTES + _PROJECTIONS + _BOOKS),
     ("enrichment", _ENRICHMENT),
@@ -212,5 +220,6 @@ MIGRATIONS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("passages", _PASSAGES),
     ("links that words make", _DERIVED_LINKS),
     ("seals", _SEALS),
+    ("erasure", _ERASURE),
 )
 """(what for, statements) each; the n-th brings a store to version n."""

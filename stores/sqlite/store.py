@@ -10,13 +10,14 @@ from typing import Final, NamedTuple, TypeVar
 
 from agentmem.admission import Admission, guarded
 from agentmem.admission_rules import AREAS
-from agentmem.clock import SystemClock
+from agentmem.clock import SystemClock, micros
 from agentmem.episodes import ExperienceTable
-from agentmem.errors import AgentMemError, StoreLocked
+from agentmem.errors import AgentMemError, StoreFull, StoreLocked
 from agentmem.notes import Note
 from agentmem.protocols import Clock
 from agentmem.storage import (
     EnrichmentTable,
+    ErasingTable,
     LedgerTable,
     LinkTable,
     NextVectorTable,
@@ -28,8 +29,10 @@ from agentmem.storage import (
     UseTable,
     VectorTable,
 )
+from agentmem.stores.sqlite.beside import Scrub, scrub_beside
 from agentmem.stores.sqlite.connection import Database, Durability, Tracer, read_only
 from agentmem.stores.sqlite.enrichment import SqliteEnrichment
+from agentmem.stores.sqlite.erasing import SqliteErasing
 from agentmem.stores.sqlite.experiences import SqliteExperiences
 from agentmem.stores.sqlite.ledger import SqliteLedger
 from agentmem.stores.sqlite.links import SqliteLinks
@@ -39,6 +42,7 @@ from agentmem.stores.sqlite.notes import SqliteNotes
 from agentmem.stores.sqlite.outbox import SqliteOutbox
 from agentmem.stores.sqlite.passages import SqlitePassages
 from agentmem.stores.sqlite.reading import Reading
+from agentmem.stores.sqlite.scrub import FILE
 from agentmem.stores.sqlite.seals import broken
 from agentmem.stores.sqlite.text import SqliteText
 from agentmem.stores.sqlite.uses import SqliteUses
@@ -127,6 +131,7 @@ class SqliteTransaction:
         self.ledger: LedgerTable = self._guarded("ledger", SqliteLedger(database))
         self.enrichment: EnrichmentTable = self._guarded("enrichment", SqliteEnrichment(database))
         self.experiences: ExperienceTable = self._guarded("experiences", SqliteExperiences(database, self._tombstone_key))
+        self.erasing: ErasingTable = SqliteErasing(database)
 
     def _guarded(self, name: str, area: A) -> A:
         return guarded(area, name, AREAS[name], self.admission)
@@ -173,6 +178,7 @@ class SqliteStore:
         clock: dates the versions of notes.
         tracer: called with every statement and its parameters.
         read_only: open a file that is there for reading; nothing is written to it or beside it, and `write` raises.
+        scrub: blanks what deleted rows left in the file.
 
     Raises:
         StoreReadOnly: the file or its directory cannot be written.
@@ -187,8 +193,10 @@ class SqliteStore:
         clock: Clock | None = None,
         tracer: Tracer | None = None,
         read_only: bool = False,
+        scrub: Scrub = scrub_beside,
     ) -> None:
         self.path = None if path is None else Path(path)
+        self._scrub = scrub
         self._read_only = read_only and path is not None
         self._reading = Reading(self.path) if read_only and self.path is not None else None
         self._through = self._reading
@@ -289,21 +297,41 @@ class SqliteStore:
             return [f"full text: {error.message}"]
         return []
 
-    def erase(self) -> None:
-        """Scrub what deletion left behind: in the full-text index, in the slack of pages, in the write-ahead log.
+    def erase(self, patience: float = 2.0) -> None:
+        """Scrub what deletion left behind: in the full-text index, in the gaps of pages, in the write-ahead log.
 
         ``secure_delete`` overwrites a deleted row at once, but not the copies that SQLite left in unused parts of pages
         when it moved rows about; FTS5 keeps deleted tokens until its segments are merged; the log keeps old pages until
-        it is truncated. So the segments are merged, every page is written anew, and the log is truncated.
+        it is truncated. So the segments are merged, and the rest is done beside this process, while others go on
+        writing (:mod:`agentmem.stores.sqlite.scrub`). What could not be finished stays in the table ``erasing``.
+
+        Args:
+            patience: seconds to wait for readers, and for each turn to write.
 
         Raises:
-            StoreLocked: another process reads the log, so it could not be truncated.
+            StoreLocked: others read or write all the time, so it could not be finished.
+            StoreFull: there is no room on the disk for the few pages that it takes.
         """
-        if sqlite3.sqlite_version_info < _SECURE_FTS:
-            with self._db.transaction(write=True):
+        with self._db.transaction(write=True):
+            if self.path is not None and FILE not in self._transaction.erasing.due():
+                self._transaction.erasing.add((FILE,), micros(self._clock.now()))
+            if sqlite3.sqlite_version_info < _SECURE_FTS:
                 self._db.run("INSERT INTO fts (fts) VALUES ('optimize')")
         if self.path is None:
             return
+        report = self._scrub(self.path, patience)
+        if report is None:
+            self._write_anew()
+        elif report.full:
+            raise StoreFull(f"The disk of {self.path} is full.", hint="free some space on the disk; the next call goes on.")
+        elif not report.done:
+            raise StoreLocked(
+                f"The file could not be scrubbed: {report.why}.", hint="call erase() again when the others have finished."
+            )
+
+    def _write_anew(self) -> None:
+        """Where no process can be started: every page is written anew, which others have to wait for."""
+        last = self._latest_due()
         large = self._size() > _IN_MEMORY
         self._db.outside(f"PRAGMA temp_store={'FILE' if large else 'MEMORY'}")
         try:
@@ -316,6 +344,12 @@ class SqliteStore:
                 "The write-ahead log could not be truncated: another process is reading.",
                 hint="call erase() again when it has finished.",
             )
+        with self._db.transaction(write=True):
+            self._transaction.erasing.done(FILE, last)
+
+    def _latest_due(self) -> int:
+        with self._db.transaction(write=False):
+            return self._transaction.erasing.due().get(FILE, 0)
 
     def stats(self) -> Mapping[str, int]:
         """How much there is of everything, and the size of the database in bytes."""
