@@ -96,6 +96,11 @@ class CachedEmbedder(ABC):
         with self._cache_lock:
             return sum(self._cache.pop(_key(text), None) is not None for text in texts)
 
+    def held(self, texts: Sequence[str]) -> int:
+        """How many of these texts are in the cache."""
+        with self._cache_lock:
+            return sum(_key(text) in self._cache for text in texts)
+
     def _remember(self, keys: Sequence[bytes], rows: Vectors) -> None:
         if not self.cache_size:
             return

@@ -109,5 +109,6 @@ class KeepingVerbs(MemoryBase):
         return self._parts.upkeep.stats() if own is None else own.stats()
 
     def flush(self) -> None:
-        """Bring the vector index up to date with the notes."""
+        """Bring the vector index up to date with the notes, and finish what a forgetting had to leave."""
+        self._parts.scrubber.finish()
         self._parts.upkeep.flush()

@@ -138,6 +138,11 @@ class Core:
         if cached is not None:
             cached([*texts, *(passage for text in texts for passage in passages(text))])
 
+    def cached(self, texts: Sequence[str]) -> int:
+        """How many of these texts, and of their passages, the embedder has in its cache."""
+        held = getattr(self._embedder, "held", None)
+        return 0 if held is None else int(held([*texts, *(passage for text in texts for passage in passages(text))]))
+
     def selection(self, tx: Transaction, scope: Scope, base: Selection | None = None) -> Selection:
         """:meth:`seen`, and the transaction is bound to it from here on: every request goes through here.
 

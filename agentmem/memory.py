@@ -174,6 +174,7 @@ class Memory(ModelVerbs, KeepingVerbs):
     def _remember(self, drafts: Sequence[Draft | Receipt], progress: Callable[[int, int], None] | None = None) -> list[Receipt]:
         receipts = self._parts.rememberer.remember(drafts, progress)
         self._parts.upkeep.index_if_due()
+        self._parts.scrubber.resume()
         return self._parts.enriched(receipts)
 
     # -- recall ----------------------------------------------------------------------------------------------

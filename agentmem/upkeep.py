@@ -13,7 +13,7 @@ from agentmem.consolidation.figures import counted
 from agentmem.consolidation.rewriting import request_in_books
 from agentmem.core import EVERYBODY, Core
 from agentmem.edits import EditRequest
-from agentmem.errors import AgentMemError, IndexUnavailable, InvalidArgument, StoreError
+from agentmem.errors import AgentMemError, IndexUnavailable, InvalidArgument
 from agentmem.forks import at_fork
 from agentmem.notes import Scope
 from agentmem.passages import LONG, embedded
@@ -171,27 +171,38 @@ class Upkeep:
         self._recovered()
 
     def purge(self) -> str:
-        """Take removed vectors out of the index's files: at once when it is small, else beside the requests."""
-        if self._core.indexer is None:
+        """Take removed vectors out of the index's files: at once when it is small, else beside the requests.
+
+        What is left to do, if the answer says so, stands in the store: the next delivery does it, also that of a later process.
+        """
+        indexer = self._core.indexer
+        if indexer is None:
             return ""
+        if indexer.health() == "unowned":
+            indexer.want_purge()
+            return "the process that owns the vector index rewrites its files with its next delivery"
         with self._core.reading(EVERYBODY) as tx:
             small = tx.vectors.count() <= PURGE_AT_ONCE
+        if not small and indexer.health() in ("empty", "missing"):
+            return ""
         if not small:
             self._purge_due = True
-            try:
-                self._core.indexer.want_purge()  # kept in the store, too, for the case that this process is killed
-                begun = self._in_background(self._purge_files)
-            except StoreError as error:  # the notes are gone by now: what is left is told, not raised
-                begun, self._trouble = False, error.message
-            if begun:
+            indexer.want_purge()  # kept in the store, too, for the case that this process is killed
+            if self._in_background(self._purge_files):
                 return "the files of the vector index are being rewritten in the background"
             return f"the vector index could not be rewritten yet ({self._trouble}); flush() or rebuild('vectors')"
         self.settle()
         try:
-            self._core.indexer.purge()
+            indexer.purge()
         except IndexUnavailable as error:
+            indexer.want_purge()
             return f"the vector index could not be rewritten ({error.message}); rebuild('vectors')"
         return ""
+
+    def resume_purge(self) -> None:
+        """At open: go on with the files that a process before this one had no time for."""
+        if self._core.indexer is not None and self._core.indexer.purge_wanted():
+            self._in_background(self._deliver)
 
     def _purge_files(self) -> None:
         assert self._core.indexer is not None
@@ -228,6 +239,8 @@ class Upkeep:
             }
             problems += self._check_vectors(tx, counts)
             problems += self._check_edits(tx)
+            if due := tx.erasing.due():
+                problems.append(f"a forgetting is not finished ({', '.join(due)}): flush() goes on")
             if half := under_way(tx):
                 problems.append(f"{half}: memory.reembed(embedder) goes on")
         problems += Comparison(self._core, deep=deep).problems()
@@ -250,6 +263,8 @@ class Upkeep:
         if index in ("missing", "damaged") and not found:
             why = f" ({self._trouble})" if self._trouble else ""
             found = [f"the vector index is {index}{why}: rebuild('vectors')"]
+        if indexer.purge_wanted():
+            found.append("files of the vector index may hold what was forgotten: flush() writes them anew")
         return index, found
 
     def _unclear(self) -> list[str]:

@@ -33,6 +33,8 @@ from agentmem.protocols import Clock, Embedder, LanguageModel
 from agentmem.recalling import Recaller
 from agentmem.recollection import Recollection
 from agentmem.remembering import Rememberer
+from agentmem.reserve import Reserve
+from agentmem.scrubbing import Scrubber
 from agentmem.settings import Settings
 from agentmem.shelf import PackShelf
 from agentmem.storage import NoteStore, Selection
@@ -86,6 +88,7 @@ class Parts:
     keeper: Keeper
     upkeep: Upkeep
     eraser: Eraser
+    scrubber: Scrubber
     fader: Fader
     llm: LanguageModel | None
     model_spec: ModelSpec | None
@@ -221,6 +224,7 @@ class Parts:
             if self.core.settings.index.flush_on_close:
                 self.upkeep.flush_if_consulted()
         finally:
+            self.scrubber.settle()
             self.upkeep.settle()
             self.weights.detach()
             if self.core.indexer is not None:
@@ -258,6 +262,12 @@ def build(
             reranker = make_reranker(chosen.recall.reranker)
             language_model = _language_model(llm)
     upkeep = Upkeep(core, weights, lambda report: parts.rewriter().run(report), notices)
+    reserve = Reserve(None if path is None or read_only else directory.root)
+    scrubber = Scrubber(core, weights, upkeep.purge, reserve, fail)
+    with _closed_on_error(store, scratch, core.indexer):
+        if not read_only:
+            scrubber.at_open()
+            upkeep.resume_purge()
     parts = Parts(
         core=core,
         weights=weights,
@@ -265,7 +275,8 @@ def build(
         recaller=Recaller(core, reranker),
         keeper=Keeper(core, weights),
         upkeep=upkeep,
-        eraser=Eraser(core, weights, upkeep.purge, fail),
+        eraser=Eraser(core, weights, scrubber, reserve, fail),
+        scrubber=scrubber,
         fader=Fader(core),
         llm=language_model,
         model_spec=model,

@@ -215,6 +215,11 @@ class ExactIndex:
         with self._lock:
             return sum(block.nbytes for block in self._blocks.values()) + sum(held.nbytes for held in self._passages.values())
 
+    def held(self, rows: Sequence[int]) -> bool:
+        """Whether any of these rows is held in memory."""
+        with self._lock:
+            return any((block.slots(rows) >= 0).any() for block in self._blocks.values())
+
     def clear(self) -> None:
         """Let go of all blocks; they are loaded again when needed."""
         with self._lock:

@@ -133,6 +133,11 @@ class Database:
         """Equal as long as nothing in the store changes: not by this connection, by no other one, and no write fails."""
         return self.state(), self.rollbacks, self._open().total_changes
 
+    @property
+    def changes(self) -> int:
+        """How many rows this connection has changed so far."""
+        return self._open().total_changes
+
     def answer(self, sql: str, parameters: tuple[object, ...] = ()) -> list[Any]:
         """:meth:`rows` of a question that every request asks; asked again only when something has changed."""
         moment = self.moment

@@ -54,6 +54,7 @@ __all__ = ["SqliteStore", "SqliteTransaction"]
 A = TypeVar("A")
 
 _SECURE_FTS: Final = (3, 42, 0)  # from here on FTS5 can erase tokens when it deletes
+_STEP: Final = 1_024  # pages of the full-text index that are merged at a time
 _IN_MEMORY: Final = 256 * 2**20  # a larger store is not copied through memory when it is erased
 _COUNTED: Final[Mapping[str, str]] = {
     "notes": "SELECT count(*) FROM note",
@@ -312,11 +313,14 @@ class SqliteStore:
             StoreLocked: others read or write all the time, so it could not be finished.
             StoreFull: there is no room on the disk for the few pages that it takes.
         """
+        if sqlite3.sqlite_version_info < _SECURE_FTS:
+            self._merge_text()
         with self._db.transaction(write=True):
-            if self.path is not None and FILE not in self._transaction.erasing.due():
+            due = self._transaction.erasing.due().get(FILE, 0)
+            if self.path is None:
+                self._transaction.erasing.done(FILE, due)
+            elif not due:
                 self._transaction.erasing.add((FILE,), micros(self._clock.now()))
-            if sqlite3.sqlite_version_info < _SECURE_FTS:
-                self._db.run("INSERT INTO fts (fts) VALUES ('optimize')")
         if self.path is None:
             return
         report = self._scrub(self.path, patience)
@@ -328,6 +332,15 @@ class SqliteStore:
             raise StoreLocked(
                 f"The file could not be scrubbed: {report.why}.", hint="call erase() again when the others have finished."
             )
+
+    def _merge_text(self) -> None:
+        """Merge the segments of the full-text index into one, in steps that others need not wait for."""
+        changed = 2
+        while changed > 1:
+            with self._db.transaction(write=True):
+                before = self._db.changes
+                self._db.run("INSERT INTO fts (fts, rank) VALUES ('merge', ?)", (-_STEP,))
+                changed = self._db.changes - before
 
     def _write_anew(self) -> None:
         """Where no process can be started: every page is written anew, which others have to wait for."""

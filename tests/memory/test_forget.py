@@ -168,7 +168,8 @@ def test_a_forgetting_that_could_not_scrub_says_so_and_is_finished_by_the_next(o
     assert [note.id for note in memory.notes()] == [other]
     assert receipt.ids == (secret,)
     assert not receipt.gone
-    assert "until the next forget()" in receipt.warnings[0]
+    assert "the next forget() or flush() goes on" in receipt.warnings[0]
+    assert any("not finished" in problem for problem in memory.check().problems)
     assert memory.forget(str(other)).gone
     assert not any(b"4711" in path.read_bytes() for path in (tmp_path / "memory").rglob("*") if path.is_file())
 
