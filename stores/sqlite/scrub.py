@@ -31,9 +31,8 @@ import sqlite3
 import sys
 import time
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NoReturn
 
 __all__ = ["FILE", "Layout", "Report", "free_pages", "gap", "remnants", "scrub", "wal_pages"]
 
@@ -175,41 +174,43 @@ class _Scrubber:
     patience: float
     until: float = 0.0
     report: Report = field(default_factory=Report)
+    connections: list[sqlite3.Connection] = field(default_factory=list)
     suspects: set[int] | None = None  # None: every page
     salts: bytes = b""
     version: int = 0
 
     def run(self) -> Report:
-        due = self._due()
-        with closing(_connect(self.path)) as connection:
-            while due and self.report.rounds < _MOST_ROUNDS:
-                self.until = time.monotonic() + self.patience  # for others; what is to be done takes its time
-                if not self._truncated(connection):
-                    return self.report
-                self.report.rounds += 1
-                self.until = time.monotonic() + self.patience
-                done = self._round(connection)
-                os.fsync(self.descriptor)  # not left to the next truncation, which holds the lock
-                if done:
-                    self._settle(due)
-                    break
-            else:
-                self.report.why = "others wrote all the time" if due else ""
+        connection = self._connect()
+        (due,) = connection.execute("SELECT coalesce(max(seq), 0) FROM erasing WHERE place = ?", (FILE,)).fetchone()
+        while due and self.report.rounds < _MOST_ROUNDS:
+            self.until = time.monotonic() + self.patience  # for others; what is to be done takes its time
+            if not self._truncated(connection):
+                return self.report
+            self.report.rounds += 1
+            self.until = time.monotonic() + self.patience
+            done = self._round(connection)
+            os.fsync(self.descriptor)  # not left to the next truncation, which holds the lock
+            if done:
+                self._settle(due)
+                break
+        else:
+            self.report.why = "others wrote all the time" if due else ""
         self.report.done = not self.report.why
         return self.report
 
-    def _due(self) -> int:
-        with closing(_connect(self.path)) as connection:
-            return int(connection.execute("SELECT coalesce(max(seq), 0) FROM erasing WHERE place = ?", (FILE,)).fetchone()[0])
+    def _connect(self) -> sqlite3.Connection:
+        """A connection that is never closed: see :func:`main`."""
+        self.connections.append(_connect(self.path))
+        return self.connections[-1]
 
     def _settle(self, due: int) -> None:
         """Nothing that was due when this began is due any more; on a connection that has seen no page before it was blanked."""
-        with closing(_connect(self.path)) as connection:
-            _begin(connection, self.until + 1.0)
-            connection.execute("DELETE FROM erasing WHERE place = ? AND seq <= ?", (FILE, due))
-            connection.execute("COMMIT")
-            connection.execute(f"PRAGMA busy_timeout={_ALONE_MS}")
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection = self._connect()
+        _begin(connection, self.until + 1.0)
+        connection.execute("DELETE FROM erasing WHERE place = ? AND seq <= ?", (FILE, due))
+        connection.execute("COMMIT")
+        connection.execute(f"PRAGMA busy_timeout={_ALONE_MS}")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def _truncated(self, connection: sqlite3.Connection) -> bool:
         """Bring the file up to date and empty the log; the long part of it beside the writers.
@@ -283,29 +284,25 @@ class _Scrubber:
                 return
 
 
-def scrub(path: str, patience: float) -> Report:
+def scrub(path: str, patience: float) -> tuple[Report, object]:
     """Do what the table ``erasing`` says to be due for the file: blank gaps and free pages, empty the log, and take it off the table.
-
-    Only for a process that has no other connection to the file.
 
     Args:
         patience: seconds to wait for others at a time.
+
+    Returns:
+        What was done, and what holds the files open: it must not be let go before the process ends.
 
     Raises:
         ValueError: the file is of a shape that this does not know; nothing was written.
     """
     folder = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_CLOEXEC)  # noqa: PTH120 - bare of imports
-    try:
-        if not _alone(folder, time.monotonic() + patience):
-            return Report(why="another process is at it")
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0))
-        try:
-            Layout.of(descriptor)
-            return _Scrubber(path, descriptor, patience).run()
-        finally:
-            os.close(descriptor)
-    finally:
-        os.close(folder)
+    if not _alone(folder, time.monotonic() + patience):
+        return Report(why="another process is at it"), None
+    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0))
+    Layout.of(descriptor)
+    scrubber = _Scrubber(path, descriptor, patience)
+    return scrubber.run(), scrubber
 
 
 def _alone(folder: int, until: float) -> bool:
@@ -348,18 +345,22 @@ def _commit(connection: sqlite3.Connection) -> None:
     connection.execute("COMMIT")
 
 
-def main(arguments: Iterable[str]) -> int:
-    """The report as one line of JSON; 0 when nothing is left."""
+def main(arguments: Iterable[str]) -> NoReturn:
+    """Writes the report as one line of JSON, and ends the process without closing anything.
+
+    Whoever closes the last connection of a database removes its log. SQLite finds out by a lock on the file whether it is the last; and a process
+    that opens and closes the file by other means, to copy it for instance, has lost that lock without knowing.
+    """
     path, patience = arguments
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal interrupts whoever asked; this ends soon by itself
     try:
-        report = scrub(path, float(patience))
+        report, _held = scrub(path, float(patience))
     except (OSError, ValueError, sqlite3.Error) as error:
         full = getattr(error, "errno", 0) == errno.ENOSPC or getattr(error, "sqlite_errorname", "") == "SQLITE_FULL"
-        report = Report(why=str(error), full=full)
-    sys.stdout.write(json.dumps({name: getattr(report, name) for name in Report.__slots__}))
-    return 0 if report.done else 1
+        report, _held = Report(why=str(error), full=full), error
+    os.write(1, json.dumps({name: getattr(report, name) for name in Report.__slots__}).encode())
+    os._exit(0 if report.done else 1)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(sys.argv[1:])
