@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -45,11 +45,16 @@ REACH = 4
 
 
 class Keeper:
-    """Looks after the notes of one store."""
+    """Looks after the notes of one store.
 
-    def __init__(self, core: Core, weights: WeightBook) -> None:
+    Args:
+        fail: called with the name of each durable step; tests stop the process there.
+    """
+
+    def __init__(self, core: Core, weights: WeightBook, fail: Callable[[str], None] = lambda step: None) -> None:
         self._core = core
         self._weights = weights
+        self._fail = fail
 
     # -- reading ---------------------------------------------------------------------------------------------
 
@@ -119,6 +124,8 @@ class Keeper:
             tx.links.put(links)
             closed = superseder.reopen(freed, f"holds again: note {note.id}, which superseded it, was changed")
             self._weights.retire(tx, [note.id, *superseded, *closed], "updated")
+            self._fail("update:before-commit")
+        self._fail("update:after-commit")
         self._weights.refresh()
         reason = f"version {changed.version}" + (f"; {why}" if why else "")
         return Receipt(id, "superseded" if superseded else "stored", reason, superseded=superseded)
@@ -153,6 +160,7 @@ class Keeper:
             if first.scope.user != second.scope.user and None not in (first.scope.user, second.scope.user):
                 raise InvalidArgument("The two notes belong to different users.", hint="links stay within one user.")
             tx.links.put([LinkRow(source, target, kind, float(weight), reason)])
+            self._fail("link:before-commit")
         return Link(a, b, kind, float(weight), reason)
 
     # -- using -----------------------------------------------------------------------------------------------
@@ -174,6 +182,7 @@ class Keeper:
                 tx.uses.record(costs)
                 self._link_together(tx, found[:TOGETHER_MOST], micros(now))
             tx.notes.set_archived([row for row, note in found if note.archived_at], None)
+            self._fail("reinforce:before-commit")
 
     def _link_together(self, tx: Transaction, found: Sequence[tuple[int, Note]], now: int) -> None:
         """Links between notes that one request may see together; those of two users stay apart."""

@@ -273,7 +273,7 @@ def build(
         weights=weights,
         rememberer=Rememberer(core, weights, fail),
         recaller=Recaller(core, reranker),
-        keeper=Keeper(core, weights),
+        keeper=Keeper(core, weights, fail),
         upkeep=upkeep,
         eraser=Eraser(core, weights, scrubber, reserve, fail),
         scrubber=scrubber,

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 WINDOW = 6
+"""Letters by which a word is known; with hundreds of words in megabytes of letters, eight: else chance finds some."""
 LETTERS = "bcdfghjklmnpqrstvwxz"
 
 
@@ -18,9 +19,9 @@ def canary(rng: random.Random) -> str:
     return "".join(rng.choices(LETTERS, k=14))
 
 
-def windows(words: Iterable[str]) -> set[bytes]:
+def windows(words: Iterable[str], length: int = WINDOW) -> set[bytes]:
     """Every part that is long enough to know a word by: an index may keep the end of one without its beginning."""
-    return {word.lower()[i : i + WINDOW].encode() for word in words for i in range(len(word) - WINDOW + 1)}
+    return {word.lower()[i : i + length].encode() for word in words for i in range(len(word) - length + 1)}
 
 
 def halves(vector: np.ndarray) -> set[bytes]:
@@ -43,9 +44,9 @@ def found(folder: Path, needles: Iterable[bytes], copy: Path) -> list[str]:
     return [f"{name}: {needle!r}" for needle in needles for name, data in held.items() if needle in data]
 
 
-def traces(folder: Path, words: Iterable[str], copy: Path) -> list[str]:
+def traces(folder: Path, words: Iterable[str], copy: Path, length: int = WINDOW) -> list[str]:
     """Where any part of any of these words stands, in UTF-8 or UTF-16."""
-    wanted = windows(words)
+    wanted = windows(words, length)
     begins = np.zeros(2**16, bool)
     begins[[int.from_bytes(part[:2], "little") for part in wanted]] = True
     hits = []
@@ -54,7 +55,7 @@ def traces(folder: Path, words: Iterable[str], copy: Path) -> list[str]:
         for letters in (low, low[::2], low[1::2]):  # every second byte of UTF-16 is the letter
             one = np.frombuffer(letters, np.uint8).astype(np.uint16)
             for at in np.flatnonzero(begins[one[:-1] | one[1:] << 8]).tolist():
-                if letters[at : at + WINDOW] in wanted:
+                if letters[at : at + length] in wanted:
                     hits.append(f"{name}: {letters[max(0, at - 12) : at + 24]!r}")
                     break
     return hits
