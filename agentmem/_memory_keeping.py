@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 from agentmem import wiring
 from agentmem._memory_base import MemoryBase
 from agentmem.drafts import merge_scope
+from agentmem.errors import InvalidArgument, ScopeError
 from agentmem.protocols import Embedder
 
 if TYPE_CHECKING:
     from agentmem.enrich.model.report import EnrichReport, ReflectReport
     from agentmem.exporting import ExportReport
     from agentmem.importing import ImportReport
+    from agentmem.remnants import RemnantReport
     from agentmem.upkeep import CheckReport
 
 __all__ = ["KeepingVerbs"]
@@ -59,6 +61,22 @@ class KeepingVerbs(MemoryBase):
         """
         own = self._parts.own(self.scope)
         return self._parts.upkeep.check(deep=deep) if own is None else own.check()
+
+    def verify_bytes(self, texts: Sequence[str] = ()) -> RemnantReport:
+        """Look into the bytes of every file: for rows that were deleted, files that are not in use, and ``texts`` that must not be there.
+
+        What a forgetting had to leave is finished first, and unused room is blanked, so that whatever is found is a finding. It is for
+        who runs the memory: the files hold everybody's notes.
+
+        Raises:
+            ScopeError: the memory is bound to a user or an agent.
+        """
+        if self.scope.owner:
+            raise ScopeError("The files hold everybody's notes, and this memory is bound to one.", hint="open it without a scope: Memory(path).verify_bytes(…).")
+        wanted = [texts] if isinstance(texts, str) else list(texts)
+        if not all(isinstance(text, str) and len(text) > 3 for text in wanted):
+            raise InvalidArgument("A text to look for has four characters or more.", hint='verify_bytes(["a word", "a sentence"]).')
+        return self._parts.verify_bytes(wanted)
 
     def rebuild(self, projection: str, *, progress: bool | Callable[[int, int], None] = False) -> int:
         """Rebuild ``vectors``, ``text``, ``graph`` or ``weights`` from the notes; returns how many items it holds now."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from agentmem.core import Core
-from agentmem.errors import UnknownNote
+from agentmem.errors import AgentMemError, UnknownNote
 from agentmem.notes import ForgetReceipt, Note, Scope
 from agentmem.reserve import Reserve
 from agentmem.scrubbing import Scrubber
@@ -66,7 +66,7 @@ class Eraser:
         receipt = self._receipt(doomed, places, dry_run=False)
         warnings = tuple(f"the notes are gone, but not yet {DUE[place]}: {why.rstrip('.')}; {_GOES_ON}" for place, why in left.items())
         if doomed.edits:
-            warnings += tuple(self._said_of_weights())
+            warnings += self._said_of_weights()
         return replace(receipt, probes=self._probe(doomed, left), warnings=warnings)
 
     def _removed(self, selection: Selection, ids: Sequence[str] | None, scope: Scope) -> tuple[Doomed, dict[str, int]]:
@@ -76,13 +76,20 @@ class Eraser:
             self._fail("forget:before-commit")
         return doomed, places
 
-    def _said_of_weights(self) -> list[str]:
+    def _said_of_weights(self) -> tuple[str, ...]:
         """What became of edits that shared a shard, or a damaged pack, with a forgotten one."""
-        pack = self._weights.contents()
-        with self._core.store.read() as tx:
-            lost = len({edit.id for edit in tx.ledger.edits()} - pack.edits)
-        said = [f"{len(pack.waiting)} facts shared a shard with it: notes answer for them until the next consolidation"] if pack.waiting else []
-        return [*said, f"the damaged pack went as a whole, and {lost} other edits with it: rebuild('weights') writes them anew"] if lost else said
+        try:
+            pack = self._weights.contents()
+            with self._core.store.read() as tx:
+                lost = len({edit.id for edit in tx.ledger.edits()} - pack.edits)
+        except (AgentMemError, OSError) as error:
+            return (f"what became of other edits could not be asked: {error}",)
+        said: list[str] = []
+        if pack.waiting:
+            said.append(f"{len(pack.waiting)} facts shared a shard with it: notes answer for them until the next consolidation")
+        if lost:
+            said.append(f"the damaged pack went as a whole, and {lost} other edits with it: rebuild('weights') writes them anew")
+        return tuple(said)
 
     def _doomed(self, tx: Transaction, selection: Selection, ids: Sequence[str] | None, scope: Scope) -> Doomed:
         selection = self._core.selection(tx, scope, selection)
@@ -128,6 +135,9 @@ class Eraser:
 
     def _probe(self, doomed: Doomed, left: Mapping[str, str]) -> dict[str, bool]:
         """Ask every place for what should be gone; of files, what their scrubbing found."""
-        with self._weights.lock, self._core.store.read() as tx:
-            probes = self._traces.look(Removal(self._core, self._weights, tx, doomed))
+        try:
+            with self._weights.lock, self._core.store.read() as tx:
+                probes = self._traces.look(Removal(self._core, self._weights, tx, doomed))
+        except (AgentMemError, OSError):  # the notes are gone, but nobody could look: that is no proof
+            probes = {"could be asked": False}
         return probes | {place: place not in left for place in DUE}

@@ -126,9 +126,9 @@ class Keeper:
             self._weights.retire(tx, [note.id, *superseded, *closed], "updated")
             self._fail("update:before-commit")
         self._fail("update:after-commit")
-        self._weights.refresh()
+        warnings = self._weights.follow()
         reason = f"version {changed.version}" + (f"; {why}" if why else "")
-        return Receipt(id, "superseded" if superseded else "stored", reason, superseded=superseded)
+        return Receipt(id, "superseded" if superseded else "stored", reason, superseded=superseded, warnings=warnings)
 
     def _project(self, tx: Transaction, row: int, owner: int, note: Note, vector: Vectors, passages: Vectors | None) -> None:
         tx.vectors.put([row], owner, vector)

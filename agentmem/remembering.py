@@ -85,8 +85,8 @@ class Rememberer:
             retired = self._weights.retire(tx, closed, "superseded") + self._weights.retire(tx, batch.restated, "updated")
             self._fail("remember:before-commit")
         self._fail("remember:after-commit")
-        if retired:
-            self._weights.refresh()
+        if retired and (warnings := self._weights.follow()):
+            receipts[-1] = replace(receipts[-1], warnings=(*receipts[-1].warnings, *warnings))
         return receipts
 
     @staticmethod

@@ -13,7 +13,7 @@ from agentmem.consolidation.figures import counted
 from agentmem.consolidation.rewriting import request_in_books
 from agentmem.core import EVERYBODY, Core
 from agentmem.edits import EditRequest
-from agentmem.errors import AgentMemError, IndexUnavailable, InvalidArgument
+from agentmem.errors import AgentMemError, IndexUnavailable, InvalidArgument, StoreError
 from agentmem.forks import at_fork
 from agentmem.notes import Scope
 from agentmem.passages import LONG, embedded
@@ -91,9 +91,13 @@ class Upkeep:
         if self._unlooked:
             self._unlooked -= 1
             return
-        with self._core.reading(EVERYBODY) as tx:
-            consulted = self._consulted(tx)
-            due = consulted and tx.outbox.count() >= self._core.settings.index.batch
+        try:
+            with self._core.reading(EVERYBODY) as tx:
+                consulted = self._consulted(tx)
+                due = consulted and tx.outbox.count() >= self._core.settings.index.batch
+        except StoreError as error:  # what was written is written: its receipt must not be lost for this
+            self._trouble = error.message
+            return
         if not consulted:
             self._unlooked = LOOK_EVERY  # a store grows slowly; what a late look leaves waiting is compared exactly
         if due:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from agentmem.clock import micros
 from agentmem.core import EVERYBODY, Core
-from agentmem.errors import JobLocked, ModelError, PackMismatch
+from agentmem.errors import AgentMemError, JobLocked, ModelError, PackMismatch
 from agentmem.forks import at_fork
 from agentmem.protocols import Editor
 from agentmem.shelf import PackShelf
@@ -64,6 +64,9 @@ class WeightBook:
     Attributes:
         trouble: why the active pack cannot be served on the attached model (damaged, or written on another base). The model
             then answers without edits, notes stand in for them, and a rebuild writes the edits anew.
+
+    Args:
+        fail: called with the name of each durable step; tests stop the process there.
     """
 
     def __init__(
@@ -73,11 +76,13 @@ class WeightBook:
         make_editor: MakeEditor,
         files: PackFiles,
         stranded: Callable[[Any], str] = lambda model: "",
+        fail: Callable[[str], None] = lambda step: None,
     ) -> None:
         self._core = core
         self._why_stranded = stranded
         self._make_editor = make_editor
         self._files = files
+        self._fail = fail
         self.shelf = shelf
         self.lock = threading.RLock()
         self.editor: Editor | None = None
@@ -216,6 +221,7 @@ class WeightBook:
         doomed = sorted(held & set(edit_ids))
         if doomed:
             sha = self._put(tx, self._files.drop(data, doomed)) if held - set(doomed) else None
+            self._fail("pack:written")
             tx.ledger.set_active_pack(METHOD, sha, micros(self._core.clock.now()))
         return len(doomed)
 
@@ -251,6 +257,7 @@ class WeightBook:
         gone = sorted(held - keep)
         rest = self._files.drop(data, gone) if gone else data
         sha = self._put(tx, rest) if held & keep else None
+        self._fail("pack:written")
         tx.ledger.set_active_pack(METHOD, sha, micros(self._core.clock.now()))
         return sha
 
@@ -276,7 +283,19 @@ class WeightBook:
             if self.editor is not None:
                 # What was in trouble may have been written anew under the same name.
                 self._sync(self.editor, force=self.trouble is not None)
+            self._fail("pack:served")
             self.collect()
+
+    def follow(self) -> tuple[str, ...]:
+        """:meth:`refresh` for a call that has committed: what it did stands, so trouble is told in words, not raised.
+
+        Every request serves what the books say then, and the next change or open removes the files.
+        """
+        try:
+            self.refresh()
+        except (AgentMemError, OSError) as error:
+            return (f"the weights could not follow at once: {error.message if isinstance(error, AgentMemError) else error}",)
+        return ()
 
     def collect(self) -> int:
         """Remove packs that are not active; a crash, or a forgotten edit, leaves such files."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from agentmem.asking import Asker
 from agentmem.clock import SystemClock
-from agentmem.core import Core
+from agentmem.core import EVERYBODY, Core
 from agentmem.cross_encoder import make_reranker
 from agentmem.data_directory import DataDirectory, open_directory
 from agentmem.erasing import Eraser
@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from agentmem.local_model import LocalModel
     from agentmem.model_loading import ModelSpec
     from agentmem.reflecting import Reflector
+    from agentmem.remnants import RemnantReport
     from agentmem.stores.sqlite.store import SqliteStore
 
 __all__ = ["Parts", "build", "graph_page", "in_percent", "model_spec", "progress_bar", "stage_progress"]
@@ -95,6 +96,7 @@ class Parts:
     policy: Policy | None = None
     fail: Fail = lambda step: None
     scratch: _Scratch | None = None
+    path: Path | None = None
     closed: bool = False
     _local: LocalModel | None = None
     _lock: threading.RLock = field(default_factory=threading.RLock)
@@ -174,6 +176,22 @@ class Parts:
         with self.weights.serving() as editor:
             self.weights.need_sound()
             return self.drift().verify(self.consolidator().prober(editor), scope, sample, Random(seed))
+
+    def verify_bytes(self, texts: Sequence[str]) -> RemnantReport:
+        """Finish what a forgetting left, blank what is not used, and look into every file."""
+        from agentmem.remnants import Remnant, RemnantReport
+        from agentmem.stores.deep import Wanted, look_beside
+
+        if self.path is None:
+            raise InvalidArgument("A memory without a path has no files to look into.", hint="Memory('my-memory').verify_bytes().")
+        left = self.scrubber.finish()
+        if not left:
+            self.core.store.erase()
+        with self.core.reading(EVERYBODY) as tx:
+            active = tx.ledger.active_pack(METHOD)
+        index = "" if self.core.indexer is None else str(self.core.indexer.directory.relative_to(self.path))
+        wanted = Wanted(tuple(texts), () if active is None else (active[0],), index, tuple(self.core.store.own_pages()))
+        return RemnantReport(tuple(Remnant(*each) for each in look_beside(self.path, wanted)), tuple(left.values()))
 
     def enricher(self) -> Enricher:
         from agentmem.enriching import Enricher
@@ -257,7 +275,7 @@ def build(
         notices = list if path is None else _bound(store, directory, fail)
         core = _core(store, directory if path is not None and not read_only else None, chosen, time, embedder, fail)
         with _closed_on_error(core.indexer):
-            weights = _weights(core, directory.weights)
+            weights = _weights(core, directory.weights, fail)
             weights.collect()
             reranker = make_reranker(chosen.recall.reranker)
             language_model = _language_model(llm)
@@ -282,6 +300,7 @@ def build(
         model_spec=model,
         fail=fail,
         scratch=scratch,
+        path=None if path is None else directory.root,
     )
     return parts
 
@@ -344,7 +363,7 @@ def _core(store: SqliteStore, indexed: DataDirectory | None, settings: Settings,
     )
 
 
-def _weights(core: Core, packs: Path) -> WeightBook:
+def _weights(core: Core, packs: Path, fail: Fail) -> WeightBook:
     method = METHOD if core.settings.consolidation.bulk_after is None else "tiered"
 
     def make(model: Any, tokenizer: Any) -> Any:
@@ -368,7 +387,7 @@ def _weights(core: Core, packs: Path) -> WeightBook:
 
         return stranded(model)
 
-    return WeightBook(core, PackShelf(packs), make, PackFiles(drop, read), stranded)
+    return WeightBook(core, PackShelf(packs), make, PackFiles(drop, read), stranded, fail)
 
 
 def _greedy_answers(model: Any, tokenizer: Any, prompts: Sequence[str], max_new_tokens: int) -> list[str]:

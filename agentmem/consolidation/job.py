@@ -135,13 +135,13 @@ class Consolidator:
         self._fail("consolidate:before-commit")
         pack, outcomes = self._commit(trial, known)
         self._fail("consolidate:after-commit")
-        self._weights.refresh()
+        warnings = self._weights.follow()
         return ConsolidationReport(
             decisions=_done(plan, trial),
             outcomes=tuple(outcomes),
             demoted=tuple(e.note_id for e in trial.demoted),
             settled=trial.moved,
-            warnings=trial.settled.warnings if not scope else trial.settled.told(),
+            warnings=(*(trial.settled.told() if scope else trial.settled.warnings), *warnings),
             canaries=trial.canaries,
             locality=trial.verdict.locality,
             older_checked=trial.older,
@@ -277,8 +277,7 @@ class Consolidator:
                 tx.ledger.append(micros(self._core.clock.now()), "undone", details=details)
                 self._fail("undo:before-commit")
             self._fail("undo:after-commit")
-            self._weights.refresh()
-        return report
+            return replace(report, warnings=self._weights.follow())
 
     def _last_run(self, tx: Transaction, scope: Scope) -> tuple[UndoReport, list[EditRow]]:
         """The newest consolidation with edits in the books, and those of its edits that are still there."""

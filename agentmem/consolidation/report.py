@@ -34,6 +34,7 @@ class UndoReport:
     notes: tuple[str, ...]
     pack: str | None = None
     dry_run: bool = False
+    warnings: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, object]:
         """Plain values for JSON; stable names."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -217,12 +218,33 @@ def _undo(place: Place, dry_run: bool) -> None:
     render.say(render.table(("id", "note"), rows, title=str(report), styles={"id": "dim"}))
 
 
+def _deep(place: Place, texts: Sequence[str]) -> None:
+    given = [text for text in texts if text != "-"]
+    if "-" in texts:
+        given += [line for line in sys.stdin.read().splitlines() if line.strip()]
+    with place.memory() as memory:
+        found = memory.verify_bytes(given)
+    if place.json:
+        render.data(found.to_dict())
+    else:
+        render.say(str(found))
+    if not found.ok:
+        raise typer.Exit(1)
+
+
 def verify(
     place: Place,
     local: Local,
     sample: Annotated[int, typer.Option(help="How many edits to ask again.")] = 32,
+    deep: Annotated[bool, typer.Option("--deep", help="Look into the bytes of every file instead, for what should not be there.")] = False,
+    text: Annotated[list[str] | None, typer.Option(help="With --deep: a text that must be in no file; - reads one per line.")] = None,
 ) -> None:
-    """Ask a sample of the edits again, by free generation. Exit code 1 when one does not answer."""
+    """Ask a sample of the edits again, or look for remnants in every file. Exit code 1 when something is not as it should be."""
+    if text and not deep:
+        raise InvalidArgument("--text is looked for with --deep.", hint='agentmem verify --deep --text "a word".')
+    if deep:
+        _deep(place, text or [])
+        return
     with place.memory(local=local) as memory:
         found = memory.verify(sample)
     if place.json:

@@ -360,6 +360,11 @@ class SqliteStore:
         with self._db.transaction(write=True):
             self._transaction.erasing.done(FILE, last)
 
+    def own_pages(self) -> tuple[int, ...]:
+        """The pages that :meth:`erase` writes itself, with numbers only, when it has blanked all others."""
+        with self._db.transaction(write=False):
+            return tuple(page for (page,) in self._db.rows("SELECT rootpage FROM sqlite_schema WHERE name IN ('erasing', 'scrubbed')"))
+
     def _latest_due(self) -> int:
         with self._db.transaction(write=False):
             return self._transaction.erasing.due().get(FILE, 0)

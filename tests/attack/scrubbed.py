@@ -159,7 +159,7 @@ def one(seed: int, root: Path, without: str) -> dict[str, object]:
     c.close()
     for end in (*ready, *go):
         os.close(end)
-    os.unlink(path)
+    path.unlink()
     return {"seed": seed, "before": before, "clean": clean, "sound": sound, "left": left[:3], "late": late}
 
 
