@@ -4,6 +4,7 @@
 
     agentmem.json                       the marker: format, version, id, when it was made
     notes.db  -wal  -shm  -journal      the notes
+    notes.reserve                       room on the disk for a forgetting that finds none (:mod:`agentmem.reserve`)
     weights-<id>/<sha256>.safetensors   packs of weight edits, each under the hash of its bytes
     index-<id>/index.lock               who may write the vector index
     index-<id>/chroma-<n>/…             its generations, written by Chroma

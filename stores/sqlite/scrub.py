@@ -34,10 +34,13 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, NoReturn
 
-__all__ = ["FILE", "Layout", "Report", "free_pages", "gap", "remnants", "scrub", "wal_pages"]
+__all__ = ["FILE", "RESERVE", "Layout", "Report", "free_pages", "gap", "remnants", "scrub", "wal_pages"]
 
 FILE: Final = "file"
 """The place of the table ``erasing`` that stands for the bytes of the database file."""
+
+RESERVE: Final = "notes.reserve"
+"""A file of the data directory, whose lock says whose turn it is; SQLite's own locks lie on the database, which must not have others."""
 
 Ranges = dict[int, tuple[int, int]]
 """Page number -> (first byte, last byte + 1) of what is not blank in it and should be."""
@@ -51,6 +54,7 @@ _MOST_ROUNDS: Final = 24
 _HOLD: Final = 0.015  # seconds for which other writers may be kept waiting
 _ALONE_MS: Final = 10  # milliseconds for which a truncation may wait for readers: it keeps writers waiting
 _ZEROS: Final = bytes(65_536)
+_PLAIN: Final = os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 @dataclass(slots=True)
@@ -296,20 +300,20 @@ def scrub(path: str, patience: float) -> tuple[Report, object]:
     Raises:
         ValueError: the file is of a shape that this does not know; nothing was written.
     """
-    folder = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_CLOEXEC)  # noqa: PTH120 - bare of imports
-    if not _alone(folder, time.monotonic() + patience):
+    turn = os.open(os.path.join(os.path.dirname(path), RESERVE), os.O_RDWR | os.O_CREAT | _PLAIN, 0o600)  # noqa: PTH118, PTH120 - bare of imports
+    if not _alone(turn, time.monotonic() + patience):
         return Report(why="another process is at it"), None
-    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0))
+    descriptor = os.open(path, os.O_RDWR | _PLAIN)
     Layout.of(descriptor)
     scrubber = _Scrubber(path, descriptor, patience)
     return scrubber.run(), scrubber
 
 
-def _alone(folder: int, until: float) -> bool:
+def _alone(turn: int, until: float) -> bool:
     """Two of these would wait for each other's reads; who comes second mostly finds nothing left to do."""
     while True:
         try:
-            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             if time.monotonic() > until:
                 return False
