@@ -1,7 +1,8 @@
 """Kills a verb at each of its durable steps, with a model attached and edits active, and says what the next open finds.
 
-Run as ``python swept.py DIRECTORY VERBS [torn]``: a JSON list of names of :data:`VERBS`, empty for all. One JSON line per step on standard output.
-With ``torn``, what was written so far is committed before each kill, as if there were no transaction.
+Run as ``python swept.py DIRECTORY VERBS``: a JSON object of names of :data:`VERBS`, each with the steps to stop at, an empty list for all; an empty
+object for all verbs. One JSON line per step on standard output. A name after ``torn`` and a blank: what the verb has written is committed before each
+kill, as if there were no transaction.
 Steps are not listed anywhere: each verb is run once, and writes down where it could be stopped. Children are forked before anything has
 started a thread.
 """
@@ -181,19 +182,20 @@ def look(place: Path, model: object, line: dict[str, object], expected: dict[str
 
 def main() -> None:
     torch.set_num_threads(1)
-    root, verbs = Path(sys.argv[1]), json.loads(sys.argv[2]) or list(VERBS)
+    root, wanted = Path(sys.argv[1]), json.loads(sys.argv[2]) or {verb: [] for verb in VERBS}
     model = load_small_model()
     template, place = root / "template", root / "memory"
     assert in_child(lambda: fill(template, model)) == 0, "the template could not be made"
-    for verb in verbs:
+    for name, steps in wanted.items():
+        verb, torn = name.removeprefix("torn "), name.startswith("torn ")
         shutil.copytree(template, place)
         assert in_child(lambda v=verb: record(place, model, v)) == 0, verb  # type: ignore[misc]
         shutil.rmtree(place)
         expected = json.loads((root / "recorded.json").read_text())
-        for step in expected["steps"]:
+        for step in [s for s in expected["steps"] if not steps or s in steps]:
             shutil.copytree(template, place)
-            status = in_child(lambda v=verb, s=step: stop_at(place, model, v, s, len(sys.argv) > 3))  # type: ignore[misc]
-            line: dict[str, object] = {"verb": verb, "step": step, "killed": os.WIFSIGNALED(status)}
+            status = in_child(lambda v=verb, s=step, t=torn: stop_at(place, model, v, s, t))  # type: ignore[misc]
+            line: dict[str, object] = {"verb": name, "step": step, "killed": os.WIFSIGNALED(status)}
             if in_child(lambda line=line, e=expected: look(place, model, line, e)):  # type: ignore[misc]
                 os.write(1, (json.dumps(line) + "\n").encode())
             shutil.rmtree(place)
