@@ -13,6 +13,8 @@ from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Iterator
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
+from agentmem.forks import at_fork
+
 __all__ = ["Waiter", "serving"]
 
 T = TypeVar("T")
@@ -25,8 +27,13 @@ class Waiter:
     """Runs awaitables to their end and async iterators piece by piece; threads may share one."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
         self._own: tuple[asyncio.AbstractEventLoop, threading.Thread] | None = None
+        self._free_lock()
+        at_fork(self._free_lock)
+
+    def _free_lock(self) -> None:
+        """Also in a forked child: who held it stayed with the parent."""
+        self._lock = threading.Lock()
 
     def wait(self, awaitable: Awaitable[T], loop: asyncio.AbstractEventLoop | None = None) -> T:
         """What ``awaitable`` comes to; when the waiting is broken off, it is cancelled."""

@@ -1,7 +1,8 @@
-"""Whose SQLite file is it? Asked of its bytes, since to open a database is to change it: a log is replayed, and removed."""
+"""Whose SQLite file is it? Asked of its header, since to open a database is to change it: a log is replayed, and removed."""
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import stat
@@ -17,10 +18,8 @@ APPLICATION_ID: Final = 0x61676D6D  # "agmm": tells our files from other SQLite 
 BOUND_TO: Final = "directory"
 """The key in ``meta`` under which a database says which directory it belongs to."""
 SIDES: Final = ("-wal", "-shm", "-journal")
-_MAGIC: Final = b"SQLite format 3\0"
 _HEADER: Final = 100
 _MARK_AT: Final = 68  # the application id, four bytes, the highest first
-_MODES_AT: Final = slice(18, 20)
 _LOG_HEADER: Final = struct.Struct(">4s3I8s8s")  # magic, format, page size, checkpoint, salts, checksums
 _FRAME: Final = struct.Struct(">2I8s8s")  # page, size of the database after a commit, salts, checksums
 _LOG_MAGIC: Final = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
@@ -56,11 +55,10 @@ def look(path: Path) -> Database:
     sides = tuple(side for side in SIDES if side in found)
     if "" not in found or links:
         return Database("" in found, sides=sides, links=links, shared=shared)
-    with path.open("rb") as file:
-        head = file.read(_HEADER)
-    sqlite = head.startswith(_MAGIC) and len(head) == _HEADER
-    ours = sqlite and (_marked(head) or (head[_MODES_AT] == b"\2\2" and "-wal" in sides and _marked_in_log(Path(f"{path}-wal"))))
-    return Database(True, empty=not found[""].st_size, sqlite=sqlite, ours=ours, sides=sides, links=links, shared=shared)
+    application = _application(path, found[""].st_size)
+    # An id of 0 is none: then a younger first page may stand in the log.
+    ours = application == APPLICATION_ID or (application == 0 and "-wal" in sides and _marked_in_log(Path(f"{path}-wal")))
+    return Database(True, empty=not found[""].st_size, sqlite=application is not None, ours=ours, sides=sides, links=links, shared=shared)
 
 
 def bound_to(path: Path) -> str | None:
@@ -71,6 +69,26 @@ def bound_to(path: Path) -> str | None:
     except sqlite3.Error:
         return None  # too young to have one outside of its log, or damaged, which whoever opens it finds out
     return None if found is None else str(found[0])
+
+
+def _application(path: Path, size: int) -> int | None:
+    """The application id in the header; ``None`` when it is no SQLite file.
+
+    SQLite reads it, as a file that nobody changes, so that it takes no lock and looks at no log. To open the file ourselves would take
+    away the locks that this process holds on it through other connections, since closing any descriptor of a file does (POSIX), and
+    two processes that both believe to be alone destroy it.
+    """
+    if size < _HEADER:
+        return None
+    if not os.access(path, os.R_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)) as connection:
+            return int(connection.execute("PRAGMA application_id").fetchone()[0]) & 0xFFFFFFFF
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorname == "SQLITE_NOTADB":
+            return None
+        raise OSError(errno.EIO, str(error), str(path)) from error
 
 
 def _status(path: Path) -> os.stat_result | None:

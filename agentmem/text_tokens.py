@@ -12,8 +12,9 @@ import json
 import re
 import secrets
 from collections.abc import Iterable, Mapping
-from functools import cached_property
 from typing import Any
+
+from agentmem._lazily import cached_property
 
 __all__ = ["TextEncoder", "control_tokens", "draw_name", "literal"]
 

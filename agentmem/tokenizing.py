@@ -12,9 +12,9 @@ import copy
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
 from typing import Any
 
+from agentmem._lazily import cached_property
 from agentmem.errors import ModelError
 from agentmem.protocols import Message
 from agentmem.text_tokens import TextEncoder, control_tokens, draw_name, literal

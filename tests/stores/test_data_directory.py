@@ -336,3 +336,25 @@ def test_what_binds_a_database_is_idempotent(tmp_path: Path) -> None:
     fill(tmp_path)
     with open_memory(tmp_path) as memory:
         assert adopting.bind(memory._parts.core.store, open_directory(tmp_path, now=NOW), METHOD) == ""
+
+
+def test_opening_a_second_memory_leaves_the_locks_of_the_first(tmp_path: Path) -> None:
+    """Closing any descriptor of a file drops every lock that the process holds on it (POSIX): so none is opened beside SQLite's."""
+    locks = Path("/proc/locks")
+    if not locks.exists():
+        pytest.skip("the kernel does not list its locks")
+
+    def held() -> int:
+        file = (tmp_path / "m" / "notes.db").stat().st_ino
+        lines = (line.split() for line in locks.read_text().splitlines())
+        return sum(line[1] == "POSIX" and line[4] == str(os.getpid()) and line[5].endswith(f":{file}") for line in lines if line[1] != "->")
+
+    with Memory(tmp_path / "m", embedder="hash") as first:
+        first.remember("The kettle is blue.")
+        before = held()
+        assert before
+        for more in ({}, {"read_only": True}):
+            with Memory(tmp_path / "m", embedder="hash", **more) as second:
+                assert second.notes()
+                assert held() >= before
+            assert held() >= before
