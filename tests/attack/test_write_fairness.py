@@ -157,15 +157,16 @@ def test_the_turn_of_a_killed_process_ends(tmp_path: Path) -> None:
         "import os, sys, time\nfrom agentmem.stores.sqlite.store import SqliteStore\n"
         "store = SqliteStore(sys.argv[1])\n"
         "with store.read(): pass\n"
-        "if os.fork() == 0:\n    print(os.getpid(), flush=True); time.sleep(60); os._exit(0)\n"
-        "with store.write():\n    print('writing', flush=True); time.sleep(60)\n"
+        "if os.fork() == 0:\n    os.write(1, b'%d\\n' % os.getpid()); time.sleep(60); os._exit(0)\n"
+        "with store.write():\n    os.write(1, b'writing\\n'); time.sleep(60)\n"
     )
     SqliteStore(tmp_path / "n.db").close()
     child = subprocess.Popen(
         [sys.executable, "-c", code, str(tmp_path / "n.db")], env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, text=True
     )
     assert child.stdout is not None
-    lines = {child.stdout.readline().strip() for _ in range(2)}
+    lines = [child.stdout.readline().strip() for _ in range(2)]
+    assert sorted(map(str.isdigit, lines)) == [False, True], lines
     (grandchild,) = (int(line) for line in lines if line.isdigit())
     try:
         child.kill()
