@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from agentmem import Memory, Scope
+from agentmem.editors.requests import taken
 from agentmem.edits import EditReceipt, EditRequest, Route
 from agentmem.protocols import Message
 from agentmem.weights import PackContents, PackFiles
@@ -42,8 +43,12 @@ class ScopedEditor(PlainEditor):
         self.greedy = ""
         """The newest edit takes every question with this word, whoever asks: what verification is there to find."""
         self.newest: EditRequest | None = None
+        self.rival = ""
+        """With it, nothing is written: this edit answers the same prompt otherwise."""
 
     def write(self, requests: Sequence[EditRequest]) -> list[EditReceipt]:
+        if self.rival:
+            return [EditReceipt(str(request.id), "failed", taken(self.rival)) for request in requests]
         self.held |= {str(request.id): request for request in requests}
         self.newest = requests[-1] if requests else None
         return [EditReceipt(str(request.id), "written") for request in requests]

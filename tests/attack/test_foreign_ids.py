@@ -182,6 +182,24 @@ def test_a_consolidation_of_one_tells_nothing_of_the_edits_of_others(memory: Mem
         assert "Quince" not in str(tx.ledger.entries(limit=None))
 
 
+def test_an_edit_that_is_refused_for_another_names_none(memory: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an agent has in the weights must not contradict what a user has; which user's edit it was is not told, nor written down."""
+    teach(memory, Teller(), monkeypatch)
+    for said in ({"user": "alice"}, {"agent": "helper"}):
+        told = memory.remember("Ilva Quist lives in Porto.", fact=("Ilva Quist", "lives in", "Porto"), **said)
+        memory.reinforce(str(told.id), **said)
+    (promoted,) = memory.consolidate(user="alice").promoted
+    editor = memory.editor
+    assert isinstance(editor, ScopedEditor)
+    editor.rival = promoted.edit_id
+
+    report = memory.consolidate(agent="helper")
+    assert "answers the same prompt" in report.failed[0].reason
+    assert promoted.edit_id not in as_text(report)
+    with memory._parts.core.store.read() as tx:
+        assert not [e for e in tx.ledger.entries(note_ids=[report.failed[0].note_id]) if promoted.edit_id in str(e)]
+
+
 def test_a_conversation_reinforces_in_its_own_scope(memory: Memory) -> None:
     """What an answer drew on is looked up as its user, not as anybody."""
     memory.remember("Bob's boat is called Rex.", **BOB)
