@@ -107,7 +107,7 @@ class Admission:
         if self._undone != self._held.rollbacks or self._size > _MOST:
             self._forget()
         left = rows
-        for mine in self._mine:
+        for mine in self._mine:  # mostly all are in the first
             if mine.issuperset(left):
                 return set()
             left = [row for row in left if row not in mine]
@@ -176,6 +176,13 @@ class Rule(NamedTuple):
     before: Callable[[Admission, Call], None] | None = None
     after: Callable[[Admission, Call, Any], Any] | None = None
     instead: Callable[[Admission, Call, Callable[..., Any]], Any] | None = None
+    many: bool = False
+    """Whether an argument may be a generator: what the rule reads of it has to be there for the method, too."""
+
+    @property
+    def looks(self) -> bool:
+        """Whether it asks for arguments."""
+        return self.before is not None or self.instead is not None
 
 
 class _Guarded:
@@ -186,6 +193,10 @@ class _Guarded:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._area, name)
+
+
+def _there(value: Any) -> Any:
+    return list(value) if isinstance(value, GeneratorType) else value
 
 
 def guarded(area: A, name: str, rules: Mapping[str, Rule], admission: Admission) -> A:
@@ -208,6 +219,7 @@ def _ruled(
         return method
     code = cast(Any, method).__func__.__code__
     names = code.co_varnames[1 : code.co_argcount]
+    bare, looks = Call(what, area, (), (), {}), rule is not None and rule.looks
 
     @functools.wraps(method)
     def checked(*args: Any, **kwargs: Any) -> Any:
@@ -215,12 +227,12 @@ def _ruled(
             return method(*args, **kwargs)
         if rule is None:
             return admission.refuse(what)
-        call = Call(what, area, names, args, kwargs)
-        if rule.before is not None:
-            if any(type(value) is GeneratorType for value in args):  # what is looked at here has to be there for the method, too
-                args = tuple(list(value) if isinstance(value, GeneratorType) else value for value in args)
-                call = Call(what, area, names, args, kwargs)
-            rule.before(admission, call)
+        call = bare
+        if looks:
+            args = tuple(map(_there, args)) if rule.many else args
+            call = Call(what, area, names, args, kwargs)
+            if rule.before is not None:
+                rule.before(admission, call)
         result = method(*args, **kwargs) if rule.instead is None else rule.instead(admission, call, method)
         return result if rule.after is None else rule.after(admission, call, result)
 

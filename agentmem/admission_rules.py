@@ -242,7 +242,7 @@ _NOTES: Final = {
     "terms_first": takes(_OWNER, _gives(_many)),
     "terms_replace": takes(_OWNED_ROW),
     "terms_add": takes(_OWNED_ROW),
-    "terms_add_many": Rule(_mentions),
+    "terms_add_many": Rule(_mentions, many=True),
     "terms_find": takes(_OWNER, _gives(lambda found: list(chain.from_iterable(found.values())))),
     "tombstone_add": takes(_OWNER),
     "tombstone_find": takes(_OWNER),
@@ -255,7 +255,7 @@ _NOTES: Final = {
 }
 _TEXT: Final = {
     "put": takes(_OWNED_ROW),
-    "put_many": Rule(_texts),
+    "put_many": Rule(_texts, many=True),
     "set_context": takes(_ROW),
     "delete": takes(_ROWS),
     "search": takes(_OWNERS, _gives(_first)),

@@ -146,8 +146,14 @@ class World:
         """Whose ids there are, as the tables have it; what was forgotten stays a secret, too."""
         for tenant in self.tenants:
             if (owner := self.owner_of(tenant)) is not None:
-                tenant.ids |= {uid for (uid,) in self.rows("SELECT uid FROM note WHERE owner = ?", owner)}
-        self.shared = {uid for (uid,) in self.rows("SELECT uid FROM note WHERE owner = ?", 1)}
+                tenant.ids |= self.ids_of(owner)
+        for tenant in self.tenants:  # a file may bring an id that somebody's forgotten note had: then it is who brought it that named it
+            others = [other for other in self.tenants if other is not tenant]
+            tenant.ids -= {uid for other in others if (owner := self.owner_of(other)) is not None for uid in self.ids_of(owner)}
+        self.shared = self.ids_of(1)
+
+    def ids_of(self, owner: int) -> set[str]:
+        return {uid for (uid,) in self.rows("SELECT uid FROM note WHERE owner = ?", owner)}
 
     def owner_of(self, tenant: Tenant) -> int | None:
         column, name = ("agent", tenant.name) if tenant.is_agent else ("user", tenant.name)
