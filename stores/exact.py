@@ -6,17 +6,16 @@ long note counts by the whole of it or by its nearest passage.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from agentmem.columns import firsts, together
 from agentmem.errors import EmbedderMismatch, InvalidArgument
-from agentmem.forks import at_fork
 from agentmem.storage import Change, Transaction
 from agentmem.stores.block import Block
+from agentmem.stores.following import Following, Store
 from agentmem.stores.passages import Passages
 
 if TYPE_CHECKING:
@@ -31,51 +30,20 @@ _MOST_PASSAGES: Final = 300_000  # of an owner, 1.5 kB each; beyond, its long no
 _LOADED: Final = 4_096  # vectors read at a time: a large owner is never in memory twice, and what was just read is in the cache
 
 
-class _Store(Protocol):
-    @property
-    def rollbacks(self) -> int: ...
-    @property
-    def writing(self) -> bool: ...
-
-
-class ExactIndex:
+class ExactIndex(Following):
     """Compares a query with every vector of some owners.
-
-    An owner's block is loaded on its first search; after that the store's change log keeps it fresh, whichever
-    process wrote. Vectors added inside a write are seen by searches inside it, and leave again when it fails.
 
     Args:
         store: tells when a write was rolled back.
     """
 
-    def __init__(self, store: _Store) -> None:
-        self._store = store
-        self._begin_anew()
-        at_fork(self._begin_anew)
+    def __init__(self, store: Store) -> None:
+        super().__init__(store, lambda tx: tx.vectors)
 
     def _begin_anew(self) -> None:
-        """Also in a forked child: a block that another thread was changing may be half changed."""
-        self._lock = threading.RLock()
+        super()._begin_anew()
         self._blocks: dict[int, Block] = {}
         self._passages: dict[int, Passages] = {}
-        self._counter = 0
-        self._rollbacks = 0
-        self._tentative = False
-
-    def refresh(self, tx: Transaction) -> None:
-        """Take over what was added and removed since the last call; one look-up when nothing was."""
-        with self._lock:
-            self._forget_undone()
-            counter = tx.vectors.counter()
-            if counter == self._counter:
-                return
-            if counter < self._counter:
-                self._drop()  # another database was put in place of the one we knew
-            if self._blocks or self._passages:
-                with tx.as_job():  # the blocks are everybody's; a search reads those of its owners
-                    self._follow(tx, tx.vectors.changes(self._counter))
-            self._counter = counter
-            self._tentative = self._tentative or self._store.writing
 
     def search(
         self,
@@ -220,10 +188,8 @@ class ExactIndex:
         with self._lock:
             return any((block.slots(rows) >= 0).any() for block in self._blocks.values())
 
-    def clear(self) -> None:
-        """Let go of all blocks; they are loaded again when needed."""
-        with self._lock:
-            self._drop()
+    def _holding(self) -> bool:
+        return bool(self._blocks or self._passages)
 
     def _drop(self) -> None:
         self._blocks.clear()
@@ -235,7 +201,7 @@ class ExactIndex:
         for owner in dict.fromkeys(map(int, owners)):
             if owner not in self._passages:
                 self._passages[owner] = _load_passages(tx, owner)
-                self._tentative = self._tentative or self._store.writing
+                self._read()
             held.append(self._passages[owner])
         return [passages for passages in held if len(passages)]
 
@@ -259,19 +225,9 @@ class ExactIndex:
         for owner in dict.fromkeys(map(int, owners)):
             if owner not in self._blocks:
                 self._blocks[owner] = _load(tx, owner)
-                self._tentative = self._tentative or self._store.writing
+                self._read()
             blocks.append(self._blocks[owner])
         return [block for block in blocks if len(block)]
-
-    def _forget_undone(self) -> None:
-        """Drop what was read inside a write that failed: its change numbers will be used again."""
-        undone = self._rollbacks != self._store.rollbacks
-        self._rollbacks = self._store.rollbacks
-        if self._tentative and undone:
-            self._drop()
-            self._counter = 0
-        if undone or not self._store.writing:
-            self._tentative = False
 
     def _follow(self, tx: Transaction, changes: Sequence[Change]) -> None:
         added: dict[int, list[int]] = {}
