@@ -256,13 +256,17 @@ _NOTES: Final = {
 _TEXT: Final = {
     "put": takes(_OWNED_ROW),
     "put_many": Rule(_texts, many=True),
-    "set_context": takes(_ROW),
     "delete": takes(_ROWS),
-    "search": takes(_OWNERS, _gives(_first)),
+    "digests": takes(_OWNER),
+    "load": Rule(after=_gives(_arrays)),
+    "batch": takes(_OWNER, _gives(_arrays)),
+    "beside": takes(_OWNER, _gives(_ends)),
     "differing": Rule(_texts),
+    "missing": JOB,
+    "changes": JOB,
+    "counter": FREE,
     "count": JOB,
     "clear": JOB,
-    "rebuild": JOB,
 }
 _VECTORS: Final = {
     "put": takes(_OWNED_ROWS),

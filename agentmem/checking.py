@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from agentmem.clock import micros
 from agentmem.core import EVERYBODY, Core
-from agentmem.enrich import surroundings
+from agentmem.enrich import found_by
 from agentmem.errors import AgentMemError
-from agentmem.notes import Note
 from agentmem.passages import embedded
 from agentmem.relating import WordLinks, named
 from agentmem.storage import Transaction
@@ -21,24 +20,17 @@ if TYPE_CHECKING:
 
     Vectors = npt.NDArray[np.float32]
 
-__all__ = ["Comparison", "text_of", "unlike_vectors"]
+__all__ = ["Comparison", "unlike_vectors"]
 
 CHUNK: Final = 256
 SAMPLE: Final = 256
-"""Notes whose terms, links and full text are compared unless all are asked for."""
+"""Notes whose terms and links are compared unless all are asked for."""
+ALL: Final = 2**62
 EMBEDDED: Final = 16
 """Notes that are embedded anew for it."""
 SHOWN: Final = 3
 ALIKE: Final = 0.999
 """Cosine of a vector with itself in half precision, and with what the same model computes elsewhere."""
-
-
-def text_of(tx: Transaction, row: int, note: Note) -> tuple[int, int, str, str]:
-    """What full text should hold of a note: row, owner, its words, and those around it."""
-    owner = tx.notes.owner(note.scope)
-    assert owner is not None
-    around = tx.notes.load([r for r in tx.notes.neighbours_in_thread(row, 1) if r != row]) if note.thread else {}
-    return row, owner, note.content, surroundings(note.content, note.keywords, (around[r].content for r in sorted(around)))
 
 
 def unlike_vectors(core: Core, tx: Transaction, rows: Sequence[int]) -> list[int]:
@@ -88,7 +80,7 @@ class Comparison:
         with self._core.reading(EVERYBODY) as tx:
             rows = tx.notes.select_all()
         looks: tuple[tuple[Look, int, str], ...] = (
-            (self._terms, SAMPLE, "graph"), (self._links, SAMPLE, "graph"), (self._text, SAMPLE, "text"), (self._vectors, EMBEDDED, "vectors"),
+            (self._terms, SAMPLE, "graph"), (self._links, SAMPLE, "graph"), (self._text, ALL, "text"), (self._vectors, EMBEDDED, "vectors"),
         )  # fmt: skip
         found: list[str] = []
         for look, size, projection in looks:
@@ -124,7 +116,9 @@ class Comparison:
         return found
 
     def _text(self, tx: Transaction, rows: Sequence[int]) -> list[str]:
-        items = [text_of(tx, row, note) for row, note in tx.notes.load(rows).items()]
+        notes = tx.notes.load(rows)
+        owners = tx.notes.owners_of(list(notes))
+        items = [(row, owners[row], *found_by(note)) for row, note in notes.items()]
         return _said(tx, tx.text.differing(items), "are in the full text with other words, or not at all", "text")
 
     def _vectors(self, tx: Transaction, rows: Sequence[int]) -> list[str]:

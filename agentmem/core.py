@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from agentmem.stores.exact import ExactIndex
     from agentmem.stores.indexer import Indexer
+    from agentmem.stores.text import TextIndex
 
 __all__ = ["EVERYBODY", "Core", "aside"]
 
@@ -56,6 +57,7 @@ class Core:
         *,
         store: NoteStore,
         exact: ExactIndex,
+        text: TextIndex,
         indexer: Indexer | None,
         make_embedder: Callable[[], Embedder],
         clock: Clock,
@@ -65,6 +67,7 @@ class Core:
     ) -> None:
         self.store = store
         self.exact = exact
+        self.text = text
         self.indexer = indexer
         self.clock = clock
         self.curve = curve

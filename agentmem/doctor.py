@@ -75,7 +75,7 @@ def _python() -> Check:
 
 
 def _sqlite() -> Iterator[Check]:
-    """The library itself, and full text search, which distributions may leave out."""
+    """The library itself, and FTS5, which distributions may leave out: the schema of every store begins with such a table."""
     number = sqlite3.sqlite_version
     if sqlite3.sqlite_version_info < (3, 37):
         yield Check("sqlite", "fail", number, "agentmem needs SQLite 3.37 or newer; install a newer Python.")
@@ -90,7 +90,7 @@ def _sqlite() -> Iterator[Check]:
         except sqlite3.OperationalError as error:
             yield Check("full text", "fail", str(error), "use a Python whose sqlite3 was built with FTS5.")
         else:
-            yield Check("full text", "ok", "FTS5 with the porter tokenizer")
+            yield Check("full text", "ok", "FTS5, with which stores are made and brought up to date")
 
 
 def _libraries() -> Iterator[Check]:

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from agentmem.dedup import content_hash
-from agentmem.enrich import surroundings
+from agentmem.enrich import found_by
 from agentmem.enrich.model.grounding import bare
 from agentmem.notes import Note
 from agentmem.storage import Transaction
 
-__all__ = ["describe", "plain_again", "rewrite", "take_back"]
+__all__ = ["plain_again", "rewrite", "take_back"]
 
 
 def rewrite(tx: Transaction, row: int, before: Note, after: Note, reason: str) -> Note:
@@ -23,18 +23,14 @@ def rewrite(tx: Transaction, row: int, before: Note, after: Note, reason: str) -
     changed = replace(after, version=before.version + 1)
     tx.notes.replace(row, changed, content_hash(changed.content), reason)
     if before.keywords != changed.keywords:
-        describe(tx, row, changed)
+        owner = tx.notes.owner(changed.scope)
+        assert owner is not None
+        tx.text.put(row, owner, *found_by(changed))
     if before.fact == changed.fact:
         for edit in tx.ledger.edits(note_ids=[before.id]):
             if edit.note_version == before.version:
                 tx.ledger.put_edit(replace(edit, note_version=changed.version))
     return changed
-
-
-def describe(tx: Transaction, row: int, note: Note) -> None:
-    """Let full text find a note by the turns around it, and by keywords that it does not use itself."""
-    beside = tx.notes.load([r for r in tx.notes.neighbours_in_thread(row, 1) if r != row])
-    tx.text.set_context(row, surroundings(note.content, note.keywords, (beside[r].content for r in sorted(beside))))
 
 
 def take_back(tx: Transaction, rows: Sequence[int]) -> int:

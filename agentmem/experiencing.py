@@ -16,6 +16,7 @@ from agentmem.clock import micros
 from agentmem.core import Core
 from agentmem.dedup import clean_text, content_hash
 from agentmem.drafts import merge_scope, resolve_trust
+from agentmem.enrich import found_by
 from agentmem.episodes import ExperienceRow, StepRow
 from agentmem.errors import InvalidArgument, InvalidNote
 from agentmem.exchange import SAID
@@ -223,7 +224,7 @@ class ExperienceMemory:
             metadata={"task": step.task, "observation": step.observation, "action": step.action},
         )
         row = tx.notes.insert(note, owner, content_hash(note.content))
-        tx.text.put(row, owner, note.content, "")
+        tx.text.put(row, owner, *found_by(note))
         tx.vectors.put([row], owner, vector)
         tx.outbox.put("upsert", owner, [row])
         return row, note.id

@@ -14,6 +14,7 @@ from agentmem.clock import micros
 from agentmem.core import EVERYBODY, Core
 from agentmem.dedup import content_hash
 from agentmem.drafts import resolve_trust
+from agentmem.enrich import found_by
 from agentmem.errors import InvalidImport
 from agentmem.exchange import (
     Footer,
@@ -33,7 +34,7 @@ from agentmem.passages import embedded, of_passages
 from agentmem.protocols import Embedder
 from agentmem.relating import WordLinks
 from agentmem.remembering import key_hash
-from agentmem.restoring import restore_beside, restore_edits, restore_links, restore_made_from, restore_text
+from agentmem.restoring import restore_beside, restore_edits, restore_links, restore_made_from
 from agentmem.storage import Transaction, UseDay
 
 if TYPE_CHECKING:
@@ -331,7 +332,7 @@ class _Work:
             if not restore_beside(tx, record, row, owner):
                 report.met.append(record.id)
             report.edits += restore_edits(tx, record, owner, taken, proven=self.report.proven)
-        restore_text(tx, stored)
+        tx.text.put_many([(row, owner, *found_by(note)) for row, (owner, note) in stored.items()])
         links = WordLinks(self._core, tx)
         report.links += links.renew([*stored, *tx.notes.thread_after(list(stored)).values()])
 

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 from agentmem.clock import micros
 from agentmem.core import EVERYBODY, Core
 from agentmem.dedup import clean_text, content_hash
-from agentmem.enrich import keywords, said_in, surroundings
+from agentmem.enrich import found_by, keywords, said_in
 from agentmem.errors import InvalidArgument, UnknownNote
-from agentmem.evolving import describe
 from agentmem.graph import Connection, build_view, connect
 from agentmem.linking import TOGETHER, aged, link_together, terms_of
 from agentmem.notes import Link, Note, NoteVersion, Receipt, Scope
@@ -135,14 +134,8 @@ class Keeper:
         if passages is not None:
             tx.passages.put(row, owner, passages)
         tx.outbox.put("upsert", owner, [row])
-        around = tx.notes.load(tx.notes.neighbours_in_thread(row, 1))
-        beside = [n.content for r, n in sorted(around.items()) if r != row]
-        tx.text.put(row, owner, note.content, surroundings(note.content, note.keywords, beside))
+        tx.text.put(row, owner, *found_by(note))
         tx.notes.terms_replace(owner, row, terms_of(note.content))
-        for other in around:
-            if other == row:
-                continue
-            describe(tx, other, around[other])
 
     def link(self, a: str, b: str, kind: str, reason: str, weight: float, scope: Scope) -> Link:
         if not isinstance(kind, str) or not kind.isidentifier():

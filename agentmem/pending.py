@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from agentmem.notes import Link
+from agentmem.enrich import found_by
+from agentmem.notes import Link, Note
 from agentmem.storage import LinkRow, Transaction
 
 if TYPE_CHECKING:
@@ -34,15 +35,16 @@ class PendingRows:
         self._vectors = vectors
         self._passages = passages
         self._mentions = mentions
-        self.text: dict[int, tuple[int, str, str]] = {}
+        self._text: list[tuple[int, int, str, str]] = []
         self._stored: dict[int, list[tuple[int, int]]] = {}
         self._links: list[LinkRow] = []
         self._terms: list[tuple[int, int, Sequence[str]]] = []
         self._found: dict[int, dict[str, list[int]]] = {}
 
-    def store(self, row: int, owner: int, place: int) -> None:
+    def store(self, row: int, owner: int, place: int, note: Note) -> None:
         """The note of item ``place`` lies in ``row``."""
         self._stored.setdefault(owner, []).append((row, place))
+        self._text.append((row, owner, *found_by(note)))
 
     def link(self, links: Sequence[LinkRow]) -> None:
         self._links += links
@@ -84,7 +86,7 @@ class PendingRows:
             self._tx.outbox.put("upsert", owner, rows)
         self._tx.links.put(self._links)
         self._tx.notes.terms_add_many(self._terms)
-        self._tx.text.put_many((row, owner, text, context) for row, (owner, text, context) in self.text.items())
+        self._tx.text.put_many(self._text)
 
     def public(self, linked: Sequence[Sequence[LinkRow]], known: dict[int, str]) -> list[tuple[Link, ...]]:
         """Several lists of links with ids instead of rows; ``known`` has the ids of the batch's own rows."""

@@ -169,7 +169,7 @@ class Recaller:
             retrievability=self._strengths(facets, now), ended=self._ended(facets, selection, now),
             alike=self._alike(tx, seeds, owners) if settings.interference else None,
         )  # fmt: skip
-        return _Found(scored, candidates, plan | {"text": "fts5", "neighbours": len(others)}, warnings)
+        return _Found(scored, candidates, plan | {"text": "bm25", "neighbours": len(others)}, warnings)
 
     def _candidates(
         self, tx: Transaction, view: QueryView, vector: npt.NDArray[np.float32], selection: Selection, limit: int
@@ -257,11 +257,7 @@ class Recaller:
         self, tx: Transaction, query: str, owners: Sequence[int], limit: int, only: list[int] | None, best: Best
     ) -> Scores:
         terms = query_terms(query)
-        found = best(tx, lambda n: tx.text.search(terms, owners, n), limit if only is None else 4 * limit)
-        if only is None:
-            return found
-        admitted = set(only)
-        return [(row, score) for row, score in found if row in admitted]
+        return best(tx, lambda n: self._core.text.search(tx, terms, owners, n, only), limit)
 
     def _cosines(self, tx: Transaction, rows: Rows, owners: Sequence[int], vector: npt.NDArray[np.float32]) -> Values:
         """[n] the cosine of each row; 0 without a vector."""

@@ -15,7 +15,7 @@ from agentmem.clock import micros
 from agentmem.core import Core
 from agentmem.dedup import content_hash, same_meaning_possible
 from agentmem.drafts import Draft
-from agentmem.enrich import AGENTS, Said, keywords, said, surroundings, tags
+from agentmem.enrich import AGENTS, Said, keywords, said, tags
 from agentmem.evolving import rewrite
 from agentmem.exchange import SAID
 from agentmem.linking import link_words, terms_of
@@ -132,11 +132,10 @@ class _Batch:
         self._near = Neighbourhood(core, tx, self._owners, vectors)
         self._settings = core.settings.remember
         self._now = core.clock.now()
-        self._tails: dict[tuple[int, str], list[tuple[int, str]]] = {}
+        self._tails: dict[tuple[int, str], int] = {}
         self._next: dict[tuple[int, str], int] = {}
         self._pending = PendingRows(tx, vectors, passages, self._settings.rare + 1)
         self._superseder = Superseder(tx, self._pending.mentioning)
-        self._text = self._pending.text
         self._linked: dict[str, list[LinkRow]] = {}
         self._ids: dict[int, str] = {}
         self.restated: list[str] = []
@@ -158,10 +157,7 @@ class _Batch:
             self._pending.expect(owner, list(wanted))
 
     def finish(self, receipts: Sequence[Receipt]) -> list[Receipt]:
-        """Write what is cheaper in one go, full text too, whose neighbours' words are complete only now.
-
-        Returns the receipts with the links of what was stored.
-        """
+        """Write what is cheaper in one go; returns the receipts with the links of what was stored."""
         self._pending.write()
         public = dict(zip(self._linked, self._pending.public(list(self._linked.values()), self._ids), strict=True))
         # A later item may have been merged into a note of this batch: its receipt names the same note, and links nothing.
@@ -281,7 +277,7 @@ class _Batch:
         note = self._note(draft, owner, words, stated.fact)
         row = self._tx.notes.insert(note, owner, words.digest)
         self._same[owner].add(words.digest)
-        self._pending.store(row, owner, place)
+        self._pending.store(row, owner, place, note)
         self._near.add(row, place)
         links = self._links(note, row, owner, words, near)
         superseded, more, why = self._superseder.apply(note, row, owner, stated.ended)
@@ -328,40 +324,18 @@ class _Batch:
     ) -> list[LinkRow]:
         before = None
         if note.thread is not None:
-            before = self._in_thread(note, row, owner)
-        else:
-            self._text[row] = (owner, note.content, "")
+            before = self._in_thread(note.thread, row, owner)
         return link_words(row, self._settings, before=before, near=near, mentions=self._pending.mention(row, owner, words.terms))
 
-    def _in_thread(self, note: Note, row: int, owner: int) -> int | None:
-        """The turn before, if any; both turns are found by each other's words."""
-        assert note.thread is not None
-        tail = self._tail(owner, note.thread, row)
-        before = tail[-1] if tail else None
-        self._text[row] = (owner, note.content, before[1] if before else "")
-        if before is not None:
-            self._widen(before[0], tail[-2][1] if len(tail) > 1 else "", note.content)
-        tail.append((row, note.content))
-        del tail[:-2]
-        return before[0] if before else None
-
-    def _widen(self, row: int, before: str, after: str) -> None:
-        context = f"{before}\n{after}" if before else after
-        if row in self._text:
-            owner, text, _ = self._text[row]
-            self._text[row] = (owner, text, context)
-        else:
-            note = self._tx.notes.load([row])[row]
-            self._tx.text.set_context(row, surroundings(note.content, note.keywords, [context]))
-
-    def _tail(self, owner: int, thread: str, row: int) -> list[tuple[int, str]]:
-        """The two turns of a thread before its newest, ``row``: (row, words)."""
+    def _in_thread(self, thread: str, row: int, owner: int) -> int | None:
+        """The turn before, if any."""
         key = (owner, thread)
-        if key not in self._tails:
-            rows = self._tx.notes.neighbours_in_thread(row, 2)  # all of them lie before it
-            notes = self._tx.notes.load(rows)
-            self._tails[key] = [(r, notes[r].content) for r in rows if r in notes]
-        return self._tails[key]
+        if key in self._tails:
+            before: list[int] = [self._tails[key]]
+        else:
+            before = self._tx.notes.neighbours_in_thread(row)  # which lies before it: it is the newest
+        self._tails[key] = row
+        return before[0] if before else None
 
     def _position(self, owner: int, thread: str | None) -> int | None:
         if thread is None:

@@ -8,15 +8,13 @@ from typing import Final
 
 from agentmem.clock import micros
 from agentmem.dedup import content_hash
-from agentmem.enrich import surroundings
 from agentmem.evolving import plain_again
 from agentmem.exchange import EditRecord, LinkRecord, MadeFromRecord, NoteRecord
 from agentmem.experience import action_digest, state_digest
 from agentmem.linking import TOGETHER, by_words
-from agentmem.notes import Note
 from agentmem.storage import EditRow, EnrichmentRow, LinkRow, SavedEnrichment, Transaction
 
-__all__ = ["restore_beside", "restore_edits", "restore_links", "restore_made_from", "restore_text"]
+__all__ = ["restore_beside", "restore_edits", "restore_links", "restore_made_from"]
 
 _NO_WORDS: Final = b""
 """The hash of words that the note does not say any more: it equals none."""
@@ -110,21 +108,3 @@ def restore_made_from(
     for row, sources in lines:
         tx.enrichment.add_sources(row, [rows[source] for source in sources if source in rows])
     plain_again(tx, [row for row, sources in lines if not forgotten.isdisjoint(sources)])
-
-
-def restore_text(tx: Transaction, stored: Mapping[int, tuple[int, Note]]) -> None:
-    """Full text of new notes; their neighbours in a thread, new or not, are found by each other's words."""
-    beside: set[int] = set()
-    lines = []
-    for row, (owner, note) in stored.items():
-        around = [r for r in tx.notes.neighbours_in_thread(row) if r != row] if note.thread is not None else []
-        beside.update(around)
-        lines.append((row, owner, note.content, _found_by(tx, note, around)))
-    tx.text.put_many(lines)
-    for row, note in tx.notes.load(sorted(beside - set(stored))).items():
-        tx.text.set_context(row, _found_by(tx, note, [r for r in tx.notes.neighbours_in_thread(row) if r != row]))
-
-
-def _found_by(tx: Transaction, note: Note, around: Sequence[int]) -> str:
-    beside = tx.notes.load(around)
-    return surroundings(note.content, note.keywords, (beside[r].content for r in sorted(beside)))

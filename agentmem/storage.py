@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from agentmem.episodes import ExperienceTable
 from agentmem.notes import Fact, Link, Note, NoteVersion, Scope
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     Vectors = npt.NDArray[np.float32]
     Rows = npt.NDArray[np.int64]
+    Digests = npt.NDArray[np.uint64]
 
 __all__ = [
     "SHARED_OWNER",
@@ -54,6 +55,7 @@ __all__ = [
     "PassageTable",
     "SavedEnrichment",
     "Selection",
+    "TextRows",
     "TextTable",
     "Transaction",
     "UseDay",
@@ -271,21 +273,56 @@ class NoteTable(Protocol):
     def idempotent_put(self, owner: int, key: str, row: int | None, receipt: Mapping[str, object]) -> None: ...
 
 
+class TextRows(NamedTuple):
+    """The words of n notes. ``sizes`` has shape (2, n): how many words each has in content and in context; those lie one after another."""
+
+    rows: Rows
+    sizes: Rows
+    content: Digests
+    context: Digests
+
+
 class TextTable(Protocol):
-    """The full-text index (BM25): the note's words, and in a second column those of its neighbours in the thread."""
+    """The words of each note in their order, as digests from which no word can be read: what full text is loaded from.
+
+    A note has its own words alone, and in a second field, ``context``, others that it is to be found by. What stands beside it in a
+    thread is nobody's but its own.
+    """
+
+    @property
+    def version(self) -> str:
+        """Of what makes terms of a text: words of two versions cannot be compared."""
+        ...
 
     def put(self, row: int, owner: int, content: str, context: str) -> None: ...
     def put_many(self, items: Iterable[tuple[int, int, str, str]]) -> None: ...
-    def set_context(self, row: int, context: str) -> None: ...
     def delete(self, rows: Sequence[int]) -> int: ...
-    def search(self, words: Sequence[str], owners: Sequence[int], limit: int) -> list[tuple[int, float]]:
-        """(row, score) with higher better; any of ``words`` may match, several in one as a phrase; they are data, never syntax."""
+    def digests(self, owner: int, words: Sequence[str]) -> list[Digests]:
+        """What each word of a query is called in the notes of an owner: none, one, or for a phrase several in a row."""
+        ...
+
+    def load(self, rows: Sequence[int]) -> TextRows: ...
+    def batch(self, owner: int, after: int, limit: int) -> TextRows:
+        """Those of up to ``limit`` rows of an owner beyond ``after``, by row."""
+        ...
+
+    def beside(self, owner: int, rows: Sequence[int] | None = None) -> list[tuple[int, int]]:
+        """Notes that follow each other in a thread, as (earlier, later): all of an owner's, or those that one of ``rows`` is of."""
         ...
 
     def differing(self, items: Iterable[tuple[int, int, str, str]]) -> list[int]:
-        """Those rows of (row, owner, content, context) that are indexed otherwise, or not at all."""
+        """Those rows of (row, owner, content, context) whose words are not stored, or otherwise."""
         ...
 
+    def missing(self, after: int, limit: int) -> list[int]:
+        """Up to ``limit`` rows of notes beyond ``after`` whose words are not stored."""
+        ...
+
+    def changes(self, after: int) -> list[Change]:
+        """What was added, changed or removed after the change counter ``after``, oldest first."""
+        ...
+
+    def counter(self) -> int: ...
     def count(self) -> int: ...
     def clear(self) -> None: ...
 
@@ -541,6 +578,10 @@ class NoteStore(Protocol):
 
     def write(self) -> AbstractContextManager[Transaction]: ...
     def read(self) -> AbstractContextManager[Transaction]: ...
+    def completing(self) -> AbstractContextManager[Transaction]:
+        """A write of what lacks and follows from the notes: in the file, or in a copy of one that is only read, which is read from then on."""
+        ...
+
     def snapshot(self) -> AbstractContextManager[Transaction]:
         """A read for long work: it sees the store as it is now, and holds up nobody else in this process."""
         ...

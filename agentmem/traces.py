@@ -14,7 +14,7 @@ from typing import Final
 from agentmem.clock import micros
 from agentmem.core import Core
 from agentmem.dedup import content_hash
-from agentmem.evolving import describe, take_back
+from agentmem.evolving import take_back
 from agentmem.experience import texts_of
 from agentmem.notes import Note, Scope
 from agentmem.querying import query_words
@@ -70,7 +70,6 @@ class Removal:
     doomed: Doomed
     freed: list[int] = field(default_factory=list)
     touched: list[int] = field(default_factory=list)
-    beside: list[int] = field(default_factory=list)
 
     @property
     def now(self) -> int:
@@ -138,27 +137,12 @@ def _relinked(r: Removal) -> Mapping[str, int]:
     return {}
 
 
-def _text(r: Removal) -> int:
-    """The row itself; and the neighbours are noted, whose context quotes it, as long as it is known who they are."""
-    rows = set(r.doomed.rows)
-    threaded = [row for row, note in r.doomed.notes.items() if note.thread]
-    r.beside = sorted({other for row in threaded for other in r.tx.notes.neighbours_in_thread(row, 1)} - rows)
-    return r.tx.text.delete(r.doomed.rows)
-
-
 def _text_gone(r: Removal) -> bool:
     for row, note in r.doomed.notes.items():
         owner, words = r.tx.notes.owner(note.scope), query_words(note.content)[:16]
-        if owner is not None and any(found == row for found, _ in r.tx.text.search(words, (owner,), 200)):
+        if owner is not None and any(found == row for found, _ in r.core.text.search(r.tx, words, (owner,), 200)):
             return False
     return True
-
-
-def _context(r: Removal) -> int:
-    """Full text finds a turn by its neighbours' words: those that are neighbours now."""
-    for row, note in r.tx.notes.load(r.beside).items():
-        describe(r.tx, row, note)
-    return len(r.beside)
 
 
 def _vectors_gone(r: Removal) -> bool:
@@ -212,7 +196,7 @@ TRACES: Final[tuple[Trace, ...]] = (
         "links", "reasons that quote it, and which notes it was near to",
         _links, lambda r: not r.tx.links.touching(r.doomed.rows),
     ),
-    Trace("full text", "its words, in the index", _text, _text_gone),
+    Trace("full text", "its words, as keyed digests, in the table and in memory", lambda r: r.tx.text.delete(r.doomed.rows), _text_gone),
     Trace("vectors", "its vector, those of its passages, those of an embedder to come", lambda r: r.tx.vectors.delete(r.doomed.rows), _vectors_gone),
     Trace("memory", "its vectors in this process: blocks, and the embedder's cache", gone=_memory_gone),
     Trace("uses", "when it was used", lambda r: r.tx.uses.delete(r.doomed.rows)),
@@ -228,7 +212,6 @@ TRACES: Final[tuple[Trace, ...]] = (
         lambda r: r.tx.notes.delete(r.doomed.rows), lambda r: not r.tx.notes.rows_of(r.doomed.ids),
     ),
     Trace("links of others", "that it stood between them, or made a word common", _relinked),
-    Trace("context", "its words, as those of a neighbour in a thread", _context),
     Trace("followers", "what it had ended", _followers),
     Trace("books", "edits of any state with their requests; the ledger keeps its id", _books, lambda r: not r.tx.ledger.edits(state=None, note_ids=r.doomed.ids)),
 )  # fmt: skip

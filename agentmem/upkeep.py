@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from agentmem.checking import Comparison, text_of, unlike_vectors
+from agentmem.checking import Comparison, unlike_vectors
 from agentmem.consolidation.figures import counted
 from agentmem.consolidation.rewriting import request_in_books
 from agentmem.core import EVERYBODY, Core
 from agentmem.edits import EditRequest
 from agentmem.errors import AgentMemError, IndexUnavailable, InvalidArgument, StoreError
 from agentmem.forks import at_fork
+from agentmem.fulltext import FullText
 from agentmem.notes import Scope
 from agentmem.passages import LONG, embedded
 from agentmem.protocols import Embedder
@@ -57,12 +58,21 @@ class Upkeep:
     """Checks and rebuilds the projections, and feeds the vector index from the outbox.
 
     Args:
+        text: the words of the notes in full text.
         rewrite: writes the edits of the books into the weights anew.
         notices: says what lies in the directory and is not touched.
     """
 
-    def __init__(self, core: Core, weights: WeightBook, rewrite: Callable[[Progress], int], notices: Callable[[], list[str]] = list) -> None:
+    def __init__(
+        self,
+        core: Core,
+        weights: WeightBook,
+        text: FullText,
+        rewrite: Callable[[Progress], int],
+        notices: Callable[[], list[str]] = list,
+    ) -> None:
         self._core = core
+        self._text = text
         self._weights = weights
         self._rewrite = rewrite
         self._notices = notices
@@ -248,8 +258,6 @@ class Upkeep:
             if half := under_way(tx):
                 problems.append(f"{half}: memory.reembed(embedder) goes on")
         problems += Comparison(self._core, deep=deep).problems()
-        if counts["full text"] != counts["notes"]:
-            problems.append(f"{counts['full text']} of {counts['notes']} notes are in the full text: rebuild('text')")
         index, found = self._check_index(deep)
         return CheckReport((*problems, *found), counts, index, (*self._notices(), *self._unclear()))
 
@@ -315,7 +323,7 @@ class Upkeep:
         report = progress or (lambda done, total: None)
         work: dict[str, Callable[[Progress], int]] = {
             "vectors": self._vectors,
-            "text": self._text,
+            "text": self._text.rebuild,
             "graph": self._graph,
             "weights": self._rewrite,
         }
@@ -373,16 +381,6 @@ class Upkeep:
             by_owner.setdefault(owner, []).append(row)
         for owner, members in by_owner.items():
             tx.vectors.put(members, owner, self._core.embed([notes[row].content for row in members]))
-
-    def _text(self, report: Progress) -> int:
-        with self._core.writing(EVERYBODY) as tx:
-            rows = tx.notes.select_all()
-            tx.text.clear()
-            for start in range(0, len(rows), CHUNK):
-                notes = tx.notes.load(rows[start : start + CHUNK])
-                tx.text.put_many([text_of(tx, row, note) for row, note in notes.items()])
-                report(min(start + CHUNK, len(rows)), len(rows))
-            return tx.text.count()
 
     def _graph(self, report: Progress) -> int:
         """Terms, and the links that words make, anew; any other link is left as it is."""

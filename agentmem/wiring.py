@@ -25,6 +25,7 @@ from agentmem.experiencing import ExperienceMemory
 from agentmem.fading import Fader
 from agentmem.forgetting import curve
 from agentmem.forks import at_fork
+from agentmem.fulltext import FullText
 from agentmem.ids import IdMaker
 from agentmem.keeping import Keeper
 from agentmem.notes import Note, Receipt, Scope
@@ -275,11 +276,13 @@ def build(
         notices = list if path is None else _bound(store, directory, fail)
         core = _core(store, directory if path is not None and not read_only else None, chosen, time, embedder, fail)
         with _closed_on_error(core.indexer):
+            text = FullText(core, fail)
+            text.complete()
             weights = _weights(core, directory.weights, fail)
             weights.collect()
             reranker = make_reranker(chosen.recall.reranker)
             language_model = _language_model(llm)
-    upkeep = Upkeep(core, weights, lambda report: parts.rewriter().run(report), notices)
+    upkeep = Upkeep(core, weights, text, lambda report: parts.rewriter().run(report), notices)
     reserve = Reserve(None if path is None or read_only else directory.root)
     scrubber = Scrubber(core, weights, upkeep.purge, reserve, fail)
     with _closed_on_error(store, scratch, core.indexer):
@@ -345,6 +348,7 @@ def _store(directory: DataDirectory | None, settings: Settings, clock: Clock) ->
 def _core(store: SqliteStore, indexed: DataDirectory | None, settings: Settings, clock: Clock, embedder: Any, fail: Fail) -> Core:
     from agentmem.embedding import make_embedder
     from agentmem.stores.exact import ExactIndex
+    from agentmem.stores.text import TextIndex
 
     indexer = None
     if indexed is not None and settings.index.backend == "chroma":
@@ -354,6 +358,7 @@ def _core(store: SqliteStore, indexed: DataDirectory | None, settings: Settings,
     return Core(
         store=store,
         exact=ExactIndex(store),
+        text=TextIndex(store),
         indexer=indexer,
         make_embedder=lambda: make_embedder(embedder),
         clock=clock,

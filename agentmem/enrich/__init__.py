@@ -9,7 +9,7 @@ from agentmem.enrich.dates import dates
 from agentmem.enrich.endings import AGENTS, Ending, Said, by_agent, said, said_in
 from agentmem.enrich.facts import MACHINES, USERS, candidate_fact
 from agentmem.enrich.private import Secret, is_private, is_volatile, secrets
-from agentmem.enrich.words import entities, keywords, surroundings, tags
+from agentmem.enrich.words import entities, found_by, keywords, tags
 from agentmem.relations import RELATIONS, Relation, canonical, relation
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "canonical",
     "dates",
     "entities",
+    "found_by",
     "is_private",
     "is_volatile",
     "keywords",
@@ -33,6 +34,5 @@ __all__ = [
     "said",
     "said_in",
     "secrets",
-    "surroundings",
     "tags",
 ]

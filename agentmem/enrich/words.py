@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from typing import Final
 
 from agentmem.lexicon import MONTHS, STARTERS, STOPWORDS, WEEKDAYS, WORD, capitalised
+from agentmem.notes import Note
 
-__all__ = ["entities", "keywords", "surroundings", "tags"]
+__all__ = ["entities", "found_by", "keywords", "tags"]
 
 _MAX_ENTITIES = 24
 _MAX_READ = 4_000  # characters: what a longer text is about shows at its beginning
@@ -119,7 +119,7 @@ def tags(text: str) -> list[str]:
     return sorted(found)
 
 
-def surroundings(text: str, keywords: Iterable[str], around: Iterable[str]) -> str:
-    """What a text is found by besides its own words: the turns around it, and keywords that it does not use itself."""
-    own = text.lower()
-    return "\n".join([*around, *(word for word in keywords if word.lower() not in own)])
+def found_by(note: Note) -> tuple[str, str]:
+    """What full text finds a note by: its words, and keywords that it does not use itself."""
+    own = note.content.lower()
+    return note.content, "\n".join(word for word in note.keywords if word.lower() not in own)

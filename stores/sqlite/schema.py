@@ -211,6 +211,34 @@ _ERASURE: Final = (
     "INSERT INTO scrubbed (id, times) VALUES (1, 0)",
 )
 
+# The words of a note as keyed digests, in their order; what stands beside it in a thread is not among them. The index is in memory and
+# follows the log, as that of the vectors does. The words of notes from before are written when the memory is opened; a new store has none.
+_WORDS: Final = (
+    """CREATE TABLE words (
+        row INTEGER PRIMARY KEY REFERENCES note (id) ON DELETE CASCADE, owner INTEGER NOT NULL, content BLOB NOT NULL,
+        context BLOB NOT NULL
+    ) STRICT""",
+    "CREATE INDEX words_owner ON words (owner)",
+    """CREATE TABLE words_change (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT, row INTEGER NOT NULL UNIQUE, owner INTEGER NOT NULL,
+        removed INTEGER NOT NULL
+    ) STRICT""",
+    """CREATE TRIGGER words_added AFTER INSERT ON words BEGIN
+        DELETE FROM words_change WHERE row = new.row;
+        INSERT INTO words_change (row, owner, removed) VALUES (new.row, new.owner, 0);
+    END""",
+    """CREATE TRIGGER words_changed AFTER UPDATE ON words BEGIN
+        DELETE FROM words_change WHERE row = new.row;
+        INSERT INTO words_change (row, owner, removed) VALUES (new.row, new.owner, 0);
+    END""",
+    """CREATE TRIGGER words_removed AFTER DELETE ON words BEGIN
+        DELETE FROM words_change WHERE row = old.row;
+        INSERT INTO words_change (row, owner, removed) VALUES (old.row, old.owner, 1);
+    END""",
+    "DROP TABLE fts",
+    "INSERT INTO meta (key, value) SELECT 'words', 'porter 1' WHERE NOT EXISTS (SELECT 1 FROM note)",
+)
+
 MIGRATIONS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("first schema", _NOTES + _PROJECTIONS + _BOOKS),
     ("enrichment", _ENRICHMENT),
@@ -221,5 +249,6 @@ MIGRATIONS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("links that words make", _DERIVED_LINKS),
     ("seals", _SEALS),
     ("erasure", _ERASURE),
+    ("words instead of a full-text index of all owners", _WORDS),
 )
 """(what for, statements) each; the n-th brings a store to version n."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -53,15 +52,13 @@ __all__ = ["SqliteStore", "SqliteTransaction"]
 
 A = TypeVar("A")
 
-_SECURE_FTS: Final = (3, 42, 0)  # from here on FTS5 can erase tokens when it deletes
-_STEP: Final = 1_024  # pages of the full-text index that are merged at a time
 _IN_MEMORY: Final = 256 * 2**20  # a larger store is not copied through memory when it is erased
 _COUNTED: Final[Mapping[str, str]] = {
     "notes": "SELECT count(*) FROM note",
     "versions": "SELECT count(*) FROM note_version",
     "facts": "SELECT count(*) FROM fact",
     "owners": "SELECT count(*) FROM owner",
-    "text": "SELECT count(*) FROM fts_docsize",
+    "text": "SELECT count(*) FROM words",
     "vectors": "SELECT count(*) FROM vector",
     "passages": "SELECT count(*) FROM passage",
     "links": "SELECT count(*) FROM link",
@@ -72,8 +69,13 @@ _COUNTED: Final[Mapping[str, str]] = {
     "experiences": "SELECT count(*) FROM experience",
 }
 _MISFITS: Final[Mapping[str, str]] = {
-    "notes without full text": "SELECT count(*) FROM note WHERE id NOT IN (SELECT id FROM fts_docsize)",
-    "full text without a note": "SELECT count(*) FROM fts_docsize WHERE id NOT IN (SELECT id FROM note)",
+    "notes without words": "SELECT count(*) FROM note WHERE id NOT IN (SELECT row FROM words)",
+    "words of another owner than their note": (
+        "SELECT count(*) FROM words w JOIN note n ON n.id = w.row WHERE n.owner <> w.owner"
+    ),
+    "words that the change log does not know": (
+        "SELECT count(*) FROM words w LEFT JOIN words_change c ON c.row = w.row WHERE c.removed IS NOT 0"
+    ),
     "vectors of another owner than their note": (
         "SELECT count(*) FROM vector v JOIN note n ON n.id = v.row WHERE n.owner <> v.owner"
     ),
@@ -122,7 +124,7 @@ class SqliteTransaction:
         notes = SqliteNotes(database, clock, self._tombstone_key)
         self.admission = Admission(_Held(database, notes))
         self.notes: NoteTable = self._guarded("notes", notes)
-        self.text: TextTable = self._guarded("text", SqliteText(database))
+        self.text: TextTable = self._guarded("text", SqliteText(database, self._tombstone_key))
         self.vectors: VectorTable = self._guarded("vectors", SqliteVectors(database))
         self.next_vectors: NextVectorTable = self._guarded("next_vectors", SqliteNextVectors(database))
         self.passages: PassageTable = self._guarded("passages", SqlitePassages(database))
@@ -243,6 +245,15 @@ class SqliteStore:
             yield self._transaction
 
     @contextmanager
+    def completing(self) -> Iterator[Transaction]:
+        """A write of what lacks and follows from the notes: in the file, or in a copy of one that is only read, which is read from then on."""
+        if self._through is not None:
+            self._copy()
+            self._transaction = SqliteTransaction(self._db, self._clock)
+        with self._db.transaction(write=True):
+            yield self._transaction
+
+    @contextmanager
     def snapshot(self) -> Iterator[Transaction]:
         """A read for long work, on a connection of its own where the store is a file: nobody waits for its end."""
         if self.path is None:
@@ -264,7 +275,7 @@ class SqliteStore:
     def check(self) -> list[str]:
         """Integrity problems of the store; empty when sound."""
         found: list[str] = []
-        for look in (self._turns, self._damage, self._misfits, self._damaged_text):
+        for look in (self._turns, self._damage, self._misfits):
             try:
                 found += look()
             except AgentMemError as error:  # damage that keeps one look from its end must not hide what others find
@@ -288,23 +299,12 @@ class SqliteStore:
             counts = {what: int(self._db.value(sql)) for what, sql in _MISFITS.items()}
             return found + [f"{number} {what}" for what, number in counts.items() if number]
 
-    def _damaged_text(self) -> list[str]:
-        if self._read_only:
-            return []  # what looks into the full text is a write
-        try:
-            with self._db.transaction(write=True):
-                self._db.run("INSERT INTO fts (fts) VALUES ('integrity-check')")
-        except AgentMemError as error:
-            return [f"full text: {error.message}"]
-        return []
-
     def erase(self, patience: float = 2.0) -> None:
-        """Scrub what deletion left behind: in the full-text index, in the gaps of pages, in the write-ahead log.
+        """Scrub what deletion left behind: in the gaps of pages, in the write-ahead log.
 
         ``secure_delete`` overwrites a deleted row at once, but not the copies that SQLite left in unused parts of pages
-        when it moved rows about; FTS5 keeps deleted tokens until its segments are merged; the log keeps old pages until
-        it is truncated. So the segments are merged, and the rest is done beside this process, while others go on
-        writing (:mod:`agentmem.stores.sqlite.scrub`). What could not be finished stays in the table ``erasing``.
+        when it moved rows about; the log keeps old pages until it is truncated. So both are scrubbed beside this process, while
+        others go on writing (:mod:`agentmem.stores.sqlite.scrub`). What could not be finished stays in the table ``erasing``.
 
         Args:
             patience: seconds to wait for readers, and for each turn to write.
@@ -313,8 +313,6 @@ class SqliteStore:
             StoreLocked: others read or write all the time, so it could not be finished.
             StoreFull: there is no room on the disk for the few pages that it takes.
         """
-        if sqlite3.sqlite_version_info < _SECURE_FTS:
-            self._merge_text()
         with self._db.transaction(write=True):
             due = self._transaction.erasing.due().get(FILE, 0)
             if self.path is None:
@@ -332,15 +330,6 @@ class SqliteStore:
             raise StoreLocked(
                 f"The file could not be scrubbed: {report.why}.", hint="call erase() again when the others have finished."
             )
-
-    def _merge_text(self) -> None:
-        """Merge the segments of the full-text index into one, in steps that others need not wait for."""
-        changed = 2
-        while changed > 1:
-            with self._db.transaction(write=True):
-                before = self._db.changes
-                self._db.run("INSERT INTO fts (fts, rank) VALUES ('merge', ?)", (-_STEP,))
-                changed = self._db.changes - before
 
     def _write_anew(self) -> None:
         """Where no process can be started: every page is written anew, which others have to wait for."""
@@ -398,17 +387,15 @@ class SqliteStore:
 
     def _bring_up_to_date(self) -> None:
         """The newest schema: in the file, or in a copy of one that is only read."""
-        if self._reading is None:
-            migrate(self._db)
-            self._secure_text()
-        elif not is_current(self._db):
-            self._db.close()
-            self.path = self._reading.private()
-            self._through = None
-            self._db = Database(self.path, prepare=prepare)
+        if self._reading is not None and not is_current(self._db):
+            self._copy()
+        if self._through is None:
             migrate(self._db)
 
-    def _secure_text(self) -> None:
-        if sqlite3.sqlite_version_info >= _SECURE_FTS:
-            with self._db.transaction(write=True):
-                self._db.run("INSERT INTO fts (fts, rank) VALUES ('secure-delete', 1)")
+    def _copy(self) -> None:
+        """Read from a copy of the file from now on, which can be written as well."""
+        assert self._reading is not None
+        self._db.close()
+        self.path = self._reading.private()
+        self._through = None
+        self._db = Database(self.path, prepare=prepare)

@@ -1,127 +1,192 @@
-"""Full text: BM25 over the words of a note and of its neighbours, within the owners of a request."""
+"""The words of the notes as keyed digests, and the log of their changes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Final
+import hashlib
+import hmac
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
+from agentmem.errors import StoreCorrupt
+from agentmem.stems import Tokenizer
+from agentmem.storage import Change, TextRows
 from agentmem.stores.sqlite.connection import Database
 from agentmem.stores.sqlite.where import json_list
 
-__all__ = ["SqliteText", "match_expression"]
+if TYPE_CHECKING:
+    from agentmem.storage import Digests
 
-_MAX_WORDS: Final = 64
-_MAX_LENGTH: Final = 200
-_SEARCH: Final = "SELECT rowid, -bm25(fts, 1.0, 0.5, 0.0) AS score FROM fts WHERE fts MATCH ? ORDER BY score DESC, rowid LIMIT ?"
-_SOME: Final = "SELECT count(*) FROM (SELECT 1 FROM fts WHERE fts MATCH ? LIMIT ?)"
-_MANY: Final = "SELECT 1 FROM fts_docsize LIMIT 1 OFFSET ?"
-_MANY_OF: Final = "SELECT 1 FROM note WHERE owner = ? LIMIT 1 OFFSET ?"
-_SCORED: Final = 1500
-"""How many matches are scored: BM25 costs twenty times what finding a match costs."""
-_PUT: Final = "INSERT OR REPLACE INTO fts (rowid, content, context, scope) VALUES (?, ?, ?, ?)"
+__all__ = ["SqliteText"]
+
+_BYTES: Final = 8
+_MOST: Final = 50_000  # words that are remembered, a few more with the last text
+_PUT: Final = (
+    "INSERT INTO words (row, owner, content, context) VALUES (?, ?, ?, ?) "
+    "ON CONFLICT (row) DO UPDATE SET owner = excluded.owner, content = excluded.content, context = excluded.context"
+)
+_MISSING: Final = """
+    SELECT id FROM note WHERE id > ? AND NOT EXISTS (SELECT 1 FROM words WHERE row = note.id) ORDER BY id LIMIT ?
+"""
+# In the order of the index on (owner, thread, position): nothing is sorted.
+_THREADS: Final = """
+    SELECT lag(id) OVER (PARTITION BY thread ORDER BY position, id) AS before, id
+    FROM note WHERE owner = ? AND thread IS NOT NULL AND position IS NOT NULL
+"""
+_BESIDE: Final = """
+    SELECT (SELECT id FROM note WHERE owner = n.owner AND thread = n.thread AND (position, id) < (n.position, n.id)
+            ORDER BY position DESC, id DESC LIMIT 1),
+        n.id,
+        (SELECT id FROM note WHERE owner = n.owner AND thread = n.thread AND (position, id) > (n.position, n.id)
+            ORDER BY position, id LIMIT 1)
+    FROM json_each(?) j CROSS JOIN note n ON n.id = j.value WHERE n.thread IS NOT NULL AND n.position IS NOT NULL
+"""
 
 
 class SqliteText:
-    """:class:`agentmem.storage.TextTable` on FTS5."""
+    """:class:`agentmem.storage.TextTable` on SQLite.
 
-    def __init__(self, database: Database) -> None:
+    A digest of 64 bits stands for a word, made with the secret of the store and the owner: equal words of two owners have
+    nothing in common, and no word can be read off a digest. Two words of one owner share a digest once in 2**64.
+
+    Args:
+        database: where the statements run.
+        key: the secret of this store; asked for when the first word is written.
+    """
+
+    def __init__(self, database: Database, key: Callable[[], bytes]) -> None:
         self._db = database
+        self._key = key
+        self._tokens = Tokenizer()
+        self._keys: dict[int, bytes] = {}
+        self._known: dict[int, dict[str, bytes]] = {}
+        self._held = 0
+        database.when_unsettled(self._forget)
+
+    @property
+    def version(self) -> str:
+        """Of what makes terms of a text."""
+        return self._tokens.version
 
     def put(self, row: int, owner: int, content: str, context: str) -> None:
-        """Index a note, or index it anew."""
-        self._db.run(_PUT, (int(row), content, context, f"o{int(owner)}"))
+        """Write the words of a note, or write them anew."""
+        self.put_many([(row, owner, content, context)])
 
     def put_many(self, items: Iterable[tuple[int, int, str, str]]) -> None:
-        """Index (row, owner, content, context) each."""
-        self._db.many(
-            _PUT, ((int(row), text, context, f"o{int(owner)}") for row, owner, text, context in items)
-        )
-
-    def set_context(self, row: int, context: str) -> None:
-        """Change what the neighbours of a note say."""
-        self._db.run("UPDATE fts SET context = ? WHERE rowid = ?", (context, int(row)))
+        """The same for (row, owner, content, context) each."""
+        self._db.many(_PUT, [self._encoded(*item) for item in items])
 
     def delete(self, rows: Sequence[int]) -> int:
-        """Take notes out of the index; returns how many were in it."""
-        return self._db.run(
-            "DELETE FROM fts WHERE rowid IN (SELECT value FROM json_each(?))", (json_list(rows),)
-        )
+        """Remove the words of notes; returns how many had any."""
+        return self._db.run("DELETE FROM words WHERE row IN (SELECT value FROM json_each(?))", (json_list(rows),))
 
-    def search(self, words: Sequence[str], owners: Sequence[int], limit: int) -> list[tuple[int, float]]:
-        """(row, score), best first; any of ``words`` may match, several words in one as a phrase.
+    def digests(self, owner: int, words: Sequence[str]) -> list[Digests]:
+        """What each of these words of a query is called in the notes of an owner: several digests in a row for a phrase."""
+        return [_array(self._digested(int(owner), word)) for word in words]
 
-        In a large scope the commonest words are left out where rarer ones remain: they match nearly everything, decide
-        next to nothing, and would take nearly all of the time.
-        """
-        if not owners or limit < 1:
-            return []
-        among = () if self._all(owners) else owners
-        expression = match_expression(self._telling(words, among, max(_SCORED, 5 * limit)), among)
-        return self._db.rows(_SEARCH, (expression, limit)) if expression else []
+    def load(self, rows: Sequence[int]) -> TextRows:
+        """The words of those rows that have some, by row."""
+        sql = "SELECT row, content, context FROM words WHERE row IN (SELECT value FROM json_each(?)) ORDER BY row"
+        return _decoded(self._db.rows(sql, (json_list(rows),)))
+
+    def batch(self, owner: int, after: int, limit: int) -> TextRows:
+        """The words of up to ``limit`` rows of an owner beyond ``after``, by row."""
+        sql = "SELECT row, content, context FROM words WHERE owner = ? AND row > ? ORDER BY row LIMIT ?"
+        return _decoded(self._db.rows(sql, (int(owner), int(after), int(limit))))
+
+    def beside(self, owner: int, rows: Sequence[int] | None = None) -> list[tuple[int, int]]:
+        """Notes that follow each other in a thread, as (earlier, later): all of an owner's, or those that one of ``rows`` is of."""
+        if rows is None:
+            return [pair for pair in self._db.rows(_THREADS, (int(owner),)) if pair[0] is not None]
+        found = self._db.rows(_BESIDE, (json_list(rows),))
+        pairs = [(before, row) for before, row, _ in found] + [(row, after) for _, row, after in found]
+        return [(before, after) for before, after in pairs if before is not None and after is not None]
 
     def differing(self, items: Iterable[tuple[int, int, str, str]]) -> list[int]:
-        """Those rows of (row, owner, content, context) that are indexed otherwise, or not at all."""
-        wanted = {int(row): (content, context, f"o{int(owner)}") for row, owner, content, context in items}
-        sql = "SELECT j.value, f.content, f.context, f.scope FROM json_each(?) j LEFT JOIN fts f ON f.rowid = j.value"
-        return [row for row, *found in self._db.rows(sql, (json_list(list(wanted)),)) if tuple(found) != wanted[row]]
+        """Those rows of (row, owner, content, context) whose words are not stored, or otherwise."""
+        wanted = {row: (owner, content, context) for row, owner, content, context in map(self._encoded_item, items)}
+        sql = "SELECT row, owner, content, context FROM words WHERE row IN (SELECT value FROM json_each(?))"
+        found = {row: tuple(rest) for row, *rest in self._db.rows(sql, (json_list(list(wanted)),))}
+        return [row for row, expected in wanted.items() if found.get(row) != expected]
+
+    def missing(self, after: int, limit: int) -> list[int]:
+        """Up to ``limit`` rows of notes beyond ``after`` whose words are not stored."""
+        return [row for (row,) in self._db.rows(_MISSING, (int(after), int(limit)))]
+
+    def changes(self, after: int) -> list[Change]:
+        """The newest change of each row that changed after the counter, oldest first."""
+        found = self._db.rows("SELECT seq, owner, row, removed FROM words_change WHERE seq > ? ORDER BY seq", (int(after),))
+        return [Change(seq, owner, row, bool(removed)) for seq, owner, row, removed in found]
+
+    def counter(self) -> int:
+        """Grows with every change of a note's words."""
+        return int(self._db.answer("SELECT coalesce(max(seq), 0) FROM words_change")[0][0])
 
     def count(self) -> int:
-        """How many notes are indexed."""
-        return int(self._db.value("SELECT count(*) FROM fts_docsize"))
+        """How many notes have their words stored."""
+        return int(self._db.value("SELECT count(*) FROM words"))
 
     def clear(self) -> None:
-        """Take every note out of the index."""
-        self._db.run("DELETE FROM fts")
+        """Remove the words of every note."""
+        self._db.run("DELETE FROM words")
 
-    def rebuild(self) -> int:
-        """Build the index anew from the texts it was given; returns how many there are."""
-        self._db.run("INSERT INTO fts (fts) VALUES ('rebuild')")
-        return self.count()
+    def _encoded(self, row: int, owner: int, content: str, context: str) -> tuple[int, int, bytes, bytes]:
+        owner = int(owner)
+        return int(row), owner, self._digested(owner, content), self._digested(owner, context) if context else b""
 
-    def _telling(self, words: Sequence[str], owners: Sequence[int], enough: int) -> Sequence[str]:
-        """The rarest of ``words``, as many as match about ``enough`` notes together; one at least."""
-        counted = [self._db.answer(_MANY_OF, (int(owner), enough)) for owner in owners] or [self._db.answer(_MANY, (enough,))]
-        if len(words) < 2 or not any(counted):
-            return words
-        together = match_expression(words, owners)
-        if not together or int(self._db.value(_SOME, (together, enough + 1))) <= enough:
-            return words
-        matches: dict[str, int] = {}
-        for word in list(dict.fromkeys(words))[:_MAX_WORDS]:
-            expression = match_expression([word], owners)
-            matches[word] = int(self._db.value(_SOME, (expression, enough + 1))) if expression else 0
-        kept: set[str] = set()
-        total = 0
-        for word in sorted(matches, key=lambda word: matches[word]):
-            total += matches[word]
-            if total > enough and any(matches[other] for other in kept):
-                break
-            kept.add(word)
-        return [word for word in words if word in kept]
+    def _encoded_item(self, item: tuple[int, int, str, str]) -> tuple[int, int, bytes, bytes]:
+        return self._encoded(*item)
 
-    def _all(self, owners: Sequence[int]) -> bool:
-        """True when nobody else's notes exist, so that the scope need not be searched for."""
-        others = "SELECT EXISTS (SELECT 1 FROM owner WHERE id NOT IN (SELECT value FROM json_each(?)))"
-        return not self._db.answer(others, (json_list(owners),))[0][0]
+    def _digested(self, owner: int, text: str) -> bytes:
+        """The digests of a text's terms, in their order."""
+        words = self._tokens.words(text)
+        known = self._known.get(owner, {})
+        try:
+            return b"".join([known[word] for word in words])
+        except KeyError:
+            known = self._learned(owner, dict.fromkeys(words))
+        return b"".join([known[word] for word in words])
+
+    def _learned(self, owner: int, words: Iterable[str]) -> dict[str, bytes]:
+        """What is known of an owner's words, these among them."""
+        if self._held > _MOST:
+            self._known.clear()
+            self._held = 0
+        known, key = self._known.setdefault(owner, {}), self._key_of(owner)
+        for word in words:
+            if word not in known:
+                known[word] = b"".join([_digest(key, term) for term in self._tokens.terms(word)])
+                self._held += 1
+        return known
+
+    def _key_of(self, owner: int) -> bytes:
+        key = self._keys.get(owner)
+        if key is None:
+            key = self._keys[owner] = hmac.digest(self._key(), b"words of %d" % owner, "sha256")
+        return key
+
+    def _forget(self) -> None:
+        """No word outlives the notes that were deleted."""
+        self._known.clear()
+        self._held = 0
+        self._tokens.clear()
 
 
-def match_expression(words: Sequence[str], owners: Sequence[int]) -> str:
-    """An FTS5 query for any of ``words`` within ``owners`` (all when empty); each word is data, never syntax.
+def _digest(key: bytes, term: str) -> bytes:
+    digest = hashlib.blake2b(term.encode(), digest_size=_BYTES, key=key).digest()
+    return digest if any(digest) else b"\x01" * _BYTES  # zeros stand for a word that was taken out
 
-    Words without a letter or digit have no tokens and are left out; at most 64 words are used.
-    """
-    quoted: dict[str, None] = {}
-    for word in words:
-        cleaned = word[:_MAX_LENGTH].replace("\0", " ").encode("utf-8", "ignore").decode()
-        if any(character.isalnum() for character in cleaned):
-            quoted['"' + cleaned.replace('"', '""') + '"'] = None
-        if len(quoted) == _MAX_WORDS:
-            break
-    if not quoted:
-        return ""
-    # the columns are named, so that a word like "o7" cannot match somebody's scope token
-    anything = "{content context} : (" + " OR ".join(quoted) + ")"
-    if not owners:
-        return anything
-    scope = " OR ".join(f'"o{int(owner)}"' for owner in owners)
-    return f"scope : ({scope}) AND {anything}"
+
+def _array(blob: bytes) -> Digests:
+    return np.frombuffer(blob, dtype="<u8").astype(np.uint64, copy=False)
+
+
+def _decoded(found: Sequence[tuple[int, bytes, bytes]]) -> TextRows:
+    rows = np.array([row for row, _, _ in found], np.int64)
+    contents, contexts = [content for _, content, _ in found], [context for _, _, context in found]
+    sizes = np.array([list(map(len, contents)), list(map(len, contexts))], np.int64).reshape(2, len(found))
+    if (sizes % _BYTES).any():
+        broken = rows[(sizes % _BYTES).any(axis=0)].tolist()
+        raise StoreCorrupt(f"The stored words of the notes in rows {broken[:5]} are damaged.", hint="call rebuild('text').")
+    return TextRows(rows, sizes // _BYTES, _array(b"".join(contents)), _array(b"".join(contexts)))

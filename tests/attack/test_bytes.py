@@ -217,19 +217,20 @@ def test_a_neighbour_is_not_found_by_the_words_of_a_forgotten_turn(memory: Memor
     first, secret, last = (r.id for r in memory.remember([{"role": "user", "content": s} for s in said]).items)  # type: ignore[arg-type]
     memory.forget(str(secret))
 
+    search = memory._parts.core.text.search
     with memory._parts.core.store.read() as tx:
         owner = tx.notes.owner(ANA)
         assert owner is not None
-        assert tx.text.search(["zqxvbnkwrt"], (owner,), 10) == []
+        assert search(tx, ["zqxvbnkwrt"], (owner,), 10) == []
         rows = tx.notes.rows_of([str(first), str(last)])
-        assert {row for row, _ in tx.text.search(["lighthouse"], (owner,), 10)} == set(rows.values())
-        assert {row for row, _ in tx.text.search(["quince"], (owner,), 10)} == set(rows.values())
+        assert {row for row, _ in search(tx, ["lighthouse"], (owner,), 10)} == set(rows.values())
+        assert {row for row, _ in search(tx, ["quince"], (owner,), 10)} == set(rows.values())
     assert traces(place, ["zqxvbnkwrt"], tmp_path / "copy") == []
 
 
 def test_with_a_place_left_out_of_the_list_the_search_goes_red(memory: Memory, place: Path, tmp_path: Path) -> None:
     """The null control of the list: a place that nobody removes from is found by its bytes."""
-    memory._parts.eraser._traces = Traces([trace for trace in TRACES if trace.name != "context"])
+    memory._parts.eraser._traces = Traces([trace for trace in TRACES if trace.name != "notes"])
     said = ["We met at the quince fair.", "My wardrobe holds a zqxvbnkwrt.", "Then we walked to the lighthouse."]
     items = memory.remember([{"role": "user", "content": s} for s in said]).items  # type: ignore[arg-type]
     memory.forget(str(items[1].id))

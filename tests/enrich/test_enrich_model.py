@@ -181,7 +181,7 @@ def test_full_text_finds_a_note_by_a_keyword_that_it_does_not_use(memory: Memory
         memory.rebuild("text")
 
     with memory._parts.core.store.read() as tx:
-        found = [tx.notes.load([row])[row].id for row, _ in tx.text.search(["stringed"], (1,), 5)]
+        found = [tx.notes.load([row])[row].id for row, _ in memory._parts.core.text.search(tx, ["stringed"], (1,), 5)]
 
     assert found == [id]
 
@@ -443,7 +443,7 @@ def test_forgetting_takes_back_what_was_made_of_the_note(memory: Memory, server:
     assert not {"concerts", "music"} & set(left.tags)
     assert "concert" not in str(memory.history(first, user="ana"))
     with memory._parts.core.store.read() as tx:
-        assert tx.text.search(["music"], tx.notes.all_owners(), 5) == []
+        assert memory._parts.core.text.search(tx, ["music"], tx.notes.all_owners(), 5) == []
     assert memory.enrich(user="ana").enriched == (first,)
     assert memory.get(first, user="ana").context == f"About: {CELLO}"
 

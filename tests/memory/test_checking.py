@@ -51,8 +51,10 @@ DAMAGES = {
     "another term": ("UPDATE term SET term = 'lisbon' WHERE term = 'porto' AND row = 1", "terms", "graph"),
     "a vector of other words": ("UPDATE vector SET data = (SELECT data FROM vector WHERE row = 4) WHERE row = 2", "vector", "vectors"),
     "a short vector": ("UPDATE vector SET data = substr(data, 1, 20) WHERE row = 2", "vectors", "vectors"),
-    "words in the index": ("UPDATE fts SET content = 'Ana lives in Lisbon.' WHERE rowid = 1", "full text", "text"),
-    "a context": ("UPDATE fts SET context = '' WHERE rowid = 2", "full text", "text"),
+    "words in the index": ("UPDATE words SET content = (SELECT content FROM words WHERE row = 4) WHERE row = 1", "full text", "text"),
+    "words too many": ("UPDATE words SET context = (SELECT content FROM words WHERE row = 4) WHERE row = 2", "full text", "text"),
+    "words of nobody": ("UPDATE words SET content = x'00' WHERE row = 2", "full text", "text"),
+    "words gone": ("DELETE FROM words WHERE row = 3", "full text", "text"),
 }  # fmt: skip
 
 

@@ -414,7 +414,7 @@ def test_what_a_model_added_is_found_and_taken_back_in_the_copy(open_memory, exp
     target.load_export(exported[1])
     assert target.stats()["enrichment"] == open_memory(name="source").stats()["enrichment"]
     with target._parts.core.store.read() as tx:
-        assert [row for row, _ in tx.text.search(["move"], tx.notes.all_owners(), 5)] == list(tx.notes.rows_of([ids["new"]]).values())
+        assert [row for row, _ in target._parts.core.text.search(tx, ["move"], tx.notes.all_owners(), 5)] == list(tx.notes.rows_of([ids["new"]]).values())
 
     target.forget(ids["old"], user="ana")
 

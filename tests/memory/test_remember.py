@@ -202,7 +202,7 @@ def test_turns_follow_each_other_however_they_are_written(memory: Memory) -> Non
         rows = {name: tx.notes.select(Selection(tx.notes.visible_owners(Scope(user=name))[1:])) for name in ("ana", "ben")}
         links = {name: [(k.source, k.target) for k in tx.links.touching(of) if k.kind == "next"] for name, of in rows.items()}
         found = {
-            name: {word: [of.index(r) for r, _ in tx.text.search([word], tx.notes.visible_owners(Scope(user=name)), 9)] for word in ("row", "coat", "rain")}
+            name: {word: [of.index(r) for r, _ in memory._parts.core.text.search(tx, [word], tx.notes.visible_owners(Scope(user=name)), 9)] for word in ("row", "coat", "rain")}
             for name, of in rows.items()
         }
     for name, of in rows.items():

@@ -119,7 +119,7 @@ def projections(memory: Memory) -> dict[str, Any]:
         found, vectors = tx.vectors.load(rows)
         terms = tx.notes.terms_of(rows)
     with memory._parts.core.store._db.transaction(write=False):
-        text = memory._parts.core.store._db.rows("SELECT rowid, content, context, scope FROM fts ORDER BY rowid")
+        text = memory._parts.core.store._db.rows("SELECT row, owner, content, context FROM words ORDER BY row")
     return {"links": links(memory, derived=True), "kept": links(memory, derived=False), "terms": terms, "text": text,
             "vectors": (found.tolist(), vectors.tolist())}  # fmt: skip
 
@@ -143,7 +143,7 @@ def program(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Program]
 
 def test_rebuilding_changes_nothing(program: Program) -> None:
     """After any program of verbs a rebuild of a projection finds everything as it would make it: links with kind, weight and reason,
-    terms, full text and its contexts, vectors; and links made by people, by use and by history stay.
+    terms, full text, vectors; and links made by people, by use and by history stay.
     """
     for _ in range(3):
         program.run(12)

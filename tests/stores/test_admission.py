@@ -21,6 +21,7 @@ from agentmem.rows import EditRow, LinkRow, Selection
 from agentmem.storage import Transaction
 from agentmem.stores.exact import ExactIndex
 from agentmem.stores.sqlite.store import SqliteStore
+from agentmem.stores.text import TextIndex
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ANA, BEN = Scope(user="ana"), Scope(user="ben")
@@ -85,7 +86,12 @@ TOUCHING: dict[str, Ask] = {
     "scope_of": lambda tx, row, owner: tx.notes.scope_of(owner),
     "neighbours": lambda tx, row, owner: tx.notes.neighbours_in_thread(row),
     "idempotency": lambda tx, row, owner: tx.notes.idempotent_get(owner, "key"),
-    "search": lambda tx, row, owner: tx.text.search(["words"], [owner], 9),
+    "words of a query": lambda tx, row, owner: tx.text.digests(owner, ["words"]),
+    "words": lambda tx, row, owner: tx.text.load([row]),
+    "words of an owner": lambda tx, row, owner: tx.text.batch(owner, 0, 9),
+    "words beside": lambda tx, row, owner: tx.text.beside(owner),
+    "words compared": lambda tx, row, owner: tx.text.differing([(row, owner, "x", "")]),
+    "words in memory": lambda tx, row, owner: TextIndex(SqliteStore()).search(tx, ["words"], (owner,), 9),
     "vectors": lambda tx, row, owner: tx.vectors.load([row]),
     "vectors of an owner": lambda tx, row, owner: tx.vectors.load_owner(owner),
     "vectors in memory": lambda tx, row, owner: ExactIndex(SqliteStore()).search(tx, (owner,), np.ones(4, np.float32), 3),
@@ -103,7 +109,6 @@ TOUCHING: dict[str, Ask] = {
     "unlink": lambda tx, row, owner: tx.links.delete(row, 3),
     "unlink all": lambda tx, row, owner: tx.links.delete_rows([row]),
     "text": lambda tx, row, owner: tx.text.put_many((r, owner, "x", "") for r in [row]),
-    "context": lambda tx, row, owner: tx.text.set_context(row, "x"),
     "text deleted": lambda tx, row, owner: tx.text.delete([row]),
     "vectors deleted": lambda tx, row, owner: tx.vectors.delete([row]),
     "used": lambda tx, row, owner: tx.uses.record([(row, 1, 1)]),

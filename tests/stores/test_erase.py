@@ -51,8 +51,7 @@ def test_no_byte_remains(tmp_path, make, put, unit, seed) -> None:
             actor="actorsecretqx",
         )
         row = put(tx, note, vectors[-1])
-        tx.text.set_context(row, "contextsecretqx")
-        tx.text.set_context(rows[secret], "neighbour contextsecretqx")
+        tx.text.put(row, 1, note.content, "contextsecretqx")
         tx.notes.terms_add(1, row, ["termsecretqx"])
         tx.links.put([LinkRow(row, rows[secret], "next", 1.0, "reasonsecretqx")])
         tx.notes.idempotent_put(1, "keysecretqx", row, {"text": "receiptsecretqx"})
@@ -74,7 +73,6 @@ def test_no_byte_remains(tmp_path, make, put, unit, seed) -> None:
     assert found(tmp_path, needles)
 
     with store.write() as tx:
-        tx.text.set_context(rows[secret], "")
         tx.links.delete_rows([row])
         tx.text.delete([row])
         tx.vectors.delete([row])

@@ -538,12 +538,18 @@ def test_meta_and_iterate(store, make, put) -> None:
 
 
 def test_check_finds_what_does_not_fit(store, make, put) -> None:
-    """A note without full text, and full text without a note, are named."""
+    """A note without words, words of another owner than their note, and words that nobody could follow, are named."""
     with store.write() as tx:
-        row = put(tx, make(1))
+        row, other, third = (put(tx, make(i)) for i in range(3))
+        owner = tx.notes.owner(Scope(user="ana"), create=True)
         tx.text.delete([row])
-        tx.text.put(77, 1, "nobody's", "")
-    assert len(store.check()) == 2
+        tx.text.put(other, owner, "somebody else's", "")
+        store._db.run("DELETE FROM words_change WHERE row = ?", (third,))
+    assert [problem.split(" ", 1) for problem in store.check()] == [
+        ["1", "notes without words"],
+        ["1", "words of another owner than their note"],
+        ["1", "words that the change log does not know"],
+    ]
 
 
 def test_a_record_of_enrichment_leaves_one_note_and_comes_to_another_as_it_was(store, make, put) -> None:

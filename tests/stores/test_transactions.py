@@ -305,8 +305,8 @@ def test_migrations_are_recorded_once_each(tmp_path, monkeypatch, make, put) -> 
     connection.close()
 
 
-def test_a_store_of_the_first_schema_is_brought_up_to_date(tmp_path, monkeypatch, make, put) -> None:
-    """Notes and links of an older store are there after the upgrade, and fade and age like any others."""
+def test_a_store_of_the_first_schema_is_brought_up_to_date(tmp_path, monkeypatch, make) -> None:
+    """Notes and links of an older store are there after the upgrade, and fade and age like any others; their words are still to be written."""
     path = tmp_path / "n.db"
     with monkeypatch.context() as older:
         older.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[:1])
@@ -314,8 +314,8 @@ def test_a_store_of_the_first_schema_is_brought_up_to_date(tmp_path, monkeypatch
         older.setattr(notes, "seal", lambda database, row: None)  # there were none
         store = SqliteStore(path)
         with store.write() as tx:
-            put(tx, make(1))
-            put(tx, make(2))
+            for number in (1, 2):
+                tx.notes.insert(make(number), 1, b"")
         store.close()
     connection = sqlite3.connect(path)
     connection.execute("INSERT INTO link VALUES (1, 2, 'next', 0.5, 'said next')")
@@ -326,6 +326,8 @@ def test_a_store_of_the_first_schema_is_brought_up_to_date(tmp_path, monkeypatch
     with store.read() as tx:
         assert tx.links.touching([1]) == [LinkRow(1, 2, "next", 0.5, "said next")]
         assert [f.row for f in tx.notes.resting(1, 2**60, 0.9)] == [1, 2]
+        assert tx.text.missing(0, 9) == [1, 2]
+        assert tx.meta_get("words") is None
     assert not [problem for problem in store.check() if "written" in problem]
     store.close()
 
