@@ -239,3 +239,25 @@ def test_a_new_store_has_nothing_to_write(tmp_path) -> None:
     with Memory(tmp_path / "m", embedder="hash") as memory, memory._parts.core.store.read() as tx:
         assert tx.meta_get("words") == tx.text.version
         assert tx.text.counter() == 0
+
+
+@pytest.mark.parametrize("lacking", ["all of it", "some words"])
+def test_what_is_only_read_has_full_text_too(tmp_path, clock, lacking) -> None:
+    """Also of a store from before, or one whose words a killed process left unfinished: in a copy, with nothing written to the original."""
+    folder = tmp_path / "memory"
+    with Memory(folder, embedder="hash", clock=clock) as memory:
+        in_a_list(memory)
+        if lacking == "all of it":
+            as_it_was(memory)
+        else:
+            core = memory._parts.core
+            with core.store.write() as tx:
+                tx.text.delete(tx.notes.select_all()[:2])
+                tx.meta_set("words", f"{tx.text.version} begun")
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+    with Memory(folder, embedder="hash", clock=clock, read_only=True) as memory:
+        assert len(found(memory)) == 3
+        assert memory.recall(WORD, user="ana")[0].reasons["text"] > 0
+
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
