@@ -104,12 +104,12 @@ def test_the_index_holds_nothing_before_a_request_could_ask_it(tmp_path: Path) -
     with Memory(tmp_path / "m", embedder="hash", settings=few) as memory:
         memory.remember_many([f"crate number{i} holds item{i}" for i in range(60)], user="ana", progress=False)
         assert memory.recall("crate number33", user="ana").plan["vectors"] == "exact"
-    assert not list((tmp_path / "m").glob("chroma*"))
+    assert not list((tmp_path / "m").glob("index-*/chroma*"))
 
     with Memory(tmp_path / "m", embedder="hash", settings=few) as memory:
         assert memory.check().ok
         memory.remember_many([f"box number{i} holds thing{i}" for i in range(60)], user="ana", progress=False)
-    assert list((tmp_path / "m").glob("chroma*"))
+    assert list((tmp_path / "m").glob("index-*/chroma*"))
 
     with Memory(tmp_path / "m", embedder="hash", settings=few) as memory:
         found = memory.recall("crate number33 item33", user="ana", k=3)
