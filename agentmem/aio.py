@@ -147,6 +147,7 @@ class AsyncMemory:
     explain = _verb(Memory.explain)
     status = _verb(Memory.status)
     verify = _verb(Memory.verify)
+    verify_bytes = _verb(Memory.verify_bytes)
     jobs = _verb(Memory.jobs)
     undo_consolidation = _verb(Memory.undo_consolidation)
     ask = _verb(Memory.ask)
