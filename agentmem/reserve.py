@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from agentmem.errors import StoreError, StoreFull
+from agentmem.forks import at_fork
 
 __all__ = ["NAME", "SIZE", "Reserve"]
 
@@ -36,6 +37,11 @@ class Reserve:
     def __init__(self, folder: Path | None, size: int = SIZE) -> None:
         self.path = None if folder is None else folder / NAME
         self._size = size
+        self._begin_anew()
+        at_fork(self._begin_anew)
+
+    def _begin_anew(self) -> None:
+        """Also in a forked child: who held it stayed with the parent."""
         self._lock = threading.Lock()
 
     @property
