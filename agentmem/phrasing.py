@@ -11,8 +11,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from agentmem.consolidation.wordings import independent
-from agentmem.relations import canonical, relation
-from agentmem.templates import FAVOURITE, FRAMES, NOUN, OPAQUE, PERSONS, TEMPLATES
+from agentmem.predicates import Form, form, head
+from agentmem.relations import canonical, meant
+from agentmem.templates import (
+    DOES,
+    FAVOURITE,
+    FRAMES,
+    HAS,
+    IS,
+    NOUN,
+    NOUNS,
+    OPAQUE,
+    PERSONS,
+    TEMPLATES,
+    THINGS_TOO,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -28,7 +41,6 @@ _MAX_ANSWER = 80  # characters: a longer answer is a text to look up, not a fact
 _MAX_QUESTION = 300  # characters: what is longer is no question that comes again in other words
 
 _CHOICE: Final = re.compile(r"\[([^|\]]*)\|([^\]]*)\]")
-_VERBAL: Final = re.compile(r"(?:ed|s|es|ing)? ?(?:in|at|on|for|to|by|with|of|from|as)$")
 _POINTERS: Final = frozenset("he she it they we you i this that these those him her them someone".split())
 
 
@@ -134,21 +146,29 @@ def _unfit(fact: Fact) -> str:
 
 def _questions(fact: Fact) -> list[str]:
     """The plain questions for a fact, the most natural first."""
-    name = canonical(fact.relation) or fact.relation
+    name = meant(fact.relation, fact.subject, fact.object) or fact.relation
     values = _subject_forms(fact.subject)
     mine = fact.subject.strip().casefold() == "user"
+    read = form(name)
     if name in TEMPLATES:
         patterns: Sequence[str] = TEMPLATES[name]
     elif name.startswith("favourite "):
         patterns, name = FAVOURITE, name.removeprefix("favourite ")
-    elif relation(name) is None and _VERBAL.search(name):
-        patterns = OPAQUE
     else:
-        patterns = NOUN
-    asks = "Who" if any(word in PERSONS for word in name.split()[-1:]) else "What"
+        patterns = _PATTERNS[read.kind]
+    asks = "Who" if _is_person(head(name), fact.object) else "What"
+    aux = "am" if mine and read.aux == "is" else "have" if mine and read.aux == "has" else read.aux
     person = r"\2" if mine else r"\1"
     filled = [_CHOICE.sub(person, pattern) for pattern in patterns]
-    return _unique(_fill(pattern, {**values, "r": name, "W": asks}) for pattern in filled)
+    return _unique(_fill(pattern, {**values, "r": name, "W": asks, "b": read.base, "rest": read.rest, "aux": aux}) for pattern in filled)
+
+
+def _is_person(noun: str, value: str) -> bool:
+    """Whether a noun is asked for with "who"; a head, a chair and a coach may be things, whose values are written small."""
+    return noun in PERSONS and not (noun in THINGS_TOO and value.strip()[:1].islower())
+
+
+_PATTERNS: Final[dict[Form, tuple[str, ...]]] = {"noun": NOUN, "nouns": NOUNS, "does": DOES, "is": IS, "has": HAS, "open": OPAQUE}
 
 
 def _fill(pattern: str, values: dict[str, str]) -> str:

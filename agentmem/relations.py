@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from agentmem.lexicon import MONTHS
 
-__all__ = ["RELATIONS", "Relation", "canonical", "plain", "relation", "same_value"]
+__all__ = ["RELATIONS", "Relation", "canonical", "meant", "plain", "relation", "same_value"]
 
 
 class Relation(NamedTuple):
@@ -122,6 +122,51 @@ def canonical(name: str) -> str:
     key = " ".join(name.replace("_", " ").casefold().split()).removeprefix("the ")
     key = key.replace("favorite", "favourite")
     return key if key in RELATIONS else _ALIASES.get(key, key)
+
+
+def meant(name: str, subject: str, value: str) -> str:
+    """The canonical name of a relation as a fact means it; its own words where these have another meaning of their subject or value.
+
+    A company's seat is its headquarters, a passenger's is 14A; the number of a person is called, that of a room stands on its door.
+    Words that are a canonical name mean what they say.
+    """
+    own = " ".join(name.replace("_", " ").casefold().split()).removeprefix("the ").replace("favorite", "favourite")
+    key = canonical(name)
+    if key == own or key not in RELATIONS:
+        return key
+    return key if _has_shape(RELATIONS[key].shape, value) and not (key in _OF_BEINGS and _is_thing(subject)) else own
+
+
+_OF_BEINGS: Final = frozenset(
+    """lives in|from|born in|works at|works as|studies at|studies|married to|hobby|boss|mother tongue|nationality|phone|email|headquarters|ceo|plays|speaks|owns
+    |likes|dislikes|allergic to|main product|founder|birthday|age|name|makes""".replace("\n    ", "").split("|")
+)
+"""What people, companies and other beings have, and things have in another sense."""
+_NAMELIKE: Final = frozenset(("place", "person", "name"))
+
+
+def _has_shape(shape: str, value: str) -> bool:
+    """Whether a value may be one of this shape: as little as tells "14A" from a place, and a room's number from a telephone's."""
+    value = value.strip()
+    digits = sum(c.isdigit() for c in value)
+    if shape in _NAMELIKE:
+        return bool(value) and not digits and not value[0].islower()
+    if shape == "phone":
+        return digits >= _PHONE_DIGITS
+    return digits > 0 if shape in ("date", "year") else not (digits and shape in ("role", "organisation") and value[0].isdigit())
+
+
+_PHONE_DIGITS: Final = 5
+
+
+def _is_thing(subject: str) -> bool:
+    """Whether a subject is called by what it is and not by a name: "the server", "room 12", "Flight 442"; nobody's relative, and not the user."""
+    words = subject.split()
+    owned = re.search(r"['’]s?\s", subject) is not None
+    if not words or subject.casefold() == "user" or owned or words[0].casefold() in ("my", "our"):
+        return False
+    core = words[1:] if words[0].casefold() in ("the", "a", "an", "this") and len(words) > 1 else words
+    return any(c.isdigit() for c in subject) or all(word[0].islower() for word in core)
 
 
 def relation(name: str) -> Relation | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["FAVOURITE", "FRAMES", "NOUN", "OPAQUE", "PERSONS", "TEMPLATES"]
+__all__ = ["DOES", "FAVOURITE", "FRAMES", "HAS", "IS", "NOUN", "NOUNS", "OPAQUE", "PERSONS", "TEMPLATES", "THINGS_TOO"]
 
 # `{s}` is the subject ("Ana", "I"), `{ps}` its possessive ("Ana's", "my"), `[does|do]` what depends on the person.
 TEMPLATES: Final[dict[str, tuple[str, ...]]] = {
@@ -255,12 +255,44 @@ NOUN: Final = (
     "{W} would one name as {ps} {r}?",
     "{W} [does|do] {s} have as {r}?",
 )
+NOUNS: Final = (
+    "What are [the {r} of {o}|my {r}]?",
+    "[What are {ps} {r}|Which are my {r}]?",
+    "Which {r} [does|do] {s} have?",
+    "What would one name as {ps} {r}?",
+    "What [does|do] {s} have as {r}?",
+)
+DOES: Final = (
+    "What [does|do] {s} {b}?",
+    "What is it that {s} [{r}|{b}]?",
+    "Can one say what {s} [{r}|{b}]?",
+    "Which is the thing that {s} [{r}|{b}]?",
+    "What would complete the sentence that {s} [{r}|{b}] something?",
+)
+"""For what somebody does: "reports to", "prefers"; ``{b}`` is the verb as it stands behind "does"."""
+IS: Final = (
+    "What {aux} {s} {rest}?",
+    "What is it that {s} {aux} {rest}?",
+    "Can one say what {s} {aux} {rest}?",
+    "Which is the thing that {s} {aux} {rest}?",
+    "What would complete the sentence that {s} {aux} {rest} something?",
+)
+"""For what somebody is or has done: "is afraid of", "working on", "has climbed"."""
+HAS: Final = (
+    "Which {rest} [does|do] {s} have?",
+    "What {rest} [does|do] {s} have?",
+    "What [does|do] {s} have as {rest}?",
+    "Which is the {rest} that {s} [has|have]?",
+    "What would one name as {ps} {rest}?",
+)
 PERSONS: Final = frozenset(
     """boss owner president director architect inventor manager chairman chair head leader doctor dentist lawyer teacher
     coach assistant successor predecessor neighbour neighbor friend colleague king queen governor chancellor minister
     editor publisher composer singer captain trainer agent editor-in-chief contact partner landlord""".split()
 )
 """Nouns that are asked for with "who"."""
+THINGS_TOO: Final = frozenset("head chair agent contact coach trainer guide".split())
+"""Those of them that may be no person."""
 
 OPAQUE: Final = (
     'What goes with {o} under "{r}"?',
