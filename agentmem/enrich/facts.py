@@ -66,6 +66,10 @@ _CHANGED: Final = re.compile(
 )
 _HOW_WORKED: Final = re.compile(r"\b(works?|working) (?:remotely|mostly|full[ -]time|part[ -]time|freelance|directly) (for|at|as)\b", re.IGNORECASE)
 _OF_NOW: Final = re.compile(r"^(?:new|current|present) ", re.IGNORECASE)
+_ALL_TIME: Final = re.compile(r"^all[- ]time (?=favou?rite )", re.IGNORECASE)
+_FAVOURITE: Final = re.compile(r"(?:all[- ]time )?favou?rite \w", re.IGNORECASE)
+_MY_FAVOURITE: Final = re.compile(r"^my (?:all[- ]time )?(?P<name>favou?rite (?!(?:of|in|at|for|to|on|with|when|so)\b)[a-z-]+(?: (?!(?:of|in|at|for|to|on|with|when|so)\b)[a-z-]+)?)$", re.IGNORECASE)
+"""A favourite of any kind is who or what it is, also where "my …" of that kind has facts of its own: "my favourite team is Ajax"."""
 _IS: Final = frozenset({"am", "is", "are", "was"})
 _LEADS: Final = POINTERS | STARTERS | frozenset(
     "sadly luckily fortunately happily thankfully interestingly surprisingly ironically oddly strangely apparently wrong false poor".split()
@@ -266,11 +270,11 @@ def _nominal(subject: str, value: str, speaker: str | None) -> Fact | None:
     """Read what "is" says: X's R is Y; my R is Y; the R of X is Y; Y is the R of X; X is a ROLE; X is 30 years old."""
     while value.partition(" ")[0].lower() in EMPHASIS:
         value = value.partition(" ")[2]
-    turned = _THE_OF.match(value)
-    if turned:
-        known = relation(turned.group(1))
-        owner = _TAIL.sub("", turned.group(2))
-        return _fact(_subject(owner, speaker), known, subject, speaker) if known else None
+    if turned := _turned(value):
+        owner, name = turned
+        known = relation(name)
+        how = known is None or (owner == "I" and _says_how(known, subject))
+        return None if how else _fact(_subject(owner, speaker), known, subject, speaker)
     owned = _owner(subject)
     if owned:
         known = relation(_OF_NOW.sub("", owned[1]))
@@ -292,6 +296,14 @@ def _nominal(subject: str, value: str, speaker: str | None) -> Fact | None:
     return None
 
 
+def _turned(value: str) -> tuple[str, str] | None:
+    """Owner and relation where these come last: Y is "the mayor of Porto", "my favourite team"."""
+    if mine := _MY_FAVOURITE.match(_TAIL.sub("", value)):
+        return "I", mine["name"]
+    found = _THE_OF.match(value)
+    return (_TAIL.sub("", found.group(2)), found.group(1)) if found else None
+
+
 def _says_how(known: Relation, value: str) -> bool:
     """Whether "is" goes on with how, where or when the thing is, and not with what it is."""
     if known.shape not in ("thing", "role"):
@@ -300,6 +312,8 @@ def _says_how(known: Relation, value: str) -> bool:
     kind = known.name.rpartition(" ")[2]
     if not words or not _CATEGORY.isdisjoint(known.name.split()) or (kind in NAMED and words[0].islower()):
         return True
+    if kind in KIN and re.match(r"an? [a-z]", value):
+        return True  # "my favourite cat is a stray"
     if known.shape == "role":
         return _TAIL.sub("", value).split()[-1].lower() not in ROLES
     first, last = words[0].lower(), words[-1].lower()
@@ -319,8 +333,8 @@ def _owner(subject: str) -> tuple[str, str] | None:
     if mark:
         return owner, rest
     first, _, rest = subject.partition(" ")
-    if first.lower() == "my" and rest and not _kin(rest):
-        return "I", rest
+    if first.lower() == "my" and rest and (_FAVOURITE.match(rest) or not _kin(rest)):
+        return "I", _ALL_TIME.sub("", rest)
     return None
 
 

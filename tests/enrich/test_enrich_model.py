@@ -128,6 +128,20 @@ def test_a_grounded_fact_is_taken_and_an_invented_one_is_not(memory: Memory, ser
     assert memory.get(silent).fact is None
 
 
+def test_what_a_user_says_of_themselves_is_a_fact_about_the_user(memory: Memory, server: Any):
+    """A model reads "I" as it likes; the fact is the one that a rule would have read, so that the newer one closes it."""
+    server.answers["note"] = GOOD | {"fact": {"subject": "I", "relation": "home city", "object": "Porto"}}
+    id = memory.remember("These days the place where I sleep is Porto.", user="ana").id
+    assert memory.get(id, user="ana").fact is None
+
+    memory.enrich()
+    memory.clock.advance(hours=1)
+    receipt = memory.remember("I moved to Rome.", user="ana")
+
+    assert memory.get(id, user="ana").fact == Fact("user", "lives in", "Porto")
+    assert receipt.superseded == (id,)
+
+
 def test_an_edit_in_the_weights_goes_along_with_an_evolved_note(memory: Memory):
     id = memory.remember(CELLO).id
     with memory._parts.core.store.write() as tx:

@@ -17,7 +17,7 @@ from agentmem.enrich.model.dialogue import parsed
 from agentmem.enrich.model.grounding import bare, constructed, evolved, grounded
 from agentmem.enrich.model.prompts import about_note, quoted
 from agentmem.errors import InvalidAnswer
-from agentmem.notes import MemoryState, Note
+from agentmem.notes import MemoryState, Note, Scope
 from agentmem.prompts import one_line
 from agentmem.storage import EnrichmentRow
 
@@ -179,6 +179,35 @@ def test_a_fact_stands_in_the_note_s_own_words(content: str, subject: str, value
     said = CandidateFact(subject=subject, relation="moved to", object=value)
 
     assert (grounded(note(content, actor=actor), said) is not None) == taken
+
+
+@pytest.mark.parametrize(
+    ("content", "subject", "actor", "owner", "taken"),
+    [
+        ("I moved to Porto.", "I", None, "ana", "user"),
+        ("I moved to Porto.", "user", None, None, "user"),
+        ("I moved to Porto.", "The user", "user", "ana", "user"),
+        ("I moved to Porto.", "ana", None, "ana", "user"),
+        ("I moved to Porto.", "I", "Ana", None, "Ana"),
+        ("I moved to Porto.", "user", "Ana", "ana", "Ana"),
+        ("My sister moved to Porto.", "my sister", None, "ana", "user's sister"),
+        ("My sister moved to Porto.", "user's sister", "user", None, "user's sister"),
+        ("My sister moved to Porto.", "Ana's sister", "Ana", None, "Ana's sister"),
+        ("I moved to Porto.", "my sister", None, "ana", None),
+        ("My sister moved to Porto.", "user's brother", None, "ana", None),
+        ("Ines moved to Porto.", "user", None, "ana", None),
+        ("Ines moved to Porto.", "I", "Ana", None, None),
+        ("I moved to Porto.", "I", "assistant", "ana", None),
+        ("I moved to Porto.", "assistant", "assistant", None, None),
+        ("I moved to Porto.", "I", "system", None, None),
+        ("I moved to Porto.", "Ben", None, "ana", None),
+    ],
+)
+def test_who_says_i_is_whom_the_memory_knows_as_the_speaker(content: str, subject: str, actor: str | None, owner: str | None, taken: str | None):
+    """However a model calls them; where a machine speaks, or nobody says "I", it is nobody."""
+    fact = grounded(note(content, actor=actor, scope=Scope(user=owner)), CandidateFact(subject=subject, relation="moved to", object="Porto"))
+
+    assert (fact.subject if fact is not None else None) == taken
 
 
 def test_a_relation_that_we_do_not_know_supersedes_nothing():

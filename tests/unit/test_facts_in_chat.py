@@ -319,3 +319,41 @@ def test_a_statement_is_found_behind_another_one(text):
 @pytest.mark.parametrize("text", OF_ANOTHER_TIME_OR_KIND)
 def test_what_is_said_before_it_may_leave_a_statement_in_doubt(text):
     assert candidate_fact(text) is None
+
+
+FAVOURITES = {
+    "my favourite team is Ajax": ("favourite team", "Ajax"),
+    "My favourite dog is Rex.": ("favourite dog", "Rex"),
+    "My favorite company is Bosch": ("favourite company", "Bosch"),
+    "My favourite teacher is Mr Lee": ("favourite teacher", "Mr Lee"),
+    "My favourite aunt is Olga.": ("favourite aunt", "Olga"),
+    "My favourite neighbour is now Frau Holm": ("favourite neighbour", "Frau Holm"),
+    "my favourite tool is the handsaw": ("favourite tool", "handsaw"),
+    "My all-time favourite film is Alien": ("favourite film", "Alien"),
+    "Ajax is my favourite team": ("favourite team", "Ajax"),
+    "Green is my favourite colour.": ("favourite colour", "Green"),
+}
+
+
+@pytest.mark.parametrize("text", FAVOURITES)
+def test_a_favourite_of_any_kind_is_a_fact(text):
+    """Also of kinds whose members have facts of their own, like "my dog" and "my company"; either way round."""
+    fact = candidate_fact(text)
+
+    assert fact is not None
+    assert (fact.subject, fact.relation, fact.object) == ("user", *FAVOURITES[text])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "my favourite is blue", "My favourite part was when the dog jumped", "Is my favourite team Ajax?", "I wish my favourite team was Ajax",
+        "My favourite team is not Ajax", "My favourite team is losing", "My favourite dog is asleep", "My favourite cat is a stray",
+        "My favourite company is hiring", "My favourite teacher is ill", "My favourite friend is you", "My favourite dog is the one with the spots",
+        "If my favourite team is Ajax, I cheer", "This is my favourite team", "Ana is my favourite", "Rex is my favourite dog in the park",
+        "Tom said Ajax is my favourite team", "Nothing is my favourite food", "Closed is my favourite bar", "Who is my favourite singer?",
+        "Maybe my favourite team is Ajax", "My favourite aunt might be Olga",
+    ],
+)  # fmt: skip
+def test_what_only_looks_like_a_favourite_is_none(text):
+    assert candidate_fact(text) is None

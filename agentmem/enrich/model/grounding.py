@@ -10,16 +10,20 @@ import re
 from dataclasses import replace
 
 from agentmem.enrich.endings import by_agent
+from agentmem.enrich.facts import MACHINES, USERS
 from agentmem.enrich.model.answers import CandidateFact, Construction, Evolution
+from agentmem.enrich.values import POINTERS
 from agentmem.notes import Fact, Note
-from agentmem.relations import canonical, relation
+from agentmem.relations import meant, relation
 from agentmem.storage import EnrichmentRow
 
 __all__ = ["bare", "constructed", "evolved", "grounded"]
 
 MAX_WORDS = 16
-_SPEAKERS = ("user", "assistant", "tool", None)
 _FIRST_PERSON = re.compile(r"\b(?:i|me|my|mine|i'm|i’m)\b", re.IGNORECASE)
+_SELF = frozenset(("i", "me", "myself", "user", "the user", "speaker", "the speaker", "narrator", "the narrator", "author", "the author"))
+"""What a model calls who says "I"."""
+
 _WORDS = re.compile(r"[^\W_]+")
 
 
@@ -78,14 +82,44 @@ def grounded(note: Note, fact: CandidateFact | None) -> Fact | None:
     text = _plain(note.content)
     if f" {_plain(fact.object).strip()} " not in text or not _plain(fact.object).strip():
         return None
-    subject = fact.subject
-    if f" {_plain(subject).strip()} " not in text or not _plain(subject).strip():
-        speaks = note.actor not in _SPEAKERS and _plain(subject) == _plain(str(note.actor))
-        if not (speaks and _FIRST_PERSON.search(note.content)):
-            return None
-    known = relation(fact.relation)
-    name = known.name if known is not None else canonical(fact.relation)
-    return Fact(subject, name, fact.object, functional=known.functional if known is not None else False)
+    subject = _subject(note, fact.subject, text)
+    if subject is None:
+        return None
+    name = meant(fact.relation, subject, fact.object)
+    known = relation(name)
+    return Fact(subject, known.name if known is not None else name, fact.object, functional=known.functional if known is not None else False)
+
+
+def _subject(note: Note, said: str, text: str) -> str | None:
+    """Whom a fact is about, as the memory calls them; ``None`` when the note does not say it.
+
+    "I" in a user's own note is the user, whether the model calls them "I", "the user" or by the name that the memory knows them by;
+    and "my sister" is theirs.
+    """
+    subject = _plain(said).strip()
+    me = _speaker(note)
+    if not subject or (subject in POINTERS and subject not in _SELF):
+        return None  # "she" is whoever was spoken of
+    if me is None:
+        return said if subject not in _SELF and f" {subject} " in text else None
+    owner, _, rest = subject.partition(" s ")  # "user's sister", in plain words
+    if rest and (owner in _SELF or owner == _plain(me).strip()) and f" my {rest} " in text:
+        return f"{me}'s {rest}"
+    if subject.startswith("my ") and f" {subject} " in text:
+        return f"{me}'s {subject[3:]}"
+    if subject in _SELF or subject in {_plain(name).strip() for name in (me, note.actor, note.scope.user) if name}:
+        if _FIRST_PERSON.search(note.content):
+            return me
+        return said if f" {subject} " in text and subject not in _SELF else None
+    return said if f" {subject} " in text else None
+
+
+def _speaker(note: Note) -> str | None:
+    """Who says "I" in a note: a name, or "user"; nobody where a machine speaks."""
+    actor = " ".join((note.actor or "user").split())
+    if actor.casefold() in MACHINES:
+        return None
+    return "user" if not actor or actor.casefold() in USERS else actor
 
 
 def _plain(text: str) -> str:
