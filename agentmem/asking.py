@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
 
+from agentmem.answer_check import Said, checked
+from agentmem.answers import Answer, Part, Source, abstention, used_notes
+from agentmem.bearing import bearings
+from agentmem.clauses import Clause, clauses
 from agentmem.core import Core
 from agentmem.edits import Route
 from agentmem.errors import InvalidArgument, ModelError, StoreError
 from agentmem.messages import plain_messages
 from agentmem.notes import Hit, Note, Scope
-from agentmem.presenting import presentable
 from agentmem.prompts import notes_block
 from agentmem.protocols import Editor, LanguageModel, Message
 from agentmem.querying import query_words
 from agentmem.recollection import Recollection, estimate_tokens
+from agentmem.sifting import Sifted, of_context, sift
 from agentmem.speaking import said
 from agentmem.storage import EditRow
 from agentmem.weights import WeightBook
@@ -23,46 +27,11 @@ from agentmem.weights import WeightBook
 if TYPE_CHECKING:
     from agentmem.local_model import LocalModel
 
-__all__ = ["Answer", "Asker", "Source", "not_counted", "used_notes"]
+__all__ = ["Answer", "Asker", "Part", "Source", "Use", "not_counted", "used_notes"]
 
-Source = Literal["weights", "notes", "both", "model"]
 Use = Literal["auto", "weights", "notes", "both", "nothing"]
 USES = ("auto", "weights", "notes", "both", "nothing")
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """An answer and where it came from.
-
-    ``source`` is ``weights`` (an edit fired, nothing was retrieved into the prompt), ``notes``, ``both``, or ``model`` (neither:
-    what the base model says by itself). ``notes`` are the notes that stood in the prompt, ``used`` those of them that
-    the answer draws on; ``edits`` the edits that fired, ``routes`` their distances. ``prompt_tokens`` counts the whole prompt.
-    """
-
-    text: str
-    source: Source
-    notes: tuple[Note, ...] = ()
-    used: tuple[Note, ...] = ()
-    edits: tuple[str, ...] = ()
-    prompt_tokens: int = 0
-    routes: tuple[Route, ...] = ()
-    warnings: tuple[str, ...] = ()
-    degraded: bool = False
-
-    def __str__(self) -> str:
-        return self.text
-
-
-def used_notes(answer: str, question: str, notes: Sequence[Note]) -> tuple[Note, ...]:
-    """Notes that the answer draws on: all it adds to the question stands in them, or what they add stands in it.
-
-    A terse answer ("Porto.") is used up by its note; a talkative one repeats what the note knows, its fact's value or
-    most of the words that the question does not have. A note that merely stood in the prompt is not a use; counting it
-    would strengthen whatever is recalled often, and recall whatever is strong.
-    """
-    asked = set(query_words(question))
-    added = set(query_words(answer)) - asked
-    return tuple(note for note in notes if added and _draws_on(added, asked, note))
+HASHED = "hash-"  # the fingerprint of vectors that know no meaning
 
 
 def not_counted(error: StoreError) -> str:
@@ -70,22 +39,11 @@ def not_counted(error: StoreError) -> str:
     return f"that these notes were used was not recorded: {error}"
 
 
-def _draws_on(added: set[str], asked: set[str], note: Note) -> bool:
-    words = set(query_words(note.content))
-    if added <= words:
-        return True
-    value = set(query_words(note.fact.object)) - asked if note.fact is not None else set()
-    if value:
-        return value <= added
-    news = words - asked
-    return bool(news) and len(news & added) > len(news) / 2
-
-
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A question with everything that was said about how to answer it."""
+    """One thing that is asked, with everything that was said about how to answer it; ``one`` of several has to be named."""
 
-    question: str
+    clause: Clause
     scope: Scope
     use: Use
     k: int
@@ -94,6 +52,11 @@ class _Asked:
     system: str | None
     history: Sequence[Message]
     exclude: Sequence[str]
+    one: bool = False
+
+    @property
+    def question(self) -> str:
+        return self.clause.text
 
     def wants_notes(self, edit: EditRow | None) -> bool:
         """Whether notes belong into the prompt, given the edit that answers (if any)."""
@@ -112,9 +75,6 @@ class _Asked:
         return [*head, *earlier, {"role": "user", "content": question}]
 
 
-_Found = tuple[tuple[Hit, ...], Recollection | None]
-
-
 @dataclass(slots=True)
 class _Heart:
     """What came of asking the weights first; ``notes`` when they were looked for on the way.
@@ -125,7 +85,8 @@ class _Heart:
     text: str | None = None
     route: Route | None = None
     edit: EditRow | None = None
-    notes: _Found | None = None
+    notes: Sifted | None = None
+    about: str = ""
     warnings: tuple[str, ...] = ()
     go_on: bool | str = False
 
@@ -165,38 +126,53 @@ class Asker:
         if use not in USES:
             raise InvalidArgument(f"Unknown use {use!r}.", hint=f"use one of {', '.join(USES)}.")
         _check_said(system, exclude)
-        asked = _Asked(question, scope, use, k, context_tokens, max_tokens, system, _earlier(history), exclude)
+        earlier = _earlier(history)
+        around = "\n".join([system or "", *(message["content"] for message in earlier)]).strip()
+        found = [replace(c, asks=c.asks and not of_context(c, around)) for c in clauses(question)]
+        wanted = [
+            _Asked(clause, scope, use, k, context_tokens, max_tokens, system, earlier, exclude, len(found) > 1) for clause in found
+        ]
         if self._weights.attached:
             with self._weights.serving() as editor:
-                return self._ask_local(asked, editor)
+                return _together([self._ask_local(asked, editor) for asked in wanted])
         if remote is not None:
-            return self._ask_remote(asked, remote)
+            return _together([self._ask_remote(asked, remote) for asked in wanted])
         raise ModelError(
             "This memory has no language model to answer with.",
             hint="Memory(path, model='small'), memory.attach(model, tokenizer), or Memory(path, llm=…).",
         )
 
     def _ask_remote(self, asked: _Asked, remote: LanguageModel) -> Answer:
-        hits, recollection = self._notes(asked) if asked.use != "nothing" else ((), None)
-        messages = asked.messages(hits)
-        text = said(remote, messages, max_tokens=asked.max_tokens)
-        return self._answer(asked, text, hits, None, None, _count(remote, messages), (), recollection)
+        def say(hits: Sequence[Hit]) -> str:
+            return said(remote, asked.messages(hits), max_tokens=asked.max_tokens)
+
+        sifted = self._notes(asked) if asked.use != "nothing" else None
+        if sifted is not None and sifted.is_final:
+            return self._abstain(asked, sifted)
+        hits = _shown(asked, sifted)
+        given = checked(asked.clause, Said(say(hits), hits), sifted, say, terse=False)
+        return self._answer(asked, given, sifted, _Heart(), _count(remote, asked.messages(hits)))
 
     def _ask_local(self, asked: _Asked, editor: Editor) -> Answer:
         heart = self._by_heart(asked, editor)
-        edit, route, warnings = heart.edit, heart.route, heart.warnings
-        hits, recollection = heart.notes if heart.notes is not None else self._wanted(asked, edit)
+        sifted = heart.notes if heart.notes is not None else self._wanted(asked, heart.edit)
+        if sifted is not None and sifted.is_final and heart.edit is None:
+            return self._abstain(asked, sifted, heart.warnings)
+        hits = _shown(asked, sifted)
         text = heart.text
         if text is None or hits:
+            edit = heart.edit
             text, fired = self._say(asked, editor, edit, hits)
             if edit is not None and not fired:  # what stands before the question made it another one
-                warnings = (*warnings, f"edit {edit.id} did not fire beside the notes")
-                route = edit = None
-        tokens = _count(self._need_local(), asked.messages(hits))
-        return self._answer(asked, text, hits, route, edit, tokens, warnings, recollection)
+                heart.warnings = (*heart.warnings, f"edit {edit.id} did not fire beside the notes")
+                heart.route = heart.edit = None
+        given = Said(text, hits)
+        if heart.edit is None:
+            given = checked(asked.clause, given, sifted, lambda hits: self._say(asked, editor, None, hits)[0], terse=True)
+        return self._answer(asked, given, sifted, heart, _count(self._need_local(), asked.messages(hits)))
 
-    def _wanted(self, asked: _Asked, edit: EditRow | None) -> _Found:
-        return self._notes(asked) if asked.wants_notes(edit) else ((), None)
+    def _wanted(self, asked: _Asked, edit: EditRow | None) -> Sifted | None:
+        return self._notes(asked) if asked.wants_notes(edit) else None
 
     def _need_local(self) -> LocalModel:
         local = self._local()
@@ -239,54 +215,73 @@ class Asker:
         route = next((route for route in editor.explain() if route.edit_id is not None), None)
         if route is None:
             heart.notes = self._wanted(asked, None)
-            return not heart.notes[0]
-        heart.edit, heart.warnings = self._in_force(asked, route)
+            return heart.notes is None or not (heart.notes.is_final or _shown(asked, heart.notes))
+        heart.edit, heart.about, heart.warnings = self._in_force(asked, route)
         if heart.edit is None:
             return False
         heart.route = route
         return asked.use != "both" and (str(heart.edit.request.get("target") or "") or True)
 
-    def _in_force(self, asked: _Asked, route: Route) -> tuple[EditRow | None, tuple[str, ...]]:
-        """The edit that fired, unless the notes have overtaken it: a note beats an edit."""
+    def _in_force(self, asked: _Asked, route: Route) -> tuple[EditRow | None, str, tuple[str, ...]]:
+        """The edit that fired, unless the notes have overtaken it or it says nothing to what is asked: a note beats an edit.
+
+        And whom it is about, where the question spells the name otherwise.
+        """
+        now = self._core.clock.now()
         with self._core.store.read() as tx:
             owners = self._core.admit(tx, asked.scope)
             edit = next(iter(tx.ledger.edits(owners=owners, ids=[str(route.edit_id)])), None)
             if edit is None:
-                return None, ("an edit fired that the books do not hold: it was not used",)
+                return None, "", ("an edit fired that the books do not hold: it was not used",)
             row = tx.notes.rows_of([edit.note_id]).get(edit.note_id)
             note = tx.notes.load([row])[row] if row is not None else None
         if note is not None and not asked.scope.admits(note.scope):
-            return None, ()  # what recall would not show is not told by heart either
-        if note is None or note.version != edit.note_version or not note.valid_at(self._core.clock.now()):
-            return None, (f"edit {edit.id} is behind its note: the notes were asked instead",)
-        return edit, ()
+            return None, "", ()  # what recall would not show is not told by heart either
+        if note is None or note.version != edit.note_version or not note.valid_at(now):
+            return None, "", (f"edit {edit.id} is behind its note: the notes were asked instead",)
+        if not asked.clause.asks:
+            return edit, "", ()
+        if asked.clause.sense != "holds":
+            return None, "", (f"edit {edit.id} says what holds, which was not asked: the notes were asked instead",)
+        (bearing,) = bearings(asked.clause, [Hit(note, 1.0)], now, asker=asked.scope.user)
+        if bearing.whose == "other":
+            return None, "", (f"edit {edit.id} is about {bearing.name}: the notes were asked instead",)
+        return edit, bearing.name, ()
 
-    def _notes(self, asked: _Asked) -> tuple[tuple[Hit, ...], Recollection]:
+    def _notes(self, asked: _Asked) -> Sifted:
         recollection = self._recall(asked.question, 4 * asked.k + len(asked.exclude), asked.scope)
-        unnamed = self._core.settings.recall.unnamed
-        recollection = presentable(recollection, asked.k, shown=asked.exclude, unnamed=unnamed)
-        return recollection.within(asked.context_tokens), recollection
+        settings = self._core.settings.recall
+        return sift(
+            asked.clause, recollection, asked.k, self._core.clock.now(), shown=asked.exclude, unnamed=settings.unnamed,
+            unrelated=settings.unrelated, likeness=None if self._core.embedder.fingerprint.startswith(HASHED) else self._likeness,
+            asker=asked.scope.user,
+        )  # fmt: skip
 
-    def _answer(
-        self,
-        asked: _Asked,
-        text: str,
-        hits: tuple[Hit, ...],
-        route: Route | None,
-        edit: EditRow | None,
-        tokens: int,
-        warnings: tuple[str, ...],
-        recollection: Recollection | None,
-    ) -> Answer:
-        notes = tuple(hit.note for hit in hits)
-        used = used_notes(text, asked.question, notes)
+    def _likeness(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+        """How near the texts of each pair come to each other: cosines of the embedder's unit vectors."""
+        texts = list(dict.fromkeys(text for pair in pairs for text in pair))
+        place = {text: at for at, text in enumerate(texts)}
+        vectors = self._core.embedder.embed(texts)
+        return [float(vectors[place[one]] @ vectors[place[other]]) for one, other in pairs]
+
+    def _abstain(self, asked: _Asked, sifted: Sifted, warnings: tuple[str, ...] = ()) -> Answer:
+        text, known = abstention(asked.clause.said if asked.one else "", sifted.why, sifted.instead, sifted.about)
+        part = Part(asked.question, text, "none", sifted.why, sifted.about, known)
+        found = sifted.found
+        return Answer(text, "none", warnings=(*warnings, *found.warnings), degraded=found.degraded, parts=(part,))
+
+    def _answer(self, asked: _Asked, given: Said, sifted: Sifted | None, heart: _Heart, tokens: int) -> Answer:
+        notes = tuple(hit.note for hit in given.hits)
+        edit, warnings = heart.edit, heart.warnings
+        used = used_notes(given.text, asked.question, notes) if not given.why else ()
         try:
             self._use(used, asked.scope)
         except StoreError as error:  # the answer is there all the same
             warnings = (*warnings, not_counted(error))
-        source: Source = (
-            "weights" if edit and not notes else "both" if edit else "notes" if notes else "model"
-        )
+        source: Source = "none" if given.why else "weights" if edit and not notes else "both" if edit else "notes" if notes else "model"
+        about = heart.about if edit else sifted.about if sifted is not None and notes else given.about
+        text, known = _unknown(asked, given) if given.why else (f"About {about}: {given.text}" if about else given.text, ())
+        found = sifted.found if sifted is not None else None
         return Answer(
             text=text,
             source=source,
@@ -294,10 +289,47 @@ class Asker:
             used=used,
             edits=(edit.id,) if edit else (),
             prompt_tokens=tokens,
-            routes=(route,) if route else (),
-            warnings=warnings + (recollection.warnings if recollection else ()),
-            degraded=bool(recollection and recollection.degraded),
+            routes=(heart.route,) if heart.route else (),
+            warnings=warnings + (found.warnings if found else ()),
+            degraded=bool(found and found.degraded),
+            parts=(Part(asked.question, text, source, given.why, about, known, used),),
         )
+
+
+def _shown(asked: _Asked, sifted: Sifted | None) -> tuple[Hit, ...]:
+    return sifted.found.within(asked.context_tokens) if sifted is not None else ()
+
+
+def _unknown(asked: _Asked, said: Said) -> tuple[str, tuple[Note, ...]]:
+    """A model's own words of not knowing, where it says more than that; else ours, with what is known instead."""
+    text, known = abstention(asked.clause.said if asked.one else "", said.why, said.known, said.about)
+    own = len(query_words(said.text)) > len(query_words("I do not know."))
+    return (said.text, ()) if own and not asked.one and said.why != "another's" else (text, known)
+
+
+def _together(answers: Sequence[Answer]) -> Answer:
+    """One answer of the answers to each thing that was asked."""
+    if len(answers) == 1:
+        return answers[0]
+    sources = {answer.source for answer in answers} - {"none"}
+    source: Source = "both" if {"weights", "notes"} <= sources or "both" in sources else next(
+        (name for name in ("weights", "notes", "model") if name in sources), "none"
+    )
+
+    def every(name: str) -> tuple[Any, ...]:
+        return tuple(item for answer in answers for item in getattr(answer, name))
+
+    def each(name: str) -> tuple[Note, ...]:
+        return tuple({note.id: note for note in every(name)}.values())
+
+    return Answer(
+        text=" ".join(dict.fromkeys(answer.text for answer in answers)),
+        source=source,
+        notes=each("notes"), used=each("used"), edits=tuple(dict.fromkeys(every("edits"))), routes=every("routes"),
+        warnings=tuple(dict.fromkeys(every("warnings"))), parts=every("parts"),
+        prompt_tokens=sum(answer.prompt_tokens for answer in answers),
+        degraded=any(answer.degraded for answer in answers),
+    )  # fmt: skip
 
 
 def _check_said(system: object, exclude: object) -> None:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
+from agentmem.answers import is_unknown
 from agentmem.enrich import entities
 from agentmem.enrich.verbs import KIN
 from agentmem.notes import Hit, Note
@@ -45,12 +46,12 @@ def presentable(found: Recollection, k: int, *, shown: Collection[str] = (), unn
 
 
 def informs(note: Note) -> bool:
-    """False for what answers nothing in a prompt, though it fits: questions asked before, and an assistant's bare replies.
+    """False for what answers nothing in a prompt, though it fits: questions asked before, an assistant's bare replies and its not knowing.
 
     "Oxford." without its question says nothing, and when it was wrong it would come back as if somebody had said it. What tells
     something before it asks does inform: "We adopted a kitten called Mimi. What do kittens eat?".
     """
-    if note.actor == "assistant" and len(query_words(note.content)) < _BARE_REPLY:
+    if note.actor == "assistant" and (len(query_words(note.content)) < _BARE_REPLY or is_unknown(note.content)):
         return False
     if note.fact is not None or not note.content.rstrip().endswith("?"):
         return True

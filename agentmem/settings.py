@@ -90,6 +90,11 @@ class RecallSettings(_Section):
     unnamed: float = Field(
         0.45, ge=0, description="cosine from which notes enter a prompt although they mention nobody whom the question names; 0: always"
     )
+    unrelated: float = Field(
+        0.16,
+        ge=0,
+        description="cosine under which what a note and a question do not share is about two matters, so that `ask()` does not answer from it; 0: never",
+    )
     reranker: str | None = Field(None, description="name or path of a cross-encoder that reads the first hits again; None: no second look")
     rerank: int = Field(30, ge=1, le=1000, description="hits that a reranker reads; each costs one forward of its model")
     rerank_weight: float = Field(1.0, ge=0, description="what a reranker's best verdict adds to a score")

@@ -13,7 +13,7 @@ from agentmem.integrations.cli.notes import said
 from agentmem.integrations.cli.place import Local, Place, at_place
 
 if TYPE_CHECKING:
-    from agentmem.asking import Answer
+    from agentmem.asking import Answer, Part
     from agentmem.integrations.chat import ChatAgent, Reply
 
 __all__ = ["add_to"]
@@ -41,7 +41,7 @@ def ask(
     for warning in answer.warnings:
         render.notice(warning)
     if place.json:
-        render.data(_answer_dict(answer))
+        render.data({**_answer_dict(answer), "known": [note.id for note in answer.known], "parts": [_part_dict(part) for part in answer.parts]})
         return
     from rich.text import Text
 
@@ -61,9 +61,14 @@ def _answer_dict(answer: Answer | Reply) -> dict[str, Any]:
     }
 
 
+def _part_dict(part: Part) -> dict[str, Any]:
+    said = {"question": part.question, "text": part.text, "source": part.source, "why": part.why, "about": part.about}
+    return {**said, "known": [note.id for note in part.known]}
+
+
 def _origin(answer: Answer | Reply) -> str:
     """Where an answer came from, in a few words."""
-    parts = [f"from the {answer.source}"]
+    parts = ["not known" if answer.source == "none" else f"from the {answer.source}"]
     if answer.notes:
         parts.append(f"{len(answer.notes)} notes in the prompt, {len(answer.used)} used")
     parts += [f"edit {render.short(edit)}" for edit in answer.edits]

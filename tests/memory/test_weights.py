@@ -371,3 +371,31 @@ def test_a_drafted_answer_is_what_the_edited_model_generates(memory: Memory, use
         answer = memory.ask(question, user=user, use="weights", max_tokens=16)
         assert answer.text == said
         assert [route.edit_id for route in answer.routes] == list(answer.edits)
+
+
+@pytest.mark.parametrize("use", ["auto", "both", "notes"])
+def test_an_edit_answers_for_nobody_else_and_for_no_other_time(memory: Memory, user: str, use: str) -> None:
+    """A namesake, a relative, where somebody does not live or lived before: the edit is not the answer, nor is its note."""
+    _tell(memory, user, "Ilva Quist", "lives in", "Porto")
+    assert len(memory.consolidate(user=user).promoted) == 1
+
+    known = memory.ask(WHERE, user=user)
+    assert (known.text, known.source, known.parts[0].source) == ("Porto.", "weights", "weights")
+    for asked in (
+        "Where does Ilva Holm live?", "Where does Ilva Quistberg live?", "Where does Ilvana Quist live?", "Where does Ilva Quist's sister live?",
+        "Where does Ilva Quist not live?", "Where does Ilva Quist no longer live?", "Where did Ilva Quist live before?",
+    ):  # fmt: skip
+        answer = memory.ask(asked, user=user, use=use)  # type: ignore[arg-type]
+        assert (answer.source, answer.edits) == ("none", ()), asked
+        assert "Porto" not in answer.text.partition("I know only")[0], asked
+
+
+def test_each_thing_that_is_asked_is_answered_from_where_it_is_known(memory: Memory, user: str) -> None:
+    """One part from the weights, one that nobody told."""
+    _tell(memory, user, "Ilva Quist", "lives in", "Porto")
+    assert memory.consolidate(user=user).promoted
+
+    answer = memory.ask("Where does Ilva Quist live, and where does Oren Dorrell live?", user=user)
+
+    assert [part.source for part in answer.parts] == ["weights", "none"]
+    assert answer.text.startswith("Porto. I do not know: where does Oren Dorrell live?")
