@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -122,7 +123,7 @@ def test_who_is_interrupted_leaves_the_queue(tmp_path: Path) -> None:
         with pytest.raises(StoreLocked) as late, queue.turn():
             pass
         assert late.value.hint
-        interrupted = threading.Timer(0.1, lambda: os.kill(os.getpid(), signal.SIGINT))
+        interrupted = threading.Thread(target=interrupt_who_waits, args=(tmp_path / "next.lock",))
         interrupted.start()
         with pytest.raises(KeyboardInterrupt), third.turn():
             pass
@@ -134,6 +135,19 @@ def test_who_is_interrupted_leaves_the_queue(tmp_path: Path) -> None:
             pass
     for each in (queue, other, third):
         each.close()
+
+
+def interrupt_who_waits(lock: Path) -> None:
+    """As soon as somebody holds the place behind the one who writes."""
+    with lock.open("rb") as file:
+        for _ in range(1000):
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                break
+            fcntl.flock(file, fcntl.LOCK_UN)
+            time.sleep(0.01)
+    os.kill(os.getpid(), signal.SIGINT)
 
 
 def test_nested_writes_take_one_turn(tmp_path: Path) -> None:
