@@ -128,7 +128,7 @@ class WiseConfig(GateConfig):
     def recipe(self) -> dict[str, object]:
         """Everything that decides what a set of records becomes."""
         plain = {name for name in _LATER if getattr(self, name) == type(self).model_fields[name].default}
-        return self.model_dump(exclude=_NO_RECIPE | plain)
+        return self.model_dump(exclude=set(_NO_RECIPE | plain))
 
 
 def make_config(options: dict[str, object]) -> WiseConfig:
