@@ -29,11 +29,13 @@ Pair = tuple[str, str]
 
 @dataclass(frozen=True)
 class Probes:
-    """What one stream is asked: ``held`` in other words, ``same`` by kind whatever the model said before."""
+    """What one stream is asked: ``held`` in other words, ``lower`` with the name in lower case besides, ``same`` by kind whatever
+    the model said before."""
 
     chosen: list[Sample]
     own: list[Pair]
     held: list[Pair]
+    lower: list[Pair]
     same: dict[str, list[Pair]]
     kept: list[Pair]
     late: list[Probe]
@@ -91,6 +93,7 @@ class Bench:
             "paraphrases": len(streams[0].chosen[0].request.paraphrases),
             "reliability": figures["reliability"],
             "generality_held_out": figures["generality_held_out"],
+            "generality_lower_case": figures["generality_lower_case"],
             "locality": _mean(local),
             "locality_by_kind": by_kind,
             "kept": figures["kept"],
@@ -110,6 +113,7 @@ class Bench:
         groups = {
             "reliability": probes.own,
             "generality_held_out": probes.held,
+            "generality_lower_case": probes.lower,
             **probes.same,
             "kept": probes.kept,
         }
@@ -127,6 +131,7 @@ class Bench:
         edited = {s.request.prompt for s in chosen} | {p for s in chosen for p in s.request.paraphrases}
         some = rng.sample(chosen, min(most, len(chosen)))
         held = [(text, s.request.target) for s in chosen for text in s.held_out]
+        lower = [(text.replace(s.fact.subject, s.fact.subject.lower()), s.request.target) for s in chosen for text in s.held_out]
         same = {}
         for kind in KINDS:
             texts = [s.untouched[kind] for s in rng.sample(chosen, min(most, len(chosen)))]
@@ -135,7 +140,7 @@ class Bench:
         late, late_held = self._chats(picked)
         return Probes(
             chosen, [(s.request.prompt, s.request.target) for s in some], rng.sample(held, min(most, len(held))),
-            same, rng.sample(self._kept, min(most, len(self._kept))), late, late_held,
+            Random(5).sample(lower, min(most, len(lower))), same, rng.sample(self._kept, min(most, len(self._kept))), late, late_held,
             self._chats_about_others(picked, edited),
         )  # fmt: skip
 

@@ -12,6 +12,7 @@ from agentmem.errors import InvalidArgument
 __all__ = ["WiseConfig", "make_config"]
 
 _NO_RECIPE = frozenset({"layer", "layers", "chat"})  # resolved elsewhere, or part of the fingerprint
+_LATER = ("activation_ratio", "largest_change")  # options that packs written before did not know
 
 
 class WiseConfig(GateConfig):
@@ -33,7 +34,8 @@ class WiseConfig(GateConfig):
         ratio: the share of columns or elements (the paper's rho).
         seed: of the masks.
         shard_size: records per shard at most.
-        shards: shards per side memory, merged by TIES when there are several.
+        shards: shards per side memory. Up to ``shard_size`` records share the first; beyond, they are dealt to all, which
+            are merged by TIES.
         ties_density: the share of each shard's largest changes that takes part in the merge.
         training: a shard learns its records ``together``, or one after the other (``sequence``).
         optimiser, lr: ``adam`` with steps in units that move the projection by ``lr`` times the residual
@@ -48,7 +50,11 @@ class WiseConfig(GateConfig):
             ``absolute``.
         margin_weight: of L_a in the loss; 0 for none.
         threshold: an activation answers above the ``midpoint`` between background and edits (95 % and 5 %
-            quantiles), or above the smallest of any edit (``minimum``).
+            quantiles), or above the smallest of any edit (``minimum``), times ``activation_ratio``.
+        activation_ratio: which share of the smallest activation is enough (``act_ratio`` in the authors' code, .88 for most
+            models).
+        largest_change: no entry of the projection moves further (``norm_constraint`` in the authors' code); ``None``: as far
+            as it likes.
         verify: leave out, with a failed receipt, what a shard cannot say after training.
     """
 
@@ -75,6 +81,8 @@ class WiseConfig(GateConfig):
     margin_unit: Literal["output", "absolute"] = "output"
     margin_weight: float = Field(0.0, ge=0)
     threshold: Literal["midpoint", "minimum"] = "midpoint"
+    activation_ratio: float = Field(1.0, gt=0, le=1)
+    largest_change: float | None = Field(None, gt=0)
     verify: bool = True
 
     @model_validator(mode="after")
@@ -89,14 +97,19 @@ class WiseConfig(GateConfig):
     def paper(cls, **changes: object) -> WiseConfig:
         """WISE as published (Wang et al. 2024, NeurIPS), in the hyper-parameters of its authors' code.
 
+        One side memory takes 500 edits, a second one is added and merged beyond, up to 1,000 edits (``save_freq`` and
+        ``merge_freq`` there).
+
         Still ours: routing is per row and once per request, the stop token is trained, masked entries never move,
-        and deleting retrains. Prefixes come from the background prompts instead of the model's own samples.
+        and deleting retrains; an edit is learnt when every target token leads by ``margin``, not at a loss of .02. Prefixes
+        come from the background prompts instead of the model's own samples.
         """
         published: dict[str, object] = {
             "layer": 0.85, "gate": "activation", "span": "all", "mask": "elements", "ratio": 0.2,
             "shard_size": 500, "shards": 2, "training": "sequence", "optimiser": "sgd", "lr": 1.0, "steps": 70,
             "prefixes": 10, "prefix_tokens": 10, "alpha": 5.0, "beta": 20.0, "gamma": 10.0,
-            "margin_unit": "absolute", "margin_weight": 1.0, "threshold": "minimum", "verify": False,
+            "margin_unit": "absolute", "margin_weight": 1.0, "threshold": "minimum",
+            "activation_ratio": 0.88, "largest_change": 1.0, "verify": False,
         }  # fmt: skip
         return checked(cls, "WISE", published | changes)
 
@@ -116,7 +129,8 @@ class WiseConfig(GateConfig):
 
     def recipe(self) -> dict[str, object]:
         """Everything that decides what a set of records becomes."""
-        return self.model_dump(exclude=set(_NO_RECIPE))
+        plain = {name for name in _LATER if getattr(self, name) == type(self).model_fields[name].default}
+        return self.model_dump(exclude=set(_NO_RECIPE | plain))
 
 
 def make_config(options: dict[str, object]) -> WiseConfig:

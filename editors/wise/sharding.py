@@ -40,6 +40,8 @@ class Cell:
 def partition(edits: Iterable[PackedEdit], size: int, shards: int) -> tuple[Cell, ...]:
     """Sort records into memories of ``shards`` shards with at most ``size`` records each.
 
+    Up to ``size`` records lie in the first shard, with nothing to merge, as the first ``save_freq`` edits do in the published
+    algorithm; beyond, they are dealt to all shards by their ids' hashes.
     Records of one scope are split by the bits of their ids' hashes, and only where there are too many, as in
     extendible hashing (Fagin et al. 1979): adding or removing a record changes the memory it falls into, splits
     that one, or joins it with its sibling, and leaves all others alone.
@@ -62,7 +64,7 @@ def _split(
     size, shards = limits
     dealt: list[list[str]] = [[] for _ in range(shards)]
     for name in ids:
-        dealt[_digest(name)[0] % shards].append(name)
+        dealt[_digest(name)[0] % shards if len(ids) > size else 0].append(name)
     if max(map(len, dealt)) <= size or len(path) >= 200:
         into.append(Cell(f"{owner[0]}/{path}", owner[1], tuple(tuple(shard) for shard in dealt)))
         return

@@ -174,7 +174,7 @@ class Trainer:
                 self.background.scores(delta, held_out=True).cpu().numpy(),
             )
         if self.config.threshold == "minimum":
-            return float(edits.min())
+            return float(edits.min()) * self.config.activation_ratio
         return float((np.quantile(apart, 0.95) + np.quantile(edits, 0.05)) / 2)
 
     @contextmanager
@@ -255,6 +255,9 @@ class _Descent:
         (gradient,) = torch.autograd.grad(loss, self.parameter)
         self.parameter.grad = gradient if self.mask is None else gradient * self.mask
         optimiser.step()
+        if (most := self.config.largest_change) is not None:
+            with torch.no_grad():
+                self.parameter.clamp_(-most, most)
         lead = float(label_lead(logits.detach(), chunk.prefix).amin())
         return lead if apart <= _APART else float("-inf")
 

@@ -402,19 +402,47 @@ def test_activation_norms_can_decide(gate, wise, taught, tok, requests_, backgro
 
 
 def test_the_papers_mode_edits(wise, taught, tok, requests_):
-    """WISE as published, brought to a tiny model's scale: two shards and a threshold; one edit is said, cache or not."""
-    config = WiseConfig.paper(layer=2, alpha=0.2, beta=1.0, gamma=0.5, prefixes=2)
+    """WISE as published, brought to a tiny model's scale: two full shards and a threshold; one edit is said, cache or not."""
+    config = WiseConfig.paper(layer=2, alpha=0.2, beta=1.0, gamma=0.5, prefixes=2, shard_size=3)
     model, editor = taught("llama"), wise(config=config)
     editor.write(requests_)
     memory, whole = editor.library.memories[0], editor.state_hash()
     assert [len(ids) for ids in memory.cell.shards].count(0) == 0
     assert memory.threshold > 0
+    assert all(abs(packed).max() <= 1.0 for packed in memory.packed)
 
     editor.delete(["e1", "e2", "e3"])
     assert generate(model, tok, [requests_[0].prompt]) == targets(tok, requests_[:1])
     assert generate(model, tok, [requests_[0].prompt], use_cache=False) == targets(tok, requests_[:1])
     editor.write(requests_[1:])
     assert editor.state_hash() == whole
+
+
+def test_the_papers_memory_is_neither_split_nor_merged_before_it_is_full(wise, requests_):
+    """As published, the first 500 edits share one side memory; its threshold is a share of the smallest activation."""
+    options = {"layer": 2, "alpha": 0.2, "beta": 1.0, "gamma": 0.5, "prefixes": 2, "steps": 5}
+    editor, whole = wise(config=WiseConfig.paper(**options)), wise(config=WiseConfig.paper(**options, activation_ratio=1.0))
+    editor.write(requests_)
+    whole.write(requests_)
+
+    (memory,), (other,) = editor.library.memories, whole.library.memories
+    assert [len(ids) for ids in memory.cell.shards] == [len(requests_), 0]
+    assert memory.threshold == pytest.approx(0.88 * other.threshold)
+
+
+def test_no_entry_moves_further_than_the_largest_change(wise, requests_):
+    options = {"layer": 2, "alpha": 0.2, "beta": 1.0, "gamma": 0.5, "prefixes": 2, "steps": 5}
+    free, held = wise(config=WiseConfig.paper(**options)), wise(config=WiseConfig.paper(**options, largest_change=1e-3))
+    free.write(requests_)
+    held.write(requests_)
+
+    assert max(abs(free.library.memories[0].packed[0])) > 1e-3
+    assert max(abs(held.library.memories[0].packed[0])) == pytest.approx(1e-3)
+
+
+def test_options_that_came_later_leave_old_packs_readable():
+    assert not {"activation_ratio", "largest_change"} & set(WiseConfig().recipe())
+    assert WiseConfig.paper().recipe()["activation_ratio"] == 0.88
 
 
 def test_progress_and_status(wise, requests_):
