@@ -377,4 +377,5 @@ AREAS: Final[Mapping[str, Mapping[str, Rule]]] = {
     "ledger": _LEDGER,
     "enrichment": _ENRICHMENT,
     "experiences": _EXPERIENCES,
+    "erasing": dict.fromkeys(("add", "due", "done"), FREE),  # places that are to be scrubbed, whoever forgot
 }

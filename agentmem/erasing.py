@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from agentmem.core import Core
+from agentmem.core import EVERYBODY, Core
 from agentmem.errors import AgentMemError, UnknownNote
 from agentmem.notes import ForgetReceipt, Note, Scope
 from agentmem.reserve import Reserve
@@ -66,7 +66,7 @@ class Eraser:
         receipt = self._receipt(doomed, places, dry_run=False)
         warnings = tuple(f"the notes are gone, but not yet {DUE[place]}: {why.rstrip('.')}; {_GOES_ON}" for place, why in left.items())
         if doomed.edits:
-            warnings += self._said_of_weights()
+            warnings += self._said_of_weights(scope)
         return replace(receipt, probes=self._probe(doomed, left), warnings=warnings)
 
     def _removed(self, selection: Selection, ids: Sequence[str] | None, scope: Scope) -> tuple[Doomed, dict[str, int]]:
@@ -76,17 +76,18 @@ class Eraser:
             self._fail("forget:before-commit")
         return doomed, places
 
-    def _said_of_weights(self) -> tuple[str, ...]:
-        """What became of edits that shared a shard, or a damaged pack, with a forgotten one."""
+    def _said_of_weights(self, scope: Scope) -> tuple[str, ...]:
+        """What became of the edits that the scope may see, of those that shared a shard, or a damaged pack, with a forgotten one."""
         try:
             pack = self._weights.contents()
-            with self._core.store.read() as tx:
-                lost = len({edit.id for edit in tx.ledger.edits()} - pack.edits)
+            with self._core.reading(scope or EVERYBODY) as tx:
+                edits = {edit.id for edit in tx.ledger.edits()}
+            lost, waiting = len(edits - pack.edits), len(edits & pack.waiting)
         except (AgentMemError, OSError) as error:
             return (f"what became of other edits could not be asked: {error}",)
         said: list[str] = []
-        if pack.waiting:
-            said.append(f"{len(pack.waiting)} facts shared a shard with it: notes answer for them until the next consolidation")
+        if waiting:
+            said.append(f"{waiting} facts shared a shard with it: notes answer for them until the next consolidation")
         if lost:
             said.append(f"the damaged pack went as a whole, and {lost} other edits with it: rebuild('weights') writes them anew")
         return tuple(said)

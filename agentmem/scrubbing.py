@@ -13,6 +13,7 @@ from typing import Final
 
 from agentmem.core import EVERYBODY, Core
 from agentmem.errors import AgentMemError, StoreError, StoreFull
+from agentmem.forks import at_fork
 from agentmem.reserve import Reserve
 from agentmem.traces import DUE, FILE, INDEX, PACKS
 from agentmem.weights import WeightBook
@@ -49,9 +50,14 @@ class Scrubber:
         self._reserve = reserve
         self._fail = fail
         self._monotonic = monotonic
+        self._again_at: float | None = None
+        self._begin_anew()
+        at_fork(self._begin_anew)
+
+    def _begin_anew(self) -> None:
+        """Also in a forked child: the thread that worked beside the requests stayed with the parent."""
         self._one = threading.Lock()
         self._worker: threading.Thread | None = None
-        self._again_at: float | None = None
 
     def due(self) -> Mapping[str, str]:
         """Places that wait to be scrubbed, with what they are."""

@@ -31,16 +31,20 @@ import sqlite3
 import sys
 import time
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final, NoReturn
 
-__all__ = ["FILE", "RESERVE", "Layout", "Report", "free_pages", "gap", "remnants", "scrub", "wal_pages"]
+__all__ = ["FILE", "RESERVE", "TURNS", "Layout", "Report", "free_pages", "gap", "remnants", "scrub", "wal_pages"]
 
 FILE: Final = "file"
 """The place of the table ``erasing`` that stands for the bytes of the database file."""
 
 RESERVE: Final = "notes.reserve"
 """A file of the data directory, whose lock says whose turn it is; SQLite's own locks lie on the database, which must not have others."""
+
+TURNS: Final = ("next.lock", "write.lock")
+"""The queue of writers, as :mod:`agentmem.stores.sqlite.turns` has it."""
 
 Ranges = dict[int, tuple[int, int]]
 """Page number -> (first byte, last byte + 1) of what is not blank in it and should be."""
@@ -188,10 +192,9 @@ class _Scrubber:
         (due,) = connection.execute("SELECT coalesce(max(seq), 0) FROM erasing WHERE place = ?", (FILE,)).fetchone()
         while due and self.report.rounds < _MOST_ROUNDS:
             self.until = time.monotonic() + self.patience  # for others; what is to be done takes its time
-            if not self._truncated(connection):
+            if not self._begun(connection):
                 return self.report
             self.report.rounds += 1
-            self.until = time.monotonic() + self.patience
             done = self._round(connection)
             os.fsync(self.descriptor)  # not left to the next truncation, which holds the lock
             if done:
@@ -210,32 +213,39 @@ class _Scrubber:
     def _settle(self, due: int) -> None:
         """Nothing that was due when this began is due any more; on a connection that has seen no page before it was blanked."""
         connection = self._connect()
-        _begin(connection, self.until + 1.0)
-        connection.execute("DELETE FROM erasing WHERE place = ? AND seq <= ?", (FILE, due))
-        connection.execute("COMMIT")
-        connection.execute(f"PRAGMA busy_timeout={_ALONE_MS}")
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        with self._turn():
+            self._begin(connection)
+            connection.execute("DELETE FROM erasing WHERE place = ? AND seq <= ?", (FILE, due))
+            connection.execute("COMMIT")
+            connection.execute(f"PRAGMA busy_timeout={_ALONE_MS}")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
-    def _truncated(self, connection: sqlite3.Connection) -> bool:
-        """Bring the file up to date and empty the log; the long part of it beside the writers.
+    def _begun(self, connection: sqlite3.Connection) -> bool:
+        """Bring the file up to date, empty the log, and begin to read it as it is then; the long part of it beside the writers.
 
-        What had changed since the last scan is known exactly when nobody wrote between the look at the log and its truncation.
+        What had changed since the last scan is known exactly when nobody wrote between the look at the log and its truncation: none of
+        ours does, since they wait for their turn.
         """
         wait = 0.004
         size = Layout.of(self.descriptor).size
         while True:
             connection.execute("PRAGMA busy_timeout=0")
-            connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
-            _begin(connection, self.until)
-            self.version = _version(connection)
-            salts, changed = wal_pages(self.path, size)
-            connection.execute("ROLLBACK")
-            connection.execute(f"PRAGMA busy_timeout={_ALONE_MS}")
-            (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            if not busy:
-                exact = self.suspects is not None and salts == self.salts and _version(connection) == self.version
-                self.suspects = changed if exact else None
-                return True
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            with self._turn():
+                self._begin(connection)
+                self.version = _version(connection)
+                salts, changed = wal_pages(self.path, size)
+                connection.execute("ROLLBACK")
+                connection.execute(f"PRAGMA busy_timeout={_ALONE_MS}")
+                (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                if not busy:
+                    exact = self.suspects is not None and salts == self.salts and _version(connection) == self.version
+                    self.suspects = changed if exact else None
+                    self._begin(connection)
+                    _commit(connection)
+                    connection.execute("BEGIN")
+                    connection.execute("SELECT times FROM scrubbed").fetchone()  # from here on the log cannot be reset
+                    return True
             if time.monotonic() + wait > self.until:
                 self.report.why = "somebody reads the write-ahead log"
                 return False
@@ -244,12 +254,8 @@ class _Scrubber:
 
     def _round(self, connection: sqlite3.Connection) -> bool:
         """Look, and blank what can be blanked now; true when nothing is left."""
-        (own,) = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'scrubbed'").fetchone()
-        _begin(connection, self.until)
-        _commit(connection)
-        connection.execute("BEGIN")
-        connection.execute("SELECT times FROM scrubbed").fetchone()  # from here on the log cannot be reset
         sure = _version(connection) == self.version  # else pages may change under the scan
+        (own,) = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'scrubbed'").fetchone()
         layout = Layout.of(self.descriptor)
         self.salts, _ = wal_pages(self.path, layout.size)
         free = free_pages(self.descriptor, layout)
@@ -259,14 +265,16 @@ class _Scrubber:
         if self.suspects is None:
             self.report.pages = layout.pages
         while True:
-            _begin(connection, self.until)
-            started = time.monotonic()
-            salts, changed = wal_pages(self.path, layout.size)
-            same = salts == self.salts
-            if same:
-                self._blank(layout, free, found, changed, started)
-            _commit(connection)
-            self.report.held = max(self.report.held, time.monotonic() - started)
+            self.until = time.monotonic() + self.patience
+            with self._turn():
+                self._begin(connection)
+                started = time.monotonic()
+                salts, changed = wal_pages(self.path, layout.size)
+                same = salts == self.salts
+                if same:
+                    self._blank(layout, free, found, changed, started)
+                _commit(connection)
+                self.report.held = max(self.report.held, time.monotonic() - started)
             if not same:
                 break
             if not found.keys() - changed:
@@ -274,6 +282,28 @@ class _Scrubber:
                 return sure and not found
         self.suspects = None
         return False
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """The same queue as that of all writers of ours; where there is none, SQLite alone decides."""
+        held: list[int] = []
+        try:
+            for name in TURNS:
+                held.append(os.open(os.path.join(os.path.dirname(self.path), name), os.O_RDWR | _PLAIN))  # noqa: PTH118, PTH120 - bare of imports
+                if not _alone(held[-1], self.until):
+                    raise sqlite3.OperationalError("others have been writing all the time")
+            os.close(held.pop(0))  # whoever is next may wait in this one's place
+        except FileNotFoundError:
+            pass
+        try:
+            yield
+        finally:
+            for descriptor in held:
+                os.close(descriptor)
+
+    def _begin(self, connection: sqlite3.Connection) -> None:
+        connection.execute(f"PRAGMA busy_timeout={max(50, int(1000 * (self.until - time.monotonic())))}")
+        connection.execute("BEGIN IMMEDIATE")
 
     def _blank(self, layout: Layout, free: Ranges, found: Ranges, changed: Collection[int], started: float) -> None:
         for number in sorted(found.keys() - set(changed)):
@@ -301,7 +331,7 @@ def scrub(path: str, patience: float) -> tuple[Report, object]:
         ValueError: the file is of a shape that this does not know; nothing was written.
     """
     turn = os.open(os.path.join(os.path.dirname(path), RESERVE), os.O_RDWR | os.O_CREAT | _PLAIN, 0o600)  # noqa: PTH118, PTH120 - bare of imports
-    if not _alone(turn, time.monotonic() + patience):
+    if not _alone(turn, time.monotonic() + patience):  # two would wait for each other's reads; who comes second mostly finds nothing left to do
         return Report(why="another process is at it"), None
     descriptor = os.open(path, os.O_RDWR | _PLAIN)
     Layout.of(descriptor)
@@ -310,14 +340,14 @@ def scrub(path: str, patience: float) -> tuple[Report, object]:
 
 
 def _alone(turn: int, until: float) -> bool:
-    """Two of these would wait for each other's reads; who comes second mostly finds nothing left to do."""
+    """Hold the lock of a file; false when others held it all the time."""
     while True:
         try:
             fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             if time.monotonic() > until:
                 return False
-            time.sleep(0.01)
+            time.sleep(0.001)
         else:
             return True
 
@@ -331,11 +361,6 @@ def _connect(path: str) -> sqlite3.Connection:
 
 def _quoted(path: str) -> str:
     return "".join(c if c.isalnum() or c in "/-_.~" else "".join(f"%{b:02x}" for b in os.fsencode(c)) for c in os.path.abspath(path))  # noqa: PTH100
-
-
-def _begin(connection: sqlite3.Connection, until: float) -> None:
-    connection.execute(f"PRAGMA busy_timeout={max(50, int(1000 * (until - time.monotonic())))}")
-    connection.execute("BEGIN IMMEDIATE")
 
 
 def _version(connection: sqlite3.Connection) -> int:

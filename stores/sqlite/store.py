@@ -134,7 +134,7 @@ class SqliteTransaction:
         self.ledger: LedgerTable = self._guarded("ledger", SqliteLedger(database))
         self.enrichment: EnrichmentTable = self._guarded("enrichment", SqliteEnrichment(database))
         self.experiences: ExperienceTable = self._guarded("experiences", SqliteExperiences(database, self._tombstone_key))
-        self.erasing: ErasingTable = SqliteErasing(database)
+        self.erasing: ErasingTable = self._guarded("erasing", SqliteErasing(database))
 
     def _guarded(self, name: str, area: A) -> A:
         return guarded(area, name, AREAS[name], self.admission)

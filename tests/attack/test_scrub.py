@@ -10,6 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from agentmem.reserve import NAME
+from agentmem.stores.sqlite.scrub import RESERVE, TURNS
+from agentmem.stores.sqlite.turns import LOCK_FILES
+
 WORKER = Path(__file__).with_name("scrubbed.py")
 
 
@@ -29,6 +33,11 @@ def holds(outcomes: list[dict[str, object]], count: int) -> None:
     assert [o for o in outcomes if not o["clean"]] == [], "it gave up"
     assert {o["late"] for o in outcomes} == {True, False}
     assert all(o["before"] for o in outcomes)
+
+
+def test_who_scrubs_stands_in_the_same_queue_as_who_writes() -> None:
+    """The program imports nothing of the package, so it has names of its own for the files: the same ones."""
+    assert (RESERVE, TURNS) == (NAME, LOCK_FILES)
 
 
 def test_nothing_deleted_is_left_and_nothing_kept_is_touched(tmp_path: Path) -> None:
