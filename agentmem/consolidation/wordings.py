@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 
 from agentmem.lexicon import STOPWORDS
-from agentmem.templates import FRAMES, NOUN, OPAQUE
+from agentmem.templates import DOES, FRAMES, HAS, IS, NOUN, NOUNS, OPAQUE
 
 __all__ = ["independent"]
 
@@ -51,4 +51,4 @@ def _stem(word: str) -> str:
 @cache
 def _said_by_rule() -> frozenset[str]:
     """The words of templates that fit every relation: they are about none."""
-    return frozenset(word for pattern in (*NOUN, *OPAQUE, *FRAMES) for word in _words(re.sub(r"\{\w+\}", " ", pattern)))
+    return frozenset(word for pattern in (*NOUN, *NOUNS, *DOES, *IS, *HAS, *OPAQUE, *FRAMES) for word in _words(re.sub(r"\{\w+\}", " ", pattern)))

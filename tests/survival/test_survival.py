@@ -95,9 +95,11 @@ def test_kill_9_at_random_points_loses_nothing_acknowledged(tmp_path: Path) -> N
         acknowledged += output.count(b"\n") - 1
         expected.follow(output)
         if number % 5 == 4 or number == ROUNDS - 1:
-            with Memory(directory, embedder="hash", scope=ANA, settings=Settings(index=IndexSettings(flush_on_close=False))) as memory:
+            chosen = Settings(index=IndexSettings(flush_on_close=False))
+            with Memory(directory, embedder="hash", scope=ANA, settings=chosen) as memory:
                 expected.compare(memory)
-                report = memory.check()
+            with Memory(directory, embedder="hash", settings=chosen) as whole:
+                report = whole.check()
                 assert report.counts["notes"] == report.counts["full text"] == report.counts["vectors"]
                 assert [p for p in report.problems if "index" not in p] == []
     assert acknowledged > ROUNDS, "the workers were killed before they did anything: the test proves nothing"
