@@ -15,13 +15,12 @@ import sqlite3
 import subprocess
 import sys
 import time
-import traceback
-from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 from byte_search import canary, traces
+from children import in_child
 
 from agentmem import Fact, Memory, Scope, Settings
 from agentmem.settings import IndexSettings
@@ -44,20 +43,6 @@ def fill(place: Path) -> None:
         items = memory.remember([{"role": "user", "content": f"turn {i} of {SECRETS[i]}"} for i in range(3)]).items
         memory.remember(f"{SECRETS[3]} lives in {SECRETS[4]}.", fact=Fact(SECRETS[3], "lives in", SECRETS[4]), idempotency_key=SECRETS[5])
         assert items
-
-
-def in_child(work: Callable[[], None]) -> int:
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            work()
-            status = 0
-        except BaseException:  # noqa: BLE001 - reported by the status
-            traceback.print_exc()
-        finally:
-            os._exit(status)
-    return os.waitpid(child, 0)[1]
 
 
 def doomed(memory: Memory) -> list[str]:

@@ -14,12 +14,12 @@ import os
 import shutil
 import signal
 import sys
-import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
+from children import in_child
 
 from agentmem import Fact, Memory, Scope, Settings
 from agentmem.clock import ManualClock
@@ -116,20 +116,6 @@ def state(memory: Memory) -> object:
     words = {n.id: n.content for n in memory.notes()}
     links = sorted([words[a], words[b], str(sorted(d["kinds"]) if "kinds" in d else sorted(map(str, d)))] for a, b, d in graph.edges(data=True))
     return [sorted(notes), sorted([e.prompt, e.target] for e in memory.edits()), links]
-
-
-def in_child(work: Callable[[], None]) -> int:
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            work()
-            status = 0
-        except BaseException:  # noqa: BLE001 - told by the status
-            traceback.print_exc()
-        finally:
-            os._exit(status)
-    return os.waitpid(child, 0)[1]
 
 
 def record(place: Path, model: object, verb: str) -> None:
