@@ -16,9 +16,10 @@ import torch
 from torch import Tensor, nn
 from transformers.cache_utils import Cache, DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
 
+from agentmem.editors.caches import fresh_copy
 from agentmem.editors.fingerprint import fingerprint
 from agentmem.editors.hooks import Hook, Injection, KeyTap, injection, own_forward, taps
-from agentmem.editors.prefix import LayerCall, Prefix, PromptBatch, fresh_copy
+from agentmem.editors.prefix import LayerCall, Prefix, PromptBatch
 from agentmem.editors.structure import Structure, find_structure, first_tensor, in_eval_mode
 from agentmem.errors import EditError, InvalidArgument, LayerNotFound
 from agentmem.forks import at_fork

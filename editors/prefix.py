@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
+from agentmem.editors.caches import changed
+
 if TYPE_CHECKING:
     from transformers.cache_utils import Cache
 
-__all__ = ["LayerCall", "Prefix", "PromptBatch", "fresh_copy", "joined", "rows_of", "selected"]
+__all__ = ["LayerCall", "Prefix", "PromptBatch", "joined", "rows_of"]
 
 Change = Callable[[Sequence[Tensor]], Tensor]
 
@@ -116,7 +117,7 @@ def _rebuilt(prefixes: Sequence[Prefix], change: Change) -> Prefix:
     scale = change([prefix.scale.view(total, 1, 1) for prefix in prefixes]).view(-1)
     caches = [prefix.cache for prefix in prefixes if prefix.cache is not None]
     return replace(
-        first, calls=calls, cache=_cache_of(caches, change) if caches else None, scale=scale,
+        first, calls=calls, cache=changed(caches, change) if caches else None, scale=scale,
         inputs=_walked([prefix.inputs for prefix in prefixes], change), **tensors,
     )  # fmt: skip
 
@@ -131,29 +132,3 @@ def _walked(items: Sequence[Any], change: Change) -> Any:
     if isinstance(first, dict):
         return {name: _walked([item[name] for item in items], change) for name in first}
     return first
-
-
-def _cache_of(caches: Sequence[Cache], change: Change) -> Cache:
-    twin = fresh_copy(caches[0])
-    for i, layer in enumerate(cast("list[Any]", twin.layers)):
-        if layer.is_initialized:
-            parts = [cast("Any", cache.layers[i]) for cache in caches]
-            layer.keys, layer.values = change([p.keys for p in parts]), change([p.values for p in parts])
-    return twin
-
-
-def fresh_copy(cache: Cache) -> Cache:
-    """A cache that shares the tensors but not the bookkeeping: what is appended to it stays its own."""
-    twin = copy.copy(cache)
-    twin.layers = [copy.copy(layer) for layer in cache.layers]
-    return twin
-
-
-def selected(cache: Cache, rows: Tensor) -> Cache:
-    """Some rows of a cache, as a cache of its own."""
-    twin = fresh_copy(cache)
-    for layer in cast("list[Any]", twin.layers):
-        if layer.is_initialized:
-            index = rows.to(layer.keys.device)
-            layer.keys, layer.values = layer.keys[index], layer.values[index]
-    return twin

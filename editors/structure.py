@@ -174,7 +174,7 @@ def _find_layers(model: nn.Module, trace: _Trace, path: str | None) -> tuple[str
     if not stacks:
         seen = ", ".join(sorted(named)) or "none at all"
         raise LayerNotFound(
-            f"No nn.ModuleList of equal blocks, called in order on [batch, tokens, width], was found in "
+            f"No nn.ModuleList of blocks, called in order on [batch, tokens, width], was found in "
             f"{type(model).__name__}. Module lists seen: {seen}.",
             hint='pass layers="path.to.layers" with the dotted name of the decoder layer list.',
         )
@@ -183,9 +183,7 @@ def _find_layers(model: nn.Module, trace: _Trace, path: str | None) -> tuple[str
 
 
 def _is_stack(blocks: nn.ModuleList, trace: _Trace) -> bool:
-    """True when equal blocks were called once each, in order, from and to the residual stream."""
-    if len({type(block) for block in blocks}) != 1:
-        return False
+    """True when blocks, of one kind or of several, were called once each, in order, from and to the residual stream."""
     calls = [trace.of(block) for block in blocks]
     if any(len(call) != 1 for call in calls):
         return False

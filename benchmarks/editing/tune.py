@@ -40,8 +40,8 @@ GRIDS: dict[str, tuple[dict[str, object], ...]] = {
         for eps in (0.5, 1.0, 2.0, 4.0, 6.0, 8.0, 10.0, 12.0, 15.0, 18.0, 22.0, 27.0, 33.0, 40.0)
     ),
     "wise-paper": tuple(
-        {"layer": layer, "alpha": 5 * unit, "beta": 20 * unit, "gamma": 10 * unit, "lr": lr, "activation_ratio": ratio, "steps": steps}
-        for layer, unit, lr, ratio, steps in itertools.product((1, 2, 3), (0.1, 0.3, 1.0), (0.1, 0.3, 1.0), (0.5, 0.88), (70,))
+        {"layer": layer, "alpha": 5 * unit, "beta": 20 * unit, "gamma": 10 * unit, "lr": lr}
+        for layer, unit, lr in itertools.product((1, 2, 3), (0.1, 0.3, 1.0), (0.1, 0.3, 1.0))
     ),
 }  # fmt: skip
 """By method: the settings that are tried."""

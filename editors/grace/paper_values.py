@@ -9,13 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from agentmem.editors.caches import fresh_copy
 from agentmem.editors.grace.config import GraceConfig
 from agentmem.editors.grace.paper_site import Replacement, Site, by_row
 from agentmem.editors.grace.writer import Fit, label_lead, label_losses
 from agentmem.editors.hooks import own_forward
 from agentmem.editors.packs import Array
 from agentmem.editors.port import ModelPort
-from agentmem.editors.prefix import Prefix, PromptBatch, fresh_copy
+from agentmem.editors.prefix import Prefix, PromptBatch
 from agentmem.editors.prompts import Rendered
 from agentmem.editors.structure import in_eval_mode
 

@@ -11,10 +11,19 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, DynamicCache, DynamicLayer, DynamicSlidingWindowLayer, StaticLayer
 
+from agentmem.editors.caches import (
+    cache_argument,
+    fresh_copy,
+    has_attention,
+    is_recurrent,
+    odd_layers,
+    selected,
+    states,
+    tokens_in,
+)
 from agentmem.editors.grace.codebook import Match
 from agentmem.editors.hooks import Injection, KeyTap, own_forward
 from agentmem.editors.port import ModelPort
-from agentmem.editors.prefix import fresh_copy, selected
 from agentmem.errors import EditError
 
 __all__ = ["Forward", "Replay", "cache_of"]
@@ -29,7 +38,7 @@ class Forward:
     Attributes:
         arguments: by name.
         cache: the cache given, if any; ``before`` shares its tensors as they were before the forward.
-        past: tokens already in the cache; ``length``: tokens of this forward.
+        past: tokens already in the cache (1 when nobody counted them, and ``counted`` is false); ``length``: tokens of this forward.
     """
 
     arguments: dict[str, Any]
@@ -39,6 +48,7 @@ class Forward:
     batch: int
     length: int
     device: torch.device
+    counted: bool = True
 
     @classmethod
     def of(cls, names: Sequence[str], args: Any, kwargs: Any) -> Forward:
@@ -47,10 +57,11 @@ class Forward:
         given = arguments.get("input_ids")
         tokens: Tensor = given if given is not None else arguments["inputs_embeds"]
         cache = next((value for value in arguments.values() if isinstance(value, Cache)), None)
-        past = int(cache.get_seq_length()) if cache is not None else 0
+        read = tokens_in(cache) if cache is not None else 0
+        past = 1 if read is None else read
         decoding = past > 0 and tokens.shape[1] == 1
         before = fresh_copy(cache) if cache is not None and past and not decoding else None
-        return cls(arguments, cache, before, past, tokens.shape[0], tokens.shape[1], tokens.device)
+        return cls(arguments, cache, before, past, tokens.shape[0], tokens.shape[1], tokens.device, read is not None)
 
     @property
     def is_decoding(self) -> bool:
@@ -160,10 +171,9 @@ class Replay:
             return None
         if not whole:
             return _cut(self.cache, index, self.forward.past + start)
-        if any(type(la) not in (DynamicLayer, DynamicSlidingWindowLayer) for la in self.cache.layers):
-            kinds = ", ".join(sorted({type(layer).__name__ for layer in self.cache.layers}))
+        if kinds := odd_layers(self.cache):
             raise EditError(
-                f"An edit answers here, but it cannot be written into this kind of cache ({kinds}).",
+                f"An edit answers here, but it cannot be written into this kind of cache ({', '.join(kinds)}).",
                 hint='use cache_implementation="dynamic", use_cache=False, or editor.silence() for this request.',
             )
         if self.forward.before is not None:
@@ -192,8 +202,8 @@ class Replay:
         arguments["attention_mask"] = _mask(
             arguments.get("attention_mask"), index, start, total, self.forward.batch
         )
-        held = [name for name, value in arguments.items() if isinstance(value, Cache)] or ["past_key_values"]
-        arguments[held[0]] = cache
+        held = next((name for name, value in arguments.items() if isinstance(value, Cache)), None)
+        arguments[held or cache_argument(self.port.structure.backbone)] = cache
         arguments["use_cache"] = cache is not None
         return arguments
 
@@ -218,7 +228,10 @@ class Replay:
         window = slice(self.forward.past + start, self.forward.past + self.forward.length)
         assert self.cache is not None
         for ours, theirs in list(zip(cache.layers, self.cache.layers, strict=True))[self.layer + 1 :]:
-            sliding = type(theirs) is DynamicSlidingWindowLayer
+            _patch_states(ours, theirs, index)
+            if is_recurrent(theirs) and not has_attention(theirs):
+                continue
+            sliding = isinstance(theirs, DynamicSlidingWindowLayer)
             at = slice(None) if sliding else window
             for name in ("keys", "values"):
                 old, new = getattr(theirs, name), getattr(ours, name)
@@ -226,6 +239,15 @@ class Replay:
                 target = old.clone() if torch.is_grad_enabled() and type(theirs) is not StaticLayer else old
                 target[index.to(old.device), :, at] = new[:, :, at].to(old.dtype)
                 setattr(theirs, name, target)
+
+
+def _patch_states(ours: Any, theirs: Any, index: Tensor) -> None:
+    """Write the fired rows' recurrent states over those that read the prompt without the edit."""
+    if is_recurrent(theirs):
+        for (new, number), (old, _) in zip(states(ours), states(theirs), strict=True):
+            target = old[number].clone() if torch.is_grad_enabled() else old[number]
+            target[index.to(target.device)] = new[number].to(target.dtype)
+            old[number] = target
 
 
 def cache_of(output: Any) -> Cache | None:

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from agentmem.editors.caches import fresh_copy
 from agentmem.editors.grace.codebook import Codebook, Match
 from agentmem.editors.grace.replay import Forward, Replay, cache_of
 from agentmem.editors.hooks import Hook, KeyTap, install_tap, is_own_forward, remove_tap
 from agentmem.editors.naming import LONGEST, Asked, last_message
 from agentmem.editors.port import ModelPort
-from agentmem.editors.prefix import fresh_copy
 from agentmem.edits import Route
 from agentmem.errors import InvalidArgument
 from agentmem.notes import Scope
@@ -303,7 +303,7 @@ class Router:
 def _goes_on(memory: _Memory, forward: Forward) -> bool:
     """Whether a forward goes on where the remembered one ended, in the same cache and the same rows."""
     held = memory.cache()
-    same = held is not None and held is forward.cache and memory.length == forward.past
+    same = held is not None and held is forward.cache and (not forward.counted or memory.length == forward.past)
     return same and len(memory.tail.rows) == forward.batch
 
 

@@ -44,6 +44,17 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
     "phi": LLAMA | {"partial_rotary_factor": 0.5},
     "phi3": LLAMA,
 }  # fmt: skip
+RECURRENT: dict[str, dict[str, Any]] = {
+    "mamba": {"hidden_size": 48, "num_hidden_layers": 3, "state_size": 8},
+    "recurrent_gemma": LLAMA | {
+        "num_key_value_heads": 1, "lru_width": 48, "attention_window_size": 64, "block_types": ["recurrent", "attention"],
+    },
+    "qwen3_next": LLAMA | MOE | {
+        "num_hidden_layers": 4, "num_experts": 4, "layer_types": ["linear_attention", "full_attention"] * 2,
+        "linear_num_key_heads": 2, "linear_num_value_heads": 4, "linear_key_head_dim": 12, "linear_value_head_dim": 12,
+    },
+    "lfm2": LLAMA | {"num_hidden_layers": 4, "layer_types": ["conv", "full_attention"] * 2},
+}  # fmt: skip
 
 
 def facts() -> list[tuple[str, str]]:
@@ -80,7 +91,7 @@ def tokenizer(*, chat: bool = True, words: bool = True) -> Any:
 
 def untrained(architecture: str, vocabulary: int, *, seed: int = 0, **changes: Any) -> Any:
     """A random model; weights are wide enough for outputs to differ."""
-    options = dict(ARCHITECTURES[architecture]) | {"vocab_size": vocabulary} | changes
+    options = (ARCHITECTURES | RECURRENT)[architecture] | {"vocab_size": vocabulary} | changes
     config = AutoConfig.for_model(
         architecture, **options, bos_token_id=None, eos_token_id=0, pad_token_id=3, initializer_range=0.1
     )
