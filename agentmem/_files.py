@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from agentmem.data_directory import is_of_a_memory
 from agentmem.errors import AgentMemError, InvalidArgument, StoreError, StoreFull, StoreReadOnly
 
 __all__ = ["writing", "written_whole"]
@@ -26,7 +27,7 @@ def writing(path: Path | str) -> Iterator[Path]:
     """The path of an empty file to write to, which becomes ``path`` at the end; missing folders are made.
 
     Raises:
-        InvalidArgument: it is a folder, a link, or no regular file.
+        InvalidArgument: it is a folder, a link, no regular file, or a memory's own.
         StoreReadOnly: it, or its folder, cannot be written.
         StoreFull: the disk is full.
     """
@@ -66,6 +67,8 @@ def _draft(target: Path) -> Iterator[Path]:
 
 
 def _refuse(target: Path) -> None:
+    if is_of_a_memory(target):
+        raise InvalidArgument(f"{target} is a memory's own file, or in a folder of its own.", hint="name another file: it would take the place of what is remembered.")
     try:
         mode = target.lstat().st_mode
     except (FileNotFoundError, NotADirectoryError):

@@ -43,9 +43,11 @@ from agentmem.errors import (
     StoreLocked,
     StoreReadOnly,
 )
+from agentmem.reserve import NAME as RESERVE
+from agentmem.reserve import is_reserve
 from agentmem.sqlite_files import SIDES, Database, bound_to, look
 
-__all__ = ["DATABASE", "MARKER", "OLD_WEIGHTS", "DataDirectory", "open_directory"]
+__all__ = ["DATABASE", "MARKER", "OLD_WEIGHTS", "DataDirectory", "is_of_a_memory", "open_directory"]
 
 DATABASE: Final = "notes.db"
 MARKER: Final = "agentmem.json"
@@ -55,6 +57,7 @@ VERSION: Final = 1
 _LARGEST: Final = 4096
 _ID: Final = re.compile(r"[0-9a-f]{32}")
 _PACK: Final = re.compile(r"[0-9a-f]{64}\.safetensors(\.[0-9a-f]{16}\.tmp)?")
+_FOLDER: Final = re.compile(r"(?:weights|index)-[0-9a-f]{32}")
 _INDEX: Final = re.compile(r"index\.lock|chroma-[1-9][0-9]*")
 _PATIENCE: Final = 30.0
 _NAMED: Final = 5
@@ -88,7 +91,7 @@ class DataDirectory:
 
     def strangers(self) -> list[str]:
         """What lies in our folders and is not ours, as paths from the root: names that we do not give, links, pipes, devices."""
-        found = []
+        found = [] if is_reserve(self.root / RESERVE) else [self.root / RESERVE]
         for folder, ours in ((self.weights, _PACK), (self.index, _INDEX)):
             if os.path.lexists(folder) and not owned_files.is_folder(folder):
                 found.append(folder)
@@ -118,6 +121,15 @@ def open_directory(path: Path, *, now: datetime, read_only: bool = False) -> Dat
     root = _made(path, read_only)
     with _refusals(root):
         return _for_reading(root) if read_only or not _can_be_written(root) else _for_writing(root, now)
+
+
+def is_of_a_memory(path: Path) -> bool:
+    """Whether a path names what a memory, open or not, keeps for itself; whoever writes there destroys it."""
+    full = path.parent.resolve() / path.name
+    ours = (MARKER, DATABASE, *(DATABASE + side for side in SIDES), RESERVE)
+    homes = [full.parent] if full.name in ours else []
+    homes += [folder.parent for folder in full.parents if _FOLDER.fullmatch(folder.name)]
+    return any(owned_files.is_ours(home / MARKER) and _parsed(owned_files.read(home / MARKER, _LARGEST + 1)) for home in homes)
 
 
 def _for_writing(root: Path, now: datetime) -> DataDirectory:
@@ -232,6 +244,8 @@ def _refuse(root: Path, found: Database, *, marked: bool, writing: bool) -> None
     """Raise unless the files of the database are ours, or there are none. An empty one is ours where we left our marker."""
     if elsewhere := (*found.links, *(found.shared if writing else ())):
         raise _foreign(root, [DATABASE + side for side in elsewhere])
+    if found.strange:
+        raise _foreign(root, [DATABASE + side for side in found.strange], or_damaged=found.ours)
     if not found.there:
         if found.sides:
             raise StoreForeign(
@@ -249,11 +263,13 @@ def _refuse(root: Path, found: Database, *, marked: bool, writing: bool) -> None
 # -- what is not ours ------------------------------------------------------------------------------------------
 
 
-def _foreign(root: Path, names: list[str]) -> StoreForeign:
+def _foreign(root: Path, names: list[str], *, or_damaged: bool = False) -> StoreForeign:
     few = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
     return StoreForeign(
         f"{root} holds files of others, or links, where a memory keeps its own: {few}. Nothing was touched.",
-        hint="move them elsewhere, or choose another directory.",
+        hint="move them elsewhere, or choose another directory."
+        if not or_damaged
+        else "move them elsewhere if they are yours; if one is a damaged log of the notes, restore the last backup.",
     )
 
 

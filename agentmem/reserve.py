@@ -2,6 +2,8 @@
 
 To remove a row, SQLite writes to its log first. So a file of real blocks lies in the data directory; when a forgetting finds the disk
 full, the file is given up and the forgetting tried once more, and the file is made again when there is room.
+
+It begins with a line that says what it is; a file of that name which does not is somebody's, and stays as it is.
 """
 
 from __future__ import annotations
@@ -9,19 +11,22 @@ from __future__ import annotations
 import errno
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, TypeVar
 
-from agentmem.errors import StoreError, StoreFull
+from agentmem import owned_files
+from agentmem.errors import StoreError, StoreForeign, StoreFull
 from agentmem.forks import at_fork
 
-__all__ = ["NAME", "SIZE", "Reserve"]
+__all__ = ["NAME", "SIZE", "Reserve", "is_reserve"]
 
 NAME: Final = "notes.reserve"
 SIZE: Final = 2 * 2**20
 """Bytes. Taking out a note with thousands of links, and rewriting a pack of a thousand edits, takes less."""
 
+_HEAD: Final = b"agentmem: room for forgetting on a full disk. Nothing else is in here.\n"
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 T = TypeVar("T")
 
@@ -47,7 +52,7 @@ class Reserve:
     @property
     def held(self) -> bool:
         """Whether the room is there."""
-        return self.path is not None and _length(self.path) == self._size
+        return self.path is not None and _length(self.path) == self._size and is_reserve(self.path)
 
     def used(self, work: Callable[[], T]) -> T:
         """Do ``work``, and once more with the reserve given up, if there was no room for it."""
@@ -67,17 +72,24 @@ class Reserve:
                 room = os.statvfs(self.path.parent)
                 if room.f_bavail * room.f_frsize < 2 * self._size:
                     return False
-                descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-                try:
-                    _allocate(descriptor, self._size)
-                except OSError:
-                    os.ftruncate(descriptor, 0)
-                    raise
-                finally:
-                    os.close(descriptor)
+                self._allocated()
+            except StoreForeign:
+                return False
             except OSError:
                 return False  # check() says so
         return True
+
+    def _allocated(self) -> None:
+        assert self.path is not None
+        with suppress(FileExistsError):
+            owned_files.create(self.path, b"")
+        with _opened(self.path) as descriptor:
+            try:
+                _allocate(descriptor, self._size)
+                os.pwrite(descriptor, _HEAD, 0)
+            except OSError:
+                os.ftruncate(descriptor, 0)
+                raise
 
     def _no_room(self) -> bool:
         if self.path is None:
@@ -94,14 +106,41 @@ class Reserve:
             return False
         with self._lock:
             try:
-                descriptor = os.open(self.path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-                try:
+                with _opened(self.path) as descriptor:
                     os.ftruncate(descriptor, 0)
-                finally:
-                    os.close(descriptor)
+            except StoreForeign:
+                return False
             except OSError:
                 return False
         return True
+
+
+def is_reserve(path: Path) -> bool:
+    """Whether a file is ours: empty, or with our first line; older versions kept nothing but zeros. True when there is none."""
+    try:
+        with _opened(path):
+            return True
+    except FileNotFoundError:
+        return True
+    except (OSError, StoreForeign):
+        return False
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    """A descriptor of the reserve, for reading and writing.
+
+    Raises:
+        StoreForeign: what has its name is not the reserve.
+    """
+    descriptor = owned_files.open_ours(path, os.O_RDWR)
+    try:
+        size, head = os.fstat(descriptor).st_size, os.pread(descriptor, len(_HEAD), 0)
+        if size and head != _HEAD and not (size == SIZE and not any(head)):
+            raise StoreForeign(f"{path} is not this package's own.", hint="move it elsewhere: room on the disk is kept under this name.")
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def is_full(error: BaseException) -> bool:

@@ -25,6 +25,9 @@ _HEADER: Final = 100
 _MARK_AT: Final = 68  # the application id, four bytes, the highest first
 _LOG_HEADER: Final = struct.Struct(">4s3I8s8s")  # magic, format, page size, checkpoint, salts, checksums
 _FRAME: Final = struct.Struct(">2I8s8s")  # page, size of the database after a commit, salts, checksums
+_JOURNAL_MAGIC: Final = b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7"
+_INDEX_PAGE: Final = 32768
+_INDEX_TRUNCATED: Final = 3  # what SQLite cuts it to while it is being recovered
 _LOG_MAGIC: Final = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
 
 
@@ -38,6 +41,7 @@ class Database:
         sides: the files beside it that are there.
         links: those of all its files that are not regular files.
         shared: those that have a second name somewhere.
+        strange: those beside it that do not begin as SQLite's begin: it would write over them, or remove them.
     """
 
     there: bool
@@ -47,6 +51,7 @@ class Database:
     sides: tuple[str, ...] = ()
     links: tuple[str, ...] = ()
     shared: tuple[str, ...] = ()
+    strange: tuple[str, ...] = ()
 
 
 def look(path: Path) -> Database:
@@ -61,7 +66,23 @@ def look(path: Path) -> Database:
     application = _application(path, found[""].st_size)
     # An id of 0 is none: then a younger first page may stand in the log.
     ours = application == APPLICATION_ID or (application == 0 and "-wal" in sides and _marked_in_log(Path(f"{path}-wal")))
-    return Database(True, empty=not found[""].st_size, sqlite=application is not None, ours=ours, sides=sides, links=links, shared=shared)
+    strange = tuple(side for side in sides if not _as_sqlite_writes(Path(f"{path}{side}"), side))
+    return Database(True, not found[""].st_size, application is not None, ours, sides, links, shared, strange)
+
+
+def _as_sqlite_writes(path: Path, side: str) -> bool:
+    """Whether a file beside a database is SQLite's, by its first bytes; an empty one, and one of zeros that a crash left, is.
+
+    Of the index of the log only the size is asked, in pages of 32 KiB: locks lie on it, which closing a descriptor of ours takes away.
+    """
+    try:
+        if side == "-shm":
+            return path.lstat().st_size % _INDEX_PAGE in (0, _INDEX_TRUNCATED)
+        with path.open("rb") as file:
+            head = file.read(_LOG_HEADER.size)
+    except FileNotFoundError:
+        return True  # gone meanwhile
+    return not any(head) or head.startswith(_LOG_MAGIC if side == "-wal" else _JOURNAL_MAGIC)
 
 
 def bound_to(path: Path) -> str | None:

@@ -17,7 +17,7 @@ import pytest
 
 from agentmem import Memory, Settings, owned_files
 from agentmem.clock import ManualClock
-from agentmem.errors import AgentMemError, StoreForeign
+from agentmem.errors import AgentMemError, InvalidArgument, StoreForeign
 from agentmem.settings import IndexSettings
 from agentmem.shelf import PackShelf
 from agentmem.stores import generations
@@ -34,7 +34,7 @@ BESIDE = (
     f"agentmem.json.{ID[:16]}.tmp", ".agentmem.json", "agentmem.json~", "notes.db.bak", "notes.db~", "my notes.db", "notes.db-wal2", "ü\n.md",
 )  # fmt: skip
 """Names that ours could be taken for, and that older versions gave; none of them is ours."""
-TAKEN = ("agentmem.json", "notes.db", "notes.db-wal", "notes.db-shm", "notes.db-journal")
+TAKEN = ("agentmem.json", "notes.db", "notes.db-wal", "notes.db-shm", "notes.db-journal", "notes.reserve")
 """Names that are ours: whoever has them already is told so."""
 INSIDE = (
     "{weights}/llama.safetensors", "{weights}/" + SHA + ".safetensors", "{weights}/.DS_Store", "{weights}/deep/er", "{index}/notes.txt",
@@ -328,3 +328,45 @@ def test_what_a_user_put_into_a_generation_outlives_it(tmp_path: Path) -> None:
         assert [path.name for path in kept.iterdir()] == ["mine.txt"]
         assert memory.check().ok
         assert any(kept.name in notice for notice in memory.check().notices)
+
+
+@pytest.mark.parametrize("name", ["notes.db-wal", "notes.db-shm", "notes.db-journal", "notes.reserve"])
+@pytest.mark.parametrize("make", [_second_name, _file])
+def test_a_file_that_came_where_ours_is_not_always_there_is_named_and_left_alone(tmp_path: Path, name: str, make: Callable[[Path, str], Path]) -> None:
+    """SQLite removes or writes over what it takes for its own log; nothing but the name says that it is."""
+    home = tmp_path / "home"
+    with Memory(home, embedder="hash") as memory:
+        memory.remember("Ana lives in Porto.")
+    (home / name).unlink(missing_ok=True)
+    foreign = Foreign([make(home, name)])
+    foreign.note()
+
+    with pytest.raises(StoreForeign, match=name):
+        Memory(home, embedder="hash")
+
+    assert foreign.breaches() == []
+    foreign.paths[0].unlink()
+    with Memory(home, embedder="hash") as memory:
+        assert [note.content for note in memory.notes()] == ["Ana lives in Porto."]
+
+
+def test_a_file_that_takes_the_place_of_the_reserve_of_an_open_memory_stays(tmp_path: Path) -> None:
+    with Memory(tmp_path, embedder="hash") as memory:
+        (tmp_path / "notes.reserve").unlink()
+        (tmp_path / "notes.reserve").write_bytes(b"theirs")
+        memory.forget(memory.remember("Ana lives in Porto.").id)
+        assert any("reserve" in notice for notice in memory.check().notices)
+    assert (tmp_path / "notes.reserve").read_bytes() == b"theirs"
+
+
+@pytest.mark.parametrize("name", ["notes.db", "notes.db-wal", "agentmem.json", "notes.reserve", "{weights}/mine.jsonl", "{index}/mine.jsonl"])
+@pytest.mark.parametrize("verb", ["export", "graph_page"])
+def test_nothing_that_a_user_asks_for_is_written_over_the_memory_itself(tmp_path: Path, name: str, verb: str) -> None:
+    with Memory(tmp_path, embedder="hash") as memory:
+        memory.remember("Ana lives in Porto.")
+        named = {"weights": memory._parts.weights.shelf.folder.name, "index": memory._parts.core.indexer.root.name}
+        with pytest.raises(InvalidArgument, match="memory's own"):
+            getattr(memory, verb)(tmp_path / "." / name.format(**named))
+        assert memory.check().ok
+    with Memory(tmp_path, embedder="hash") as memory:
+        assert len(memory.notes()) == 1

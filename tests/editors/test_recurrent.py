@@ -27,7 +27,7 @@ def test_an_edit_is_said_with_a_cache_without_one_and_in_a_batch(kind, make, tau
     assert torch.equal(logits(model, tok, [OTHER]), quiet)
 
 
-@pytest.mark.parametrize("kind", ("lfm2", LONGER[1]))
+@pytest.mark.parametrize("kind", ["lfm2", LONGER[1]])
 def test_a_prompt_read_in_two_pieces_carries_the_edit(kind, make, taught, tok, requests_):
     """The second piece goes on from a state that has read the first, and is run once more with the edit from there."""
     model, editor, renderer = taught(kind), make(kind), Renderer(tok)
