@@ -101,7 +101,7 @@ def _message(part: object) -> Mapping[str, Any]:
 
 KEYWORDS: Final = frozenset(
     "content user agent session kind actor occurred_at valid_from valid_to importance tags source trust fact ends "
-    "metadata idempotency_key".split()
+    "metadata idempotency_key derived_from".split()
 )
 
 
@@ -124,7 +124,15 @@ def _from_mapping(item: Mapping[str, Any], bound: Scope, thread: str | None, opt
     merged = {k: v for k, v in options.items() if v is not None and v != ()} | {
         k: v for k, v in given.items() if v is not None
     }
-    return make_draft(merged.pop("content", given["content"]), bound, thread=thread, role=role, **merged)
+    owner = merge_scope(bound, options.get("user"), options.get("agent"), options.get("session"))
+    draft = make_draft(merged.pop("content", given["content"]), owner, thread=thread, role=role, **merged)
+    return replace(draft, trust=min(draft.trust, _trust_at_most(options)))
+
+
+def _trust_at_most(options: Mapping[str, Any]) -> float:
+    """What the call says of where its items come from: an item is data, which may ask for less trust, never for more."""
+    said = options.get("trust") is not None or options.get("source") is not None
+    return resolve_trust(options.get("trust"), _name(options.get("source"), "source")) if said else 1.0
 
 
 def make_draft(
@@ -180,20 +188,20 @@ def make_draft(
         metadata=_metadata(metadata),
         idempotency_key=_name(idempotency_key, "idempotency_key"),
         thread=thread if thread is not None else scope.session,
-        derived_from=tuple(derived_from),
+        derived_from=_ids(derived_from),
     )
 
 
 def merge_scope(bound: Scope, user: str | None, agent: str | None, session: str | None) -> Scope:
-    """The scope of one call: what the object is bound to, narrowed by the call; never another's."""
+    """The scope of one call, or of one item of it: what the object or the call is bound to, narrowed; never another's."""
     asked = {"user": user, "agent": agent, "session": session}
     for name, value in asked.items():
         held = getattr(bound, name)
         checked = _name(value, name)
         if held is not None and checked is not None and checked != held:
             raise ScopeError(
-                f"This memory is bound to {name}={held!r}; the call asks for {name}={checked!r}.",
-                hint=f"open another Memory with scope=Scope({name}={checked!r}), or leave {name} out.",
+                f"This memory or call is bound to {name}={held!r}; {name}={checked!r} was asked for.",
+                hint=f"open another Memory with scope=Scope({name}={checked!r}), or leave {name} out of the call or of its items.",
             )
         asked[name] = held if held is not None else checked
     return Scope(**asked)
@@ -243,6 +251,13 @@ def _tags(tags: Iterable[str]) -> tuple[str, ...]:
     if len(given) > MAX_LIST:
         raise InvalidArgument(f"{len(given)} tags were given.", hint=f"a note takes at most {MAX_LIST}.")
     return tuple(dict.fromkeys(str(_name(tag, "tags")) for tag in given))
+
+
+def _ids(ids: object) -> tuple[str, ...]:
+    given = [ids] if isinstance(ids, str) else list(ids) if isinstance(ids, Iterable) else [ids]
+    if not all(isinstance(id, str) for id in given) or len(given) > MAX_LIST:
+        raise InvalidArgument(f"derived_from must be a list of at most {MAX_LIST} ids of notes.", hint="e.g. derived_from=[hit.note.id for hit in hits].")
+    return tuple(dict.fromkeys(given))
 
 
 def _fact(fact: object) -> Fact | None:

@@ -115,6 +115,7 @@ class Memory(ModelVerbs, KeepingVerbs):
         ends: Sequence[str | None] | Sequence[Sequence[str | None]] = (),
         metadata: Mapping[str, object] | None = None,
         idempotency_key: str | None = None,
+        derived_from: Sequence[str] = (),
     ) -> Receipt:
         """Store one text, one message, or a list of messages; durable when this returns.
 
@@ -125,6 +126,10 @@ class Memory(ModelVerbs, KeepingVerbs):
         Args:
             fact: what the text states; ends: what it says to hold no longer, (subject, relation, value) or several, the value ``None``
                 for whichever there is. Without them, both are read from plain statements by rule.
+            derived_from: ids of the notes that the text was made from: it is forgotten with any of them.
+
+        What the call says of the owner and of trust binds its items: one that names another owner is a :class:`ScopeError`, and
+        one that asks for more trust does not get it.
         """
         thread = None
         if isinstance(content, Sequence) and not isinstance(content, str) and not (session or self.scope.session):
@@ -133,6 +138,7 @@ class Memory(ModelVerbs, KeepingVerbs):
             content, self.scope, thread, user=user, agent=agent, session=session, kind=kind, actor=actor,
             occurred_at=occurred_at, valid_from=valid_from, valid_to=valid_to, importance=importance, tags=tags,
             source=source, trust=trust, fact=fact, ends=ends, metadata=metadata, idempotency_key=idempotency_key,
+            derived_from=derived_from,
         )  # fmt: skip
         receipts = self._remember(drafts)
         if len(receipts) == 1:

@@ -16,6 +16,7 @@ from agentmem.core import Core
 from agentmem.dedup import content_hash, same_meaning_possible
 from agentmem.drafts import Draft
 from agentmem.enrich import AGENTS, Said, keywords, said, tags
+from agentmem.errors import UnknownNote
 from agentmem.evolving import rewrite
 from agentmem.exchange import SAID
 from agentmem.linking import link_words, terms_of
@@ -39,6 +40,8 @@ __all__ = ["Rememberer", "as_json", "key_hash", "other_words", "replayed"]
 
 INSTRUCTIONS = ("system", "developer")
 DERIVED = ("summary", "thought", "portrait")
+REPEATS = 0.4
+"""Weight of the link from words that only repeat a note, below what keeps a note from fading."""
 
 
 class Rememberer:
@@ -259,6 +262,8 @@ class _Batch:
             fact=draft.fact or note.fact,
             metadata={**draft.metadata, **note.metadata},
         )
+        if draft.derived_from and any(link.source == row for link in self._tx.links.touching([row], ("derived_from",))):
+            self._pending.link(self._provenance(draft, row))  # said again for another reason, it goes with that, too
         superseded: tuple[str, ...] = ()
         if changed != before:
             changed = rewrite(self._tx, row, before, changed, "merged")
@@ -348,8 +353,17 @@ class _Batch:
         return self._next[key] - 1
 
     def _provenance(self, draft: Draft, row: int) -> list[LinkRow]:
+        """Links to what a note was made from; a summary rests on it (and keeps it from fading), anything else only repeats it.
+
+        Raises:
+            UnknownNote: one is not there, or no longer: words that were forgotten do not come back in what was made of them.
+        """
         rows = self._tx.notes.rows_of(draft.derived_from) if draft.derived_from else {}
-        return [LinkRow(row, source, "derived_from", 1.0, "made from it") for source in rows.values()]
+        missing = next((id for id in draft.derived_from if id not in rows), None)
+        if missing is not None:
+            raise UnknownNote(f"No note {missing!r:.60} in this scope, from which a text could be derived.", hint="memory.notes() lists what there is.")
+        weight, why = (1.0, "made from it") if draft.kind in DERIVED else (REPEATS, "repeats it")
+        return [LinkRow(row, source, "derived_from", weight, why) for source in rows.values() if source != row]
 
 def key_hash(key: str) -> bytes:
     """What a tombstone keeps of an idempotency key."""

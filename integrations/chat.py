@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from agentmem.asking import Answer, Source, not_counted, used_notes
-from agentmem.errors import AgentMemError, InvalidArgument, InvalidNote, ModelError, StoreError
+from agentmem.errors import AgentMemError, InvalidArgument, InvalidNote, ModelError, StoreError, UnknownNote
 from agentmem.integrations.conversation import UNANSWERED, Conversation, Turn, as_messages, hanging
 from agentmem.llm import OpenAIModel, as_language_model
 from agentmem.memory import Memory
@@ -281,7 +281,7 @@ class ChatAgent:
     # -- remembering -----------------------------------------------------------------------------------------
 
     def _finish(self, text: str, answer: Answer, at: datetime) -> Reply:
-        receipts, warnings = self._remember(text, answer.text, at)
+        receipts, warnings = self._remember(text, answer, at)
         self.last = Reply(
             answer.text, answer.source, answer.notes, answer.used, answer.edits, receipts, answer.prompt_tokens,
             (*answer.warnings, *warnings), answer.degraded,
@@ -296,18 +296,24 @@ class ChatAgent:
         except AgentMemError as second:
             error.add_note(f"What was said was not remembered either: {second}")
 
-    def _remember(self, text: str, answer: str, at: datetime) -> tuple[tuple[Receipt, ...], tuple[str, ...]]:
-        """Both turns as messages with a time of their own: the same words said again are another occurrence."""
+    def _remember(self, text: str, answer: Answer, at: datetime) -> tuple[tuple[Receipt, ...], tuple[str, ...]]:
+        """Both turns as messages with a time of their own: the same words said again are another occurrence.
+
+        An answer that repeats notes, or edits made of them, is forgotten with them.
+        """
         messages: list[dict[str, Any]] = [{"role": "user", "content": text, "occurred_at": at}]
-        if answer.strip():
-            messages.append({"role": "assistant", "content": answer, "occurred_at": max(at, self.memory.clock.now())})
+        if answer.text.strip():
+            fired = [route.note_id for route in answer.routes if route.note_id and route.edit_id in answer.edits]
+            repeats = [*(note.id for note in answer.used), *fired]
+            later = max(at, self.memory.clock.now())
+            messages.append({"role": "assistant", "content": answer.text, "occurred_at": later, "derived_from": repeats})
         try:
             return self._store(messages)
-        except (InvalidNote, StoreError) as error:
+        except (InvalidNote, StoreError, UnknownNote) as error:
             # The answer is there all the same: losing it as well would help nobody.
             failed = error
-        if isinstance(failed, InvalidNote) and len(messages) > 1:
-            # One turn that cannot be a note (too long, not text) does not take the other with it.
+        if not isinstance(failed, StoreError) and len(messages) > 1:
+            # One turn that cannot be a note (too long, not text, made from what was forgotten meanwhile) does not take the other with it.
             return self._apart(messages)
         for message in messages:
             self._turns.add(message["role"], message["content"], None)
@@ -320,7 +326,7 @@ class ChatAgent:
         for message in messages:
             try:
                 stored, told = self._store([message])
-            except (InvalidNote, StoreError) as error:
+            except (InvalidNote, StoreError, UnknownNote) as error:
                 self._turns.add(message["role"], message["content"], None)
                 stored, told = (), (f"the {message['role']}'s turn was not remembered: {error}",)
             receipts, warnings = receipts + stored, warnings + told
