@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -13,7 +13,7 @@ from agentmem.notes import Note
 from agentmem.prompts import one_line
 from agentmem.querying import query_words
 
-__all__ = ["Answer", "Part", "Source", "Why", "abstention", "drawn_on", "has_number", "is_unknown", "used_notes"]
+__all__ = ["Answer", "Part", "Source", "Why", "abstention", "drawn_on", "has_number", "is_unknown", "repeated", "used_notes"]
 
 Source = Literal["weights", "notes", "both", "model", "none"]
 Why = Literal["", "untold", "another's", "over", "not over"]
@@ -135,10 +135,17 @@ def used_notes(answer: str, question: str, notes: Sequence[Note]) -> tuple[Note,
 def drawn_on(added: set[str], asked: set[str], note: Note) -> bool:
     """Whether these words, which an answer adds to a question with the words ``asked``, are drawn from a note."""
     words = set(query_words(note.content))
-    if added <= words:
-        return True
     value = set(query_words(note.fact.object)) - asked if note.fact is not None else set()
-    if value:
-        return value <= added
+    return value <= added if value and not added <= words else _drawn(added, asked, words)
+
+
+def repeated(answer: str, question: str, texts: Iterable[str]) -> list[bool]:
+    """Of each text whether an answer repeats something of it that the question does not say."""
+    asked = set(query_words(question))
+    added = set(query_words(answer)) - asked
+    return [bool(added) and _drawn(added, asked, set(query_words(text))) for text in texts]
+
+
+def _drawn(added: set[str], asked: set[str], words: set[str]) -> bool:
     news = words - asked
-    return bool(news) and len(news & added) > len(news) / 2
+    return added <= words or (bool(news) and len(news & added) > len(news) / 2)

@@ -50,6 +50,8 @@ class Draft:
     idempotency_key: str | None = None
     thread: str | None = None
     derived_from: tuple[str, ...] = ()
+    echoes: int = 0
+    """Lines of recalled notes that were taken out of the content."""
 
     @property
     def timed(self) -> bool:
@@ -124,6 +126,8 @@ def _from_mapping(item: Mapping[str, Any], bound: Scope, thread: str | None, opt
     merged = {k: v for k, v in options.items() if v is not None and v != ()} | {
         k: v for k, v in given.items() if v is not None
     }
+    if options.get("source") is not None:
+        merged["source"] = options["source"]  # where the call says that its items come from
     owner = merge_scope(bound, options.get("user"), options.get("agent"), options.get("session"))
     draft = make_draft(merged.pop("content", given["content"]), owner, thread=thread, role=role, **merged)
     return replace(draft, trust=min(draft.trust, _trust_at_most(options)))

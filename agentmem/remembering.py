@@ -99,9 +99,9 @@ class Rememberer:
         text, removed = strip_notes(draft.content)
         if not removed:
             return draft
-        if not text:
+        if not any(ch.isalnum() for ch in text):
             return Receipt(None, "rejected", f"only an echo of {removed} recalled notes")
-        return replace(draft, content=text)
+        return replace(draft, content=text, echoes=removed)
 
 
 class _Words(NamedTuple):
@@ -290,7 +290,8 @@ class _Batch:
         self._pending.link(links)
         self._linked[note.id], self._ids[row] = links, note.id
         status: Status = "superseded" if superseded else "stored"
-        return Receipt(note.id, status, why, superseded=superseded)
+        left_out = (f"{draft.echoes} lines of recalled notes were left out of it",) if draft.echoes else ()
+        return Receipt(note.id, status, why, superseded=superseded, warnings=left_out)
 
     def _note(self, draft: Draft, owner: int, words: _Words, fact: Fact | None) -> Note:
         occurred = draft.occurred_at or self._now

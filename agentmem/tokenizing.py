@@ -29,7 +29,10 @@ _TURNS = (
     "{%- for m in messages -%}{%- if not loop.first -%}{{ '\n' }}{%- endif -%}{{ names[m['role']] + m['content'] }}{%- endfor -%}"
     "{%- if add_generation_prompt -%}{{ '\nAssistant:' }}{%- endif -%}"
 )
-_TURN_INSIDE = re.compile(r"(?m)^(?=(?:User|Assistant|Tool):)")
+_BREAK = re.compile("\r\n|[\r\v\f\x1c-\x1e\x85\u2028\u2029]")
+_COLON = "[:\uff1a\ufe55\ufe13\u2236\ua789]"
+_TURN_FIRST = re.compile(rf"^(?=\W{{0,8}}(?:user|assistant|tool|system|human|ai)\b[^\n]{{0,20}}?{_COLON})", re.IGNORECASE)
+_TURN_INSIDE = re.compile(rf"(?m)(?<=\n)(?=[^\S\n]?\W{{0,8}}\w[\w ]{{0,30}}[^\w\s]{{0,4}}{_COLON})")
 
 _KNOWN = 256
 
@@ -236,8 +239,12 @@ def _placed(whole: str | None, skeleton: Sequence[Part], cores: Sequence[str]) -
 
 
 def _indented(content: str) -> str:
-    """A plain template tells turns by how lines begin: a line inside of a content that begins so is moved in by a blank."""
-    return _TURN_INSIDE.sub(" ", content)
+    """A plain template tells turns by how lines begin: a line inside of a content that could begin one is moved in by a blank.
+
+    Whatever a model may take for the end of a line is one, and any name before a colon could be somebody's who speaks.
+    """
+    lines = _BREAK.sub("\n", content)
+    return _TURN_FIRST.sub(" ", _TURN_INSIDE.sub(" ", lines))
 
 
 def _ends(content: str) -> tuple[str, str]:

@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from agentmem.answers import repeated
 from agentmem.asking import Answer, Source, not_counted, used_notes
 from agentmem.errors import AgentMemError, InvalidArgument, InvalidNote, ModelError, StoreError, UnknownNote
 from agentmem.integrations.conversation import UNANSWERED, Conversation, Turn, as_messages, hanging
@@ -20,6 +21,7 @@ from agentmem.notes import Note, Receipt
 from agentmem.presenting import presentable
 from agentmem.prompts import notes_block
 from agentmem.protocols import LanguageModel, Message
+from agentmem.querying import query_words
 from agentmem.recollection import Recollection, estimate_tokens
 from agentmem.speaking import heard, said
 from agentmem.tokenizing import PromptEncoder
@@ -299,45 +301,35 @@ class ChatAgent:
     def _remember(self, text: str, answer: Answer, at: datetime) -> tuple[tuple[Receipt, ...], tuple[str, ...]]:
         """Both turns as messages with a time of their own: the same words said again are another occurrence.
 
-        An answer that repeats notes, or edits made of them, is forgotten with them.
+        One that cannot be a note (too long, not text, made from what was forgotten meanwhile) does not take the other with it: the answer
+        is there all the same, and losing it as well would help nobody.
         """
-        messages: list[dict[str, Any]] = [{"role": "user", "content": text, "occurred_at": at}]
-        if answer.text.strip():
-            fired = [route.note_id for route in answer.routes if route.note_id and route.edit_id in answer.edits]
-            repeats = [*(note.id for note in answer.used), *fired]
-            later = max(at, self.memory.clock.now())
-            messages.append({"role": "assistant", "content": answer.text, "occurred_at": later, "derived_from": repeats})
+        shown = self._turns.window(self.history_tokens, self._count)
+        asked, warned = self._store({"role": "user", "content": text, "occurred_at": at})
+        if not answer.text.strip():
+            return asked, warned
+        said = {"role": "assistant", "content": answer.text, "occurred_at": max(at, self.memory.clock.now())}
+        stored, more = self._store(said | {"derived_from": self._repeats(text, answer, shown, asked)})
+        return asked + stored, warned + more
+
+    def _repeats(self, text: str, answer: Answer, shown: Sequence[Turn], asked: Sequence[Receipt]) -> list[str]:
+        """The notes whose words an answer says again, to be forgotten with them: recalled ones, those that taught an edit which fired,
+        earlier turns, and the message that it answers."""
+        fired = [route.note_id for route in answer.routes if route.note_id and route.edit_id in answer.edits]
+        again = repeated(answer.text, text, [turn.content for turn in shown])
+        earlier = [turn.note_id for turn, so in zip(shown, again, strict=True) if so and turn.note_id]
+        echoes = set(query_words(answer.text)) & set(query_words(text))
+        return [*(note.id for note in answer.used), *fired, *earlier, *(r.id for r in asked if r.id and echoes)]
+
+    def _store(self, message: dict[str, Any]) -> tuple[tuple[Receipt, ...], tuple[str, ...]]:
+        """One turn, with a warning when it was not remembered."""
         try:
-            return self._store(messages)
+            receipt = self.memory.remember(message, user=self.user, agent=self.agent, session=self.session)
         except (InvalidNote, StoreError, UnknownNote) as error:
-            # The answer is there all the same: losing it as well would help nobody.
-            failed = error
-        if not isinstance(failed, StoreError) and len(messages) > 1:
-            # One turn that cannot be a note (too long, not text, made from what was forgotten meanwhile) does not take the other with it.
-            return self._apart(messages)
-        for message in messages:
             self._turns.add(message["role"], message["content"], None)
-        return (), (f"this exchange was not remembered: {failed}",)
-
-    def _apart(self, messages: Sequence[dict[str, Any]]) -> tuple[tuple[Receipt, ...], tuple[str, ...]]:
-        """The turns of an exchange one by one, with a warning for each that was not remembered."""
-        receipts: tuple[Receipt, ...] = ()
-        warnings: tuple[str, ...] = ()
-        for message in messages:
-            try:
-                stored, told = self._store([message])
-            except (InvalidNote, StoreError, UnknownNote) as error:
-                self._turns.add(message["role"], message["content"], None)
-                stored, told = (), (f"the {message['role']}'s turn was not remembered: {error}",)
-            receipts, warnings = receipts + stored, warnings + told
-        return receipts, warnings
-
-    def _store(self, messages: list[dict[str, Any]]) -> tuple[tuple[Receipt, ...], tuple[str, ...]]:
-        owner = {"user": self.user, "agent": self.agent, "session": self.session}
-        receipts = tuple(self.memory.remember_many(messages, progress=False, **owner))
-        for message, each in zip(messages, receipts, strict=True):
-            self._turns.add(message["role"], message["content"], each.id)
-        return receipts, tuple(w for each in receipts for w in each.warnings)
+            return (), (f"the {message['role']}'s turn was not remembered: {error}",)
+        self._turns.add(message["role"], message["content"], receipt.id)
+        return (receipt,), receipt.warnings
 
     def _resume(self) -> Conversation:
         notes = self.memory.notes(user=self.user, agent=self.agent, session=self.session)

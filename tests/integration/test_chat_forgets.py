@@ -44,6 +44,22 @@ def test_a_reply_from_the_weights_is_forgotten_with_the_note_that_taught_them(tm
         assert [note.content for note in memory.notes(user="ana") if "Porto" in note.content] == []
 
 
+def test_a_reply_is_forgotten_with_the_turn_that_it_repeats(tmp_path):
+    """Not recalled, but shown as the conversation so far; and what only says the message itself again."""
+    replies = iter(["I keep Zanzibar17 in mind.", "It is Zanzibar17.", "Sunny."])
+    with Memory(tmp_path, embedder="hash") as memory:
+        agent = ChatAgent(lambda messages: next(replies), memory, user="ana")
+        told = agent.chat("My code is Zanzibar17.").receipts[0].id
+        agent.chat("What is my code?")
+        agent.chat("What is the weather like?")
+
+        memory.forget(told, user="ana")
+
+        assert [note.content for note in memory.notes(user="ana")] == ["What is my code?", "What is the weather like?", "Sunny."]
+        assert memory.verify_bytes(["Zanzibar17"]).ok
+        assert all("Zanzibar17" not in turn.content for turn in agent.turns)
+
+
 def test_what_two_notes_were_repeated_for_goes_with_either_and_a_users_own_words_stay():
     with Memory(None, embedder="hash") as memory:
         one, two = memory.remember("Ana sails.").id, memory.remember("Bo sails.").id
