@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from agentmem.answer_check import Said, checked
 from agentmem.answers import Answer, Part, Source, abstention, used_notes
-from agentmem.bearing import bearings
 from agentmem.clauses import Clause, clauses
 from agentmem.core import Core
+from agentmem.edit_check import in_force, says
 from agentmem.edits import Route
 from agentmem.errors import InvalidArgument, ModelError, StoreError
 from agentmem.messages import plain_messages
@@ -155,6 +155,9 @@ class Asker:
 
     def _ask_local(self, asked: _Asked, editor: Editor) -> Answer:
         heart = self._by_heart(asked, editor)
+        if heart.edit is not None and heart.text is not None and asked.use == "auto" and not says(heart.edit, heart.text):
+            heart.warnings = (*heart.warnings, f"edit {heart.edit.id} fired and something else was said: the notes were asked instead")
+            heart.edit = heart.route = heart.text = None
         sifted = heart.notes if heart.notes is not None else self._wanted(asked, heart.edit)
         if sifted is not None and sifted.is_final and heart.edit is None:
             return self._abstain(asked, sifted, heart.warnings)
@@ -216,37 +219,11 @@ class Asker:
         if route is None:
             heart.notes = self._wanted(asked, None)
             return heart.notes is None or not (heart.notes.is_final or _shown(asked, heart.notes))
-        heart.edit, heart.about, heart.warnings = self._in_force(asked, route)
+        heart.edit, heart.about, heart.warnings = in_force(self._core, asked.clause, asked.question, asked.scope, route)
         if heart.edit is None:
             return False
         heart.route = route
         return asked.use != "both" and (str(heart.edit.request.get("target") or "") or True)
-
-    def _in_force(self, asked: _Asked, route: Route) -> tuple[EditRow | None, str, tuple[str, ...]]:
-        """The edit that fired, unless the notes have overtaken it or it says nothing to what is asked: a note beats an edit.
-
-        And whom it is about, where the question spells the name otherwise.
-        """
-        now = self._core.clock.now()
-        with self._core.store.read() as tx:
-            owners = self._core.admit(tx, asked.scope)
-            edit = next(iter(tx.ledger.edits(owners=owners, ids=[str(route.edit_id)])), None)
-            if edit is None:
-                return None, "", ("an edit fired that the books do not hold: it was not used",)
-            row = tx.notes.rows_of([edit.note_id]).get(edit.note_id)
-            note = tx.notes.load([row])[row] if row is not None else None
-        if note is not None and not asked.scope.admits(note.scope):
-            return None, "", ()  # what recall would not show is not told by heart either
-        if note is None or note.version != edit.note_version or not note.valid_at(now):
-            return None, "", (f"edit {edit.id} is behind its note: the notes were asked instead",)
-        if not asked.clause.asks:
-            return edit, "", ()
-        if asked.clause.sense != "holds":
-            return None, "", (f"edit {edit.id} says what holds, which was not asked: the notes were asked instead",)
-        (bearing,) = bearings(asked.clause, [Hit(note, 1.0)], now, asker=asked.scope.user)
-        if bearing.whose == "other":
-            return None, "", (f"edit {edit.id} is about {bearing.name}: the notes were asked instead",)
-        return edit, bearing.name, ()
 
     def _notes(self, asked: _Asked) -> Sifted:
         recollection = self._recall(asked.question, 4 * asked.k + len(asked.exclude), asked.scope)

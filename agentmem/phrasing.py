@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from agentmem.consolidation.wordings import independent
+from agentmem.lexicon import STOPWORDS
+from agentmem.names import compare
 from agentmem.predicates import Form, form, head
 from agentmem.relations import canonical, meant
 from agentmem.templates import (
@@ -41,6 +43,8 @@ _MAX_ANSWER = 80  # characters: a longer answer is a text to look up, not a fact
 _MAX_QUESTION = 300  # characters: what is longer is no question that comes again in other words
 
 _CHOICE: Final = re.compile(r"\[([^|\]]*)\|([^\]]*)\]")
+_ASKING: Final = frozenset("what who whom whose where when why how which".split())
+_FIRST_PERSON: Final = re.compile(r"\b(?:i|me|my|mine|myself|we|us|our|ours)\b", re.IGNORECASE)
 _POINTERS: Final = frozenset("he she it they we you i this that these those him her them someone".split())
 
 
@@ -134,14 +138,25 @@ def _unfit(fact: Fact) -> str:
         return f"the relation {fact.relation!r} says nothing"
     if any("\n" in part for part in parts):
         return "the fact runs over several lines"
-    if fact.subject.strip().casefold() in _POINTERS:
+    words = fact.subject.casefold().split()
+    if fact.subject.strip().casefold() in _POINTERS or words[0] in _ASKING or all(word in STOPWORDS for word in words):
         return f"the subject {fact.subject!r} does not say who is meant"
     if len(fact.object) > _MAX_ANSWER:
         return f"the answer has {len(fact.object)} characters; more than {_MAX_ANSWER} is a text to look up"
+    if foreign := next((text for text in (fact.question, *fact.paraphrases) if text and not _names(text, fact.subject)), None):
+        return f"the question {foreign[:60]!r} does not name {fact.subject!r}: it would answer for others"
     longest = max(len(text) for text in (question(fact), *fact.paraphrases, *_questions(fact)))
     if longest > _MAX_QUESTION:
         return f"a question for it has {longest} characters; at most {_MAX_QUESTION} are asked"
     return ""
+
+
+def _names(text: str, subject: str) -> bool:
+    """Whether a question is about a subject: it has its name, or says "I" or "my" where the subject is who asks."""
+    name = " ".join(subject.split())
+    if name.casefold().split("'")[0].split("’")[0] == "user":
+        return _FIRST_PERSON.search(text) is not None
+    return name.casefold() in text.casefold() or compare(name, text).likeness == "same"
 
 
 def _questions(fact: Fact) -> list[str]:

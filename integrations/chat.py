@@ -314,7 +314,8 @@ class ChatAgent:
 
     def _repeats(self, text: str, answer: Answer, shown: Sequence[Turn], asked: Sequence[Receipt]) -> list[str]:
         """The notes whose words an answer says again, to be forgotten with them: recalled ones, those that taught an edit which fired,
-        earlier turns, and the message that it answers."""
+        earlier turns, and the message that it answers.
+        """
         fired = [route.note_id for route in answer.routes if route.note_id and route.edit_id in answer.edits]
         again = repeated(answer.text, text, [turn.content for turn in shown])
         earlier = [turn.note_id for turn, so in zip(shown, again, strict=True) if so and turn.note_id]

@@ -41,7 +41,7 @@ GRIDS: dict[str, tuple[dict[str, object], ...]] = {
     ),
     "wise-paper": tuple(
         {"layer": layer, "alpha": 5 * unit, "beta": 20 * unit, "gamma": 10 * unit, "lr": lr}
-        for layer, unit, lr in itertools.product((1, 2, 3), (0.1, 0.3, 1.0), (0.1, 0.3, 1.0))
+        for layer, unit, lr in itertools.product((1, 2, 3), (0.1, 0.3, 1.0), (0.1, 0.3, 1.0, 3.0, 10.0, 30.0))
     ),
 }  # fmt: skip
 """By method: the settings that are tried."""
