@@ -252,7 +252,10 @@ def _find_tail(trace: _Trace, last: nn.Module) -> tuple[nn.Module, ...]:
     if not chain or value is None or trace.logits is None:
         return ()
     for event in chain:
-        value = first_tensor(event.module(value))
+        try:
+            value = first_tensor(event.module(value))
+        except (TypeError, RuntimeError):  # a module that takes more than the stream: the model's own forward is used instead
+            return ()
         if value is None:
             return ()
     same = value.shape == trace.logits.shape and torch.allclose(

@@ -72,20 +72,26 @@ def fit_projection(raw: Array, member: npt.NDArray[np.int64], norm: str, size: i
         InvalidArgument: every prompt has the same raw key.
     """
     if is_constant(raw):
-        raise InvalidArgument(
-            "Every prompt has the same key: the layer reads nothing but the last token.",
-            hint="choose a later key_layer.",
-        )
+        raise _same_keys()
     wide = raw.astype(np.float64)
     mean = wide.mean(0)
     centred = wide - mean
     if norm == "raw":
         return mean.astype(np.float32), np.eye(raw.shape[1], dtype=np.float32)
     basis, spread = _principal(centred, 2 * size)
+    if not len(spread):
+        raise _same_keys()
     if norm == "white" or len(np.unique(member)) == len(member):  # no two ask the same: nothing differs within a group
         scale = 1 / np.sqrt(spread + _SHRINKAGE * spread.mean())
         return mean.astype(np.float32), (basis * scale)[:, :size].astype(np.float32)
     return mean.astype(np.float32), (basis @ _discriminant(centred @ basis, member, size)).astype(np.float32)
+
+
+def _same_keys() -> InvalidArgument:
+    return InvalidArgument(
+        "Every prompt has the same key: the layer reads nothing but the last token, or is no layer of the model.",
+        hint='choose a later key_layer, or name the decoder layers: layers="path.to.layers".',
+    )
 
 
 def is_constant(raw: Array) -> bool:

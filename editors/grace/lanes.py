@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from agentmem.editors.gradients import gradients
 from agentmem.editors.port import ModelPort
 from agentmem.editors.prefix import Prefix, PromptBatch, joined, rows_of
 from agentmem.editors.prompts import Rendered
@@ -160,7 +161,7 @@ class Lanes:
             values = values.detach().clone().requires_grad_()
             logits = self._port.suffix(prefix, values).float()
             losses = label_losses(logits, prefix)
-            (gradient,) = torch.autograd.grad(losses.sum(), values)
+            (gradient,) = gradients(losses.sum(), [values])
         return prefix.hidden, prefix.scale, logits.detach(), losses.detach(), gradient
 
 

@@ -13,6 +13,7 @@ from agentmem.editors.caches import fresh_copy
 from agentmem.editors.grace.config import GraceConfig
 from agentmem.editors.grace.paper_site import Replacement, Site, by_row
 from agentmem.editors.grace.writer import Fit, label_lead, label_losses
+from agentmem.editors.gradients import gradients
 from agentmem.editors.hooks import own_forward
 from agentmem.editors.packs import Array
 from agentmem.editors.port import ModelPort
@@ -70,7 +71,7 @@ class Values:
                     best, least = value.detach().clone(), float(loss.detach())
                 if steps == self.config.steps:
                     break
-                (value.grad,) = torch.autograd.grad(loss, value)
+                (value.grad,) = gradients(loss, [value])
                 optimiser.step()
                 steps += 1
         found = best.cpu().numpy()

@@ -12,6 +12,7 @@ from torch import Tensor
 from agentmem.editors.compact import FINE, coarse
 from agentmem.editors.grace.config import GraceConfig
 from agentmem.editors.grace.lanes import Batch, Lanes, label_lead, label_losses
+from agentmem.editors.gradients import gradients
 from agentmem.editors.packs import Array
 from agentmem.editors.port import ModelPort
 from agentmem.editors.prefix import PromptBatch
@@ -183,7 +184,7 @@ class _Descent:
         added = values[:, None].expand(-1, batch.contexts, -1).reshape(-1, values.shape[-1])
         logits = self.port.suffix(self.prefix, added).float()
         losses = label_losses(logits, self.prefix).view(batch.lanes, batch.contexts).sum(-1)
-        (gradient,) = torch.autograd.grad(losses.sum(), values)
+        (gradient,) = gradients(losses.sum(), [values])
         with torch.no_grad():
             lead = label_lead(logits.detach(), self.prefix).view(batch.lanes, batch.contexts).amin(-1)
             moved = self.values - self.adam.update(gradient, self.config.lr * rms)

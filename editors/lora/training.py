@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from agentmem.editors.gradients import gradients
 from agentmem.editors.hooks import own_forward
 from agentmem.editors.lora.config import LoraConfig
 from agentmem.editors.port import ModelPort
@@ -70,7 +71,7 @@ def train(
                 nll, lead = _losses(port, [rows[i] for i in chosen.tolist()])
                 learnt &= bool((lead > 1.0).all())
                 for parameter, gradient in zip(
-                    parameters, torch.autograd.grad(nll.mean(), parameters), strict=True
+                    parameters, gradients(nll.mean(), parameters), strict=True
                 ):
                     parameter.grad = gradient
                 optimiser.step()

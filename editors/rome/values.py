@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from agentmem.editors.gradients import gradients
 from agentmem.editors.port import ModelPort
 from agentmem.editors.prefix import Prefix, PromptBatch
 from agentmem.editors.rome.config import LocateConfig
@@ -107,9 +108,7 @@ class _Search:
             optimiser.param_groups[0]["lr"] = 1 - step / config.steps  # large steps first, then settle
             values = self._capped(unit)
             nll, cost, lead = self._losses(values)
-            (unit.grad,) = torch.autograd.grad(
-                cost[~done].sum(), unit
-            )  # the parameters' own .grad stays as it is
+            (unit.grad,) = gradients(cost[~done].sum(), [unit])
             with torch.no_grad():
                 open_ = ~done
                 final[open_], loss[open_] = values[open_].detach(), nll[open_].detach()

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from agentmem.editors.grace.writer import Fit, label_lead, label_losses
+from agentmem.editors.gradients import gradients
 from agentmem.editors.packs import Array
 from agentmem.editors.port import ModelPort
 from agentmem.editors.prefix import Prefix, PromptBatch
@@ -252,7 +253,7 @@ class _Descent:
         if self.config.margin_weight:
             margins = self._margins(delta, heard, chunk).to(loss.device)
             loss, apart = loss + self.config.margin_weight * margins, float(margins.detach())
-        (gradient,) = torch.autograd.grad(loss, self.parameter)
+        (gradient,) = gradients(loss, [self.parameter])
         self.parameter.grad = gradient if self.mask is None else gradient * self.mask
         optimiser.step()
         if (most := self.config.largest_change) is not None:
