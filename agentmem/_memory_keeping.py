@@ -88,8 +88,14 @@ class KeepingVerbs(MemoryBase):
         return held if own is None else own.held(projection)
 
     def reembed(self, embedder: Embedder | Callable[[Sequence[str]], Any] | str | Path | None, *, progress: bool | Callable[[int, int], None] = False) -> int:
-        """Change the embedder: every note anew, while the former one serves until the switch; resumes where it was stopped."""
+        """Change the embedder: every note anew, while the former one serves until the switch; resumes where it was stopped.
+
+        Raises:
+            ScopeError: this memory is bound to a user or an agent, and others have notes in it.
+        """
         own = self._parts.own(self.scope)
+        if own is not None and not own.is_alone():
+            raise ScopeError("The embedder is everybody's, and this memory is bound to one owner of several.", hint="reembed() with a Memory that is not bound.")
         with wiring.progress_bar("embedding anew", progress) as report:
             held = self._parts.reembed(embedder, report if own is None else wiring.in_percent(report))
         return held if own is None else own.held("vectors")

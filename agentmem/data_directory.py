@@ -52,6 +52,8 @@ __all__ = ["DATABASE", "MARKER", "OLD_WEIGHTS", "DataDirectory", "is_of_a_memory
 DATABASE: Final = "notes.db"
 MARKER: Final = "agentmem.json"
 OLD_WEIGHTS: Final = "weights"
+LOCKS: Final = ("write.lock", "next.lock")
+"""The queue of writers (:mod:`agentmem.stores.sqlite.turns`)."""
 FORMAT: Final = "agentmem-directory"
 VERSION: Final = 1
 _LARGEST: Final = 4096
@@ -126,7 +128,7 @@ def open_directory(path: Path, *, now: datetime, read_only: bool = False) -> Dat
 def is_of_a_memory(path: Path) -> bool:
     """Whether a path names what a memory, open or not, keeps for itself; whoever writes there destroys it."""
     full = path.parent.resolve() / path.name
-    ours = (MARKER, DATABASE, *(DATABASE + side for side in SIDES), RESERVE)
+    ours = (MARKER, DATABASE, *(DATABASE + side for side in SIDES), RESERVE, *LOCKS)
     homes = [full.parent] if full.name in ours else []
     homes += [folder.parent for folder in full.parents if _FOLDER.fullmatch(folder.name)]
     return any(owned_files.is_ours(home / MARKER) and _parsed(owned_files.read(home / MARKER, _LARGEST + 1)) for home in homes)
@@ -134,9 +136,15 @@ def is_of_a_memory(path: Path) -> bool:
 
 def _for_writing(root: Path, now: datetime) -> DataDirectory:
     with _locked(root):
+        lived = os.path.lexists(root / RESERVE)  # asked first: another process may be making both just now
         held, found = _marker(root), look(root / DATABASE)
         _refuse(root, found, marked=held is not None, writing=True)
         directory = DataDirectory(root, held or _known(root, found) or secrets.token_hex(16))
+        if held is not None and lived and (found.empty or not found.there):
+            raise StoreCorrupt(  # the reserve is made once a database is
+                f"{root / DATABASE} is {'empty' if found.there else 'gone'}, and a memory has lived here.",
+                hint=f"restore it from the last backup; to begin anew, move {MARKER} away as well.",
+            )
         if strangers := directory.strangers():
             raise _foreign(root, strangers)
         return directory if held is not None else _marked(directory, now)
@@ -171,6 +179,8 @@ def _refusals(root: Path) -> Iterator[None]:
             raise
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise StoreFull(f"The disk of {root} is full; nothing was written.", hint="free some space on the disk; the call can then be repeated.") from error
+        if error.errno == errno.EIO:
+            raise StoreCorrupt(f"{root} cannot be read: {error.strerror}.", hint="restore the last backup, or move the damaged files away and start anew.") from error
         raise StoreReadOnly(f"{root} cannot be opened: {error.strerror}.", hint="check the rights of the directory and of its files.") from error
 
 

@@ -13,7 +13,7 @@ import os
 import time
 import weakref
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 __all__ = ["at_fork", "leave", "torn"]
 
@@ -25,9 +25,12 @@ Rest = Callable[[float], bool]
 
 
 class _Watched(NamedTuple):
-    child: weakref.WeakMethod[Callable[[], None]]
-    rest: weakref.WeakMethod[Rest] | None
-    parent: weakref.WeakMethod[Callable[[], None]] | None
+    """An object, held weakly, and its methods as functions: a ``WeakMethod`` that goes while the interpreter ends complains of it."""
+
+    owner: weakref.ref[object]
+    child: Callable[[Any], None]
+    rest: Callable[[Any, float], bool] | None
+    parent: Callable[[Any], None] | None
 
 
 class _Forks:
@@ -41,33 +44,34 @@ class _Forks:
         os.register_at_fork(before=self._before, after_in_parent=self._in_parent, after_in_child=self._in_child)
 
     def add(self, child: Callable[[], None], rest: Rest | None, parent: Callable[[], None] | None) -> None:
-        number = next(self._numbers)
-        self._watched[number] = _Watched(
-            weakref.WeakMethod(child, lambda _: self._watched.pop(number, None)),
-            None if rest is None else weakref.WeakMethod(rest),
-            None if parent is None else weakref.WeakMethod(parent),
-        )
+        number, watched = next(self._numbers), self._watched
+        owner: object = child.__self__  # type: ignore[attr-defined]
+        watched[number] = _Watched(weakref.ref(owner, lambda _: watched.pop(number, None)), _function(child), _function(rest), _function(parent))
 
     def _before(self) -> None:
         deadline = time.monotonic() + PATIENCE
         self._restless = False
         for each in reversed(list(self._watched.values())):  # who uses a store is watched after it, and may be waiting for it
-            rest = None if each.rest is None else each.rest()
-            if rest is not None and not rest(deadline):
+            owner = each.owner()
+            if owner is not None and each.rest is not None and not each.rest(owner, deadline):
                 self._restless = True
 
     def _in_parent(self) -> None:
         for each in list(self._watched.values()):
-            go_on = None if each.parent is None else each.parent()
-            if go_on is not None:
-                go_on()
+            owner = each.owner()
+            if owner is not None and each.parent is not None:
+                each.parent(owner)
 
     def _in_child(self) -> None:
         self.torn = self.torn or self._restless
         for each in list(self._watched.values()):
-            begin = each.child()
-            if begin is not None:
-                begin()
+            owner = each.owner()
+            if owner is not None:
+                each.child(owner)
+
+
+def _function(method: Any) -> Any:
+    return None if method is None else method.__func__
 
 
 @functools.cache

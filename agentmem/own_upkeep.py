@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from agentmem.consolidation.figures import counted
-from agentmem.core import Core
+from agentmem.core import EVERYBODY, Core
 from agentmem.errors import AgentMemError
 from agentmem.notes import Scope
 from agentmem.storage import Selection, Transaction
@@ -61,6 +61,12 @@ class OwnUpkeep:
             owners = self._core.selection(tx, self._scope).owners
             counts = self._counts(tx, owners)
             return counts[{"vectors": "vectors", "text": "notes", "graph": "links", "weights": "edits"}[projection]]
+
+    def is_alone(self) -> bool:
+        """Whether nobody else has anything that is embedded."""
+        with self._core.reading(EVERYBODY) as tx:
+            everybody = tx.vectors.count()
+        return self.held("vectors") == everybody
 
     def _counts(self, tx: Transaction, owners: Sequence[int]) -> dict[str, int]:
         selection = Selection(tuple(owners), archived=True)

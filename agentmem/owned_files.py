@@ -167,24 +167,37 @@ def _nameless(folder: int) -> int | None:
         return None
 
 
-def remove(path: Path, *, overwrite: bool = False) -> bool:
-    """Remove a file of ours, its bytes overwritten with zeros first if asked for; false when it is not ours, or gone."""
+def remove(path: Path, *, overwrite: bool = False, linked: bool = False) -> bool:
+    """Remove a file of ours, its bytes overwritten with zeros first if asked for; false when it is not ours, gone, or may not be removed.
+
+    With ``linked`` also one that has a second name elsewhere, known to be ours by what is in it: then only our name goes, and no byte
+    is overwritten, since whoever gave it the other name has the file as well.
+    """
     try:
-        descriptor = open_ours(path, os.O_RDWR if overwrite else os.O_RDONLY)
+        descriptor, alone = _to_remove(path, os.O_RDWR if overwrite else os.O_RDONLY, linked)
     except (StoreForeign, FileNotFoundError, PermissionError):
         return False
     try:
-        if overwrite:
+        if overwrite and alone:
             _zero(descriptor)
         with _entered(path.parent) as folder:
             if not os.path.samestat(os.fstat(descriptor), os.stat(path.name, dir_fd=folder, follow_symlinks=False)):
                 return False  # another file has taken the name meanwhile
             os.unlink(path.name, dir_fd=folder)
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):
         return False
     finally:
         os.close(descriptor)
     return True
+
+
+def _to_remove(path: Path, flags: int, linked: bool) -> tuple[int, bool]:
+    """A descriptor, and whether the file has no other name; raises as :func:`open_ours` does."""
+    status = os.lstat(path)
+    if not linked or not stat.S_ISREG(status.st_mode) or status.st_nlink == 1:
+        return open_ours(path, flags), True
+    with _entered(path.parent) as folder:
+        return os.open(path.name, os.O_RDONLY | _NO_LINK, dir_fd=folder), False
 
 
 def _zero(descriptor: int) -> None:

@@ -360,9 +360,9 @@ class _Batch:
             UnknownNote: one is not there, or no longer: words that were forgotten do not come back in what was made of them.
         """
         rows = self._tx.notes.rows_of(draft.derived_from) if draft.derived_from else {}
-        missing = next((id for id in draft.derived_from if id not in rows), None)
+        missing = next((place for place, id in enumerate(draft.derived_from) if id not in rows), None)
         if missing is not None:
-            raise UnknownNote(f"No note {missing!r:.60} in this scope, from which a text could be derived.", hint="memory.notes() lists what there is.")
+            raise UnknownNote(f"derived_from[{missing}] names no note in this scope.", hint="memory.notes() lists what there is.")
         weight, why = (1.0, "made from it") if draft.kind in DERIVED else (REPEATS, "repeats it")
         return [LinkRow(row, source, "derived_from", weight, why) for source in rows.values() if source != row]
 

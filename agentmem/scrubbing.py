@@ -117,7 +117,8 @@ class Scrubber:
 
     def _packs(self) -> str:
         self._weights.refresh()
-        return ""
+        left = self._weights.left()
+        return f"{left[0]} could not be removed: the rights of its folder do not allow it, or it is no longer the pack that was written" if left else ""
 
     def _file(self, patience: float) -> str:
         try:

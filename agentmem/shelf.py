@@ -65,7 +65,8 @@ class PackShelf:
         for entry in owned_files.entries(self.folder):
             named, path = _NAME.fullmatch(entry.name), Path(entry.path)
             ours = (named[1] in made or _held(path) == named[1]) if named and named[1] not in kept else bool(_DRAFT.fullmatch(entry.name))
-            gone += ours and owned_files.remove(path, overwrite=True)
+            linked = named is not None and named[1] in made and _is_pack(path, named[1])  # a backup of hard links, say
+            gone += ours and owned_files.remove(path, overwrite=True, linked=linked)
         if gone:
             owned_files.sync_folder(self.folder)
         return gone
@@ -75,6 +76,14 @@ class PackShelf:
         kept = set(keep)
         named = [(entry, _NAME.fullmatch(entry.name)) for entry in owned_files.entries(self.folder)]
         return [entry.name for entry, match in named if match and match[1] not in kept and _held(Path(entry.path)) != match[1]]
+
+
+def _is_pack(path: Path, sha: str) -> bool:
+    """Whether a regular file, whatever other names it has, bears the hash of its bytes."""
+    try:
+        return not path.is_symlink() and path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == sha
+    except OSError:
+        return False
 
 
 def _held(path: Path) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -310,6 +311,12 @@ class WeightBook:
             if sorted(left) != sorted(known):
                 _list(tx, left)
             return removed
+
+    def left(self) -> list[str]:
+        """Packs that were made here, that nobody serves, and that are still there: they could not be removed."""
+        with self._core.reading(EVERYBODY) as tx:
+            active, known = tx.ledger.active_pack(METHOD), _listed(tx)
+        return [self.shelf.path(sha).name for sha in known if (active is None or sha != active[0]) and os.path.lexists(self.shelf.path(sha))]
 
     def unclear(self) -> list[str]:
         """Names of files among the packs that are damaged packs of nobody, or not packs."""
