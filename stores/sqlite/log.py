@@ -8,6 +8,7 @@ damage from such a tail, and neither is there after a crash, nor while others wr
   that everybody has seen, which had been synced by then.
 * The index of the log, where a crash left it, counts more committed frames. It is read only when the log's end is in doubt, or the log is gone.
 
+With durability ``normal`` a power failure may leave either as well: then commits are gone that had been acknowledged, which is told, too.
 Nothing is opened as a database, so that a damaged log stays as it is. The format is that of https://www.sqlite.org/fileformat2.html#walformat.
 """
 
@@ -135,15 +136,23 @@ def refuse_damaged(path: Path) -> None:
 
 def _refuse_missing(path: Path, log: Path, index: Path) -> None:
     """Whoever closes a database removes the index first, so an index that stands alone is of a log that somebody took away."""
-    if log.exists() or not index.exists():
+    if not _gone(log) or not index.exists():
         return
     seen = _seen(index)
-    if seen is None or seen.frames <= seen.kept or log.exists() or _seen(index) != seen:
+    if seen is None or seen.frames <= seen.kept or not _gone(log) or _seen(index) != seen:
         return  # the second look: others may have closed and opened the database in between
     raise StoreCorrupt(
         f"{log} is missing, and {index.name} says that commits were in it. Nothing was touched.",
         hint=f"bring it back, or restore the last backup; then, or to go on without what was in it, remove {index}.",
     )
+
+
+def _gone(log: Path) -> bool:
+    """Whether there is no log, or less than a header of one. An empty one may be: SQLite empties it, and power may fail before the index says so."""
+    try:
+        return 0 < log.stat().st_size < _HEADER
+    except FileNotFoundError:
+        return True
 
 
 def read_log(path: Path) -> Log | None:

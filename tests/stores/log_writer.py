@@ -17,6 +17,8 @@ from agentmem.stores.sqlite.store import SqliteStore
 
 def main() -> None:
     path, rng = Path(sys.argv[1]), random.Random(int(sys.argv[2]))
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
     while not select.select([sys.stdin], [], [], 0)[0]:
         with closing(SqliteStore(path, durability=rng.choice(("full", "normal")))) as store:
             for _ in range(rng.randrange(30)):
