@@ -119,7 +119,7 @@ def refuse_damaged(path: Path) -> None:
         StoreCorrupt: commits in it cannot be read, or it is gone, which SQLite would not tell; the files are as they were.
     """
     log, index = Path(f"{path}-wal"), Path(f"{path}-shm")
-    _refuse_missing(path, log, index)
+    _refuse_missing(log, index)
     first = read_log(log)
     if first is None or not (first.damaged or (first.sound and first.doubtful)):
         return
@@ -134,7 +134,7 @@ def refuse_damaged(path: Path) -> None:
         raise _damaged(path, again)
 
 
-def _refuse_missing(path: Path, log: Path, index: Path) -> None:
+def _refuse_missing(log: Path, index: Path) -> None:
     """Whoever closes a database removes the index first, so an index that stands alone is of a log that somebody took away."""
     if not _gone(log) or not index.exists():
         return
