@@ -22,6 +22,7 @@ from agentmem.errors import (
 from agentmem.forks import at_fork, leave, torn
 from agentmem.sqlite_files import APPLICATION_ID
 from agentmem.stores.sqlite.failures import DRIVER_ERRORS, translate
+from agentmem.stores.sqlite.log import refuse_damaged
 from agentmem.stores.sqlite.reading import Reading
 from agentmem.stores.sqlite.turns import Turns
 
@@ -424,6 +425,8 @@ class Database:
 
     def _connect(self) -> sqlite3.Connection:
         target = ":memory:" if self.path is None else self._reading.uri if self._reading is not None else str(_checked(self.path))
+        if self.path is not None and self._reading is None:
+            refuse_damaged(self.path)  # whoever opens a log takes what can be read of it, and removes the rest in the end
         try:
             connection = sqlite3.connect(
                 target,

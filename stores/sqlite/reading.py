@@ -20,6 +20,7 @@ from typing import Final
 
 from agentmem.errors import StoreCorrupt, StoreLocked
 from agentmem.stores.sqlite.failures import DRIVER_ERRORS
+from agentmem.stores.sqlite.log import refuse_damaged
 
 __all__ = ["Reading"]
 
@@ -35,6 +36,7 @@ class Reading:
 
     Raises:
         StoreLocked: it changes faster than it can be copied.
+        StoreCorrupt: it is damaged, or its log is.
     """
 
     def __init__(self, path: Path) -> None:
@@ -47,6 +49,7 @@ class Reading:
     def renew(self) -> None:
         """Decide again; what is there may be another file by now."""
         self._stamp = None
+        refuse_damaged(self.path)
         live = f"{self.path.resolve().as_uri()}?mode=ro"
         log, index = (Path(f"{self.path}{side}") for side in ("-wal", "-shm"))
         if not (log.exists() and log.stat().st_size):

@@ -67,8 +67,8 @@ def hurt(file: Path, rng: random.Random, truth: list[str], kinds: Sequence[str])
     return kind
 
 
-def outcomes(tmp_path: Path, seeds: range, kinds: Sequence[str] = KINDS, *, guard: bool = True) -> list[dict[str, Any]]:
-    """What became of each damage; one process looks at many, and another goes on behind one that it did not survive."""
+def outcomes(tmp_path: Path, seeds: range, kinds: Sequence[str] = KINDS, *, without: str = "") -> list[dict[str, Any]]:
+    """What became of each damage of a file or a log; ``without``: which guard is switched off."""
     sources = [made(tmp_path / "closed", killed=False), made(tmp_path / "killed", killed=True)]
     jobs = tmp_path / "jobs"
     for seed in seeds:
@@ -80,13 +80,34 @@ def outcomes(tmp_path: Path, seeds: range, kinds: Sequence[str] = KINDS, *, guar
         file = rng.choice(sorted(files))
         truth = [words for said in json.loads((source / "truth.json").read_text()).values() for words in said]
         (target / "done").write_text(f"{source.name}: {hurt(file, rng, truth, kinds)} in {file.name}")
+    return looked_at(jobs, seeds, without)
+
+
+def of_the_log(tmp_path: Path, seeds: range, *, without: str = "") -> list[dict[str, Any]]:
+    """What became of a bit that flipped somewhere in a log; every other one has no index any more."""
+    source, jobs = made(tmp_path / "killed", killed=True), tmp_path / "jobs"
+    for seed in seeds:
+        rng, target = random.Random(seed), jobs / str(seed)
+        shutil.copytree(source, target)
+        data = bytearray((target / "m" / "notes.db-wal").read_bytes())
+        at = rng.randrange(len(data))
+        data[at] ^= 1 << rng.randrange(8)
+        (target / "m" / "notes.db-wal").write_bytes(data)
+        if seed % 2:
+            (target / "m" / "notes.db-shm").unlink()
+        (target / "done").write_text(f"bit {at} of {len(data)}, {'without' if seed % 2 else 'with'} the index")
+    return looked_at(jobs, seeds, without)
+
+
+def looked_at(jobs: Path, seeds: range, without: str) -> list[dict[str, Any]]:
+    """What was found in damaged copies; one process looks at many, and another goes on behind one that it did not survive."""
     told: list[dict[str, Any]] = []
     while len(told) < len(seeds):
         left = [str(seed) for seed in seeds[len(told) :]]
         try:
             run = subprocess.run(
                 [sys.executable, "-X", "faulthandler", str(VICTIM), "look", str(jobs), *left],
-                env=environment(**({} if guard else {"WITHOUT_SEALS": "1"})), capture_output=True, text=True, timeout=60 + len(left),
+                env=environment(**({without: "1"} if without else {})), capture_output=True, text=True, timeout=60 + len(left),
             )  # fmt: skip
             lines, how, why = run.stdout.splitlines(), f"died with {run.returncode}", run.stderr
         except subprocess.TimeoutExpired as error:
@@ -118,8 +139,29 @@ def test_much_damage_is_told(tmp_path: Path) -> None:
     check(outcomes(tmp_path, range(1000, 4000)))
 
 
+def test_a_bit_of_the_log_takes_no_note_away_in_silence(tmp_path: Path) -> None:
+    """Of forty logs with one bit flipped all are told, but for those whose last commit alone was hit, which held no note."""
+    found = of_the_log(tmp_path, range(40))
+
+    check(found)
+    assert sum(each["error"] == "open: StoreCorrupt" for each in found) > 30
+
+
+@pytest.mark.slow
+def test_many_bits_of_the_log_take_no_note_away_in_silence(tmp_path: Path) -> None:
+    """The same for a thousand."""
+    check(of_the_log(tmp_path, range(1000)))
+
+
+def test_without_a_look_at_the_log_notes_are_gone_in_silence(tmp_path: Path) -> None:
+    """The null control: SQLite leaves out what lies behind the bit, and what is left agrees with itself."""
+    found = of_the_log(tmp_path, range(6), without="WITHOUT_LOG")
+
+    assert any("silently" in breach for each in found for breach in each["breaches"])
+
+
 def test_without_seals_damage_passes_for_truth(tmp_path: Path) -> None:
     """The null control: with the comparison of seals switched off, a changed text goes unnoticed."""
-    found = outcomes(tmp_path, range(16), ("a letter",), guard=False)
+    found = outcomes(tmp_path, range(16), ("a letter",), without="WITHOUT_SEALS")
 
     assert any("silently" in breach for each in found for breach in each["breaches"])

@@ -14,7 +14,8 @@ from typing import Any
 
 from agentmem import Memory
 from agentmem.clock import ManualClock
-from agentmem.errors import AgentMemError
+from agentmem.errors import AgentMemError, UnknownNote
+from agentmem.stores.sqlite import connection, reading
 from agentmem.stores.sqlite import store as sqlite_store
 
 LONG = "The harbour master keeps a ledger of ships, and every ship has a name, a flag and a captain who signs for the cargo. "
@@ -31,8 +32,10 @@ def make(directory: Path, how: str) -> None:
     ids = [note.id for note in memory.notes(user="ana")]
     for id in ids[:4]:
         memory.update(id, f"Changed to say that it rains on {id[-4:]}.", user="ana")
-    memory.forget(ids[5], user="ana")
-    memory.reinforce(ids[6:9], user="ana")
+    memory.forget(ids[5], user="ana")  # empties the log
+    for number in range(12):
+        memory.remember(f"Ana counts {number} gulls in the harbour.", user="ana")
+    memory.reinforce(ids[6:9], user="ana")  # the last commit, without a note
     truth = {note.id: [v.content for v in memory.history(note.id, user="ana")] for note in memory.notes(user="ana")}
     (directory / "truth.json").write_text(json.dumps(truth))
     if how == "killed":
@@ -51,6 +54,8 @@ class Look:
     def attempt(self, what: str, work: Callable[[], object]) -> Any:
         try:
             return work()
+        except UnknownNote:
+            pass  # every note that is asked for was stored: that one is gone tells nothing about damage
         except AgentMemError as error:
             self.result["error"] = self.result["error"] or f"{what}: {type(error).__name__}"
             if not error.hint:
@@ -101,6 +106,8 @@ def main() -> None:
         return
     if os.environ.get("WITHOUT_SEALS"):
         sqlite_store.broken = lambda database: []
+    if os.environ.get("WITHOUT_LOG"):
+        connection.refuse_damaged = reading.refuse_damaged = lambda path: None
     for seed in sys.argv[3:]:
         found = {"seed": seed, **Look(Path(sys.argv[2]) / seed).run()}
         os.write(1, (json.dumps(found) + "\n").encode())
