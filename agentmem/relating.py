@@ -177,11 +177,13 @@ class WordLinks:
 
     def _cosine(self, link: LinkRow) -> float:
         """Of the two ends of a link, as their vectors are now; below any other when one has none."""
+        from agentmem.cosines import as_stored, cosines
+
         rows, vectors = self._tx.vectors.load(link[:2])
         if len(rows) < 2:
             return -2.0
-        a, b = vectors
-        return float(a @ b / max(float((a @ a) ** 0.5 * (b @ b) ** 0.5), 1e-30))
+        stored = as_stored(vectors)
+        return float(cosines(stored[0], stored[1:])[0])
 
 
 def _same(wanted: LinkRow, held: LinkRow) -> bool:
