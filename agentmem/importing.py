@@ -36,6 +36,7 @@ from agentmem.relating import WordLinks
 from agentmem.remembering import key_hash
 from agentmem.restoring import restore_beside, restore_edits, restore_links, restore_made_from
 from agentmem.storage import Transaction, UseDay
+from agentmem.taking_over import TakenOver
 
 if TYPE_CHECKING:
     import numpy as np
@@ -94,7 +95,7 @@ class ImportReport:
 class Importer:
     """Reads a file twice: once to check all of it, once to write it in batches.
 
-    Besides one batch, only the ids of the file's notes are held in memory.
+    Besides one batch, only the ids of the file's notes, and the rows that they have here, are held in memory.
     """
 
     def __init__(self, core: Core, fail: Callable[[str], None] = lambda step: None) -> None:
@@ -166,6 +167,7 @@ class _Work:
         self._trust = trust
         self._left_out: set[str] = set()
         self._gone: set[str] = set()
+        self._taken_over = TakenOver() if not report.dry_run and (report.proven or trust >= 1.0) else None
         self._known_lines: dict[str | None, Counter[tuple[int, str, str | None, str]]] = {}
 
     @contextmanager
@@ -215,6 +217,9 @@ class _Work:
             if entries and not self._scope:  # a user's file has none, and nobody's books are a user's to write
                 self._entries(entries)
             self._fail("import:after-batch")
+        if self._taken_over is not None:
+            with self._writing() as tx:
+                self.report.links += self._taken_over.end(tx)
 
     # -- notes -----------------------------------------------------------------------------------------------
 
@@ -233,7 +238,10 @@ class _Work:
             missing = [record for record in fresh if record.id not in vectors]
             vectors |= self._vectors(missing, embedder)  # what was forgotten between the two looks
             self._store(tx, fresh, vectors, counted)
+            here = self._here(tx, [record for record, _ in batch], {*counted.conflicts, *counted.forgotten})
             self._fail("import:before-commit")
+        if self._taken_over is not None and self._header.fingerprint == embedder.fingerprint:
+            self._taken_over.notes(here)
         self._add(counted, len(fresh), sum(self._carries(record, embedder) for record in fresh))
 
     def _carries(self, record: NoteRecord, embedder: Embedder) -> bool:
@@ -336,6 +344,14 @@ class _Work:
         links = WordLinks(self._core, tx)
         report.links += links.renew([*stored, *tx.notes.thread_after(list(stored)).values()])
 
+    @staticmethod
+    def _here(tx: Transaction, batch: Sequence[NoteRecord], left: Collection[str]) -> list[tuple[int, int]]:
+        """(row, owner) of the notes that are here now as the file has them."""
+        rows = tx.notes.rows_of([record.id for record in batch if record.id not in left])
+        owners = {record.scope.owner: tx.notes.owner(record.scope) for record in batch if record.id in rows}
+        found = [(rows[record.id], owners[record.scope.owner]) for record in batch if record.id in rows]
+        return [(row, owner) for row, owner in found if owner is not None]
+
     # -- links and books -------------------------------------------------------------------------------------
 
     def _links(self, batch: Sequence[LinkRecord]) -> None:
@@ -344,6 +360,8 @@ class _Work:
         with self._writing() as tx:
             rows = tx.notes.rows_of(list({end for link in batch for end in (link.source, link.target)} - self._left_out))
             added = restore_links(tx, batch, rows)
+            if self._taken_over is not None:
+                added += self._taken_over.links(tx, batch, rows)
         self.report.links += added
 
     def _made_from(self, batch: Sequence[MadeFromRecord]) -> None:

@@ -79,16 +79,16 @@ def _edit_row(edit: EditRecord, note_id: str, owner: int, *, proven: bool) -> Ed
 
 
 def restore_links(tx: Transaction, batch: Sequence[LinkRecord], rows: Mapping[str, int]) -> int:
-    """Links between notes that have a row; one that is held here stays as it is. Returns how many are new.
+    """Links between notes that have a row; one that is held here stays as it is, unless words made it. Returns how many are new.
 
-    Those that words made have been made here, of the notes that are here.
+    Those that words made are none of these: they have been made here, of the notes that are here.
     """
     named = [link for link in batch if link.source in rows and link.target in rows and not by_words(link.kind, link.reason)]
     ends = sorted({rows[end] for link in named for end in (link.source, link.target)})
-    held = {(link.source, link.target, link.kind) for link in tx.links.touching(ends, sorted({link.kind for link in named}))}
-    new = [link for link in (_link_row(link, rows) for link in named) if link[:3] not in held]
+    held = {link[:3]: link.derived for link in tx.links.touching(ends, sorted({link.kind for link in named}))}
+    new = [link for link in (_link_row(link, rows) for link in named) if held.get(link[:3], True)]
     tx.links.put(new)
-    return len(new)
+    return sum(link[:3] not in held for link in new)
 
 
 def _link_row(link: LinkRecord, rows: Mapping[str, int]) -> LinkRow:
