@@ -29,8 +29,15 @@ class Life(Program):
     def _say(self, item: Any, **how: Any) -> None:
         user = self.rng.choice(USERS)
         receipt = self.memory.remember(item, user=user, **how)
-        for id in [receipt.id] if receipt.id else []:
-            self.ids = [*self.ids, (str(id), user)] if (str(id), user) not in self.ids else self.ids
+        if receipt.id and (str(receipt.id), user) not in self.ids:
+            self.ids.append((str(receipt.id), user))
+
+    def update(self) -> None:
+        """Of what was done nothing is reworded."""
+        with self.memory._parts.core.store.read() as tx:
+            acted = tx.notes.ids_of(sorted(tx.experiences.among(tx.notes.select_all()))).values()
+        self.ids = [each for each in self.ids if each[0] not in acted]
+        super().update()
 
     def alike(self) -> None:
         number = self.rng.randrange(1000)
