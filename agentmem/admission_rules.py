@@ -129,10 +129,11 @@ def _hidden_owned(admission: Admission, _: Call, found: Any) -> Any:
 
 
 def _hidden_entries(admission: Admission, _: Call, found: Any) -> Any:
-    """Lines about notes of others; those about notes that are gone are nobody's."""
+    """Lines about notes of others, also when those are gone; only where it is not known whose a note was are they nobody's."""
     rows = admission.rows_of({entry.note_id for entry in found if entry.note_id is not None})
     foreign = admission.foreign(rows.values())
-    return [entry for entry in found if rows.get(entry.note_id) not in foreign] if foreign else found
+    mine = admission.owners or frozenset()
+    return [entry for entry in found if rows.get(entry.note_id) not in foreign and (entry.owner is None or entry.owner in mine)]
 
 
 # -- what needs a look of its own ------------------------------------------------------------------------------
@@ -149,7 +150,8 @@ def _made(admission: Admission, call: Call, row: int) -> int:
 
 
 def _named(admission: Admission, call: Call) -> None:
-    """A line about a note, whose id is given."""
+    """A line about a note, whose id is given, or of an owner."""
+    admission.need(_one(call.given("owner")), call.what)
     if (id := call.given("note_id")) is not None:
         admission.need_rows(admission.rows_of([id]).values(), call.what)
 
@@ -328,6 +330,8 @@ _LEDGER: Final = {
     "delete_edits": Rule(_edits),
     "held": FREE,  # how many edits the one side memory holds decides whether there is room
     "taken": FREE,
+    "forgotten": FREE,  # whose an id was decides that nobody else takes it, and is told to nobody
+    "edited": FREE,
     "active_pack": FREE,
     "set_active_pack": FREE,
     "lease": FREE,

@@ -126,15 +126,6 @@ class Core:
         """float32 unit vectors, shape ``(len(texts), dimension)``."""
         return self.embedder.embed(texts)
 
-    def nearest(self, tx: Transaction, owner: int, vector: npt.NDArray[np.float32], k: int) -> list[tuple[int, float]]:
-        """The ``k`` notes of an owner nearest to a vector, as (row, cosine); experiences are no notes to link or merge with."""
-
-        def search(limit: int) -> list[tuple[int, float]]:
-            rows, cosines = self.exact.search(tx, (owner,), vector, limit)
-            return list(zip(rows.tolist(), cosines.tolist(), strict=True))
-
-        return aside(tx, search, k)
-
     def discard(self, texts: Sequence[str]) -> None:
         """Drop what the embedder may have cached of these texts, and of the passages of long ones."""
         cached = getattr(self._embedder, "discard", None)

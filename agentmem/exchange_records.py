@@ -28,7 +28,7 @@ from agentmem.errors import InvalidArgument, InvalidImport
 from agentmem.notes import Fact, Kind, MemoryState, Note, NoteVersion, Scope
 
 __all__ = [
-    "LINE", "EditRecord", "EnrichmentRecord", "ExperienceRecord", "Footer", "Header", "LedgerRecord", "LinkRecord", "MadeFromRecord",
+    "LINE", "EditRecord", "EnrichmentRecord", "EntryRecord", "ExperienceRecord", "Footer", "Header", "LedgerRecord", "LinkRecord", "MadeFromRecord",
     "NoteRecord", "Record", "SignatureRecord",
 ]  # fmt: skip
 

@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from agentmem.claimed_ids import edits_of_others, taken_by_others, was_forgotten
 from agentmem.clock import micros
 from agentmem.core import EVERYBODY, Core
 from agentmem.dedup import content_hash
@@ -33,9 +34,9 @@ from agentmem.notes import Note, Scope
 from agentmem.passages import embedded, of_passages
 from agentmem.protocols import Embedder
 from agentmem.relating import WordLinks
-from agentmem.remembering import key_hash
 from agentmem.restoring import restore_beside, restore_edits, restore_links, restore_made_from
 from agentmem.storage import Transaction, UseDay
+from agentmem.taking_over import TakenOver
 
 if TYPE_CHECKING:
     import numpy as np
@@ -55,7 +56,7 @@ class ImportReport:
     """What became of a file's lines.
 
     ``notes`` were stored, ``skipped`` were there already; ``conflicts`` are ids that the memory knows with other words
-    (the memory's stay), ``forgotten`` ids of notes that were forgotten here, or derived from one that was (they stay so). ``embedded`` counts vectors that
+    (the memory's stay), or that are, or were, another owner's; ``forgotten`` ids of notes that were forgotten here, or derived from one that was (they stay so). ``embedded`` counts vectors that
     were computed, ``carried`` those taken from the file. ``met`` are experiences that the memory had made itself, as other notes:
     the notes were stored, the values that the memory had learnt stay. ``edits`` are those that the file calls active, ``proven`` says
     that its signature fits the key that was given, and ``capped`` counts the notes that were stored with less trust than it claims.
@@ -94,7 +95,7 @@ class ImportReport:
 class Importer:
     """Reads a file twice: once to check all of it, once to write it in batches.
 
-    Besides one batch, only the ids of the file's notes are held in memory.
+    Besides one batch, only the ids of the file's notes, and the rows that they have here, are held in memory.
     """
 
     def __init__(self, core: Core, fail: Callable[[str], None] = lambda step: None) -> None:
@@ -166,6 +167,7 @@ class _Work:
         self._trust = trust
         self._left_out: set[str] = set()
         self._gone: set[str] = set()
+        self._taken_over = TakenOver() if not report.dry_run and (report.proven or trust >= 1.0) else None
         self._known_lines: dict[str | None, Counter[tuple[int, str, str | None, str]]] = {}
 
     @contextmanager
@@ -192,10 +194,13 @@ class _Work:
         sources = {id for each in derived.values() for id in each}
         with self._reading() as tx:
             notes = (record for record, _ in (parse(line, number) for number, line in lines_of(file)) if isinstance(record, NoteRecord))
-            gone = {note.id for note in notes if note.id in sources and self._was_forgotten(tx, note) and not tx.notes.rows_of([note.id])}
+            gone = {note.id for note in notes if note.id in sources and self._gone_here(tx, note)}
         while more := {id for id, origins in derived.items() if not gone.isdisjoint(origins)} - gone:
             gone |= more
         self._gone = gone
+
+    def _gone_here(self, tx: Transaction, note: NoteRecord) -> bool:
+        return was_forgotten(tx, note, bound=bool(self._scope)) and not tx.notes.rows_of([note.id])
 
     def run(self, file: IO[bytes], footer: Footer, progress: Progress) -> None:
         records = (parse(line, number) for number, line in lines_of(file))
@@ -215,6 +220,9 @@ class _Work:
             if entries and not self._scope:  # a user's file has none, and nobody's books are a user's to write
                 self._entries(entries)
             self._fail("import:after-batch")
+        if self._taken_over is not None:
+            with self._writing() as tx:
+                self.report.links += self._taken_over.end(tx)
 
     # -- notes -----------------------------------------------------------------------------------------------
 
@@ -233,7 +241,10 @@ class _Work:
             missing = [record for record in fresh if record.id not in vectors]
             vectors |= self._vectors(missing, embedder)  # what was forgotten between the two looks
             self._store(tx, fresh, vectors, counted)
+            here = self._here(tx, [record for record, _ in batch], {*counted.conflicts, *counted.forgotten})
             self._fail("import:before-commit")
+        if self._taken_over is not None and self._header.fingerprint == embedder.fingerprint:
+            self._taken_over.notes(here)
         self._add(counted, len(fresh), sum(self._carries(record, embedder) for record in fresh))
 
     def _carries(self, record: NoteRecord, embedder: Embedder) -> bool:
@@ -255,8 +266,8 @@ class _Work:
 
     def _fresh(self, tx: Transaction, batch: Sequence[_Pair], report: ImportReport) -> list[NoteRecord]:
         """Those that the memory does not have; what became of the others goes into the report."""
-        ids = [record.id for record, _ in batch]
-        rows, taken = tx.notes.rows_of(ids), tx.notes.taken(ids)
+        rows = tx.notes.rows_of([record.id for record, _ in batch])
+        taken = taken_by_others(tx, [record for record, _ in batch], bound=bool(self._scope))
         present = {values["id"]: said(values) for values in values_of(tx, list(rows.values()))}
         fresh = []
         for record, values in batch:
@@ -267,27 +278,11 @@ class _Work:
                     report.conflicts.append(record.id)
             elif record.id in taken:
                 report.conflicts.append(record.id)
-            elif not self._bring_back and (record.id in self._gone or self._was_forgotten(tx, record)):
+            elif not self._bring_back and (record.id in self._gone or was_forgotten(tx, record, bound=bool(self._scope))):
                 report.forgotten.append(record.id)
             else:
                 fresh.append(record)
         return fresh
-
-    @staticmethod
-    def _was_forgotten(tx: Transaction, record: NoteRecord) -> bool:
-        """This very note was forgotten here, or words that it said before they were forgotten."""
-        if tx.ledger.entries(note_ids=[record.id], event="forgotten", limit=1):
-            return True
-        owner = tx.notes.owner(record.scope)
-        if owner is None:
-            return False
-        versions = record.versions()
-        moments = [record.occurred_at, *(v.changed_at for v in versions[1:])]
-        for version, moment in zip(versions, moments, strict=True):
-            at = tx.notes.tombstone_find(owner, content_hash(version.content))
-            if at is not None and micros(moment) <= at:
-                return True
-        return any(tx.notes.tombstone_find(owner, key_hash(key.key)) is not None for key in record.keys)
 
     def _vectors(self, records: Sequence[NoteRecord], embedder: Embedder) -> dict[str, _Embedded]:
         """Carried over when the file's embedder is the memory's own, else computed; those of passages are always computed."""
@@ -310,7 +305,8 @@ class _Work:
     def _store(
         self, tx: Transaction, fresh: Sequence[NoteRecord], vectors: Mapping[str, _Embedded], report: ImportReport
     ) -> None:
-        taken = tx.ledger.taken([edit.id for record in fresh for edit in record.edits])
+        others = edits_of_others(tx, fresh, bound=bool(self._scope))
+        taken = others | tx.ledger.taken([edit.id for record in fresh for edit in record.edits])
         stored: dict[int, tuple[int, Note]] = {}
         for record in fresh:
             note = record.note()
@@ -329,12 +325,20 @@ class _Work:
             if record.experience is None:  # experiences are met by acting, not by association
                 tx.notes.terms_add(owner, row, terms_of(note.content))
             tx.uses.restore(row, [UseDay(use.events, use.tokens, micros(use.last)) for use in record.uses])
-            if not restore_beside(tx, record, row, owner):
+            if not restore_beside(tx, record, row, owner, others):
                 report.met.append(record.id)
             report.edits += restore_edits(tx, record, owner, taken, proven=self.report.proven)
         tx.text.put_many([(row, owner, *found_by(note)) for row, (owner, note) in stored.items()])
         links = WordLinks(self._core, tx)
         report.links += links.renew([*stored, *tx.notes.thread_after(list(stored)).values()])
+
+    @staticmethod
+    def _here(tx: Transaction, batch: Sequence[NoteRecord], left: Collection[str]) -> list[tuple[int, int]]:
+        """(row, owner) of the notes that are here now as the file has them."""
+        rows = tx.notes.rows_of([record.id for record in batch if record.id not in left])
+        owners = {record.scope.owner: tx.notes.owner(record.scope) for record in batch if record.id in rows}
+        found = [(rows[record.id], owners[record.scope.owner]) for record in batch if record.id in rows]
+        return [(row, owner) for row, owner in found if owner is not None]
 
     # -- links and books -------------------------------------------------------------------------------------
 
@@ -344,6 +348,8 @@ class _Work:
         with self._writing() as tx:
             rows = tx.notes.rows_of(list({end for link in batch for end in (link.source, link.target)} - self._left_out))
             added = restore_links(tx, batch, rows)
+            if self._taken_over is not None:
+                added += self._taken_over.links(tx, batch, rows)
         self.report.links += added
 
     def _made_from(self, batch: Sequence[MadeFromRecord]) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Sequence
-from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from agentmem.core import Core
+from agentmem.core import Core, aside
+from agentmem.cosines import ROUGH, as_stored, cosines, may_be_best
 from agentmem.relating import NEIGHBOURS
 from agentmem.storage import Transaction
 
@@ -28,6 +27,8 @@ Near = tuple[int, float]
 class Neighbourhood:
     """Cosines of one batch: with the stored vectors in one matrix product per owner, and among its own items.
 
+    Whoever is near by these products gets the cosine of :mod:`agentmem.cosines`, so that a batch makes the links that single writes make.
+
     Args:
         core: the settings, and the vectors in memory.
         tx: the write that stores the batch.
@@ -39,7 +40,8 @@ class Neighbourhood:
         self._core, self._tx = core, tx
         self._owners = owners
         # As they will be stored: what is compared now must be what is compared when links are made anew.
-        self._vectors = None if vectors is None else vectors.astype(np.float16).astype(np.float32)
+        self._stored_as = None if vectors is None else as_stored(vectors)
+        self._vectors = None if self._stored_as is None else self._stored_as.astype(np.float32)
         self._limit = core.settings.remember.neighbour_limit
         self._floor = min(core.settings.remember.similar, core.settings.remember.near_duplicate)
         self._most = max(NEIGHBOURS, core.settings.remember.max_similar)
@@ -59,11 +61,8 @@ class Neighbourhood:
             self._sizes[owner] = self._core.exact.count(self._tx, (owner,), self._limit)
         if self._sizes[owner] > self._limit:
             return []
-        near = self._before(owner, place)
-        beside = self._among(owner).near(place)
-        if beside:
-            near = [*near, *((self._rows[other], cosine) for other, cosine in beside if other in self._rows)]
-        return heapq.nlargest(self._most, dict(near).items(), key=itemgetter(1))
+        near = [*self._before(owner, place), *self._within(owner, place)]
+        return sorted(near, key=_nearest_first)[: self._most]
 
     def add(self, row: int, place: int) -> None:
         """An item has been stored."""
@@ -76,19 +75,25 @@ class Neighbourhood:
             self._beside[owner] = _Beside(mine, self._vectors, self._floor)
         return self._beside[owner]
 
+    def _within(self, owner: int, place: int) -> list[Near]:
+        """Among the items of the batch that were stored."""
+        beside = [each for each in self._among(owner).near(place) if each[0] in self._rows]
+        if not beside:
+            return []
+        assert self._stored_as is not None
+        places, rough = zip(*beside, strict=True)
+        kept = np.array(places)[may_be_best(np.array(rough), self._most)]
+        exact = cosines(self._stored_as[place], self._stored_as[kept])
+        return [(self._rows[other], cosine) for other, cosine in zip(kept.tolist(), exact.tolist(), strict=True) if cosine >= self._floor]
+
     def _before(self, owner: int, place: int) -> list[Near]:
         """Among the notes that were stored before the batch."""
         size = self._sizes[owner]
         if not size:
             return []
         if owner not in self._stored:
-            assert self._vectors is not None
             mine = [i for i in range(place, len(self._owners)) if self._owners[i] == owner]
-            if len(mine) == 1:
-                found = self._core.exact.search(self._tx, (owner,), self._vectors[place], self._most)
-                near = [list(zip(*(values.tolist() for values in found), strict=True))]
-            else:
-                near = self._core.exact.nearest(self._tx, owner, self._vectors[mine], self._most, self._floor)
+            near = self._nearest(owner, mine, self._most)
             self._stored[owner] = dict(zip(mine, near, strict=True))
             self._hidden |= self._tx.experiences.among([row for found in near for row, _ in found])
         return self._without_experiences(owner, place, self._stored[owner].get(place, []))
@@ -97,8 +102,11 @@ class Neighbourhood:
         """Experiences are no notes to link or merge with; where some stand in the way, those behind them are fetched."""
         if not any(row in self._hidden for row, _ in near):
             return near
+        return aside(self._tx, lambda limit: self._nearest(owner, [place], limit)[0], self._most)
+
+    def _nearest(self, owner: int, places: Sequence[int], k: int) -> list[list[Near]]:
         assert self._vectors is not None
-        return self._core.nearest(self._tx, owner, self._vectors[place], self._most)
+        return self._core.exact.nearest(self._tx, owner, self._vectors[places], k, self._floor)
 
 
 class _Beside:
@@ -118,7 +126,7 @@ class _Beside:
         self._done = 0
 
     def near(self, place: int) -> list[Near]:
-        """(place, cosine) of the items before this one."""
+        """(place, rough cosine) of the items before this one."""
         while self._done <= self._index[place]:
             self._compare()
         return self._near.get(place, [])
@@ -131,8 +139,13 @@ class _Beside:
         if self._units is None:
             mine = self._vectors[self._places]
             self._units = mine / np.maximum(np.linalg.norm(mine, axis=1, keepdims=True), np.float32(1e-30))
-        cosines = np.tril(self._units[start:end] @ self._units[:end].T, start - 1)
-        for here, before in np.argwhere(cosines >= self._floor).tolist():
+        products = np.tril(self._units[start:end] @ self._units[:end].T, start - 1)
+        for here, before in np.argwhere(products >= self._floor - ROUGH).tolist():
             if before < start + here:  # a floor of zero takes what lies above the diagonal for near, too
                 near = self._near.setdefault(self._places[start + here], [])
-                near.append((self._places[before], float(cosines[here, before])))
+                near.append((self._places[before], float(products[here, before])))
+
+
+def _nearest_first(each: Near) -> tuple[float, int]:
+    row, cosine = each
+    return -cosine, row

@@ -7,10 +7,12 @@ now, in the order in which they were stored, whatever happened in between:
 * words that were changed count as if they had been said at first, with all that followed from them for later notes;
 * a note that was forgotten was never there: the notes around it in its thread follow each other, and the next best take its place;
 * a note that is archived, superseded or closed is linked as any other, and what was merged into one is no note;
-* an imported note is stored when it is imported, and the links that the file says words made are made here instead.
+* an imported note is stored when it is imported, and the links that the file says words made are made here instead; but for an owner who
+  has nothing but the notes of a trusted file, they are what the file says (:mod:`agentmem.taking_over`).
 
-So incremental writing, an import and a rebuild make the same graph: the same ends, kinds, reasons and weights, but for the last digits of
-a cosine and for which of several equally near notes is taken. Links that a person, history, use or a model made are none of this, and
+So incremental writing, an import and a rebuild make the same graph: the same ends, kinds, reasons and weights, to the last bit where the
+vectors are the same (:mod:`agentmem.cosines`). A model that computes them anew may give others in their last digits; a link of which only
+that, or which of several equally near notes it leads to, would be other is left as it is. Links that a person, history, use or a model made are none of this, and
 stay as they are. Experiences are met by acting and have none. An owner with more notes than ``settings.remember.neighbour_limit`` is not
 compared for similarity: there the `similar` links are what they were when they were made.
 """
@@ -36,7 +38,7 @@ __all__ = ["WordLinks", "named"]
 NEIGHBOURS: Final = 8
 CHUNK: Final = 256
 DIGITS: Final = 1e-4
-"""Cosines of the same vectors differ by less, wherever they are computed."""
+"""Cosines of the same words differ by less, wherever and beside whatever else their vectors are computed."""
 Near = tuple[int, float]
 
 
@@ -177,11 +179,13 @@ class WordLinks:
 
     def _cosine(self, link: LinkRow) -> float:
         """Of the two ends of a link, as their vectors are now; below any other when one has none."""
+        from agentmem.cosines import as_stored, cosines
+
         rows, vectors = self._tx.vectors.load(link[:2])
         if len(rows) < 2:
             return -2.0
-        a, b = vectors
-        return float(a @ b / max(float((a @ a) ** 0.5 * (b @ b) ** 0.5), 1e-30))
+        stored = as_stored(vectors)
+        return float(cosines(stored[0], stored[1:])[0])
 
 
 def _same(wanted: LinkRow, held: LinkRow) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Final
@@ -10,6 +11,7 @@ from agentmem.clock import micros
 from agentmem.dedup import content_hash
 from agentmem.evolving import plain_again
 from agentmem.exchange import EditRecord, LinkRecord, MadeFromRecord, NoteRecord
+from agentmem.exchange_records import EntryRecord
 from agentmem.experience import action_digest, state_digest
 from agentmem.linking import TOGETHER, by_words
 from agentmem.storage import EditRow, EnrichmentRow, LinkRow, SavedEnrichment, Transaction
@@ -20,8 +22,11 @@ _NO_WORDS: Final = b""
 """The hash of words that the note does not say any more: it equals none."""
 
 
-def restore_beside(tx: Transaction, record: NoteRecord, row: int, owner: int) -> bool:
+def restore_beside(tx: Transaction, record: NoteRecord, row: int, owner: int, others: Collection[str] = ()) -> bool:
     """Idempotency keys, ledger, enrichment, and the value of an experience.
+
+    Args:
+        others: edits of other owners, of which a line about this note can tell nothing.
 
     Returns:
         False when the same action in the same situation is known here under another note: that one's value stays.
@@ -29,10 +34,25 @@ def restore_beside(tx: Transaction, record: NoteRecord, row: int, owner: int) ->
     for key in record.keys:
         if tx.notes.idempotent_get(owner, key.key) is None:
             tx.notes.idempotent_put(owner, key.key, row, key.receipt)
-    for entry in record.ledger:
-        tx.ledger.append(micros(entry.at), entry.event, note_id=record.id, edit_id=entry.edit_id, details=entry.details)
+    for entry in _new_entries(tx, record):
+        if entry.edit_id not in others:
+            tx.ledger.append(micros(entry.at), entry.event, note_id=record.id, edit_id=entry.edit_id, details=entry.details)
     _enrichment(tx, record, row)
     return _experience(tx, record, row, owner)
+
+
+def _new_entries(tx: Transaction, record: NoteRecord) -> list[EntryRecord]:
+    """Those that do not stand here yet: the ledger keeps the lines of a note that is forgotten and brought back."""
+    if not record.ledger:
+        return []
+    standing = Counter((e.at, e.event, e.edit_id, repr(dict(e.details))) for e in tx.ledger.entries(note_ids=[record.id], limit=None))
+    new = []
+    for entry in record.ledger:
+        key = (micros(entry.at), entry.event, entry.edit_id, repr(dict(entry.details)))
+        standing[key] -= 1
+        if standing[key] < 0:
+            new.append(entry)
+    return new
 
 
 def _experience(tx: Transaction, record: NoteRecord, row: int, owner: int) -> bool:
@@ -79,16 +99,16 @@ def _edit_row(edit: EditRecord, note_id: str, owner: int, *, proven: bool) -> Ed
 
 
 def restore_links(tx: Transaction, batch: Sequence[LinkRecord], rows: Mapping[str, int]) -> int:
-    """Links between notes that have a row; one that is held here stays as it is. Returns how many are new.
+    """Links between notes that have a row; one that is held here stays as it is, unless words made it. Returns how many are new.
 
-    Those that words made have been made here, of the notes that are here.
+    Those that words made are none of these: they have been made here, of the notes that are here.
     """
     named = [link for link in batch if link.source in rows and link.target in rows and not by_words(link.kind, link.reason)]
     ends = sorted({rows[end] for link in named for end in (link.source, link.target)})
-    held = {(link.source, link.target, link.kind) for link in tx.links.touching(ends, sorted({link.kind for link in named}))}
-    new = [link for link in (_link_row(link, rows) for link in named) if link[:3] not in held]
+    held = {link[:3]: link.derived for link in tx.links.touching(ends, sorted({link.kind for link in named}))}
+    new = [link for link in (_link_row(link, rows) for link in named) if held.get(link[:3], True)]
     tx.links.put(new)
-    return len(new)
+    return sum(link[:3] not in held for link in new)
 
 
 def _link_row(link: LinkRecord, rows: Mapping[str, int]) -> LinkRow:

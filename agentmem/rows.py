@@ -149,7 +149,10 @@ class EditRow:
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
-    """One line of the append-only ledger; ``details`` never holds note text, so that forgetting stays complete."""
+    """One line of the append-only ledger; ``details`` never holds note text, so that forgetting stays complete.
+
+    ``owner`` is whose note it is about, or was; ``None`` for a line about none, and where that cannot be told any more.
+    """
 
     seq: int
     at: int
@@ -157,6 +160,7 @@ class LedgerEntry:
     note_id: str | None = None
     edit_id: str | None = None
     details: Mapping[str, object] = field(default_factory=dict)
+    owner: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

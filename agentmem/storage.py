@@ -486,7 +486,13 @@ class UseTable(Protocol):
 class LedgerTable(Protocol):
     """The books of consolidation: edits, their packs, leases, and an append-only ledger."""
 
-    def append(self, at: int, event: str, *, note_id: str | None = None, edit_id: str | None = None, details: Mapping[str, object] | None = None) -> None: ...
+    def append(
+        self, at: int, event: str, *, note_id: str | None = None, edit_id: str | None = None, details: Mapping[str, object] | None = None,
+        owner: int | None = None,
+    ) -> None:
+        """Write one line; it is of the owner of its note, who must be named once the note is gone."""
+        ...
+
     def entries(
         self, *, after: int = 0, note_ids: Sequence[str] | None = None, event: str | None = None, limit: int | None = 1000
     ) -> list[LedgerEntry]:
@@ -505,6 +511,14 @@ class LedgerTable(Protocol):
 
     def taken(self, ids: Sequence[str]) -> set[str]:
         """Those of ``ids`` that name somebody's edit."""
+        ...
+
+    def forgotten(self, note_ids: Sequence[str]) -> Mapping[str, set[int | None]]:
+        """Whose those of ``note_ids`` were that name a note which was forgotten; ``None`` where a line does not know."""
+        ...
+
+    def edited(self, ids: Sequence[str]) -> Mapping[str, set[int | None]]:
+        """Whose those of ``ids`` are, or were, that name an edit, by the books; ``None`` where a line does not know."""
         ...
 
     def active_pack(self, method: str) -> tuple[str, int] | None:

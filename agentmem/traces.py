@@ -181,8 +181,8 @@ def _followers(r: Removal) -> Mapping[str, int]:
 
 def _books(r: Removal) -> int:
     count = r.tx.ledger.delete_edits([edit.id for edit in r.doomed.edits])
-    for id in r.doomed.ids:
-        r.tx.ledger.append(r.now, "forgotten", note_id=id)
+    for note in r.doomed.notes.values():
+        r.tx.ledger.append(r.now, "forgotten", note_id=note.id, owner=r.owner(note))
     return count
 
 
@@ -213,7 +213,7 @@ TRACES: Final[tuple[Trace, ...]] = (
     ),
     Trace("links of others", "that it stood between them, or made a word common", _relinked),
     Trace("followers", "what it had ended", _followers),
-    Trace("books", "edits of any state with their requests; the ledger keeps its id", _books, lambda r: not r.tx.ledger.edits(state=None, note_ids=r.doomed.ids)),
+    Trace("books", "edits of any state with their requests; the ledger keeps its id, and whose it was", _books, lambda r: not r.tx.ledger.edits(state=None, note_ids=r.doomed.ids)),
 )  # fmt: skip
 """Besides these there are the bytes of files, :data:`DUE`, and what a user wrote elsewhere: exports, pages, backups."""
 

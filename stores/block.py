@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agentmem.columns import places
+from agentmem.cosines import as_stored
 from agentmem.errors import EmbedderMismatch
 from agentmem.stores import signs
 
@@ -35,6 +36,7 @@ class Block:
         self._size = 0
         self._rows: Rows = np.zeros(capacity, np.int64)
         self._vectors: Vectors = np.zeros((capacity, dimension), np.float32)
+        self._lengths: Vectors = np.zeros(capacity, np.float32)
         self._signs: npt.NDArray[np.uint64] | None = None
         self._slot: dict[int, int] | None = None  # only once the rows do not ascend
         self._asked: tuple[Vectors, Vectors] | None = None
@@ -49,7 +51,7 @@ class Block:
     @property
     def nbytes(self) -> int:
         asked = 0 if self._asked is None else self._asked[1].nbytes
-        return self._vectors.nbytes + self._rows.nbytes + asked + (0 if self._signs is None else self._signs.nbytes)
+        return self._vectors.nbytes + self._lengths.nbytes + self._rows.nbytes + asked + (0 if self._signs is None else self._signs.nbytes)
 
     def put(self, rows: Rows, vectors: Vectors) -> None:
         """Add vectors, or replace those of known rows."""
@@ -64,13 +66,14 @@ class Block:
         self._reserve(self._size + len(rows), int(vectors.shape[1]))
         first = self._size
         slots = self._places(rows)
-        norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))[:, None]
+        lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+        self._lengths[slots] = lengths
         if self._size - first == len(rows):
             # all of them are new and lie side by side, as after loading: no copy in between
             self._rows[first : self._size] = rows
-            np.divide(vectors, norms, out=self._vectors[first : self._size])
+            np.divide(vectors, lengths[:, None], out=self._vectors[first : self._size])
         else:
-            self._rows[slots], self._vectors[slots] = rows, vectors / norms
+            self._rows[slots], self._vectors[slots] = rows, vectors / lengths[:, None]
         if self._signs is not None:
             self._signs[:, slots] = signs.pack(vectors)
 
@@ -104,11 +107,11 @@ class Block:
         if slot != last:
             moved = int(self._rows[last])
             self._by_row()[moved] = slot
-            self._rows[slot], self._vectors[slot] = moved, self._vectors[last]
+            self._rows[slot], self._vectors[slot], self._lengths[slot] = moved, self._vectors[last], self._lengths[last]
         if self._slot is not None:
             del self._slot[row]
         self._size = last
-        self._vectors[last] = 0.0  # what was forgotten does not stay in memory either
+        self._vectors[last] = self._lengths[last] = 0.0  # what was forgotten does not stay in memory either
         if self._signs is not None:
             self._signs[:, slot] = self._signs[:, last]
             self._signs[:, last] = 0
@@ -139,6 +142,13 @@ class Block:
         found: Vectors = self._vectors[slots]
         return found
 
+    def stored(self, slots: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        """The vectors at some slots as they were put here, in half precision, before they were brought to unit length: shape (slots, dimension).
+
+        Dividing by the length and multiplying with it in single precision leaves an error far below half of a half's last digit.
+        """
+        return as_stored(self._vectors[slots] * self._lengths[slots, None])
+
     def products(self, queries: Vectors) -> tuple[Rows, Vectors]:
         """All rows, and their cosines with many unit queries: shape (queries, rows)."""
         return self._rows[: self._size], queries @ self._vectors[: self._size].T
@@ -161,6 +171,8 @@ class Block:
         capacity = max(needed, 2 * self._size, 16)
         self._rows, before = np.zeros(capacity, np.int64), self._rows
         self._rows[: self._size] = before[: self._size]
+        self._lengths, lengths = np.zeros(capacity, np.float32), self._lengths
+        self._lengths[: self._size] = lengths[: self._size]
         self._vectors, former = np.zeros((capacity, dimension), np.float32), self._vectors
         if self._size:
             self._vectors[: self._size] = former[: self._size]

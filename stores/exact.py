@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from agentmem.columns import firsts, together
+from agentmem.cosines import ROUGH, as_stored, may_be_best
+from agentmem.cosines import cosines as exactly
 from agentmem.errors import EmbedderMismatch, InvalidArgument
 from agentmem.storage import Change, Transaction
 from agentmem.stores.block import Block
@@ -94,12 +96,14 @@ class ExactIndex(Following):
     def nearest(
         self, tx: Transaction, owner: int, vectors: Vectors, k: int, floor: float, *, before: Sequence[int] | None = None
     ) -> list[list[tuple[int, float]]]:
-        """For each of many vectors the nearest (row, cosine) of one owner, best first: one matrix product.
+        """For each of many vectors the nearest (row, cosine) of one owner, best first, equal ones by row: one matrix product finds them.
+
+        Their cosines are those of :mod:`agentmem.cosines`: no bit of them depends on what else is compared.
 
         Args:
             tx: the transaction to read in.
             owner: whose vectors to look at.
-            vectors: unit vectors, shape (n, dimension).
+            vectors: as they are or will be stored, shape (n, dimension).
             k: how many for each at most.
             floor: the least cosine.
             before: for each vector, a row: only those before it are compared.
@@ -113,13 +117,15 @@ class ExactIndex(Following):
                 step = max(1, _PRODUCTS // len(block))
                 for start in range(0, len(queries), step):
                     rows, cosines = block.products(queries[start : start + step])
-                    near = cosines >= floor
+                    near = cosines >= floor - ROUGH
                     if earlier is not None:
                         near &= rows[None, :] < earlier[start : start + step, None]
                     for place in np.flatnonzero(near.any(axis=1)).tolist():
                         at = np.flatnonzero(near[place])
-                        best, values = _best(rows[at], cosines[place, at], k)
-                        found[start + place] = list(zip(best.tolist(), values.tolist(), strict=True))
+                        at = at[may_be_best(cosines[place, at], k)]
+                        exact = exactly(as_stored(vectors[start + place]), block.stored(at))
+                        best = sorted((-cosine, row) for row, cosine in zip(rows[at].tolist(), exact.tolist(), strict=True) if cosine >= floor)
+                        found[start + place] = [(row, -cosine) for cosine, row in best[:k]]
             return found
 
     def count(self, tx: Transaction, owners: Sequence[int], limit: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from agentmem.storage import EditRow, LedgerEntry
@@ -31,6 +31,21 @@ _LEASE: Final = """
 """
 
 
+_APPEND: Final = """
+    INSERT INTO ledger (at, event, note_id, edit_id, details, owner)
+    VALUES (?, ?, ?, ?, ?, coalesce(?, (SELECT owner FROM note WHERE uid = ?)))
+"""
+_FORGOTTEN: Final = """
+    SELECT DISTINCT l.note_id, l.owner FROM ledger l WHERE l.note_id IN (
+        SELECT g.note_id FROM json_each(?) j CROSS JOIN ledger g ON g.note_id = j.value WHERE g.event = 'forgotten'
+    )
+"""
+_EDITED: Final = """
+    SELECT e.id, e.owner FROM json_each(?1) j CROSS JOIN edit e ON e.id = j.value
+    UNION SELECT l.edit_id, l.owner FROM json_each(?1) j CROSS JOIN ledger l ON l.edit_id = j.value
+"""
+
+
 class SqliteLedger:
     """:class:`agentmem.storage.LedgerTable` on SQLite."""
 
@@ -45,19 +60,17 @@ class SqliteLedger:
         note_id: str | None = None,
         edit_id: str | None = None,
         details: Mapping[str, object] | None = None,
+        owner: int | None = None,
     ) -> None:
-        """Write one line; ``details`` must not hold note text."""
-        self._db.run(
-            "INSERT INTO ledger (at, event, note_id, edit_id, details) VALUES (?, ?, ?, ?, ?)",
-            (int(at), event, note_id, edit_id, dumps(details or {})),
-        )
+        """Write one line; ``details`` must not hold note text. It is of the owner of its note, who must be named once the note is gone."""
+        self._db.run(_APPEND, (int(at), event, note_id, edit_id, dumps(details or {}), owner, note_id))
 
     def entries(
         self, *, after: int = 0, note_ids: Sequence[str] | None = None, event: str | None = None, limit: int | None = 1000
     ) -> list[LedgerEntry]:
         """Lines after a sequence number, oldest first; of some notes or one event when those are given; all without a limit."""
         sql, bound = (
-            "SELECT seq, at, event, note_id, edit_id, details FROM ledger WHERE seq > ?",
+            "SELECT seq, at, event, note_id, edit_id, details, owner FROM ledger WHERE seq > ?",
             list[object]([int(after)]),
         )
         if note_ids is not None:
@@ -68,8 +81,8 @@ class SqliteLedger:
             bound.append(event)
         found = self._db.rows(f"{sql} ORDER BY seq LIMIT ?", (*bound, -1 if limit is None else limit))
         return [
-            LedgerEntry(seq, at, event, note, edit, json.loads(details))
-            for seq, at, event, note, edit, details in found
+            LedgerEntry(seq, at, event, note, edit, json.loads(details), owner)
+            for seq, at, event, note, edit, details, owner in found
         ]
 
     def put_edit(self, edit: EditRow) -> None:
@@ -129,6 +142,14 @@ class SqliteLedger:
         found = self._db.rows("SELECT id FROM edit WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(list(ids)),))
         return {id for (id,) in found}
 
+    def forgotten(self, note_ids: Sequence[str]) -> dict[str, set[int | None]]:
+        """Whose those of ``note_ids`` were that name a note which was forgotten; ``None`` where a line does not know."""
+        return _owners(self._db.rows(_FORGOTTEN, (json.dumps(list(note_ids)),)))
+
+    def edited(self, ids: Sequence[str]) -> dict[str, set[int | None]]:
+        """Whose those of ``ids`` are, or were, that name an edit; ``None`` where a line does not know."""
+        return _owners(self._db.rows(_EDITED, (json.dumps(list(ids)),)))
+
     def active_pack(self, method: str) -> tuple[str, int] | None:
         """(sha256, version) of the pack to serve; ``None`` when there is none or it was withdrawn."""
         found = self._db.one(
@@ -158,6 +179,13 @@ class SqliteLedger:
     def release(self, name: str, holder: str) -> None:
         """Give a lease back; somebody else's stays."""
         self._db.run("DELETE FROM lease WHERE name = ? AND holder = ?", (name, holder))
+
+
+def _owners(found: Iterable[tuple[str, int | None]]) -> dict[str, set[int | None]]:
+    owners: dict[str, set[int | None]] = {}
+    for id, owner in found:
+        owners.setdefault(id, set()).add(owner)
+    return owners
 
 
 def _edit(row: tuple[Any, ...]) -> EditRow:

@@ -239,6 +239,14 @@ _WORDS: Final = (
     "INSERT INTO meta (key, value) SELECT 'words', 'porter 1' WHERE NOT EXISTS (SELECT 1 FROM note)",
 )
 
+# Whose a line is, so that it stays known when its note is gone: an id that was somebody's is nobody else's. Of notes that had gone before it
+# cannot be told any more.
+_LEDGER_OWNERS: Final = (
+    "ALTER TABLE ledger ADD COLUMN owner INTEGER",
+    "UPDATE ledger SET owner = (SELECT n.owner FROM note n WHERE n.uid = ledger.note_id) WHERE note_id IS NOT NULL",
+    "CREATE INDEX ledger_edit ON ledger (edit_id) WHERE edit_id IS NOT NULL",
+)
+
 MIGRATIONS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("first schema", _NOTES + _PROJECTIONS + _BOOKS),
     ("enrichment", _ENRICHMENT),
@@ -250,5 +258,6 @@ MIGRATIONS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("seals", _SEALS),
     ("erasure", _ERASURE),
     ("words instead of a full-text index of all owners", _WORDS),
+    ("whose the lines of the ledger are", _LEDGER_OWNERS),
 )
 """(what for, statements) each; the n-th brings a store to version n."""

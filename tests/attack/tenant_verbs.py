@@ -77,9 +77,10 @@ def remember(world: World, tenant: Tenant, asking: Asking) -> Call:
 
 
 def remember_many(world: World, tenant: Tenant, asking: Asking) -> Call:
-    items = [{"content": _words(world, tenant), "tags": [tenant.mark]} for _ in range(world.rng.randint(1, 5))]
-    items += [{"content": _words(world, tenant), "derived_from": [world.id_of(tenant)]}] if world.rng.random() < 0.1 else []
-    return Call(f"remember_many({items!r:.300})", lambda: asking.memory.remember_many(items, progress=False, **asking.said(session=True)))
+    items: list[dict[str, Any]] = [{"content": _words(world, tenant), "tags": [tenant.mark]} for _ in range(world.rng.randint(1, 5))]
+    named = {world.id_of(tenant)} if world.rng.random() < 0.1 else set()
+    items += [{"content": _words(world, tenant), "derived_from": sorted(named)}] if named else []
+    return Call(f"remember_many({items!r:.300})", lambda: asking.memory.remember_many(items, progress=False, **asking.said(session=True)), named)
 
 
 def _query(world: World, tenant: Tenant) -> str:

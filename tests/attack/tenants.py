@@ -147,9 +147,6 @@ class World:
         for tenant in self.tenants:
             if (owner := self.owner_of(tenant)) is not None:
                 tenant.ids |= self.ids_of(owner)
-        for tenant in self.tenants:  # a file may bring an id that somebody's forgotten note had: then it is who brought it that named it
-            others = [other for other in self.tenants if other is not tenant]
-            tenant.ids -= {uid for other in others if (owner := self.owner_of(other)) is not None for uid in self.ids_of(owner)}
         self.shared = self.ids_of(1)
 
     def ids_of(self, owner: int) -> set[str]:

@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from agentmem import Memory, Scope
+from agentmem import Memory, Scope, claimed_ids
 from agentmem.clock import ManualClock
 from agentmem.errors import AgentMemError, ScopeError
 from agentmem.exchange import Tally, line_of, parse
 from agentmem.integrations.chat import ChatAgent
 from agentmem.integrations.cli.app import app
+from agentmem.storage import EditRow
 from tests.attack.plain_model import ScopedEditor, teach
 from tests.attack.tenants import Teller, World, as_text, bound_to
 
@@ -141,6 +142,123 @@ def test_an_import_cannot_take_an_id_or_an_edit_of_others(memory: Memory, tmp_pa
     report = memory.load_export(path, forgotten=True, **BOB)
     assert (report.conflicts, report.notes, report.links) == ([theirs], 1, 0)
     assert (memory.get(theirs, user="alice"), memory.history(theirs, user="alice")) == before
+
+
+def _forged(memory: Memory, id: str, folder: Path, **said: Any) -> Path:
+    """What Bob writes on a machine of his own: a note of his under an id, and another that was made from it."""
+    path = folder / f"bob-{id}.jsonl"
+    with Memory(None, embedder="hash", clock=memory.clock) as elsewhere:
+        taken = str(elsewhere.remember("Bob was here.", **BOB, **said).id)
+        elsewhere.remember({"content": "Bob's remark.", "derived_from": [taken]}, **BOB)  # type: ignore[dict-item]
+        elsewhere.export(path, **BOB)
+    _rewrite(path, path.read_text(encoding="utf-8").replace(taken, id))
+    return path
+
+
+def _taking(memory: Memory, id: str, folder: Path, *, through: str) -> list[object]:
+    """All that Bob is told when he tries to take an id, whichever way."""
+    path = _forged(memory, id, folder)
+    bob: dict[str, Any] = BOB if through == "named" else {}
+    caller = bound_to(memory, Scope(user="bob")) if through == "bound" else memory
+    told: list[object] = []
+    for flags in ({"dry_run": True}, {"dry_run": True, "forgotten": True}, {"forgotten": True, "trust": "trusted"}, {}):
+        report = caller.load_export(path, **flags, **bob)
+        assert (report.conflicts, report.forgotten) == ([id], [])
+        told.append((report.notes, report.skipped, report.links, report.warnings))
+    return [*told, sorted(note.content for note in memory.notes(**BOB))]
+
+
+@pytest.mark.parametrize("through", ["named", "bound", "unbound"])
+def test_an_id_that_another_had_is_taken_like_one_that_he_has(tmp_path: Path, through: str) -> None:
+    """An import cannot tell a forgotten note of another from one that is there, stores nothing under its id, and its owner brings it back."""
+    told = []
+    for forgotten in (False, True):
+        with Memory(None, embedder="hash", clock=ManualClock()) as memory:
+            id = str(memory.remember("Alice's lamp is green.", user="alice").id)
+            memory.export(tmp_path / "alice.jsonl", user="alice")
+            if forgotten:
+                memory.forget(id, user="alice")
+            told.append(_taking(memory, id, tmp_path, through=through))
+
+            assert memory.load_export(tmp_path / "alice.jsonl", user="alice").forgotten == [id] * forgotten
+            report = memory.load_export(tmp_path / "alice.jsonl", user="alice", forgotten=True)
+            assert (report.notes, report.conflicts) == (int(forgotten), [])
+            assert memory.get(id, user="alice").content == "Alice's lamp is green."
+    assert told[0] == told[1]
+    assert told[0][-1] == ["Bob's remark."]
+
+
+def test_without_knowing_whose_an_id_was_it_is_taken_away(memory: Memory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same attack, with the look at former owners left out, tells of the forgotten note and keeps its owner from it."""
+    monkeypatch.setattr(claimed_ids, "_anothers", lambda owners, own, *, bound: False)
+    id = str(memory.remember("Alice's lamp is green.", user="alice").id)
+    memory.export(tmp_path / "alice.jsonl", user="alice")
+    memory.forget(id, user="alice")
+
+    assert memory.load_export(_forged(memory, id, tmp_path), dry_run=True, **BOB).forgotten[:1] == [id]
+    assert memory.load_export(_forged(memory, id, tmp_path), forgotten=True, **BOB).notes == 2
+    assert memory.load_export(tmp_path / "alice.jsonl", user="alice", forgotten=True).conflicts == [id]
+
+
+def test_an_id_of_whom_nobody_knows_is_for_no_user_to_take(memory: Memory, tmp_path: Path) -> None:
+    """Lines of the ledger that came from a file do not say whose the notes were: only an import that is bound to nobody brings those back."""
+    with Memory(None, embedder="hash", clock=memory.clock) as before:
+        id = str(before.remember("Alice's lamp is green.", user="alice").id)
+        before.export(tmp_path / "alice.jsonl", user="alice")
+        before.forget(id, user="alice")
+        before.export(tmp_path / "all.jsonl", everything=True)
+    memory.load_export(tmp_path / "all.jsonl")
+
+    assert memory.load_export(_forged(memory, id, tmp_path), forgotten=True, **BOB).conflicts == [id]
+    assert memory.load_export(tmp_path / "alice.jsonl").forgotten == [id]
+    assert memory.load_export(tmp_path / "alice.jsonl", forgotten=True).notes == 1
+
+
+def _edited(memory: Memory, user: str, edit: str) -> str:
+    """A note with an edit in the books, and a line about that."""
+    told = str(memory.remember(f"{user} lives in Porto.", user=user).id)
+    with memory._parts.core.store.write() as tx:
+        owner = tx.notes.owner(Scope(user=user))
+        assert owner is not None
+        request = {"prompt": f"Where does {user} live?", "target": "Porto", "user": user, "agent": None}
+        tx.ledger.put_edit(EditRow(edit, told, owner, "grace", "retired", 1, request, "demoted", 5))
+        tx.ledger.append(5, "promoted", note_id=told, edit_id=edit, details={"score": 0.5})
+    return told
+
+
+@pytest.mark.parametrize("forgotten", [False, True])
+def test_an_edit_that_another_had_is_not_taken(memory: Memory, tmp_path: Path, *, forgotten: bool) -> None:
+    """Neither its id nor a line of the books about it, whether its note is there or was forgotten; its owner gets both back, once."""
+    theirs = _edited(memory, "alice", "the edit")
+    memory.export(tmp_path / "alice.jsonl", user="alice")
+    with Memory(None, embedder="hash", clock=memory.clock) as elsewhere:
+        _edited(elsewhere, "bob", "the edit")
+        elsewhere.export(tmp_path / "bob.jsonl", **BOB)
+    if forgotten:
+        memory.forget(theirs, user="alice")
+
+    report = memory.load_export(tmp_path / "bob.jsonl", key=None, trust="trusted", **BOB)
+    assert (report.notes, report.edits) == (1, 0)
+    memory.load_export(tmp_path / "alice.jsonl", forgotten=True, user="alice")
+    with memory._parts.core.store.read() as tx:
+        assert [(edit.note_id, edit.request["user"]) for edit in tx.ledger.edits(state=None)] == [(theirs, "alice")]
+        assert [entry.note_id for entry in tx.ledger.entries(event="promoted")] == [theirs]
+
+
+def test_the_books_of_a_note_that_is_gone_are_its_owners(memory: Memory) -> None:
+    """A request that names the id of a forgotten note reads its lines in the ledger only if the note was its own."""
+    theirs = _edited(memory, "alice", "the edit")
+    memory.remember("Bob's boat.", **BOB)
+    memory.forget(theirs, user="alice")
+    lines = {}
+    for user in ("alice", "bob"):
+        with memory._parts.core.store.read() as tx:
+            owner = tx.notes.owner(Scope(user=user))
+            assert owner is not None
+            tx.admit((1, owner))
+            lines[user] = [entry.event for entry in tx.ledger.entries(note_ids=[theirs])]
+
+    assert lines == {"alice": ["promoted", "forgotten"], "bob": []}
 
 
 def _rewrite(path: Path, text: str) -> None:

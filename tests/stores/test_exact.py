@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -50,6 +52,43 @@ def test_an_empty_store(store, unit) -> None:
     assert ask(index, store, (1, 7), unit(1)[0])[0] == []
     with store.read() as tx:
         assert np.isnan(index.scores(tx, [1, 2], (1,), unit(1)[0])).all()
+
+
+def test_no_bit_of_a_cosine_depends_on_what_else_is_compared(store, fill) -> None:
+    """One at a time, all at once, after others have gone, from the last to the first: each is the root and the quotient of exact sums."""
+    rng = np.random.default_rng(3)
+    vectors = rng.normal(size=(120, 384)).astype(np.float32) + np.repeat(rng.normal(size=(12, 384)), 10, axis=0).astype(np.float32)
+    vectors[:, ::7] *= 1e-6  # halves below the smallest normal one, too
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    rows, index = fill(store, vectors), ExactIndex(store)
+    stored = {row: [Fraction(float(x)) for x in half] for row, half in zip(rows, vectors.astype(np.float16), strict=True)}
+
+    def exactly(a: int, b: int) -> float:
+        dot, aa, bb = (float(sum(x * y for x, y in zip(stored[p], stored[q], strict=True))) for p, q in ((a, b), (a, a), (b, b)))
+        return dot / math.sqrt(aa * bb)
+
+    with store.read() as tx:
+        together = index.nearest(tx, 1, vectors, 6, 0.3)
+        alone = [index.nearest(tx, 1, vectors[place : place + 1], 6, 0.3)[0] for place in range(120)]
+        backwards = index.nearest(tx, 1, vectors[::-1], 6, 0.3)[::-1]
+    assert together == alone == backwards
+    for row, near in zip(rows[::17], together[::17], strict=True):
+        assert len(near) == 6
+        assert [cosine for _, cosine in near] == [exactly(row, other) for other, _ in near]
+    with store.write() as tx:
+        tx.vectors.delete(rows[3:9])  # the last ones move into the gaps
+    with store.read() as tx:
+        left = index.nearest(tx, 1, vectors[10:11], 114, 0.3)[0]
+        known = index.nearest(tx, 1, vectors[10:11], 114, 0.3, before=[rows[60]])[0]
+    assert [cosine for _, cosine in left] == [exactly(rows[10], other) for other, _ in left]
+    assert known == [each for each in left if each[0] < rows[60]]
+
+
+def test_a_vector_and_its_twin_have_the_cosine_one(store, fill, unit) -> None:
+    """Not a digit more or less, and equal ones come by row."""
+    rows = fill(store, np.repeat(unit(1), 40, axis=0))
+    with store.read() as tx:
+        assert ExactIndex(store).nearest(tx, 1, unit(1), 7, 1.0)[0] == [(row, 1.0) for row in rows[:7]]
 
 
 def test_ties_are_decided_by_row(store, fill, unit) -> None:

@@ -476,6 +476,23 @@ def test_ledger(store) -> None:
         assert tx.ledger.entries(limit=1) == entries[:1]
 
 
+def test_the_ledger_knows_whose_a_note_was(store, put, make) -> None:
+    """Of a line about a note that is there it finds out; about one that is gone it is told. What was forgotten and edited has an owner for good."""
+    with store.write() as tx:
+        row = put(tx, make(1, id="n", scope=Scope(user="ana")))
+        ana = tx.notes.owner(Scope(user="ana"))
+        tx.ledger.append(1, "promoted", note_id="n", edit_id="e")
+        tx.ledger.put_edit(EditRow("f", "n", ana, "grace", "active", 1))
+        assert tx.ledger.forgotten(["n"]) == {}
+        tx.notes.delete([row])
+        tx.ledger.append(2, "forgotten", note_id="n", owner=ana)
+        tx.ledger.append(2, "forgotten", note_id="m")
+
+        assert [entry.owner for entry in tx.ledger.entries()] == [ana, ana, None]
+        assert tx.ledger.forgotten(["n", "m", "o"]) == {"n": {ana}, "m": {None}}
+        assert tx.ledger.edited(["e", "f", "g"]) == {"e": {ana}, "f": {ana}}
+
+
 def test_lines_of_some_notes_are_all_found(store) -> None:
     """However many other lines lie before them."""
     with store.write() as tx:

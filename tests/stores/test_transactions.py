@@ -21,6 +21,7 @@ from agentmem.errors import (
     StoreFull,
     StoreReadOnly,
 )
+from agentmem.notes import Scope
 from agentmem.storage import LinkRow
 from agentmem.stores.sqlite import migrations, notes
 from agentmem.stores.sqlite.connection import APPLICATION_ID
@@ -330,6 +331,32 @@ def test_a_store_of_the_first_schema_is_brought_up_to_date(tmp_path, monkeypatch
         assert tx.meta_get("words") is None
     assert not [problem for problem in store.check() if "written" in problem]
     store.close()
+
+
+def test_an_older_ledger_learns_whose_notes_its_lines_are_about(tmp_path, monkeypatch, make, put) -> None:
+    """Of notes that are there; of one that had gone before, nobody knows any more."""
+    path, step = tmp_path / "n.db", [name for name, _ in migrations.MIGRATIONS].index("whose the lines of the ledger are")
+    store = SqliteStore(path)
+    with store.write() as tx:
+        put(tx, make(1, id="hers", scope=Scope(user="ana")))
+        for note_id, event in (("hers", "promoted"), ("gone", "forgotten"), (None, "consolidated")):
+            tx.ledger.append(1, event, note_id=note_id)
+    store.close()
+    connection = sqlite3.connect(path)
+    connection.executescript(
+        f"DROP INDEX ledger_edit; ALTER TABLE ledger DROP COLUMN owner; DELETE FROM migration WHERE number > {step}; PRAGMA user_version={step}"
+    )
+    connection.close()
+
+    with monkeypatch.context() as until:
+        until.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[: step + 1])
+        until.setattr(migrations, "SCHEMA_VERSION", step + 1)
+        store = SqliteStore(path)
+        with store.read() as tx:
+            ana = tx.notes.owner(Scope(user="ana"))
+            assert [(entry.note_id, entry.owner) for entry in tx.ledger.entries()] == [("hers", ana), ("gone", None), (None, None)]
+            assert tx.ledger.forgotten(["hers", "gone", "none"]) == {"gone": {None}}
+        store.close()
 
 
 def test_a_full_disk(tmp_path, make, put) -> None:
