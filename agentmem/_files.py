@@ -1,14 +1,16 @@
 """Writing a file that a caller named: whole or not at all, for its owner only, and never through a link.
 
 What is written may hold the text of notes, so it is made with mode 0600, under a name of its own beside the one that was asked for
-(``.<name>.<16 hex digits>.part<suffix>``, gone afterwards), and takes that name when it is complete. A file of that name is replaced,
+(``.<name>.<16 hex digits>.part<suffix>``, gone afterwards, or with the next file written there when its writer was killed), and takes that name when it is complete. A file of that name is replaced,
 since the caller named it; a link, a folder, a pipe or a device is not: what lies behind it was not named.
 """
 
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
+import re
 import secrets
 import stat
 from collections.abc import Iterator
@@ -49,13 +51,17 @@ def written_whole(path: Path) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def _draft(target: Path) -> Iterator[Path]:
+    """A file beside the target, locked for as long as somebody writes to it; what a killed writer left there goes."""
     _refuse(target)
-    draft = target.with_name(f".{target.name[:100]}.{secrets.token_hex(8)}.part{target.suffix[:20]}")
+    head, tail = f".{target.name[:100]}.", f".part{target.suffix[:20]}"
+    _sweep(target.parent, re.compile(rf"{re.escape(head)}[0-9a-f]{{16}}{re.escape(tail)}"))
+    draft = target.with_name(f"{head}{secrets.token_hex(8)}{tail}")
     try:
-        os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise StoreReadOnly(f"{target} cannot be written: {error.strerror}.", hint="choose a directory that you may write to.") from error
     try:
+        _lock(descriptor)
         yield draft
         _refuse(target)
         draft.replace(target)
@@ -64,6 +70,31 @@ def _draft(target: Path) -> Iterator[Path]:
         with suppress(FileNotFoundError):
             draft.unlink()
         raise
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False  # somebody has it, or the file system has no such locks
+    return True
+
+
+def _sweep(folder: Path, name: re.Pattern[str]) -> None:
+    """Remove drafts that nobody writes to any more: they may hold the text of notes."""
+    left = [path for path in folder.iterdir() if name.fullmatch(path.name)] if folder.is_dir() else []
+    for path in left:
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+        except OSError:
+            continue
+        try:
+            if stat.S_ISREG(os.fstat(descriptor).st_mode) and _lock(descriptor):
+                path.unlink(missing_ok=True)
+        finally:
+            os.close(descriptor)
 
 
 def _refuse(target: Path) -> None:

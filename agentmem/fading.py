@@ -47,7 +47,8 @@ class Fader:
     def fade(self, scope: Scope, *, dry_run: bool) -> FadeReport:
         """Archive what may go; each owner's notes are ranked, and counted against the capacity, by themselves."""
         now = micros(self._core.clock.now())
-        with self._core.writing(EVERYBODY) as tx:  # what others link to or use of the shared notes holds these for them
+        open_ = self._core.reading if dry_run else self._core.writing
+        with open_(EVERYBODY) as tx:  # what others link to or use of the shared notes holds these for them
             owners = tx.notes.visible_owners(scope) if scope else tx.notes.all_owners()
             chosen: dict[int, float] = {}
             active = 0

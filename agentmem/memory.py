@@ -51,7 +51,7 @@ class Memory(ModelVerbs, KeepingVerbs):
         llm: a chat model for :meth:`enrich`, :meth:`reflect`, and for answers when no local model is attached: a client, a
             callable, or a ``LanguageModel``.
         clock, settings: injected time and numbers.
-        read_only: open what is there for reading: recall, answers, notes, export and checks work, nothing is written, and what would
+        read_only: open what is there for reading: recall, answers, notes, export and checks work, nothing of the memory is written, and what would
             write raises :class:`~agentmem.errors.StoreReadOnly`. A directory that cannot be written is opened so by itself.
     """
 

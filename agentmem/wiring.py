@@ -185,8 +185,8 @@ class Parts:
 
         if self.path is None:
             raise InvalidArgument("A memory without a path has no files to look into.", hint="Memory('my-memory').verify_bytes().")
-        left = self.scrubber.finish()
-        if not left:
+        left = {} if self.core.store.read_only else self.scrubber.finish()
+        if not left and not self.core.store.read_only:  # where nothing may be written, what a forgetting still owes is found as it is
             self.core.store.erase()
         with self.core.reading(EVERYBODY) as tx:
             active = tx.ledger.active_pack(METHOD)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from agentmem import Fact, Memory, Scope
+from agentmem._files import writing
 from agentmem.errors import InvalidArgument, ScopeError, StoreCorrupt
 
 
@@ -112,3 +113,23 @@ def test_a_process_with_a_memory_ends_without_a_word(tmp_path: Path) -> None:
         said = subprocess.run([sys.executable, "-c", code + tail], capture_output=True, text=True, timeout=120)
         assert said.returncode == 0
         assert "Exception ignored" not in said.stderr
+
+
+def test_what_a_killed_export_left_goes_with_the_next_and_what_is_being_written_stays(tmp_path: Path) -> None:
+    code = (
+        "import os, sys\nfrom pathlib import Path\nfrom agentmem._files import writing\n"
+        "with writing(Path(sys.argv[1])) as draft:\n    draft.write_text('Ana lives in Porto.')\n    os._exit(9)"
+    )
+    target = tmp_path / "notes.jsonl"
+    subprocess.run([sys.executable, "-c", code, str(target)], check=False)
+    assert len(list(tmp_path.iterdir())) == 1
+    mine = tmp_path / ".notes.jsonl.mine.part.jsonl"
+    mine.write_text("theirs")
+
+    with writing(target) as draft, writing(target) as other:
+        assert draft.exists()
+        other.write_text("second")
+        draft.write_text("first")
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == [mine.name, target.name]
+    assert target.read_text() == "first"

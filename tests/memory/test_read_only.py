@@ -210,3 +210,12 @@ def test_commands_work_on_a_directory_that_cannot_be_written(frozen: tuple[Path,
     assert run(app, ["check", *common]).exit_code == 0
     refused = run(app, ["remember", "Dora paints walls.", *common])
     assert refused.exit_code != 0
+
+
+def test_what_only_looks_may_look_where_nothing_is_written(tmp_path: Path) -> None:
+    with Memory(tmp_path, embedder="hash") as memory:
+        memory.remember("Ana lives in Porto.")
+    with Memory(tmp_path, embedder="hash", read_only=True) as memory:
+        assert not memory.fade(dry_run=True).ids
+        assert not [each for each in memory.verify_bytes(["Zanzibar"]).found if "text" in each.what]
+        assert [each for each in memory.verify_bytes(["Porto"]).found if "text" in each.what]
