@@ -13,7 +13,8 @@ gives nothing:
 right: what the question accepts is given and nothing that it rejects; or nothing is told, and nothing is given.
 told: nothing is given, but what is known instead has what the question accepts.
 silent: nothing is given.
-rejected: what the question rejects is given.
+both: what it accepts is given, and what it rejects beside it, as in a note that has both and is quoted whole.
+rejected: what the question rejects is given, and not what it accepts.
 other: something else is given, by a reader that did not understand, or only part of what was asked.
 """
 
@@ -35,7 +36,7 @@ from agentmem.evaluation.world import World
 from agentmem.small_model import load_small_model
 from benchmarks.vector_cache import CachedEmbedder
 
-VERDICTS = ("right", "told", "silent", "rejected", "other")
+VERDICTS = ("right", "told", "silent", "both", "rejected", "other")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=\S)|\n+")
 _UNKNOWN = re.compile(r"\s*(?:i (?:do not|don['’]t) know\b|i know (?:only|nothing)\b)", re.IGNORECASE)
 _NOTE = re.compile(r"^- \[\d{4}-\d\d-\d\d [^\]\n]*\] (.*)$", re.MULTILINE)
@@ -120,7 +121,8 @@ def judge(case: Case, text: str) -> str:
     """One of ``VERDICTS``."""
     said = given(text)
     if any(_occurs(value, said) for value in case.reject):
-        return "rejected"
+        accepted = case.accept and all(any(_occurs(value, said) for value in group) for group in case.accept)
+        return "both" if accepted else "rejected"
     if not case.accept:
         return "other" if said.strip() else "right"
     if all(any(_occurs(value, said) for value in group) for group in case.accept):
