@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agentmem._lazily import cached_property
-from agentmem.linking import HALF_LIFE
+from agentmem.rows import HALF_LIFE
 from agentmem.storage import Facets, LinkRow
 
 __all__ = ["FacetColumns", "Flags", "LinkColumns", "Rows", "Values", "aligned", "firsts", "places", "together"]

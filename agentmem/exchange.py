@@ -45,6 +45,7 @@ from agentmem.exchange_records import (
     SignatureRecord,
 )
 from agentmem.notes import Note, NoteVersion
+from agentmem.rows import SAID
 from agentmem.storage import EditRow, LedgerEntry, LinkRow, SavedEnrichment, UseDay
 
 __all__ = [
@@ -73,8 +74,6 @@ __all__ = [
 FORMAT: Final = "agentmem-export"
 VERSION: Final = 3
 MIN_KEY: Final = 16
-SAID: Final = "said"
-"""Under this name a kept receipt has the keyed digest of the words that its idempotency key came with."""
 
 
 class Tally:

@@ -19,7 +19,6 @@ from agentmem.drafts import merge_scope, resolve_trust
 from agentmem.enrich import found_by
 from agentmem.episodes import ExperienceRow, StepRow
 from agentmem.errors import InvalidArgument, InvalidNote
-from agentmem.exchange import SAID
 from agentmem.experience import (
     ActionValue,
     Advice,
@@ -36,6 +35,7 @@ from agentmem.experience import (
 from agentmem.notes import Note, Receipt, Scope
 from agentmem.protocols import Embedder
 from agentmem.remembering import as_json, key_hash, other_words, replayed
+from agentmem.rows import SAID
 from agentmem.storage import Selection, Transaction
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from agentmem.clock import from_micros
 from agentmem.enrich import entities, keywords
 from agentmem.errors import InvalidArgument
 from agentmem.relations import plain, same_value
+from agentmem.rows import HALF_LIFE
 from agentmem.storage import LinkRow
 
 if TYPE_CHECKING:
@@ -52,8 +53,6 @@ SUPERSEDES: Final = "supersedes"
 CONTRADICTS: Final = "contradicts"
 TOGETHER: Final = "used_together"
 KINDS: Final = (NEXT, SIMILAR, SHARES, SUPERSEDES, CONTRADICTS, TOGETHER)
-HALF_LIFE: Final = 90 * 86_400_000_000
-"""Microseconds after which a link that uses made is half as strong, unless its notes are used together again."""
 
 _SAID_NEXT: Final = "said next in the same thread"
 _SIMILAR: Final = "similar in meaning ("

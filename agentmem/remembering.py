@@ -18,7 +18,6 @@ from agentmem.drafts import Draft
 from agentmem.enrich import AGENTS, Said, keywords, said, tags
 from agentmem.errors import UnknownNote
 from agentmem.evolving import rewrite
-from agentmem.exchange import SAID
 from agentmem.linking import link_words, terms_of
 from agentmem.nearby import Neighbourhood
 from agentmem.notes import Fact, Note, Receipt, Status
@@ -26,6 +25,7 @@ from agentmem.passages import embedded
 from agentmem.pending import PendingRows
 from agentmem.prompts import strip_notes
 from agentmem.protocols import Embedder
+from agentmem.rows import SAID
 from agentmem.storage import LinkRow, Transaction
 from agentmem.superseding import Superseder
 from agentmem.weights import WeightBook

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from agentmem.filters import Filter
 
 __all__ = [
+    "HALF_LIFE",
+    "SAID",
     "SHARED_OWNER",
     "Change",
     "EditRow",
@@ -29,7 +31,10 @@ __all__ = [
 ]
 
 SHARED_OWNER = 1
-
+SAID: Final = "said"
+"""Under this name a kept receipt has the keyed digest of the words that its idempotency key came with."""
+HALF_LIFE: Final = 90 * 86_400_000_000
+"""Microseconds after which a link that uses made is half as strong, unless its notes are used together again."""
 
 TOLD = 160
 """Characters after which a note that ends as a question has told something before it."""

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentmem.columns import FacetColumns, LinkColumns, aligned, places
-from agentmem.linking import HALF_LIFE, aged
+from agentmem.linking import aged
+from agentmem.rows import HALF_LIFE
 from agentmem.storage import Facets, LinkRow
 
 _MOMENTS = st.none() | st.integers(0, 100)

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from agentmem import Memory, Scope, Settings
 from agentmem.clock import ManualClock
-from agentmem.linking import HALF_LIFE, TOGETHER, aged, link_together
+from agentmem.linking import TOGETHER, aged, link_together
+from agentmem.rows import HALF_LIFE
 from agentmem.settings import RecallSettings
 from agentmem.storage import LinkRow
 
