@@ -42,6 +42,14 @@ _BESIDE: Final = """
     FROM json_each(?) j CROSS JOIN note n ON n.id = j.value WHERE n.thread IS NOT NULL AND n.position IS NOT NULL
 """
 _TOGETHER: Final = 512
+_BURY: Final = """
+    INSERT INTO tombstone (owner, mac, at, seal) VALUES (?1, ?2, ?3, seal_of(?1, ?2, ?3))
+    ON CONFLICT (owner, mac) DO UPDATE SET at = excluded.at, seal = excluded.seal WHERE excluded.at > at
+"""
+_KEEP: Final = """
+    INSERT INTO idempotency (owner, key, row, receipt, seal) VALUES (?1, ?2, ?3, ?4, seal_of(?1, CAST(?2 AS BLOB), ?3, CAST(?4 AS BLOB)))
+    ON CONFLICT (owner, key) DO UPDATE SET row = excluded.row, receipt = excluded.receipt, seal = excluded.seal
+"""
 # What is said often is said at many times: the time leads to it at once, the words to all of these.
 _SAID: Final = """
     SELECT id FROM note WHERE owner = ? AND hash = ? AND actor IS ? AND agent IS ? AND session IS ?
@@ -195,11 +203,7 @@ class NoteKeys:
 
     def tombstone_add(self, owner: int, content_hash: bytes, at: int) -> None:
         """Remember that content was forgotten, in a form that does not tell what it was."""
-        self._db.run(
-            "INSERT INTO tombstone (owner, mac, at) VALUES (?, ?, ?) "
-            "ON CONFLICT (owner, mac) DO UPDATE SET at = max(at, excluded.at)",
-            (owner, self._mac(owner, content_hash), at),
-        )
+        self._db.run(_BURY, (int(owner), self._mac(owner, content_hash), int(at)))
 
     def tombstone_find(self, owner: int, content_hash: bytes) -> int | None:
         """When content with this hash was last forgotten, or ``None``."""
@@ -228,11 +232,15 @@ class NoteKeys:
 
     def idempotent_put(self, owner: int, key: str, row: int | None, receipt: Mapping[str, object]) -> None:
         """Keep the receipt of a call under its key; it goes when the note in ``row`` goes."""
-        self._db.run(
-            "INSERT INTO idempotency (owner, key, row, receipt) VALUES (?, ?, ?, ?) "
-            "ON CONFLICT (owner, key) DO UPDATE SET row = excluded.row, receipt = excluded.receipt",
-            (owner, key, row, dumps(receipt)),
-        )
+        self._db.run(_KEEP, (int(owner), key, None if row is None else int(row), dumps(receipt)))
+
+    def take_keys(self, owners: Sequence[int]) -> list[tuple[int, str]]:
+        """Remove the idempotency records of owners; returns (owner, key) of each."""
+        among = (json_list(owners),)
+        sql = "FROM idempotency WHERE owner IN (SELECT value FROM json_each(?))"
+        found = self._db.rows(f"SELECT owner, key {sql} ORDER BY owner, key", among)
+        self._db.run(f"DELETE {sql}", among)
+        return found
 
     def _mac(self, owner: int, content_hash: bytes) -> bytes:
         return hmac.digest(self._key(), b"%d:" % owner + content_hash, "sha256")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -35,10 +36,11 @@ from agentmem.stores.sqlite.erasing import SqliteErasing
 from agentmem.stores.sqlite.experiences import SqliteExperiences
 from agentmem.stores.sqlite.ledger import SqliteLedger
 from agentmem.stores.sqlite.links import SqliteLinks
-from agentmem.stores.sqlite.migrations import TOMBSTONE_KEY, is_current, migrate
+from agentmem.stores.sqlite.migrations import is_current, migrate, secret
 from agentmem.stores.sqlite.next_vectors import SqliteNextVectors
 from agentmem.stores.sqlite.notes import SqliteNotes
 from agentmem.stores.sqlite.outbox import SqliteOutbox
+from agentmem.stores.sqlite.owners import teach as teach_marks
 from agentmem.stores.sqlite.passages import SqlitePassages
 from agentmem.stores.sqlite.reading import Reading
 from agentmem.stores.sqlite.scrub import FILE
@@ -46,7 +48,7 @@ from agentmem.stores.sqlite.seals import broken
 from agentmem.stores.sqlite.text import SqliteText
 from agentmem.stores.sqlite.uses import SqliteUses
 from agentmem.stores.sqlite.vectors import SqliteVectors
-from agentmem.stores.sqlite.where import prepare
+from agentmem.stores.sqlite.where import prepare as teach_filters
 
 __all__ = ["SqliteStore", "SqliteTransaction"]
 
@@ -57,7 +59,7 @@ _COUNTED: Final[Mapping[str, str]] = {
     "notes": "SELECT count(*) FROM note",
     "versions": "SELECT count(*) FROM note_version",
     "facts": "SELECT count(*) FROM fact",
-    "owners": "SELECT count(*) FROM owner",
+    "owners": "SELECT count(*) FROM owner WHERE mac IS NULL OR user IS NOT NULL OR agent IS NOT NULL",
     "text": "SELECT count(*) FROM words",
     "vectors": "SELECT count(*) FROM vector",
     "passages": "SELECT count(*) FROM passage",
@@ -93,6 +95,12 @@ _MISFITS: Final[Mapping[str, str]] = {
         "SELECT count(*) FROM vector v LEFT JOIN vector_change c ON c.row = v.row WHERE c.removed IS NOT 0"
     ),
 }
+
+
+def prepare(connection: sqlite3.Connection) -> None:
+    """Teach a connection what the statements of a store ask for."""
+    teach_filters(connection)
+    teach_marks(connection)
 
 
 class _Held(NamedTuple):
@@ -168,7 +176,7 @@ class SqliteTransaction:
 
     def _tombstone_key(self) -> bytes:
         if not self._key:  # drawn once, when the store is made
-            self._key = bytes.fromhex(self.meta_get(TOMBSTONE_KEY) or "")
+            self._key = secret(self._db)
         return self._key
 
 
