@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Final
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     Vectors = npt.NDArray[np.float32]
 
-__all__ = ["Comparison", "unlike_vectors"]
+__all__ = ["Comparison", "told", "unlike_vectors"]
 
 CHUNK: Final = 256
 SAMPLE: Final = 256
@@ -64,6 +65,19 @@ def _alike(held: Vectors, wanted: Vectors) -> bool:
 Look = Callable[[Transaction, Sequence[int]], list[str]]
 
 
+def told(look: Callable[[], list[str]], what: str) -> list[str]:
+    """What a look finds; what keeps it from its end is a finding, too.
+
+    Values that no statement could have written break whoever reads them, anywhere: whoever asks what is wrong must be told that, too.
+    """
+    try:
+        return look()
+    except AgentMemError as error:
+        return [f"{what}: {error.message} {error.hint}"]
+    except Exception as error:  # noqa: BLE001 - see above
+        return [f"{what} cannot be looked at, so what is stored is damaged ({type(error).__name__}: {error}): restore a backup"]
+
+
 class Comparison:
     """Compares terms, links, full text and vectors with what the notes say; so many notes at a time, that nobody waits for long.
 
@@ -85,11 +99,13 @@ class Comparison:
         found: list[str] = []
         for look, size, projection in looks:
             chosen = rows if self._deep or len(rows) <= size else sorted(self._rng.sample(rows, size))
-            try:
-                for start in range(0, len(chosen), CHUNK):
-                    found += self._looked(look, chosen[start : start + CHUNK])
-            except AgentMemError as error:
-                found.append(f"{projection}: {error.message} {error.hint}")
+            found += told(partial(self._all, look, chosen), projection)
+        return found
+
+    def _all(self, look: Look, rows: Sequence[int]) -> list[str]:
+        found: list[str] = []
+        for start in range(0, len(rows), CHUNK):
+            found += self._looked(look, rows[start : start + CHUNK])
         return found
 
     def _looked(self, look: Look, rows: Sequence[int]) -> list[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from agentmem.checking import Comparison, unlike_vectors
+from agentmem.checking import Comparison, told, unlike_vectors
 from agentmem.consolidation.figures import counted
 from agentmem.consolidation.rewriting import request_in_books
 from agentmem.core import EVERYBODY, Core
@@ -248,18 +248,28 @@ class Upkeep:
                 "vectors": tx.vectors.count(),
                 "links": tx.links.count(),
                 "outbox": tx.outbox.count(),
-                "edits": len(tx.ledger.edits()),
+                "edits": tx.ledger.held(),
                 "experiences": tx.experiences.count(),
             }
-            problems += self._check_vectors(tx, counts)
-            problems += self._check_edits(tx)
-            if due := tx.erasing.due():
-                problems.append(f"a forgetting is not finished ({', '.join(due)}): flush() goes on")
-            if half := under_way(tx):
-                problems.append(f"{half}: memory.reembed(embedder) goes on")
-        problems += Comparison(self._core, deep=deep).problems()
-        index, found = self._check_index(deep)
-        return CheckReport((*problems, *found), counts, index, (*self._notices(), *self._unclear()))
+            problems += told(lambda: self._check_vectors(tx, counts), "vectors")
+            problems += told(lambda: self._check_edits(tx), "edits")
+            problems += told(lambda: self._check_unfinished(tx), "what is left to do")
+        problems += told(lambda: Comparison(self._core, deep=deep).problems(), "projections")
+        index = "unknown"
+
+        def indexed() -> list[str]:
+            nonlocal index
+            index, found = self._check_index(deep)
+            return found
+
+        problems += told(indexed, "the vector index")
+        return CheckReport(tuple(problems), counts, index, (*self._notices(), *self._unclear()))
+
+    @staticmethod
+    def _check_unfinished(tx: Transaction) -> list[str]:
+        due, half = tx.erasing.due(), under_way(tx)
+        problems = [f"a forgetting is not finished ({', '.join(due)}): flush() goes on"] if due else []
+        return [*problems, f"{half}: memory.reembed(embedder) goes on"] if half else problems
 
     def _check_index(self, deep: bool) -> tuple[str, list[str]]:
         """Its health, and what of its content is not as it was written, or not what the store holds."""

@@ -11,7 +11,7 @@ from agentmem.stores.sqlite.seals import FIRST_SEAL, FIRST_SEAL_OF_VERSION
 __all__ = ["NAMES", "before_names_could_go"]
 
 NAMES: Final = [name for name, _ in schema.MIGRATIONS]
-_SEALED: Final = ("link", "experience", "experience_step", "idempotency", "tombstone", "edit", "ledger")
+_SEALED: Final = ("link", "experience", "experience_step", "idempotency", "tombstone", "edit", "ledger", "enrichment")
 _STATEMENTS: Final = (
     f"UPDATE seal AS s SET digest = (SELECT {FIRST_SEAL} FROM note n LEFT JOIN fact f ON f.row = n.id WHERE n.id = s.row)",
     f"UPDATE note_version AS v SET seal = {FIRST_SEAL_OF_VERSION}",

@@ -9,6 +9,7 @@ from agentmem.stores.sqlite.seals import (
     FIRST_SEAL_OF_VERSION,
     SEAL,
     SEAL_OF_EDIT,
+    SEAL_OF_ENRICHMENT,
     SEAL_OF_ENTRY,
     SEAL_OF_EXPERIENCE,
     SEAL_OF_KEY,
@@ -264,7 +265,7 @@ _LEDGER_OWNERS: Final = (
 # it goes here. And everything is sealed that is written nowhere else. A note or version that was damaged before is not made whole by that.
 _ALIASES: Final = (
     ("experience", "e", SEAL_OF_EXPERIENCE), ("experience_step", "t", SEAL_OF_STEP), ("idempotency", "i", SEAL_OF_KEY),
-    ("tombstone", "b", SEAL_OF_TOMBSTONE), ("edit", "d", SEAL_OF_EDIT), ("ledger", "g", SEAL_OF_ENTRY),
+    ("tombstone", "b", SEAL_OF_TOMBSTONE), ("edit", "d", SEAL_OF_EDIT), ("ledger", "g", SEAL_OF_ENTRY), ("enrichment", "m", SEAL_OF_ENRICHMENT),
 )  # fmt: skip
 _OF_SEALED_NOTE: Final = "FROM note n LEFT JOIN fact f ON f.row = n.id WHERE n.id = s.row"
 _SEALED_ROWS: Final = (

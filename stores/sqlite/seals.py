@@ -2,7 +2,7 @@
 
 SQLite notices damage of its structure, not of a value: a bit that flips inside a cell changes a word, a time or a number, and nobody is told. So
 what is written nowhere else is sealed, by the bytes of all its columns: notes with their facts, former versions, owners, links that no
-words make, experiences with the steps that wait, keys and tombstones, edits and the ledger. Not sealed is what changes with every use, the state
+words make, experiences with the steps that wait, what a model added, keys and tombstones, edits and the ledger. Not sealed is what changes with every use, the state
 of a curve and the uses themselves, and what can be made again.
 
 A seal is taken anew only over what was whole before: a change of one column must not make the damage of another one true.
@@ -43,6 +43,9 @@ SEAL_OF_TOMBSTONE: Final = "seal_of(b.owner, b.mac, b.at)"
 SEAL_OF_EDIT: Final = (
     "seal_of(CAST(d.id AS BLOB), CAST(d.note_id AS BLOB), d.owner, CAST(d.method AS BLOB), CAST(d.state AS BLOB), d.note_version, "
     "CAST(d.request AS BLOB), CAST(d.reason AS BLOB), d.changed_at)"
+)
+SEAL_OF_ENRICHMENT: Final = (
+    "seal_of(m.row, m.hash, CAST(m.state AS BLOB), m.attempts, m.at, CAST(m.context AS BLOB), CAST(m.tags AS BLOB), CAST(m.keywords AS BLOB))"
 )
 SEAL_OF_ENTRY: Final = (
     "seal_of(g.seq, g.at, CAST(g.event AS BLOB), CAST(g.note_id AS BLOB), CAST(g.edit_id AS BLOB), CAST(g.details AS BLOB), g.owner)"
@@ -104,6 +107,10 @@ _OF_ROWS: Final = (
     (
         f"SELECT CAST(d.id AS BLOB), CAST(d.note_id AS BLOB) FROM edit d WHERE d.seal IS NOT {SEAL_OF_EDIT} ORDER BY d.id",  # noqa: S608
         "edit {} of note {} is not what was written in the books: restore a backup, or forget() the note",
+    ),
+    (
+        f"SELECT {_NAME.format('m.row')} FROM enrichment m WHERE m.seal IS NOT {SEAL_OF_ENRICHMENT} ORDER BY m.row",  # noqa: S608
+        "what a model added to note {}, or what stood there before, is not what was written: restore a backup, or forget() the note",
     ),
     (
         f"SELECT g.seq FROM ledger g WHERE g.seal IS NOT {SEAL_OF_ENTRY} ORDER BY g.seq",  # noqa: S608

@@ -81,6 +81,15 @@ _MISFITS: Final[Mapping[str, str]] = {
     "vectors of another owner than their note": (
         "SELECT count(*) FROM vector v JOIN note n ON n.id = v.row WHERE n.owner <> v.owner"
     ),
+    "passages of another owner than their note": (
+        "SELECT count(*) FROM passage p JOIN note n ON n.id = p.row WHERE n.owner <> p.owner"
+    ),
+    "uses of another owner than their note": "SELECT count(*) FROM use u JOIN note n ON n.id = u.row WHERE n.owner <> u.owner",
+    "terms of another owner than their note": "SELECT count(*) FROM term t JOIN note n ON n.id = t.row WHERE n.owner <> t.owner",
+    "changes of another owner than their note": (
+        "SELECT count(*) FROM (SELECT row, owner FROM vector_change UNION ALL SELECT row, owner FROM words_change) c "
+        "JOIN note n ON n.id = c.row WHERE n.owner <> c.owner"
+    ),
     "facts of another owner than their note": (
         "SELECT count(*) FROM fact f JOIN note n ON n.id = f.row WHERE n.owner <> f.owner"
     ),
