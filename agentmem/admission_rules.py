@@ -253,7 +253,6 @@ _NOTES: Final = {
     "scope_of": takes(_OWNER),
     "empty_owners": takes(_OWNERS),
     "unname": takes(_OWNERS),
-    "take_keys": takes(_OWNERS),
     "idempotency_keys": takes(_ROWS),
     "idempotent_get": takes(_OWNER),
     "idempotent_put": takes(_OWNED_ROW),

@@ -273,10 +273,6 @@ class NoteTable(Protocol):
         """Take the names of owners out. Whoever comes back under such a name gets the same owner, and the name is kept again with the next note."""
         ...
 
-    def take_keys(self, owners: Sequence[int]) -> list[tuple[int, str]]:
-        """Remove the idempotency records of owners; returns (owner, key) of each."""
-        ...
-
     def idempotency_keys(self, rows: Sequence[int]) -> list[tuple[int, str]]:
         """(owner, key) of the idempotency records that led to these rows."""
         ...

@@ -192,12 +192,9 @@ def _books(r: Removal) -> int:
 
 
 def _names(r: Removal) -> int:
-    """Of whom nothing is left, nothing is kept but a keyed digest, by which who comes back is known; and the same of the keys of refused writes."""
+    """Of whom nothing is left, nothing is kept but a keyed digest, by which who comes back is known."""
     empty = r.tx.notes.empty_owners(r.owners)
-    if empty:
-        for owner, key in r.tx.notes.take_keys(empty):
-            r.tx.notes.tombstone_add(owner, key_hash(key), r.now)
-        r.tx.notes.unname(empty)
+    r.tx.notes.unname(empty)
     return len(empty)
 
 

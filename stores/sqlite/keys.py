@@ -10,6 +10,7 @@ from typing import Any, Final
 from agentmem.notes import Fact, Scope
 from agentmem.stores.sqlite.codec import dumps, fact_of, normalised
 from agentmem.stores.sqlite.connection import Database
+from agentmem.stores.sqlite.owners import refused_key
 from agentmem.stores.sqlite.where import json_list
 
 __all__ = ["NoteKeys"]
@@ -226,21 +227,18 @@ class NoteKeys:
 
     def idempotent_get(self, owner: int, key: str) -> Mapping[str, object] | None:
         """The receipt of an earlier call with this key."""
-        found = self._db.value("SELECT receipt FROM idempotency WHERE owner = ? AND key = ?", (owner, key))
+        sql = "SELECT receipt FROM idempotency WHERE owner = ? AND key IN (?, ?)"
+        found = self._db.value(sql, (owner, key, refused_key(self._key(), owner, key)))
         receipt: Any = None if found is None else json.loads(found)
         return None if found is None else dict(receipt)
 
     def idempotent_put(self, owner: int, key: str, row: int | None, receipt: Mapping[str, object]) -> None:
-        """Keep the receipt of a call under its key; it goes when the note in ``row`` goes."""
-        self._db.run(_KEEP, (int(owner), key, None if row is None else int(row), dumps(receipt)))
+        """Keep the receipt of a call under its key; it goes when the note in ``row`` goes.
 
-    def take_keys(self, owners: Sequence[int]) -> list[tuple[int, str]]:
-        """Remove the idempotency records of owners; returns (owner, key) of each."""
-        among = (json_list(owners),)
-        sql = "FROM idempotency WHERE owner IN (SELECT value FROM json_each(?))"
-        found = self._db.rows(f"SELECT owner, key {sql} ORDER BY owner, key", among)
-        self._db.run(f"DELETE {sql}", among)
-        return found
+        What led to no note goes with none: so of its key, in which a caller may have put a name, there is a keyed digest only.
+        """
+        kept = refused_key(self._key(), owner, key) if row is None else key
+        self._db.run(_KEEP, (int(owner), kept, None if row is None else int(row), dumps(receipt)))
 
     def _mac(self, owner: int, content_hash: bytes) -> bytes:
         return hmac.digest(self._key(), b"%d:" % owner + content_hash, "sha256")

@@ -16,7 +16,7 @@ SCHEMA_VERSION: Final = len(MIGRATIONS)
 TOMBSTONE_KEY: Final = "tombstone_key"
 """The store's secret. Its seal stands beside it: with another secret no name, no forgotten word and no state would be known again."""
 
-_SECRET: Final = """
+_DRAWN: Final = """
     SELECT k.value FROM meta k JOIN meta s ON s.key = k.key || '_seal' WHERE k.key = ? AND s.value = hex(seal_of(CAST(k.value AS BLOB)))
 """
 
@@ -50,7 +50,7 @@ def secret(database: Database) -> bytes:
     Raises:
         StoreCorrupt: it is not what was drawn.
     """
-    found = database.value(_SECRET, (TOMBSTONE_KEY,))
+    found = database.value(_DRAWN, (TOMBSTONE_KEY,))
     if found is None:
         raise StoreCorrupt(
             f"The secret of {database.place} is damaged: nobody's name, and nothing that was forgotten, would be known again.",

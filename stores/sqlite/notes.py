@@ -87,8 +87,7 @@ class SqliteNotes(NoteKeys):
 
     def visible_owners(self, scope: Scope) -> tuple[int, ...]:
         """Owners whose notes a request in ``scope`` may see."""
-        asked = [Scope(user=scope.user)] * (scope.user is not None) + [Scope(agent=scope.agent)] * (scope.agent is not None)
-        return (SHARED_OWNER, *(owner for each in asked if (owner := self._owners.find(each)) is not None))
+        return self._owners.visible(scope)
 
     def all_owners(self) -> tuple[int, ...]:
         """Every owner that has a name, and the shared one."""

@@ -35,6 +35,11 @@ _EMPTY: Final = f"""
 _HINT: Final = "check() says what else is damaged; restore the last backup."
 
 
+Name = tuple[str | None, str | None]
+"""A user, or an agent without one; neither: nobody's, or everybody's."""
+_NOBODY: Final[Name] = (None, None)
+
+
 class Owner(NamedTuple):
     """One owner; ``seal`` stands beside those of its notes. Without a name, it has none."""
 
@@ -45,8 +50,8 @@ class Owner(NamedTuple):
     seal: bytes
 
     @property
-    def scope(self) -> Scope:
-        return Scope(self.user, self.agent)
+    def name(self) -> Name:
+        return self.user, self.agent
 
 
 class Owners:
@@ -61,21 +66,52 @@ class Owners:
         self._db = database
         self._key = key
         self._known: KnownRows[Owner] = KnownRows(database)
-        self._checked: dict[int, Scope] = {}
+        self._found: dict[Name, Owner] = {}
+        self._named: dict[int, Name] = {}
         self._moment: object = None
+        self._heeding = False
 
     def find(self, scope: Scope) -> int | None:
         """The owner of notes with this scope, with a name or without."""
-        if scope.user is None and scope.agent is None:
-            return SHARED_OWNER
-        mac = owner_mark(self._key(), scope.user, None if scope.user is not None else scope.agent)
-        found = self._db.answer(_FOUND, (mac,))
-        if not found:
+        name = _named(scope)
+        return SHARED_OWNER if name == _NOBODY else self._find(name)
+
+    def visible(self, scope: Scope) -> tuple[int, ...]:
+        """The owners whose notes a request in this scope may see."""
+        found = [self._find(name) for name in ((scope.user, None), (None, scope.agent)) if name != _NOBODY]
+        return (SHARED_OWNER, *(owner for owner in found if owner is not None))
+
+    def _find(self, name: Name) -> int | None:
+        self._renew()
+        known = self._found.get(name)
+        if known is not None:
+            return known.id
+        mac = owner_mark(self._key(), *name)
+        row = self._db.one(_FOUND, (mac,))
+        if row is None:
             return None
-        owner = _whole(found[0])
+        owner = _whole(row)
         if owner.mac != mac:
             raise _damaged(owner.id)
+        self._found[name] = owner
         return owner.id
+
+    def _renew(self) -> None:
+        """What was found holds as long as nobody else writes and nothing is taken back.
+
+        Names come and go, and an owner made in a write that failed gives its number to another.
+        """
+        if not self._heeding:
+            self._heeding = True
+            self._db.when_unsettled(self._forget)
+        moment = self._db.state(), self._db.rollbacks, self._db.writing
+        if moment != self._moment:
+            self._forget()
+            self._moment = moment
+
+    def _forget(self) -> None:
+        self._found.clear()
+        self._named.clear()
 
     def make(self, scope: Scope) -> int:
         """The same, made where there is none: without its name, which comes with its first note."""
@@ -98,9 +134,9 @@ class Owners:
     def scope_of(self, id: int) -> Scope:
         """The user or agent an owner stands for; the empty scope for the shared notes."""
         found = self.among([id]).get(int(id))
-        if found is None or (found.scope == Scope() and id != SHARED_OWNER):
+        if found is None or (found.name == _NOBODY and id != SHARED_OWNER):
             raise InvalidArgument(f"There is no owner {id} with notes.", hint="all_owners() names those that exist.")
-        return found.scope
+        return Scope(*found.name)
 
     def need(self, scope: Scope, id: int) -> None:
         """Before a note with this scope is written under an owner: it is that scope's, and has its name from now on.
@@ -108,13 +144,12 @@ class Owners:
         Raises:
             ScopeError: it is somebody else's.
         """
-        whose, moment = scope.owner, (self._db.state(), self._db.rollbacks)
-        if moment != self._moment:  # names come and go; an owner made in a write that failed gives its number to another
-            self._checked, self._moment = {}, moment
-        if self._checked.get(id) != whose:
-            if not self._is(whose, id):
+        name = _named(scope)
+        self._renew()
+        if self._named.get(id) != name:
+            if not self._is(name, id):
                 raise ScopeError(f"A note of {scope} cannot belong to owner {id}.", hint="ask owner(scope, create=True) first.")
-            self._checked[id] = whose
+            self._named[id] = name
 
     def empty(self, ids: Sequence[int]) -> list[int]:
         """Those of these owners that have a name, and nothing else: no note and no edit in the books."""
@@ -122,28 +157,30 @@ class Owners:
 
     def unname(self, ids: Sequence[int]) -> None:
         """Take their names out."""
+        if not ids:
+            return
         self._db.unsettle()
         self._db.run("UPDATE owner SET user = NULL, agent = NULL WHERE id IN (SELECT value FROM json_each(?)) AND mac IS NOT NULL", (json_list(ids),))
         for id in ids:
             self._seal(id)
 
-    def _is(self, whose: Scope, id: int) -> bool:
-        if id == SHARED_OWNER or whose == Scope():
-            return id == SHARED_OWNER and whose == Scope()
-        found = self.among([id]).get(id)
-        if found is None or found.mac != owner_mark(self._key(), *_named(whose)):
+    def _is(self, name: Name, id: int) -> bool:
+        if id == SHARED_OWNER or name == _NOBODY:
+            return id == SHARED_OWNER and name == _NOBODY
+        if self._find(name) != id:
             return False
-        if found.scope == Scope():
-            self._db.run("UPDATE owner SET user = ?, agent = ? WHERE id = ?", (*_named(whose), id))
+        if self._found[name].name == _NOBODY:
+            self._db.run("UPDATE owner SET user = ?, agent = ? WHERE id = ?", (*name, id))
             self._seal(id)
             return True
-        return found.scope == whose
+        return self._found[name].name == name
 
     def _read(self, ids: Sequence[int]) -> dict[int, Owner]:
         return {row[0]: _whole(row) for row in self._db.rows(_AMONG, (json_list(ids),))}
 
     def _seal(self, id: int) -> None:
         self._known.drop([id])
+        self._forget()
         self._db.run(f"UPDATE owner AS o SET seal = {SEAL_OF_OWNER} WHERE id = ?", (int(id),))  # noqa: S608 - constants
 
 
@@ -153,12 +190,18 @@ def owner_mark(key: bytes, user: str | None, agent: str | None) -> bytes:
     return hmac.digest(key, f"owner:{kind}:{name}".encode("utf-8", "surrogatepass"), "sha256")
 
 
+def refused_key(key: bytes, owner: int, given: str) -> str:
+    """What is kept of the key of a write that was refused: it goes with no note, and a name may stand in it."""
+    return f"digest {hmac.digest(key, b'key:%d:' % owner + given.encode('utf-8', 'surrogatepass'), 'sha256').hex()}"
+
+
 def teach(connection: sqlite3.Connection) -> None:
-    """Give a connection the digest of names, for owners from before there was one."""
+    """Give a connection these digests, for names and keys from before there were any."""
     connection.create_function("owner_mark", 3, lambda key, user, agent: owner_mark(bytes.fromhex(key), user, agent), deterministic=True)
+    connection.create_function("refused_key", 3, lambda key, owner, given: refused_key(bytes.fromhex(key), owner, given), deterministic=True)
 
 
-def _named(scope: Scope) -> tuple[str | None, str | None]:
+def _named(scope: Scope) -> Name:
     return scope.user, None if scope.user is not None else scope.agent
 
 

@@ -276,6 +276,7 @@ _SEALED_ROWS: Final = (
     "DROP INDEX owner_user",
     "DROP INDEX owner_agent",
     "UPDATE owner SET user = NULL, agent = NULL WHERE id NOT IN (SELECT owner FROM note) AND id NOT IN (SELECT owner FROM edit)",
+    "UPDATE idempotency SET key = refused_key((SELECT value FROM meta WHERE key = 'tombstone_key'), owner, key) WHERE row IS NULL",
     "INSERT INTO erasing (at, place) SELECT 0, 'file' WHERE EXISTS (SELECT 1 FROM owner WHERE mac IS NOT NULL)",
     f"UPDATE owner AS o SET seal = {SEAL_OF_OWNER}",  # noqa: S608 - constants
     "INSERT INTO meta (key, value) SELECT 'tombstone_key_seal', hex(seal_of(CAST(value AS BLOB))) FROM meta WHERE key = 'tombstone_key'",

@@ -74,6 +74,7 @@ _BROKEN: Final = f"""
     LEFT JOIN seal s ON s.row = n.id WHERE s.digest IS NOT {SEAL} OR coalesce(s.whose <> o.seal, 1) ORDER BY n.id
 """  # noqa: S608 - constants
 _NAME: Final = "coalesce((SELECT CAST(uid AS BLOB) FROM note WHERE id = {0}), 'in row ' || {0})"
+_WRONG_LINK: Final = f"l.seal IS NOT CASE l.derived WHEN 1 THEN NULL ELSE {SEAL_OF_LINK} END"
 _OF_ROWS: Final = (
     (
         f"SELECT v.version, {_NAME.format('v.row')} FROM note_version v WHERE v.seal IS NOT {SEAL_OF_VERSION} ORDER BY v.row, v.version",  # noqa: S608
@@ -84,8 +85,7 @@ _OF_ROWS: Final = (
         "owner {} is not who was written: none of its notes is handed out; restore a backup",
     ),
     (
-        f"SELECT CAST(l.kind AS BLOB), {_NAME.format('l.source')}, {_NAME.format('l.target')} FROM link l "  # noqa: S608
-        f"WHERE l.seal IS NOT CASE l.derived WHEN 1 THEN NULL ELSE {SEAL_OF_LINK} END ORDER BY l.source, l.target, l.kind",
+        f"SELECT CAST(l.kind AS BLOB), {_NAME.format('l.source')}, {_NAME.format('l.target')} FROM link l WHERE {_WRONG_LINK} ORDER BY 2, 3, 1",  # noqa: S608
         "the link {} from note {} to note {} is not what was written: restore a backup",
     ),
     (

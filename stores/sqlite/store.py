@@ -90,6 +90,10 @@ _MISFITS: Final[Mapping[str, str]] = {
         "SELECT count(*) FROM (SELECT row, owner FROM vector_change UNION ALL SELECT row, owner FROM words_change) c "
         "JOIN note n ON n.id = c.row WHERE n.owner <> c.owner"
     ),
+    "changes of notes that are gone, and no removals": (
+        "SELECT count(*) FROM (SELECT row, removed FROM vector_change UNION ALL SELECT row, removed FROM words_change) c "
+        "LEFT JOIN note n ON n.id = c.row WHERE n.id IS NULL AND c.removed IS NOT 1"
+    ),
     "facts of another owner than their note": (
         "SELECT count(*) FROM fact f JOIN note n ON n.id = f.row WHERE n.owner <> f.owner"
     ),
