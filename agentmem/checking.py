@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Final
@@ -11,7 +11,8 @@ from agentmem.clock import micros
 from agentmem.core import EVERYBODY, Core
 from agentmem.enrich import found_by
 from agentmem.errors import AgentMemError
-from agentmem.passages import embedded
+from agentmem.passages import LONG, embedded
+from agentmem.reembedding import under_way
 from agentmem.relating import WordLinks, named
 from agentmem.storage import Transaction
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     Vectors = npt.NDArray[np.float32]
 
-__all__ = ["Comparison", "told", "unlike_vectors"]
+__all__ = ["Comparison", "lacking_vectors", "told", "unfinished", "unlike_vectors"]
 
 CHUNK: Final = 256
 SAMPLE: Final = 256
@@ -32,6 +33,23 @@ EMBEDDED: Final = 16
 SHOWN: Final = 3
 ALIKE: Final = 0.999
 """Cosine of a vector with itself in half precision, and with what the same model computes elsewhere."""
+
+
+def lacking_vectors(tx: Transaction, counts: Mapping[str, int]) -> list[str]:
+    """Notes without vectors, and vectors without notes; ``counts`` are those of the report."""
+    missing, found = len(tx.vectors.missing()), tx.passages.missing(LONG)
+    problems = [f"{missing} notes have no vector: rebuild('vectors')"] if missing else []
+    problems += ["long notes lack the vectors of their passages: rebuild('vectors')"] if found else []
+    if counts["vectors"] > counts["notes"]:
+        problems.append(f"{counts['vectors'] - counts['notes']} vectors have no note: rebuild('vectors')")
+    return problems
+
+
+def unfinished(tx: Transaction) -> list[str]:
+    """What was begun, and how it goes on."""
+    due, half = tx.erasing.due(), under_way(tx)
+    problems = [f"a forgetting is not finished ({', '.join(due)}): flush() goes on"] if due else []
+    return [*problems, f"{half}: memory.reembed(embedder) goes on"] if half else problems
 
 
 def unlike_vectors(core: Core, tx: Transaction, rows: Sequence[int]) -> list[int]:

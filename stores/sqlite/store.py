@@ -37,6 +37,7 @@ from agentmem.stores.sqlite.experiences import SqliteExperiences
 from agentmem.stores.sqlite.ledger import SqliteLedger
 from agentmem.stores.sqlite.links import SqliteLinks
 from agentmem.stores.sqlite.migrations import is_current, migrate, secret
+from agentmem.stores.sqlite.misfits import misfits
 from agentmem.stores.sqlite.next_vectors import SqliteNextVectors
 from agentmem.stores.sqlite.notes import SqliteNotes
 from agentmem.stores.sqlite.outbox import SqliteOutbox
@@ -69,44 +70,6 @@ _COUNTED: Final[Mapping[str, str]] = {
     "ledger": "SELECT count(*) FROM ledger",
     "tombstones": "SELECT count(*) FROM tombstone",
     "experiences": "SELECT count(*) FROM experience",
-}
-_MISFITS: Final[Mapping[str, str]] = {
-    "notes without words": "SELECT count(*) FROM note WHERE id NOT IN (SELECT row FROM words)",
-    "words of another owner than their note": (
-        "SELECT count(*) FROM words w JOIN note n ON n.id = w.row WHERE n.owner <> w.owner"
-    ),
-    "words that the change log does not know": (
-        "SELECT count(*) FROM words w LEFT JOIN words_change c ON c.row = w.row WHERE c.removed IS NOT 0"
-    ),
-    "vectors of another owner than their note": (
-        "SELECT count(*) FROM vector v JOIN note n ON n.id = v.row WHERE n.owner <> v.owner"
-    ),
-    "passages of another owner than their note": (
-        "SELECT count(*) FROM passage p JOIN note n ON n.id = p.row WHERE n.owner <> p.owner"
-    ),
-    "uses of another owner than their note": "SELECT count(*) FROM use u JOIN note n ON n.id = u.row WHERE n.owner <> u.owner",
-    "terms of another owner than their note": "SELECT count(*) FROM term t JOIN note n ON n.id = t.row WHERE n.owner <> t.owner",
-    "changes of another owner than their note": (
-        "SELECT count(*) FROM (SELECT row, owner FROM vector_change UNION ALL SELECT row, owner FROM words_change) c "
-        "JOIN note n ON n.id = c.row WHERE n.owner <> c.owner"
-    ),
-    "changes of notes that are gone, and no removals": (
-        "SELECT count(*) FROM (SELECT row, removed FROM vector_change UNION ALL SELECT row, removed FROM words_change) c "
-        "LEFT JOIN note n ON n.id = c.row WHERE n.id IS NULL AND c.removed IS NOT 1"
-    ),
-    "facts of another owner than their note": (
-        "SELECT count(*) FROM fact f JOIN note n ON n.id = f.row WHERE n.owner <> f.owner"
-    ),
-    "experiences of another owner than their note": (
-        "SELECT count(*) FROM experience e JOIN note n ON n.id = e.row WHERE n.owner <> e.owner"
-    ),
-    "steps of an episode without their experience": (
-        "SELECT count(*) FROM experience_step WHERE row NOT IN (SELECT row FROM experience)"
-    ),
-    "vectors of different lengths": "SELECT max(count(DISTINCT length(data)) - 1, 0) FROM vector",
-    "vectors that the change log does not know": (
-        "SELECT count(*) FROM vector v LEFT JOIN vector_change c ON c.row = v.row WHERE c.removed IS NOT 0"
-    ),
 }
 
 
@@ -316,9 +279,7 @@ class SqliteStore:
 
     def _misfits(self) -> list[str]:
         with self._db.transaction(write=False):
-            found = broken(self._db)
-            counts = {what: int(self._db.value(sql)) for what, sql in _MISFITS.items()}
-            return found + [f"{number} {what}" for what, number in counts.items() if number]
+            return broken(self._db) + misfits(self._db)
 
     def erase(self, patience: float = 2.0) -> None:
         """Scrub what deletion left behind: in the gaps of pages, in the write-ahead log.
