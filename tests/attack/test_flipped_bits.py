@@ -25,7 +25,6 @@ NOT_TOLD = {
     "use": {"day", "events", "tokens", "last"},
     "vector": {"data"},  # by less than a thousandth, or of a note that is in no sample
     "passage": {"data"},
-    "ledger": {"seq"},
     "enrichment_source": {"row", "source"},
     "term": {"row"},
     "pack": {"method", "version", "at"},

@@ -22,7 +22,7 @@ from tests.attack import plain_model
 from tests.attack.byte_search import canary
 from tests.attack.byte_search import traces as found
 from tests.attack.tenants import Teller
-from tests.former import before_names_could_go
+from tests.former import SEALED, undo
 
 START = datetime(2026, 1, 1, 9, tzinfo=UTC)
 
@@ -188,7 +188,7 @@ def test_names_of_a_former_version_go_when_it_is_opened(tmp_path: Path) -> None:
         said = [note.content for note in memory.notes(user="user1")]
     with closing(sqlite3.connect(tmp_path / "m" / "notes.db")) as old, old:
         teach(old)
-        before_names_could_go(old.execute)
+        undo(old.execute, SEALED)
         old.execute("UPDATE owner SET user = ? WHERE user IS NULL AND agent IS NULL AND id <> 1", (user,))
         old.execute("UPDATE note SET valid_from = 5 WHERE id = 1")
         (owner,) = old.execute("SELECT id FROM owner WHERE user = ?", (user,)).fetchone()

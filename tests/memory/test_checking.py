@@ -13,7 +13,7 @@ from agentmem import Memory, relating
 from agentmem.clock import ManualClock
 from agentmem.stores.sqlite import schema
 from agentmem.stores.sqlite.seals import teach
-from tests.former import before_names_could_go
+from tests.former import LEDGER, undo
 
 TURNS = (
     "Ana lives in Porto.",
@@ -152,7 +152,7 @@ def test_links_of_a_former_version_are_told_apart(tmp_path: Path, monkeypatch: p
     number = names.index("links that words make")
     with closing(sqlite3.connect(tmp_path / "m" / "notes.db")) as old, old:
         teach(old)
-        before_names_could_go(old.execute)
+        undo(old.execute, LEDGER)
         old.execute("ALTER TABLE link DROP COLUMN derived")
         old.execute("ALTER TABLE note_version DROP COLUMN seal")
         for table in ("seal", "erasing", "scrubbed", "words", "words_change"):
