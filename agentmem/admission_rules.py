@@ -251,6 +251,8 @@ _NOTES: Final = {
     "has_tombstones": takes(_OWNER),
     "all_owners": JOB,
     "scope_of": takes(_OWNER),
+    "empty_owners": takes(_OWNERS),
+    "unname": takes(_OWNERS),
     "idempotency_keys": takes(_ROWS),
     "idempotent_get": takes(_OWNER),
     "idempotent_put": takes(_OWNED_ROW),

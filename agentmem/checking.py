@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Final
 
@@ -10,7 +11,8 @@ from agentmem.clock import micros
 from agentmem.core import EVERYBODY, Core
 from agentmem.enrich import found_by
 from agentmem.errors import AgentMemError
-from agentmem.passages import embedded
+from agentmem.passages import LONG, embedded
+from agentmem.reembedding import under_way
 from agentmem.relating import WordLinks, named
 from agentmem.storage import Transaction
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
     Vectors = npt.NDArray[np.float32]
 
-__all__ = ["Comparison", "unlike_vectors"]
+__all__ = ["Comparison", "lacking_vectors", "told", "unfinished", "unlike_vectors"]
 
 CHUNK: Final = 256
 SAMPLE: Final = 256
@@ -31,6 +33,23 @@ EMBEDDED: Final = 16
 SHOWN: Final = 3
 ALIKE: Final = 0.999
 """Cosine of a vector with itself in half precision, and with what the same model computes elsewhere."""
+
+
+def lacking_vectors(tx: Transaction, counts: Mapping[str, int]) -> list[str]:
+    """Notes without vectors, and vectors without notes; ``counts`` are those of the report."""
+    missing, found = len(tx.vectors.missing()), tx.passages.missing(LONG)
+    problems = [f"{missing} notes have no vector: rebuild('vectors')"] if missing else []
+    problems += ["long notes lack the vectors of their passages: rebuild('vectors')"] if found else []
+    if counts["vectors"] > counts["notes"]:
+        problems.append(f"{counts['vectors'] - counts['notes']} vectors have no note: rebuild('vectors')")
+    return problems
+
+
+def unfinished(tx: Transaction) -> list[str]:
+    """What was begun, and how it goes on."""
+    due, half = tx.erasing.due(), under_way(tx)
+    problems = [f"a forgetting is not finished ({', '.join(due)}): flush() goes on"] if due else []
+    return [*problems, f"{half}: memory.reembed(embedder) goes on"] if half else problems
 
 
 def unlike_vectors(core: Core, tx: Transaction, rows: Sequence[int]) -> list[int]:
@@ -64,6 +83,19 @@ def _alike(held: Vectors, wanted: Vectors) -> bool:
 Look = Callable[[Transaction, Sequence[int]], list[str]]
 
 
+def told(look: Callable[[], list[str]], what: str) -> list[str]:
+    """What a look finds; what keeps it from its end is a finding, too.
+
+    Values that no statement could have written break whoever reads them, anywhere: whoever asks what is wrong must be told that, too.
+    """
+    try:
+        return look()
+    except AgentMemError as error:
+        return [f"{what}: {error.message} {error.hint}"]
+    except Exception as error:  # noqa: BLE001 - see above
+        return [f"{what} cannot be looked at, so what is stored is damaged ({type(error).__name__}: {error}): restore a backup"]
+
+
 class Comparison:
     """Compares terms, links, full text and vectors with what the notes say; so many notes at a time, that nobody waits for long.
 
@@ -85,11 +117,13 @@ class Comparison:
         found: list[str] = []
         for look, size, projection in looks:
             chosen = rows if self._deep or len(rows) <= size else sorted(self._rng.sample(rows, size))
-            try:
-                for start in range(0, len(chosen), CHUNK):
-                    found += self._looked(look, chosen[start : start + CHUNK])
-            except AgentMemError as error:
-                found.append(f"{projection}: {error.message} {error.hint}")
+            found += told(partial(self._all, look, chosen), projection)
+        return found
+
+    def _all(self, look: Look, rows: Sequence[int]) -> list[str]:
+        found: list[str] = []
+        for start in range(0, len(rows), CHUNK):
+            found += self._looked(look, rows[start : start + CHUNK])
         return found
 
     def _looked(self, look: Look, rows: Sequence[int]) -> list[str]:

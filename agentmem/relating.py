@@ -113,7 +113,7 @@ class WordLinks:
         """(missing, too many) among the links of ``rows``; of equally near notes either may be linked."""
         missing, left = self._compared(rows)
         for link in [each for each in left if each.kind == SIMILAR]:
-            equal = [k for k in missing if k[0] == link.source and k.kind == SIMILAR and abs(k.weight - link.weight) < DIGITS]
+            equal = [k for k in missing if k[0] == link.source and k[1] != link.target and k.kind == SIMILAR and abs(k.weight - link.weight) < DIGITS]
             if equal and abs(self._cosine(link) - link.weight) < DIGITS:
                 left.remove(link)
                 missing.remove(equal[0])

@@ -258,11 +258,19 @@ class NoteTable(Protocol):
 
     def has_tombstones(self, owner: int) -> bool: ...
     def all_owners(self) -> tuple[int, ...]:
-        """Every owner there is; for jobs that act on each owner's notes in that owner's own scope."""
+        """Every owner that has a name, and the shared one; for jobs that act on each owner's notes in that owner's own scope."""
         ...
 
     def scope_of(self, owner: int) -> Scope:
         """The user or agent an owner stands for."""
+        ...
+
+    def empty_owners(self, owners: Sequence[int]) -> list[int]:
+        """Those of ``owners`` whose name is kept, and nothing else: no note and no edit."""
+        ...
+
+    def unname(self, owners: Sequence[int]) -> None:
+        """Take the names of owners out. Whoever comes back under such a name gets the same owner, and the name is kept again with the next note."""
         ...
 
     def idempotency_keys(self, rows: Sequence[int]) -> list[tuple[int, str]]:

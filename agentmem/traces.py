@@ -68,8 +68,13 @@ class Removal:
     weights: WeightBook
     tx: Transaction
     doomed: Doomed
+    owners: list[int] = field(init=False)
     freed: list[int] = field(default_factory=list)
     touched: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        scopes = dict.fromkeys(note.scope.owner for note in self.doomed.notes.values())
+        self.owners = [owner for scope in scopes if scope and (owner := self.tx.notes.owner(scope)) is not None]
 
     @property
     def now(self) -> int:
@@ -186,6 +191,13 @@ def _books(r: Removal) -> int:
     return count
 
 
+def _names(r: Removal) -> int:
+    """Of whom nothing is left, nothing is kept but a keyed digest, by which who comes back is known."""
+    empty = r.tx.notes.empty_owners(r.owners)
+    r.tx.notes.unname(empty)
+    return len(empty)
+
+
 # In this order: what has to know the note comes before the note, what has to know that it is gone after it.
 TRACES: Final[tuple[Trace, ...]] = (
     Trace("edits", "its facts, as keys, values, prompts and targets of edits in the active pack", _edits),
@@ -214,6 +226,10 @@ TRACES: Final[tuple[Trace, ...]] = (
     Trace("links of others", "that it stood between them, or made a word common", _relinked),
     Trace("followers", "what it had ended", _followers),
     Trace("books", "edits of any state with their requests; the ledger keeps its id, and whose it was", _books, lambda r: not r.tx.ledger.edits(state=None, note_ids=r.doomed.ids)),
+    Trace(
+        "names", "whose it was, once nothing else is left of that user or agent; what stays is a keyed digest",
+        _names, lambda r: not r.tx.notes.empty_owners(r.owners),
+    ),
 )  # fmt: skip
 """Besides these there are the bytes of files, :data:`DUE`, and what a user wrote elsewhere: exports, pages, backups."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from agentmem.checking import Comparison, unlike_vectors
+from agentmem.checking import Comparison, lacking_vectors, told, unfinished, unlike_vectors
 from agentmem.consolidation.figures import counted
 from agentmem.consolidation.rewriting import request_in_books
 from agentmem.core import EVERYBODY, Core
@@ -17,7 +17,7 @@ from agentmem.errors import AgentMemError, IndexUnavailable, InvalidArgument, St
 from agentmem.forks import at_fork
 from agentmem.fulltext import FullText
 from agentmem.notes import Scope
-from agentmem.passages import LONG, embedded
+from agentmem.passages import embedded
 from agentmem.protocols import Embedder
 from agentmem.reembedding import GRAPH_DUE, Reembedder, add_passages, under_way
 from agentmem.relating import WordLinks
@@ -248,18 +248,22 @@ class Upkeep:
                 "vectors": tx.vectors.count(),
                 "links": tx.links.count(),
                 "outbox": tx.outbox.count(),
-                "edits": len(tx.ledger.edits()),
+                "edits": tx.ledger.held(),
                 "experiences": tx.experiences.count(),
             }
-            problems += self._check_vectors(tx, counts)
-            problems += self._check_edits(tx)
-            if due := tx.erasing.due():
-                problems.append(f"a forgetting is not finished ({', '.join(due)}): flush() goes on")
-            if half := under_way(tx):
-                problems.append(f"{half}: memory.reembed(embedder) goes on")
-        problems += Comparison(self._core, deep=deep).problems()
-        index, found = self._check_index(deep)
-        return CheckReport((*problems, *found), counts, index, (*self._notices(), *self._unclear()))
+            problems += told(lambda: lacking_vectors(tx, counts), "vectors")
+            problems += told(lambda: self._check_edits(tx), "edits")
+            problems += told(lambda: unfinished(tx), "what is left to do")
+        problems += told(lambda: Comparison(self._core, deep=deep).problems(), "projections")
+        index = "unknown"
+
+        def indexed() -> list[str]:
+            nonlocal index
+            index, found = self._check_index(deep)
+            return found
+
+        problems += told(indexed, "the vector index")
+        return CheckReport(tuple(problems), counts, index, (*self._notices(), *self._unclear()))
 
     def _check_index(self, deep: bool) -> tuple[str, list[str]]:
         """Its health, and what of its content is not as it was written, or not what the store holds."""
@@ -283,15 +287,6 @@ class Upkeep:
         """Files among the packs that have a pack's name and not its bytes: nobody serves them, and nobody removes them."""
         names = self._weights.unclear()
         return [f"among the packs of weights, named like one and not one, and not touched: {', '.join(names)}"] if names else []
-
-    @staticmethod
-    def _check_vectors(tx: Transaction, counts: Mapping[str, int]) -> list[str]:
-        missing, found = len(tx.vectors.missing()), tx.passages.missing(LONG)
-        problems = [f"{missing} notes have no vector: rebuild('vectors')"] if missing else []
-        problems += ["long notes lack the vectors of their passages: rebuild('vectors')"] if found else []
-        if counts["vectors"] > counts["notes"]:
-            problems.append(f"{counts['vectors'] - counts['notes']} vectors have no note: rebuild('vectors')")
-        return problems
 
     def _check_edits(self, tx: Transaction) -> list[str]:
         """Books, pack and live model hold the same edits, and each edit says what its note says."""

@@ -20,11 +20,11 @@ COLUMNS: Final = (
 """What :func:`encode` returns, in order."""
 
 LOAD: Final = """
-    SELECT n.id, o.user, n.agent, n.session, n.actor, n.thread, n.position, n.occurred_at, n.created_at, n.valid_from,
+    SELECT n.id, n.owner, s.whose, n.agent, n.session, n.actor, n.thread, n.position, n.occurred_at, n.created_at, n.valid_from,
         n.valid_to, n.archived_at, n.importance, n.trust, n.stability, n.difficulty, n.last_review, n.recalls, n.uid,
         n.kind, n.version, n.source, n.tags, n.keywords, n.metadata, n.context, n.content,
         f.subject, f.relation, f.object, f.functional, f.question, f.paraphrases
-    FROM note n JOIN owner o ON o.id = n.owner LEFT JOIN fact f ON f.row = n.id
+    FROM note n LEFT JOIN seal s ON s.row = n.id LEFT JOIN fact f ON f.row = n.id
 """
 
 LOAD_ROWS: Final = LOAD.replace("FROM note n", "FROM json_each(?) j CROSS JOIN note n ON n.id = j.value")
@@ -67,24 +67,24 @@ def encode(note: Note) -> tuple[object, ...]:
     )
 
 
-def decode(row: tuple[Any, ...]) -> Note:
-    """The note of a row that ``LOAD`` selected.
+def decode(row: tuple[Any, ...], user: str | None) -> Note:
+    """The note of a row that ``LOAD`` selected; it begins with row, owner and the owner's seal. ``user`` is who that owner is.
 
     Raises:
         StoreCorrupt: its values are none that a note can have.
     """
     try:
-        return _decoded(row)
+        return _decoded(row[3:], user)
     except (AgentMemError, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise StoreCorrupt(
             f"The note in row {row[0]} is damaged: {error}.", hint="check() says what else is; restore the last backup."
         ) from error
 
 
-def _decoded(row: tuple[Any, ...]) -> Note:
-    (_, user, agent, session, actor, thread, position, occurred, created, starts, ends, archived) = row[:12]
-    (importance, trust, stability, difficulty, reviewed, recalls, uid, kind, version, source) = row[12:22]
-    (tags, keywords, metadata, context, content) = row[22:27]
+def _decoded(row: tuple[Any, ...], user: str | None) -> Note:
+    (agent, session, actor, thread, position, occurred, created, starts, ends, archived) = row[:10]
+    (importance, trust, stability, difficulty, reviewed, recalls, uid, kind, version, source) = row[10:20]
+    (tags, keywords, metadata, context, content) = row[20:25]
     return Note(
         id=uid,
         content=content,
@@ -105,7 +105,7 @@ def _decoded(row: tuple[Any, ...]) -> Note:
         trust=trust,
         state=MemoryState(stability, difficulty, from_micros(reviewed), recalls),
         archived_at=_moment(archived),
-        fact=None if row[27] is None else fact_of(row[27:33]),
+        fact=None if row[25] is None else fact_of(row[25:31]),
         metadata={} if metadata == "{}" else json.loads(metadata),
         version=version,
     )

@@ -9,6 +9,7 @@ from typing import Final
 from agentmem.storage import EnrichmentRow, SavedEnrichment
 from agentmem.stores.sqlite.codec import dumps
 from agentmem.stores.sqlite.connection import Database
+from agentmem.stores.sqlite.seals import SEAL_OF_ENRICHMENT, SEAL_OF_VERSION, kept
 from agentmem.stores.sqlite.where import json_list
 
 __all__ = ["EVOLVED", "SqliteEnrichment"]
@@ -38,6 +39,13 @@ _PUT: Final = """
         tags = excluded.tags, keywords = excluded.keywords
 """
 _EVER: Final = 2**31
+_SEALED: Final = f"UPDATE enrichment AS m SET seal = {SEAL_OF_ENRICHMENT} WHERE row = ?"  # noqa: S608 - constants
+_SILENCE: Final = "UPDATE note SET reason = ?1 WHERE id IN (SELECT value FROM json_each(?2)) AND reason LIKE ?3"
+_SILENCE_VERSIONS: Final = f"""
+    UPDATE note_version AS v SET reason = ?1,
+        seal = CASE WHEN seal = {SEAL_OF_VERSION} THEN {SEAL_OF_VERSION.replace("v.reason", "?1")} ELSE seal END
+    WHERE row IN (SELECT value FROM json_each(?2)) AND reason LIKE ?3
+"""  # noqa: S608 - constants
 
 
 class SqliteEnrichment:
@@ -72,10 +80,12 @@ class SqliteEnrichment:
         self._db.run(
             _PUT, (record.state, int(at), record.context, dumps(record.tags), dumps(record.keywords), int(row))
         )
+        self._seal(row)
 
     def failed(self, row: int, at: int) -> int:
         """Count a failed run; failures on former words do not count."""
         self._db.run(_FAILED, (int(at), int(row)))
+        self._seal(row)
         return int(self._db.value("SELECT attempts FROM enrichment WHERE row = ?", (int(row),)) or 0)
 
     def add_sources(self, row: int, sources: Sequence[int]) -> None:
@@ -109,6 +119,10 @@ class SqliteEnrichment:
                 dumps(record.keywords),
             ),
         )  # fmt: skip
+        self._seal(row)
+
+    def _seal(self, row: int) -> None:
+        self._db.run(_SEALED, (int(row),))
 
     def made_from(self, sources: Sequence[int]) -> list[int]:
         """Rows whose enrichment was made from any of ``sources``."""
@@ -121,11 +135,9 @@ class SqliteEnrichment:
     def clear(self, rows: Sequence[int]) -> int:
         """Forget the records, and the model's words in the history: they may quote what is being forgotten."""
         among = (EVOLVED, json_list(rows), f"{EVOLVED}%")
-        for table, key in (("note", "id"), ("note_version", "row")):
-            self._db.run(
-                f"UPDATE {table} SET reason = ? WHERE {key} IN (SELECT value FROM json_each(?)) AND reason LIKE ?",  # noqa: S608 - constants
-                among,
-            )
+        with kept(self._db, rows):
+            self._db.run(_SILENCE, among)
+        self._db.run(_SILENCE_VERSIONS, among)
         return self._db.run("DELETE FROM enrichment WHERE row IN (SELECT value FROM json_each(?))", (json_list(rows),))
 
     def counts(self, attempts: int) -> Mapping[str, int]:

@@ -8,6 +8,7 @@ from typing import Final
 
 from agentmem.episodes import ExperienceRow, StepRow
 from agentmem.stores.sqlite.connection import Database
+from agentmem.stores.sqlite.seals import SEAL_OF_EXPERIENCE, SEAL_OF_STEP
 from agentmem.stores.sqlite.where import json_list
 
 __all__ = ["SqliteExperiences"]
@@ -15,6 +16,14 @@ __all__ = ["SqliteExperiences"]
 _AMONG: Final = "(SELECT value FROM json_each(?))"
 _VALUES: Final = f"SELECT row, state, q, visits FROM experience WHERE row IN {_AMONG}"  # noqa: S608 - constants
 _OF_STATE: Final = f"SELECT row, state, q, visits FROM experience WHERE state = ? AND owner IN {_AMONG} ORDER BY row"  # noqa: S608 - constants
+_INSERT: Final = """
+    INSERT INTO experience (row, owner, state, action, q, visits, seal) VALUES (?1, ?2, ?3, ?4, 0.0, 0, seal_of(?1, ?2, ?3, ?4, 0.0, 0))
+"""
+_LEARN: Final = f"""
+    UPDATE experience AS e SET q = ?1, visits = ?2,
+        seal = CASE WHEN seal = {SEAL_OF_EXPERIENCE} THEN seal_of(e.row, e.owner, e.state, e.action, ?1, ?2) ELSE seal END WHERE row = ?3
+"""  # noqa: S608 - constants
+_SEALED_STEP: Final = f"UPDATE experience_step AS t SET seal = {SEAL_OF_STEP} WHERE owner = ? AND episode = ? AND step = ?"  # noqa: S608 - constants
 
 
 class SqliteExperiences:
@@ -44,13 +53,12 @@ class SqliteExperiences:
     def insert(self, row: int, owner: int, state: bytes, action: bytes) -> None:
         """Make a note an experience without a value."""
         self._db.run(
-            "INSERT INTO experience (row, owner, state, action, q, visits) VALUES (?, ?, ?, ?, 0.0, 0)",
-            (int(row), int(owner), state, action),
+            _INSERT, (int(row), int(owner), state, action)
         )
 
     def set_value(self, row: int, q: float, visits: int) -> None:
         """What is known of it now."""
-        self._db.run("UPDATE experience SET q = ?, visits = ? WHERE row = ?", (float(q), int(visits), int(row)))
+        self._db.run(_LEARN, (float(q) + 0.0, int(visits), int(row)))  # SQLite knows no negative zero
 
     def values(self, rows: Sequence[int]) -> dict[int, ExperienceRow]:
         """Those of ``rows`` that are experiences, with their values."""
@@ -96,7 +104,9 @@ class SqliteExperiences:
 
     def put_step(self, owner: int, episode: bytes, step: StepRow) -> None:
         """Add a step to an episode."""
-        self._db.run("INSERT INTO experience_step VALUES (?, ?, ?, ?, ?, ?)", (int(owner), episode, *step))
+        sql = "INSERT INTO experience_step (owner, episode, step, row, reward, next) VALUES (?, ?, ?, ?, ?, ?)"
+        self._db.run(sql, (int(owner), episode, *step))
+        self._db.run(_SEALED_STEP, (int(owner), episode, step.step))
 
     def drop_steps(self, owner: int, episode: bytes, before: int | None = None) -> None:
         """Remove the steps with a number under ``before``, or all of them."""

@@ -10,6 +10,7 @@ from typing import Any, Final
 from agentmem.notes import Fact, Scope
 from agentmem.stores.sqlite.codec import dumps, fact_of, normalised
 from agentmem.stores.sqlite.connection import Database
+from agentmem.stores.sqlite.owners import refused_key
 from agentmem.stores.sqlite.where import json_list
 
 __all__ = ["NoteKeys"]
@@ -42,6 +43,14 @@ _BESIDE: Final = """
     FROM json_each(?) j CROSS JOIN note n ON n.id = j.value WHERE n.thread IS NOT NULL AND n.position IS NOT NULL
 """
 _TOGETHER: Final = 512
+_BURY: Final = """
+    INSERT INTO tombstone (owner, mac, at, seal) VALUES (?1, ?2, ?3, seal_of(?1, ?2, ?3))
+    ON CONFLICT (owner, mac) DO UPDATE SET at = excluded.at, seal = excluded.seal WHERE excluded.at > at
+"""
+_KEEP: Final = """
+    INSERT INTO idempotency (owner, key, row, receipt, seal) VALUES (?1, ?2, ?3, ?4, seal_of(?1, CAST(?2 AS BLOB), ?3, CAST(?4 AS BLOB)))
+    ON CONFLICT (owner, key) DO UPDATE SET row = excluded.row, receipt = excluded.receipt, seal = excluded.seal
+"""
 # What is said often is said at many times: the time leads to it at once, the words to all of these.
 _SAID: Final = """
     SELECT id FROM note WHERE owner = ? AND hash = ? AND actor IS ? AND agent IS ? AND session IS ?
@@ -195,11 +204,7 @@ class NoteKeys:
 
     def tombstone_add(self, owner: int, content_hash: bytes, at: int) -> None:
         """Remember that content was forgotten, in a form that does not tell what it was."""
-        self._db.run(
-            "INSERT INTO tombstone (owner, mac, at) VALUES (?, ?, ?) "
-            "ON CONFLICT (owner, mac) DO UPDATE SET at = max(at, excluded.at)",
-            (owner, self._mac(owner, content_hash), at),
-        )
+        self._db.run(_BURY, (int(owner), self._mac(owner, content_hash), int(at)))
 
     def tombstone_find(self, owner: int, content_hash: bytes) -> int | None:
         """When content with this hash was last forgotten, or ``None``."""
@@ -222,17 +227,18 @@ class NoteKeys:
 
     def idempotent_get(self, owner: int, key: str) -> Mapping[str, object] | None:
         """The receipt of an earlier call with this key."""
-        found = self._db.value("SELECT receipt FROM idempotency WHERE owner = ? AND key = ?", (owner, key))
+        sql = "SELECT receipt FROM idempotency WHERE owner = ? AND key IN (?, ?)"
+        found = self._db.value(sql, (owner, key, refused_key(self._key(), owner, key)))
         receipt: Any = None if found is None else json.loads(found)
         return None if found is None else dict(receipt)
 
     def idempotent_put(self, owner: int, key: str, row: int | None, receipt: Mapping[str, object]) -> None:
-        """Keep the receipt of a call under its key; it goes when the note in ``row`` goes."""
-        self._db.run(
-            "INSERT INTO idempotency (owner, key, row, receipt) VALUES (?, ?, ?, ?) "
-            "ON CONFLICT (owner, key) DO UPDATE SET row = excluded.row, receipt = excluded.receipt",
-            (owner, key, row, dumps(receipt)),
-        )
+        """Keep the receipt of a call under its key; it goes when the note in ``row`` goes.
+
+        What led to no note goes with none: so of its key, in which a caller may have put a name, there is a keyed digest only.
+        """
+        kept = refused_key(self._key(), owner, key) if row is None else key
+        self._db.run(_KEEP, (int(owner), kept, None if row is None else int(row), dumps(receipt)))
 
     def _mac(self, owner: int, content_hash: bytes) -> bytes:
         return hmac.digest(self._key(), b"%d:" % owner + content_hash, "sha256")

@@ -9,17 +9,19 @@ from typing import Any, Final
 from agentmem.storage import EditRow, LedgerEntry
 from agentmem.stores.sqlite.codec import dumps
 from agentmem.stores.sqlite.connection import Database
+from agentmem.stores.sqlite.seals import SEAL_OF_ENTRY
 from agentmem.stores.sqlite.where import json_list
 
 __all__ = ["SqliteLedger"]
 
 _PUT_EDIT: Final = """
-    INSERT INTO edit (id, note_id, owner, method, state, note_version, request, reason, changed_at)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+    INSERT INTO edit (id, note_id, owner, method, state, note_version, request, reason, changed_at, seal)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, seal_of(CAST(?1 AS BLOB), CAST(?2 AS BLOB), ?3, CAST(?4 AS BLOB), CAST(?5 AS BLOB), ?6,
+        CAST(?7 AS BLOB), CAST(?8 AS BLOB), ?9))
     ON CONFLICT (id) DO UPDATE SET
         note_id = excluded.note_id, owner = excluded.owner, method = excluded.method, state = excluded.state,
         note_version = excluded.note_version, request = excluded.request, reason = excluded.reason,
-        changed_at = excluded.changed_at
+        changed_at = excluded.changed_at, seal = excluded.seal
 """
 _EDITS: Final = (
     "SELECT id, note_id, owner, method, state, note_version, request, reason, changed_at FROM edit"
@@ -35,6 +37,7 @@ _APPEND: Final = """
     INSERT INTO ledger (at, event, note_id, edit_id, details, owner)
     VALUES (?, ?, ?, ?, ?, coalesce(?, (SELECT owner FROM note WHERE uid = ?)))
 """
+_SEALED: Final = f"UPDATE ledger AS g SET seal = {SEAL_OF_ENTRY} WHERE seq = ?"  # noqa: S608 - constants
 _FORGOTTEN: Final = """
     SELECT DISTINCT l.note_id, l.owner FROM ledger l WHERE l.note_id IN (
         SELECT g.note_id FROM json_each(?) j CROSS JOIN ledger g ON g.note_id = j.value WHERE g.event = 'forgotten'
@@ -63,7 +66,8 @@ class SqliteLedger:
         owner: int | None = None,
     ) -> None:
         """Write one line; ``details`` must not hold note text. It is of the owner of its note, who must be named once the note is gone."""
-        self._db.run(_APPEND, (int(at), event, note_id, edit_id, dumps(details or {}), owner, note_id))
+        seq = self._db.insert(_APPEND, (int(at), event, note_id, edit_id, dumps(details or {}), owner, note_id))
+        self._db.run(_SEALED, (seq,))
 
     def entries(
         self, *, after: int = 0, note_ids: Sequence[str] | None = None, event: str | None = None, limit: int | None = 1000
@@ -92,13 +96,13 @@ class SqliteLedger:
             (
                 edit.id,
                 edit.note_id,
-                edit.owner,
+                int(edit.owner),
                 edit.method,
                 edit.state,
-                edit.note_version,
+                int(edit.note_version),
                 dumps(edit.request),
                 edit.reason,
-                edit.changed_at,
+                int(edit.changed_at),
             ),
         )
 

@@ -11,6 +11,7 @@ from agentmem.notes import Link
 from agentmem.storage import LinkRow
 from agentmem.stores.sqlite.connection import Database
 from agentmem.stores.sqlite.known import KnownRows
+from agentmem.stores.sqlite.seals import SEAL_OF_LINK
 from agentmem.stores.sqlite.where import json_list
 
 __all__ = ["SqliteLinks"]
@@ -24,6 +25,11 @@ _PUT: Final = """
         derived = excluded.derived
     WHERE excluded.derived <= derived
 """
+_SEALED: Final = f"UPDATE link AS l SET seal = {SEAL_OF_LINK} WHERE source = ? AND target = ? AND kind = ? AND NOT derived"  # noqa: S608 - constants
+_BROKEN: Final = f"""
+    SELECT l.source, l.target, l.kind FROM json_each(?) j CROSS JOIN link l ON l.source = j.value
+    WHERE NOT l.derived AND l.seal IS NOT {SEAL_OF_LINK}
+"""  # noqa: S608 - constants
 # The note that such a link belongs to: the later one in a thread, else the one that was stored later.
 _BELONGING: Final = """
     SELECT l.source, l.target, l.kind, l.weight, l.reason, l.used_at, l.derived
@@ -65,10 +71,14 @@ class SqliteLinks:
         if any(link.source == link.target for link in links):
             raise InvalidArgument("A note cannot be linked to itself.", hint="leave such links out.")
         self._changed(row for link in links for row in link[:2])
+        made = [(int(s), int(t), kind) for s, t, kind, _, _, _, derived in links if not derived]
+        broken = set(self._db.rows(_BROKEN, (json_list(sorted({link[0] for link in made})),))) if made else set()
         self._db.many(
             _PUT,
             [(int(s), int(t), kind, float(w), reason, used, int(derived)) for s, t, kind, w, reason, used, derived in links],
         )
+        if made:  # a link that was damaged stays so, whatever it gains
+            self._db.many(_SEALED, [key for key in made if key not in broken])
 
     def touching(
         self, rows: Sequence[int], kinds: Sequence[str] | None = None, *, without: Sequence[str] = ()

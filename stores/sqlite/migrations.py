@@ -10,10 +10,15 @@ from agentmem.sqlite_files import APPLICATION_ID
 from agentmem.stores.sqlite.connection import Database
 from agentmem.stores.sqlite.schema import MIGRATIONS
 
-__all__ = ["SCHEMA_VERSION", "TOMBSTONE_KEY", "is_current", "migrate"]
+__all__ = ["SCHEMA_VERSION", "TOMBSTONE_KEY", "is_current", "migrate", "secret"]
 
 SCHEMA_VERSION: Final = len(MIGRATIONS)
 TOMBSTONE_KEY: Final = "tombstone_key"
+"""The store's secret. Its seal stands beside it: with another secret no name, no forgotten word and no state would be known again."""
+
+_DRAWN: Final = """
+    SELECT k.value FROM meta k JOIN meta s ON s.key = k.key || '_seal' WHERE k.key = ? AND s.value = hex(seal_of(CAST(k.value AS BLOB)))
+"""
 
 
 def migrate(database: Database) -> None:
@@ -37,6 +42,21 @@ def is_current(database: Database) -> bool:
     """Whether a database has the newest schema; raises as :func:`migrate` does when it has a newer one."""
     with database.transaction(write=False):
         return _version(database) == SCHEMA_VERSION
+
+
+def secret(database: Database) -> bytes:
+    """The store's secret, drawn once, when it was made.
+
+    Raises:
+        StoreCorrupt: it is not what was drawn.
+    """
+    found = database.value(_DRAWN, (TOMBSTONE_KEY,))
+    if found is None:
+        raise StoreCorrupt(
+            f"The secret of {database.place} is damaged: nobody's name, and nothing that was forgotten, would be known again.",
+            hint="restore the last backup.",
+        )
+    return bytes.fromhex(found)
 
 
 def _version(database: Database) -> int:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from agentmem.clock import from_micros, micros
-from agentmem.errors import InvalidArgument, ScopeError, UnknownNote
+from agentmem.errors import InvalidArgument, StoreCorrupt, UnknownNote
 from agentmem.notes import Note, NoteVersion, Scope
 from agentmem.protocols import Clock
 from agentmem.rows import TOLD
@@ -16,7 +16,8 @@ from agentmem.stores.sqlite.codec import COLUMNS, LOAD, LOAD_ROWS, decode, encod
 from agentmem.stores.sqlite.connection import Database
 from agentmem.stores.sqlite.keys import NoteKeys
 from agentmem.stores.sqlite.known import KnownRows, Present
-from agentmem.stores.sqlite.seals import keep_version, seal, seal_versions
+from agentmem.stores.sqlite.owners import Owners
+from agentmem.stores.sqlite.seals import keep_version, kept, seal, seal_versions, whole
 from agentmem.stores.sqlite.where import Condition, admitted, asked, json_list
 
 __all__ = ["SqliteNotes"]
@@ -50,6 +51,10 @@ _ORDERS: Final[Mapping[str, tuple[str, str]]] = {
     "occurred": ("occurred_at", "ASC"),
     "-occurred": ("occurred_at", "DESC"),
 }
+_WHOSE: Final = """
+    SELECT n.id, n.owner, s.whose = o.seal FROM json_each(?) j CROSS JOIN note n ON n.id = j.value
+    LEFT JOIN seal s ON s.row = n.id LEFT JOIN owner o ON o.id = n.owner
+"""
 _ARCHIVE: Final = "UPDATE note SET archived_at = ? WHERE id IN (SELECT value FROM json_each(?))"
 _PLACES: Final[Mapping[str, str]] = {
     "versions": "DELETE FROM note_version WHERE row IN (SELECT value FROM json_each(?))",
@@ -72,39 +77,33 @@ class SqliteNotes(NoteKeys):
     def __init__(self, database: Database, clock: Clock, key: Callable[[], bytes]) -> None:
         super().__init__(database, key)
         self._clock = clock
-        self._checked: dict[int, tuple[str | None, str | None]] = {}
-        self._undone = database.rollbacks
+        self._owners = Owners(database, key)
         self._facets: KnownRows[Facets] = KnownRows(database)
         self._ids: KnownRows[str] = KnownRows(database)  # nobody changes one
 
     def owner(self, scope: Scope, *, create: bool = False) -> int | None:
         """The owner of notes with this scope; ``None`` when it has none yet and ``create`` is false."""
-        if scope.user is None and scope.agent is None:
-            return SHARED_OWNER
-        column, name = ("user", scope.user) if scope.user is not None else ("agent", scope.agent)
-        found = self._db.value(f"SELECT id FROM owner WHERE {column} = ?", (name,))  # noqa: S608 - a constant
-        if found is None and create:
-            return self._db.insert(f"INSERT INTO owner ({column}) VALUES (?)", (name,))  # noqa: S608 - see above
-        return None if found is None else int(found)
+        return self._owners.make(scope) if create else self._owners.find(scope)
 
     def visible_owners(self, scope: Scope) -> tuple[int, ...]:
         """Owners whose notes a request in ``scope`` may see."""
-        found = self._db.answer(
-            "SELECT id FROM owner WHERE user = ? UNION ALL SELECT id FROM owner WHERE agent = ?",
-            (scope.user, scope.agent),
-        )
-        return (SHARED_OWNER, *(row for (row,) in found))
+        return self._owners.visible(scope)
 
     def all_owners(self) -> tuple[int, ...]:
-        """Every owner there is."""
-        return tuple(row for (row,) in self._db.rows("SELECT id FROM owner ORDER BY id"))
+        """Every owner that has a name, and the shared one."""
+        return self._owners.all()
 
     def scope_of(self, owner: int) -> Scope:
         """The user or agent an owner stands for; the empty scope for the shared notes."""
-        found = self._db.one("SELECT user, agent FROM owner WHERE id = ?", (int(owner),))
-        if found is None:
-            raise InvalidArgument(f"There is no owner {owner}.", hint="all_owners() names those that exist.")
-        return Scope(*found)
+        return self._owners.scope_of(owner)
+
+    def empty_owners(self, owners: Sequence[int]) -> list[int]:
+        """Those of ``owners`` whose name is kept, and nothing else."""
+        return self._owners.empty(owners)
+
+    def unname(self, owners: Sequence[int]) -> None:
+        """Take the names of owners out; who comes back is still known, and gets the same owner."""
+        self._owners.unname(owners)
 
     def has_owned(self) -> bool:
         """True when the store holds notes of any user or agent."""
@@ -112,20 +111,12 @@ class SqliteNotes(NoteKeys):
 
     def insert(self, note: Note, owner: int, content_hash: bytes) -> int:
         """Store a note with its fact; returns its row."""
-        self._check_owner(note, owner)
-        row = self._db.insert(
-            _INSERT, (owner, content_hash, note.version, micros(note.created_at), "stored", *encode(note))
-        )
-        self._put_fact(row, owner, note)
-        seal(self._db, row)
-        return row
+        return self._insert(note, owner, content_hash, (micros(note.created_at), "stored"))
 
     def restore(self, note: Note, owner: int, content_hash: bytes, history: Sequence[NoteVersion]) -> int:
         """Store a note together with its history, the present version last; returns its row."""
-        row, last = self.insert(note, owner, content_hash), history[-1]
-        self._db.run(
-            "UPDATE note SET changed_at = ?, reason = ? WHERE id = ?", (micros(last.changed_at), last.reason, row)
-        )
+        last = history[-1]
+        row = self._insert(note, owner, content_hash, (micros(last.changed_at), last.reason))
         self._db.many(
             "INSERT INTO note_version (row, version, changed_at, reason, content) VALUES (?, ?, ?, ?, ?)",
             [(row, v.version, micros(v.changed_at), v.reason, v.content) for v in history[:-1]],
@@ -136,24 +127,30 @@ class SqliteNotes(NoteKeys):
     def replace(self, row: int, note: Note, content_hash: bytes, reason: str) -> None:
         """Write the next version of a note; the former one joins its history."""
         self._facets.drop([row])
-        owner = self._db.value("SELECT owner FROM note WHERE id = ?", (int(row),))
-        if owner is None:
+        found = self._db.one("SELECT owner, CAST(content AS BLOB) FROM note WHERE id = ?", (int(row),))
+        if found is None:
             raise UnknownNote(f"No note in row {row}.", hint="it may have been forgotten meanwhile.")
-        self._check_owner(note, owner)
-        keep_version(self._db, row)
+        owner, said = found
+        self._owners.need(note.scope, owner)
+        sound = bool(whole(self._db, [row]))
+        keep_version(self._db, row, sound=sound)
         self._db.run(_UPDATE, (content_hash, micros(self._clock.now()), reason, *encode(note), int(row)))
         self._db.run("DELETE FROM fact WHERE row = ?", (int(row),))
         self._put_fact(row, owner, note)
-        seal(self._db, row)
+        if sound or said != note.content.encode():  # what keeps the words of a damaged note keeps the doubt
+            seal(self._db, row)
 
     def close_validity(self, row: int, valid_to: int | None, reason: str) -> None:
         """End a note's validity, or with ``None`` take its end back: a new version with the same words."""
         self._facets.drop([row])
-        keep_version(self._db, row)
+        sound = bool(whole(self._db, [row]))
+        keep_version(self._db, row, sound=sound)
         self._db.run(
             "UPDATE note SET valid_to = ?, version = version + 1, changed_at = ?, reason = ? WHERE id = ?",
             (None if valid_to is None else int(valid_to), micros(self._clock.now()), reason, int(row)),
         )
+        if sound:
+            seal(self._db, row)
 
     def set_states(self, states: Sequence[tuple[int, float, float, int, int]]) -> None:
         """(row, stability, difficulty, last_review, recalls) each."""
@@ -166,7 +163,8 @@ class SqliteNotes(NoteKeys):
     def set_archived(self, rows: Sequence[int], at: int | None) -> None:
         """Archive notes at a time, or bring them back with ``None``."""
         self._facets.drop(rows)
-        self._db.run(_ARCHIVE, (at, json_list(rows)))
+        with kept(self._db, rows):
+            self._db.run(_ARCHIVE, (at, json_list(rows)))
 
     def delete(self, rows: Sequence[int]) -> Mapping[str, int]:
         """Remove notes, versions, facts, terms and idempotency records; returns the counts by place.
@@ -187,8 +185,8 @@ class SqliteNotes(NoteKeys):
 
     def owners_of(self, rows: Sequence[int]) -> dict[int, int]:
         """Whose those rows are that exist."""
-        found = self._db.rows("SELECT n.id, n.owner FROM json_each(?) j CROSS JOIN note n ON n.id = j.value", (json_list(rows),))
-        return dict(found)
+        found = self._db.rows(_WHOSE, (json_list(rows),))
+        return {row: owner for row, owner, sealed in found if sealed or _stray(row)}
 
     def of_owner(self, owner: int, limit: int) -> list[int]:
         """Up to ``limit`` rows of an owner, read off an index."""
@@ -210,13 +208,25 @@ class SqliteNotes(NoteKeys):
         """The notes of those rows that exist, in the order of ``rows``."""
         if not rows:
             return {}
-        found = {row[0]: decode(row) for row in self._db.rows(LOAD_ROWS, (json_list(rows),))}
+        found = self._decoded(self._db.rows(LOAD_ROWS, (json_list(rows),)))
         return Present((row, found[row]) for row in map(int, rows) if row in found)
 
     def after(self, row: int, limit: int) -> list[tuple[int, Note]]:
         """Up to ``limit`` notes after ``row``, by row."""
         found = self._db.rows(f"{LOAD} WHERE n.id > ? ORDER BY n.id LIMIT ?", (int(row), limit))
-        return [(columns[0], decode(columns)) for columns in found]
+        return list(self._decoded(found).items())
+
+    def _decoded(self, found: Sequence[tuple[Any, ...]]) -> dict[int, Note]:
+        """Notes by row, each as its owner's, and none that was written for another one."""
+        owners = self._owners.among([columns[1] for columns in found])
+        notes = {}
+        for columns in found:
+            owner = owners.get(columns[1])
+            if owner is None or columns[2] != owner.seal:
+                _stray(columns[0])
+            else:
+                notes[columns[0]] = decode(columns, owner.user)
+        return notes
 
     def facets(self, rows: Sequence[int], selection: Selection) -> list[Facets]:
         """Facets of those of ``rows`` that the selection admits, in the order of ``rows``."""
@@ -292,19 +302,12 @@ class SqliteNotes(NoteKeys):
             NoteVersion(version, content, from_micros(at), reason) for version, content, at, reason in found
         ]
 
-    def _check_owner(self, note: Note, owner: int) -> None:
-        whose = note.scope.owner
-        expected = (whose.user, whose.agent)
-        if self._undone != self._db.rollbacks:  # an owner made in a write that failed gives its number to another
-            self._checked, self._undone = {}, self._db.rollbacks
-        found = self._checked.get(owner) or self._db.one("SELECT user, agent FROM owner WHERE id = ?", (int(owner),))
-        if found is not None:
-            self._checked[owner] = found  # nobody changes or deletes an owner
-        if found != expected:
-            raise ScopeError(
-                f"A note of {note.scope} cannot belong to owner {owner}.",
-                hint="ask owner(scope, create=True) first.",
-            )
+    def _insert(self, note: Note, owner: int, content_hash: bytes, changed: tuple[int, str]) -> int:
+        self._owners.need(note.scope, owner)
+        row = self._db.insert(_INSERT, (owner, content_hash, note.version, *changed, *encode(note)))
+        self._put_fact(row, owner, note)
+        seal(self._db, row)
+        return row
 
     def _put_fact(self, row: int, owner: int, note: Note) -> None:
         if note.fact is not None:
@@ -312,6 +315,13 @@ class SqliteNotes(NoteKeys):
                 "INSERT INTO fact VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (row, owner, *encode_fact(note.fact)),
             )
+
+
+def _stray(row: int) -> bool:
+    raise StoreCorrupt(
+        f"The note in row {row} does not stand under the owner it was written for, so it is not handed out.",
+        hint="check() says what else is damaged; restore the last backup.",
+    )
 
 
 def _admitted(

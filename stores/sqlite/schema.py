@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from typing import Final
 
-from agentmem.stores.sqlite.seals import SEAL, SEAL_OF_VERSION
+from agentmem.stores.sqlite.seals import (
+    FIRST_SEAL,
+    FIRST_SEAL_OF_VERSION,
+    SEAL,
+    SEAL_OF_EDIT,
+    SEAL_OF_ENRICHMENT,
+    SEAL_OF_ENTRY,
+    SEAL_OF_EXPERIENCE,
+    SEAL_OF_KEY,
+    SEAL_OF_LINK,
+    SEAL_OF_OWNER,
+    SEAL_OF_STEP,
+    SEAL_OF_TOMBSTONE,
+    SEAL_OF_VERSION,
+)
 
 __all__ = ["MIGRATIONS"]
 
@@ -199,8 +213,8 @@ _SEALS: Final = (
         row INTEGER PRIMARY KEY REFERENCES note (id) ON DELETE CASCADE, digest BLOB NOT NULL
     ) STRICT""",
     "ALTER TABLE note_version ADD COLUMN seal BLOB",
-    f"INSERT INTO seal (row, digest) SELECT n.id, {SEAL} FROM note n LEFT JOIN fact f ON f.row = n.id",  # noqa: S608 - constants
-    f"UPDATE note_version AS v SET seal = {SEAL_OF_VERSION}",  # noqa: S608 - constants
+    f"INSERT INTO seal (row, digest) SELECT n.id, {FIRST_SEAL} FROM note n LEFT JOIN fact f ON f.row = n.id",  # noqa: S608 - constants
+    f"UPDATE note_version AS v SET seal = {FIRST_SEAL_OF_VERSION}",  # noqa: S608 - constants
 )
 
 # What a forgetting has still to do after its commit: no word of what was forgotten, only where to go on. `scrubbed` is changed to let every
@@ -247,6 +261,36 @@ _LEDGER_OWNERS: Final = (
     "CREATE INDEX ledger_edit ON ledger (edit_id) WHERE edit_id IS NOT NULL",
 )
 
+# Owners are found by a keyed digest of their name, so that the name itself can go with the last note; of owners from before of whom nothing is left
+# it goes here. And everything is sealed that is written nowhere else. A note or version that was damaged before is not made whole by that.
+_ALIASES: Final = (
+    ("experience", "e", SEAL_OF_EXPERIENCE), ("experience_step", "t", SEAL_OF_STEP), ("idempotency", "i", SEAL_OF_KEY),
+    ("tombstone", "b", SEAL_OF_TOMBSTONE), ("edit", "d", SEAL_OF_EDIT), ("ledger", "g", SEAL_OF_ENTRY), ("enrichment", "m", SEAL_OF_ENRICHMENT),
+)  # fmt: skip
+_OF_SEALED_NOTE: Final = "FROM note n LEFT JOIN fact f ON f.row = n.id WHERE n.id = s.row"
+_SEALED_ROWS: Final = (
+    "ALTER TABLE owner ADD COLUMN mac BLOB",
+    "ALTER TABLE owner ADD COLUMN seal BLOB",
+    "UPDATE owner SET mac = owner_mark((SELECT value FROM meta WHERE key = 'tombstone_key'), user, agent) WHERE user IS NOT NULL OR agent IS NOT NULL",
+    "CREATE UNIQUE INDEX owner_mac ON owner (mac) WHERE mac IS NOT NULL",
+    "DROP INDEX owner_user",
+    "DROP INDEX owner_agent",
+    "UPDATE owner SET user = NULL, agent = NULL WHERE id NOT IN (SELECT owner FROM note) AND id NOT IN (SELECT owner FROM edit)",
+    "UPDATE idempotency SET key = refused_key((SELECT value FROM meta WHERE key = 'tombstone_key'), owner, key) WHERE row IS NULL",
+    "INSERT INTO erasing (at, place) SELECT 0, 'file' WHERE EXISTS (SELECT 1 FROM owner WHERE mac IS NOT NULL)",
+    f"UPDATE owner AS o SET seal = {SEAL_OF_OWNER}",  # noqa: S608 - constants
+    "INSERT INTO meta (key, value) SELECT 'tombstone_key_seal', hex(seal_of(CAST(value AS BLOB))) FROM meta WHERE key = 'tombstone_key'",
+    "ALTER TABLE seal ADD COLUMN whose BLOB",
+    f"""UPDATE seal AS s SET
+        digest = CASE WHEN digest IS (SELECT {FIRST_SEAL} {_OF_SEALED_NOTE}) THEN (SELECT {SEAL} {_OF_SEALED_NOTE}) ELSE digest END,
+        whose = (SELECT o.seal FROM note n JOIN owner o ON o.id = n.owner WHERE n.id = s.row)""",  # noqa: S608 - constants
+    f"UPDATE note_version AS v SET seal = {SEAL_OF_VERSION} WHERE seal IS {FIRST_SEAL_OF_VERSION}",  # noqa: S608 - constants
+    "ALTER TABLE link ADD COLUMN seal BLOB",
+    f"UPDATE link AS l SET seal = {SEAL_OF_LINK} WHERE NOT derived",  # noqa: S608 - constants
+    *(f"ALTER TABLE {table} ADD COLUMN seal BLOB" for table, _, _ in _ALIASES),
+    *(f"UPDATE {table} AS {alias} SET seal = {made}" for table, alias, made in _ALIASES),  # noqa: S608 - constants
+)
+
 MIGRATIONS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("first schema", _NOTES + _PROJECTIONS + _BOOKS),
     ("enrichment", _ENRICHMENT),
@@ -259,5 +303,6 @@ MIGRATIONS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("erasure", _ERASURE),
     ("words instead of a full-text index of all owners", _WORDS),
     ("whose the lines of the ledger are", _LEDGER_OWNERS),
+    ("seals of every row that is nowhere else, names that can go", _SEALED_ROWS),
 )
 """(what for, statements) each; the n-th brings a store to version n."""

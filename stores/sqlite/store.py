@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -35,10 +36,12 @@ from agentmem.stores.sqlite.erasing import SqliteErasing
 from agentmem.stores.sqlite.experiences import SqliteExperiences
 from agentmem.stores.sqlite.ledger import SqliteLedger
 from agentmem.stores.sqlite.links import SqliteLinks
-from agentmem.stores.sqlite.migrations import TOMBSTONE_KEY, is_current, migrate
+from agentmem.stores.sqlite.migrations import is_current, migrate, secret
+from agentmem.stores.sqlite.misfits import misfits
 from agentmem.stores.sqlite.next_vectors import SqliteNextVectors
 from agentmem.stores.sqlite.notes import SqliteNotes
 from agentmem.stores.sqlite.outbox import SqliteOutbox
+from agentmem.stores.sqlite.owners import teach as teach_marks
 from agentmem.stores.sqlite.passages import SqlitePassages
 from agentmem.stores.sqlite.reading import Reading
 from agentmem.stores.sqlite.scrub import FILE
@@ -46,7 +49,7 @@ from agentmem.stores.sqlite.seals import broken
 from agentmem.stores.sqlite.text import SqliteText
 from agentmem.stores.sqlite.uses import SqliteUses
 from agentmem.stores.sqlite.vectors import SqliteVectors
-from agentmem.stores.sqlite.where import prepare
+from agentmem.stores.sqlite.where import prepare as teach_filters
 
 __all__ = ["SqliteStore", "SqliteTransaction"]
 
@@ -57,7 +60,7 @@ _COUNTED: Final[Mapping[str, str]] = {
     "notes": "SELECT count(*) FROM note",
     "versions": "SELECT count(*) FROM note_version",
     "facts": "SELECT count(*) FROM fact",
-    "owners": "SELECT count(*) FROM owner",
+    "owners": "SELECT count(*) FROM owner WHERE mac IS NULL OR user IS NOT NULL OR agent IS NOT NULL",
     "text": "SELECT count(*) FROM words",
     "vectors": "SELECT count(*) FROM vector",
     "passages": "SELECT count(*) FROM passage",
@@ -68,31 +71,12 @@ _COUNTED: Final[Mapping[str, str]] = {
     "tombstones": "SELECT count(*) FROM tombstone",
     "experiences": "SELECT count(*) FROM experience",
 }
-_MISFITS: Final[Mapping[str, str]] = {
-    "notes without words": "SELECT count(*) FROM note WHERE id NOT IN (SELECT row FROM words)",
-    "words of another owner than their note": (
-        "SELECT count(*) FROM words w JOIN note n ON n.id = w.row WHERE n.owner <> w.owner"
-    ),
-    "words that the change log does not know": (
-        "SELECT count(*) FROM words w LEFT JOIN words_change c ON c.row = w.row WHERE c.removed IS NOT 0"
-    ),
-    "vectors of another owner than their note": (
-        "SELECT count(*) FROM vector v JOIN note n ON n.id = v.row WHERE n.owner <> v.owner"
-    ),
-    "facts of another owner than their note": (
-        "SELECT count(*) FROM fact f JOIN note n ON n.id = f.row WHERE n.owner <> f.owner"
-    ),
-    "experiences of another owner than their note": (
-        "SELECT count(*) FROM experience e JOIN note n ON n.id = e.row WHERE n.owner <> e.owner"
-    ),
-    "steps of an episode without their experience": (
-        "SELECT count(*) FROM experience_step WHERE row NOT IN (SELECT row FROM experience)"
-    ),
-    "vectors of different lengths": "SELECT max(count(DISTINCT length(data)) - 1, 0) FROM vector",
-    "vectors that the change log does not know": (
-        "SELECT count(*) FROM vector v LEFT JOIN vector_change c ON c.row = v.row WHERE c.removed IS NOT 0"
-    ),
-}
+
+
+def prepare(connection: sqlite3.Connection) -> None:
+    """Teach a connection what the statements of a store ask for."""
+    teach_filters(connection)
+    teach_marks(connection)
 
 
 class _Held(NamedTuple):
@@ -168,7 +152,7 @@ class SqliteTransaction:
 
     def _tombstone_key(self) -> bytes:
         if not self._key:  # drawn once, when the store is made
-            self._key = bytes.fromhex(self.meta_get(TOMBSTONE_KEY) or "")
+            self._key = secret(self._db)
         return self._key
 
 
@@ -295,9 +279,7 @@ class SqliteStore:
 
     def _misfits(self) -> list[str]:
         with self._db.transaction(write=False):
-            found = broken(self._db)
-            counts = {what: int(self._db.value(sql)) for what, sql in _MISFITS.items()}
-            return found + [f"{number} {what}" for what, number in counts.items() if number]
+            return broken(self._db) + misfits(self._db)
 
     def erase(self, patience: float = 2.0) -> None:
         """Scrub what deletion left behind: in the gaps of pages, in the write-ahead log.

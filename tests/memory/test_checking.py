@@ -12,6 +12,8 @@ import pytest
 from agentmem import Memory, relating
 from agentmem.clock import ManualClock
 from agentmem.stores.sqlite import schema
+from agentmem.stores.sqlite.seals import teach
+from tests.former import LEDGER, undo
 
 TURNS = (
     "Ana lives in Porto.",
@@ -149,6 +151,8 @@ def test_links_of_a_former_version_are_told_apart(tmp_path: Path, monkeypatch: p
     names = [name for name, _ in schema.MIGRATIONS]
     number = names.index("links that words make")
     with closing(sqlite3.connect(tmp_path / "m" / "notes.db")) as old, old:
+        teach(old)
+        undo(old.execute, LEDGER)
         old.execute("ALTER TABLE link DROP COLUMN derived")
         old.execute("ALTER TABLE note_version DROP COLUMN seal")
         for table in ("seal", "erasing", "scrubbed", "words", "words_change"):

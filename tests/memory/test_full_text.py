@@ -14,6 +14,7 @@ from agentmem.errors import StoreCorrupt
 from agentmem.fulltext import FullText
 from agentmem.integrations import ChatAgent
 from agentmem.stores.sqlite.schema import MIGRATIONS
+from tests.former import LEDGER, undo
 
 WORD = "zanzibar"
 
@@ -157,6 +158,7 @@ def as_it_was(memory: Memory) -> None:
         for row, note in tx.notes.load(tx.notes.select_all()).items():
             beside = " ".join(n.content for n in tx.notes.load(tx.notes.neighbours_in_thread(row)).values())
             store._db.run("INSERT INTO fts (rowid, content, context, scope) VALUES (?, ?, ?, 'o1')", (row, note.content, f"{beside} {WORD}"))
+        undo(store._db.run, LEDGER)
         for table in ("words", "words_change"):
             store._db.run(f"DROP TABLE {table}")
         store._db.run("DELETE FROM meta WHERE key = 'words'")

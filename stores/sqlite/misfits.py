@@ -1,0 +1,55 @@
+"""Rows that do not fit each other: what belongs to a note is its owner's, and what follows from it is there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from agentmem.stores.sqlite.connection import Database
+
+__all__ = ["misfits"]
+
+_MISFITS: Final[Mapping[str, str]] = {
+    "notes without words": "SELECT count(*) FROM note WHERE id NOT IN (SELECT row FROM words)",
+    "words of another owner than their note": (
+        "SELECT count(*) FROM words w JOIN note n ON n.id = w.row WHERE n.owner <> w.owner"
+    ),
+    "words that the change log does not know": (
+        "SELECT count(*) FROM words w LEFT JOIN words_change c ON c.row = w.row WHERE c.removed IS NOT 0"
+    ),
+    "vectors of another owner than their note": (
+        "SELECT count(*) FROM vector v JOIN note n ON n.id = v.row WHERE n.owner <> v.owner"
+    ),
+    "passages of another owner than their note": (
+        "SELECT count(*) FROM passage p JOIN note n ON n.id = p.row WHERE n.owner <> p.owner"
+    ),
+    "uses of another owner than their note": "SELECT count(*) FROM use u JOIN note n ON n.id = u.row WHERE n.owner <> u.owner",
+    "terms of another owner than their note": "SELECT count(*) FROM term t JOIN note n ON n.id = t.row WHERE n.owner <> t.owner",
+    "changes of another owner than their note": (
+        "SELECT count(*) FROM (SELECT row, owner FROM vector_change UNION ALL SELECT row, owner FROM words_change) c "
+        "JOIN note n ON n.id = c.row WHERE n.owner <> c.owner"
+    ),
+    "changes of notes that are gone, and no removals": (
+        "SELECT count(*) FROM (SELECT row, removed FROM vector_change UNION ALL SELECT row, removed FROM words_change) c "
+        "LEFT JOIN note n ON n.id = c.row WHERE n.id IS NULL AND c.removed IS NOT 1"
+    ),
+    "facts of another owner than their note": (
+        "SELECT count(*) FROM fact f JOIN note n ON n.id = f.row WHERE n.owner <> f.owner"
+    ),
+    "experiences of another owner than their note": (
+        "SELECT count(*) FROM experience e JOIN note n ON n.id = e.row WHERE n.owner <> e.owner"
+    ),
+    "steps of an episode without their experience": (
+        "SELECT count(*) FROM experience_step WHERE row NOT IN (SELECT row FROM experience)"
+    ),
+    "vectors of different lengths": "SELECT max(count(DISTINCT length(data)) - 1, 0) FROM vector",
+    "vectors that the change log does not know": (
+        "SELECT count(*) FROM vector v LEFT JOIN vector_change c ON c.row = v.row WHERE c.removed IS NOT 0"
+    ),
+}
+
+
+def misfits(database: Database) -> list[str]:
+    """How many there are of each kind, in words; empty when all fit."""
+    counts = {what: int(database.value(sql)) for what, sql in _MISFITS.items()}
+    return [f"{number} {what}" for what, number in counts.items() if number]
