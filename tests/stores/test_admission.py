@@ -225,7 +225,7 @@ def test_a_method_without_a_rule_is_refused_in_a_request(filed: Filed) -> None:
 def test_every_transaction_of_a_verb_says_whose_it_is() -> None:
     """Outside of the core nothing opens a transaction of the store directly, but where it binds it itself on the next lines."""
     package = Path(inspect.getfile(agentmem)).parent
-    bound = {"asking.py": "self._core.admit(tx", "exporting.py": "self._selection(tx", "importing.py": "tx.admit(", "erasing.py": "self._core.selection(tx"}
+    bound = {"edit_check.py": "core.admit(tx", "exporting.py": "self._selection(tx", "importing.py": "tx.admit(", "erasing.py": "self._core.selection(tx"}
     for path in [*package.glob("*.py"), *package.glob("consolidation/*.py")]:
         source = path.read_text(encoding="utf-8")
         opened = [
