@@ -566,6 +566,7 @@ def test_check_finds_what_does_not_fit(store, make, put) -> None:
         ["1", "notes without words"],
         ["1", "words of another owner than their note"],
         ["1", "words that the change log does not know"],
+        ["1", "changes of another owner than their note"],
     ]
 
 
