@@ -7,11 +7,10 @@ from dataclasses import replace
 
 from agentmem.dedup import content_hash
 from agentmem.enrich import found_by
-from agentmem.enrich.model.grounding import bare
 from agentmem.notes import Note
-from agentmem.storage import Transaction
+from agentmem.storage import EnrichmentRow, Transaction
 
-__all__ = ["plain_again", "rewrite", "take_back"]
+__all__ = ["bare", "plain_again", "rewrite", "take_back"]
 
 
 def rewrite(tx: Transaction, row: int, before: Note, after: Note, reason: str) -> Note:
@@ -50,3 +49,15 @@ def plain_again(tx: Transaction, touched: Sequence[int]) -> int:
             rewrite(tx, row, note, plain, "what came from a forgotten note was taken back")
     tx.enrichment.clear(touched)
     return len(touched)
+
+
+def bare(note: Note, record: EnrichmentRow | None) -> Note:
+    """The note without what a model added to it."""
+    if record is None or record.context is None:
+        return note
+    return replace(
+        note,
+        context=record.context,
+        tags=tuple(t for t in note.tags if t not in record.tags),
+        keywords=tuple(k for k in note.keywords if k not in record.keywords),
+    )

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from agentmem import Memory
 from agentmem.enrich.model.answers import CandidateFact, Construction, Evolution, Neighbourhood
 from agentmem.enrich.model.dialogue import parsed
-from agentmem.enrich.model.grounding import bare, constructed, evolved, grounded
+from agentmem.enrich.model.grounding import constructed, evolved, grounded
 from agentmem.enrich.model.prompts import about_note, quoted
 from agentmem.errors import InvalidAnswer
+from agentmem.evolving import bare
 from agentmem.notes import MemoryState, Note, Scope
 from agentmem.prompts import one_line
 from agentmem.storage import EnrichmentRow

@@ -13,11 +13,12 @@ from agentmem.enrich.endings import by_agent
 from agentmem.enrich.facts import MACHINES, USERS
 from agentmem.enrich.model.answers import CandidateFact, Construction, Evolution
 from agentmem.enrich.values import POINTERS
+from agentmem.evolving import bare
 from agentmem.notes import Fact, Note
 from agentmem.relations import meant, relation
 from agentmem.storage import EnrichmentRow
 
-__all__ = ["bare", "constructed", "evolved", "grounded"]
+__all__ = ["constructed", "evolved", "grounded"]
 
 MAX_WORDS = 16
 _FIRST_PERSON = re.compile(r"\b(?:i|me|my|mine|i'm|i’m)\b", re.IGNORECASE)
@@ -25,18 +26,6 @@ _SELF = frozenset(("i", "me", "myself", "user", "the user", "speaker", "the spea
 """What a model calls who says "I"."""
 
 _WORDS = re.compile(r"[^\W_]+")
-
-
-def bare(note: Note, record: EnrichmentRow | None) -> Note:
-    """The note without what a model added to it."""
-    if record is None or record.context is None:
-        return note
-    return replace(
-        note,
-        context=record.context,
-        tags=tuple(t for t in note.tags if t not in record.tags),
-        keywords=tuple(k for k in note.keywords if k not in record.keywords),
-    )
 
 
 def constructed(note: Note, record: EnrichmentRow | None, answer: Construction, *, facts: bool) -> tuple[Note, EnrichmentRow]:
