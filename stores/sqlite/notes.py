@@ -218,15 +218,11 @@ class SqliteNotes(NoteKeys):
 
     def _decoded(self, found: Sequence[tuple[Any, ...]]) -> dict[int, Note]:
         """Notes by row, each as its owner's, and none that was written for another one."""
-        owners = self._owners.among([columns[1] for columns in found])
-        notes = {}
-        for columns in found:
-            owner = owners.get(columns[1])
-            if owner is None or columns[2] != owner.seal:
-                _stray(columns[0])
-            else:
-                notes[columns[0]] = decode(columns, owner.user)
-        return notes
+        owners = self._owners.among({columns[1] for columns in found})
+        users = {(owner.id, owner.seal): owner.user for owner in owners.values()}
+        if not users.keys() >= {columns[1:3] for columns in found}:
+            _stray(next(columns[0] for columns in found if columns[1:3] not in users))
+        return {columns[0]: decode(columns, users[columns[1:3]]) for columns in found}
 
     def facets(self, rows: Sequence[int], selection: Selection) -> list[Facets]:
         """Facets of those of ``rows`` that the selection admits, in the order of ``rows``."""

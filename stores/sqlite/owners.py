@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hmac
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final, NamedTuple
 
 from agentmem.errors import InvalidArgument, ScopeError, StoreCorrupt
@@ -122,9 +122,9 @@ class Owners:
         self._seal(made)
         return made
 
-    def among(self, ids: Sequence[int]) -> dict[int, Owner]:
+    def among(self, ids: Collection[int]) -> dict[int, Owner]:
         """Those owners that exist, each looked at."""
-        return self._known.get(list(dict.fromkeys(map(int, ids))), self._read)
+        return self._known.get(list(ids), self._read)
 
     def all(self) -> tuple[int, ...]:
         """The shared owner, and every one that has a name."""
@@ -133,7 +133,7 @@ class Owners:
 
     def scope_of(self, id: int) -> Scope:
         """The user or agent an owner stands for; the empty scope for the shared notes."""
-        found = self.among([id]).get(int(id))
+        found = self.among([int(id)]).get(int(id))
         if found is None or (found.name == _NOBODY and id != SHARED_OWNER):
             raise InvalidArgument(f"There is no owner {id} with notes.", hint="all_owners() names those that exist.")
         return Scope(*found.name)
