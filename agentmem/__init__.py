@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from agentmem.aio import AsyncMemory
-    from agentmem.edits import EditReceipt, EditRequest
     from agentmem.errors import AgentMemError
     from agentmem.memory import Memory
-    from agentmem.notes import Fact, ForgetReceipt, Hit, Link, Note, Receipt, Scope
-    from agentmem.recollection import Recollection
+    from agentmem.notes.edit import EditReceipt, EditRequest
+    from agentmem.notes.note import Fact, ForgetReceipt, Hit, Link, Note, Receipt, Scope
+    from agentmem.recall.result import Recollection
     from agentmem.settings import Settings
 
 __version__ = "0.1.0"
@@ -23,17 +23,17 @@ __version__ = "0.1.0"
 _HOME = {
     "AgentMemError": "agentmem.errors",
     "AsyncMemory": "agentmem.aio",
-    "EditReceipt": "agentmem.edits",
-    "EditRequest": "agentmem.edits",
-    "Fact": "agentmem.notes",
-    "ForgetReceipt": "agentmem.notes",
-    "Hit": "agentmem.notes",
-    "Link": "agentmem.notes",
+    "EditReceipt": "agentmem.notes.edit",
+    "EditRequest": "agentmem.notes.edit",
+    "Fact": "agentmem.notes.note",
+    "ForgetReceipt": "agentmem.notes.note",
+    "Hit": "agentmem.notes.note",
+    "Link": "agentmem.notes.note",
     "Memory": "agentmem.memory",
-    "Note": "agentmem.notes",
-    "Receipt": "agentmem.notes",
-    "Recollection": "agentmem.recollection",
-    "Scope": "agentmem.notes",
+    "Note": "agentmem.notes.note",
+    "Receipt": "agentmem.notes.note",
+    "Recollection": "agentmem.recall.result",
+    "Scope": "agentmem.notes.note",
     "Settings": "agentmem.settings",
 }
 

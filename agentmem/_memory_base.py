@@ -6,7 +6,7 @@ from typing import Final
 
 from agentmem import wiring
 from agentmem.errors import InvalidArgument
-from agentmem.notes import Scope
+from agentmem.notes.note import Scope
 from agentmem.settings import Settings
 
 __all__ = ["MemoryBase"]

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from agentmem import wiring
 from agentmem._memory_base import MemoryBase
-from agentmem.drafts import merge_scope
 from agentmem.errors import InvalidArgument, ScopeError
-from agentmem.protocols import Embedder
+from agentmem.notes.protocols import Embedder
+from agentmem.remember.draft import merge_scope
 
 if TYPE_CHECKING:
     from agentmem.enrich.model.report import EnrichReport, ReflectReport
-    from agentmem.exporting import ExportReport
-    from agentmem.importing import ImportReport
-    from agentmem.remnants import RemnantReport
-    from agentmem.upkeep import CheckReport
+    from agentmem.forget.remnants import RemnantReport
+    from agentmem.transfer.export import ExportReport
+    from agentmem.transfer.load import ImportReport
+    from agentmem.upkeep.rebuild import CheckReport
 
 __all__ = ["KeepingVerbs"]
 

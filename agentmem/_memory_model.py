@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from agentmem import wiring
 from agentmem._memory_base import MemoryBase
-from agentmem.asking import Answer, Use
-from agentmem.cross_encoder import make_reranker
-from agentmem.drafts import merge_scope
-from agentmem.edits import EditRequest
+from agentmem.ask.ask import Answer, Use
+from agentmem.embedding.cross_encoder import make_reranker
 from agentmem.errors import InvalidArgument
-from agentmem.protocols import Editor, Message, Reranker
+from agentmem.notes.edit import EditRequest
+from agentmem.notes.protocols import Editor, Message, Reranker
+from agentmem.remember.draft import merge_scope
 
 if TYPE_CHECKING:
     from agentmem.consolidation.drift import VerifyReport, WeightStatus

@@ -15,13 +15,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
-from agentmem.awaiting import serving
 from agentmem.errors import StoreError
-from agentmem.experiencing import ExperienceMemory
-from agentmem.forks import at_fork
+from agentmem.experience.memory import ExperienceMemory
 from agentmem.memory import Memory
-from agentmem.notes import Scope
-from agentmem.protocols import Clock, Embedder
+from agentmem.notes.note import Scope
+from agentmem.notes.protocols import Clock, Embedder
+from agentmem.runtime.awaiting import serving
+from agentmem.runtime.forks import at_fork
 from agentmem.settings import Settings
 
 __all__ = ["AsyncExperience", "AsyncMemory"]
@@ -55,7 +55,7 @@ def _taught(
 
 
 class AsyncExperience:
-    """The :class:`~agentmem.experiencing.ExperienceMemory` of an :class:`AsyncMemory`, awaited."""
+    """The :class:`~agentmem.experience.memory.ExperienceMemory` of an :class:`AsyncMemory`, awaited."""
 
     def __init__(self, memory: AsyncMemory) -> None:
         self.memory = memory

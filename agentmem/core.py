@@ -9,21 +9,21 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from agentmem.errors import EmbedderMismatch, ScopeRequired
-from agentmem.forks import at_fork
-from agentmem.ids import IdMaker
-from agentmem.notes import Scope
-from agentmem.passages import passages
-from agentmem.protocols import Clock, Embedder, ForgettingCurve
+from agentmem.notes.ids import IdMaker
+from agentmem.notes.note import Scope
+from agentmem.notes.passages import passages
+from agentmem.notes.protocols import Clock, Embedder, ForgettingCurve
+from agentmem.notes.storage import NoteStore, Selection, Transaction
+from agentmem.runtime.forks import at_fork
 from agentmem.settings import Settings
-from agentmem.storage import NoteStore, Selection, Transaction
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from agentmem.stores.exact import ExactIndex
-    from agentmem.stores.indexer import Indexer
-    from agentmem.stores.text import TextIndex
+    from agentmem.stores.chroma.indexer import Indexer
+    from agentmem.stores.text.text import TextIndex
+    from agentmem.stores.vectors.exact import ExactIndex
 
 __all__ = ["EVERYBODY", "Core", "aside"]
 

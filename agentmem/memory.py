@@ -13,24 +13,24 @@ from typing import TYPE_CHECKING, Any, Self
 from agentmem import wiring
 from agentmem._memory_keeping import KeepingVerbs
 from agentmem._memory_model import ModelVerbs
-from agentmem.clock import as_moment, micros
-from agentmem.drafts import KEYWORDS, Draft, make_drafts, merge_scope
 from agentmem.errors import AgentMemError, InvalidArgument
-from agentmem.filters import parse
-from agentmem.notes import Fact, ForgetReceipt, Hit, Link, Note, NoteVersion, Receipt, Scope
-from agentmem.protocols import Clock, Embedder, Message
-from agentmem.recollection import Recollection
+from agentmem.notes.clock import as_moment, micros
+from agentmem.notes.filters import parse
+from agentmem.notes.note import Fact, ForgetReceipt, Hit, Link, Note, NoteVersion, Receipt, Scope
+from agentmem.notes.protocols import Clock, Embedder, Message
+from agentmem.notes.storage import Selection
+from agentmem.recall.result import Recollection
+from agentmem.remember.draft import KEYWORDS, Draft, make_drafts, merge_scope
 from agentmem.settings import Settings
-from agentmem.storage import Selection
 
 if TYPE_CHECKING:
     import networkx as nx
 
-    from agentmem.experiencing import ExperienceMemory
-    from agentmem.fading import FadeReport
-    from agentmem.graph import Connection
-    from agentmem.model_loading import ModelSpec
-    from agentmem.recalling import WhyNot
+    from agentmem.experience.memory import ExperienceMemory
+    from agentmem.forget.fade import FadeReport
+    from agentmem.graph.view import Connection
+    from agentmem.llm.loading import ModelSpec
+    from agentmem.recall.search import WhyNot
 
 __all__ = ["Memory"]
 
@@ -41,7 +41,7 @@ class Memory(ModelVerbs, KeepingVerbs):
     Args:
         path: a directory (made if missing), or ``None``.
         scope: binds the object: every call acts within it.
-        embedder: ``None`` (the packaged MiniLM), a model name or path, an :class:`~agentmem.protocols.Embedder`, or a
+        embedder: ``None`` (the packaged MiniLM), a model name or path, an :class:`~agentmem.notes.protocols.Embedder`, or a
             callable from texts to an array.
         model: a causal language model for :meth:`ask` and :meth:`consolidate`: ``"small"`` (the one that ships), a Hugging Face
             name or path, or a pair ``(model, tokenizer)``; looked for at once, loaded on first use.

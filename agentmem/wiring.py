@@ -14,33 +14,33 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from agentmem.asking import Asker
-from agentmem.clock import SystemClock
+from agentmem.ask.ask import Asker
 from agentmem.core import EVERYBODY, Core
-from agentmem.cross_encoder import make_reranker
-from agentmem.data_directory import DataDirectory, open_directory
-from agentmem.erasing import Eraser
+from agentmem.embedding.cross_encoder import make_reranker
 from agentmem.errors import InvalidArgument, ModelError
-from agentmem.experiencing import ExperienceMemory
-from agentmem.fading import Fader
-from agentmem.forgetting import curve
-from agentmem.forks import at_fork
-from agentmem.fulltext import FullText
-from agentmem.ids import IdMaker
-from agentmem.keeping import Keeper
-from agentmem.notes import Note, Receipt, Scope
-from agentmem.own_upkeep import OwnUpkeep, in_percent
-from agentmem.protocols import Clock, Embedder, LanguageModel
-from agentmem.recalling import Recaller
-from agentmem.recollection import Recollection
-from agentmem.remembering import Rememberer
-from agentmem.reserve import Reserve
-from agentmem.scrubbing import Scrubber
+from agentmem.experience.memory import ExperienceMemory
+from agentmem.files.data_directory import DataDirectory, open_directory
+from agentmem.files.reserve import Reserve
+from agentmem.forget.erase import Eraser
+from agentmem.forget.fade import Fader
+from agentmem.forget.scrub import Scrubber
+from agentmem.notes.clock import SystemClock
+from agentmem.notes.curves import curve
+from agentmem.notes.ids import IdMaker
+from agentmem.notes.note import Note, Receipt, Scope
+from agentmem.notes.protocols import Clock, Embedder, LanguageModel
+from agentmem.notes.storage import NoteStore, Selection
+from agentmem.projections.text import FullText
+from agentmem.recall.result import Recollection
+from agentmem.recall.search import Recaller
+from agentmem.remember.update import Keeper
+from agentmem.remember.write import Rememberer
+from agentmem.runtime.forks import at_fork
 from agentmem.settings import Settings
-from agentmem.shelf import PackShelf
-from agentmem.storage import NoteStore, Selection
-from agentmem.upkeep import Upkeep
-from agentmem.weights import METHOD, PackContents, PackFiles, WeightBook
+from agentmem.upkeep.own import OwnUpkeep, in_percent
+from agentmem.upkeep.rebuild import Upkeep
+from agentmem.weights.pack_store import PackShelf
+from agentmem.weights.registry import METHOD, PackContents, PackFiles, WeightBook
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -50,14 +50,14 @@ if TYPE_CHECKING:
     from agentmem.consolidation.policy import Policy
     from agentmem.consolidation.proposal import Progress
     from agentmem.consolidation.rewriting import Rewriter
-    from agentmem.enriching import Enricher
-    from agentmem.exporting import Exporter
-    from agentmem.importing import Importer
-    from agentmem.local_model import LocalModel
-    from agentmem.model_loading import ModelSpec
-    from agentmem.reflecting import Reflector
-    from agentmem.remnants import RemnantReport
+    from agentmem.enrich.describe import Enricher
+    from agentmem.enrich.reflect import Reflector
+    from agentmem.forget.remnants import RemnantReport
+    from agentmem.llm.loading import ModelSpec
+    from agentmem.llm.local_model import LocalModel
     from agentmem.stores.sqlite.store import SqliteStore
+    from agentmem.transfer.export import Exporter
+    from agentmem.transfer.load import Importer
 
 __all__ = ["Parts", "build", "graph_page", "in_percent", "model_spec", "progress_bar", "stage_progress"]
 
@@ -110,7 +110,7 @@ class Parts:
 
     def attach(self, spec: ModelSpec) -> None:
         """Attach a model, which is loaded when it was given by name or path."""
-        from agentmem.llm import LocalModel
+        from agentmem.llm.clients import LocalModel
 
         model, tokenizer = spec.load()
         # Nobody may be answered by one model through the hooks of another.
@@ -180,7 +180,7 @@ class Parts:
 
     def verify_bytes(self, texts: Sequence[str]) -> RemnantReport:
         """Finish what a forgetting left, blank what is not used, and look into every file."""
-        from agentmem.remnants import Remnant, RemnantReport
+        from agentmem.forget.remnants import Remnant, RemnantReport
         from agentmem.stores.deep import Wanted, look_beside
 
         if self.path is None:
@@ -195,12 +195,12 @@ class Parts:
         return RemnantReport(tuple(Remnant(*each) for each in look_beside(self.path, wanted)), tuple(left.values()))
 
     def enricher(self) -> Enricher:
-        from agentmem.enriching import Enricher
+        from agentmem.enrich.describe import Enricher
 
         return Enricher(self.core, self.need_llm(), self.weights.retire, self.fail)
 
     def reflector(self) -> Reflector:
-        from agentmem.reflecting import Reflector
+        from agentmem.enrich.reflect import Reflector
 
         return Reflector(self.core, self.need_llm(), self.rememberer.remember)
 
@@ -220,17 +220,17 @@ class Parts:
         return self.enricher().after(receipts)
 
     def exporter(self) -> Exporter:
-        from agentmem.exporting import Exporter
+        from agentmem.transfer.export import Exporter
 
         return Exporter(self.core, self.fail)
 
     def importer(self) -> Importer:
-        from agentmem.importing import Importer
+        from agentmem.transfer.load import Importer
 
         return Importer(self.core, self.fail)
 
     def reembed(self, embedder: Any, progress: Callable[[int, int], None]) -> int:
-        from agentmem.embedding import make_embedder
+        from agentmem.embedding.embedders import make_embedder
 
         return self.upkeep.reembed(make_embedder(embedder), progress, self.fail)
 
@@ -322,8 +322,8 @@ def _closed_on_error(*made: Any) -> Iterator[None]:
 
 def _bound(store: NoteStore, directory: DataDirectory, fail: Fail) -> Callable[[], list[str]]:
     """Bind the notes to their directory; returns what tells later on what is out of place there."""
-    from agentmem.stores import generations
     from agentmem.stores.adopting import bind, left_behind
+    from agentmem.stores.chroma import generations
 
     moved = "" if store.read_only else bind(store, directory, METHOD, fail)
 
@@ -346,13 +346,13 @@ def _store(directory: DataDirectory | None, settings: Settings, clock: Clock) ->
 
 
 def _core(store: SqliteStore, indexed: DataDirectory | None, settings: Settings, clock: Clock, embedder: Any, fail: Fail) -> Core:
-    from agentmem.embedding import make_embedder
-    from agentmem.stores.exact import ExactIndex
-    from agentmem.stores.text import TextIndex
+    from agentmem.embedding.embedders import make_embedder
+    from agentmem.stores.text.text import TextIndex
+    from agentmem.stores.vectors.exact import ExactIndex
 
     indexer = None
     if indexed is not None and settings.index.backend == "chroma":
-        from agentmem.stores.indexer import Indexer
+        from agentmem.stores.chroma.indexer import Indexer
 
         indexer = Indexer(store, indexed.index, clock, fail=fail)
     return Core(
@@ -388,7 +388,7 @@ def _weights(core: Core, packs: Path, fail: Fail) -> WeightBook:
         return PackContents(frozenset(about.ids), frozenset(about.waiting), about.base)
 
     def stranded(model: Any) -> str:
-        from agentmem._forked_torch import stranded
+        from agentmem.runtime.forked_torch import stranded
 
         return stranded(model)
 
@@ -409,21 +409,21 @@ def _greedy_answers(model: Any, tokenizer: Any, prompts: Sequence[str], max_new_
 def _language_model(llm: Any) -> LanguageModel | None:
     if llm is None:
         return None
-    from agentmem.llm import as_language_model
+    from agentmem.llm.clients import as_language_model
 
     return as_language_model(llm)
 
 
 def model_spec(model: Any, tokenizer: Any = None, *, device: Any = None, dtype: Any = None, plain: bool | None = None) -> ModelSpec:
     """What was said about a model, checked."""
-    from agentmem.model_loading import ModelSpec
+    from agentmem.llm.loading import ModelSpec
 
     return ModelSpec(model, tokenizer, device, dtype, plain)
 
 
 def graph_page(view: nx.DiGraph, path: str | Path) -> Path:
     """Write the page of a note graph."""
-    from agentmem.graph_page import write_page
+    from agentmem.graph.page import write_page
 
     return write_page(view, path)
 

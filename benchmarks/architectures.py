@@ -37,7 +37,7 @@ from agentmem.editors import EditRequest, make_editor
 from agentmem.editors.background import background_groups
 from agentmem.editors.prompts import Renderer
 from agentmem.errors import AgentMemError
-from agentmem.small_model import small_model_path
+from agentmem.llm.small_model import small_model_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -30,10 +30,10 @@ from random import Random
 from typing import Any
 
 from agentmem import Memory
-from agentmem.asking import Answer
+from agentmem.ask.ask import Answer
 from agentmem.consolidation.strategies import AlwaysPolicy
 from agentmem.evaluation.world import World
-from agentmem.small_model import load_small_model
+from agentmem.llm.small_model import load_small_model
 from benchmarks.vector_cache import CachedEmbedder
 
 VERDICTS = ("right", "told", "silent", "both", "rejected", "other")

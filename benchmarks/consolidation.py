@@ -27,11 +27,11 @@ from typing import Any
 import torch
 
 from agentmem import Fact, Memory, Settings
-from agentmem.asking import Use
-from agentmem.clock import ManualClock
+from agentmem.ask.ask import Use
+from agentmem.consolidation.phrasing import Phrased, phrase
 from agentmem.consolidation.verify import same_answer
 from agentmem.evaluation.world import World, WorldFact, answer
-from agentmem.phrasing import Phrased, phrase
+from agentmem.notes.clock import ManualClock
 from agentmem.settings import ConsolidationSettings
 
 USER = "ana"

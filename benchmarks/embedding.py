@@ -24,7 +24,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from agentmem.embedding import CachedEmbedder, make_embedder
+from agentmem.embedding.embedders import CachedEmbedder, make_embedder
 from benchmarks.locomo import Conversation, load
 from benchmarks.locomo_recall import measure, ours, summary
 

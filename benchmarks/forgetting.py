@@ -25,8 +25,8 @@ from rich.console import Console
 from rich.table import Table
 
 from agentmem import Memory, Settings
-from agentmem.clock import ManualClock
-from agentmem.protocols import Embedder
+from agentmem.notes.clock import ManualClock
+from agentmem.notes.protocols import Embedder
 from agentmem.settings import ForgettingSettings
 from benchmarks.simulated_year import END, START, Event, Year, make_year
 from benchmarks.vector_cache import CachedEmbedder

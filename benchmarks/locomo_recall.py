@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from agentmem import Memory, Settings
-from agentmem.protocols import Embedder
+from agentmem.notes.protocols import Embedder
 from agentmem.settings import RecallSettings
 from benchmarks.locomo import Conversation, Question, Turn, as_chats, in_long_messages, in_long_notes, load
 from benchmarks.vector_cache import CachedEmbedder

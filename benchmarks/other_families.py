@@ -27,7 +27,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from agentmem.editors import calibrate
 from agentmem.evaluation.world import Kind, World
 from agentmem.evaluation.world import answer as as_answer
-from agentmem.small_model import small_model_path
+from agentmem.llm.small_model import small_model_path
 from benchmarks.editing.measuring import Bench
 from benchmarks.editing.methods import Editing
 from benchmarks.editing.streams import known, load, samples, share

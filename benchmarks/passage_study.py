@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from agentmem.passages import passages
+from agentmem.notes.passages import passages
 from benchmarks.locomo import Conversation, in_long_notes, load
 from benchmarks.vector_cache import CachedEmbedder
 

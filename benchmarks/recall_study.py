@@ -27,8 +27,8 @@ import numpy.typing as npt
 import torch
 
 from agentmem import Memory
-from agentmem._weights_files import packaged_minilm
-from agentmem.minilm import MiniLM
+from agentmem.embedding.minilm import MiniLM
+from agentmem.embedding.weights_files import packaged_minilm
 from benchmarks.locomo import Conversation, load
 from benchmarks.vector_cache import CachedEmbedder
 

@@ -26,9 +26,9 @@ import numpy as np
 import numpy.typing as npt
 
 from agentmem import Memory, Scope
-from agentmem.notes import MemoryState, Note
-from agentmem.planning import shortlist
-from agentmem.storage import LinkRow
+from agentmem.notes.note import MemoryState, Note
+from agentmem.notes.storage import LinkRow
+from agentmem.recall.plan import shortlist
 
 __all__ = ["Corpus", "measure"]
 

@@ -16,8 +16,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from agentmem import Memory, Settings
-from agentmem.clock import ManualClock
-from agentmem.protocols import Embedder
+from agentmem.notes.clock import ManualClock
+from agentmem.notes.protocols import Embedder
 from agentmem.settings import RecallSettings
 from benchmarks.locomo import Conversation, Question, load
 from benchmarks.vector_cache import CachedEmbedder

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from agentmem.embedding import make_embedder
-from agentmem.protocols import Embedder
+from agentmem.embedding.embedders import make_embedder
+from agentmem.notes.protocols import Embedder
 
 __all__ = ["CachedEmbedder"]
 

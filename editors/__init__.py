@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from agentmem.editors.port import ModelPort
     from agentmem.editors.registry import available_editors, make_editor
     from agentmem.editors.wise.config import WiseConfig
-    from agentmem.edits import EditReceipt, EditRequest
+    from agentmem.notes.edit import EditReceipt, EditRequest
 
 _HOME = {
-    "EditReceipt": "agentmem.edits",
-    "EditRequest": "agentmem.edits",
+    "EditReceipt": "agentmem.notes.edit",
+    "EditRequest": "agentmem.notes.edit",
     "GraceConfig": "agentmem.editors.grace.config",
     "ModelPort": "agentmem.editors.port",
     "WiseConfig": "agentmem.editors.wise.config",

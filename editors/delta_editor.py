@@ -27,10 +27,10 @@ from agentmem.editors.records import Book
 from agentmem.editors.requests import named, unstored
 from agentmem.editors.sessions import OUTSIDE, BookSession, BookShadow
 from agentmem.editors.structure import first_tensor
-from agentmem.edits import EditorStatus, EditReceipt, EditRequest, Route
 from agentmem.errors import EditError, InvalidArgument, PackMismatch, UnknownEdit
-from agentmem.forks import at_fork
-from agentmem.notes import Scope
+from agentmem.notes.edit import EditorStatus, EditReceipt, EditRequest, Route
+from agentmem.notes.note import Scope
+from agentmem.runtime.forks import at_fork
 
 __all__ = ["DeltaEditor", "LowRank", "Visible"]
 
@@ -44,7 +44,7 @@ _KEPT_VIEWS = 16  # sets of visible records whose deltas are kept at hand
 
 
 class DeltaEditor(ABC):
-    """Facts as low-rank changes beside the weights, behind the :class:`~agentmem.protocols.Editor` protocol.
+    """Facts as low-rank changes beside the weights, behind the :class:`~agentmem.notes.protocols.Editor` protocol.
 
     Args:
         port: the model.

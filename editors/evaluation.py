@@ -11,8 +11,8 @@ import torch
 
 from agentmem.editors.prompts import Renderer
 from agentmem.errors import InvalidArgument
-from agentmem.local_model import context_length
-from agentmem.protocols import Editor
+from agentmem.llm.local_model import context_length
+from agentmem.notes.protocols import Editor
 
 __all__ = ["Case", "Report", "answer", "evaluate", "fitting"]
 

@@ -24,10 +24,10 @@ from agentmem.editors.naming import Asked
 from agentmem.editors.packs import Calibration
 from agentmem.editors.port import ModelPort
 from agentmem.editors.prompts import Renderer
-from agentmem.edits import EditorStatus, EditReceipt, EditRequest, Route
 from agentmem.errors import EditError, PackMismatch, UnknownEdit
-from agentmem.forks import at_fork
-from agentmem.notes import Scope
+from agentmem.notes.edit import EditorStatus, EditReceipt, EditRequest, Route
+from agentmem.notes.note import Scope
+from agentmem.runtime.forks import at_fork
 
 __all__ = ["GatedEditor"]
 

@@ -15,11 +15,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from agentmem._lazily import cached_property
 from agentmem.editors.background import guess_subject
-from agentmem.edits import EditRequest
-from agentmem.enrich.verbs import KIN
-from agentmem.lexicon import NEGATIONS, STOPWORDS
+from agentmem.extract.lexicon import NEGATIONS, STOPWORDS
+from agentmem.extract.verbs import KIN
+from agentmem.notes.edit import EditRequest
+from agentmem.runtime.lazily import cached_property
 
 __all__ = ["LONGEST", "Asked", "Mention", "Mentions", "last_message"]
 

@@ -16,8 +16,8 @@ import numpy as np
 from agentmem.editors import packs, records
 from agentmem.editors.packs import Pack
 from agentmem.editors.records import Book, rival_of
-from agentmem.edits import EditRequest
 from agentmem.errors import EditError, InvalidArgument, PackMismatch
+from agentmem.notes.edit import EditRequest
 
 __all__ = ["PackDiff", "diff", "merge"]
 

@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from agentmem.editors.compact import Compact, expand, shrink
 from agentmem.editors.layer_scores import LayerScore, score_table
-from agentmem.edits import EditRequest
-from agentmem.notes import Scope
+from agentmem.notes.edit import EditRequest
+from agentmem.notes.note import Scope
 
 __all__ = [
     "Array",

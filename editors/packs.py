@@ -20,7 +20,6 @@ import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from agentmem._files import written_whole
 from agentmem.editors.packed import (
     Array,
     Calibration,
@@ -32,8 +31,9 @@ from agentmem.editors.packed import (
     entry_of,
     request_from,
 )
-from agentmem.edits import EditRequest
 from agentmem.errors import EditError, PackMismatch, StoreError, UnknownEdit
+from agentmem.files.writing import written_whole
+from agentmem.notes.edit import EditRequest
 
 __all__ = [
     "FORMAT",

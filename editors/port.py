@@ -22,8 +22,8 @@ from agentmem.editors.hooks import Hook, Injection, KeyTap, injection, own_forwa
 from agentmem.editors.prefix import LayerCall, Prefix, PromptBatch
 from agentmem.editors.structure import Structure, find_structure, first_tensor, in_eval_mode
 from agentmem.errors import EditError, InvalidArgument, LayerNotFound
-from agentmem.forks import at_fork
-from agentmem.local_model import context_length
+from agentmem.llm.local_model import context_length
+from agentmem.runtime.forks import at_fork
 
 __all__ = ["ModelPort"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agentmem.errors import InvalidArgument
-from agentmem.tokenizing import PromptEncoder
+from agentmem.llm.tokenizing import PromptEncoder
 
 __all__ = ["Rendered", "Renderer"]
 

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from agentmem._lazily import cached_property
 from agentmem.editors.grace.geometry import covisible
 from agentmem.editors.packs import decode, encode, entry_of, read_bytes, request_from
-from agentmem.edits import EditRequest
 from agentmem.errors import EditError, PackMismatch, UnknownEdit
-from agentmem.notes import Scope
+from agentmem.notes.edit import EditRequest
+from agentmem.notes.note import Scope
+from agentmem.runtime.lazily import cached_property
 
 __all__ = ["Arrays", "Book", "Record", "drop", "parse", "rival_of"]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from agentmem.errors import InvalidArgument, MissingExtra
 
 if TYPE_CHECKING:
-    from agentmem.protocols import Editor
+    from agentmem.notes.protocols import Editor
 
 __all__ = ["available_editors", "make_editor"]
 

@@ -7,8 +7,8 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 
-from agentmem.edits import EditRequest
 from agentmem.errors import EditError, InvalidArgument
+from agentmem.notes.edit import EditRequest
 
 __all__ = ["named", "taken", "unstored"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from agentmem.editors.records import Book, Record
-from agentmem.notes import Scope
+from agentmem.notes.note import Scope
 
 __all__ = ["OUTSIDE", "BookSession", "BookShadow"]
 

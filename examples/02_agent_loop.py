@@ -3,8 +3,8 @@
 from datetime import timedelta
 
 from agentmem import Memory, Scope
-from agentmem.asking import used_notes
-from agentmem.clock import ManualClock
+from agentmem.ask.ask import used_notes
+from agentmem.notes.clock import ManualClock
 
 
 def model(messages: list[dict[str, str]]) -> str:

@@ -6,8 +6,8 @@ ChatAgent((model, tokenizer), memory)                                     a tran
 """
 
 from agentmem import Memory
-from agentmem.clock import ManualClock
 from agentmem.integrations.chat import ChatAgent
+from agentmem.notes.clock import ManualClock
 
 clock = ManualClock()
 with Memory(clock=clock) as memory:

@@ -3,10 +3,11 @@
 import tempfile
 from pathlib import Path
 
-from agentmem import Memory, forgetting
-from agentmem.clock import ManualClock
-from agentmem.graph import communities, pagerank
-from agentmem.pictures import draw_curve, draw_graph
+from agentmem import Memory
+from agentmem.graph.pictures import draw_curve, draw_graph
+from agentmem.graph.view import communities, pagerank
+from agentmem.notes import curves as forgetting
+from agentmem.notes.clock import ManualClock
 
 out = Path(tempfile.mkdtemp())
 clock = ManualClock()

@@ -1,7 +1,7 @@
 """The consolidation job: facts that are stable, needed and unknown to the model move into its weights, verified."""
 
 from agentmem import Memory
-from agentmem.clock import ManualClock
+from agentmem.notes.clock import ManualClock
 
 FACTS = {
     "Ida Sandberg lives in Oslo.": "Where does Ida Sandberg live?",

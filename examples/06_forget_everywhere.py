@@ -3,8 +3,8 @@
 import torch
 
 from agentmem import Memory
-from agentmem.clock import ManualClock
-from agentmem.llm import load_model
+from agentmem.llm.clients import load_model
+from agentmem.notes.clock import ManualClock
 
 model, tokenizer = load_model("small")
 clock = ManualClock()

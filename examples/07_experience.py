@@ -5,7 +5,7 @@ from pathlib import Path
 from random import Random
 
 from agentmem import Memory
-from agentmem.pictures import draw_learning
+from agentmem.graph.pictures import draw_learning
 
 TASK = "Fetch the silver cup."
 HOUSE = {  # what is seen, and where each action leads; "trap" ends badly, "cup" ends well

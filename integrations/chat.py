@@ -11,20 +11,20 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from agentmem.answers import repeated
-from agentmem.asking import Answer, Source, not_counted, used_notes
+from agentmem.ask.answer import repeated
+from agentmem.ask.ask import Answer, Source, not_counted, used_notes
+from agentmem.ask.present import presentable
 from agentmem.errors import AgentMemError, InvalidArgument, InvalidNote, ModelError, StoreError, UnknownNote
 from agentmem.integrations.conversation import UNANSWERED, Conversation, Turn, as_messages, hanging
-from agentmem.llm import OpenAIModel, as_language_model
+from agentmem.llm.clients import OpenAIModel, as_language_model
+from agentmem.llm.tokenizing import PromptEncoder
 from agentmem.memory import Memory
-from agentmem.notes import Note, Receipt
-from agentmem.presenting import presentable
-from agentmem.prompts import notes_block
-from agentmem.protocols import LanguageModel, Message
-from agentmem.querying import query_words
-from agentmem.recollection import Recollection, estimate_tokens
-from agentmem.speaking import heard, said
-from agentmem.tokenizing import PromptEncoder
+from agentmem.notes.note import Note, Receipt
+from agentmem.notes.protocols import LanguageModel, Message
+from agentmem.notes.quoting import notes_block
+from agentmem.notes.speaking import heard, said
+from agentmem.recall.query import query_words
+from agentmem.recall.result import Recollection, estimate_tokens
 
 __all__ = ["ChatAgent", "Reply"]
 
@@ -78,7 +78,7 @@ class ChatAgent:
 
     Args:
         model: a callable from messages to an answer; an OpenAI-compatible client or base URL (with ``model_name``), also async; a
-            :class:`~agentmem.protocols.LanguageModel`; a local model by name, path, or as a pair ``(model, tokenizer)``,
+            :class:`~agentmem.notes.protocols.LanguageModel`; a local model by name, path, or as a pair ``(model, tokenizer)``,
             which is attached to the memory so that what was consolidated answers first; or ``None`` for the model that
             the memory has already.
         memory: where the exchange is remembered and recalled from.

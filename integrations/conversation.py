@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from agentmem.notes import Note
-from agentmem.protocols import Message
+from agentmem.notes.note import Note
+from agentmem.notes.protocols import Message
 
 __all__ = ["UNANSWERED", "Conversation", "Turn", "as_messages", "hanging"]
 

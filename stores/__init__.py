@@ -9,13 +9,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from agentmem.stores.chroma import ChromaIndex
-    from agentmem.stores.exact import ExactIndex
+    from agentmem.stores.chroma.chroma import ChromaIndex
     from agentmem.stores.sqlite.store import SqliteStore
+    from agentmem.stores.vectors.exact import ExactIndex
 
 _HOME = {
-    "ChromaIndex": "agentmem.stores.chroma",
-    "ExactIndex": "agentmem.stores.exact",
+    "ChromaIndex": "agentmem.stores.chroma.chroma",
+    "ExactIndex": "agentmem.stores.vectors.exact",
     "SqliteStore": "agentmem.stores.sqlite.store",
 }
 

@@ -19,14 +19,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from agentmem import owned_files
-from agentmem.data_directory import OLD_WEIGHTS, DataDirectory
 from agentmem.errors import StoreForeign
-from agentmem.sqlite_files import BOUND_TO
-from agentmem.storage import NoteStore, Transaction
-from agentmem.stores import generations
-from agentmem.stores.indexer import STATE
-from agentmem.stores.manifest import IndexState, snapshot
+from agentmem.files import owned_files
+from agentmem.files.data_directory import OLD_WEIGHTS, DataDirectory
+from agentmem.files.sqlite_files import BOUND_TO
+from agentmem.notes.storage import NoteStore, Transaction
+from agentmem.stores.chroma import generations
+from agentmem.stores.chroma.indexer import STATE
+from agentmem.stores.chroma.manifest import IndexState, snapshot
 
 __all__ = ["bind", "left_behind"]
 

@@ -7,8 +7,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from agentmem.forks import at_fork
-from agentmem.storage import Change, Transaction
+from agentmem.notes.storage import Change, Transaction
+from agentmem.runtime.forks import at_fork
 
 __all__ = ["Following", "Log", "Store"]
 

@@ -6,8 +6,8 @@ import fcntl
 import os
 from pathlib import Path
 
-from agentmem import owned_files
 from agentmem.errors import StoreReadOnly
+from agentmem.files import owned_files
 
 __all__ = ["take"]
 

@@ -6,15 +6,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from agentmem.clock import from_micros, micros
+from agentmem.consolidation.phrasing import NotPhrased, Phrased, requests_for
 from agentmem.consolidation.policy import Signals
 from agentmem.consolidation.wordings import independent
 from agentmem.core import Core
-from agentmem.edits import EditRequest
-from agentmem.enrich import is_volatile, secrets
-from agentmem.notes import Note, Scope
-from agentmem.phrasing import NotPhrased, Phrased, requests_for
-from agentmem.storage import EditRow, Selection, Transaction, UseSummary
+from agentmem.extract import is_volatile, secrets
+from agentmem.notes.clock import from_micros, micros
+from agentmem.notes.edit import EditRequest
+from agentmem.notes.note import Note, Scope
+from agentmem.notes.storage import EditRow, Selection, Transaction, UseSummary
 
 __all__ = ["Candidate", "gather", "request_of"]
 
@@ -74,7 +74,7 @@ def _contradicted(tx: Transaction, notes: Mapping[int, Note], min_trust: float) 
 
 
 def _fact_rows(tx: Transaction, owners: Sequence[int]) -> Iterable[int]:
-    from agentmem.filters import parse
+    from agentmem.notes.filters import parse
 
     return tx.notes.select(Selection(tuple(owners), where=parse({"subject": {"$exists": True}}), archived=True))
 

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from random import Random
 from typing import Final
 
-from agentmem.clock import from_micros, micros
 from agentmem.consolidation.candidates import boundary, gather
 from agentmem.consolidation.figures import counted, share, told
+from agentmem.consolidation.phrasing import Phrased, requests_for
 from agentmem.consolidation.policy import Policy
 from agentmem.consolidation.proposal import barred
 from agentmem.consolidation.report import PastRun
@@ -18,11 +18,11 @@ from agentmem.consolidation.verify import Canary, Prober, same_answer
 from agentmem.consolidation.wordings import independent
 from agentmem.core import EVERYBODY, Core
 from agentmem.errors import PackMismatch
-from agentmem.linking import conflicting
-from agentmem.notes import Note, Scope
-from agentmem.phrasing import Phrased, requests_for
-from agentmem.storage import EditRow, LedgerEntry, Transaction
-from agentmem.weights import METHOD, PackContents, WeightBook
+from agentmem.notes.clock import from_micros, micros
+from agentmem.notes.note import Note, Scope
+from agentmem.notes.storage import EditRow, LedgerEntry, Transaction
+from agentmem.projections.linking import conflicting
+from agentmem.weights.registry import METHOD, PackContents, WeightBook
 
 __all__ = ["DriftMeter", "VerifyReport", "WeightStatus"]
 

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
-from agentmem.clock import from_micros, micros
 from agentmem.consolidation.candidates import Candidate, as_json, boundary, gather, request_of
 from agentmem.consolidation.policy import Decision, Policy
 from agentmem.consolidation.proposal import UNDONE, Plan, Progress, Proposer, barred, kept
@@ -18,13 +17,14 @@ from agentmem.consolidation.report import ConsolidationReport, EditOutcome, Undo
 from agentmem.consolidation.settling import BULK, Settled, Settler
 from agentmem.consolidation.verify import Answerer, Canary, Prober, Verdict, Witnesses
 from agentmem.core import EVERYBODY, Core
-from agentmem.edits import EditReceipt, EditRequest
 from agentmem.errors import ConsolidationError
-from agentmem.leases import Lease
-from agentmem.notes import Scope
-from agentmem.protocols import Editor
-from agentmem.storage import EditRow, Transaction
-from agentmem.weights import METHOD, WeightBook
+from agentmem.jobs.lease import Lease
+from agentmem.notes.clock import from_micros, micros
+from agentmem.notes.edit import EditReceipt, EditRequest
+from agentmem.notes.note import Scope
+from agentmem.notes.protocols import Editor
+from agentmem.notes.storage import EditRow, Transaction
+from agentmem.weights.registry import METHOD, WeightBook
 
 __all__ = ["Consolidator"]
 

@@ -9,11 +9,11 @@ from agentmem.consolidation.candidates import Candidate, boundary, gather
 from agentmem.consolidation.policy import Decision, Policy
 from agentmem.consolidation.verify import Prober, same_answer
 from agentmem.core import EVERYBODY, Core
-from agentmem.edits import Route
-from agentmem.notes import Scope
-from agentmem.prompts import notes_block
-from agentmem.protocols import Editor
-from agentmem.storage import EditRow, Transaction
+from agentmem.notes.edit import Route
+from agentmem.notes.note import Scope
+from agentmem.notes.protocols import Editor
+from agentmem.notes.quoting import notes_block
+from agentmem.notes.storage import EditRow, Transaction
 
 __all__ = ["UNDONE", "Plan", "Progress", "Proposer", "barred", "kept"]
 

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from agentmem._files import writing
 from agentmem.consolidation.figures import counted, share, told
 from agentmem.consolidation.policy import Decision
+from agentmem.files.writing import writing
 
 __all__ = ["ConsolidationReport", "EditOutcome", "PastRun", "UndoReport"]
 

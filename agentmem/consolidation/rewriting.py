@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from agentmem.clock import micros
 from agentmem.consolidation.candidates import gather
 from agentmem.consolidation.policy import Policy
 from agentmem.consolidation.verify import Canary, Prober, same_answer
 from agentmem.core import EVERYBODY, Core
-from agentmem.edits import EditRequest
-from agentmem.notes import Scope
-from agentmem.protocols import Editor
-from agentmem.storage import EditRow, Transaction
-from agentmem.weights import METHOD, WeightBook
+from agentmem.notes.clock import micros
+from agentmem.notes.edit import EditRequest
+from agentmem.notes.note import Scope
+from agentmem.notes.protocols import Editor
+from agentmem.notes.storage import EditRow, Transaction
+from agentmem.weights.registry import METHOD, WeightBook
 
 __all__ = ["Rewriter", "request_in_books"]
 

@@ -15,8 +15,8 @@ from agentmem.consolidation.figures import counted
 from agentmem.consolidation.proposal import Progress
 from agentmem.consolidation.verify import Canary, Prober, same_answer
 from agentmem.core import EVERYBODY, Core
-from agentmem.edits import EditReceipt, EditRequest
-from agentmem.protocols import Editor
+from agentmem.notes.edit import EditReceipt, EditRequest
+from agentmem.notes.protocols import Editor
 
 __all__ = ["BULK", "Settled", "Settler", "Tiered"]
 

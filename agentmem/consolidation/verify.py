@@ -9,9 +9,9 @@ from typing import Any
 
 from agentmem.consolidation.figures import share
 from agentmem.consolidation.wordings import independent
-from agentmem.edits import EditRequest
-from agentmem.notes import Scope
-from agentmem.protocols import Editor
+from agentmem.notes.edit import EditRequest
+from agentmem.notes.note import Scope
+from agentmem.notes.protocols import Editor
 
 __all__ = ["Answerer", "Canary", "Prober", "Verdict", "Witnesses", "same_answer"]
 

@@ -12,8 +12,8 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import cache
 
-from agentmem.lexicon import STOPWORDS
-from agentmem.templates import DOES, FRAMES, HAS, IS, NOUN, NOUNS, OPAQUE
+from agentmem.consolidation.templates import DOES, FRAMES, HAS, IS, NOUN, NOUNS, OPAQUE
+from agentmem.extract.lexicon import STOPWORDS
 
 __all__ = ["independent"]
 

@@ -1,6 +1,6 @@
 """Promises that every editor keeps, as a class of tests to inherit from.
 
-Whoever writes an :class:`~agentmem.protocols.Editor` subclasses :class:`EditorConformance` in a test module, says how
+Whoever writes an :class:`~agentmem.notes.protocols.Editor` subclasses :class:`EditorConformance` in a test module, says how
 an editor is made, and lets pytest (or any runner that knows classes with ``test_`` methods) run it:
 
     from agentmem.testing import EditorConformance

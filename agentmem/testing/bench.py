@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from agentmem.editors.prompts import Renderer
-from agentmem.protocols import Editor
+from agentmem.notes.protocols import Editor
 
 __all__ = ["Bench", "Tokens", "hooks_of", "raising_at", "snapshot"]
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import torch
 
-from agentmem.edits import EditRequest
 from agentmem.errors import InvalidArgument, PackMismatch
-from agentmem.notes import Scope
+from agentmem.notes.edit import EditRequest
+from agentmem.notes.note import Scope
 from agentmem.testing.suite import Suite, in_thread, learn, refused
 
 __all__ = ["ContextPromises"]

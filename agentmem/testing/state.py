@@ -11,7 +11,7 @@ from unittest import SkipTest
 import torch
 
 from agentmem.errors import EditError, InvalidArgument, UnknownEdit
-from agentmem.protocols import Editor
+from agentmem.notes.protocols import Editor
 from agentmem.testing.bench import raising_at
 from agentmem.testing.suite import Suite, learn, refused
 
@@ -26,7 +26,7 @@ class StatePromises(Suite):
         editor = self.fresh().editor
         status = editor.status()
 
-        assert isinstance(editor, Editor), "methods of agentmem.protocols.Editor are missing"
+        assert isinstance(editor, Editor), "methods of agentmem.notes.protocols.Editor are missing"
         assert (status.method, status.state, status.edits) == (editor.method, "empty", 0)
         assert editor.edits() == ()
         assert editor.write([]) == []

@@ -10,9 +10,9 @@ from unittest import SkipTest
 
 import torch
 
-from agentmem.edits import EditRequest
 from agentmem.errors import AgentMemError
-from agentmem.protocols import Editor
+from agentmem.notes.edit import EditRequest
+from agentmem.notes.protocols import Editor
 from agentmem.testing.bench import Bench
 
 __all__ = ["Suite", "in_thread", "learn", "refused"]
@@ -53,7 +53,7 @@ class Suite:
 
     def model(self) -> tuple[Any, Any]:
         """(causal language model in evaluation mode, tokenizer); by default the small model that is shipped."""
-        from agentmem.small_model import load_small_model
+        from agentmem.llm.small_model import load_small_model
 
         return load_small_model()
 

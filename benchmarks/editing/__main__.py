@@ -22,7 +22,7 @@ from typing import Any
 import torch
 
 from agentmem.evaluation.world import World
-from agentmem.small_model import small_model_path
+from agentmem.llm.small_model import small_model_path
 from benchmarks.editing.measuring import Bench
 from benchmarks.editing.methods import METHODS, make_method
 from benchmarks.editing.results import merge

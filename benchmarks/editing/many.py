@@ -19,8 +19,8 @@ from agentmem.editors.compact import FINE, ROUGH, Compact, coarse
 from agentmem.editors.grace.codebook import Codebook
 from agentmem.editors.naming import Asked
 from agentmem.editors.packs import PackedEdit
-from agentmem.edits import EditRequest
 from agentmem.evaluation.world import RELATIONS, World, WorldFact
+from agentmem.notes.edit import EditRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -11,14 +11,14 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from agentmem import Memory
+from agentmem.ask.present import presentable
 from agentmem.editors import make_editor
 from agentmem.editors.evaluation import answer
 from agentmem.editors.grace.config import GraceConfig
 from agentmem.editors.prompts import Renderer
 from agentmem.editors.wise.config import WiseConfig
 from agentmem.evaluation.world import World
-from agentmem.presenting import presentable
-from agentmem.prompts import notes_block
+from agentmem.notes.quoting import notes_block
 from benchmarks.small_model.evaluate import generate
 from benchmarks.small_model.probes import Probe
 from benchmarks.vector_cache import CachedEmbedder

@@ -22,7 +22,7 @@ import torch
 from agentmem.editors import make_editor
 from agentmem.editors.prompts import Renderer
 from agentmem.evaluation.world import World
-from agentmem.small_model import small_model_path
+from agentmem.llm.small_model import small_model_path
 from benchmarks.editing.many import Many
 from benchmarks.editing.streams import known, load, samples
 

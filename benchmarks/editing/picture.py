@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agentmem.drawing import FAINT, INK, PALETTE, SOFT, canvas, save, text
+from agentmem.graph.drawing import FAINT, INK, PALETTE, SOFT, canvas, save, text
 from benchmarks.editing.results import read_rows
 
 if TYPE_CHECKING:

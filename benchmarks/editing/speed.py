@@ -29,13 +29,13 @@ from agentmem.editors.port import ModelPort
 from agentmem.editors.prompts import Rendered, Renderer
 from agentmem.editors.wise.config import WiseConfig
 from agentmem.evaluation.world import World
-from agentmem.small_model import small_model_path
+from agentmem.llm.small_model import small_model_path
 from benchmarks.editing.streams import known, load, samples
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from agentmem.edits import EditRequest
+    from agentmem.notes.edit import EditRequest
 
 
 class Cost(NamedTuple):

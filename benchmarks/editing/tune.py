@@ -25,7 +25,7 @@ import torch
 from agentmem.editors.grace.config import GraceConfig
 from agentmem.editors.wise.config import WiseConfig
 from agentmem.evaluation.world import World
-from agentmem.small_model import small_model_path
+from agentmem.llm.small_model import small_model_path
 from benchmarks.editing.measuring import Bench
 from benchmarks.editing.methods import Editing
 from benchmarks.editing.streams import known, load, samples

@@ -18,7 +18,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from agentmem.evaluation.world import World
-from agentmem.small_model import small_model_path
+from agentmem.llm.small_model import small_model_path
 from benchmarks.small_model.probes import PROBES, Probe, ProbeMaker
 
 if TYPE_CHECKING:

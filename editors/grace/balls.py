@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from agentmem.editors.grace.geometry import covisible
 from agentmem.editors.packs import Array
-from agentmem.notes import Scope
+from agentmem.notes.note import Scope
 
 __all__ = ["Ball", "Placed", "Query", "place", "stream"]
 

@@ -9,12 +9,12 @@ from functools import partial
 
 import numpy as np
 
-from agentmem._lazily import cached_property
 from agentmem.editors.grace.geometry import CLEAR_OF, Rivals, base_radius, radii
 from agentmem.editors.grace.nearest import Bools, Doubles, Integers, Keys, Shadow
 from agentmem.editors.naming import Asked, Mentions
 from agentmem.editors.packs import Array, Calibration, Pack, PackedEdit, dump
-from agentmem.notes import Scope
+from agentmem.notes.note import Scope
+from agentmem.runtime.lazily import cached_property
 
 __all__ = ["Codebook", "Match"]
 

@@ -1,4 +1,4 @@
-"""The GRACE editor: a codebook of edits on one model, behind the :class:`~agentmem.protocols.Editor` protocol."""
+"""The GRACE editor: a codebook of edits on one model, behind the :class:`~agentmem.notes.protocols.Editor` protocol."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from agentmem.editors.grace.config import GraceConfig, make_config
 from agentmem.editors.grace.routing import Router
 from agentmem.editors.grace.transaction import Transaction
 from agentmem.editors.packs import Calibration
-from agentmem.edits import EditReceipt, EditRequest
 from agentmem.errors import PackMismatch
-from agentmem.notes import Scope
+from agentmem.notes.edit import EditReceipt, EditRequest
+from agentmem.notes.note import Scope
 
 __all__ = ["GraceEditor"]
 

@@ -9,10 +9,10 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from agentmem._lazily import cached_property
 from agentmem.editors.grace.nearest import Bools, Doubles, Integers, Keys
 from agentmem.editors.packs import Array
-from agentmem.notes import Scope
+from agentmem.notes.note import Scope
+from agentmem.runtime.lazily import cached_property
 
 __all__ = [
     "CLEAR_OF",

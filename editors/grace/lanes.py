@@ -21,7 +21,7 @@ from agentmem.editors.port import ModelPort
 from agentmem.editors.prefix import Prefix, PromptBatch, joined, rows_of
 from agentmem.editors.prompts import Rendered
 from agentmem.editors.structure import in_eval_mode
-from agentmem.local_model import context_length
+from agentmem.llm.local_model import context_length
 
 __all__ = ["Batch", "Lanes", "Shape", "label_lead", "label_losses", "mixes_rows", "shape_of"]
 

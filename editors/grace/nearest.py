@@ -14,8 +14,8 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from agentmem._lazily import cached_property
 from agentmem.editors.packs import Array
+from agentmem.runtime.lazily import cached_property
 
 __all__ = ["Bools", "Doubles", "Integers", "Keys", "Shadow"]
 

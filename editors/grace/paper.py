@@ -23,9 +23,9 @@ from agentmem.editors.grace.writer import Fit
 from agentmem.editors.packs import Array, Calibration
 from agentmem.editors.prompts import Rendered
 from agentmem.editors.requests import named, taken
-from agentmem.edits import EditReceipt, EditRequest, Route
 from agentmem.errors import PackMismatch
-from agentmem.notes import Scope
+from agentmem.notes.edit import EditReceipt, EditRequest, Route
+from agentmem.notes.note import Scope
 
 __all__ = ["PaperGraceEditor"]
 

@@ -8,16 +8,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from agentmem._lazily import cached_property
 from agentmem.editors.compact import Compact
 from agentmem.editors.grace.balls import Ball, Query, stream
 from agentmem.editors.grace.codebook import Codebook, Match
 from agentmem.editors.grace.geometry import distances
 from agentmem.editors.naming import Asked
 from agentmem.editors.packs import Array, Calibration, Pack, PackedEdit, dump
-from agentmem.edits import EditRequest
 from agentmem.errors import PackMismatch
-from agentmem.notes import Scope
+from agentmem.notes.edit import EditRequest
+from agentmem.notes.note import Scope
+from agentmem.runtime.lazily import cached_property
 
 __all__ = ["PaperBook", "packed", "raw_space"]
 

@@ -26,8 +26,8 @@ from agentmem.editors.grace.routing import Router, Routes, View, as_route
 from agentmem.editors.hooks import Hook, is_own_forward
 from agentmem.editors.packs import Array
 from agentmem.editors.port import ModelPort
-from agentmem.edits import Route
-from agentmem.notes import Scope
+from agentmem.notes.edit import Route
+from agentmem.notes.note import Scope
 
 if TYPE_CHECKING:
     from transformers.cache_utils import Cache

@@ -22,9 +22,9 @@ from agentmem.editors.grace.replay import Forward, Replay, cache_of
 from agentmem.editors.hooks import Hook, KeyTap, install_tap, is_own_forward, remove_tap
 from agentmem.editors.naming import LONGEST, Asked, last_message
 from agentmem.editors.port import ModelPort
-from agentmem.edits import Route
 from agentmem.errors import InvalidArgument
-from agentmem.notes import Scope
+from agentmem.notes.edit import Route
+from agentmem.notes.note import Scope
 
 if TYPE_CHECKING:
     from transformers.cache_utils import Cache

@@ -8,7 +8,7 @@ from typing import Any
 
 from agentmem.editors.grace.codebook import Codebook
 from agentmem.editors.packs import PackedEdit
-from agentmem.notes import Scope
+from agentmem.notes.note import Scope
 
 __all__ = ["OUTSIDE", "Session", "Shadow"]
 

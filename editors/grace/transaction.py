@@ -19,7 +19,7 @@ from agentmem.editors.packs import Array, Calibration, PackedEdit
 from agentmem.editors.port import ModelPort
 from agentmem.editors.prompts import Rendered, Renderer
 from agentmem.editors.requests import named, taken, unstored
-from agentmem.edits import EditReceipt, EditRequest
+from agentmem.notes.edit import EditReceipt, EditRequest
 
 __all__ = ["Draft", "Intake", "Transaction"]
 

@@ -1,4 +1,4 @@
-"""The LoRA baseline behind the :class:`~agentmem.protocols.Editor` protocol."""
+"""The LoRA baseline behind the :class:`~agentmem.notes.protocols.Editor` protocol."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from agentmem.editors.records import Book, Record, rival_of
 from agentmem.editors.requests import taken
 from agentmem.editors.rome.sites import projections
 from agentmem.editors.sessions import BookShadow
-from agentmem.edits import EditReceipt, EditRequest
 from agentmem.errors import InvalidArgument
-from agentmem.notes import Scope
+from agentmem.notes.edit import EditReceipt, EditRequest
+from agentmem.notes.note import Scope
 
 __all__ = ["LoraEditor"]
 

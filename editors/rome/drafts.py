@@ -12,8 +12,8 @@ from agentmem.editors.requests import taken
 from agentmem.editors.rome.config import LocateConfig
 from agentmem.editors.rome.subject import locate, subject_of
 from agentmem.editors.rome.values import Share, Task, Value
-from agentmem.edits import EditReceipt, EditRequest
 from agentmem.errors import InvalidArgument
+from agentmem.notes.edit import EditReceipt, EditRequest
 
 __all__ = ["Draft", "prepare"]
 

@@ -1,4 +1,4 @@
-"""ROME, EMMET and MEMIT behind the :class:`~agentmem.protocols.Editor` protocol, as deltas that can be removed."""
+"""ROME, EMMET and MEMIT behind the :class:`~agentmem.notes.protocols.Editor` protocol, as deltas that can be removed."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from agentmem.editors.rome.covariance import Moments, corpus_name, second_moment
 from agentmem.editors.rome.drafts import Draft, prepare
 from agentmem.editors.rome.sites import projections, read, require_additive
 from agentmem.editors.rome.values import fit_values, spread
-from agentmem.edits import EditReceipt, EditRequest, Route
-from agentmem.notes import Scope
+from agentmem.notes.edit import EditReceipt, EditRequest, Route
+from agentmem.notes.note import Scope
 
 __all__ = ["EmmetEditor", "LocateEditor", "MemitEditor", "RomeEditor"]
 

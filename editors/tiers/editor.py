@@ -21,10 +21,10 @@ from agentmem.editors.requests import named, taken, unstored
 from agentmem.editors.tiers import pack as tiers
 from agentmem.editors.tiers.pack import TieredPack
 from agentmem.editors.wise.editor import WiseEditor
-from agentmem.edits import EditorStatus, EditReceipt, EditRequest, Route
 from agentmem.errors import PackMismatch, UnknownEdit
-from agentmem.forks import at_fork
-from agentmem.notes import Scope
+from agentmem.notes.edit import EditorStatus, EditReceipt, EditRequest, Route
+from agentmem.notes.note import Scope
+from agentmem.runtime.forks import at_fork
 
 __all__ = ["TieredEditor"]
 
@@ -48,7 +48,7 @@ class _Both:
 
 
 class TieredEditor:
-    """Two tiers behind one :class:`~agentmem.protocols.Editor`.
+    """Two tiers behind one :class:`~agentmem.notes.protocols.Editor`.
 
     ``write`` learns facts in GRACE's codebook: seconds for a batch, exact to take back. :meth:`settle` moves facts
     from there into WISE shards of up to 64 records, where their number no longer costs a vector each. Both tiers are read

@@ -16,8 +16,8 @@ import numpy as np
 
 from agentmem.editors import packs
 from agentmem.editors.wise.sharding import partition
-from agentmem.edits import EditRequest
 from agentmem.errors import PackMismatch, UnknownEdit
+from agentmem.notes.edit import EditRequest
 
 __all__ = ["LAYOUT", "METHOD", "TieredPack", "drop", "loosened", "parse"]
 

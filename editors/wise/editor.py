@@ -1,4 +1,4 @@
-"""The WISE editor: records in the shards of a side memory, behind the :class:`~agentmem.protocols.Editor` protocol."""
+"""The WISE editor: records in the shards of a side memory, behind the :class:`~agentmem.notes.protocols.Editor` protocol."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from agentmem.editors.wise.routing import Span, WiseRouter, norms
 from agentmem.editors.wise.side import SideSite
 from agentmem.editors.wise.training import Trainer, listen
 from agentmem.editors.wise.writing import WiseIntake, trained
-from agentmem.edits import EditReceipt, EditRequest, Route
 from agentmem.errors import InvalidArgument
-from agentmem.notes import Scope
+from agentmem.notes.edit import EditReceipt, EditRequest, Route
+from agentmem.notes.note import Scope
 
 __all__ = ["WiseEditor"]
 

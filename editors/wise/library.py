@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from agentmem._lazily import cached_property
 from agentmem.editors.grace.codebook import Codebook, Match
 from agentmem.editors.packs import Array, Pack, PackedEdit, dump
 from agentmem.editors.wise.memory import Blueprint, SideMemory
 from agentmem.editors.wise.sharding import Cell, partition
 from agentmem.errors import PackMismatch
-from agentmem.notes import Scope
+from agentmem.notes.note import Scope
+from agentmem.runtime.lazily import cached_property
 
 __all__ = ["Library", "shard_digest", "unpacked"]
 

@@ -12,11 +12,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from agentmem._lazily import cached_property
 from agentmem.editors.packs import Array
 from agentmem.editors.wise.config import WiseConfig
 from agentmem.editors.wise.sharding import Cell
 from agentmem.editors.wise.side import Delta
+from agentmem.runtime.lazily import cached_property
 
 __all__ = ["Blueprint", "SideMemory", "ties"]
 

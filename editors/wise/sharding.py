@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 from agentmem.editors.packs import PackedEdit
-from agentmem.notes import Scope
+from agentmem.notes.note import Scope
 
 __all__ = ["Cell", "partition"]
 

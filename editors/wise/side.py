@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from agentmem.editors.hooks import Hook
 from agentmem.editors.port import ModelPort
 from agentmem.errors import LayerNotFound
-from agentmem.forks import at_fork
+from agentmem.runtime.forks import at_fork
 
 if TYPE_CHECKING:
     import torch

@@ -25,7 +25,7 @@ from agentmem.editors.structure import in_eval_mode
 from agentmem.editors.wise.config import WiseConfig
 from agentmem.editors.wise.memory import Blueprint
 from agentmem.editors.wise.side import Delta, Governed, SideSite
-from agentmem.edits import EditRequest
+from agentmem.notes.edit import EditRequest
 
 __all__ = ["Background", "Lesson", "Trainer", "listen", "margin_loss"]
 

@@ -13,7 +13,7 @@ from agentmem.editors.wise.library import Library, shard_digest
 from agentmem.editors.wise.memory import SideMemory
 from agentmem.editors.wise.sharding import Cell, partition
 from agentmem.editors.wise.training import NOTHING, Trainer
-from agentmem.edits import EditReceipt, EditRequest
+from agentmem.notes.edit import EditReceipt, EditRequest
 
 __all__ = ["WiseIntake", "trained"]
 

@@ -13,7 +13,7 @@ from agentmem.integrations.cli.notes import said
 from agentmem.integrations.cli.place import Local, Place, at_place
 
 if TYPE_CHECKING:
-    from agentmem.asking import Answer, Part
+    from agentmem.ask.ask import Answer, Part
     from agentmem.integrations.chat import ChatAgent, Reply
 
 __all__ = ["add_to"]

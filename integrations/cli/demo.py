@@ -158,10 +158,10 @@ def promises(found: Findings) -> dict[str, bool]:
 
 def draw(found: Findings, played: Demo, out: Path) -> None:
     """Three pictures: the notes of the conversations, one note's strength, and what the weights changed."""
-    from agentmem import forgetting
+    from agentmem.graph.pictures import draw_curve, draw_graph
     from agentmem.integrations.cli.demo_story import USER
     from agentmem.integrations.cli.pictures import for_drawing
-    from agentmem.pictures import draw_curve, draw_graph
+    from agentmem.notes import curves as forgetting
 
     started = time.perf_counter()
     view = played.memory.graph(user=USER)
@@ -190,7 +190,7 @@ def _stated(found: Findings, played: Demo) -> set[str]:
 
 
 def _draw_report(found: Findings, out: Path) -> Path:
-    from agentmem.pictures import draw_edit_report
+    from agentmem.graph.pictures import draw_edit_report
 
     report = found.report
     assert report is not None

@@ -10,16 +10,16 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agentmem.clock import ManualClock
 from agentmem.integrations.chat import ChatAgent, Reply
 from agentmem.integrations.cli.demo_story import SECRET, SESSIONS, START, STRANGER, USER, Contact, Story, Turn
 from agentmem.memory import Memory
-from agentmem.notes import Fact, ForgetReceipt, MemoryState, Receipt, Scope
-from agentmem.recollection import Recollection
+from agentmem.notes.clock import ManualClock
+from agentmem.notes.note import Fact, ForgetReceipt, MemoryState, Receipt, Scope
+from agentmem.recall.result import Recollection
 from agentmem.settings import IndexSettings, Settings
 
 if TYPE_CHECKING:
-    from agentmem.asking import Answer, Use
+    from agentmem.ask.ask import Answer, Use
     from agentmem.consolidation.report import ConsolidationReport
 
 __all__ = ["Asked", "Demo", "Findings", "Told"]
@@ -108,7 +108,7 @@ class Demo:
     def __init__(self, story: Story, path: Path, embedder: str | None = None) -> None:
         import torch
 
-        from agentmem.llm import load_model
+        from agentmem.llm.clients import load_model
 
         self.story = story
         self.found = Findings()
@@ -300,7 +300,7 @@ class Demo:
         import torch
 
         from agentmem.editors import make_editor
-        from agentmem.llm import load_model
+        from agentmem.llm.clients import load_model
 
         live = self.memory.editor
         assert live is not None

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from agentmem.integrations.cli.demo_run import Asked, Findings, Told
-    from agentmem.recollection import Recollection
+    from agentmem.recall.result import Recollection
 
 __all__ = ["Show"]
 

@@ -13,7 +13,7 @@ from agentmem.integrations.cli.place import Place, at_place
 
 if TYPE_CHECKING:
     from agentmem.enrich.model.report import EnrichReport, ReflectReport
-    from agentmem.protocols import LanguageModel
+    from agentmem.notes.protocols import LanguageModel
 
 __all__ = ["add_to"]
 
@@ -66,7 +66,7 @@ def _server(url: str | None, name: str | None, timeout: float) -> LanguageModel:
         raise InvalidArgument(
             "Which language model?", hint="--url http://127.0.0.1:8000/v1 --name my-model, or $AGENTMEM_LLM_URL and $AGENTMEM_LLM_NAME."
         )
-    from agentmem.llm import OpenAIModel
+    from agentmem.llm.clients import OpenAIModel
 
     return OpenAIModel(url, name, api_key=os.environ.get("AGENTMEM_LLM_KEY"), timeout=timeout)
 

@@ -13,7 +13,7 @@ from agentmem.integrations.cli import render
 from agentmem.integrations.cli.place import Place, at_place
 
 if TYPE_CHECKING:
-    from agentmem.importing import ImportReport
+    from agentmem.transfer.load import ImportReport
 
 __all__ = ["add_to"]
 
@@ -123,10 +123,10 @@ def _show(place: Place, report: ImportReport) -> None:
 
 
 def _dump(place: Place, file: Path, shape: str | None, dry_run: bool) -> None:
-    from agentmem.drafts import make_drafts
     from agentmem.errors import AgentMemError
     from agentmem.integrations.importers import read
-    from agentmem.notes import Scope
+    from agentmem.notes.note import Scope
+    from agentmem.remember.draft import make_drafts
 
     found = read(file, shape)
     counts: Counter[str] = Counter()

@@ -15,8 +15,8 @@ from agentmem.integrations.cli.place import Place, at_place, find
 
 if TYPE_CHECKING:
     from agentmem.memory import Memory
-    from agentmem.notes import ForgetReceipt, Note, Receipt
-    from agentmem.recollection import Recollection
+    from agentmem.notes.note import ForgetReceipt, Note, Receipt
+    from agentmem.recall.result import Recollection
 
 __all__ = ["add_to", "said"]
 

@@ -17,7 +17,7 @@ from agentmem.integrations.cli.place import Place, at_place, find
 if TYPE_CHECKING:
     import networkx as nx
 
-    from agentmem.graph import Connection
+    from agentmem.graph.view import Connection
 
 __all__ = ["add_to", "for_drawing", "sparkline"]
 
@@ -77,15 +77,15 @@ def _tell_why(place: Place, found: Connection) -> None:
 
 def _write(view: nx.DiGraph[str], out: Path, kind: str) -> str:
     if kind == ".graphml":
-        from agentmem.graph import write_graphml
+        from agentmem.graph.view import write_graphml
 
         write_graphml(view, out)
     elif kind == ".html":
-        from agentmem.graph_page import write_page
+        from agentmem.graph.page import write_page
 
         write_page(view, out)
     else:
-        from agentmem.pictures import draw_graph
+        from agentmem.graph.pictures import draw_graph
 
         draw_graph(for_drawing(view), out, title="Notes and their links")
     return str(out)
@@ -120,7 +120,7 @@ def curve(
     days: Annotated[int, typer.Option(min=1, help="How far to look ahead.")] = 60,
 ) -> None:
     """How strongly a note is remembered, and when it will fade."""
-    from agentmem import forgetting
+    from agentmem.notes import curves as forgetting
 
     with place.memory() as memory:
         note, now = find(memory, id), memory.clock.now()
@@ -130,7 +130,7 @@ def curve(
     strength, due = rule.retrievability(note.state, now), forgetting.due(note.state, rule)
     faint = forgetting.due(note.state, rule, level) if 0 < level < 1 else None
     if out is not None:
-        from agentmem.pictures import draw_curve
+        from agentmem.graph.pictures import draw_curve
 
         draw_curve(points, [note.state.last_review], out, due=due, title=note.content)
     values = {

@@ -17,8 +17,8 @@ from agentmem.errors import InvalidArgument, StoreError, UnknownNote
 
 if TYPE_CHECKING:
     from agentmem.memory import Memory
-    from agentmem.notes import Note
-    from agentmem.protocols import LanguageModel
+    from agentmem.notes.note import Note
+    from agentmem.notes.protocols import LanguageModel
 
 __all__ = ["COMMON", "Local", "Place", "at_place", "find"]
 
@@ -126,7 +126,7 @@ class Place:
                 f"There is no memory at {self.path}.", hint='agentmem remember "…" begins one; --path names another place.'
             )
         from agentmem.memory import Memory
-        from agentmem.notes import Scope
+        from agentmem.notes.note import Scope
         from agentmem.settings import IndexSettings, Settings
 
         # A single command does not pay for the vector index: what it has not seen yet is compared exactly.

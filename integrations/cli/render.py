@@ -8,14 +8,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from agentmem.prompts import one_line
+from agentmem.notes.quoting import one_line
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.table import Table
     from rich.text import Text
 
-    from agentmem.notes import Fact, ForgetReceipt, Link, Note, Receipt
+    from agentmem.notes.note import Fact, ForgetReceipt, Link, Note, Receipt
 
 __all__ = [
     "console", "data", "fact_dict", "link_dict", "note_dict", "notice", "receipt_dict", "say", "short", "table",

@@ -80,7 +80,7 @@ def doctor(
     """Look at what this machine has and lacks, with the cure for each. Exit code 1 when something must be fixed."""
     from rich.text import Text
 
-    from agentmem.doctor import checks, worst
+    from agentmem.integrations.doctor import checks, worst
 
     found = checks(deep=deep, path=place.path)
     if place.json:

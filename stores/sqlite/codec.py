@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final, cast
 
-from agentmem.clock import from_micros, micros
 from agentmem.errors import AgentMemError, InvalidNote, StoreCorrupt
-from agentmem.notes import Fact, Kind, MemoryState, Note, Scope
+from agentmem.notes.clock import from_micros, micros
+from agentmem.notes.note import Fact, Kind, MemoryState, Note, Scope
 
 __all__ = ["COLUMNS", "LOAD", "LOAD_ROWS", "decode", "dumps", "encode", "encode_fact", "fact_of", "normalised", "plain"]
 

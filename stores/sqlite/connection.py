@@ -19,8 +19,8 @@ from agentmem.errors import (
     StoreLocked,
     StoreReadOnly,
 )
-from agentmem.forks import at_fork, leave, torn
-from agentmem.sqlite_files import APPLICATION_ID
+from agentmem.files.sqlite_files import APPLICATION_ID
+from agentmem.runtime.forks import at_fork, leave, torn
 from agentmem.stores.sqlite.failures import DRIVER_ERRORS, translate
 from agentmem.stores.sqlite.log import refuse_damaged
 from agentmem.stores.sqlite.reading import Reading

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from agentmem.storage import EnrichmentRow, SavedEnrichment
+from agentmem.notes.storage import EnrichmentRow, SavedEnrichment
 from agentmem.stores.sqlite.codec import dumps
 from agentmem.stores.sqlite.connection import Database
 from agentmem.stores.sqlite.seals import SEAL_OF_ENRICHMENT, SEAL_OF_VERSION, kept
@@ -49,7 +49,7 @@ _SILENCE_VERSIONS: Final = f"""
 
 
 class SqliteEnrichment:
-    """:class:`agentmem.storage.EnrichmentTable` on SQLite."""
+    """:class:`agentmem.notes.storage.EnrichmentTable` on SQLite."""
 
     def __init__(self, database: Database) -> None:
         self._db = database

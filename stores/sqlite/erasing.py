@@ -10,7 +10,7 @@ __all__ = ["SqliteErasing"]
 
 
 class SqliteErasing:
-    """:class:`agentmem.storage.ErasingTable` on SQLite."""
+    """:class:`agentmem.notes.storage.ErasingTable` on SQLite."""
 
     def __init__(self, database: Database) -> None:
         self._db = database

@@ -6,7 +6,7 @@ import hmac
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from agentmem.episodes import ExperienceRow, StepRow
+from agentmem.notes.episode import ExperienceRow, StepRow
 from agentmem.stores.sqlite.connection import Database
 from agentmem.stores.sqlite.seals import SEAL_OF_EXPERIENCE, SEAL_OF_STEP
 from agentmem.stores.sqlite.where import json_list
@@ -27,7 +27,7 @@ _SEALED_STEP: Final = f"UPDATE experience_step AS t SET seal = {SEAL_OF_STEP} WH
 
 
 class SqliteExperiences:
-    """:class:`agentmem.episodes.ExperienceTable` on SQLite.
+    """:class:`agentmem.notes.episode.ExperienceTable` on SQLite.
 
     Args:
         database: where the statements run.

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from agentmem.notes import Fact, Scope
+from agentmem.notes.note import Fact, Scope
 from agentmem.stores.sqlite.codec import dumps, fact_of, normalised
 from agentmem.stores.sqlite.connection import Database
 from agentmem.stores.sqlite.owners import refused_key

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from agentmem.storage import EditRow, LedgerEntry
+from agentmem.notes.storage import EditRow, LedgerEntry
 from agentmem.stores.sqlite.codec import dumps
 from agentmem.stores.sqlite.connection import Database
 from agentmem.stores.sqlite.seals import SEAL_OF_ENTRY
@@ -50,7 +50,7 @@ _EDITED: Final = """
 
 
 class SqliteLedger:
-    """:class:`agentmem.storage.LedgerTable` on SQLite."""
+    """:class:`agentmem.notes.storage.LedgerTable` on SQLite."""
 
     def __init__(self, database: Database) -> None:
         self._db = database

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from agentmem.errors import InvalidArgument
-from agentmem.notes import Link
-from agentmem.storage import LinkRow
+from agentmem.notes.note import Link
+from agentmem.notes.storage import LinkRow
 from agentmem.stores.sqlite.connection import Database
 from agentmem.stores.sqlite.known import KnownRows
 from agentmem.stores.sqlite.seals import SEAL_OF_LINK
@@ -60,7 +60,7 @@ _PUBLIC: Final = """
 
 
 class SqliteLinks:
-    """:class:`agentmem.storage.LinkTable` on SQLite."""
+    """:class:`agentmem.notes.storage.LinkTable` on SQLite."""
 
     def __init__(self, database: Database) -> None:
         self._db = database

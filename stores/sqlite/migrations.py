@@ -6,7 +6,7 @@ import secrets
 from typing import Final
 
 from agentmem.errors import StoreCorrupt
-from agentmem.sqlite_files import APPLICATION_ID
+from agentmem.files.sqlite_files import APPLICATION_ID
 from agentmem.stores.sqlite.connection import Database
 from agentmem.stores.sqlite.schema import MIGRATIONS
 

@@ -10,7 +10,7 @@ from agentmem.stores.sqlite.connection import Database
 from agentmem.stores.sqlite.vectors import checked, set_embedder
 
 if TYPE_CHECKING:
-    from agentmem.storage import Vectors
+    from agentmem.notes.storage import Vectors
 
 __all__ = ["SqliteNextVectors"]
 
@@ -26,7 +26,7 @@ _MISSING: Final = (
 
 
 class SqliteNextVectors:
-    """:class:`agentmem.storage.NextVectorTable` on SQLite.
+    """:class:`agentmem.notes.storage.NextVectorTable` on SQLite.
 
     A trigger takes out the vector of a note that gets new words, and a note that goes takes its vector along; so what
     is here always speaks of the notes as they are.

@@ -6,12 +6,12 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from agentmem.clock import from_micros, micros
 from agentmem.errors import InvalidArgument, StoreCorrupt, UnknownNote
-from agentmem.notes import Note, NoteVersion, Scope
-from agentmem.protocols import Clock
-from agentmem.rows import TOLD
-from agentmem.storage import SHARED_OWNER, Facets, Selection
+from agentmem.notes.clock import from_micros, micros
+from agentmem.notes.note import Note, NoteVersion, Scope
+from agentmem.notes.protocols import Clock
+from agentmem.notes.rows import TOLD
+from agentmem.notes.storage import SHARED_OWNER, Facets, Selection
 from agentmem.stores.sqlite.codec import COLUMNS, LOAD, LOAD_ROWS, decode, encode, encode_fact
 from agentmem.stores.sqlite.connection import Database
 from agentmem.stores.sqlite.keys import NoteKeys
@@ -66,7 +66,7 @@ _PLACES: Final[Mapping[str, str]] = {
 
 
 class SqliteNotes(NoteKeys):
-    """:class:`agentmem.storage.NoteTable` on SQLite.
+    """:class:`agentmem.notes.storage.NoteTable` on SQLite.
 
     Args:
         database: where the statements run.

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from agentmem.errors import InvalidArgument
-from agentmem.storage import OutboxItem
+from agentmem.notes.storage import OutboxItem
 from agentmem.stores.sqlite.connection import Database
 
 __all__ = ["SqliteOutbox"]
 
 
 class SqliteOutbox:
-    """:class:`agentmem.storage.OutboxTable` on SQLite."""
+    """:class:`agentmem.notes.storage.OutboxTable` on SQLite."""
 
     def __init__(self, database: Database) -> None:
         self._db = database

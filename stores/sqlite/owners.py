@@ -14,8 +14,8 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Final, NamedTuple
 
 from agentmem.errors import InvalidArgument, ScopeError, StoreCorrupt
-from agentmem.notes import Scope
-from agentmem.rows import SHARED_OWNER
+from agentmem.notes.note import Scope
+from agentmem.notes.rows import SHARED_OWNER
 from agentmem.stores.sqlite.connection import Database
 from agentmem.stores.sqlite.known import KnownRows
 from agentmem.stores.sqlite.seals import SEAL_OF_OWNER

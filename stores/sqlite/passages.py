@@ -13,7 +13,7 @@ from agentmem.stores.sqlite.vectors import checked
 from agentmem.stores.sqlite.where import json_list
 
 if TYPE_CHECKING:
-    from agentmem.storage import Vectors
+    from agentmem.notes.storage import Vectors
 
 __all__ = ["SqlitePassages"]
 
@@ -37,7 +37,7 @@ _COUNT: Final = """
 
 
 class SqlitePassages:
-    """:class:`agentmem.storage.PassageTable` on SQLite."""
+    """:class:`agentmem.notes.storage.PassageTable` on SQLite."""
 
     def __init__(self, database: Database) -> None:
         self._db = database

@@ -8,14 +8,14 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
-from agentmem.admission import Admission, guarded
-from agentmem.admission_rules import AREAS
-from agentmem.clock import SystemClock, micros
-from agentmem.episodes import ExperienceTable
 from agentmem.errors import AgentMemError, StoreFull, StoreLocked
-from agentmem.notes import Note
-from agentmem.protocols import Clock
-from agentmem.storage import (
+from agentmem.notes.admission import Admission, guarded
+from agentmem.notes.admission_rules import AREAS
+from agentmem.notes.clock import SystemClock, micros
+from agentmem.notes.episode import ExperienceTable
+from agentmem.notes.note import Note
+from agentmem.notes.protocols import Clock
+from agentmem.notes.storage import (
     EnrichmentTable,
     ErasingTable,
     LedgerTable,
@@ -100,7 +100,7 @@ class _Held(NamedTuple):
 
 
 class SqliteTransaction:
-    """:class:`agentmem.storage.Transaction`: all areas of one store."""
+    """:class:`agentmem.notes.storage.Transaction`: all areas of one store."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._db = database
@@ -157,7 +157,7 @@ class SqliteTransaction:
 
 
 class SqliteStore:
-    """:class:`agentmem.storage.NoteStore` in one SQLite file.
+    """:class:`agentmem.notes.storage.NoteStore` in one SQLite file.
 
     Args:
         path: the database file; its directory must exist. ``None`` keeps everything in memory.

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from agentmem.errors import StoreCorrupt
-from agentmem.stems import Tokenizer
-from agentmem.storage import Change, TextRows
+from agentmem.extract.stems import Tokenizer
+from agentmem.notes.storage import Change, TextRows
 from agentmem.stores.sqlite.connection import Database
 from agentmem.stores.sqlite.where import json_list
 
 if TYPE_CHECKING:
-    from agentmem.storage import Digests
+    from agentmem.notes.storage import Digests
 
 __all__ = ["SqliteText"]
 
@@ -45,7 +45,7 @@ _BESIDE: Final = """
 
 
 class SqliteText:
-    """:class:`agentmem.storage.TextTable` on SQLite.
+    """:class:`agentmem.notes.storage.TextTable` on SQLite.
 
     A digest of 64 bits stands for a word, made with the secret of the store and the owner: equal words of two owners have
     nothing in common, and no word can be read off a digest. Two words of one owner share a digest once in 2**64.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from agentmem.storage import UseDay, UseSummary
+from agentmem.notes.storage import UseDay, UseSummary
 from agentmem.stores.sqlite.connection import Database
 from agentmem.stores.sqlite.where import json_list
 
@@ -29,7 +29,7 @@ _DAYS: Final = """
 
 
 class SqliteUses:
-    """:class:`agentmem.storage.UseTable` on SQLite; ``since`` counts from the beginning of its day."""
+    """:class:`agentmem.notes.storage.UseTable` on SQLite; ``since`` counts from the beginning of its day."""
 
     def __init__(self, database: Database) -> None:
         self._db = database

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from agentmem.errors import EmbedderMismatch, InvalidArgument, StoreCorrupt
-from agentmem.storage import Change
+from agentmem.notes.storage import Change
 from agentmem.stores.sqlite.connection import Database
 from agentmem.stores.sqlite.where import json_list
 
 if TYPE_CHECKING:
-    from agentmem.storage import Rows, Vectors
+    from agentmem.notes.storage import Rows, Vectors
 
 __all__ = ["SqliteVectors", "checked", "set_embedder"]
 
@@ -27,7 +27,7 @@ _PUT: Final = (
 
 
 class SqliteVectors:
-    """:class:`agentmem.storage.VectorTable` on SQLite."""
+    """:class:`agentmem.notes.storage.VectorTable` on SQLite."""
 
     def __init__(self, database: Database) -> None:
         self._db = database

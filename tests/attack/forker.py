@@ -16,7 +16,8 @@ import time
 import traceback
 from pathlib import Path
 
-from agentmem import Memory, forks
+from agentmem import Memory
+from agentmem.runtime import forks
 
 DIRECTORY, FORKS, SEED, SECONDS = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
 if "naive" in sys.argv[5:]:

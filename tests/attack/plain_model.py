@@ -16,9 +16,9 @@ import pytest
 
 from agentmem import Memory, Scope
 from agentmem.editors.requests import taken
-from agentmem.edits import EditReceipt, EditRequest, Route
-from agentmem.protocols import Message
-from agentmem.weights import PackContents, PackFiles
+from agentmem.notes.edit import EditReceipt, EditRequest, Route
+from agentmem.notes.protocols import Message
+from agentmem.weights.registry import PackContents, PackFiles
 from tests.attack.tenants import Teller
 from tests.property.test_ledger_replay import PlainEditor
 

@@ -15,8 +15,9 @@ import time
 import traceback
 from pathlib import Path
 
-from agentmem import Memory, Settings, forks
+from agentmem import Memory, Settings
 from agentmem.errors import UnknownNote
+from agentmem.runtime import forks
 from agentmem.settings import RememberSettings
 
 KEPT = 120

@@ -22,9 +22,9 @@ import torch
 from children import in_child
 
 from agentmem import Fact, Memory, Scope, Settings
-from agentmem.clock import ManualClock
+from agentmem.llm.small_model import load_small_model
+from agentmem.notes.clock import ManualClock
 from agentmem.settings import ConsolidationSettings, IndexSettings
-from agentmem.small_model import load_small_model
 
 ANA = Scope(user="ana")
 FACTS = [("Ilva Quist", "lives in", "Porto"), ("Oren Dorrell", "plays", "cello"), ("Mira Quist", "lives in", "Bergen"), ("Teska Brown", "plays", "harp")]

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from agentmem import Fact
-from agentmem.exchange import Tally, line_of, parse
 from agentmem.integrations.chat import ChatAgent
+from agentmem.transfer.format import Tally, line_of, parse
 from tests.attack.tenants import Asking, Tenant, World, awaited
 from tests.attack.wild_filters import wild_filter
 

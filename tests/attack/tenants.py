@@ -17,10 +17,10 @@ import networkx as nx
 
 from agentmem import Memory, Scope
 from agentmem.aio import AsyncMemory
-from agentmem.clock import ManualClock
 from agentmem.errors import AgentMemError
-from agentmem.notes import Note
-from agentmem.protocols import Message
+from agentmem.notes.clock import ManualClock
+from agentmem.notes.note import Note
+from agentmem.notes.protocols import Message
 
 AGENTS = (None, "cook", "coach")
 SESSIONS = (None, "monday", "tuesday")

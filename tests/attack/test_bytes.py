@@ -18,11 +18,11 @@ sys.path.insert(0, str(Path(__file__).parent))
 from byte_search import canary, found, halves, traces
 
 from agentmem import Fact, Memory, Scope, Settings
-from agentmem.clock import ManualClock
+from agentmem.forget.places import TRACES, Traces
 from agentmem.integrations import ChatAgent
+from agentmem.notes.clock import ManualClock
 from agentmem.settings import IndexSettings
 from agentmem.stores.sqlite.scrub import Report
-from agentmem.traces import TRACES, Traces
 
 HERE = Path(__file__).parent
 ANA = Scope(user="ana")

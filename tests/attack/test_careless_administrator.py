@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from agentmem import Fact, Memory, Scope
-from agentmem._files import writing
 from agentmem.errors import InvalidArgument, ScopeError, StoreCorrupt
+from agentmem.files.writing import writing
 
 
 @pytest.mark.parametrize("how", ["emptied", "removed"])
@@ -117,7 +117,7 @@ def test_a_process_with_a_memory_ends_without_a_word(tmp_path: Path) -> None:
 
 def test_what_a_killed_export_left_goes_with_the_next_and_what_is_being_written_stays(tmp_path: Path) -> None:
     code = (
-        "import os, sys\nfrom pathlib import Path\nfrom agentmem._files import writing\n"
+        "import os, sys\nfrom pathlib import Path\nfrom agentmem.files.writing import writing\n"
         "with writing(Path(sys.argv[1])) as draft:\n    draft.write_text('Ana lives in Porto.')\n    os._exit(9)"
     )
     target = tmp_path / "notes.jsonl"

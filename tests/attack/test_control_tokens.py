@@ -16,10 +16,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from tokenizers_zoo import ALPHABET, KINDS, Kind
 
-from agentmem import tokenizing
 from agentmem.editors.prompts import Renderer
-from agentmem.text_tokens import control_tokens
-from agentmem.tokenizing import PromptEncoder
+from agentmem.llm import tokenizing
+from agentmem.llm.text_tokens import control_tokens
+from agentmem.llm.tokenizing import PromptEncoder
 
 HARMLESS = (
     "Where does Ana live?", "  Ana lives in Porto.\n", "é à ü 你好 🎻", "a < b | c > d [x] </p>", "Notes:\n- [2026-03-01 user] I live in Porto.",

@@ -16,14 +16,14 @@ import numpy as np
 import pytest
 
 from agentmem import Fact, Memory, Settings
-from agentmem.clock import ManualClock
 from agentmem.editors import packs
-from agentmem.embedding import HashEmbedder
+from agentmem.embedding.embedders import HashEmbedder
 from agentmem.errors import AgentMemError
+from agentmem.llm.small_model import load_small_model
+from agentmem.notes.clock import ManualClock
 from agentmem.settings import IndexSettings, RememberSettings
-from agentmem.small_model import load_small_model
-from agentmem.stores import indexer as indexing
-from agentmem.weights import METHOD
+from agentmem.stores.chroma import indexer as indexing
+from agentmem.weights.registry import METHOD
 
 ASKED = "Where does Oren Dorrell live?"
 INDEXED = Settings(index=IndexSettings(exact_limit=2, batch=1))

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from agentmem import Fact, Memory
-from agentmem.clock import ManualClock
 from agentmem.errors import AgentMemError, StoreCorrupt
-from agentmem.rows import EditRow, EnrichmentRow
+from agentmem.notes.clock import ManualClock
+from agentmem.notes.rows import EditRow, EnrichmentRow
 from agentmem.stores.sqlite import store as sqlite_store
 from tests.attack.flipped import flip, tables
 

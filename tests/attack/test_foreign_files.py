@@ -15,13 +15,14 @@ from typing import Any
 
 import pytest
 
-from agentmem import Memory, Settings, owned_files
-from agentmem.clock import ManualClock
+from agentmem import Memory, Settings
 from agentmem.errors import AgentMemError, InvalidArgument, StoreForeign
+from agentmem.files import owned_files
+from agentmem.notes.clock import ManualClock
 from agentmem.settings import IndexSettings
-from agentmem.shelf import PackShelf
-from agentmem.stores import generations
-from agentmem.weights import METHOD
+from agentmem.stores.chroma import generations
+from agentmem.weights.pack_store import PackShelf
+from agentmem.weights.registry import METHOD
 
 INDEXED = Settings(index=IndexSettings(exact_limit=2, batch=1))
 ID = "0123456789abcdef" * 2
@@ -228,7 +229,7 @@ def sloppy_remove(directory: Path) -> bool:
 @pytest.mark.parametrize("guard", ["packs", "generations", "links"])
 def test_without_its_guard_the_harness_finds_breaches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, guard: str) -> None:
     """A harness that cannot find anything proves nothing."""
-    monkeypatch.setattr("agentmem.data_directory.DataDirectory.strangers", lambda self: [])
+    monkeypatch.setattr("agentmem.files.data_directory.DataDirectory.strangers", lambda self: [])
     if guard == "packs":
         monkeypatch.setattr(PackShelf, "collect", sloppy_collect)
     elif guard == "generations":

@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from agentmem import Memory, Scope, claimed_ids
-from agentmem.clock import ManualClock
+from agentmem import Memory, Scope
 from agentmem.errors import AgentMemError, ScopeError
-from agentmem.exchange import Tally, line_of, parse
 from agentmem.integrations.chat import ChatAgent
 from agentmem.integrations.cli.app import app
-from agentmem.storage import EditRow
+from agentmem.notes.clock import ManualClock
+from agentmem.notes.storage import EditRow
+from agentmem.transfer import claimed_ids
+from agentmem.transfer.format import Tally, line_of, parse
 from tests.attack.plain_model import ScopedEditor, teach
 from tests.attack.tenants import Teller, World, as_text, bound_to
 

@@ -17,8 +17,9 @@ from typing import Any
 
 import pytest
 
-from agentmem import AsyncMemory, Memory, Settings, forks
+from agentmem import AsyncMemory, Memory, Settings
 from agentmem.errors import AgentMemError, ModelError, StoreError
+from agentmem.runtime import forks
 from agentmem.settings import IndexSettings
 from agentmem.stores.sqlite.store import SqliteStore
 
@@ -211,8 +212,8 @@ def two_threads() -> Iterator[None]:
 
 def test_a_local_model_in_a_child(two_threads: None) -> None:
     """It answers as in the parent, although torch's threads are not there."""
-    from agentmem.llm import LocalModel
-    from agentmem.small_model import load_small_model
+    from agentmem.llm.clients import LocalModel
+    from agentmem.llm.small_model import load_small_model
 
     local = LocalModel(*load_small_model())
     said = local.complete([{"role": "user", "content": "Hello!"}], max_tokens=4)
@@ -229,7 +230,7 @@ def test_a_local_model_in_a_child(two_threads: None) -> None:
 @pytest.mark.slow
 def test_an_edited_model_in_a_child(tmp_path: Path, two_threads: None) -> None:
     """A child asks the model that it inherited, unless another thread was at work on it; then it is told."""
-    from agentmem.small_model import load_small_model
+    from agentmem.llm.small_model import load_small_model
 
     model, tokenizer = load_small_model()
     memory = Memory(tmp_path / "m", embedder="hash", model=(model, tokenizer))
@@ -268,7 +269,7 @@ def test_an_edited_model_in_a_child(tmp_path: Path, two_threads: None) -> None:
 def test_embedders_in_a_child() -> None:
     """An encoder on ONNX Runtime is loaded once more in a child, since its threads stayed with the parent."""
     pytest.importorskip("onnxruntime")
-    from agentmem._model_embedders import OnnxEmbedder
+    from agentmem.embedding.models import OnnxEmbedder
 
     embedder = OnnxEmbedder(threads=2, cache_size=0)
     before = embedder.embed(["The kettle is blue."])

@@ -19,7 +19,7 @@ from byte_search import traces
 
 from agentmem import Memory, Scope, Settings
 from agentmem.errors import AgentMemError, StoreError, StoreFull
-from agentmem.reserve import NAME, Reserve
+from agentmem.files.reserve import NAME, Reserve
 from agentmem.settings import IndexSettings
 
 WORKER = Path(__file__).with_name("limited.py")

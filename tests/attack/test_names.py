@@ -13,11 +13,11 @@ import pytest
 import torch
 
 from agentmem import Fact, Memory
-from agentmem.clock import ManualClock
+from agentmem.forget.places import TRACES, Traces
 from agentmem.integrations import ChatAgent
-from agentmem.small_model import load_small_model
+from agentmem.llm.small_model import load_small_model
+from agentmem.notes.clock import ManualClock
 from agentmem.stores.sqlite.seals import teach
-from agentmem.traces import TRACES, Traces
 from tests.attack import plain_model
 from tests.attack.byte_search import canary
 from tests.attack.byte_search import traces as found

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from agentmem.reserve import NAME
+from agentmem.files.reserve import NAME
 from agentmem.stores.sqlite.scrub import RESERVE, TURNS
 from agentmem.stores.sqlite.turns import LOCK_FILES
 

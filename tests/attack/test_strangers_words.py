@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentmem import Memory, Scope
-from agentmem.clock import ManualClock
-from agentmem.stores.text import TextIndex
+from agentmem.notes.clock import ManualClock
+from agentmem.stores.text.text import TextIndex
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 WORDS = "harbour Porto cello strings garden Ana Delgado rain coat the of and tea 1234 don't naïve 日本語".split()

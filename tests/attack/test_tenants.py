@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from agentmem import Memory, Scope
-from agentmem.admission import Admission
-from agentmem.clock import ManualClock
 from agentmem.errors import AgentMemError, ScopeBreach, UnknownNote
-from agentmem.keeping import Keeper
-from agentmem.notes import Note
-from agentmem.storage import Selection, Transaction
+from agentmem.notes.admission import Admission
+from agentmem.notes.clock import ManualClock
+from agentmem.notes.note import Note
+from agentmem.notes.storage import Selection, Transaction
+from agentmem.remember.update import Keeper
 from agentmem.stores.sqlite import where
 from tests.attack.plain_model import teach
 from tests.attack.tenant_verbs import VERBS, WITH_MODEL, Call, Maker
@@ -153,7 +153,7 @@ def test_facts_in_the_weights_are_nobody_elses(tmp_path: Path, monkeypatch: pyte
 def test_facts_in_the_weights_of_a_real_model_are_nobody_elses(tmp_path: Path) -> None:
     """The same with the model that ships, and its own side memory."""
     torch = pytest.importorskip("torch")
-    from agentmem.small_model import load_small_model
+    from agentmem.llm.small_model import load_small_model
 
     torch.set_num_threads(1)
     clock, teller = ManualClock(), Teller()
@@ -210,7 +210,7 @@ def test_the_guard_alone_stops_what_a_query_lets_through(tmp_path: Path, monkeyp
 def test_without_narrowing_foreign_ids_are_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A guard that knows no rules, under sound queries, lets ids through: the programs notice that, too."""
     monkeypatch.setattr(Admission, "foreign", lambda self, rows: set())
-    monkeypatch.setattr("agentmem.keeping.Keeper._find", _find_unscoped)
+    monkeypatch.setattr("agentmem.remember.update.Keeper._find", _find_unscoped)
 
     assert _breaches(tmp_path, range(40))
 

@@ -195,7 +195,7 @@ def uncopyable(template: str, special: list[str], plain: list[str]) -> Any:
 def shipped() -> Any:
     from transformers import AutoTokenizer
 
-    from agentmem.small_model import small_model_path
+    from agentmem.llm.small_model import small_model_path
 
     return AutoTokenizer.from_pretrained(Path(small_model_path()), local_files_only=True)
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from agentmem import Memory
-from agentmem.clock import ManualClock
 from agentmem.errors import AgentMemError, UnknownNote
+from agentmem.notes.clock import ManualClock
 from agentmem.stores.sqlite import connection, reading
 from agentmem.stores.sqlite import store as sqlite_store
 

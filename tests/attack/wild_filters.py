@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
-from agentmem.filters import And, Compare, Not, Or, kind_of
+from agentmem.notes.filters import And, Compare, Not, Or, kind_of
 
 FIELDS = (
     "id content kind actor user agent session thread source context subject relation object occurred_at created_at valid_from "

@@ -10,7 +10,7 @@ import pytest
 from browser import Browser, browsing
 
 from agentmem import Memory
-from agentmem.clock import ManualClock
+from agentmem.notes.clock import ManualClock
 
 EVIL = "</script><script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from agentmem.evaluation.world import UNKNOWN_ANSWER, Note, World, WorldFact, answer, relation, render_notes
-from agentmem.small_model import load_small_model, small_model_path
+from agentmem.llm.small_model import load_small_model, small_model_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,8 +15,8 @@ from agentmem.editors.grace.geometry import Rivals, covisible, radii
 from agentmem.editors.grace.nearest import Keys
 from agentmem.editors.naming import Asked
 from agentmem.editors.packs import Calibration, PackedEdit
-from agentmem.edits import EditRequest
-from agentmem.notes import Scope
+from agentmem.notes.edit import EditRequest
+from agentmem.notes.note import Scope
 
 SCOPES = st.sampled_from(
     [None, Scope(), Scope(user="u"), Scope(user="v"), Scope(agent="a"), Scope(agent="b"), Scope(user="u", agent="a"),

@@ -11,7 +11,7 @@ from agentmem.editors.compact import FINE, Compact, coarse, expand, shrink
 from agentmem.editors.grace.codebook import Codebook
 from agentmem.editors.packed import Calibration, PackedEdit
 from agentmem.editors.packs import dump, parse
-from agentmem.edits import EditRequest
+from agentmem.notes.edit import EditRequest
 
 Rows = npt.NDArray[np.float32]
 

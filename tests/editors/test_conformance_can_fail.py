@@ -13,8 +13,8 @@ import tiny
 import torch
 
 from agentmem.editors.grace.editor import GraceEditor
-from agentmem.edits import EditRequest
-from agentmem.notes import Scope
+from agentmem.notes.edit import EditRequest
+from agentmem.notes.note import Scope
 from agentmem.testing import EditorConformance
 
 

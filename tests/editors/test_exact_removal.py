@@ -21,7 +21,7 @@ from agentmem.editors.prompts import Renderer
 from agentmem.editors.tiers import pack as tiers
 from agentmem.evaluation.world import World
 from agentmem.evaluation.world import answer as as_answer
-from agentmem.small_model import load_small_model
+from agentmem.llm.small_model import load_small_model
 
 LEADS = ("Tell me: {}", "I forgot: {}", "Say, {}", "A question: {}")
 FAST = settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)

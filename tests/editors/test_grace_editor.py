@@ -13,7 +13,7 @@ from agentmem.editors import EditRequest, make_editor
 from agentmem.editors.evaluation import Case, answer, evaluate
 from agentmem.editors.grace import transaction
 from agentmem.errors import EditError, InvalidArgument, UnknownEdit
-from agentmem.notes import Scope
+from agentmem.notes.note import Scope
 
 HOME = tiny.HOME[0].format("Ana")
 

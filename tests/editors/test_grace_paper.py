@@ -17,7 +17,7 @@ from agentmem.editors.grace.balls import Query, place, stream
 from agentmem.editors.grace.geometry import covisible
 from agentmem.editors.packs import drop, parse
 from agentmem.errors import EditError, InvalidArgument, PackMismatch
-from agentmem.notes import Scope
+from agentmem.notes.note import Scope
 
 
 def query(name, *key, label=1, scope=None):

@@ -83,7 +83,7 @@ def test_every_family_names_its_context_somewhere() -> None:
     """MPT says ``max_seq_len``; what has no end says -1, or nothing."""
     from types import SimpleNamespace as Named
 
-    from agentmem.local_model import context_length
+    from agentmem.llm.local_model import context_length
 
     named = ({"max_position_embeddings": 8}, {"n_positions": 8}, {"max_seq_len": 8}, {"max_position_embeddings": -1}, {})
     assert [context_length(Named(config=Named(**names))) for names in named] == [8, 8, 8, None, None]

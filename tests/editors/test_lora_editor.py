@@ -9,7 +9,7 @@ from helpers import OTHER, logits
 
 from agentmem.editors import EditRequest, make_editor, packs
 from agentmem.errors import EditError, InvalidArgument, PackMismatch, UnknownEdit
-from agentmem.notes import Scope
+from agentmem.notes.note import Scope
 
 HOME = tiny.HOME[0].format("Ana")
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from agentmem.editors.background import look_alikes
 from agentmem.editors.naming import Mention, Mentions, last_message
-from agentmem.edits import EditRequest
+from agentmem.notes.edit import EditRequest
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ from agentmem.editors.grace.codebook import Codebook
 from agentmem.editors.grace.nearest import Keys, Shadow
 from agentmem.editors.naming import Asked
 from agentmem.editors.packs import Calibration, PackedEdit
-from agentmem.edits import EditRequest
-from agentmem.notes import Scope
+from agentmem.notes.edit import EditRequest
+from agentmem.notes.note import Scope
 
 
 def measured(queries, rows):

@@ -11,7 +11,7 @@ import pytest
 from agentmem.editors import make_editor, packs
 from agentmem.editors.pack_tools import PackDiff, diff, merge
 from agentmem.errors import EditError, InvalidArgument, PackMismatch
-from agentmem.notes import Scope
+from agentmem.notes.note import Scope
 
 
 def pack(make, requests, architecture="llama", **options):

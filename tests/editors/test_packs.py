@@ -13,7 +13,7 @@ from helpers import OTHER, logits
 
 from agentmem.editors import packs
 from agentmem.errors import PackMismatch, UnknownEdit
-from agentmem.notes import Scope
+from agentmem.notes.note import Scope
 
 
 @pytest.fixture

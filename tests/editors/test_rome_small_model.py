@@ -9,7 +9,7 @@ from agentmem.editors import EditRequest, make_editor
 from agentmem.editors.evaluation import answer
 from agentmem.evaluation.world import World
 from agentmem.evaluation.world import answer as as_answer
-from agentmem.small_model import load_small_model
+from agentmem.llm.small_model import load_small_model
 
 RELATION, MOVED = "home_city", 4
 

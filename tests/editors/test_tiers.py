@@ -14,7 +14,7 @@ from agentmem.editors import EditRequest, make_editor, packs
 from agentmem.editors.evaluation import answer
 from agentmem.editors.tiers import pack as tiers
 from agentmem.errors import EditError, PackMismatch, UnknownEdit
-from agentmem.notes import Scope
+from agentmem.notes.note import Scope
 
 FACTS = tuple(
     EditRequest(tiny.HOME[0].format(name), f"{tiny.TOWNS[(i + 3) % 6]}.", subject=name, id=f"e{i}", note_id=f"n{i}")
@@ -182,7 +182,7 @@ def test_what_a_shard_cannot_learn_stays_fresh(editor, monkeypatch):
     editor.write(FACTS[:2])
 
     def unlearnable(requests):
-        from agentmem.edits import EditReceipt
+        from agentmem.notes.edit import EditReceipt
 
         return [EditReceipt(r.id, "failed", "not learnt") for r in requests]
 

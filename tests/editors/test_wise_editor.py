@@ -15,8 +15,8 @@ from safetensors.numpy import load_file
 from agentmem.editors import EditRequest, WiseConfig, make_editor, packs
 from agentmem.editors.evaluation import answer
 from agentmem.errors import EditError, InvalidArgument, LayerNotFound, PackMismatch, UnknownEdit
-from agentmem.notes import Scope
-from agentmem.protocols import Editor
+from agentmem.notes.note import Scope
+from agentmem.notes.protocols import Editor
 
 HOME = tiny.HOME[0].format("Ana")
 WAYS = {

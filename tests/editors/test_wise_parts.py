@@ -15,8 +15,8 @@ from agentmem.editors.wise.memory import Blueprint, ties
 from agentmem.editors.wise.routing import Span
 from agentmem.editors.wise.sharding import partition
 from agentmem.editors.wise.training import margin_loss
-from agentmem.edits import EditRequest
-from agentmem.notes import Scope
+from agentmem.notes.edit import EditRequest
+from agentmem.notes.note import Scope
 
 EMPTY = np.zeros(0, np.float32)
 NAMES = st.sets(st.integers(0, 500).map(str), max_size=60)

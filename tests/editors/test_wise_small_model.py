@@ -10,7 +10,7 @@ from agentmem.editors import EditRequest, make_editor
 from agentmem.editors.evaluation import Case, answer, evaluate
 from agentmem.evaluation.world import World
 from agentmem.evaluation.world import answer as as_answer
-from agentmem.small_model import load_small_model
+from agentmem.llm.small_model import load_small_model
 
 
 @pytest.fixture(scope="module")

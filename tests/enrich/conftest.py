@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from agentmem import Memory, Settings
-from agentmem.clock import ManualClock
-from agentmem.llm import OpenAIModel
+from agentmem.llm.clients import OpenAIModel
+from agentmem.notes.clock import ManualClock
 from agentmem.settings import IndexSettings
 
 SCANNED = Settings(index=IndexSettings(backend="exact"))

@@ -11,9 +11,9 @@ import pytest
 
 from agentmem import Fact, Memory, Settings
 from agentmem.errors import InvalidArgument, InvalidNote, JobLocked, ModelError
-from agentmem.notes import MemoryState, Note
+from agentmem.notes.note import MemoryState, Note
+from agentmem.notes.storage import EditRow
 from agentmem.settings import EnrichmentSettings, IndexSettings
-from agentmem.storage import EditRow
 
 EXACT = IndexSettings(backend="exact")
 CELLO = "Ana's sister Ines plays the cello."

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from agentmem import Memory, Settings
-from agentmem.clock import ManualClock
 from agentmem.errors import InvalidArgument, ScopeRequired
-from agentmem.notes import Note
+from agentmem.notes.clock import ManualClock
+from agentmem.notes.note import Note
 from agentmem.settings import EnrichmentSettings
 
 CELLO = "Ana's sister Ines plays the cello."

@@ -17,10 +17,10 @@ from agentmem.enrich.model.dialogue import parsed
 from agentmem.enrich.model.grounding import constructed, evolved, grounded
 from agentmem.enrich.model.prompts import about_note, quoted
 from agentmem.errors import InvalidAnswer
-from agentmem.evolving import bare
-from agentmem.notes import MemoryState, Note, Scope
-from agentmem.prompts import one_line
-from agentmem.storage import EnrichmentRow
+from agentmem.notes.note import MemoryState, Note, Scope
+from agentmem.notes.quoting import one_line
+from agentmem.notes.storage import EnrichmentRow
+from agentmem.remember.evolve import bare
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 INJECTION = (

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agentmem.small_model import small_model_path
+from agentmem.llm.small_model import small_model_path
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("[0-9]*.py"))
 SAYS = {
@@ -30,7 +30,7 @@ def test_example(path: Path, capsys: pytest.CaptureFixture[str]):
     text = path.read_text(encoding="utf-8")
     if ('"small"' in text) and not list(small_model_path().glob("*.safetensors")):
         pytest.skip("the small model is not here")
-    if "agentmem.pictures" in text:
+    if "agentmem.graph.pictures" in text:
         pytest.importorskip("matplotlib")
     runpy.run_path(str(path), run_name="__main__")
     said = capsys.readouterr().out

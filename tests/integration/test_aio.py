@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from agentmem import AsyncMemory, Memory
-from agentmem.clock import ManualClock
 from agentmem.errors import InvalidArgument, StoreError
+from agentmem.notes.clock import ManualClock
 
 VERBS = sorted(n for n, v in inspect.getmembers(Memory, inspect.isfunction) if not n.startswith("_"))
 

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import pytest
 
 from agentmem import Memory, Scope
-from agentmem.clock import ManualClock
 from agentmem.errors import InvalidArgument, ModelError, StoreFull
 from agentmem.integrations import ChatAgent, Reply
-from agentmem.prompts import NOTES_HEADER
-from agentmem.recollection import estimate_tokens
+from agentmem.notes.clock import ManualClock
+from agentmem.notes.quoting import NOTES_HEADER
+from agentmem.recall.result import estimate_tokens
 
 
 class Model:

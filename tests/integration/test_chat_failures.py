@@ -19,10 +19,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 from scripted_server import CUT, Scripted, serving
 
 from agentmem import AsyncMemory, Memory
-from agentmem.clock import ManualClock
 from agentmem.errors import AgentMemError, ModelError
 from agentmem.integrations import ChatAgent
-from agentmem.llm import OpenAIModel
+from agentmem.llm.clients import OpenAIModel
+from agentmem.notes.clock import ManualClock
 
 openai = pytest.importorskip("openai")
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from agentmem.enrich import candidate_fact
+from agentmem.consolidation.phrasing import question
+from agentmem.extract import candidate_fact
 from agentmem.integrations.cli.demo_story import ADDRESS_BOOK, make_story
-from agentmem.phrasing import question
-from agentmem.small_model import small_model_path
+from agentmem.llm.small_model import small_model_path
 
 
 def test_the_story_is_the_same_every_time_and_states_facts():

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from agentmem import Memory, Scope, Settings
-from agentmem.clock import ManualClock
+from agentmem.notes.clock import ManualClock
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from agentmem import Fact, Memory, Scope
-from agentmem.clock import ManualClock
 from agentmem.errors import InvalidArgument, InvalidNote
+from agentmem.notes.clock import ManualClock
 from agentmem.settings import (
     ConsolidationSettings,
     ForgettingSettings,

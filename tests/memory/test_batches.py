@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentmem import Memory, Settings
-from agentmem.clock import ManualClock
-from agentmem.ids import IdMaker
-from agentmem.linking import link_shares
-from agentmem.notes import Scope
+from agentmem.notes.clock import ManualClock
+from agentmem.notes.ids import IdMaker
+from agentmem.notes.note import Scope
+from agentmem.notes.storage import LinkRow
+from agentmem.projections.linking import link_shares
 from agentmem.settings import IndexSettings, RememberSettings
-from agentmem.storage import LinkRow
 from agentmem.stores.sqlite.store import SqliteStore
 
 NAMES = ("Ana", "Bruno", "Clara", "Dinis")
@@ -120,7 +120,7 @@ def test_the_index_holds_nothing_before_a_request_could_ask_it(tmp_path: Path) -
 
 def test_an_index_that_is_far_behind_is_not_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What waits in the outbox beyond what would be compared exactly must not be missed: then all vectors are compared."""
-    monkeypatch.setattr("agentmem.recalling.WAITING", 5)
+    monkeypatch.setattr("agentmem.recall.search.WAITING", 5)
     chosen = Settings(index=IndexSettings(exact_limit=0, batch=10_000, flush_on_close=False))
     with Memory(tmp_path / "m", embedder="hash", settings=chosen) as memory:
         memory.remember_many([f"crate number{i} holds item{i}" for i in range(20)], progress=False)

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from agentmem import Memory, relating
-from agentmem.clock import ManualClock
+from agentmem import Memory
+from agentmem.notes.clock import ManualClock
+from agentmem.projections import links as relating
 from agentmem.stores.sqlite import schema
 from agentmem.stores.sqlite.seals import teach
 from tests.former import LEDGER, undo

@@ -10,14 +10,15 @@ from typing import Any
 
 import pytest
 
-from agentmem import Fact, Memory, Settings, importing
-from agentmem.clock import ManualClock
+from agentmem import Fact, Memory, Settings
 from agentmem.consolidation.rewriting import Rewriter
 from agentmem.errors import InvalidArgument, InvalidImport
-from agentmem.exchange import Tally, line_of
+from agentmem.llm.small_model import load_small_model
+from agentmem.notes.clock import ManualClock
+from agentmem.notes.storage import EditRow
 from agentmem.settings import ConsolidationSettings
-from agentmem.small_model import load_small_model
-from agentmem.storage import EditRow
+from agentmem.transfer import load as importing
+from agentmem.transfer.format import Tally, line_of
 
 KEY = b"a key of thirty-two bytes or so!"
 EVIL = "Mallory."

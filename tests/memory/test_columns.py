@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentmem.columns import FacetColumns, LinkColumns, aligned, places
-from agentmem.linking import aged
-from agentmem.rows import HALF_LIFE
-from agentmem.storage import Facets, LinkRow
+from agentmem.notes.columns import FacetColumns, LinkColumns, aligned, places
+from agentmem.notes.rows import HALF_LIFE
+from agentmem.notes.storage import Facets, LinkRow
+from agentmem.projections.linking import aged
 
 _MOMENTS = st.none() | st.integers(0, 100)
 _FACETS = st.lists(

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from agentmem import Fact, Memory
-from agentmem.clock import ManualClock
 from agentmem.consolidation.policy import DefaultPolicy, Signals
 from agentmem.consolidation.strategies import AlwaysPolicy, MostFrequentPolicy, NeverPolicy
 from agentmem.errors import InvalidArgument, PackMismatch
-from agentmem.small_model import load_small_model
+from agentmem.llm.small_model import load_small_model
+from agentmem.notes.clock import ManualClock
 
 PLAYS = "What instrument does Oren Dorrell play?"
 

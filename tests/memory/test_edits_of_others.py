@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from agentmem import Fact, Memory, Scope
-from agentmem.mention import is_about
-from agentmem.small_model import load_small_model
+from agentmem.ask.mention import is_about
+from agentmem.llm.small_model import load_small_model
 
 
 @pytest.fixture(scope="module")

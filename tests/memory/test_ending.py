@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 import pytest
 
 from agentmem import Memory
-from agentmem.clock import ManualClock
 from agentmem.errors import InvalidArgument
-from agentmem.storage import EditRow
+from agentmem.notes.clock import ManualClock
+from agentmem.notes.storage import EditRow
 
 
 @pytest.fixture

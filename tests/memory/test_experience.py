@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from agentmem import AsyncMemory, Memory, Scope, Settings
-from agentmem.clock import ManualClock
-from agentmem.embedding import HashEmbedder
+from agentmem.embedding.embedders import HashEmbedder
 from agentmem.errors import EmbedderMismatch, InvalidArgument, InvalidNote, ScopeError, ScopeRequired
+from agentmem.notes.clock import ManualClock
 from agentmem.settings import ExperienceSettings
 from agentmem.stores.sqlite import migrations
 

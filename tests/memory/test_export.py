@@ -15,14 +15,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agentmem import Fact, Memory, Scope, Settings
-from agentmem.clock import ManualClock, micros
-from agentmem.embedding import HashEmbedder
+from agentmem.embedding.embedders import HashEmbedder
 from agentmem.errors import InvalidArgument, InvalidImport, ScopeError, ScopeRequired, StoreReadOnly
-from agentmem.evolving import rewrite
-from agentmem.exchange import Tally, line_of
-from agentmem.linking import TOGETHER
+from agentmem.notes.clock import ManualClock, micros
+from agentmem.notes.storage import EditRow, EnrichmentRow
+from agentmem.projections.linking import TOGETHER
+from agentmem.remember.evolve import rewrite
 from agentmem.settings import RememberSettings
-from agentmem.storage import EditRow, EnrichmentRow
+from agentmem.transfer.format import Tally, line_of
 
 
 def fill(memory: Memory, clock: ManualClock) -> dict[str, str]:

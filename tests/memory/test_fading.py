@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentmem import Memory, Scope, Settings
-from agentmem.clock import ManualClock
 from agentmem.errors import InvalidArgument, UnknownNote
+from agentmem.notes.clock import ManualClock
 from agentmem.settings import ForgettingSettings
 
 TALK = ("We had soup for lunch.", "It rained all afternoon.", "The bus was late again.", "A dog barked next door.")

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from agentmem import Memory, Scope
-from agentmem.clock import ManualClock
 from agentmem.errors import InvalidArgument, UnknownNote
+from agentmem.notes.clock import ManualClock
 
 
 def test_the_receipt_names_the_places_and_the_probes(memory: Memory) -> None:

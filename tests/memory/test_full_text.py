@@ -11,8 +11,8 @@ import pytest
 
 from agentmem import Memory, Scope
 from agentmem.errors import StoreCorrupt
-from agentmem.fulltext import FullText
 from agentmem.integrations import ChatAgent
+from agentmem.projections.text import FullText
 from agentmem.stores.sqlite.schema import MIGRATIONS
 from tests.former import LEDGER, undo
 
@@ -192,7 +192,7 @@ def test_a_store_from_before_gets_its_words_when_it_is_opened(open_memory, tmp_p
 
 def test_a_process_that_is_killed_while_it_writes_words_goes_on_at_the_next_open(open_memory, monkeypatch) -> None:
     """Batch by batch, and without beginning again."""
-    monkeypatch.setattr("agentmem.fulltext.CHUNK", 2)
+    monkeypatch.setattr("agentmem.projections.text.CHUNK", 2)
     memory = open_memory()
     memory.remember_many([f"note {i} of the harbour" for i in range(9)], user="ana")
     core = memory._parts.core

@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agentmem import Link, Memory, Scope, keeping
+from agentmem import Link, Memory, Scope
 from agentmem.errors import InvalidArgument, UnknownNote
-from agentmem.graph import communities, connect, pagerank, write_graphml
+from agentmem.graph.view import communities, connect, pagerank, write_graphml
+from agentmem.remember import update as keeping
 
 TOLD = (
     "Lena lives in Porto.",

@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agentmem import Memory, Settings, upkeep
-from agentmem.clock import ManualClock
+from agentmem import Memory, Settings
 from agentmem.errors import IndexUnavailable
+from agentmem.notes.clock import ManualClock
 from agentmem.settings import IndexSettings
-from agentmem.stores.chroma import ChromaIndex
+from agentmem.stores.chroma.chroma import ChromaIndex
+from agentmem.upkeep import rebuild as upkeep
 
 INDEXED = Settings(index=IndexSettings(exact_limit=3))
 USE = """

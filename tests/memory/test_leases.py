@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from agentmem import Memory
-from agentmem.clock import ManualClock, micros
 from agentmem.errors import JobLocked
-from agentmem.leases import Lease
+from agentmem.jobs.lease import Lease
+from agentmem.notes.clock import ManualClock, micros
 
 SECOND = 1 / 60
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from agentmem import Fact, Memory
-from agentmem.clock import ManualClock
-from agentmem.storage import EditRow
+from agentmem.notes.clock import ManualClock
+from agentmem.notes.storage import EditRow
 
 
 def test_a_faded_note_comes_back_when_it_is_said_again(memory: Memory, clock: ManualClock) -> None:

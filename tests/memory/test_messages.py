@@ -9,9 +9,9 @@ import pytest
 
 from agentmem import Memory
 from agentmem.errors import InvalidArgument, InvalidNote
-from agentmem.llm import LocalModel
-from agentmem.messages import plain_messages
-from agentmem.small_model import load_small_model
+from agentmem.llm.clients import LocalModel
+from agentmem.llm.small_model import load_small_model
+from agentmem.notes.messages import plain_messages
 
 CALL = {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Porto"}'}}
 TRANSCRIPT: list[dict[str, Any]] = [

@@ -11,11 +11,11 @@ import torch
 
 from agentmem import Fact, Memory, Settings
 from agentmem.errors import InvalidArgument, ModelError, NoChatTemplate
-from agentmem.llm import load_model
-from agentmem.model_loading import ModelSpec
+from agentmem.llm.clients import load_model
+from agentmem.llm.loading import ModelSpec
+from agentmem.llm.small_model import load_small_model, small_model_path
+from agentmem.llm.tokenizing import conversational
 from agentmem.settings import ConsolidationSettings
-from agentmem.small_model import load_small_model, small_model_path
-from agentmem.tokenizing import conversational
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "editors"))
 

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentmem import Memory, Settings
-from agentmem.embedding import HashEmbedder
-from agentmem.llm import CallableModel
-from agentmem.passages import LONG, MOST, SIZE, passages
+from agentmem.embedding.embedders import HashEmbedder
+from agentmem.llm.clients import CallableModel
+from agentmem.notes.passages import LONG, MOST, SIZE, passages
 from agentmem.settings import IndexSettings
 
 FILLER = [f"The {thing} was {state} again and nobody in the office could say why that was." for thing in

@@ -12,11 +12,11 @@ import pytest
 import torch
 
 from agentmem import Fact, Memory
-from agentmem.clock import ManualClock
 from agentmem.consolidation.canaries import general_questions
 from agentmem.editors import packs
-from agentmem.edits import EditReceipt, EditRequest
-from agentmem.small_model import load_small_model
+from agentmem.llm.small_model import load_small_model
+from agentmem.notes.clock import ManualClock
+from agentmem.notes.edit import EditReceipt, EditRequest
 
 NAMES = ("Ilva Quist", "Oren Dorrell", "Mira Halse", "Tove Ondal", "Jorun Roke",
          "Teska Brown", "Sable Winter", "Perrin Moss", "Maruk Lind", "Tamsin Vale")  # fmt: skip

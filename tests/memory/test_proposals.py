@@ -8,11 +8,11 @@ from datetime import timedelta
 import pytest
 
 from agentmem import Fact, Memory, Settings
-from agentmem.clock import ManualClock, micros
 from agentmem.consolidation.proposal import UNDONE
+from agentmem.llm.small_model import load_small_model
+from agentmem.notes.clock import ManualClock, micros
+from agentmem.notes.storage import EditRow
 from agentmem.settings import ConsolidationSettings
-from agentmem.small_model import load_small_model
-from agentmem.storage import EditRow
 
 ONE = Settings(consolidation=ConsolidationSettings(max_edits=1))
 Open = Callable[..., Memory]

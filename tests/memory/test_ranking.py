@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentmem import Memory, Settings
-from agentmem.clock import ManualClock
-from agentmem.columns import FacetColumns
-from agentmem.querying import QueryView
-from agentmem.recall import interference
+from agentmem.notes.clock import ManualClock
+from agentmem.notes.columns import FacetColumns
+from agentmem.notes.storage import Facets
+from agentmem.recall.query import QueryView
+from agentmem.recall.rank import interference
 from agentmem.settings import RecallSettings
-from agentmem.storage import Facets
 
 START = datetime(2026, 3, 1, 9, tzinfo=UTC)
 CHAT = (

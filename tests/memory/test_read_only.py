@@ -198,7 +198,7 @@ def test_a_directory_that_cannot_be_written_is_opened_for_reading(frozen: tuple[
 def test_commands_work_on_a_directory_that_cannot_be_written(frozen: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> None:
     place, how = frozen
     if how == "rights" and _is_root():
-        monkeypatch.setattr("agentmem.data_directory._can_be_written", lambda root: False)
+        monkeypatch.setattr("agentmem.files.data_directory._can_be_written", lambda root: False)
     from typer.testing import CliRunner
 
     from agentmem.integrations.cli.app import app

@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 
 from agentmem import Memory, Scope, Settings
-from agentmem.clock import ManualClock
-from agentmem.embedding import HashEmbedder
+from agentmem.embedding.embedders import HashEmbedder
 from agentmem.errors import EmbedderMismatch
-from agentmem.reembedding import CHUNK
+from agentmem.notes.clock import ManualClock
 from agentmem.settings import IndexSettings
 from agentmem.stores.sqlite.schema import MIGRATIONS
 from agentmem.stores.sqlite.store import SqliteStore
+from agentmem.upkeep.reembed import CHUNK
 
 ANA = Scope(user="ana")
 COUNT = 2 * CHUNK + 40
@@ -166,7 +166,7 @@ def test_after_the_switch_only_the_index_is_left(directory: Path) -> None:
     code = f"""
 import os, signal, sys
 from agentmem import Memory, Scope, Settings
-from agentmem.embedding import HashEmbedder
+from agentmem.embedding.embedders import HashEmbedder
 from agentmem.settings import IndexSettings
 memory = Memory({str(directory)!r}, embedder=HashEmbedder(64), scope=Scope(user="ana"),
                 settings=Settings(index=IndexSettings(exact_limit=0, batch=10_000)))
@@ -203,7 +203,7 @@ def test_kill_9_in_the_middle_loses_no_finished_batch(directory: Path) -> None:
     code = f"""
 import os, signal
 from agentmem import Memory, Scope
-from agentmem.embedding import HashEmbedder
+from agentmem.embedding.embedders import HashEmbedder
 memory = Memory({str(directory)!r}, embedder="hash", scope=Scope(user="ana"))
 memory._parts.fail = lambda step: os.kill(os.getpid(), signal.SIGKILL) if step == "reembed:after-batch" else None
 memory.reembed(HashEmbedder(32))

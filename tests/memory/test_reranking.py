@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from agentmem import Memory, Settings
-from agentmem.clock import ManualClock
-from agentmem.cross_encoder import CrossEncoderReranker
+from agentmem.embedding.cross_encoder import CrossEncoderReranker
 from agentmem.errors import EmbedderError
+from agentmem.notes.clock import ManualClock
 from agentmem.settings import RecallSettings
 
 NOTES = ("Ana lives in Porto.", "Where does Ana live?", "Ana's sister lives in Bergen.", "The cello stands in Ana's room.")
@@ -69,7 +69,7 @@ def on_disk(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
     """Tiny cross-encoders with random weights, as their files lie on disk."""
     from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification, set_seed
 
-    from agentmem._weights_files import packaged_minilm
+    from agentmem.embedding.weights_files import packaged_minilm
 
     def build(outputs: int) -> Path:
         set_seed(3)

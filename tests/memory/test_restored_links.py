@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from agentmem import Memory, Settings
-from agentmem.clock import ManualClock
-from agentmem.embedding import HashEmbedder
-from agentmem.exchange import Tally, line_of
+from agentmem.embedding.embedders import HashEmbedder
+from agentmem.notes.clock import ManualClock
+from agentmem.notes.storage import LinkRow
 from agentmem.settings import RememberSettings
-from agentmem.storage import LinkRow
+from agentmem.transfer.format import Tally, line_of
 
 TEXTS = [f"The office number {number} is in Porto near the river." for number in range(7)]
 TRUSTED: dict[str, Any] = {"trust": "trusted"}

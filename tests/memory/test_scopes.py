@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentmem import Memory, Scope
-from agentmem.clock import ManualClock
 from agentmem.errors import ScopeError, ScopeRequired, UnknownNote
+from agentmem.notes.clock import ManualClock
 
 
 def test_an_unscoped_read_of_scoped_notes_is_refused(memory: Memory) -> None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from agentmem import Fact, Memory
-from agentmem.clock import ManualClock
+from agentmem.notes.clock import ManualClock
 
 TOLD = (("Porto", 2020), ("Faro", 2022), ("Lisbon", 2024), ("Rome", 2025))
 

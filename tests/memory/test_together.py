@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentmem import Memory, Scope, Settings
-from agentmem.clock import ManualClock
-from agentmem.linking import TOGETHER, aged, link_together
-from agentmem.rows import HALF_LIFE
+from agentmem.notes.clock import ManualClock
+from agentmem.notes.rows import HALF_LIFE
+from agentmem.notes.storage import LinkRow
+from agentmem.projections.linking import TOGETHER, aged, link_together
 from agentmem.settings import RecallSettings
-from agentmem.storage import LinkRow
 
 DAY = 86_400_000_000
 STEPS = st.lists(st.tuples(st.integers(-1000, 40_000), st.floats(0.01, 0.99)), max_size=12)

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from agentmem import Fact, Memory, Settings
-from agentmem.clock import ManualClock
 from agentmem.errors import JobLocked
+from agentmem.llm.small_model import load_small_model
+from agentmem.notes.clock import ManualClock
 from agentmem.settings import ConsolidationSettings
-from agentmem.small_model import load_small_model
 
 FACTS = (
     ("Ilva Quist", "lives in", "Porto", "Where does Ilva Quist live?"),

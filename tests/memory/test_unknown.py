@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from agentmem import Memory
-from agentmem.clock import ManualClock
-from agentmem.embedding import make_embedder
-from agentmem.protocols import Embedder
+from agentmem.embedding.embedders import make_embedder
+from agentmem.notes.clock import ManualClock
+from agentmem.notes.protocols import Embedder
 from agentmem.settings import RecallSettings, Settings
 
 _NOTE = re.compile(r"^- \[\d{4}-\d\d-\d\d [^\]\n]*\] (.*)$", re.MULTILINE)
@@ -166,7 +166,8 @@ def test_what_is_told_is_answered_and_what_is_not_is_said_to_be_unknown(
 
 def test_without_the_checks_the_same_questions_are_answered_wrongly(embedder: Embedder, monkeypatch: pytest.MonkeyPatch) -> None:
     """The null control: the questions are hard, and nothing but the checks keeps the answers right."""
-    from agentmem import asking, clauses
+    from agentmem.ask import ask as asking
+    from agentmem.ask import clauses
 
     assert breaches(embedder) == []
     monkeypatch.setattr(asking, "clauses", lambda text: (clauses.Clause(text, asks=False),))

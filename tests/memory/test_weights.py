@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from agentmem import Fact, Memory, Scope
-from agentmem.clock import ManualClock
 from agentmem.errors import ConsolidationError, JobLocked, LayerNotFound, ModelError
-from agentmem.small_model import load_small_model
+from agentmem.llm.small_model import load_small_model
+from agentmem.notes.clock import ManualClock
 
 WHERE, PLAYS = "Where does Ilva Quist live?", "What instrument does Oren Dorrell play?"
 
@@ -358,7 +358,7 @@ def test_an_answer_from_the_weights_reads_the_question_once(memory: Memory, user
 
 def test_a_drafted_answer_is_what_the_edited_model_generates(memory: Memory, user: str) -> None:
     """Token by token and at once, in the edit's own words and in others; the route is that of the question."""
-    from agentmem.llm import LocalModel
+    from agentmem.llm.clients import LocalModel
 
     _tell(memory, user, "Ilva Quist", "lives in", "Porto")
     memory.consolidate(user=user)

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from agentmem import Fact, Memory
-from agentmem.clock import ManualClock
-from agentmem.small_model import load_small_model
+from agentmem.llm.small_model import load_small_model
+from agentmem.notes.clock import ManualClock
 
 
 @pytest.fixture(scope="module")

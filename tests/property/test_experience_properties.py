@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentmem import Memory, Settings
-from agentmem.experience import learn, n_step_return
+from agentmem.experience.values import learn, n_step_return
 from agentmem.settings import ExperienceSettings
 
 STATES, ACTIONS = ("hall", "attic", "cellar"), ("east", "west")

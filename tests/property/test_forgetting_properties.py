@@ -8,8 +8,8 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agentmem.forgetting import CURVES, GRADES, curve, due
-from agentmem.notes import MemoryState
+from agentmem.notes.curves import CURVES, GRADES, curve, due
+from agentmem.notes.note import MemoryState
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 
 from agentmem import Fact, Memory, Scope, wiring
-from agentmem.clock import ManualClock
-from agentmem.edits import EditorStatus, EditReceipt, EditRequest, Route
 from agentmem.errors import ConsolidationError
-from agentmem.weights import METHOD, PackContents, PackFiles
+from agentmem.notes.clock import ManualClock
+from agentmem.notes.edit import EditorStatus, EditReceipt, EditRequest, Route
+from agentmem.weights.registry import METHOD, PackContents, PackFiles
 
 USERS = ("ana", "ben")
 SUBJECTS = tuple(f"{first} {last}" for first in ("Ilva", "Oren", "Mira", "Tove") for last in ("Quist", "Dorrell"))

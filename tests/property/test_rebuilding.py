@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from agentmem import Memory, Settings
-from agentmem.clock import ManualClock
-from agentmem.relating import WordLinks
+from agentmem.notes.clock import ManualClock
+from agentmem.notes.storage import LinkRow
+from agentmem.projections.links import WordLinks
 from agentmem.settings import RememberSettings
-from agentmem.storage import LinkRow
 
 NAMES = ("Ana", "Bruno", "Clara", "Dario")
 PLACES = ("Porto", "Bergen", "Lisbon", "Oslo", "Kyoto")

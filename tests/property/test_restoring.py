@@ -11,7 +11,7 @@ import pytest
 
 from agentmem import Fact, Memory, Settings
 from agentmem.settings import RememberSettings
-from agentmem.taking_over import TakenOver
+from agentmem.transfer.restored_links import TakenOver
 from tests.property.test_rebuilding import NAMES, PLACES, THINGS, TIGHT, USERS, Program
 
 KEY = "0123456789abcdef"

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agentmem.clock import ManualClock
-from agentmem.notes import MemoryState, Note, Scope
-from agentmem.storage import Transaction
+from agentmem.notes.clock import ManualClock
+from agentmem.notes.note import MemoryState, Note, Scope
+from agentmem.notes.storage import Transaction
 from agentmem.stores.sqlite.store import SqliteStore
 
 SHARED = Scope()

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from agentmem.clock import SystemClock
-from agentmem.stores.indexer import Indexer
+from agentmem.notes.clock import SystemClock
+from agentmem.stores.chroma.indexer import Indexer
 from agentmem.stores.sqlite.store import SqliteStore
 
 DEAD = 77

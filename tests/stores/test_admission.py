@@ -13,15 +13,15 @@ import numpy as np
 import pytest
 
 import agentmem
-from agentmem.admission import guarded
-from agentmem.admission_rules import AREAS
 from agentmem.errors import ScopeBreach, ScopeError
-from agentmem.notes import Fact, MemoryState, Note, Scope
-from agentmem.rows import EditRow, LinkRow, Selection
-from agentmem.storage import Transaction
-from agentmem.stores.exact import ExactIndex
+from agentmem.notes.admission import guarded
+from agentmem.notes.admission_rules import AREAS
+from agentmem.notes.note import Fact, MemoryState, Note, Scope
+from agentmem.notes.rows import EditRow, LinkRow, Selection
+from agentmem.notes.storage import Transaction
 from agentmem.stores.sqlite.store import SqliteStore
-from agentmem.stores.text import TextIndex
+from agentmem.stores.text.text import TextIndex
+from agentmem.stores.vectors.exact import ExactIndex
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ANA, BEN = Scope(user="ana"), Scope(user="ben")
@@ -204,7 +204,7 @@ def test_every_method_of_every_area_has_a_rule(filed: Filed) -> None:
         if not method.startswith("_") and callable(getattr(area, method)) and method not in AREAS[name]
     }
 
-    assert not missing, f"add a line for each to agentmem/admission_rules.py: {sorted(missing)}"
+    assert not missing, f"add a line for each to agentmem/notes/admission_rules.py: {sorted(missing)}"
 
 
 def test_a_method_without_a_rule_is_refused_in_a_request(filed: Filed) -> None:
@@ -225,8 +225,9 @@ def test_a_method_without_a_rule_is_refused_in_a_request(filed: Filed) -> None:
 def test_every_transaction_of_a_verb_says_whose_it_is() -> None:
     """Outside of the core nothing opens a transaction of the store directly, but where it binds it itself on the next lines."""
     package = Path(inspect.getfile(agentmem)).parent
-    bound = {"edit_check.py": "core.admit(tx", "exporting.py": "self._selection(tx", "importing.py": "tx.admit(", "erasing.py": "self._core.selection(tx"}
-    for path in [*package.glob("*.py"), *package.glob("consolidation/*.py")]:
+    bound = {"edit_check.py": "core.admit(tx", "export.py": "self._selection(tx", "load.py": "tx.admit(", "erase.py": "self._core.selection(tx"}
+    folders = [path for path in package.iterdir() if path.is_dir() and not path.is_symlink()]
+    for path in [*package.glob("*.py"), *(module for folder in folders for module in folder.rglob("*.py"))]:
         source = path.read_text(encoding="utf-8")
         opened = [
             node for node in ast.walk(ast.parse(source))

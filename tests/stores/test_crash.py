@@ -9,8 +9,8 @@ import sys
 import time
 from pathlib import Path
 
-from agentmem.notes import Scope
-from agentmem.storage import Selection
+from agentmem.notes.note import Scope
+from agentmem.notes.storage import Selection
 from agentmem.stores.sqlite.store import SqliteStore
 
 ROOT = Path(__file__).parents[2]

@@ -17,12 +17,12 @@ from typing import Any
 import pytest
 
 from agentmem import Memory, Settings, wiring
-from agentmem.data_directory import DataDirectory, open_directory
 from agentmem.errors import PackMismatch, StoreCorrupt, StoreForeign
+from agentmem.files.data_directory import DataDirectory, open_directory
+from agentmem.files.sqlite_files import BOUND_TO, bound_to, look
 from agentmem.settings import IndexSettings
-from agentmem.sqlite_files import BOUND_TO, bound_to, look
 from agentmem.stores import adopting
-from agentmem.weights import METHOD
+from agentmem.weights.registry import METHOD
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 INDEXED = Settings(index=IndexSettings(exact_limit=2, batch=1))
@@ -117,7 +117,7 @@ def test_without_a_lock_of_the_system_the_first_marker_counts(tmp_path: Path, mo
     kept = (tmp_path / "agentmem.json").read_bytes()
     (tmp_path / "agentmem.json").unlink()
     looks = iter((None, faster.id))
-    monkeypatch.setattr("agentmem.data_directory._marker", lambda root: (found := next(looks)) or ((tmp_path / "agentmem.json").write_bytes(kept) and found))
+    monkeypatch.setattr("agentmem.files.data_directory._marker", lambda root: (found := next(looks)) or ((tmp_path / "agentmem.json").write_bytes(kept) and found))
 
     assert open_directory(tmp_path, now=NOW).id == faster.id
 

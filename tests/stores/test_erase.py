@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from agentmem.errors import StoreLocked
-from agentmem.notes import Fact
-from agentmem.storage import LinkRow
+from agentmem.notes.note import Fact
+from agentmem.notes.storage import LinkRow
 from agentmem.stores.sqlite.store import SqliteStore
 
 

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentmem.errors import EmbedderMismatch, InvalidArgument
-from agentmem.notes import Scope
-from agentmem.stores.exact import ExactIndex
+from agentmem.notes.note import Scope
 from agentmem.stores.sqlite.store import SqliteStore
+from agentmem.stores.vectors.exact import ExactIndex
 
 ANA = Scope(user="ana")
 

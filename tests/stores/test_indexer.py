@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agentmem.clock import ManualClock
 from agentmem.errors import EmbedderMismatch, IndexUnavailable, InvalidArgument
-from agentmem.notes import Scope
-from agentmem.protocols import VectorIndex
-from agentmem.stores.chroma import ChromaIndex
-from agentmem.stores.indexer import Indexer
-from agentmem.stores.manifest import probe
+from agentmem.notes.clock import ManualClock
+from agentmem.notes.note import Scope
+from agentmem.notes.protocols import VectorIndex
+from agentmem.stores.chroma.chroma import ChromaIndex
+from agentmem.stores.chroma.indexer import Indexer
+from agentmem.stores.chroma.manifest import probe
 from agentmem.stores.sqlite.store import SqliteStore
 
 ROOT = Path(__file__).parents[2]
@@ -349,7 +349,7 @@ def test_failures_of_chroma_are_remembered(folder, notes, unit, monkeypatch) -> 
         def close(self) -> None: ...
 
     indexer = Indexer(notes, folder, ManualClock())
-    monkeypatch.setattr("agentmem.stores.indexer._create", lambda directory: Broken())
+    monkeypatch.setattr("agentmem.stores.chroma.indexer._create", lambda directory: Broken())
     with notes.read(), pytest.raises(IndexUnavailable):
         indexer.search(1, unit(1)[0], 1)
     assert indexer.health() == "damaged"

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agentmem.recall import FAINT
-from agentmem.storage import LinkRow, Selection
+from agentmem.notes.storage import LinkRow, Selection
+from agentmem.recall.rank import FAINT
 from agentmem.stores.sqlite.known import KnownRows
 from agentmem.stores.sqlite.store import SqliteStore
 

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from agentmem.clock import ManualClock
 from agentmem.errors import StoreCorrupt
+from agentmem.notes.clock import ManualClock
 from agentmem.stores.sqlite.log import Log, read_log
 from agentmem.stores.sqlite.store import SqliteStore
 

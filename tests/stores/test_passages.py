@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentmem.errors import AgentMemError, EmbedderMismatch, InvalidArgument, StoreCorrupt
-from agentmem.stores.exact import ExactIndex
-from agentmem.stores.passages import Passages
+from agentmem.stores.vectors.exact import ExactIndex
+from agentmem.stores.vectors.passages import Passages
 
 SIZE = 8
 

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from agentmem import Memory, Settings
 from agentmem.errors import EmbedderMismatch
-from agentmem.planning import AMONG, FEWEST, SHORTLIST, choose, shortlist
+from agentmem.recall.plan import AMONG, FEWEST, SHORTLIST, choose, shortlist
 from agentmem.settings import IndexSettings, RecallSettings
-from agentmem.stores import signs
-from agentmem.stores.exact import ExactIndex
 from agentmem.stores.sqlite.store import SqliteStore
+from agentmem.stores.vectors import signs
+from agentmem.stores.vectors.exact import ExactIndex
 
 INDEX = IndexSettings()
 

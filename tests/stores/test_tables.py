@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from agentmem.clock import micros
 from agentmem.errors import EmbedderMismatch, InvalidArgument, ScopeError, StoreError, UnknownNote
-from agentmem.filters import parse
-from agentmem.notes import Fact, Link, MemoryState, NoteVersion, Scope
-from agentmem.storage import EditRow, EnrichmentRow, LinkRow, Selection, UseSummary
+from agentmem.notes.clock import micros
+from agentmem.notes.filters import parse
+from agentmem.notes.note import Fact, Link, MemoryState, NoteVersion, Scope
+from agentmem.notes.storage import EditRow, EnrichmentRow, LinkRow, Selection, UseSummary
 
 ANA, BEN, BOT = Scope(user="ana"), Scope(user="ben"), Scope(agent="bot")
 DAY = 86_400_000_000

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentmem.errors import StoreCorrupt
-from agentmem.notes import Scope
-from agentmem.stems import Tokenizer
+from agentmem.extract.stems import Tokenizer
+from agentmem.notes.note import Scope
 from agentmem.stores.sqlite.store import SqliteStore
-from agentmem.stores.text import TextIndex
+from agentmem.stores.text.text import TextIndex
 
 HOSTILE = [
     '"',
@@ -421,7 +421,7 @@ def test_threads_search_at_once(store, index, make, put) -> None:
 
 def test_common_words_give_way_where_they_stand_everywhere(store, index, make, put, monkeypatch) -> None:
     """Where rare words remain, one that stands in nearly every note of a large scope is not scored; alone, or in a small one, it is."""
-    monkeypatch.setattr("agentmem.stores.text._SCORED", 100)
+    monkeypatch.setattr("agentmem.stores.text.text._SCORED", 100)
     with store.write() as tx:
         found = [put(tx, make(i, content=f"common words number {i}")) for i in range(1_500)]
         put(tx, make(5000, content="common words of mine", scope=Scope(user="ana")))

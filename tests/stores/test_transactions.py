@@ -21,8 +21,8 @@ from agentmem.errors import (
     StoreFull,
     StoreReadOnly,
 )
-from agentmem.notes import Scope
-from agentmem.storage import LinkRow
+from agentmem.notes.note import Scope
+from agentmem.notes.storage import LinkRow
 from agentmem.stores.sqlite import migrations, notes
 from agentmem.stores.sqlite.connection import APPLICATION_ID
 from agentmem.stores.sqlite.store import SqliteStore
@@ -35,7 +35,7 @@ class Stop(Exception):
 def test_import_is_light() -> None:
     """Importing the package of stores imports no Chroma, and a bare import of the folder says what to do."""
     root = Path(__file__).parents[2]
-    code = "import sys, agentmem.stores, agentmem.stores.indexer; assert 'chromadb' not in sys.modules"
+    code = "import sys, agentmem.stores, agentmem.stores.chroma.indexer; assert 'chromadb' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], cwd=root, check=True)
 
     bare = subprocess.run(

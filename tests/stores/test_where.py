@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agentmem.clock import micros
-from agentmem.filters import kind_of, matches, parse
-from agentmem.notes import Fact, MemoryState, Note, Scope
-from agentmem.storage import Selection, Transaction
+from agentmem.notes.clock import micros
+from agentmem.notes.filters import kind_of, matches, parse
+from agentmem.notes.note import Fact, MemoryState, Note, Scope
+from agentmem.notes.storage import Selection, Transaction
 from agentmem.stores.sqlite.store import SqliteStore
 
 # few values, so that they meet; some are made to break quoting, JSON and SQL

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from agentmem.notes import MemoryState, Note, Scope
-from agentmem.storage import LinkRow
+from agentmem.notes.note import MemoryState, Note, Scope
+from agentmem.notes.storage import LinkRow
 from agentmem.stores.sqlite.store import SqliteStore
 
 

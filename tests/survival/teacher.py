@@ -20,8 +20,8 @@ from pathlib import Path
 import torch
 
 from agentmem import Fact, Memory, Scope, Settings
+from agentmem.llm.small_model import load_small_model
 from agentmem.settings import ConsolidationSettings
-from agentmem.small_model import load_small_model
 
 FIRST = ["Ilva", "Oren", "Teska", "Maruk", "Tamsin", "Jorun", "Perrin", "Sable"]
 LAST = ["Quist", "Dorrell", "Brown", "Ondal", "Roke", "Halse", "Winter", "Moss"]

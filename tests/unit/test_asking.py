@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agentmem import Fact, Memory, Note
-from agentmem.asking import used_notes
+from agentmem.ask.ask import used_notes
 from agentmem.errors import InvalidArgument
 
 QUESTION = "Where does Ana live?"

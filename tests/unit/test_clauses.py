@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentmem.clauses import clauses
-from agentmem.names import named
+from agentmem.ask.clauses import clauses
+from agentmem.extract.names import named
 
 
 @pytest.mark.parametrize(

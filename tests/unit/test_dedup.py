@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agentmem.dedup import MAX_BYTES, clean_text, content_hash, same_meaning_possible
 from agentmem.errors import InvalidNote
+from agentmem.remember.duplicates import MAX_BYTES, clean_text, content_hash, same_meaning_possible
 
 DIFFERENT = [
     ("The meeting is at 3 pm", "The meeting is at 4 pm"),

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from agentmem import _weights_files as weights_files
-from agentmem import doctor
-from agentmem.doctor import Check, checks, worst
+from agentmem.embedding import weights_files
+from agentmem.integrations import doctor
+from agentmem.integrations.doctor import Check, checks, worst
 
 
 def by_name(found: list[Check]) -> dict[str, Check]:
@@ -34,7 +34,7 @@ def test_names_are_unique_and_every_problem_has_a_cure() -> None:
 
 def test_the_quick_checks_import_nothing_heavy() -> None:
     code = (
-        "import sys; from agentmem.doctor import checks; checks(); "
+        "import sys; from agentmem.integrations.doctor import checks; checks(); "
         "assert not {'torch', 'transformers', 'chromadb', 'sentence_transformers', 'numpy'} & set(sys.modules)"
     )
 

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentmem import Memory
-from agentmem.prompts import NOTES_HEADER, strip_notes
-from agentmem.tokenizing import _indented
+from agentmem.llm.tokenizing import _indented
+from agentmem.notes.quoting import NOTES_HEADER, strip_notes
 
 BREAKS = ("\n", "\r", "\r\n", "\v", "\f", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029")
 OPENERS = ("User:", "Assistant:", "user :", "ASSISTANT:", "User\uff1a", "**User:**", "\u200bTool:", "Human:", "### Instruction:", "System:")

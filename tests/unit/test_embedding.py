@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agentmem import _weights_files as weights_files
-from agentmem.embedding import (
+from agentmem.embedding import weights_files
+from agentmem.embedding.embedders import (
     MINILM_SHA256,
     CachedEmbedder,
     CallableEmbedder,
@@ -28,7 +28,7 @@ from agentmem.embedding import (
     verify_minilm,
 )
 from agentmem.errors import EmbedderError, InvalidArgument, MissingExtra
-from agentmem.protocols import Embedder
+from agentmem.notes.protocols import Embedder
 
 TEXTS = ["I live in Porto.", "Where do I live?", "My cat eats fish.", "", "naïve café 🙂", "word " * 400]
 
@@ -234,7 +234,7 @@ def test_hashed_vectors_bring_shared_words_together() -> None:
 
 
 def test_hashed_vectors_are_the_same_in_every_process() -> None:
-    code = "from agentmem.embedding import HashEmbedder; print(HashEmbedder().embed(['Ana lives in Porto.']).tobytes().hex())"
+    code = "from agentmem.embedding.embedders import HashEmbedder; print(HashEmbedder().embed(['Ana lives in Porto.']).tobytes().hex())"
     printed = {
         subprocess.run(
             [sys.executable, "-c", code],
@@ -309,7 +309,7 @@ def test_minilm_knows_what_texts_mean() -> None:
 
 def test_minilm_needs_no_torch() -> None:
     code = (
-        "import sys; from agentmem.embedding import make_embedder; make_embedder().embed(['hello']); "
+        "import sys; from agentmem.embedding.embedders import make_embedder; make_embedder().embed(['hello']); "
         "assert not {'torch', 'transformers', 'sentence_transformers'} & set(sys.modules)"
     )
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentmem.enrich import said
-from agentmem.enrich.endings import Ending, Said
+from agentmem.extract import said
+from agentmem.extract.endings import Ending, Said
 
 ENDS = {
     "I no longer live in Porto.": ("user", "lives in", "Porto"),

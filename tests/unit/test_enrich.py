@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from agentmem.enrich import (
+from agentmem.extract import (
     RELATIONS,
     candidate_fact,
     canonical,
@@ -20,7 +20,7 @@ from agentmem.enrich import (
     secrets,
     tags,
 )
-from agentmem.relations import Relation
+from agentmem.extract.relations import Relation
 
 WEDNESDAY = datetime(2023, 5, 10, 14, 30, tzinfo=UTC)
 

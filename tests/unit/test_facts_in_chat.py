@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from agentmem import Memory
-from agentmem.enrich import candidate_fact
-from agentmem.relations import same_value
+from agentmem.extract import candidate_fact
+from agentmem.extract.relations import same_value
 
 HOW_IT_IS = [
     "My job is stressful.",

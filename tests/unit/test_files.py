@@ -9,12 +9,12 @@ from pathlib import Path
 import networkx as nx
 import pytest
 
-from agentmem._files import writing, written_whole
 from agentmem.consolidation.report import ConsolidationReport
 from agentmem.editors.packs import write_file
 from agentmem.errors import AgentMemError, EditError, InvalidArgument
-from agentmem.graph import write_graphml
-from agentmem.graph_page import write_page
+from agentmem.files.writing import writing, written_whole
+from agentmem.graph.page import write_page
+from agentmem.graph.view import write_graphml
 
 
 def _view() -> nx.DiGraph:

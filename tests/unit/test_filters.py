@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from agentmem.errors import InvalidArgument
-from agentmem.filters import And, Compare, Filter, Not, Or, matches, parse
-from agentmem.notes import Fact, MemoryState, Note, Scope
+from agentmem.notes.filters import And, Compare, Filter, Not, Or, matches, parse
+from agentmem.notes.note import Fact, MemoryState, Note, Scope
 
 MAY = datetime(2026, 5, 1, tzinfo=UTC)
 NOTE = Note(

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from agentmem.errors import InvalidArgument
-from agentmem.forgetting import (
+from agentmem.notes.curves import (
     CURVES,
     FSRS6,
     FSRS6_PARAMETERS,
@@ -23,8 +23,8 @@ from agentmem.forgetting import (
     elapsed_days,
     sample,
 )
-from agentmem.notes import MemoryState
-from agentmem.protocols import ForgettingCurve
+from agentmem.notes.note import MemoryState
+from agentmem.notes.protocols import ForgettingCurve
 
 NOW = datetime(2026, 3, 1, 9, tzinfo=UTC)
 

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentmem import Memory
-from agentmem.clock import ManualClock
 from agentmem.errors import InvalidArgument
-from agentmem.graph_page import _json, page, write_page
+from agentmem.graph.page import _json, page, write_page
+from agentmem.notes.clock import ManualClock
 
 EVIL = "</script><script>alert(1)</script><!-- <img src=x onerror=alert(2)> ]]> \u2028 & {{script}} \\u003c"
 

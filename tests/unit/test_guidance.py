@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from agentmem.small_model import small_model_path
+from agentmem.llm.small_model import small_model_path
 from benchmarks.small_model import guidance
 from benchmarks.small_model.corpus import MYSELF, Stated, Turn
 from benchmarks.small_model.guidance import COPY, READER, SAYING, SUBJECT, VALUE, Guide, Guides

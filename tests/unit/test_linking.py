@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentmem.errors import InvalidArgument
-from agentmem.linking import (
+from agentmem.notes.note import Fact
+from agentmem.projections.linking import (
     conflicting,
     link_contradicts,
     link_next,
@@ -18,7 +19,6 @@ from agentmem.linking import (
     link_supersedes,
     link_terms,
 )
-from agentmem.notes import Fact
 
 
 def test_next_runs_from_the_tail_to_the_new_note():

@@ -13,8 +13,8 @@ from typing import Any, ClassVar
 import pytest
 
 from agentmem.errors import InvalidArgument, ModelError, NoChatTemplate
-from agentmem.llm import CallableModel, LocalModel, OpenAIModel, as_language_model, load_model
-from agentmem.protocols import LanguageModel
+from agentmem.llm.clients import CallableModel, LocalModel, OpenAIModel, as_language_model, load_model
+from agentmem.notes.protocols import LanguageModel
 
 TEMPLATE = "{% for m in messages %}<{{ m.role }}>{{ m.content }}</s>{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
 STRICT = "{% if messages[0].role == 'system' %}{{ raise_exception('no system role') }}{% endif %}" + TEMPLATE
@@ -504,6 +504,6 @@ def test_a_url_must_be_one() -> None:
 def test_functions_and_servers_need_no_torch() -> None:
     import subprocess
 
-    code = "import sys, agentmem.llm; assert 'torch' not in sys.modules and 'transformers' not in sys.modules"
+    code = "import sys, agentmem.llm.clients; assert 'torch' not in sys.modules and 'transformers' not in sys.modules"
 
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -18,19 +18,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from agentmem import Memory, embedding, onnx_format
-from agentmem._encoder_files import EncoderShape, Unsupported, encoder_shape
-from agentmem._threads import thread_count
-from agentmem.embedding import (
+from agentmem import Memory
+from agentmem.embedding import embedders as embedding
+from agentmem.embedding import onnx_format
+from agentmem.embedding.embedders import (
     MiniLMEmbedder,
     OnnxEmbedder,
     SentenceTransformerEmbedder,
     make_embedder,
     packaged_minilm,
 )
+from agentmem.embedding.encoder_files import EncoderShape, Unsupported, encoder_shape
+from agentmem.embedding.onnx_encoder import _runs, cache_directory
+from agentmem.embedding.onnx_graph import quantized
 from agentmem.errors import EmbedderError, EmbedderMismatch, InvalidArgument, MissingExtra
-from agentmem.onnx_encoder import _runs, cache_directory
-from agentmem.onnx_graph import quantized
+from agentmem.runtime.threads import thread_count
 
 WORDS = "[PAD] [UNK] [CLS] [SEP] ana ines lives in porto plays the cello sister".split()
 TEXTS = ["ana lives in porto", "ines", "", "the sister plays the cello " * 9, " ines plays "]
@@ -215,7 +217,7 @@ def test_changed_packaged_weights_make_no_graph(tmp_path: Path, monkeypatch: pyt
     with (copy / "model.safetensors").open("r+b") as file:
         file.seek(50_000_000)
         file.write(b"\x01")
-    monkeypatch.setattr("agentmem._model_embedders.packaged_minilm", lambda: copy)
+    monkeypatch.setattr("agentmem.embedding.models.packaged_minilm", lambda: copy)
 
     with pytest.raises(EmbedderError, match="not the model of this name"):
         OnnxEmbedder(cache=tmp_path / "cache").embed(["a"])

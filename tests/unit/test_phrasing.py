@@ -8,9 +8,17 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from agentmem.notes import Fact, MemoryState, Note
-from agentmem.phrasing import NotPhrased, Phrased, paraphrases, phrase, question, requests_for, target
-from agentmem.relations import RELATIONS
+from agentmem.consolidation.phrasing import (
+    NotPhrased,
+    Phrased,
+    paraphrases,
+    phrase,
+    question,
+    requests_for,
+    target,
+)
+from agentmem.extract.relations import RELATIONS
+from agentmem.notes.note import Fact, MemoryState, Note
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -12,11 +12,11 @@ import pytest
 nx = pytest.importorskip("networkx")
 pytest.importorskip("matplotlib")
 
-from agentmem import graph_picture  # noqa: E402
 from agentmem.errors import InvalidArgument, MissingExtra  # noqa: E402
-from agentmem.forgetting import FSRS6, due, sample  # noqa: E402
-from agentmem.graph_picture import _boxes, _layout  # noqa: E402
-from agentmem.pictures import draw_curve, draw_edit_report, draw_graph, draw_learning  # noqa: E402
+from agentmem.graph import picture as graph_picture  # noqa: E402
+from agentmem.graph.picture import _boxes, _layout  # noqa: E402
+from agentmem.graph.pictures import draw_curve, draw_edit_report, draw_graph, draw_learning  # noqa: E402
+from agentmem.notes.curves import FSRS6, due, sample  # noqa: E402
 
 NOW = datetime(2026, 1, 1, 9, tzinfo=UTC)
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -159,7 +159,7 @@ def test_importing_pictures_imports_no_matplotlib():
     """The price of drawing is paid when something is drawn."""
     import subprocess
 
-    code = "import sys, agentmem.pictures; sys.exit('matplotlib' in sys.modules or 'numpy' in sys.modules)"
+    code = "import sys, agentmem.graph.pictures; sys.exit('matplotlib' in sys.modules or 'numpy' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

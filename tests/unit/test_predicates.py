@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from agentmem.notes import Fact
-from agentmem.phrasing import Phrased, phrase, question
+from agentmem.consolidation.phrasing import Phrased, phrase, question
+from agentmem.notes.note import Fact
 
 NOMINALS = """version|position|plugin|motto|preferred seat|time zone|mission|admin|domain|origin|margin|pin|cabin|station|season|icon|mascot|format|habitat|thermostat
 |discount|account|patient|amount|heat|boat|coat|cat|veto|auto|potato|tattoo|photo|logo|memento|canvas size|atlas page|alias|bus|bonus|status|campus|virus|focus

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from agentmem import Fact, Memory, Settings
-from agentmem.presenting import about_others, presentable
+from agentmem.ask.present import about_others, presentable
 from agentmem.settings import RecallSettings
 
 UNNAMED = RecallSettings().unnamed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agentmem import Memory
-from agentmem.querying import asked_part, meant_actors, named_actors, query_terms, without_names
+from agentmem.recall.query import asked_part, meant_actors, named_actors, query_terms, without_names
 
 CHAT = ("assistant", "user")
 ASKER = frozenset((None, "user"))

@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from agentmem import recollection
-from agentmem.notes import Hit, MemoryState, Note, Scope
-from agentmem.prompts import note_line, notes_block
-from agentmem.recollection import Recollection, estimate_tokens
+from agentmem.notes.note import Hit, MemoryState, Note, Scope
+from agentmem.notes.quoting import note_line, notes_block
+from agentmem.recall import result as recollection
+from agentmem.recall.result import Recollection, estimate_tokens
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

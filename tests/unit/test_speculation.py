@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from agentmem.llm import LocalModel
-from agentmem.protocols import Message
-from agentmem.small_model import load_small_model
+from agentmem.llm.clients import LocalModel
+from agentmem.llm.small_model import load_small_model
+from agentmem.notes.protocols import Message
 
 
 @pytest.fixture(scope="module")

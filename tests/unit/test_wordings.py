@@ -7,13 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentmem.consolidation import DefaultPolicy, Signals
+from agentmem.consolidation.phrasing import Phrased, phrase
 from agentmem.consolidation.report import ConsolidationReport, EditOutcome
+from agentmem.consolidation.templates import FRAMES
 from agentmem.consolidation.wordings import independent
-from agentmem.notes import Fact
-from agentmem.phrasing import Phrased, phrase
-from agentmem.relations import RELATIONS
+from agentmem.extract.relations import RELATIONS
+from agentmem.notes.note import Fact
 from agentmem.settings import ConsolidationSettings
-from agentmem.templates import FRAMES
 
 KEYS = ("Where does Ana live?", "In which city does Ana live?", "What is Ana's home city?")
 

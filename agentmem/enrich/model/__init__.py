@@ -2,5 +2,5 @@
 
 A-MEM (Xu et al. 2025): note construction, links, evolution of neighbours. MemoryBank (Zhong et al. 2024): day summary and
 portrait. Think-in-Memory (Liu et al. 2023): thoughts that are inserted, merged and forgotten. Everything here is pure but
-for the calls of the model; what acts on the answers is :mod:`agentmem.enriching` and :mod:`agentmem.reflecting`.
+for the calls of the model; what acts on the answers is :mod:`agentmem.enrich.describe` and :mod:`agentmem.enrich.reflect`.
 """

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
-from agentmem.prompts import one_line
+from agentmem.notes.quoting import one_line
 
 __all__ = [
     "CandidateFact",

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from agentmem.enrich.private import secrets
-from agentmem.notes import Note
-from agentmem.prompts import UNTRUSTED_BELOW
+from agentmem.extract.secrets import secrets
+from agentmem.notes.note import Note
+from agentmem.notes.quoting import UNTRUSTED_BELOW
 
 __all__ = ["Part", "parts_of", "print_of", "readable"]
 

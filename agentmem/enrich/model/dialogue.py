@@ -11,8 +11,8 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from agentmem.errors import InvalidAnswer
-from agentmem.protocols import LanguageModel, Message
-from agentmem.speaking import said
+from agentmem.notes.protocols import LanguageModel, Message
+from agentmem.notes.speaking import said
 
 __all__ = ["Dialogue", "parsed"]
 

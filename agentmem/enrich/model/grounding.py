@@ -9,14 +9,14 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from agentmem.enrich.endings import by_agent
-from agentmem.enrich.facts import MACHINES, USERS
 from agentmem.enrich.model.answers import CandidateFact, Construction, Evolution
-from agentmem.enrich.values import POINTERS
-from agentmem.evolving import bare
-from agentmem.notes import Fact, Note
-from agentmem.relations import meant, relation
-from agentmem.storage import EnrichmentRow
+from agentmem.extract.endings import by_agent
+from agentmem.extract.facts import MACHINES, USERS
+from agentmem.extract.relations import meant, relation
+from agentmem.extract.values import POINTERS
+from agentmem.notes.note import Fact, Note
+from agentmem.notes.storage import EnrichmentRow
+from agentmem.remember.evolve import bare
 
 __all__ = ["constructed", "evolved", "grounded"]
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 
-from agentmem.notes import Note
-from agentmem.prompts import one_line, speaker
-from agentmem.protocols import Message
+from agentmem.notes.note import Note
+from agentmem.notes.protocols import Message
+from agentmem.notes.quoting import one_line, speaker
 
 __all__ = ["about_day", "about_neighbours", "about_note", "about_portrait", "about_thoughts", "quoted"]
 

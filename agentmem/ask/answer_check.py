@@ -1,0 +1,97 @@
+"""What may be given of a model's answer: nothing that the notes deny, that a later one ends, or that the model misread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from agentmem.ask.answer import Why, drawn_on, has_number, is_unknown, used_notes
+from agentmem.ask.bearing import is_denied, outdates, segments
+from agentmem.ask.clauses import Clause
+from agentmem.ask.sift import Sifted
+from agentmem.notes.note import Hit, Note
+from agentmem.recall.query import query_words
+
+__all__ = ["Said", "checked", "unsupported"]
+
+_TERSE = 4  # words: an answer that only repeats what a note has
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a model said to these notes; with ``why`` it is not given, ``known`` is what is known instead, and ``about`` of whom."""
+
+    text: str
+    hits: tuple[Hit, ...]
+    why: Why = ""
+    known: tuple[Note, ...] = ()
+    about: str = ""
+
+
+def checked(clause: Clause, said: Said, sifted: Sifted | None, say: Callable[[Sequence[Hit]], str], *, terse: bool) -> Said:
+    """What may be given of an answer, or why nothing.
+
+    Args:
+        sifted: what the notes have to say to the clause, if they were asked.
+        say: asks the model again, with other notes.
+        terse: whether a short answer of this model has to stand in the notes.
+    """
+    if not clause.asks:
+        return said
+    notes = [hit.note for hit in said.hits]
+    known = (sifted.instead if sifted is not None else ()) or tuple(notes)
+    if is_unknown(said.text):
+        if sifted is not None and not notes:
+            return replace(said, why=sifted.why or "untold", known=sifted.instead, about=sifted.about)
+        return replace(said, why="untold", known=known)
+    if wrong := unsupported(clause, said.text, notes):
+        return _again(clause, said, sifted, say, wrong, terse=terse)
+    if notes and clause.kind == "number" and not has_number(said.text):
+        return replace(said, text="", why="untold", known=known)
+    if terse and notes and _is_misread(said.text, clause, notes):
+        own = say(())
+        return replace(said, text="", why="untold", known=known) if is_unknown(own) else Said(own, ())
+    return said
+
+
+def _again(
+    clause: Clause, said: Said, sifted: Sifted | None, say: Callable[[Sequence[Hit]], str], wrong: tuple[Note, ...], *, terse: bool
+) -> Said:
+    """What the model says without the notes that it took a wrong answer from."""
+    rest = tuple(hit for hit in said.hits if hit.note not in wrong)
+    again = say(rest) if rest else ""
+    if again and not is_unknown(again) and used_notes(again, clause.text, [hit.note for hit in rest]):
+        return checked(clause, Said(again, rest), sifted, say, terse=terse)
+    return replace(said, text="", why="untold" if rest else "over", known=tuple(hit.note for hit in rest) or wrong)
+
+
+def unsupported(clause: Clause, answer: str, notes: Sequence[Note]) -> tuple[Note, ...]:
+    """The notes that an answer draws on wrongly: it takes from them what they deny, or what a later one of them says to be otherwise."""
+    if clause.sense != "holds" or clause.kind in ("whether", "reason"):
+        return ()
+    asked = set(query_words(clause.text))
+    added = set(query_words(answer)) - asked
+    drawn = [note for note in notes if added and drawn_on(added, asked, note)]
+    if not drawn or is_denied(answer, clause):
+        return ()
+    wrong = [note for note in drawn if _denied_there(note, added, clause) or any(outdates(later, note) for later in notes if later not in drawn)]
+    return tuple(wrong) if len(wrong) == len(drawn) else ()
+
+
+def _denied_there(note: Note, added: set[str], clause: Clause) -> bool:
+    """Whether what an answer takes from a note stands only in statements that deny it."""
+    told = [part for part in segments(note.content) if added & set(query_words(part))]
+    return bool(told) and all(is_denied(part, clause) for part in told)
+
+
+def _is_misread(text: str, clause: Clause, notes: Sequence[Note]) -> bool:
+    """Whether a terse answer has words that stand neither in the notes nor in the question, or only repeats the question."""
+    words = query_words(text)
+    if clause.kind in ("whether", "reason") or len(words) > _TERSE:
+        return False
+    asked = set(query_words(clause.text))
+    if asked.issuperset(words):
+        return " or " not in clause.text
+    told = set(query_words(" ".join([note.content for note in notes])))
+    told |= {word for note in notes if note.fact is not None for word in query_words(note.fact.object)}
+    return any(word.isalpha() and word not in asked | told for word in words)

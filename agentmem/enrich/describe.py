@@ -1,0 +1,294 @@
+"""``enrich``: a language model describes notes that are stored already, links them, and lets their neighbours evolve.
+
+What is outstanding is derived from the store, so a crash or an outage loses nothing: a note stays as the rules left it until
+one transaction puts the model's words beside it. The model is called outside of transactions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from agentmem.core import EVERYBODY, Core
+from agentmem.enrich.model.answers import Construction, Evolution, Neighbourhood
+from agentmem.enrich.model.dialogue import Dialogue
+from agentmem.enrich.model.grounding import constructed, evolved
+from agentmem.enrich.model.prompts import about_neighbours, about_note
+from agentmem.enrich.model.report import EnrichReport, Failure
+from agentmem.errors import AgentMemError, InvalidAnswer, InvalidArgument, ModelError
+from agentmem.extract import secrets
+from agentmem.jobs.lease import Lease
+from agentmem.notes.clock import micros
+from agentmem.notes.note import Note, Receipt, Scope
+from agentmem.notes.protocols import LanguageModel
+from agentmem.notes.quoting import UNTRUSTED_BELOW
+from agentmem.notes.storage import EnrichmentRow, LinkRow, Selection, Transaction
+from agentmem.remember.evolve import rewrite
+from agentmem.remember.supersede import Superseder
+
+__all__ = ["RELATED", "Enricher", "checked_limit", "lease", "same_boundary"]
+
+LEASE = "enrichment"
+LEASE_MINUTES = 10
+RELATED = "related"
+RELATED_WEIGHT = 0.6
+OVERSAMPLE = 4
+
+
+def lease(core: Core) -> Lease:
+    """What asks a language model about notes holds it: two would pay for the same ones twice."""
+    return Lease(core, LEASE, "Another run is asking a model about these notes.", LEASE_MINUTES)
+
+
+@dataclass(slots=True)
+class _Task:
+    """One note as the model gets to see it, and the neighbours that may be shown with it."""
+
+    row: int
+    owner: int
+    note: Note
+    others: dict[int, Note]
+
+
+@dataclass(slots=True)
+class _Run:
+    """What one run has done so far."""
+
+    dialogue: Dialogue
+    scope: Scope
+    enriched: list[str] = field(default_factory=list)
+    evolved: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    links: int = 0
+    stopped: str = ""
+
+    def report(self, outstanding: int) -> EnrichReport:
+        return EnrichReport(
+            tuple(self.enriched), tuple(dict.fromkeys(self.evolved)), self.links, tuple(self.kept), tuple(self.failures),
+            tuple(self.warnings), self.dialogue.calls, self.dialogue.retried, outstanding, self.stopped,
+        )  # fmt: skip
+
+
+class Enricher:
+    """A-MEM (Xu et al. 2025, section 3): note construction, link generation, memory evolution.
+
+    Args:
+        llm: the chat model.
+        retire: takes the edits of notes out of the weights, inside a transaction: a fact that the model read may close older ones.
+        fail: called with the name of each durable step; tests stop the process there.
+    """
+
+    def __init__(
+        self,
+        core: Core,
+        llm: LanguageModel,
+        retire: Callable[[Transaction, Sequence[str], str], int],
+        fail: Callable[[str], None] = lambda step: None,
+    ) -> None:
+        self._core = core
+        self._llm = llm
+        self._retire = retire
+        self._fail = fail
+        self._settings = core.settings.enrichment
+
+    # -- runs ------------------------------------------------------------------------------------------------
+
+    def run(
+        self, scope: Scope, limit: int | None, *, again: bool = False, progress: Callable[[int, int], None] = lambda d, t: None
+    ) -> EnrichReport:
+        """Work off what is outstanding in ``scope`` (everybody's, each in their own, without one), oldest first."""
+        checked_limit(limit)
+        rows = self._outstanding(scope, again=again)
+        return self._work(rows[:limit], scope, again=again, progress=progress)
+
+    def after(self, receipts: Sequence[Receipt]) -> list[Receipt]:
+        """Enrich what was just stored; the receipts say what did not work. Never raises: the notes are stored."""
+        ids = [r.id for r in receipts if r.id is not None and r.status in ("stored", "superseded")]
+        with self._core.reading(EVERYBODY) as tx:
+            rows = sorted(tx.notes.rows_of(ids).values())
+        try:
+            report = self._work(rows, Scope(), again=False)
+        except AgentMemError as error:
+            return [replace(r, warnings=(*r.warnings, f"not enriched yet: {error.message}")) for r in receipts]
+        done = {*report.enriched, *report.kept}
+        why = {f.what: f.reason for f in report.failures}
+        return [
+            r if r.id not in ids or r.id in done
+            else replace(r, warnings=(*r.warnings, f"not enriched yet: {why.get(str(r.id)) or report.stopped or 'it changed meanwhile'}"))
+            for r in receipts
+        ]  # fmt: skip
+
+    def _outstanding(self, scope: Scope, *, again: bool = False) -> list[int]:
+        with self._core.reading(scope or EVERYBODY) as tx:
+            owners = tx.notes.visible_owners(scope) if scope else tx.notes.all_owners()
+            rows = tx.enrichment.outstanding(owners, None if again else self._settings.attempts)
+            if not scope:
+                return rows
+            selection = self._core.selection(tx, scope)
+            return [f.row for f in tx.notes.facets(rows, selection)]
+
+    def _work(
+        self, rows: Sequence[int], scope: Scope, *, again: bool, progress: Callable[[int, int], None] = lambda d, t: None
+    ) -> EnrichReport:
+        settings = self._settings
+        with lease(self._core):
+            run = _Run(Dialogue(self._llm, settings.retries, settings.max_tokens), scope)
+            in_a_row = 0
+            for done, row in enumerate(rows, 1):
+                in_a_row = in_a_row + 1 if self._outage(row, run) else 0
+                progress(done, len(rows))
+                if in_a_row >= settings.outage:
+                    run.stopped = f"the language model failed {in_a_row} times in a row; the rest waits"
+                    break
+        return run.report(len(self._outstanding(scope, again=again)))
+
+    def _outage(self, row: int, run: _Run) -> bool:
+        """Enrich one note; true when the model itself failed, which does not count against the note."""
+        try:
+            self._one(row, run)
+        except InvalidAnswer as error:
+            self._failed(row, error, run)
+        except ModelError as error:
+            self._failed(row, error, run, outage=True)
+            return True
+        return False
+
+    def _failed(self, row: int, error: ModelError, run: _Run, *, outage: bool = False) -> None:
+        now = micros(self._core.clock.now())
+        with self._core.writing(run.scope or EVERYBODY) as tx:
+            note = tx.notes.load([row]).get(row)
+            if note is None:
+                return
+            times = 0 if outage else tx.enrichment.failed(row, now)
+            # An outage's message comes from a server or a library and may quote the request: the ledger gets its kind only.
+            kind = "the model failed" if outage else "invalid answer"
+            tx.ledger.append(now, "enrich_failed", note_id=note.id, details={"reason": kind, "attempts": times})
+        run.failures.append(Failure(note.id, error.message, given_up=times >= self._settings.attempts))
+
+    # -- one note --------------------------------------------------------------------------------------------
+
+    def _one(self, row: int, run: _Run) -> None:
+        with self._core.reading(run.scope or EVERYBODY) as tx:
+            task = self._task(tx, row)
+        if task is None:
+            return
+        if not self._settings.secrets and secrets(task.note.content):
+            with self._core.writing(run.scope or EVERYBODY) as tx:
+                tx.enrichment.put(row, EnrichmentRow(state="kept"), micros(self._core.clock.now()))
+            run.kept.append(task.note.id)
+            return
+        about = run.dialogue.ask(about_note(task.note), Construction)
+        around = Neighbourhood()
+        if task.others:
+            others = list(task.others.values())
+            around = run.dialogue.ask(about_neighbours(task.note, others), Neighbourhood, [n.id for n in others])
+        self._fail("enrich:before-begin")
+        with self._core.writing(run.scope or EVERYBODY) as tx:
+            done = self._apply(tx, task, about, around, run)
+            self._fail("enrich:before-commit")
+        if done:
+            run.enriched.append(task.note.id)
+        else:
+            run.warnings.append(f"note {task.note.id} changed while the model was asked about it: it waits for the next run")
+
+    def _task(self, tx: Transaction, row: int) -> _Task | None:
+        note = tx.notes.load([row]).get(row)
+        if note is None:
+            return None
+        owner = tx.notes.owner(note.scope)
+        assert owner is not None
+        tx.admit((owner,))  # also of everybody's notes each is described from its own owner's
+        return _Task(row, owner, note, self._others(tx, row, owner, note))
+
+    def _others(self, tx: Transaction, row: int, owner: int, note: Note) -> dict[int, Note]:
+        """The nearest notes that are described already: of the same owner and agent, and of the same class of trust.
+
+        A prompt never mixes what is trusted with what is not, so that a planted text can speak for its own kind only.
+        """
+        wanted = self._settings.neighbours
+        found, vectors = tx.vectors.load([row])
+        if not wanted or not len(found):
+            return {}
+        near, _ = self._core.exact.search(tx, (owner,), vectors[0], wanted * OVERSAMPLE)
+        rows = [f.row for f in tx.notes.facets(near.tolist(), Selection((owner,))) if f.row != row]
+        records = tx.enrichment.load(rows)
+        described = [r for r in rows if r in records and records[r].state == "done" and records[r].current]
+        fit = {r: other for r, other in tx.notes.load(described).items() if _may_stand_beside(note, other)}
+        return dict(list(fit.items())[:wanted])
+
+    def _apply(self, tx: Transaction, task: _Task, about: Construction, around: Neighbourhood, run: _Run) -> bool:
+        """Everything that the model said of one note, or nothing when the note is not what it saw."""
+        tx.admit((task.owner,))
+        now = micros(self._core.clock.now())
+        rows = [task.row, *task.others]
+        present, records = tx.notes.load(rows), tx.enrichment.load(rows)
+        if task.row not in present or present[task.row].content != task.note.content:
+            return False
+        before = present[task.row]
+        note, record = constructed(before, records.get(task.row), about, facts=self._settings.facts)
+        changed = rewrite(tx, task.row, before, note, "described by the language model")
+        tx.enrichment.put(task.row, record, now)
+        tx.ledger.append(now, "enriched", note_id=changed.id)
+        if changed.fact != before.fact:
+            closed, links, _ = Superseder(tx).apply(changed, task.row, task.owner)
+            tx.links.put(links)
+            self._retire(tx, closed, "superseded")
+        self._link(tx, task, around, present, run)
+        if self._settings.evolve and around.evolve:
+            self._evolve_all(tx, task, around.evolve, present, run)
+        return True
+
+    @staticmethod
+    def _link(tx: Transaction, task: _Task, around: Neighbourhood, present: dict[int, Note], run: _Run) -> None:
+        by_id = {note.id: row for row, note in present.items()}
+        links = [
+            LinkRow(task.row, by_id[said.id], RELATED, RELATED_WEIGHT, f"the model: {said.relation}")
+            for said in around.links
+            if said.id in by_id
+        ]
+        tx.links.put(links)
+        run.links += len(links)
+
+    def _evolve_all(
+        self, tx: Transaction, task: _Task, around: Sequence[Evolution], present: dict[int, Note], run: _Run
+    ) -> None:
+        # Whatever the model says of one neighbour may be made of the words of another that it was shown.
+        if any(row not in present or present[row].id != other.id for row, other in task.others.items()):
+            run.warnings.append(f"a neighbour of note {task.note.id} was forgotten while the model was asked: none of them evolved")
+            return
+        now = micros(self._core.clock.now())
+        for said in around:
+            self._evolve(tx, task, said, run, now)
+
+    def _evolve(self, tx: Transaction, task: _Task, said: Evolution, run: _Run, now: int) -> None:
+        row = next(r for r, n in task.others.items() if n.id == said.id)
+        before, record = tx.notes.load([row]).get(row), tx.enrichment.load([row]).get(row)
+        if before is None or record is None or before.content != task.others[row].content:
+            run.warnings.append(f"note {said.id} changed while the model was asked: it did not evolve")
+            return
+        note, record = evolved(before, record, said)
+        if note == before:
+            return
+        rewrite(tx, row, before, note, f"evolved by note {task.note.id}: {said.reason}")
+        tx.enrichment.put(row, record, now)
+        tx.enrichment.add_sources(row, [task.row, *task.others])
+        tx.ledger.append(now, "evolved", note_id=note.id, details={"by": task.note.id})
+        run.evolved.append(note.id)
+
+
+def checked_limit(limit: object) -> None:
+    """Raise unless ``limit`` is ``None`` or a count."""
+    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 0):
+        raise InvalidArgument(f"limit must be a whole number of 0 or more, not {limit!r:.80}.", hint="limit=100, or None for all.")
+
+
+def _may_stand_beside(note: Note, other: Note) -> bool:
+    trusted = (note.trust >= UNTRUSTED_BELOW) == (other.trust >= UNTRUSTED_BELOW)
+    return trusted and same_boundary(note.scope, other.scope)
+
+
+def same_boundary(one: Scope, other: Scope) -> bool:
+    """Whether what is said of one may be said to everybody who may see the other: same user, same agent."""
+    return (one.user, one.agent) == (other.user, other.agent)

@@ -1,0 +1,38 @@
+"""What can be read from a text by rule, without a model: keywords, entities, tags, dates, facts, secrets.
+
+English rules; text in other languages simply yields less. Everything here is a pure function of its arguments.
+"""
+
+from __future__ import annotations
+
+from agentmem.extract.dates import dates
+from agentmem.extract.endings import AGENTS, Ending, Said, by_agent, said, said_in
+from agentmem.extract.facts import MACHINES, USERS, candidate_fact
+from agentmem.extract.relations import RELATIONS, Relation, canonical, relation
+from agentmem.extract.secrets import Secret, is_private, is_volatile, secrets
+from agentmem.extract.words import entities, found_by, keywords, tags
+
+__all__ = [
+    "AGENTS",
+    "MACHINES",
+    "RELATIONS",
+    "USERS",
+    "Ending",
+    "Relation",
+    "Said",
+    "Secret",
+    "by_agent",
+    "candidate_fact",
+    "canonical",
+    "dates",
+    "entities",
+    "found_by",
+    "is_private",
+    "is_volatile",
+    "keywords",
+    "relation",
+    "said",
+    "said_in",
+    "secrets",
+    "tags",
+]

@@ -1,0 +1,1 @@
+"""Notes leave every place, and fade."""

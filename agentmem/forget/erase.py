@@ -1,0 +1,144 @@
+"""``forget``: a note leaves every place that knows of it, the weights included, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from agentmem.core import EVERYBODY, Core
+from agentmem.errors import AgentMemError, UnknownNote
+from agentmem.files.reserve import Reserve
+from agentmem.forget.places import DUE, Doomed, Removal, Traces
+from agentmem.forget.scrub import Scrubber
+from agentmem.notes.note import ForgetReceipt, Note, Scope
+from agentmem.notes.storage import Selection, Transaction
+from agentmem.weights.registry import WeightBook
+
+__all__ = ["Eraser"]
+
+_GOES_ON: Final = "the next forget() or flush() goes on, and so does whoever opens this memory next"
+
+
+class Eraser:
+    """Removes notes, whatever was derived from them, and their weight edits; then looks whether they are gone.
+
+    Args:
+        scrubber: finishes after the commit what no transaction reaches.
+        reserve: room on the disk for the case that there is none.
+        fail: called with the name of each durable step; tests stop the process there.
+        traces: every place that knows of a note.
+    """
+
+    def __init__(
+        self,
+        core: Core,
+        weights: WeightBook,
+        scrubber: Scrubber,
+        reserve: Reserve,
+        fail: Callable[[str], None] = lambda step: None,
+        traces: Traces | None = None,
+    ) -> None:
+        self._core = core
+        self._weights = weights
+        self._scrubber = scrubber
+        self._reserve = reserve
+        self._fail = fail
+        self._traces = traces or Traces()
+
+    def forget(self, selection: Selection, ids: Sequence[str] | None, scope: Scope, *, dry_run: bool) -> ForgetReceipt:
+        """Forget the notes with these ids, or all that the selection admits.
+
+        Raises:
+            UnknownNote: an id is of no note that the selection admits; nothing was removed.
+        """
+        if dry_run:
+            with self._core.store.read() as tx:
+                doomed = self._doomed(tx, selection, ids, scope)
+                return self._receipt(doomed, self._counts(tx, doomed), dry_run=True)
+        with self._weights.lock:
+            doomed, places = self._reserve.used(lambda: self._removed(selection, ids, scope))
+        self._fail("forget:after-commit")
+        if not doomed.notes:
+            return replace(self._receipt(doomed, places, dry_run=False), warnings=("nothing matched: nothing was removed",))
+        self._core.discard(doomed.texts)
+        left = self._scrubber.finish()
+        receipt = self._receipt(doomed, places, dry_run=False)
+        warnings = tuple(f"the notes are gone, but not yet {DUE[place]}: {why.rstrip('.')}; {_GOES_ON}" for place, why in left.items())
+        if doomed.edits:
+            warnings += self._said_of_weights(scope)
+        return replace(receipt, probes=self._probe(doomed, left), warnings=warnings)
+
+    def _removed(self, selection: Selection, ids: Sequence[str] | None, scope: Scope) -> tuple[Doomed, dict[str, int]]:
+        with self._core.store.write() as tx:
+            doomed = self._doomed(tx, selection, ids, scope)
+            places = self._traces.remove(Removal(self._core, self._weights, tx, doomed))
+            self._fail("forget:before-commit")
+        return doomed, places
+
+    def _said_of_weights(self, scope: Scope) -> tuple[str, ...]:
+        """What became of the edits that the scope may see, of those that shared a shard, or a damaged pack, with a forgotten one."""
+        try:
+            pack = self._weights.contents()
+            with self._core.reading(scope or EVERYBODY) as tx:
+                edits = {edit.id for edit in tx.ledger.edits()}
+            lost, waiting = len(edits - pack.edits), len(edits & pack.waiting)
+        except (AgentMemError, OSError) as error:
+            return (f"what became of other edits could not be asked: {error}",)
+        said: list[str] = []
+        if waiting:
+            said.append(f"{waiting} facts shared a shard with it: notes answer for them until the next consolidation")
+        if lost:
+            said.append(f"the damaged pack went as a whole, and {lost} other edits with it: rebuild('weights') writes them anew")
+        return tuple(said)
+
+    def _doomed(self, tx: Transaction, selection: Selection, ids: Sequence[str] | None, scope: Scope) -> Doomed:
+        selection = self._core.selection(tx, scope, selection)
+        rows = self._named(tx, selection, ids) if ids is not None else tx.notes.select(selection)
+        asked = tx.notes.load(rows)
+        derived = self._derived(tx, rows)
+        edits = tx.ledger.edits(state=None, note_ids=[n.id for n in (*asked.values(), *derived.values())])
+        return Doomed(
+            asked | derived, tuple(n.id for n in asked.values()), tuple(n.id for n in derived.values()), edits
+        )
+
+    @staticmethod
+    def _named(tx: Transaction, selection: Selection, ids: Sequence[str]) -> list[int]:
+        known = tx.notes.rows_of(ids)
+        rows = [facet.row for facet in tx.notes.facets(list(known.values()), selection)]
+        seen = set(rows)
+        unknown = next((id for id in ids if known.get(id) not in seen), None)
+        if unknown is not None:
+            raise UnknownNote(f"No note {unknown!r:.60} in this scope.", hint="memory.notes() lists what there is.")
+        return rows
+
+    @staticmethod
+    def _derived(tx: Transaction, rows: Sequence[int]) -> dict[int, Note]:
+        """Summaries and the like, however far down: they can be made again from what remains."""
+        known, frontier = set(rows), list(rows)
+        while frontier:
+            frontier = [row for row in tx.links.derived_from(frontier) if row not in known]
+            known.update(frontier)
+        return tx.notes.load(sorted(known - set(rows)))
+
+    def _counts(self, tx: Transaction, doomed: Doomed) -> dict[str, int]:
+        rows = sorted(doomed.notes)
+        return {
+            "notes": len(rows),
+            "links": len(tx.links.touching(rows)),
+            "vectors": len(tx.vectors.load(rows)[0]),
+            "edits": sum(e.state == "active" for e in doomed.edits),
+        }
+
+    def _receipt(self, doomed: Doomed, places: Mapping[str, int], *, dry_run: bool) -> ForgetReceipt:
+        edits = tuple(e.id for e in doomed.edits if e.state == "active")
+        return ForgetReceipt(doomed.asked, dict(places), doomed.derived, edits, dry_run=dry_run)
+
+    def _probe(self, doomed: Doomed, left: Mapping[str, str]) -> dict[str, bool]:
+        """Ask every place for what should be gone; of files, what their scrubbing found."""
+        try:
+            with self._weights.lock, self._core.store.read() as tx:
+                probes = self._traces.look(Removal(self._core, self._weights, tx, doomed))
+        except (AgentMemError, OSError):  # the notes are gone, but nobody could look: that is no proof
+            probes = {"could be asked": False}
+        return probes | {place: place not in left for place in DUE}

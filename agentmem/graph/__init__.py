@@ -1,0 +1,1 @@
+"""The notes as a graph: a view, a page, a picture."""

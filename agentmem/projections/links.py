@@ -1,0 +1,200 @@
+"""The links that notes have by their words, kept what they would be if they were made anew.
+
+A note has these links with what was stored before it: `next` from the note before it in its thread, `similar` to the nearest ones, and
+`shares` to those with which it shares rare terms (:func:`agentmem.projections.linking.link_words`). They are a function of the notes as they are
+now, in the order in which they were stored, whatever happened in between:
+
+* words that were changed count as if they had been said at first, with all that followed from them for later notes;
+* a note that was forgotten was never there: the notes around it in its thread follow each other, and the next best take its place;
+* a note that is archived, superseded or closed is linked as any other, and what was merged into one is no note;
+* an imported note is stored when it is imported, and the links that the file says words made are made here instead; but for an owner who
+  has nothing but the notes of a trusted file, they are what the file says (:mod:`agentmem.transfer.restored_links`).
+
+So incremental writing, an import and a rebuild make the same graph: the same ends, kinds, reasons and weights, to the last bit where the
+vectors are the same (:mod:`agentmem.notes.cosines`). A model that computes them anew may give others in their last digits; a link of which only
+that, or which of several equally near notes it leads to, would be other is left as it is. Links that a person, history, use or a model made are none of this, and
+stay as they are. Experiences are met by acting and have none. An owner with more notes than ``settings.remember.neighbour_limit`` is not
+compared for similarity: there the `similar` links are what they were when they were made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+from agentmem.core import Core
+from agentmem.notes.note import Note, Scope
+from agentmem.notes.storage import LinkRow, Transaction
+from agentmem.projections.linking import SIMILAR, link_words, terms_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Vectors = npt.NDArray[np.float32]
+
+__all__ = ["WordLinks", "named"]
+
+NEIGHBOURS: Final = 8
+CHUNK: Final = 256
+DIGITS: Final = 1e-4
+"""Cosines of the same words differ by less, wherever and beside whatever else their vectors are computed."""
+Near = tuple[int, float]
+
+
+class WordLinks:
+    """Makes, renews and compares the links of notes by their words, inside one transaction.
+
+    Args:
+        core: the settings, and the vectors in memory; tx: where the notes are, with their vectors and terms.
+    """
+
+    def __init__(self, core: Core, tx: Transaction) -> None:
+        self._core, self._tx = core, tx
+        self._settings = core.settings.remember
+
+    def of(self, rows: Iterable[int]) -> dict[int, list[LinkRow]]:
+        """The links that belong to each of ``rows``, as the notes are now."""
+        made: dict[int, list[LinkRow]] = {}
+        for owner, notes in self._by_owner(sorted(set(rows))):
+            before = self._tx.notes.thread_before(list(notes))
+            hidden = self._tx.experiences.among([*notes, *before.values()])
+            shown = [row for row in notes if row not in hidden]
+            made.update((row, []) for row in notes)
+            near, terms = self._near(owner, shown), self._tx.notes.terms_of(shown)
+            for row in shown:
+                mentions = self._tx.notes.terms_before(owner, row, terms[row], self._settings.rare + 1) if terms[row] else {}
+                previous = before.get(row)
+                if previous in hidden:
+                    previous = None
+                made[row] = link_words(row, self._settings, before=previous, near=near.get(row, ()), mentions=mentions)
+        return self._with_uncompared(made)
+
+    def renew(self, rows: Iterable[int]) -> int:
+        """Make the links of ``rows`` what they should be; returns how many were missing."""
+        wanted, added = sorted(set(rows)), 0
+        for start in range(0, len(wanted), CHUNK):
+            part = wanted[start : start + CHUNK]
+            missing, left = self._compared(part)
+            for link in left:
+                self._tx.links.delete(link.source, link.target, link.kind)
+            self._tx.links.put(missing)
+            added += len(missing)
+        return added
+
+    def depending(self, rows: Sequence[int], unchanged: Collection[str] = ()) -> set[int]:
+        """Other notes whose links may be others without ``rows``, or with other words in them: asked before those go or change.
+
+        Args:
+            unchanged: terms that the rows keep.
+        """
+        gone = set(rows)
+        found = set(self._tx.notes.thread_after(rows).values())
+        found |= {link.source for link in self._tx.links.touching(rows, (SIMILAR,)) if link.derived and link.target in gone}
+        for owner, notes in self._by_owner(rows):
+            terms = {term for each in self._tx.notes.terms_of(list(notes)).values() for term in each}.difference(unchanged)
+            first, reach = min(notes), self._settings.rare + 1 + len(notes)  # a term that is rare, or becomes so without these
+            found |= {row for row in self._tx.notes.terms_first(owner, sorted(terms), reach) if row > first}
+        return found - gone
+
+    def drawn(self, row: int) -> set[int]:
+        """Later notes that are near enough to the words that a note has now to be linked to it, unless they have nearer ones in plenty."""
+        ((owner, _),) = self._by_owner([row])
+        known, vectors = self._tx.vectors.load([row])
+        most = self._settings.max_similar
+        if not len(known) or not most or self._too_large(owner):
+            return set()
+        (found,) = self._core.exact.nearest(self._tx, owner, vectors, 1 << 31, self._settings.similar)
+        near = {other: cosine for other, cosine in found if other > row}
+        weakest = self._tx.links.weakest(list(near))
+        return {other for other, (count, least) in weakest.items() if count < most or near[other] > least - DIGITS}
+
+    def differences(self, rows: Sequence[int]) -> tuple[list[LinkRow], list[LinkRow]]:
+        """(missing, too many) among the links of ``rows``; of equally near notes either may be linked."""
+        missing, left = self._compared(rows)
+        for link in [each for each in left if each.kind == SIMILAR]:
+            equal = [k for k in missing if k[0] == link.source and k[1] != link.target and k.kind == SIMILAR and abs(k.weight - link.weight) < DIGITS]
+            if equal and abs(self._cosine(link) - link.weight) < DIGITS:
+                left.remove(link)
+                missing.remove(equal[0])
+        edge = self._settings.similar
+        missing = [link for link in missing if link.kind != SIMILAR or link.weight > edge + DIGITS]
+        left = [link for link in left if link.kind != SIMILAR or abs(self._cosine(link) - edge) > DIGITS]
+        return missing, left
+
+    def terms(self, rows: Sequence[int]) -> tuple[dict[int, list[str]], dict[int, list[str]]]:
+        """The terms that each of ``rows`` should have, and those that it has."""
+        notes, hidden = self._tx.notes.load(rows), self._tx.experiences.among(rows)
+        wanted = {row: [] if row in hidden else sorted(terms_of(note.content)) for row, note in notes.items()}
+        return wanted, self._tx.notes.terms_of(rows)
+
+    def _compared(self, rows: Sequence[int]) -> tuple[list[LinkRow], list[LinkRow]]:
+        wanted = {link[:3]: link for links in self.of(rows).values() for link in links}
+        there = {link[:3]: link for link in self._tx.links.belonging(rows)}
+        held = {key: link for key, link in there.items() if link.derived}
+        wrong = {key for key, link in held.items() if key not in wanted or not _same(wanted[key], link)}
+        missing = [link for key, link in wanted.items() if key not in there or key in wrong]
+        return missing, [held[key] for key in sorted(wrong)]
+
+    def _by_owner(self, rows: Sequence[int]) -> Iterator[tuple[int, dict[int, Note]]]:
+        found: dict[Scope, dict[int, Note]] = {}
+        for row, note in self._tx.notes.load(rows).items():
+            found.setdefault(note.scope.owner, {})[row] = note
+        for scope, notes in found.items():
+            owner = self._tx.notes.owner(scope)
+            assert owner is not None
+            yield owner, notes
+
+    def _near(self, owner: int, rows: Sequence[int]) -> dict[int, list[Near]]:
+        """(row, cosine) of the nearest notes stored before each of ``rows``; nothing of an owner that is too large to be compared."""
+        known, vectors = self._tx.vectors.load(rows)
+        if not len(known) or self._too_large(owner):
+            return {}
+        k = max(NEIGHBOURS, self._settings.max_similar)
+        found = dict(zip(known.tolist(), self._nearest(owner, vectors, k, known.tolist()), strict=True))
+        hidden = self._tx.experiences.among(sorted({row for near in found.values() for row, _ in near}))
+        for place, row in enumerate(known.tolist()):
+            limit = k
+            while any(other in hidden for other, _ in found[row]) and len(found[row]) >= limit:
+                limit *= 4
+                (found[row],) = self._nearest(owner, vectors[place : place + 1], limit, [row])
+                hidden |= self._tx.experiences.among([other for other, _ in found[row]])
+        return {row: [(other, cosine) for other, cosine in near if other not in hidden][:k] for row, near in found.items()}
+
+    def _nearest(self, owner: int, vectors: Vectors, k: int, before: Sequence[int]) -> list[list[Near]]:
+        return self._core.exact.nearest(self._tx, owner, vectors, k, self._settings.similar, before=before)
+
+    def _too_large(self, owner: int) -> bool:
+        limit = self._settings.neighbour_limit
+        return self._core.exact.count(self._tx, (owner,), limit) > limit
+
+    def _with_uncompared(self, made: dict[int, list[LinkRow]]) -> dict[int, list[LinkRow]]:
+        """The `similar` links of owners that are too large stay as they are."""
+        for owner, notes in self._by_owner(list(made)):
+            if self._too_large(owner):
+                for link in self._tx.links.belonging(list(notes)):
+                    if link.kind == SIMILAR and link.derived:
+                        made[link.source].append(link)
+        return made
+
+    def _cosine(self, link: LinkRow) -> float:
+        """Of the two ends of a link, as their vectors are now; below any other when one has none."""
+        from agentmem.notes.cosines import as_stored, cosines
+
+        rows, vectors = self._tx.vectors.load(link[:2])
+        if len(rows) < 2:
+            return -2.0
+        stored = as_stored(vectors)
+        return float(cosines(stored[0], stored[1:])[0])
+
+
+def _same(wanted: LinkRow, held: LinkRow) -> bool:
+    """Equal but for the last digits of a cosine; the reason is then the one that goes with the weight that is held."""
+    if wanted.kind != SIMILAR:
+        return abs(wanted.weight - held.weight) < 1e-9 and wanted.reason == held.reason
+    return abs(wanted.weight - held.weight) < DIGITS and held.reason == f"{wanted.reason.rpartition('(')[0]}({held.weight:.2f})"
+
+
+def named(link: LinkRow, ids: Mapping[int, str]) -> str:
+    """A link in words, for reports."""
+    return f"{link.kind} from {ids.get(link.source, '?')} to {ids.get(link.target, '?')}"

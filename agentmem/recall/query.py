@@ -1,0 +1,182 @@
+"""What a query asks for, read off its words: what to search for, whom it names or means, and which time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from agentmem.extract import MACHINES, USERS, entities
+from agentmem.notes.passages import LONG, SENTENCE_END
+
+__all__ = [
+    "QueryView",
+    "asked_part",
+    "meant_actors",
+    "named_actors",
+    "of_asker",
+    "query_terms",
+    "query_words",
+    "without_names",
+]
+
+_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?", re.UNICODE)
+_STOP = frozenset(
+    "a about after all also am an and any are as at be because been before being but by can could did do does doing for from "
+    "had has have having he her hers him his how i if in into is it its itself just me my of on or our ours she should so some "
+    "such than that the their theirs them then there these they this those to too up us was we were what when where which "
+    "while who whom whose why will with would you your yours s t d ll m re ve tell don didn doesn".split()
+)
+_READ = 16_384  # characters at either end of a message in which a question is looked for
+_VAGUE = frozenset(
+    "hey hi hello dear today now here going think thoughts help please know advice idea ideas suggestion suggestions suggest recommend tips tip "
+    "else more further sure ok okay right sense thing things something anything way make mean like maybe possible next proceed start "
+    "explain tell say give need want let's".split()
+) | _STOP
+"""Words of a question that leave open what it is about."""
+_ORDER = re.compile(
+    r"(?:(?:and|so|now|then|ok|okay|hey|hi),? |please,? |just )*(?:tell|remind|show|give|find|list|write|draft|explain|describe|summari[sz]e|recommend|suggest"
+    r"|compare|look up|let me know|i(?:'d| would) like to know|i need to know|i want to know)\b",
+    re.IGNORECASE,
+)
+"""How a request begins that is no question."""
+_FIRST = re.compile(r"\b(?:i|i['’](?:m|ve|d|ll)|me|my|mine|myself|we|we['’](?:re|ve|d|ll)|us|our|ours|ourselves)\b", re.IGNORECASE)
+_SECOND = re.compile(r"\byou(?:['’]\w+|r|rs|rself)?\b", re.IGNORECASE)
+_REQUEST = re.compile(
+    r"\b(?:(?:can|could|would|will) you (?:please |kindly )?|please )?(?:tell|remind|show|give|help) (?:me|us)\b"
+    r"|\b(?:can|could|would|will) you (?:please |kindly )?(?:check|recall|remember|look up|find out|say)\b"
+    r"|\bdo you (?:know|remember|recall|think|happen to know)\b|\bi (?:forgot|forget|wonder|was wondering|need to know|want to know)\b",
+    re.IGNORECASE,
+)
+"""What leads in to any question, and asks of neither who asks nor who answers."""
+_SAID = (
+    "say|said|tell|told|recommend(?:ed)?|suggest(?:ed)?|mention(?:ed)?|list(?:ed)?|g[ai]ven?|provided?|write|wrote|written|explain(?:ed)?"
+    "|described?|proposed?|advised?|created?|c[oa]me up"
+)
+_TOLD = re.compile(
+    rf"\byou (?:ever |just |already |also |once )?(?:{_SAID})\b"
+    r"|\byour (?:\w+ )?(?:advice|suggestions?|recommendations?|answers?|repl(?:y|ies)|lists?|explanations?|examples?)\b",
+    re.IGNORECASE,
+)
+# "My", "where do I", "about me": a question about who asks. "Tell me" and "I forgot" lead in to any.
+_OF_ASKER = re.compile(
+    r"\b(?:my|mine|myself|our|ours|ourselves)\b"
+    r"|\b(?:am|are|was|were|do|did|have|had|can|could|may|must|shall|should|will|would)\s+(?:i|we)\b"
+    r"|\b(?:about|at|by|for|from|of|to|with)\s+(?:me|us)\b",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class QueryView:
+    """What a query asks for, beside its words.
+
+    Attributes:
+        actors: whose notes it asks for, by name or by "I" and "you"; ``None`` among them stands for notes without an actor.
+        spans: which time (microseconds, half-open).
+        named: those of the actors whom it names.
+    """
+
+    text: str
+    actors: frozenset[str | None] = frozenset()
+    spans: tuple[tuple[int, int], ...] = ()
+    named: frozenset[str] = frozenset()
+
+
+def asked_part(text: str) -> str | None:
+    """What a long message asks: the questions and requests it begins and ends with, else all its questions; ``None`` when it is short or
+    asks nothing.
+
+    A message tells much that its question is not about, and an embedding model reads its beginning only. A question counts when two of
+    its words say what it is about: "What do you think?" asks about all of the message.
+    """
+    if len(text) <= LONG:
+        return None
+    text = text.strip()
+    text = text if len(text) <= 2 * _READ else f"{text[:_READ]}\n{text[-_READ:]}"
+    sentences = [part for part in SENTENCE_END.split(text) if part]
+    telling = [part if _is_about_something(part) else "" for part in sentences]
+    ends = [part for part in telling[:1] + telling[1:][-1:] if part.endswith("?") or _ORDER.match(part)]
+    return " ".join(ends or (part for part in telling if part.endswith("?"))) or None
+
+
+def _is_about_something(question: str) -> bool:
+    return len([word for word in query_words(question) if word not in _VAGUE]) > 1
+
+
+def query_words(text: str) -> list[str]:
+    """The words of a query that carry meaning, in order, without repeats; all words if none does.
+
+    Without the "'s" of a possessive: "Ana's hobby" asks for what is told of Ana, not for notes that say "Ana's".
+    """
+    words = list(dict.fromkeys(_bare(w) for w in _WORD.findall(text)))
+    return [w for w in words if w not in _STOP] or words
+
+
+def _bare(word: str) -> str:
+    return word.lower().removesuffix("'s").removesuffix("’s")
+
+
+def query_terms(text: str) -> list[str]:
+    """What full text is searched for: the words of a query, and each of its names of several words as a phrase besides.
+
+    To single words "Ana Delgado" is as much in "Victor Delgado's sister Ana" as in what is told of Ana Delgado; as a phrase it is
+    rarer than either word, and BM25 weighs it accordingly.
+    """
+    words = query_words(text)
+    return words + [name for name in entities(text) if len(_WORD.findall(name)) > 1]
+
+
+def named_actors(text: str, actors: Sequence[str]) -> frozenset[str]:
+    """Those of ``actors`` whom the text names, by their full name or its first word."""
+    present = {_bare(w) for w in _WORD.findall(text)}
+    found = set()
+    for actor in actors:
+        parts = [p.lower() for p in _WORD.findall(actor)]
+        if parts and (parts[0] in present or all(p in present for p in parts)):
+            found.add(actor)
+    return frozenset(found)
+
+
+def meant_actors(text: str, actors: Sequence[str], user: str | None = None) -> frozenset[str | None]:
+    """Those of ``actors`` whom "I" or "you" means, where others speak as well; with those who ask, notes that nobody said.
+
+    Args:
+        user: whose notes are asked; one of the actors may bear this name.
+    """
+    person = _person(text)
+    if person is None:
+        return frozenset()
+    machines = {actor for actor in actors if actor.casefold() in MACHINES}
+    if person == "agent":
+        return frozenset(machines)
+    asking = USERS | ({user.casefold()} if user else frozenset())
+    askers = {actor for actor in actors if actor.casefold() in asking}
+    if not askers and machines:
+        askers = set(actors) - machines
+    return frozenset((None, *askers)) if askers and len(askers) < len(actors) else frozenset()
+
+
+def _person(text: str) -> Literal["asker", "agent"] | None:
+    """Whether a question is about who asks ("What did I order?") or who answers ("What did you recommend?")."""
+    asked = _REQUEST.sub(" ", text)
+    if _TOLD.search(asked):
+        return "agent"
+    if _FIRST.search(asked):
+        return "asker"
+    return "agent" if _SECOND.search(asked) else None
+
+
+def of_asker(text: str) -> bool:
+    """Whether a question is about who asks."""
+    return _OF_ASKER.search(text) is not None
+
+
+def without_names(text: str, actors: frozenset[str]) -> str:
+    """The query as it is embedded: notes are embedded without their speaker, so names would only mislead."""
+    for actor in actors:
+        for part in [actor, *_WORD.findall(actor)]:
+            text = re.sub(rf"\b{re.escape(part)}(?:['’]s)?\b", " ", text, flags=re.IGNORECASE)
+    stripped = re.sub(r"\s+", " ", text).strip()
+    return stripped if any(c.isalnum() for c in stripped) else text

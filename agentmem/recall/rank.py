@@ -1,0 +1,329 @@
+"""From candidates to a ranking: pure arithmetic on a few hundred rows.
+
+score = cosine + text·bm25/max + spread·(activation of linked notes) + small terms for actor, length, session, time,
+retrievability, importance, against notes that only ask, and against notes that a stronger memory interferes with. Every part is kept by name, so that a hit can say why it is there. Linear fusion is
+used because reciprocal-rank fusion flattens the sharp head of BM25 (measured on LoCoMo: 0.54 against 0.76).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from agentmem.notes.columns import FacetColumns, Flags, LinkColumns, Rows, Values, aligned, places
+from agentmem.notes.quoting import UNTRUSTED_BELOW
+from agentmem.recall.query import QueryView
+from agentmem.runtime.lazily import cached_property
+from agentmem.settings import RecallSettings
+
+__all__ = [
+    "FAINT",
+    "LINK_CONDUCTANCE",
+    "RANKED",
+    "Fits",
+    "Ranked",
+    "Ranking",
+    "interference",
+    "rank",
+]
+
+LINK_CONDUCTANCE: Mapping[str, float] = {
+    "next": 1.0,
+    "user": 1.0,
+    "used_together": 1.0,
+    "derived_from": 0.5,
+    "supports": 0.5,
+    "shares": 0.05,
+    "similar": 0.1,
+    "related": 0.1,
+    "contradicts": 0.3,
+    "supersedes": 0.3,
+}
+"""How much activation a link of each kind passes on; neighbours in a conversation explain each other best."""
+
+FAINT = tuple(kind for kind, conductance in LINK_CONDUCTANCE.items() if conductance <= 0.1)
+"""Kinds so thin that what they pass on changes no order; recall does not even read them."""
+
+DEFAULT_CONDUCTANCE = 0.5
+FORWARD = 1.5
+"""Times this, activation flows from a turn to the one after it: answers come after what they answer."""
+SPREAD_SEEDS = 64
+SEED_TEXT = 0.02
+"""What a point of BM25 is worth, in units of cosine, when choosing them."""
+RANKED = 160
+"""Candidates that are ranked when the query names neither a time nor an actor, which could lift one from far below."""
+ALIKE = 0.7
+"""Cosine from which two notes may be versions of one thing."""
+AS_GOOD = 0.15
+"""A rival fits the query at most this much worse: what does not answer it cannot stand for the answer."""
+MAX_LENGTH = 2000
+GENERATIONS = 16
+"""Values of one fact, each superseded by the next, along which a score is handed on."""
+Conductors = tuple[Rows, Rows, Values]
+
+
+class Ranked(NamedTuple):
+    """A row with its score, the parts of it that are not zero, and the neighbours that lifted it most."""
+
+    row: int
+    score: float
+    parts: dict[str, float]
+    via: tuple[int, ...]
+
+
+class Ranking:
+    """Rows in the order of their scores, and the parts of each score by name.
+
+    Args:
+        rows: shape (n,); parts: arrays of shape (n,) that add up to the scores; conductors: (row, neighbour,
+            activation that came from it) as three arrays.
+    """
+
+    def __init__(self, rows: Rows, parts: Mapping[str, Values], conductors: Conductors) -> None:
+        self._names, self._parts = tuple(parts), np.stack(list(parts.values()))
+        self._total: Values = self._parts.sum(axis=0)
+        # Ties go to the newer row; rounding keeps the order the same on machines that add in another order.
+        self._order = np.lexsort((-rows, -np.round(self._total, 9)))
+        self._rows, self._conductors = rows, conductors
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def __contains__(self, row: int) -> bool:
+        return row in self._place
+
+    @cached_property
+    def _place(self) -> dict[int, int]:
+        return {row: place for place, row in enumerate(self._rows[self._order].tolist())}
+
+    def place(self, row: int) -> int:
+        """The rank of a row, counting from 1."""
+        return self._place[row] + 1
+
+    def best(self, k: int) -> list[Ranked]:
+        """The best ``k`` rows."""
+        return self._ranked(self._order[:k])
+
+    def of(self, row: int) -> Ranked:
+        """What one row got."""
+        place = self._place[row]
+        return self._ranked(self._order[place : place + 1])[0]
+
+    def _ranked(self, chosen: Rows) -> list[Ranked]:
+        rows, via = self._rows[chosen].tolist(), self._via(self._rows[chosen])
+        scores, parts = self._total[chosen].tolist(), self._parts[:, chosen].T.tolist()
+        return [
+            Ranked(row, score, {name: rounded for name, part in zip(self._names, mine, strict=True) if part and (rounded := round(part, 6))},
+                via.get(row, ()))
+            for row, score, mine in zip(rows, scores, parts, strict=True)
+        ]  # fmt: skip
+
+    def _via(self, rows: Rows, limit: int = 3) -> dict[int, tuple[int, ...]]:
+        """For each of ``rows`` that was lifted, the neighbours that lifted it most."""
+        here, there, flow = self._conductors
+        at = np.flatnonzero(places(here, np.sort(rows)) >= 0)
+        near: dict[int, dict[int, float]] = {}
+        for row, other, width in zip(here[at].tolist(), there[at].tolist(), flow[at].tolist(), strict=True):
+            mine = near.setdefault(row, {})
+            mine[other] = max(mine.get(other, 0.0), width)
+        return {row: tuple(sorted(mine, key=lambda other: -mine[other])[:limit]) for row, mine in near.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class Fits:
+    """How well n notes fit a query, each by itself.
+
+    Attributes:
+        rows: [n] ascending; cosine, bm25: [n], 0 where there is none.
+    """
+
+    rows: Rows
+    cosine: Values
+    bm25: Values
+
+    def first(self, settings: RecallSettings, count: int) -> Rows:
+        """The ``count`` rows with the largest cosine + text·bm25/max, best first."""
+        return self._best(np.maximum(0.0, self.cosine) + settings.text * self.bm25 / (self.bm25.max(initial=0.0) or 1.0), count)
+
+    def seeds(self) -> Rows:
+        """The rows that activation starts from, best first."""
+        return self._best(self.cosine + SEED_TEXT * self.bm25, SPREAD_SEEDS)
+
+    def joined(self, rows: Rows, cosine: Values) -> Fits:
+        """With further rows that no word of the query is in."""
+        if not len(rows):
+            return self
+        everything = np.concatenate((self.rows, rows))
+        order = np.argsort(everything)
+        cosines, words = np.concatenate((self.cosine, cosine)), np.concatenate((self.bm25, np.zeros(len(rows))))
+        return Fits(everything[order], cosines[order], words[order])
+
+    def _best(self, scores: Values, count: int) -> Rows:
+        newest_first: Rows = self.rows[::-1][np.argsort(-scores[::-1], kind="stable")[:count]]
+        return newest_first
+
+
+def rank(
+    facets: FacetColumns,
+    fits: Fits,
+    links: LinkColumns,
+    query: QueryView,
+    settings: RecallSettings,
+    *,
+    retrievability: Values,
+    ended: Flags,
+    alike: tuple[Rows, Values] | None = None,
+) -> Ranking:
+    """Rank candidates and the neighbours that may be lifted by them.
+
+    Args:
+        facets: ranking columns of the n notes to rank; rows that were not admitted are simply not among them.
+        fits: cosine and full-text score of these notes, and of others.
+        links: links among these rows; retrievability: [n] R in [0, 1]; ended: [n] which notes no longer hold; alike: the best
+            candidates, and the cosines between each two of them.
+    """
+    rows = facets.rows
+    semantic, words = np.maximum(0.0, aligned(rows, fits.rows, fits.cosine)), aligned(rows, fits.rows, fits.bm25)
+    text = settings.text * words / (words.max(initial=0.0) or 1.0)
+    base = semantic + text
+    among = _Among.of(facets, links)
+    spread, conductors = _spread(rows, base, among, settings)
+    parts = {"semantic": semantic, "text": text, "links": spread, "session": _session_heat(facets, base, settings)}
+    parts["answers"] = settings.answer * _asked_before(facets, semantic, among)
+    if not query.spans:  # who asks about a time asks for what held then
+        parts["successor"] = settings.successor * _inherited(base, among, ended)
+    parts |= _small_terms(facets, query, settings, retrievability, ended)
+    if alike is not None:
+        parts["interference"] = -settings.interference * interference(facets, base, retrievability, alike, query, ended)
+    return Ranking(rows, parts, conductors)
+
+
+@dataclass(frozen=True, eq=False)
+class _Among:
+    """The m links between rows that are ranked: [m] the places of their ends, their weights, which lead to the next turn, and which
+    from a note to one that it superseded.
+    """
+
+    sources: Rows
+    targets: Rows
+    conductance: Values
+    onward: Flags
+    after: Flags
+
+    @classmethod
+    def of(cls, facets: FacetColumns, links: LinkColumns) -> _Among:
+        sources, targets = facets.places(links.sources), facets.places(links.targets)
+        known = np.flatnonzero((sources >= 0) & (targets >= 0) & (sources != targets))
+        kinds = [links.kinds[at] for at in known.tolist()]
+        passed = np.array([LINK_CONDUCTANCE.get(kind, DEFAULT_CONDUCTANCE) for kind in kinds])
+        onward, after = (np.array([kind == wanted for kind in kinds], dtype=bool) for wanted in ("next", "supersedes"))
+        return cls(sources[known], targets[known], passed * links.weights[known], onward, after)
+
+
+def _spread(rows: Rows, base: Values, links: _Among, settings: RecallSettings) -> tuple[Values, Conductors]:
+    """One step of spreading activation: each note receives the mean activation of its neighbours, by conductance."""
+    here = np.concatenate((links.sources, links.targets))
+    there = np.concatenate((links.targets, links.sources))
+    onward = np.where(links.onward, FORWARD, 1.0) * links.conductance
+    width = np.concatenate((links.conductance, onward))
+    received = width * base[there]
+    total, flow = np.bincount(here, width, len(rows)), np.bincount(here, received, len(rows))
+    # A note with one thin link must not receive as much as one with many strong ones: at least unit width.
+    return settings.spread * flow / np.maximum(total, 1.0), (rows[here], rows[there], received)
+
+
+def _asked_before(facets: FacetColumns, semantic: Values, links: _Among) -> Values:
+    """How near the question before each note comes to the query: what follows a question probably answers it."""
+    asked = np.zeros(len(facets))
+    after_question = links.onward & facets.asks[links.sources]
+    np.maximum.at(asked, links.targets[after_question], semantic[links.sources[after_question]])
+    return asked
+
+
+def _inherited(base: Values, links: _Among, ended: Flags) -> Values:
+    """What a note that no longer holds fits the query better than the one that superseded it; shape (n,).
+
+    It asks for the present value, in the words of the former one perhaps: "My favorite movie is now Parasite" answers for "My
+    favourite film is Amelie", and the last of a row of values for all before it.
+    """
+    passing = links.after & ended[links.targets]
+    if not passing.any():
+        return np.zeros_like(base)
+    newer, older, lifted = links.sources[passing], links.targets[passing], base.copy()
+    for _ in range(GENERATIONS):
+        before = lifted.copy()
+        np.maximum.at(lifted, newer, lifted[older])
+        if np.array_equal(lifted, before):
+            break
+    return lifted - base
+
+
+def _small_terms(
+    facets: FacetColumns, query: QueryView, settings: RecallSettings, strength: Values, ended: Flags
+) -> dict[str, Values]:
+    """The additive terms."""
+    def mark(weight: float, holds: Flags) -> Values:
+        return weight * holds.astype(float)
+
+    parts = {
+        "length": settings.length * np.log1p(np.minimum(facets.numbers("length"), MAX_LENGTH)),
+        "retrievability": settings.retrievability * (strength - 1.0),
+        "importance": settings.importance * (facets.numbers("importance") - 0.5),
+        "question": mark(-settings.question, facets.only_asks),
+        "superseded": mark(-settings.superseded, ended),
+        "untrusted": mark(-settings.untrusted, facets.numbers("trust") < UNTRUSTED_BELOW),
+    }
+    if query.actors:
+        parts["actor"] = mark(settings.actor, np.array([actor in query.actors for actor in facets.column("actor")], dtype=bool))
+    if query.spans:
+        parts["time"] = mark(settings.time, facets.within(query.spans))
+    return parts
+
+
+def interference(
+    facets: FacetColumns,
+    base: Values,
+    strength: Values,
+    alike: tuple[Rows, Values],
+    query: QueryView,
+    ended: Flags | None = None,
+) -> Values:
+    """How much stronger the strongest rival of each note is, in [0, 1]; shape (n,), zero where there is none.
+
+    Retroactive interference (McGeoch 1932, https://doi.org/10.1037/h0069819): what is forgotten is not what is old, but what newer
+    or more practised memories of the same kind have taken the place of. So the curve decides among notes that say nearly the
+    same and fit about as well, and costs an old note nothing that is alone in what it says. Notes of another actor, that ask, or
+    that no longer hold are no rivals; where the query names a time, notes from that time have rivals only among each other.
+
+    Args:
+        base: how well each note fits by itself; strength: retrievability in [0, 1]; ended: which notes no longer hold, none
+            without it; all of shape (n,), as ``facets``.
+        alike: m rows, and the cosines between each two of them, shape (m, m).
+    """
+    lost = np.zeros(len(facets))
+    near = alike[1] >= ALIKE
+    if near.sum() == np.diagonal(near).sum():  # each is near itself at most, and nothing has a rival in itself
+        return lost
+    found = facets.places(alike[0])
+    known = np.flatnonzero(found >= 0)
+    here = found[known]
+    able = ~facets.asks[here] if ended is None else ~(facets.asks[here] | ended[here])
+    timed = facets.within(query.spans)[here] if query.spans else np.zeros(len(here), dtype=bool)
+    actor = facets.codes("actor")[here]
+    rival = near[np.ix_(known, known)] & (base[here][None, :] >= base[here][:, None] - AS_GOOD)
+    rival &= able[None, :] & (timed[None, :] | ~timed[:, None]) & (actor[:, None] == actor[None, :])
+    ahead = np.where(rival, strength[here][None, :] - strength[here][:, None], 0.0)
+    lost[here] = np.maximum(ahead, 0.0).max(axis=1, initial=0.0)
+    return lost
+
+
+def _session_heat(facets: FacetColumns, base: Values, settings: RecallSettings) -> Values:
+    """Notes from a conversation that holds a strong candidate are a little more likely to be meant."""
+    session = facets.codes("session")
+    best = np.zeros(session.max(initial=-1) + 2)  # the last one stands for no session
+    np.maximum.at(best, session, base)
+    best[-1] = 0.0  # notes without a session are not from the same one
+    return settings.session * best[session]

@@ -1,0 +1,358 @@
+"""The read path: a query becomes candidates from full text and vectors, their linked neighbours, and a ranking."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from agentmem.core import Core, aside
+from agentmem.errors import IndexUnavailable
+from agentmem.extract import dates
+from agentmem.notes.clock import from_micros, micros
+from agentmem.notes.columns import FacetColumns, Flags, LinkColumns, Rows, Values, aligned, places, together
+from agentmem.notes.filters import asks_for
+from agentmem.notes.note import Hit, MemoryState, Note, Scope
+from agentmem.notes.passages import LONG, passages
+from agentmem.notes.protocols import Embedder, Reranker
+from agentmem.notes.storage import Facets, Selection, Transaction
+from agentmem.projections.linking import TOGETHER
+from agentmem.recall import rank as ranking
+from agentmem.recall.plan import choose
+from agentmem.recall.query import (
+    QueryView,
+    asked_part,
+    meant_actors,
+    named_actors,
+    query_terms,
+    without_names,
+)
+from agentmem.recall.rank import RANKED, Fits, Ranking
+from agentmem.recall.rerank import reranked
+from agentmem.recall.result import Recollection
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+__all__ = ["Recaller", "WhyNot", "state_of"]
+
+FILTERED_SCAN_LIMIT = 50_000
+WAITING = 20_000
+DAY = 86_400e6
+_ENDS = 2_048  # characters of a long query that are searched for, at either end
+Scores = list[tuple[int, float]]
+"""Rows with a score each, best first."""
+Search = Callable[[int], Scores]
+Best = Callable[[Transaction, Search, int], Scores]
+"""The best rows of a search: all of them, or those that are no experiences."""
+
+
+@dataclass(frozen=True, slots=True)
+class WhyNot:
+    """Why a note was not among the first hits: its place and its parts, or the reason it was left out.
+
+    ``rank`` counts from 1 and is ``None`` when the note was not a candidate.
+    """
+
+    id: str
+    reason: str
+    rank: int | None = None
+    score: float | None = None
+    cutoff: float | None = None
+    parts: Mapping[str, float] | None = None
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+@dataclass(slots=True)
+class _Found:
+    """Candidates of one query, before and after ranking."""
+
+    ranking: Ranking
+    candidates: Rows
+    plan: dict[str, object]
+    warnings: list[str]
+
+
+def _searched(query: str) -> tuple[str, str | None]:
+    """What of a query is searched for, and what that is called in the plan when it is not all of it."""
+    asked = asked_part(query)
+    said = None if asked is None else f"what it asks in {len(query):,} characters: {asked:.200}"
+    query = asked or query
+    if len(query) <= 2 * _ENDS:
+        return query, said
+    return f"{query[:_ENDS]}\n{query[-_ENDS:]}", f"the first and last {_ENDS:,} of {len(query):,} characters"
+
+
+class Recaller:
+    """Answers queries over what a scope may see; ``reranker`` reads the first hits again when there is one."""
+
+    def __init__(self, core: Core, reranker: Reranker | None = None) -> None:
+        self._core = core
+        self.reranker = reranker
+
+    def recall(self, query: str, k: int, scope: Scope, selection: Selection) -> Recollection:
+        """The best ``k`` notes of what the scope may see and the selection asks for."""
+        searched, said = _searched(query)
+        found = self._core.with_embedder(lambda embedder: self._recall(embedder, searched, k, scope, selection))
+        if said is None:
+            return found
+        return replace(found, query=query, plan={**found.plan, "query": said})
+
+    def _recall(self, embedder: Embedder, query: str, k: int, scope: Scope, base: Selection) -> Recollection:
+        now = self._core.clock.now()
+        with self._core.selecting(scope, base) as (tx, selection):
+            if not selection.owners or not tx.notes.any(replace(selection, where=None, as_of=None, archived=True)):
+                return Recollection(query, (), _asked(selection, now), plan={"vectors": "none", "candidates": 0})
+            self._core.check_embedder(tx, embedder)
+            view = self._view(tx, query, scope, selection.owners, now)
+        # Embedding is the slow part: it happens outside the transaction, so that no writer waits for it.
+        vector = embedder.embed([without_names(query, view.named)])[0]
+        with self._core.reading_of(selection.owners) as tx:
+            self._core.check_embedder(tx, embedder)  # the notes may have been embedded anew in between
+            wanted = k if self.reranker is None else max(k, self._core.settings.recall.rerank)
+            found = self._find(tx, view, vector, selection, wanted, now)
+            hits = self._hits(tx, found.ranking, wanted, selection.owners, vector)
+        if self.reranker is not None:  # a model's forward, outside the transaction as well
+            found.plan["reranked"] = len(hits)
+            hits = reranked(self.reranker, query, hits, self._core.settings.recall.rerank_weight)[:k]
+        found.plan["candidates"] = len(found.candidates)
+        return Recollection(query, hits, _asked(selection, now), bool(found.warnings), tuple(found.warnings), found.plan)
+
+    def why_not(self, query: str, note: Note, k: int, scope: Scope, selection: Selection) -> WhyNot:
+        """Where ``note`` came out for ``query``, and why not higher."""
+        searched, _ = _searched(query)
+        return self._core.with_embedder(lambda embedder: self._why_not(embedder, searched, note, k, scope, selection))
+
+    def _why_not(self, embedder: Embedder, query: str, note: Note, k: int, scope: Scope, base: Selection) -> WhyNot:
+        now = self._core.clock.now()
+        with self._core.selecting(scope, base) as (tx, selection):
+            view = self._view(tx, query, scope, selection.owners, now)
+            row = tx.notes.rows_of([note.id])[note.id]
+        vector = embedder.embed([without_names(query, view.named)])[0]
+        with self._core.reading_of(selection.owners) as tx:
+            self._core.check_embedder(tx, embedder)
+            found = self._find(tx, view, vector, selection, k, now, extra=(row,))
+        return _explain(note, row, found, k, selection)
+
+    @staticmethod
+    def _view(tx: Transaction, query: str, scope: Scope, owners: Sequence[int], now: datetime) -> QueryView:
+        actors = tx.notes.actors(owners)
+        named = named_actors(query, actors)
+        spans = tuple((micros(start), micros(end)) for start, end, _ in dates(query, now))
+        return QueryView(query, named | meant_actors(query, actors, scope.user), spans, named)
+
+    def _find(
+        self,
+        tx: Transaction,
+        view: QueryView,
+        vector: npt.NDArray[np.float32],
+        selection: Selection,
+        k: int,
+        now: datetime,
+        extra: Sequence[int] = (),
+    ) -> _Found:
+        settings, owners = self._core.settings.recall, selection.owners
+        fits, lived, plan, warnings = self._candidates(tx, view, vector, selection, max(settings.candidates, 2 * k))
+        candidates, seeds = fits.rows, fits.seeds()
+        links = self._links(tx, seeds, now)
+        # Nothing in the query lifts a note that neither its words nor its meaning brought near the top, unless it names somebody or
+        # a time.
+        top = candidates if view.actors or view.spans else fits.first(settings, max(RANKED, 4 * k))
+        others = links.beyond(candidates)
+        rows = np.concatenate((top, others))
+        if extra:
+            rows = together(rows, np.array(extra, dtype=np.int64))
+            others = rows[places(rows, candidates) < 0]
+        fits = fits.joined(others, self._cosines(tx, others, owners, vector))
+        hidden = set() if lived else tx.experiences.among(rows.tolist())
+        facets = FacetColumns(tx.notes.facets([row for row in rows.tolist() if row not in hidden], selection))
+        scored = ranking.rank(
+            facets, fits, links, view, settings,
+            retrievability=self._strengths(facets, now), ended=self._ended(facets, selection, now),
+            alike=self._alike(tx, seeds, owners) if settings.interference else None,
+        )  # fmt: skip
+        return _Found(scored, candidates, plan | {"text": "bm25", "neighbours": len(others)}, warnings)
+
+    def _candidates(
+        self, tx: Transaction, view: QueryView, vector: npt.NDArray[np.float32], selection: Selection, limit: int
+    ) -> tuple[Fits, bool, dict[str, object], list[str]]:
+        """What vectors and full text find, whether experiences may be among it, how it was searched, and what was missing."""
+        owners, only = selection.owners, self._only(tx, selection)
+        lived = asks_for(selection.where, "kind", "experience") or not tx.experiences.any(owners)
+        if only is not None and not lived:
+            only = sorted(set(only) - tx.experiences.among(only))
+        warnings: list[str] = []
+        best = _all if lived else aside
+        near, plan = self._by_vector(tx, owners, vector, limit, only, warnings, best)
+        words = self._by_text(tx, view.text, owners, limit, only, best)
+        return self._fits(tx, near, words, owners, vector), lived, plan, warnings
+
+    def _fits(
+        self, tx: Transaction, near: Rows, words: Scores, owners: Sequence[int], vector: npt.NDArray[np.float32]
+    ) -> Fits:
+        """The candidates: what is near in meaning, and what shares words with the query."""
+        said = _rows(words)
+        order = np.argsort(said)
+        scores = np.array([score for _, score in words], dtype=float)[order]
+        rows = together(near, said)
+        return Fits(rows, self._cosines(tx, rows, owners, vector), aligned(rows, said[order], scores))
+
+    def _only(self, tx: Transaction, selection: Selection) -> list[int] | None:
+        """Rows of a narrow selection: filtering 200 candidates afterwards would lose what it asks for."""
+        if selection.where is None and selection.session is None and selection.as_of is None:
+            return None
+        rows = tx.notes.select(selection, order="-occurred", limit=FILTERED_SCAN_LIMIT + 1)
+        return rows if len(rows) <= FILTERED_SCAN_LIMIT else None
+
+    def _by_vector(
+        self,
+        tx: Transaction,
+        owners: Sequence[int],
+        vector: npt.NDArray[np.float32],
+        limit: int,
+        only: list[int] | None,
+        warnings: list[str],
+        best: Best,
+    ) -> tuple[Rows, dict[str, object]]:
+        indexer, settings = self._core.indexer, self._core.settings.index
+        health = indexer.health() if indexer is not None else "not kept"
+        if health in ("missing", "damaged"):
+            warnings.append(f"the vector index is {health}; the stored vectors were compared instead")
+        narrowed = None if only is None else len(only)
+        size = 0 if only is not None else self._core.exact.count(tx, owners, settings.exact_limit)
+        if health == "ok" and size > settings.exact_limit and tx.outbox.count() > WAITING:
+            health = "behind"  # it has seen too little: comparing what waits would cost more than not asking it
+        plan = choose(size, limit, settings, index=health, only=narrowed)
+        if plan.way == "chroma":
+            try:
+                found = best(tx, lambda n: self._by_index(tx, owners, vector, n), limit)
+                return _rows(found), plan.describe()
+            except IndexUnavailable as error:
+                warnings.append(f"the vector index failed ({error.message}); the stored vectors were compared instead")
+                plan = choose(size, limit, settings, index="failing")
+
+        def scan(n: int) -> tuple[Rows, npt.NDArray[np.float32]]:
+            return self._core.exact.search(tx, owners, vector, n, rows=only, shortlist=plan.shortlist, passages=True)
+
+        def pairs(n: int) -> Scores:
+            rows, cosines = scan(n)
+            return list(zip(rows.tolist(), cosines.tolist(), strict=True))
+
+        near = scan(limit)[0] if best is _all else _rows(best(tx, pairs, limit))
+        return near, plan.describe() | ({"filtered": narrowed} if narrowed is not None else {})
+
+    def _by_index(
+        self, tx: Transaction, owners: Sequence[int], vector: npt.NDArray[np.float32], limit: int
+    ) -> Scores:
+        """The index knows what the outbox has delivered; the rest is compared exactly, and so is what it found."""
+        assert self._core.indexer is not None
+        rows = {item.row: None for item in tx.outbox.take(WAITING) if item.op == "upsert" and item.owner in owners}
+        rows.update(dict.fromkeys(self._core.exact.by_passage(tx, owners, vector, limit).tolist()))
+        for owner in owners:
+            rows.update(dict.fromkeys(row for row, _ in self._core.indexer.search(owner, vector, limit)))
+        scores = self._core.exact.scores(tx, list(rows), owners, vector)
+        # without a vector it may be a removed row, or one of another owner
+        found = [(row, score) for row, score in zip(rows, scores.tolist(), strict=True) if score == score]  # noqa: PLR0124 - NaN
+        return sorted(found, key=lambda item: -item[1])[:limit]
+
+    def _by_text(
+        self, tx: Transaction, query: str, owners: Sequence[int], limit: int, only: list[int] | None, best: Best
+    ) -> Scores:
+        terms = query_terms(query)
+        return best(tx, lambda n: self._core.text.search(tx, terms, owners, n, only), limit)
+
+    def _cosines(self, tx: Transaction, rows: Rows, owners: Sequence[int], vector: npt.NDArray[np.float32]) -> Values:
+        """[n] the cosine of each row; 0 without a vector."""
+        if not len(rows):
+            return np.zeros(0)
+        scores: Values = self._core.exact.scores(tx, rows, owners, vector).astype(float)
+        return np.nan_to_num(scores, copy=False)
+
+    def _links(self, tx: Transaction, rows: Rows, now: datetime) -> LinkColumns:
+        """What activation may flow along, as strong as it is by now."""
+        links = tx.links.touching(rows.tolist(), without=ranking.FAINT)
+        if not self._core.settings.recall.together:
+            links = [link for link in links if link.kind != TOGETHER]
+        return LinkColumns(links, micros(now))
+
+    def _alike(self, tx: Transaction, rows: Rows, owners: Sequence[int]) -> tuple[Rows, Values]:
+        """The cosines between the best candidates: shape (rows, rows)."""
+        found, cosines = self._core.exact.alike(tx, rows, owners)
+        return found, cosines.astype(float)
+
+    @staticmethod
+    def _ended(facets: FacetColumns, selection: Selection, now: datetime) -> Flags:
+        """[n] which notes do not hold now; when the caller asks for a past moment, those admitted held then."""
+        return np.zeros(len(facets), dtype=bool) if selection.as_of is not None else facets.ended(micros(now))
+
+    def _strengths(self, facets: FacetColumns, now: datetime) -> Values:
+        curve = self._core.curve
+        many = getattr(curve, "strengths", None)
+        if many is None:
+            return np.array([curve.retrievability(state_of(f), now) for f in facets.facets])
+        days = np.maximum(micros(now) - facets.numbers("last_review"), 0.0) / DAY
+        return np.asarray(many(days, facets.numbers("stability")), dtype=float)
+
+    def _hits(
+        self, tx: Transaction, found: Ranking, k: int, owners: Sequence[int], vector: npt.NDArray[np.float32]
+    ) -> tuple[Hit, ...]:
+        best = found.best(k)
+        notes = tx.notes.load([ranked.row for ranked in best])
+        nearest = self._nearest_passages(tx, notes, owners, vector)
+        ids = tx.notes.ids_of(list(dict.fromkeys(row for ranked in best for row in ranked.via)))
+        return tuple(
+            Hit(notes[row], score, parts, tuple(ids[other] for other in via if other in ids), nearest.get(row))
+            for row, score, parts, via in best
+            if row in notes
+        )
+
+    def _nearest_passages(
+        self, tx: Transaction, notes: Mapping[int, Note], owners: Sequence[int], vector: npt.NDArray[np.float32]
+    ) -> dict[int, str]:
+        """What of each long note comes nearest to the query."""
+        long = [row for row, note in notes.items() if len(note.content) > LONG]
+        if not long:
+            return {}
+        parts = {row: passages(notes[row].content) for row in long}
+        places = self._core.exact.nearest_passages(tx, long, owners, vector)
+        return {row: parts[row][place] for row, place in places.items() if place < len(parts[row])}
+
+
+def _asked(selection: Selection, now: datetime) -> datetime:
+    """The moment that a recollection answers for."""
+    return now if selection.as_of is None else from_micros(selection.as_of)
+
+
+def _all(tx: Transaction, search: Search, k: int) -> Scores:  # noqa: ARG001 - a Best
+    return search(k)
+
+
+def _rows(scores: Scores) -> Rows:
+    return np.array([row for row, _ in scores], dtype=np.int64)
+
+
+def state_of(facet: Facets) -> MemoryState:
+    """The curve's state, out of the ranking columns."""
+    return MemoryState(facet.stability, facet.difficulty, from_micros(facet.last_review), facet.recalls)
+
+
+def _explain(note: Note, row: int, found: _Found, k: int, selection: Selection) -> WhyNot:
+    if row not in found.ranking:
+        why = "it has faded: ask with faded=True" if note.archived_at and not selection.archived else "the filter leaves it out"
+        return WhyNot(note.id, f"Not a candidate: {why}.")
+    (_, score, parts, _), (_, cutoff, bar, _) = found.ranking.of(row), found.ranking.best(k)[-1]
+    place = found.ranking.place(row)
+    if place <= k:
+        return WhyNot(note.id, f"It is hit number {place}.", place, score, cutoff, parts)
+    best = max(dict.fromkeys((*bar, *parts)), key=lambda name: bar.get(name, 0.0) - parts.get(name, 0.0))
+    origin = "" if row in found.candidates else " Neither its words nor its vector were among the first candidates."
+    reason = (
+        f"It came out {place}., at {score:.3f}; hit {k} has {cutoff:.3f}, mostly by {best} "
+        f"({bar.get(best, 0.0):.3f} against {parts.get(best, 0.0):.3f}).{origin}"
+    )
+    return WhyNot(note.id, reason, place, score, cutoff, parts)

@@ -1,0 +1,337 @@
+"""From what a caller hands over to drafts of notes: everything is checked here, before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
+from typing import Any, Final
+
+from agentmem.errors import InvalidArgument, InvalidNote, ScopeError
+from agentmem.extract import AGENTS, Ending
+from agentmem.notes.clock import as_moment
+from agentmem.notes.messages import ROLES, as_mapping, calls_of, is_message, text_of
+from agentmem.notes.note import Fact, Kind, Receipt, Scope
+from agentmem.remember.duplicates import clean_text
+
+__all__ = ["KEYWORDS", "Draft", "make_draft", "make_drafts", "merge_scope", "resolve_trust"]
+
+KINDS: tuple[Kind, ...] = ("episodic", "semantic", "experience")
+TRUST_NAMES: Mapping[str, float] = {"untrusted": 0.0, "low": 0.2, "medium": 0.6, "high": 0.9, "trusted": 1.0}
+SOURCE_TRUST: Mapping[str, float] = {
+    "assistant": 0.7, "tool": 0.3, "web": 0.2, "email": 0.2, "mail": 0.2, "file": 0.3, "document": 0.3, "import": 0.6,
+}  # fmt: skip
+"""What a source is worth when the caller does not say: what an agent read is not what its user told it."""
+
+MAX_METADATA = 16_384
+MAX_LIST = 64
+NAME_LIMIT = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """One checked item on its way to becoming a note. ``timed``: the caller said when it happened."""
+
+    content: str
+    scope: Scope
+    kind: Kind = "episodic"
+    actor: str | None = None
+    role: str | None = None
+    occurred_at: datetime | None = None
+    valid_from: datetime | None = None
+    valid_to: datetime | None = None
+    importance: float | None = None
+    tags: tuple[str, ...] = ()
+    source: str | None = None
+    trust: float = 1.0
+    fact: Fact | None = None
+    ends: tuple[Ending, ...] = ()
+    metadata: Mapping[str, object] = field(default_factory=dict)
+    idempotency_key: str | None = None
+    thread: str | None = None
+    derived_from: tuple[str, ...] = ()
+    echoes: int = 0
+    """Lines of recalled notes that were taken out of the content."""
+
+    @property
+    def timed(self) -> bool:
+        return self.occurred_at is not None
+
+
+def make_drafts(item: object, bound: Scope, thread: str | None = None, **options: Any) -> list[Draft | Receipt]:
+    """Drafts of one item: a string, a message, a mapping of ``remember``'s keywords, or a list of messages.
+
+    In a list of messages one that cannot be a note does not take the others with it: a receipt in its place says why.
+
+    Raises:
+        InvalidNote, InvalidArgument: an option is wrong, or nothing of the item can be stored.
+    """
+    if is_message(item) and not isinstance(item, Mapping):
+        item = as_mapping(item)
+    if isinstance(item, Sequence) and not isinstance(item, (str, bytes)):
+        return _from_list(item, bound, thread, options)
+    if isinstance(item, Mapping):
+        return [_from_mapping(item, bound, thread, options)]
+    return [make_draft(item, bound, thread=thread, **options)]
+
+
+def _from_list(items: Sequence[object], bound: Scope, thread: str | None, options: dict[str, Any]) -> list[Draft | Receipt]:
+    if not items:
+        raise InvalidNote("An empty list of messages was given.", hint="pass at least one message.")
+    make_draft("…", bound, thread=thread, **options)  # what is wrong with an option is wrong for all
+    key, failed = options.get("idempotency_key"), None
+    found: list[Draft | Receipt] = []
+    for number, part in enumerate(items):
+        own = options if key is None else {**options, "idempotency_key": f"{key}#{number}"}
+        try:
+            found.append(_from_mapping(_message(part), bound, thread, own))
+        except (InvalidNote, InvalidArgument) as error:
+            failed = failed or error
+            found.append(Receipt(None, "rejected", f"message {number}: {error.message}"))
+    if failed is not None and all(isinstance(each, Receipt) for each in found):
+        raise failed
+    return found
+
+
+def _message(part: object) -> Mapping[str, Any]:
+    if not isinstance(part, Mapping) and not is_message(part):
+        raise InvalidArgument(
+            f"A {type(part).__name__} is no message.", hint='pass messages like {"role": "user", "content": "…"}; for many notes use remember_many.'
+        )
+    return as_mapping(part)
+
+
+KEYWORDS: Final = frozenset(
+    "content user agent session kind actor occurred_at valid_from valid_to importance tags source trust fact ends "
+    "metadata idempotency_key derived_from".split()
+)
+
+
+def _from_mapping(item: Mapping[str, Any], bound: Scope, thread: str | None, options: dict[str, Any]) -> Draft | Receipt:
+    given = dict(item)
+    role = given.pop("role", None)
+    if role is not None:
+        words = text_of(item, calls=False)
+        if not words and calls_of(item):
+            return Receipt(None, "rejected", "a call of a tool says nothing; it is not a memory")
+        if role not in ROLES:
+            raise InvalidArgument(f"Unknown role {role!r}.", hint=f"use one of {', '.join(ROLES)}.")
+        given = {k: v for k, v in given.items() if k in KEYWORDS} | {"actor": given.get("actor", given.get("name"))}
+        given["content"] = words
+        role = "tool" if role == "function" else role
+    unknown = sorted(set(given) - KEYWORDS)
+    if unknown or "content" not in given:
+        what = f"Unknown key {unknown[0]!r} in an item" if unknown else "An item has no 'content'"
+        raise InvalidArgument(what + ".", hint=f"an item may have: {', '.join(sorted(KEYWORDS))}.")
+    merged = {k: v for k, v in options.items() if v is not None and v != ()} | {
+        k: v for k, v in given.items() if v is not None
+    }
+    if options.get("source") is not None:
+        merged["source"] = options["source"]  # where the call says that its items come from
+    owner = merge_scope(bound, options.get("user"), options.get("agent"), options.get("session"))
+    draft = make_draft(merged.pop("content", given["content"]), owner, thread=thread, role=role, **merged)
+    return replace(draft, trust=min(draft.trust, _trust_at_most(options)))
+
+
+def _trust_at_most(options: Mapping[str, Any]) -> float:
+    """What the call says of where its items come from: an item is data, which may ask for less trust, never for more."""
+    said = options.get("trust") is not None or options.get("source") is not None
+    return resolve_trust(options.get("trust"), _name(options.get("source"), "source")) if said else 1.0
+
+
+def make_draft(
+    content: Any,
+    bound: Scope,
+    *,
+    user: str | None = None,
+    agent: str | None = None,
+    session: str | None = None,
+    kind: str = "episodic",
+    actor: str | None = None,
+    role: str | None = None,
+    occurred_at: datetime | None = None,
+    valid_from: datetime | None = None,
+    valid_to: datetime | None = None,
+    importance: float | None = None,
+    tags: Iterable[str] = (),
+    source: str | None = None,
+    trust: float | str | None = None,
+    fact: Fact | Sequence[str] | None = None,
+    ends: Sequence[str | None] | Sequence[Sequence[str | None]] = (),
+    metadata: Mapping[str, object] | None = None,
+    idempotency_key: str | None = None,
+    thread: str | None = None,
+    derived_from: Sequence[str] = (),
+) -> Draft:
+    """Check every value of one item; raises :class:`InvalidNote` or :class:`InvalidArgument` with the cure."""
+    scope = merge_scope(bound, user, agent, session)
+    starts, until = _moment(valid_from, "valid_from"), _moment(valid_to, "valid_to")
+    if starts and until and until <= starts:
+        raise InvalidNote(
+            f"valid_to ({until:%Y-%m-%d %H:%M}) is not after valid_from ({starts:%Y-%m-%d %H:%M}).",
+            hint="the span is half-open: it ends after it starts.",
+        )
+    if kind not in KINDS:
+        raise InvalidArgument(f"Unknown kind {kind!r}.", hint=f"use one of {', '.join(KINDS)}.")
+    origin = _name(source, "source") or (role if role in AGENTS else None)
+    return Draft(
+        content=clean_text(content),
+        scope=scope,
+        kind=kind,
+        actor=_name(actor, "actor") or role,
+        role=role,
+        occurred_at=_moment(occurred_at, "occurred_at"),
+        valid_from=starts,
+        valid_to=until,
+        importance=_share(importance, "importance"),
+        tags=_tags(tags),
+        source=origin,
+        trust=resolve_trust(trust, origin),
+        fact=_fact(fact),
+        ends=_ends(ends),
+        metadata=_metadata(metadata),
+        idempotency_key=_name(idempotency_key, "idempotency_key"),
+        thread=thread if thread is not None else scope.session,
+        derived_from=_ids(derived_from),
+    )
+
+
+def merge_scope(bound: Scope, user: str | None, agent: str | None, session: str | None) -> Scope:
+    """The scope of one call, or of one item of it: what the object or the call is bound to, narrowed; never another's."""
+    asked = {"user": user, "agent": agent, "session": session}
+    for name, value in asked.items():
+        held = getattr(bound, name)
+        checked = _name(value, name)
+        if held is not None and checked is not None and checked != held:
+            raise ScopeError(
+                f"This memory or call is bound to {name}={held!r}; {name}={checked!r} was asked for.",
+                hint=f"open another Memory with scope=Scope({name}={checked!r}), or leave {name} out of the call or of its items.",
+            )
+        asked[name] = held if held is not None else checked
+    return Scope(**asked)
+
+
+def resolve_trust(trust: float | str | None, source: str | None) -> float:
+    """Trust in [0, 1]: as given (a number or a name), else what the source is worth."""
+    if trust is None:
+        return SOURCE_TRUST.get((source or "").lower().split(":")[0], 1.0)
+    if isinstance(trust, str):
+        if trust.lower() not in TRUST_NAMES:
+            raise InvalidArgument(f"Unknown trust {trust!r}.", hint=f"use a number from 0 to 1, or {', '.join(TRUST_NAMES)}.")
+        return TRUST_NAMES[trust.lower()]
+    value = _share(trust, "trust")
+    return 1.0 if value is None else value
+
+
+def _share(value: object, name: str) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0.0 <= value <= 1.0:
+        raise InvalidArgument(f"{name} must be a number from 0 to 1, not {value!r}.", hint=f"e.g. {name}=0.8.")
+    return float(value)
+
+
+def _moment(value: object, name: str) -> datetime | None:
+    return None if value is None else as_moment(value, name)
+
+
+def _name(value: object, name: str) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str) or not value.strip() or len(value) > NAME_LIMIT:
+        raise InvalidArgument(
+            f"{name} must be a text of 1 to {NAME_LIMIT} characters, not {value!r:.80}.", hint=f"e.g. {name}='ana'."
+        )
+    try:
+        return clean_text(value)
+    except InvalidNote as error:
+        raise InvalidArgument(f"{name}={value!r:.80} holds what is no text: a NUL, or half a character.", hint="remove it.") from error
+
+
+def _tags(tags: Iterable[str]) -> tuple[str, ...]:
+    if not isinstance(tags, Iterable):
+        raise InvalidArgument(f"tags must be a list of texts, not {tags!r:.80}.", hint="e.g. tags=['work'].")
+    given = [tags] if isinstance(tags, str) else list(tags or ())
+    if len(given) > MAX_LIST:
+        raise InvalidArgument(f"{len(given)} tags were given.", hint=f"a note takes at most {MAX_LIST}.")
+    return tuple(dict.fromkeys(str(_name(tag, "tags")) for tag in given))
+
+
+def _ids(ids: object) -> tuple[str, ...]:
+    given = [ids] if isinstance(ids, str) else list(ids) if isinstance(ids, Iterable) else [ids]
+    if not all(isinstance(id, str) for id in given) or len(given) > MAX_LIST:
+        raise InvalidArgument(f"derived_from must be a list of at most {MAX_LIST} ids of notes.", hint="e.g. derived_from=[hit.note.id for hit in hits].")
+    return tuple(dict.fromkeys(given))
+
+
+def _fact(fact: object) -> Fact | None:
+    if fact is None:
+        return None
+    if isinstance(fact, Mapping):
+        known = {f.name for f in fields(Fact)}
+        if not set(fact) <= known or not {"subject", "relation", "object"} <= set(fact):
+            raise InvalidArgument("A fact needs subject, relation and object.", hint=f"it may have: {', '.join(sorted(known))}.")
+        fact = Fact(**fact)
+    elif isinstance(fact, Sequence) and not isinstance(fact, str) and len(fact) == 3:
+        fact = Fact(*fact)
+    if not isinstance(fact, Fact):
+        raise InvalidArgument(
+            f"fact must be a Fact, not {type(fact).__name__}.", hint="e.g. fact=Fact('Ana', 'lives in', 'Porto')."
+        )
+    parts = {name: _of_fact(getattr(fact, name), name) for name in ("subject", "relation", "object")}
+    question, asked = fact.question, fact.paraphrases
+    if isinstance(asked, str) or not isinstance(asked, Sequence):
+        raise InvalidArgument(f"A fact's paraphrases must be a list of texts, not {asked!r:.80}.", hint="paraphrases=('Where is Ana?',).")
+    if not isinstance(fact.functional, bool):
+        raise InvalidArgument(f"A fact's functional must be True or False, not {fact.functional!r:.80}.", hint="functional=True.")
+    if any(len(v) > NAME_LIMIT for v in parts.values()):
+        raise InvalidNote("A part of the fact is too long.", hint=f"subject, relation and object take {NAME_LIMIT} characters each.")
+    return replace(
+        fact,
+        subject=parts["subject"],
+        relation=parts["relation"],
+        object=parts["object"],
+        question=None if question in (None, "") else _of_fact(question, "question"),
+        paraphrases=tuple(_of_fact(phrase, "paraphrases") for phrase in asked),
+    )
+
+
+def _ends(ends: object) -> tuple[Ending, ...]:
+    """What a caller says to hold no longer: (subject, relation, value), or several; ``None`` for whichever value there is."""
+    if ends is None:
+        return ()
+    given: Sequence[Any] = ends if isinstance(ends, Sequence) and not isinstance(ends, str) else [ends]
+    if any(part is None or isinstance(part, str) for part in given):
+        given = [given]
+    found = []
+    for one in given:
+        subject, name, value = one if isinstance(one, Sequence) and len(one) == 3 else (None, None, None)
+        if not isinstance(subject, str) or not isinstance(name, str) or not isinstance(value, str | None):
+            raise InvalidArgument(f"ends must say (subject, relation, value), not {one!r:.80}.", hint="e.g. ends=('Ana', 'lives in', 'Porto').")
+        fact = _fact((subject, name, "any" if value is None else value))
+        assert fact is not None
+        found.append(Ending(fact.subject, fact.relation, None if value is None else fact.object))
+    return tuple(found)
+
+
+def _of_fact(text: str, name: str) -> str:
+    try:
+        return clean_text(text)
+    except InvalidNote as error:
+        raise InvalidNote(f"The fact's {name}: {error.message}", hint=error.hint) from error
+
+
+def _metadata(metadata: Mapping[str, object] | None) -> Mapping[str, object]:
+    import json
+
+    if metadata is None:
+        return {}
+    try:
+        text = json.dumps(dict(metadata), allow_nan=False, ensure_ascii=False)
+        text.encode("utf-8")
+    except (TypeError, ValueError) as error:
+        raise InvalidArgument(f"metadata is not JSON: {error}.", hint="use strings, numbers, booleans, lists and mappings.") from error
+    if len(text) > MAX_METADATA or len(metadata) > MAX_LIST:
+        raise InvalidArgument("metadata is too large.", hint=f"at most {MAX_LIST} keys and {MAX_METADATA} characters of JSON.")
+    result: Mapping[str, object] = json.loads(text)
+    return result

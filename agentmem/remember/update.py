@@ -1,0 +1,266 @@
+"""Single notes: read them, give them new words, link them, use them, look at them as a graph."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from agentmem.core import EVERYBODY, Core
+from agentmem.errors import InvalidArgument, UnknownNote
+from agentmem.extract import found_by, keywords, said_in
+from agentmem.graph.view import Connection, build_view, connect
+from agentmem.notes.clock import micros
+from agentmem.notes.note import Link, Note, NoteVersion, Receipt, Scope
+from agentmem.notes.passages import embedded
+from agentmem.notes.protocols import Embedder
+from agentmem.notes.quoting import note_line
+from agentmem.notes.storage import LinkRow, Selection, Transaction
+from agentmem.projections.linking import TOGETHER, aged, link_together, terms_of
+from agentmem.projections.links import WordLinks
+from agentmem.recall.result import estimate_tokens
+from agentmem.remember.duplicates import clean_text, content_hash
+from agentmem.remember.supersede import Superseder
+from agentmem.weights.registry import WeightBook
+
+if TYPE_CHECKING:
+    import networkx as nx
+    import numpy as np
+    import numpy.typing as npt
+
+    Vectors = npt.NDArray[np.float32]
+
+__all__ = ["Keeper"]
+
+TOGETHER_MOST = 8
+"""Notes of one use that are linked with each other: a longer list is a page of results rather than one thought."""
+LINK_KINDS = ("next", "similar", "shares", "supersedes", "derived_from", "supports", "contradicts")
+MAX_KIND = 256
+MAX_GRAPH = 20_000
+REACH = 4
+"""Steps that `why_linked` looks from each of its two ends."""
+
+
+class Keeper:
+    """Looks after the notes of one store.
+
+    Args:
+        fail: called with the name of each durable step; tests stop the process there.
+    """
+
+    def __init__(self, core: Core, weights: WeightBook, fail: Callable[[str], None] = lambda step: None) -> None:
+        self._core = core
+        self._weights = weights
+        self._fail = fail
+
+    # -- reading ---------------------------------------------------------------------------------------------
+
+    def get(self, id: str, scope: Scope) -> Note:
+        with self._core.reading(scope) as tx:
+            return self._find(tx, id, scope)[1]
+
+    def notes(self, selection: Selection, scope: Scope, limit: int | None, offset: int) -> list[Note]:
+        for name, value in (("limit", 0 if limit is None else limit), ("offset", offset)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+                raise InvalidArgument(f"{name} must be a whole number of 0 or more, not {value!r:.80}.", hint=f"{name}=100.")
+        with self._core.reading(scope) as tx:
+            selection = self._core.selection(tx, scope, selection)
+            rows = tx.notes.select(selection, limit=limit, offset=offset)
+            loaded = tx.notes.load(rows)
+            return [loaded[row] for row in rows]
+
+    def history(self, id: str, scope: Scope) -> list[NoteVersion]:
+        with self._core.reading(scope) as tx:
+            return tx.notes.history(self._find(tx, id, scope)[0])
+
+    def _find(self, tx: Transaction, id: str, scope: Scope) -> tuple[int, Note]:
+        if not isinstance(id, str):
+            raise InvalidArgument(f"An id is a text, not {type(id).__name__}.", hint="pass receipt.id or hit.note.id.")
+        selection = self._core.selection(tx, scope)
+        row = tx.notes.rows_of([id]).get(id)
+        found = tx.notes.facets([row], selection) if row is not None else []
+        if row is None or not found:
+            raise UnknownNote(f"No note {id!r:.60} in this scope.", hint="memory.notes() lists what there is.")
+        return row, tx.notes.load([row])[row]
+
+    # -- changing --------------------------------------------------------------------------------------------
+
+    def update(self, id: str, content: str, scope: Scope) -> Receipt:
+        """New words for a note; its fact is read anew, and an edit that says the old words is taken out of the weights."""
+        content = clean_text(content)
+        with self._core.reading(scope) as tx:
+            before = self._find(tx, id, scope)[1]
+        if before.kind == "experience":  # its value is found by task, observation and action: other words would belong to none
+            raise InvalidArgument(
+                "An experience is what was done, and is not reworded.", hint="memory.experience.record() adds what was done; forget() removes it."
+            )
+        if before.content == content:
+            return Receipt(id, "merged", "these are its words already")
+        return self._core.with_embedder(lambda embedder: self._update(id, content, scope, embedder))
+
+    def _update(self, id: str, content: str, scope: Scope, embedder: Embedder) -> Receipt:
+        vector, (passages,) = embedded(embedder, [content])
+        with self._weights.lock, self._core.writing(scope) as tx:
+            self._core.fix_embedder(tx, embedder)
+            row, note = self._find(tx, id, scope)
+            changed = replace(note, content=content, keywords=tuple(keywords(content)), version=note.version + 1)
+            stated = said_in(changed)
+            changed = replace(changed, fact=stated.fact)
+            owner = tx.notes.owner(note.scope)
+            assert owner is not None
+            superseder = Superseder(tx)
+            freed, holds = superseder.released(row, note, stated.fact, stated.ended)
+            changed = replace(changed, valid_to=None) if holds else changed
+            word_links = WordLinks(self._core, tx)
+            kept = set(tx.notes.terms_of([row])[row]).intersection(terms_of(content))
+            touched = word_links.depending([row], kept)
+            tx.notes.replace(row, changed, content_hash(content), "updated")
+            self._project(tx, row, owner, changed, vector, passages)
+            word_links.renew({row} | touched | word_links.depending([row], kept) | word_links.drawn(row))
+            superseded, links, why = superseder.apply(changed, row, owner, stated.ended)
+            tx.links.put(links)
+            closed = superseder.reopen(freed, f"holds again: note {note.id}, which superseded it, was changed")
+            self._weights.retire(tx, [note.id, *superseded, *closed], "updated")
+            self._fail("update:before-commit")
+        self._fail("update:after-commit")
+        warnings = self._weights.follow()
+        reason = f"version {changed.version}" + (f"; {why}" if why else "")
+        return Receipt(id, "superseded" if superseded else "stored", reason, superseded=superseded, warnings=warnings)
+
+    def _project(self, tx: Transaction, row: int, owner: int, note: Note, vector: Vectors, passages: Vectors | None) -> None:
+        tx.vectors.put([row], owner, vector)
+        if passages is not None:
+            tx.passages.put(row, owner, passages)
+        tx.outbox.put("upsert", owner, [row])
+        tx.text.put(row, owner, *found_by(note))
+        tx.notes.terms_replace(owner, row, terms_of(note.content))
+
+    def link(self, a: str, b: str, kind: str, reason: str, weight: float, scope: Scope) -> Link:
+        if not isinstance(kind, str) or not kind.isidentifier():
+            raise InvalidArgument(f"Unknown link kind {kind!r}.", hint=f"a word, e.g. 'user', or {', '.join(LINK_KINDS)}.")
+        if len(kind) > MAX_KIND or not isinstance(reason, str) or "\0" in reason:
+            raise InvalidArgument(
+                f"A link's kind is a word of at most {MAX_KIND} characters, its reason a text without NUL.", hint="reason='both about the trip'."
+            )
+        if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 < weight <= 1:
+            raise InvalidArgument(f"weight must be over 0 and at most 1, not {weight!r}.", hint="weight=1.0.")
+        with self._core.writing(scope) as tx:
+            (source, first), (target, second) = self._find(tx, a, scope), self._find(tx, b, scope)
+            if source == target:
+                raise InvalidArgument("A note cannot be linked to itself.", hint="pass two different ids.")
+            if first.scope.user != second.scope.user and None not in (first.scope.user, second.scope.user):
+                raise InvalidArgument("The two notes belong to different users.", hint="links stay within one user.")
+            tx.links.put([LinkRow(source, target, kind, float(weight), reason)])
+            self._fail("link:before-commit")
+        return Link(a, b, kind, float(weight), reason)
+
+    # -- using -----------------------------------------------------------------------------------------------
+
+    def reinforce(self, ids: Sequence[str], grade: str, scope: Scope, *, or_gone: bool = False) -> None:
+        """Notes were used: review their curves, count the use, and link what was used together (Hebb).
+
+        Args:
+            or_gone: leave out notes that are not there any more: one may be forgotten while an answer draws on it.
+        """
+        now = self._core.clock.now()
+        with self._core.writing(scope or EVERYBODY) as tx:
+            wanted = tx.notes.rows_of(ids) if or_gone else ids
+            found = [self._find_owned(tx, id, scope) for id in dict.fromkeys(wanted)]
+            states = [(row, self._core.curve.review(note.state, now, grade)) for row, note in found]
+            tx.notes.set_states([(r, s.stability, s.difficulty, micros(s.last_review), s.recalls) for r, s in states])
+            if grade != "again":
+                costs = [(row, micros(now), estimate_tokens(note_line(note))) for row, note in found]
+                tx.uses.record(costs)
+                self._link_together(tx, found[:TOGETHER_MOST], micros(now))
+            tx.notes.set_archived([row for row, note in found if note.archived_at], None)
+            self._fail("reinforce:before-commit")
+
+    def _link_together(self, tx: Transaction, found: Sequence[tuple[int, Note]], now: int) -> None:
+        """Links between notes that one request may see together; those of two users stay apart."""
+        gain = self._core.settings.recall.together
+        pairs = [
+            (a, b) if a < b else (b, a)
+            for (a, first), (b, second) in itertools.combinations(found, 2)
+            if gain and first.scope.user == second.scope.user and first.scope.agent == second.scope.agent
+        ]
+        if not pairs:
+            return
+        touching = tx.links.touching(sorted({row for pair in pairs for row in pair}), (TOGETHER,))
+        held = {(link.source, link.target): link for link in touching}
+        made = [link_together(a, b, held.get((a, b)), now, gain) for a, b in pairs]
+        for link in made:
+            tx.links.delete(link.source, link.target, TOGETHER)  # `put` would keep a weight that has faded meanwhile
+        tx.links.put(made)
+
+    def _find_owned(self, tx: Transaction, id: str, scope: Scope) -> tuple[int, Note]:
+        """A note by an id that the caller holds; an unbound memory may touch any note it has handed out."""
+        if scope:
+            return self._find(tx, id, scope)
+        row = tx.notes.rows_of([id]).get(id) if isinstance(id, str) else None
+        if row is None:
+            raise UnknownNote(f"No note {id!r:.60}.", hint="pass a hit, a note or its id.")
+        return row, tx.notes.load([row])[row]
+
+    # -- the graph -------------------------------------------------------------------------------------------
+
+    def graph(self, scope: Scope, around: str | None, hops: int) -> nx.DiGraph:
+        """A networkx view with ids as nodes: ``content``, ``kind``, ``retrievability`` …; edges carry kind, weight, reason.
+
+        It holds the newest notes of a scope with more than ``MAX_GRAPH``; ``view.graph["left_out"]`` counts the others.
+        """
+        if isinstance(hops, bool) or not isinstance(hops, int):
+            raise InvalidArgument(f"hops must be a whole number, not {hops!r:.80}.", hint="hops=2.")
+        now = self._core.clock.now()
+        with self._core.reading(scope) as tx:
+            selection = self._core.selection(tx, scope)
+            left_out = 0
+            if around is None:
+                rows = tx.notes.select(selection, order="-created", limit=MAX_GRAPH)
+                left_out = tx.notes.count(selection) - len(rows) if len(rows) == MAX_GRAPH else 0
+            else:
+                rows = self._around(tx, self._find(tx, around, scope)[0], hops, selection)
+            notes = tx.notes.load(rows)
+            links = _public(aged(tx.links.touching(rows), micros(now)), notes)
+        strengths = {n.id: self._core.curve.retrievability(n.state, now) for n in notes.values()}
+        return build_view(notes.values(), links, strengths, left_out)
+
+    def why_linked(self, a: str, b: str, scope: Scope) -> Connection:
+        """The strongest way between two notes, searched from both ends along the index of links."""
+        now = micros(self._core.clock.now())
+        with self._core.reading(scope) as tx:
+            (first, start), (second, end) = self._find(tx, a, scope), self._find(tx, b, scope)
+            if first == second:
+                raise InvalidArgument("A note needs no connection to itself.", hint="pass two different ids.")
+            selection = self._core.selection(tx, scope)
+            for hops in range(1, REACH + 1):
+                near, far = self._around(tx, first, hops, selection), self._around(tx, second, hops, selection)
+                if set(near) & set(far):
+                    break
+            else:
+                return Connection((start, end), (), 0.0)
+            notes = tx.notes.load(sorted({*near, *far}))
+            way, steps = connect(_public(aged(tx.links.touching(list(notes)), now), notes), a, b)
+        by_id = {note.id: note for note in notes.values()}
+        return Connection(tuple(by_id[id] for id in way), tuple(steps), math.prod(links[0].weight for links in steps))
+
+    @staticmethod
+    def _around(tx: Transaction, row: int, hops: int, selection: Selection) -> list[int]:
+        known, frontier = {row}, [row]
+        for _ in range(max(0, hops)):
+            ends = {r for link in tx.links.touching(frontier) for r in (link.source, link.target)}
+            frontier = [f.row for f in tx.notes.facets(sorted(ends - known), selection)]
+            known.update(frontier)
+            if len(known) > MAX_GRAPH or not frontier:
+                break
+        return sorted(known)
+
+
+def _public(links: Iterable[LinkRow], notes: Mapping[int, Note]) -> list[Link]:
+    """Links among these notes, by id."""
+    return [
+        Link(notes[link.source].id, notes[link.target].id, link.kind, link.weight, link.reason)
+        for link in links
+        if link.source in notes and link.target in notes
+    ]

@@ -1,0 +1,368 @@
+"""What the lines of an export may hold: each kind of line as a model that refuses whatever it does not know.
+
+A memory writes far less than these limits; they are there for files that none wrote: names of 4,096 characters, texts of a note's
+length, 4,096 tags, keywords or paraphrases, 100,000 versions, days of use, keys, or lines of the ledger of one note, 1,000 edits of it,
+JSON values 64 levels deep with at most 100,000 parts, times whose moment in UTC lies within the years 1 to 9999, ids that are UUIDs.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    model_validator,
+)
+
+from agentmem.errors import InvalidArgument, InvalidImport
+from agentmem.notes.clock import as_utc
+from agentmem.notes.note import Fact, Kind, MemoryState, Note, NoteVersion, Scope
+from agentmem.remember.duplicates import MAX_BYTES, clean_text
+
+__all__ = [
+    "LINE", "EditRecord", "EnrichmentRecord", "EntryRecord", "ExperienceRecord", "Footer", "Header", "LedgerRecord", "LinkRecord", "MadeFromRecord",
+    "NoteRecord", "Record", "SignatureRecord",
+]  # fmt: skip
+
+MAX_NAME: Final = 4096
+MAX_WORDS: Final = 4096
+MAX_ROWS: Final = 100_000
+MAX_EDITS: Final = 1000
+MAX_DEPTH: Final = 64
+MAX_PARTS: Final = 100_000
+_COUNT: Final = 2**53
+_LARGEST: Final = 2**63
+
+
+def _moment(value: object) -> object:
+    if not isinstance(value, str):
+        raise ValueError("a time is a text in ISO 8601")  # noqa: TRY004 - pydantic turns ValueErrors into its own
+    moment = datetime.fromisoformat(value)
+    if moment.tzinfo is None:
+        raise ValueError("a time needs a zone, e.g. +00:00")
+    try:
+        return as_utc(moment)
+    except InvalidArgument as error:
+        raise ValueError(error.message) from error
+
+
+def _plain(value: dict[str, Any]) -> dict[str, Any]:
+    """A JSON value that a memory could have written: not too deep, not too large, its whole numbers within 64 bits."""
+    frontier: list[Any] = [value]
+    parts = 0
+    for _ in range(MAX_DEPTH):
+        frontier = [part for each in frontier for part in (each.values() if isinstance(each, dict) else each if isinstance(each, list) else ())]
+        parts += len(frontier)
+        if any(isinstance(part, int) and abs(part) >= _LARGEST for part in frontier):
+            raise ValueError("a whole number has more than 64 bits")
+        if parts > MAX_PARTS:
+            raise ValueError(f"it has more than {MAX_PARTS} parts")
+        if not frontier:
+            return value
+    raise ValueError(f"it is more than {MAX_DEPTH} levels deep")
+
+
+def _text(value: str) -> str:
+    if "\0" in value:
+        raise ValueError("a text cannot hold NUL")
+    return value
+
+
+Moment = Annotated[datetime, BeforeValidator(_moment)]
+Content = Annotated[str, AfterValidator(clean_text)]
+Text = Annotated[str, AfterValidator(_text), Field(max_length=MAX_BYTES)]
+Name = Annotated[str, AfterValidator(_text), Field(min_length=1, max_length=MAX_NAME)]
+Id = Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
+Words = Annotated[list[Annotated[str, AfterValidator(_text), Field(max_length=MAX_BYTES)]], Field(max_length=MAX_WORDS)]
+Json = Annotated[dict[str, Any], AfterValidator(_plain)]
+Natural = Annotated[int, Field(ge=0, le=_COUNT)]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Header(_Strict):
+    """The first line: what this is, who wrote it, whose notes it holds, and whose vectors (if any)."""
+
+    format: Literal["agentmem-export"]
+    version: Annotated[int, Field(ge=1)]
+    written_by: str
+    created_at: Moment
+    scope: dict[str, str] | None
+    fingerprint: str | None
+    dimension: int | None
+    vectors: bool
+
+    @model_validator(mode="after")
+    def _vectors_are_somebodys(self) -> Header:
+        if self.vectors and not (self.fingerprint and self.dimension):
+            raise ValueError("it says that there are vectors, but not whose")
+        return self
+
+
+class FactRecord(_Strict):
+    """The fact of a note."""
+
+    subject: Content
+    relation: Content
+    object: Content
+    functional: bool
+    question: Text | None
+    paraphrases: Words
+
+
+class StateRecord(_Strict):
+    """Where a note stands on its curve: stability in days."""
+
+    stability: Annotated[float, Field(ge=0, le=1e9)]
+    difficulty: Annotated[float, Field(ge=-1e9, le=1e9)]
+    last_review: Moment
+    recalls: Natural
+
+
+class VersionRecord(_Strict):
+    """What a note said before."""
+
+    version: Annotated[int, Field(ge=1, le=_COUNT)]
+    content: Content
+    changed_at: Moment
+    reason: Text
+
+
+class UseRecord(_Strict):
+    """The uses of one day."""
+
+    events: Natural
+    tokens: Natural
+    last: Moment
+
+
+class KeyRecord(_Strict):
+    """An idempotency key and the receipt that a retry gets."""
+
+    key: Name
+    receipt: Json
+
+    @model_validator(mode="after")
+    def _can_be_replayed(self) -> KeyRecord:
+        status, superseded = self.receipt.get("status"), self.receipt.get("superseded", [])
+        if status not in ("stored", "merged", "superseded", "rejected") or not isinstance(superseded, list):
+            raise ValueError("it is not a receipt")
+        return self
+
+
+class EditRecord(_Strict):
+    """An edit of the books."""
+
+    id: Name
+    method: Name
+    state: Literal["active", "retired", "candidate"]
+    note_version: Annotated[int, Field(ge=1, le=_COUNT)]
+    request: Json
+    reason: Text
+    changed_at: Moment
+
+
+class EntryRecord(_Strict):
+    """A line of the ledger about the note it stands with."""
+
+    at: Moment
+    event: Name
+    edit_id: Name | None
+    details: Json
+
+
+class ExperienceRecord(_Strict):
+    """The value of an experience; its situation and its action are in the note's metadata."""
+
+    q: float
+    visits: Natural
+
+
+class EnrichmentRecord(_Strict):
+    """What a language model added to a note; ``version`` is the last one with the words it was asked about, if there still is one."""
+
+    state: Literal["done", "failed", "kept"]
+    attempts: Natural
+    at: Moment
+    version: Annotated[int, Field(ge=1, le=_COUNT)] | None
+    context: Text | None
+    tags: Words
+    keywords: Words
+
+
+class NoteRecord(_Strict):
+    """A note with everything that is its own."""
+
+    type: Literal["note"]
+    id: Id
+    content: Content
+    kind: Kind
+    user: Name | None
+    agent: Name | None
+    session: Name | None
+    actor: Name | None
+    thread: Name | None
+    position: Annotated[int, Field(ge=-_COUNT, le=_COUNT)] | None
+    occurred_at: Moment
+    created_at: Moment
+    valid_from: Moment | None
+    valid_to: Moment | None
+    keywords: Words
+    tags: Words
+    context: Text
+    importance: Share
+    source: Name | None
+    trust: Share
+    metadata: Json
+    fact: FactRecord | None
+    version: Annotated[int, Field(ge=1, le=_COUNT)]
+    changed_at: Moment
+    reason: Text
+    history: Annotated[list[VersionRecord], Field(max_length=MAX_ROWS)]
+    state: StateRecord
+    archived_at: Moment | None
+    uses: Annotated[list[UseRecord], Field(max_length=MAX_ROWS)]
+    keys: Annotated[list[KeyRecord], Field(max_length=MAX_ROWS)]
+    edits: Annotated[list[EditRecord], Field(max_length=MAX_EDITS)]
+    ledger: Annotated[list[EntryRecord], Field(max_length=MAX_ROWS)]
+    vector: str | None
+    experience: ExperienceRecord | None = None
+    enrichment: EnrichmentRecord | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> NoteRecord:
+        versions = [v.version for v in self.history] + [self.version]
+        if versions != sorted(set(versions)):
+            raise ValueError("its versions are not in order")
+        if self.enrichment is not None and self.enrichment.version not in (None, *versions):
+            raise ValueError("its enrichment is about a version that it never had")
+        if self.experience is not None and (self.kind != "experience" or self.acted is None):
+            raise ValueError("its metadata does not say what was done in which situation")
+        days = [use.last.date() for use in self.uses]
+        if days != sorted(set(days)):
+            raise ValueError("its uses are not one a day, in order")
+        for edit in self.edits:
+            asked = Scope(edit.request.get("user"), edit.request.get("agent"))
+            if asked.owner != self.scope.owner or not isinstance(edit.request.get("prompt"), str) or not isinstance(edit.request.get("target"), str):
+                raise ValueError(f"edit {edit.id} is not a question and an answer of the note's own scope")
+        return self
+
+    @property
+    def scope(self) -> Scope:
+        return Scope(self.user, self.agent, self.session)
+
+    @property
+    def acted(self) -> tuple[str, str, str] | None:
+        """Task, observation and action of an experience; ``None`` where one of them is missing."""
+        said = [self.metadata.get(name) for name in ("task", "observation", "action")]
+        task, observation, action = (text if isinstance(text, str) and text.strip() else None for text in said)
+        return (task, observation, action) if task and observation and action else None
+
+    def note(self) -> Note:
+        fact, state = self.fact, self.state
+        return Note(
+            id=self.id, content=self.content, kind=self.kind, scope=self.scope, actor=self.actor, thread=self.thread,
+            position=self.position, occurred_at=self.occurred_at, created_at=self.created_at,
+            valid_from=self.valid_from, valid_to=self.valid_to, keywords=tuple(self.keywords), tags=tuple(self.tags),
+            context=self.context, importance=self.importance, source=self.source, trust=self.trust,
+            state=MemoryState(state.stability, state.difficulty, state.last_review, state.recalls),
+            archived_at=self.archived_at, metadata=self.metadata, version=self.version,
+            fact=None if fact is None else Fact(
+                fact.subject, fact.relation, fact.object, fact.functional, fact.question, tuple(fact.paraphrases)
+            ),
+        )  # fmt: skip
+
+    def versions(self) -> list[NoteVersion]:
+        """The history, the present version last."""
+        former = [NoteVersion(v.version, v.content, v.changed_at, v.reason) for v in self.history]
+        return [*former, NoteVersion(self.version, self.content, self.changed_at, self.reason)]
+
+    def halves(self, dimension: int) -> bytes | None:
+        """The vector as little-endian float16 numbers, or ``None`` when it is absent."""
+        if self.vector is None:
+            return None
+        try:
+            data = base64.b64decode(self.vector, validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise InvalidImport(f"The vector of note {self.id} is not base64.", hint="export the memory again.") from error
+        if len(data) != 2 * dimension:
+            raise InvalidImport(
+                f"The vector of note {self.id} has {len(data) // 2} numbers, not {dimension}.", hint="export the memory again."
+            )
+        return data
+
+
+class LinkRecord(_Strict):
+    """A link between two notes of the file."""
+
+    type: Literal["link"]
+    source: Id
+    target: Id
+    kind: Name
+    weight: Annotated[float, Field(ge=0.0, le=1e9)]
+    reason: Text
+    used_at: Moment | None = None
+
+    @model_validator(mode="after")
+    def _two_notes(self) -> LinkRecord:
+        if self.source == self.target:
+            raise ValueError("a note cannot be linked to itself")
+        return self
+
+
+class MadeFromRecord(_Strict):
+    """Which other notes of the file a model's words about a note were made from."""
+
+    type: Literal["made_from"]
+    note: Id
+    sources: Annotated[list[Id], Field(min_length=1, max_length=MAX_ROWS)]
+
+    @model_validator(mode="after")
+    def _of_others(self) -> MadeFromRecord:
+        if self.note in self.sources or len(set(self.sources)) < len(self.sources):
+            raise ValueError("it names its own note, or a source twice")
+        return self
+
+
+class LedgerRecord(_Strict):
+    """A line of the ledger whose note, if it had one, is gone."""
+
+    type: Literal["ledger"]
+    at: Moment
+    event: Name
+    note_id: Id | None
+    edit_id: Name | None
+    details: Json
+
+
+class Footer(_Strict):
+    """The last line. ``sha256`` is taken over the lines between header and footer, line ends included."""
+
+    type: Literal["end"]
+    notes: Natural
+    links: Natural
+    ledger: Natural
+    sha256: str
+
+
+class SignatureRecord(_Strict):
+    """After the end: HMAC-SHA256, with the owner's key, over every byte that stands before this line."""
+
+    type: Literal["signature"]
+    hmac_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+Record = NoteRecord | LinkRecord | MadeFromRecord | LedgerRecord | Footer | SignatureRecord
+LINE: Final = TypeAdapter[Record](Annotated[Record, Field(discriminator="type")])
+"""Checks any line but the first."""

@@ -1,0 +1,1 @@
+"""Projections checked and made anew, jobs, and what the machine has."""

@@ -1,0 +1,420 @@
+"""The projections: are they what the notes say, and how are they made so again?"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from agentmem.consolidation.figures import counted
+from agentmem.consolidation.rewriting import request_in_books
+from agentmem.core import EVERYBODY, Core
+from agentmem.errors import AgentMemError, IndexUnavailable, InvalidArgument, StoreError
+from agentmem.notes.edit import EditRequest
+from agentmem.notes.note import Scope
+from agentmem.notes.passages import embedded
+from agentmem.notes.protocols import Embedder
+from agentmem.notes.storage import Transaction
+from agentmem.projections.links import WordLinks
+from agentmem.projections.text import FullText
+from agentmem.runtime.forks import at_fork
+from agentmem.upkeep.check import Comparison, lacking_vectors, told, unfinished, unlike_vectors
+from agentmem.upkeep.reembed import GRAPH_DUE, Reembedder, add_passages, under_way
+from agentmem.weights.registry import METHOD, WeightBook
+
+if TYPE_CHECKING:
+    from agentmem.stores.chroma.indexer import Indexer
+
+__all__ = ["PROJECTIONS", "CheckReport", "Upkeep"]
+
+PROJECTIONS = ("vectors", "text", "graph", "weights")
+CHUNK = 256
+PURGE_AT_ONCE = 5_000
+LOOK_EVERY = 64
+REST = timedelta(minutes=1)
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """What ``check`` found. ``problems`` are sentences, each with its cure; ``counts`` are per place; ``notices`` ask for nothing."""
+
+    problems: tuple[str, ...]
+    counts: Mapping[str, int]
+    index: str
+    notices: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        return not self.problems
+
+    def __str__(self) -> str:
+        return "all projections agree with the notes" if self.ok else "; ".join(self.problems)
+
+
+class Upkeep:
+    """Checks and rebuilds the projections, and feeds the vector index from the outbox.
+
+    Args:
+        text: the words of the notes in full text.
+        rewrite: writes the edits of the books into the weights anew.
+        notices: says what lies in the directory and is not touched.
+    """
+
+    def __init__(
+        self,
+        core: Core,
+        weights: WeightBook,
+        text: FullText,
+        rewrite: Callable[[Progress], int],
+        notices: Callable[[], list[str]] = list,
+    ) -> None:
+        self._core = core
+        self._text = text
+        self._weights = weights
+        self._rewrite = rewrite
+        self._notices = notices
+        self._unlooked = 0
+        self._purge_due = False
+        self._trouble = ""
+        self._failed_at: datetime | None = None
+        self._begin_anew()
+        at_fork(self._begin_anew)
+
+    def _begin_anew(self) -> None:
+        """Also in a forked child: the thread that worked beside the requests stayed with the parent."""
+        self._repairing = threading.Lock()
+        self._worker: threading.Thread | None = None
+
+    # -- the vector index ------------------------------------------------------------------------------------
+
+    def index_if_due(self) -> None:
+        """Deliver the outbox once it holds a batch; until then its rows are compared exactly, so nothing waits for it.
+
+        While the store is so small that no request can be large enough for the index, nothing is delivered at all: it would
+        take a millisecond per vector, and nobody would read it. What waits is delivered when the store has grown.
+        """
+        if self._core.indexer is None:
+            return
+        if self._unlooked:
+            self._unlooked -= 1
+            return
+        try:
+            with self._core.reading(EVERYBODY) as tx:
+                consulted = self._consulted(tx)
+                due = consulted and tx.outbox.count() >= self._core.settings.index.batch
+        except StoreError as error:  # what was written is written: its receipt must not be lost for this
+            self._trouble = error.message
+            return
+        if not consulted:
+            self._unlooked = LOOK_EVERY  # a store grows slowly; what a late look leaves waiting is compared exactly
+        if due:
+            self._in_background(self._deliver)
+
+    def flush_if_consulted(self) -> None:
+        """:meth:`flush`, unless no request can be large enough for the index."""
+        if self._core.indexer is None:
+            return
+        with self._core.reading(EVERYBODY) as tx:
+            consulted = self._consulted(tx)
+        if consulted:
+            self.flush()
+
+    def _consulted(self, tx: Transaction) -> bool:
+        """Whether a request could ask the index: never with fewer changes of vectors than a scope would need vectors."""
+        return tx.vectors.counter() > self._core.settings.index.exact_limit
+
+    def repair_soon(self) -> None:
+        """Rebuild a missing or damaged index beside the requests, which are answered exactly meanwhile."""
+        if self._core.indexer is not None:
+            self._in_background(self._repair)
+
+    def _in_background(self, work: Callable[[], object]) -> bool:
+        """Beside the requests; false when it failed lately, as on a full disk: not every request tries again."""
+        if self._worker is not None and self._worker.is_alive():
+            return True
+        # however far a clock was set back, it goes on after a while
+        if self._failed_at is not None and abs(self._core.clock.now() - self._failed_at) < REST:
+            return False
+        self._worker = threading.Thread(target=self._quietly, args=(work,), name="agentmem-index", daemon=True)
+        self._worker.start()
+        return True
+
+    def _quietly(self, work: Callable[[], object]) -> None:
+        """Nobody waits for a thread's errors: recall says that it is degraded, and check() says why."""
+        try:
+            work()
+            while self._purge_due:  # asked for while this thread was busy
+                self._purge_files()
+        except (AgentMemError, OSError) as error:
+            self._trouble = error.message if isinstance(error, AgentMemError) else str(error)
+            self._failed_at = self._core.clock.now()
+        else:
+            self._recovered()
+
+    def _recovered(self) -> None:
+        self._trouble, self._failed_at = "", None
+
+    def _deliver(self) -> None:
+        assert self._core.indexer is not None
+        with self._repairing:
+            self._core.indexer.apply()
+
+    def _repair(self) -> None:
+        assert self._core.indexer is not None
+        with self._repairing:
+            if self._core.indexer.health() in ("missing", "damaged"):
+                self._core.indexer.rebuild()
+
+    def flush(self) -> None:
+        """Deliver everything that the index has not seen, and repair it first if need be; finish what a re-embedding left to do."""
+        with self._core.reading(EVERYBODY) as tx:
+            due = tx.meta_get(GRAPH_DUE) is not None
+        if due:
+            self._graph(lambda done, total: None)
+        if self._core.indexer is None:
+            return
+        self.settle()
+        self._repair()
+        with self._core.reading(EVERYBODY) as tx:
+            pending = tx.outbox.count()
+        if pending or self._core.indexer.purge_wanted():
+            self._deliver()
+        self._recovered()
+
+    def purge(self) -> str:
+        """Take removed vectors out of the index's files: at once when it is small, else beside the requests.
+
+        What is left to do, if the answer says so, stands in the store: the next delivery does it, also that of a later process.
+        """
+        indexer = self._core.indexer
+        if indexer is None:
+            return ""
+        if indexer.health() == "unowned":
+            indexer.want_purge()
+            return "the process that owns the vector index rewrites its files with its next delivery"
+        with self._core.reading(EVERYBODY) as tx:
+            small = tx.vectors.count() <= PURGE_AT_ONCE
+        if not small and indexer.health() in ("empty", "missing"):
+            return ""
+        if not small:
+            self._purge_due = True
+            indexer.want_purge()  # kept in the store, too, for the case that this process is killed
+            if self._in_background(self._purge_files):
+                return "the files of the vector index are being rewritten in the background"
+            return f"the vector index could not be rewritten yet ({self._trouble}); flush() or rebuild('vectors')"
+        self.settle()
+        try:
+            indexer.purge()
+        except IndexUnavailable as error:
+            indexer.want_purge()
+            return f"the vector index could not be rewritten ({error.message}); rebuild('vectors')"
+        return ""
+
+    def resume_purge(self) -> None:
+        """At open: go on with the files that a process before this one had no time for."""
+        if self._core.indexer is not None and self._core.indexer.purge_wanted():
+            self._in_background(self._deliver)
+
+    def _purge_files(self) -> None:
+        assert self._core.indexer is not None
+        self._purge_due = False
+        self._core.indexer.purge()
+
+    def settle(self) -> None:
+        """Wait for background work; called before anything is closed."""
+        if self._worker is not None and self._worker is not threading.current_thread():
+            self._worker.join()
+
+    # -- check -----------------------------------------------------------------------------------------------
+
+    def check(self, *, deep: bool = False) -> CheckReport:
+        """Compare by content: every note with its seal, and of a sample, or all if ``deep``, what each projection holds."""
+        problems = [f"store: {p}" for p in self._core.store.check()]
+        try:
+            return self._compared(problems, deep=deep)
+        except AgentMemError as error:
+            if not problems:
+                raise
+            return CheckReport((*problems, error.message), {}, "unknown")  # damage keeps the rest from being looked at
+
+    def _compared(self, problems: list[str], *, deep: bool) -> CheckReport:
+        with self._core.reading(EVERYBODY) as tx:
+            counts = {
+                "notes": tx.notes.count(),
+                "full text": tx.text.count(),
+                "vectors": tx.vectors.count(),
+                "links": tx.links.count(),
+                "outbox": tx.outbox.count(),
+                "edits": tx.ledger.held(),
+                "experiences": tx.experiences.count(),
+            }
+            problems += told(lambda: lacking_vectors(tx, counts), "vectors")
+            problems += told(lambda: self._check_edits(tx), "edits")
+            problems += told(lambda: unfinished(tx), "what is left to do")
+        problems += told(lambda: Comparison(self._core, deep=deep).problems(), "projections")
+        index = "unknown"
+
+        def indexed() -> list[str]:
+            nonlocal index
+            index, found = self._check_index(deep)
+            return found
+
+        problems += told(indexed, "the vector index")
+        return CheckReport(tuple(problems), counts, index, (*self._notices(), *self._unclear()))
+
+    def _check_index(self, deep: bool) -> tuple[str, list[str]]:
+        """Its health, and what of its content is not as it was written, or not what the store holds."""
+        indexer = self._core.indexer
+        if indexer is None:
+            return "none", []
+        try:
+            with self._repairing:
+                found = [f"{text}: rebuild('vectors')" for text in indexer.compare(deep=deep)]
+        except IndexUnavailable as error:
+            found = [f"{error.message} rebuild('vectors')"]
+        index = indexer.health()
+        if index in ("missing", "damaged") and not found:
+            why = f" ({self._trouble})" if self._trouble else ""
+            found = [f"the vector index is {index}{why}: rebuild('vectors')"]
+        if indexer.purge_wanted():
+            found.append("files of the vector index may hold what was forgotten: flush() writes them anew")
+        return index, found
+
+    def _unclear(self) -> list[str]:
+        """Files among the packs that have a pack's name and not its bytes: nobody serves them, and nobody removes them."""
+        names = self._weights.unclear()
+        return [f"among the packs of weights, named like one and not one, and not touched: {', '.join(names)}"] if names else []
+
+    def _check_edits(self, tx: Transaction) -> list[str]:
+        """Books, pack and live model hold the same edits, and each edit says what its note says."""
+        edits = tx.ledger.edits()
+        books = {edit.id for edit in edits}
+        try:
+            held = self._weights.contents().edits
+        except AgentMemError as error:
+            return [f"weights: {error.message} rebuild('weights')"]
+        problems = []
+        if books != held:
+            problems.append(f"the books hold {counted(len(books), 'edit')}, the pack {len(held)}: rebuild('weights')")
+        if self._weights.editor is not None:
+            live = {e.id for e in self._weights.editor.edits()}
+            if live != held:
+                problems.append(f"the pack holds {counted(len(held), 'edit')}, the model {len(live)}: attach the model again")
+        rows = tx.notes.rows_of([e.note_id for e in edits])
+        notes = {n.id: n for n in tx.notes.load(list(rows.values())).values()}
+        stale = [e for e in edits if e.note_id not in notes or notes[e.note_id].version != e.note_version]
+        if stale:
+            problems.append(f"behind their notes: {counted(len(stale), 'edit')}; consolidate() takes them out")
+        return problems
+
+    # -- rebuild ---------------------------------------------------------------------------------------------
+
+    def rebuild(self, projection: str, progress: Progress | None = None) -> int:
+        if projection not in PROJECTIONS:
+            raise InvalidArgument(f"No projection {projection!r}.", hint=f"one of {', '.join(PROJECTIONS)}.")
+        report = progress or (lambda done, total: None)
+        work: dict[str, Callable[[Progress], int]] = {
+            "vectors": self._vectors,
+            "text": self._text.rebuild,
+            "graph": self._graph,
+            "weights": self._rewrite,
+        }
+        return work[projection](report)
+
+    def _vectors(self, report: Progress) -> int:
+        """Embed every note and store what is missing or not of its words; then the index anew."""
+        changed = Reembedder(self._core).run(self._core.embedder, report)
+        if changed:
+            self._graph(report)
+        else:
+            self._embed_again(report)
+        add_passages(self._core, report)
+        if self._core.indexer is not None and not (changed and self._core.indexer.health() == "unowned"):
+            self._index_anew(self._core.indexer)
+        with self._core.reading(EVERYBODY) as tx:
+            return tx.vectors.count()
+
+    def _embed_again(self, report: Progress) -> None:
+        with self._core.reading(EVERYBODY) as tx:
+            rows = tx.notes.select_all()
+        for start in range(0, len(rows), CHUNK):
+            part = rows[start : start + CHUNK]
+            with self._core.reading(EVERYBODY) as tx:
+                texts = [note.content for note in tx.notes.load(part).values()]
+            embedded(self._core.embedder, texts)  # outside of the write, which finds what was computed in the embedder's cache
+            with self._core.writing(EVERYBODY) as tx:
+                tx.vectors.drop_unsound(part)
+                self._embed(tx, unlike_vectors(self._core, tx, part))
+            report(min(start + CHUNK, len(rows)), len(rows))
+
+    def reembed(self, embedder: Embedder, report: Progress, fail: Callable[[str], None]) -> int:
+        """Change to another embedder; the former one serves until all is ready. Returns how many vectors there are."""
+        changed, indexer = Reembedder(self._core, fail).run(embedder, report), self._core.indexer
+        add_passages(self._core, report)
+        if changed:
+            self._graph(report)
+        if changed and indexer is not None and indexer.health() != "unowned":  # else its owner finds it out of date
+            self._index_anew(indexer)
+        with self._core.reading(EVERYBODY) as tx:
+            return tx.vectors.count()
+
+    def _index_anew(self, indexer: Indexer) -> None:
+        self.settle()
+        with self._repairing:
+            indexer.rebuild()
+        self._recovered()
+
+    def _embed(self, tx: Transaction, rows: list[int]) -> None:
+        by_owner: dict[int, list[int]] = {}
+        notes = tx.notes.load(rows)
+        for row, note in notes.items():
+            owner = tx.notes.owner(note.scope)
+            assert owner is not None
+            by_owner.setdefault(owner, []).append(row)
+        for owner, members in by_owner.items():
+            tx.vectors.put(members, owner, self._core.embed([notes[row].content for row in members]))
+
+    def _graph(self, report: Progress) -> int:
+        """Terms, and the links that words make, anew; any other link is left as it is."""
+        with self._core.writing(EVERYBODY) as tx:
+            tx.meta_set(GRAPH_DUE, None)
+            rows = tx.notes.select_all()
+            links = WordLinks(self._core, tx)
+            for start in range(0, len(rows), CHUNK):
+                wanted, held = links.terms(rows[start : start + CHUNK])
+                notes = tx.notes.load([row for row, terms in wanted.items() if terms != held[row]])
+                for row, note in notes.items():
+                    owner = tx.notes.owner(note.scope)
+                    assert owner is not None
+                    tx.notes.terms_replace(owner, row, wanted[row])
+            for start in range(0, len(rows), CHUNK):
+                links.renew(rows[start : start + CHUNK])
+                report(min(start + CHUNK, len(rows)), len(rows))
+            return tx.links.count()
+
+
+    # -- numbers ---------------------------------------------------------------------------------------------
+
+    def edits(self, scope: Scope) -> list[EditRequest]:
+        """The active edits that a scope may see, as the books hold them."""
+        with self._core.reading(scope) as tx:
+            return [request_in_books(edit) for edit in tx.ledger.edits(owners=self._core.selection(tx, scope).owners)]
+
+    def stats(self) -> Mapping[str, object]:
+        values: dict[str, object] = dict(self._core.store.stats())
+        with self._core.reading(EVERYBODY) as tx:
+            stored = tx.vectors.fingerprint()
+            active = tx.ledger.active_pack(METHOD)
+            values["enrichment"] = tx.enrichment.counts(self._core.settings.enrichment.attempts)
+            values["reembedding"] = under_way(tx) or None
+        values["embedder"] = stored[0] if stored else None
+        values["pack"] = active[0] if active else None
+        values["index"] = self._core.indexer.health() if self._core.indexer is not None else "none"
+        if self._weights.editor is not None:
+            status = self._weights.editor.status()
+            values["side_memory"] = {"edits": status.edits, "keys": status.keys, "bytes": status.size_bytes}
+        return values
+

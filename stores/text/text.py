@@ -1,0 +1,204 @@
+"""Full text in memory: BM25 over the words of some owners' notes, kept in step with the store.
+
+What a word is worth is told by the notes that a request may see, and by nobody else's: how many there are, how many have the word, how
+long they are on average. A stranger's notes are in another owner's postings, which a request does not even open.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from agentmem.notes.columns import places
+from agentmem.notes.storage import Change, TextRows, Transaction
+from agentmem.stores.following import Following, Store
+from agentmem.stores.text.field import Found
+from agentmem.stores.text.postings import Matches, Postings
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from agentmem.notes.storage import Digests, Rows
+
+    Values = npt.NDArray[np.float64]
+    _Held = tuple[Postings, tuple[Found, Found]]
+
+__all__ = ["TextIndex"]
+
+_K1: Final = 1.2
+_B: Final = 0.75
+_LEAST: Final = 1e-6
+"""What a word is worth that more than half of the notes have."""
+_MAX_WORDS: Final = 64
+_MAX_LENGTH: Final = 200
+_SCORED: Final = 5_000
+"""Places of a query's words that are scored in a scope where they stand at more: a fifth of a microsecond each."""
+_LOADED: Final = 16_384  # notes read at a time
+_BATCH: Final = 4_096
+
+
+class TextIndex(Following):
+    """Finds the notes of some owners by words: BM25 as SQLite's FTS5 has it (Robertson et al. 1994, Okapi at TREC-3; k1 = 1.2,
+    b = .75), over a note's own words, and for half as much those around it.
+
+    Args:
+        store: tells when a write was rolled back.
+    """
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store, lambda tx: tx.text)
+
+    def _begin_anew(self) -> None:
+        super()._begin_anew()
+        self._postings: dict[int, Postings] = {}
+
+    def search(
+        self, tx: Transaction, words: Sequence[str], owners: Sequence[int], limit: int, rows: Sequence[int] | None = None
+    ) -> list[tuple[int, float]]:
+        """(row, score), best first, equal ones by row; any of ``words`` may match, several words in one as a phrase.
+
+        Args:
+            tx: the transaction to read in.
+            words: data, whatever is in them; at most 64 that have a letter or digit are looked for.
+            owners: whose notes to look at; their notes together tell what a word is worth.
+            limit: how many to return at most.
+            rows: when given, return these rows only.
+        """
+        wanted = _cleaned(words)
+        if not wanted or limit < 1:
+            return []
+        with self._lock:
+            tx.need(owners)
+            among = [(owner, self._loaded(tx, owner)) for owner in dict.fromkeys(map(int, owners))]
+            found = [(postings, postings.find(_known(tx.text.digests(owner, wanted)))) for owner, postings in among if len(postings)]
+            scores = _scores([(postings, postings.matches(*pair, len(wanted))) for postings, pair in _telling(found, len(wanted))])
+            if rows is not None:
+                only = np.unique(np.asarray(rows, np.int64))
+                scores = [(here[kept], values[kept]) for here, values in scores for kept in [places(here, only) >= 0]]
+            return _best(scores, limit)
+
+    def size(self) -> int:
+        """How many bytes the postings take."""
+        with self._lock:
+            return sum(postings.nbytes for postings in self._postings.values())
+
+    def _loaded(self, tx: Transaction, owner: int) -> Postings:
+        self.refresh(tx)
+        if owner not in self._postings:
+            self._postings[owner] = _load(tx, owner)
+            self._read()
+        return self._postings[owner]
+
+    def _holding(self) -> bool:
+        return bool(self._postings)
+
+    def _drop(self) -> None:
+        self._postings.clear()
+
+    def _follow(self, tx: Transaction, changes: Sequence[Change]) -> None:
+        added: dict[int, list[int]] = {}
+        for change in changes:
+            postings = self._postings.get(change.owner)
+            if postings is None:
+                continue
+            if change.removed:
+                postings.remove(change.row)
+            else:
+                added.setdefault(change.owner, []).append(change.row)
+        for owner, new in added.items():
+            new.sort()
+            postings = self._postings[owner]
+            parts = [new[start : start + _BATCH] for start in range(0, len(new), _BATCH)]
+            if all(postings.put(tx.text.load(part)) for part in parts):
+                for part in parts:
+                    postings.join(tx.text.beside(owner, part))
+            else:
+                del self._postings[owner]  # it is loaded in order of the rows when it is asked for next
+        for owner in [owner for owner, postings in self._postings.items() if postings.worn]:
+            del self._postings[owner]
+
+
+def _load(tx: Transaction, owner: int) -> Postings:
+    postings, last = Postings(), -1
+    parts: list[TextRows] = []
+    while len((found := tx.text.batch(owner, last, _LOADED)).rows):
+        parts.append(found)
+        last = int(found.rows[-1])
+    if parts:
+        postings.put(TextRows(*(np.concatenate(columns, axis=-1) for columns in zip(*parts, strict=True))))
+        postings.join(tx.text.beside(owner))
+    return postings
+
+
+def _cleaned(words: Sequence[str]) -> list[str]:
+    """The words that can be looked for, each once."""
+    found: dict[str, None] = {}
+    for word in words:
+        if any(map(str.isalnum, word := word[:_MAX_LENGTH])):
+            found[word] = None
+        if len(found) == _MAX_WORDS:
+            break
+    return list(found)
+
+
+def _known(phrases: Sequence[Digests]) -> list[Digests]:
+    return [digests for digests in phrases if len(digests)]
+
+
+def _telling(found: Sequence[_Held], phrases: int) -> Sequence[_Held]:
+    """What was found of those phrases that are scored: all of them, or in a large scope the rarest, as far as that many places.
+
+    The commonest words stand in nearly every note, decide next to nothing, and would take nearly all of the time. One is scored at
+    least that stands anywhere.
+
+    Args:
+        found: of each owner; phrases: how many were looked for.
+    """
+    owns = [own for _, (own, _) in found]
+    if sum(int(own.counts.sum()) for own in owns) <= _SCORED:
+        return found
+    counts = np.sum([np.bincount(own.which, own.counts, phrases) for own in owns], axis=0)
+    order = np.argsort(counts, kind="stable")
+    so_far = np.cumsum(counts[order])
+    telling = np.zeros(phrases, bool)
+    telling[order[(so_far <= _SCORED) | (so_far == counts[order])]] = True  # the latter: nothing before it stands anywhere
+    return [(postings, (own.of(telling[own.which]), context.of(telling[context.which]))) for postings, (own, context) in found]
+
+
+def _scores(found: Sequence[tuple[Postings, Matches]]) -> list[tuple[Rows, Values]]:
+    """The rows and the scores of what each of some owners has; all of it together tells what a phrase is worth."""
+    count = sum(len(postings) for postings, _ in found)
+    if not count:
+        return []
+    average = sum(postings.words for postings, _ in found) / count
+    phrases = max(int(matches.which.max(initial=-1)) for _, matches in found) + 1
+    having = np.bincount(np.concatenate([matches.which for _, matches in found]), minlength=phrases)
+    worth = np.array([_worth(count, number) for number in having.tolist()])
+    scores: list[tuple[Rows, Values]] = []
+    for postings, (which, slots, often) in found:
+        length = postings.lengths[slots] / average if average else 1.0
+        parts = worth[which] * (often * (_K1 + 1.0) / (often + _K1 * (1.0 - _B + _B * length)))
+        whole = np.bincount(slots, weights=parts).astype(np.float64, copy=False)
+        there = whole.nonzero()[0]
+        scores.append((postings.rows[there], whole[there]))
+    return scores
+
+
+def _worth(count: int, having: int) -> float:
+    """The inverse document frequency of a phrase that so many of the notes have."""
+    worth = math.log((count - having + 0.5) / (having + 0.5))
+    return worth if worth > 0.0 else _LEAST
+
+
+def _best(scores: Sequence[tuple[Rows, Values]], limit: int) -> list[tuple[int, float]]:
+    if not scores:
+        return []
+    rows, values = (np.concatenate(parts) for parts in zip(*scores, strict=True))
+    if len(values) > 4 * limit:
+        kept = values >= np.partition(values, len(values) - limit)[len(values) - limit]
+        rows, values = rows[kept], values[kept]
+    order = np.lexsort((rows, -values))[:limit]
+    return list(zip(rows[order].tolist(), values[order].tolist(), strict=True))
