@@ -156,8 +156,6 @@ def test_links_of_a_former_version_are_told_apart(tmp_path: Path, monkeypatch: p
         undo(old.execute, LEDGER)
         old.execute("ALTER TABLE link DROP COLUMN derived")
         old.execute("ALTER TABLE note_version DROP COLUMN seal")
-        old.execute("DROP INDEX ledger_edit")
-        old.execute("ALTER TABLE ledger DROP COLUMN owner")
         for table in ("seal", "erasing", "scrubbed", "words", "words_change"):
             old.execute(f"DROP TABLE {table}")
         old.execute("DELETE FROM meta WHERE key = 'words'")

@@ -162,8 +162,6 @@ def as_it_was(memory: Memory) -> None:
         for table in ("words", "words_change"):
             store._db.run(f"DROP TABLE {table}")
         store._db.run("DELETE FROM meta WHERE key = 'words'")
-        store._db.run("DROP INDEX ledger_edit")
-        store._db.run("ALTER TABLE ledger DROP COLUMN owner")
         store._db.run("DELETE FROM migration WHERE number >= ?", (BEFORE + 1,))
         store._db.run(f"PRAGMA user_version={BEFORE}")
 
