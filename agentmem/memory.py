@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from agentmem.consolidation.report import ConsolidationReport, PastRun, UndoReport
     from agentmem.enrich.model.report import EnrichReport, ReflectReport
     from agentmem.experience.memory import ExperienceMemory
+    from agentmem.forget.byte_report import RemnantReport
     from agentmem.forget.fade import FadeReport
-    from agentmem.forget.remnants import RemnantReport
     from agentmem.graph.view import Connection
     from agentmem.llm.loading import ModelSpec
     from agentmem.recall.search import WhyNot

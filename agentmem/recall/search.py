@@ -21,7 +21,7 @@ from agentmem.notes.protocols import Embedder, Reranker
 from agentmem.notes.storage import Facets, Selection, Transaction
 from agentmem.projections.linking import TOGETHER
 from agentmem.recall import rank as ranking
-from agentmem.recall.plan import choose
+from agentmem.recall.exact_or_index import choose
 from agentmem.recall.query import (
     QueryView,
     asked_part,
