@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from agentmem.forget.fade import FadeReport
     from agentmem.graph.view import Connection
     from agentmem.llm.loading import ModelSpec
-    from agentmem.recall.search import WhyNot
+    from agentmem.recall.why_not import WhyNot
     from agentmem.transfer.export import ExportReport
     from agentmem.transfer.load import ImportReport
     from agentmem.upkeep.rebuild import CheckReport
