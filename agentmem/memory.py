@@ -5,19 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from agentmem import wiring
-from agentmem._memory_keeping import KeepingVerbs
-from agentmem._memory_model import ModelVerbs
-from agentmem.errors import AgentMemError, InvalidArgument
+from agentmem.ask.ask import Answer, Use
+from agentmem.embedding.cross_encoder import make_reranker
+from agentmem.errors import AgentMemError, InvalidArgument, ScopeError
 from agentmem.notes.clock import as_moment, micros
+from agentmem.notes.edit import EditRequest
 from agentmem.notes.filters import parse
 from agentmem.notes.note import Fact, ForgetReceipt, Hit, Link, Note, NoteVersion, Receipt, Scope
-from agentmem.notes.protocols import Clock, Embedder, Message
+from agentmem.notes.protocols import Clock, Editor, Embedder, Message, Reranker
 from agentmem.notes.storage import Selection
 from agentmem.recall.result import Recollection
 from agentmem.remember.draft import KEYWORDS, Draft, make_drafts, merge_scope
@@ -26,16 +27,27 @@ from agentmem.settings import Settings
 if TYPE_CHECKING:
     import networkx as nx
 
+    from agentmem.consolidation.drift import VerifyReport, WeightStatus
+    from agentmem.consolidation.policy import Policy
+    from agentmem.consolidation.proposal import Progress
+    from agentmem.consolidation.report import ConsolidationReport, PastRun, UndoReport
+    from agentmem.enrich.model.report import EnrichReport, ReflectReport
     from agentmem.experience.memory import ExperienceMemory
+    from agentmem.forget.byte_report import RemnantReport
     from agentmem.forget.fade import FadeReport
     from agentmem.graph.view import Connection
     from agentmem.llm.loading import ModelSpec
-    from agentmem.recall.search import WhyNot
+    from agentmem.recall.why_not import WhyNot
+    from agentmem.transfer.export import ExportReport
+    from agentmem.transfer.load import ImportReport
+    from agentmem.upkeep.rebuild import CheckReport
 
 __all__ = ["Memory"]
 
+MAX_K: Final = 1000
 
-class Memory(ModelVerbs, KeepingVerbs):
+
+class Memory:
     """A memory of notes: durable in a directory, or in memory when ``path`` is ``None``.
 
     Args:
@@ -296,6 +308,235 @@ class Memory(ModelVerbs, KeepingVerbs):
         """Write the note graph as one HTML page that needs no server: search, and a click shows a note and why it is linked."""
         return wiring.graph_page(self.graph(user=user, agent=agent, around=around, hops=hops), path)
 
+    # -- its model ---------------------------------------------------------------------------------------------
+
+    @property
+    def editor(self) -> Editor | None:
+        """The side memory of the attached model, to look at; what it holds is changed by ``consolidate`` and ``forget``."""
+        return self._parts.weights.editor
+
+    @property
+    def policy(self) -> Policy:
+        """What decides on consolidation; any object with ``decide`` and ``explain`` can be put in its place."""
+        return self._parts.the_policy()
+
+    @policy.setter
+    def policy(self, policy: Policy) -> None:
+        self._parts.policy = policy
+
+    @property
+    def reranker(self) -> Reranker | None:
+        """What reads the first hits of a recall again; any object with ``scores``, or the name or path of a cross-encoder."""
+        return self._parts.recaller.reranker
+
+    @reranker.setter
+    def reranker(self, reranker: Reranker | str | Path | None) -> None:
+        self._parts.recaller.reranker = make_reranker(reranker)
+
+    def attach(
+        self, model: Any, tokenizer: Any = None, *, device: Any = None, dtype: Any = None, plain: bool | None = None
+    ) -> None:
+        """Attach a causal language model; what was consolidated is in its answers from here on, its weights are untouched.
+
+        Args:
+            model, device, dtype, plain: as for :class:`~agentmem.Memory`.
+            tokenizer: of a model that is given as an object.
+        """
+        self._parts.attach(wiring.model_spec(model, tokenizer, device=device, dtype=dtype, plain=plain))
+
+    def detach(self) -> None:
+        """Take all edits off the model: it is the base again, bit for bit."""
+        self._parts.weights.detach()
+
+    def consolidate(
+        self,
+        dry_run: bool = False,
+        budget: int | None = None,
+        *,
+        user: str | None = None,
+        agent: str | None = None,
+        progress: bool | Progress = False,
+    ) -> ConsolidationReport:
+        """Move the facts that the policy admits into the model's side memory: written in shadow, verified, then committed."""
+        if budget is not None and (not isinstance(budget, int) or isinstance(budget, bool) or budget < 0):
+            raise InvalidArgument(f"budget must be a whole number of 0 or more, not {budget!r}.", hint="budget=50.")
+        if not dry_run:
+            self._parts.need_model()
+        scope = merge_scope(self.scope, user, agent, None)
+        with wiring.stage_progress(progress) as report:
+            return self._parts.consolidator().run(scope, dry_run=dry_run, budget=budget, progress=report)
+
+    def ask(
+        self,
+        question: str,
+        *,
+        user: str | None = None,
+        agent: str | None = None,
+        session: str | None = None,
+        use: Use = "auto",
+        k: int = 5,
+        context_tokens: int = 400,
+        max_tokens: int = 64,
+        system: str | None = None,
+        history: Sequence[Message] = (),
+        exclude: Sequence[str] = (),
+    ) -> Answer:
+        """Answer from weights alone, from notes in the prompt, or both, and say which.
+
+        Args:
+            history, exclude: earlier turns of the conversation, and ids of notes that they show already.
+            use: ``auto`` (an edit that answers makes notes unnecessary), ``weights``, ``notes``, ``both`` or ``nothing``.
+            k, context_tokens: how many notes, and how much room for them; max_tokens: length of the answer.
+        """
+        question = self._query(question, k)
+        scope = merge_scope(self.scope, user, agent, session)
+        return self._parts.asker().ask(
+            question, scope, use=use, k=k, context_tokens=context_tokens, max_tokens=max_tokens, system=system,
+            history=history, exclude=exclude, remote=self._parts.llm,
+        )  # fmt: skip
+
+    def explain(self, id: str, *, user: str | None = None, agent: str | None = None) -> str:
+        """What the consolidation policy makes of a note, and why; with a model attached, from all signals."""
+        scope = merge_scope(self.scope, user, agent, None)
+        self._parts.keeper.get(id, scope)
+        return self._parts.consolidator().explain(id, scope)
+
+    def status(self, *, user: str | None = None, agent: str | None = None) -> WeightStatus:
+        """The drift meter: facts that wait, edits that the notes have overtaken, packs that cannot be served. Needs no model."""
+        return self._parts.drift().status(merge_scope(self.scope, user, agent, None))
+
+    def jobs(self) -> list[PastRun]:
+        """The consolidations that changed something, oldest first; of a memory that is bound to somebody, what they did to that one's."""
+        return self._parts.drift().runs(self.scope.owner)
+
+    def undo_consolidation(self, *, user: str | None = None, agent: str | None = None, dry_run: bool = False) -> UndoReport:
+        """Take the edits of the last consolidation out of the weights; the notes stay. Needs no model."""
+        return self._parts.consolidator().undo(merge_scope(self.scope, user, agent, None), dry_run=dry_run)
+
+    def verify(self, sample: int = 32, *, user: str | None = None, agent: str | None = None, seed: int = 0) -> VerifyReport:
+        """Ask a random sample of the edits again, by free generation."""
+        if not isinstance(sample, int) or isinstance(sample, bool) or sample < 1:
+            raise InvalidArgument(f"sample must be a whole number of 1 or more, not {sample!r}.", hint="sample=32.")
+        self._parts.need_model()
+        return self._parts.verify(merge_scope(self.scope, user, agent, None), sample, seed)
+
+    def edits(self, *, user: str | None = None, agent: str | None = None) -> list[EditRequest]:
+        """What the books say that the weights hold: question, answer, and the note it came from. Needs no model."""
+        return self._parts.upkeep.edits(merge_scope(self.scope, user, agent, None))
+
+    # -- the memory as a whole ---------------------------------------------------------------------------------
+
+    def enrich(
+        self,
+        limit: int | None = None,
+        *,
+        user: str | None = None,
+        agent: str | None = None,
+        again: bool = False,
+        progress: bool | Callable[[int, int], None] = False,
+    ) -> EnrichReport:
+        """Let ``llm`` describe, link and evolve notes that it has not seen; ``again``: also those that were given up."""
+        job, scope = self._parts.enricher(), merge_scope(self.scope, user, agent, None)
+        with wiring.progress_bar("enriching", progress, 64) as report:
+            return job.run(scope, limit, again=again, progress=report)
+
+    def reflect(
+        self,
+        day: date | str | None = None,
+        *,
+        user: str | None = None,
+        agent: str | None = None,
+        limit: int | None = None,
+    ) -> ReflectReport:
+        """Let ``llm`` sum up days (``None``: every past day not summed up yet), draw conclusions, and paint a portrait of the user."""
+        return self._parts.reflector().run(merge_scope(self.scope, user, agent, None), day, limit)
+
+    def check(self, *, deep: bool = False) -> CheckReport:
+        """Compare every note with what was written, and every projection with the notes; a memory that is bound to somebody compares
+        that one's, and counts no others.
+
+        Args:
+            deep: compare all terms, links, contexts and vectors, and embed every note anew for it, rather than a sample of some hundred
+                notes; and every vector of the index with the store's, rather than about 200. The files of the index are always read whole.
+        """
+        own = self._parts.own(self.scope)
+        return self._parts.upkeep.check(deep=deep) if own is None else own.check()
+
+    def verify_bytes(self, texts: Sequence[str] = ()) -> RemnantReport:
+        """Look into the bytes of every file: for rows that were deleted, files that are not in use, and ``texts`` that must not be there.
+
+        What a forgetting had to leave is finished first, and unused room is blanked, so that whatever is found is a finding. It is for
+        who runs the memory: the files hold everybody's notes.
+
+        Raises:
+            ScopeError: the memory is bound to a user or an agent.
+        """
+        if self.scope.owner:
+            raise ScopeError("The files hold everybody's notes, and this memory is bound to one.", hint="open it without a scope: Memory(path).verify_bytes(…).")
+        wanted = [texts] if isinstance(texts, str) else list(texts)
+        if not all(isinstance(text, str) and len(text) > 3 for text in wanted):
+            raise InvalidArgument("A text to look for has four characters or more.", hint='verify_bytes(["a word", "a sentence"]).')
+        return self._parts.verify_bytes(wanted)
+
+    def rebuild(self, projection: str, *, progress: bool | Callable[[int, int], None] = False) -> int:
+        """Rebuild ``vectors``, ``text``, ``graph`` or ``weights`` from the notes; returns how many items it holds now."""
+        if projection == "weights":
+            self._parts.need_model()
+        own = self._parts.own(self.scope)
+        with wiring.progress_bar(f"rebuilding {projection}", progress) as report:
+            held = self._parts.upkeep.rebuild(projection, report if own is None else wiring.in_percent(report))
+        return held if own is None else own.held(projection)
+
+    def reembed(self, embedder: Embedder | Callable[[Sequence[str]], Any] | str | Path | None, *, progress: bool | Callable[[int, int], None] = False) -> int:
+        """Change the embedder: every note anew, while the former one serves until the switch; resumes where it was stopped.
+
+        Raises:
+            ScopeError: this memory is bound to a user or an agent, and others have notes in it.
+        """
+        own = self._parts.own(self.scope)
+        if own is not None and not own.is_alone():
+            raise ScopeError("The embedder is everybody's, and this memory is bound to one owner of several.", hint="reembed() with a Memory that is not bound.")
+        with wiring.progress_bar("embedding anew", progress) as report:
+            held = self._parts.reembed(embedder, report if own is None else wiring.in_percent(report))
+        return held if own is None else own.held("vectors")
+
+    def export(
+        self, path: str | Path, *, user: str | None = None, agent: str | None = None, everything: bool = False,
+        vectors: bool = False, key: bytes | str | None = None, progress: bool | Callable[[int, int], None] = False,
+    ) -> ExportReport:  # fmt: skip
+        """Write one scope's notes, or ``everything``, with history, links, uses and books, to a file of JSON lines.
+
+        Args:
+            key: signs the file with HMAC-SHA256 (16 bytes or more), so that :meth:`load_export` with the same key knows it for one's own.
+        """
+        with wiring.progress_bar("exporting", progress) as report:
+            scope = merge_scope(self.scope, user, agent, None)
+            return self._parts.exporter().export(Path(path), scope, everything=everything, vectors=vectors, key=key, progress=report)
+
+    def load_export(
+        self, path: str | Path, *, user: str | None = None, agent: str | None = None, forgotten: bool = False,
+        dry_run: bool = False, key: bytes | str | None = None, trust: float | str | None = None,
+        progress: bool | Callable[[int, int], None] = False,
+    ) -> ImportReport:  # fmt: skip
+        """Store what an exported file holds, checked as a whole first; what was ``forgotten`` here stays so unless asked for.
+
+        What a file says is a claim: its notes are trusted with at most ``trust`` (by default 0.6, what an import is worth), and its edits
+        are candidates, on which :meth:`consolidate` decides. A file that was exported with ``key`` is restored as it was.
+        """
+        with wiring.progress_bar("importing", progress) as report:
+            scope = merge_scope(self.scope, user, agent, None)
+            return self._parts.importer().load(Path(path), scope, forgotten=forgotten, dry_run=dry_run, key=key, trust=trust, progress=report)
+
+    def stats(self) -> Mapping[str, object]:
+        """Counts and sizes, for people and dashboards; of a memory that is bound to somebody, that one's."""
+        own = self._parts.own(self.scope)
+        return self._parts.upkeep.stats() if own is None else own.stats()
+
+    def flush(self) -> None:
+        """Bring the vector index up to date with the notes, and finish what a forgetting had to leave."""
+        self._parts.scrubber.finish()
+        self._parts.upkeep.flush()
+
     # -- forget ----------------------------------------------------------------------------------------------
 
     def forget(
@@ -360,6 +601,14 @@ class Memory(ModelVerbs, KeepingVerbs):
             archived=faded,
             closed=moment is None,
         )
+
+    @staticmethod
+    def _query(query: object, k: int) -> str:
+        if not isinstance(query, str) or not query.strip():
+            raise InvalidArgument("The query is empty or not a text.", hint="ask in words, e.g. recall('where does Ana live?').")
+        if not isinstance(k, int) or isinstance(k, bool) or not 1 <= k <= MAX_K:
+            raise InvalidArgument(f"k must be a whole number from 1 to {MAX_K}, not {k!r}.", hint="k=10.")
+        return query.encode("utf-8", "replace").decode("utf-8")
 
 
 _OPTIONS = KEYWORDS - {"content"}

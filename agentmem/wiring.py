@@ -23,7 +23,7 @@ from agentmem.files.data_directory import DataDirectory, open_directory
 from agentmem.files.reserve import Reserve
 from agentmem.forget.erase import Eraser
 from agentmem.forget.fade import Fader
-from agentmem.forget.scrub import Scrubber
+from agentmem.forget.finish import Scrubber
 from agentmem.notes.clock import SystemClock
 from agentmem.notes.curves import curve
 from agentmem.notes.ids import IdMaker
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from agentmem.consolidation.rewriting import Rewriter
     from agentmem.enrich.describe import Enricher
     from agentmem.enrich.reflect import Reflector
-    from agentmem.forget.remnants import RemnantReport
+    from agentmem.forget.byte_report import RemnantReport
     from agentmem.llm.loading import ModelSpec
     from agentmem.llm.local_model import LocalModel
     from agentmem.stores.sqlite.store import SqliteStore
@@ -180,8 +180,8 @@ class Parts:
 
     def verify_bytes(self, texts: Sequence[str]) -> RemnantReport:
         """Finish what a forgetting left, blank what is not used, and look into every file."""
-        from agentmem.forget.remnants import Remnant, RemnantReport
-        from agentmem.stores.deep import Wanted, look_beside
+        from agentmem.forget.byte_report import Remnant, RemnantReport
+        from agentmem.stores.byte_search import Wanted, look_beside
 
         if self.path is None:
             raise InvalidArgument("A memory without a path has no files to look into.", hint="Memory('my-memory').verify_bytes().")

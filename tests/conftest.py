@@ -7,7 +7,9 @@ import os
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 # Before any library reads them; children inherit them.
@@ -22,6 +24,10 @@ if "AGENTMEM_CACHE_DIR" not in os.environ:  # nothing is written into the home; 
 
 import pytest
 
+from agentmem import Memory, Scope, Settings
+from agentmem.notes.clock import ManualClock
+
+START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 _LOOPBACK = ("127.", "::1", "localhost")
 
 
@@ -56,3 +62,28 @@ def no_network() -> Iterator[None]:
         patch.setattr(socket.socket, "connect_ex", guarded(connect_ex))
         patch.setattr(socket, "getaddrinfo", guarded_resolve)
         yield
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(START)
+
+
+@pytest.fixture
+def memory(clock: ManualClock) -> Iterator[Memory]:
+    with Memory(None, embedder="hash", clock=clock) as opened:
+        yield opened
+
+
+@pytest.fixture
+def open_memory(tmp_path: Path, clock: ManualClock) -> Iterator[Callable[..., Memory]]:
+    """Opens the same directory as often as asked, and closes whatever is still open at the end."""
+    opened: list[Memory] = []
+
+    def open_(scope: Scope | None = None, settings: Settings | None = None, name: str = "memory") -> Memory:
+        opened.append(Memory(tmp_path / name, embedder="hash", clock=clock, scope=scope, settings=settings))
+        return opened[-1]
+
+    yield open_
+    for each in opened:
+        each.close()

@@ -23,7 +23,7 @@ from agentmem.notes.note import Note, Receipt, Scope
 from agentmem.notes.protocols import LanguageModel
 from agentmem.notes.quoting import UNTRUSTED_BELOW
 from agentmem.notes.storage import EnrichmentRow, LinkRow, Selection, Transaction
-from agentmem.remember.evolve import rewrite
+from agentmem.remember.enriched import rewrite
 from agentmem.remember.supersede import Superseder
 
 __all__ = ["RELATED", "Enricher", "checked_limit", "lease", "same_boundary"]

@@ -6,8 +6,8 @@ English rules; text in other languages simply yields less. Everything here is a 
 from __future__ import annotations
 
 from agentmem.extract.dates import dates
-from agentmem.extract.endings import AGENTS, Ending, Said, by_agent, said, said_in
 from agentmem.extract.facts import MACHINES, USERS, candidate_fact
+from agentmem.extract.no_longer import AGENTS, Ending, Said, by_agent, said, said_in
 from agentmem.extract.relations import RELATIONS, Relation, canonical, relation
 from agentmem.extract.secrets import Secret, is_private, is_volatile, secrets
 from agentmem.extract.words import entities, found_by, keywords, tags

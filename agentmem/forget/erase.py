@@ -9,8 +9,8 @@ from typing import Final
 from agentmem.core import EVERYBODY, Core
 from agentmem.errors import AgentMemError, UnknownNote
 from agentmem.files.reserve import Reserve
+from agentmem.forget.finish import Scrubber
 from agentmem.forget.places import DUE, Doomed, Removal, Traces
-from agentmem.forget.scrub import Scrubber
 from agentmem.notes.note import ForgetReceipt, Note, Scope
 from agentmem.notes.storage import Selection, Transaction
 from agentmem.weights.registry import WeightBook

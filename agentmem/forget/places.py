@@ -2,7 +2,7 @@
 
 The list :data:`TRACES` is the only one: what ``forget`` removes, what its receipt counts and what its probes ask, all follow it. A place that
 a transaction reaches has ``remove``; one that keeps bytes behind it has a name in :data:`DUE`, is written down in the same
-transaction as still to be scrubbed, and is scrubbed after the commit (:mod:`agentmem.forget.scrub`).
+transaction as still to be scrubbed, and is scrubbed after the commit (:mod:`agentmem.forget.finish`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from agentmem.notes.storage import EditRow, Transaction
 from agentmem.projections.links import WordLinks
 from agentmem.recall.query import query_words
 from agentmem.remember.duplicates import content_hash
-from agentmem.remember.evolve import take_back
+from agentmem.remember.enriched import take_back
 from agentmem.remember.supersede import Superseder
 from agentmem.remember.write import key_hash
 from agentmem.weights.registry import WeightBook

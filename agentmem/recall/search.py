@@ -21,7 +21,7 @@ from agentmem.notes.protocols import Embedder, Reranker
 from agentmem.notes.storage import Facets, Selection, Transaction
 from agentmem.projections.linking import TOGETHER
 from agentmem.recall import rank as ranking
-from agentmem.recall.plan import choose
+from agentmem.recall.exact_or_index import choose
 from agentmem.recall.query import (
     QueryView,
     asked_part,
@@ -33,11 +33,12 @@ from agentmem.recall.query import (
 from agentmem.recall.rank import RANKED, Fits, Ranking
 from agentmem.recall.rerank import reranked
 from agentmem.recall.result import Recollection
+from agentmem.recall.why_not import WhyNot, explain
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-__all__ = ["Recaller", "WhyNot", "state_of"]
+__all__ = ["Recaller", "state_of"]
 
 FILTERED_SCAN_LIMIT = 50_000
 WAITING = 20_000
@@ -48,24 +49,6 @@ Scores = list[tuple[int, float]]
 Search = Callable[[int], Scores]
 Best = Callable[[Transaction, Search, int], Scores]
 """The best rows of a search: all of them, or those that are no experiences."""
-
-
-@dataclass(frozen=True, slots=True)
-class WhyNot:
-    """Why a note was not among the first hits: its place and its parts, or the reason it was left out.
-
-    ``rank`` counts from 1 and is ``None`` when the note was not a candidate.
-    """
-
-    id: str
-    reason: str
-    rank: int | None = None
-    score: float | None = None
-    cutoff: float | None = None
-    parts: Mapping[str, float] | None = None
-
-    def __str__(self) -> str:
-        return self.reason
 
 
 @dataclass(slots=True)
@@ -137,7 +120,7 @@ class Recaller:
         with self._core.reading_of(selection.owners) as tx:
             self._core.check_embedder(tx, embedder)
             found = self._find(tx, view, vector, selection, k, now, extra=(row,))
-        return _explain(note, row, found, k, selection)
+        return explain(note, row, found.ranking, found.candidates, k, selection)
 
     @staticmethod
     def _view(tx: Transaction, query: str, scope: Scope, owners: Sequence[int], now: datetime) -> QueryView:
@@ -339,20 +322,3 @@ def _rows(scores: Scores) -> Rows:
 def state_of(facet: Facets) -> MemoryState:
     """The curve's state, out of the ranking columns."""
     return MemoryState(facet.stability, facet.difficulty, from_micros(facet.last_review), facet.recalls)
-
-
-def _explain(note: Note, row: int, found: _Found, k: int, selection: Selection) -> WhyNot:
-    if row not in found.ranking:
-        why = "it has faded: ask with faded=True" if note.archived_at and not selection.archived else "the filter leaves it out"
-        return WhyNot(note.id, f"Not a candidate: {why}.")
-    (_, score, parts, _), (_, cutoff, bar, _) = found.ranking.of(row), found.ranking.best(k)[-1]
-    place = found.ranking.place(row)
-    if place <= k:
-        return WhyNot(note.id, f"It is hit number {place}.", place, score, cutoff, parts)
-    best = max(dict.fromkeys((*bar, *parts)), key=lambda name: bar.get(name, 0.0) - parts.get(name, 0.0))
-    origin = "" if row in found.candidates else " Neither its words nor its vector were among the first candidates."
-    reason = (
-        f"It came out {place}., at {score:.3f}; hit {k} has {cutoff:.3f}, mostly by {best} "
-        f"({bar.get(best, 0.0):.3f} against {parts.get(best, 0.0):.3f}).{origin}"
-    )
-    return WhyNot(note.id, reason, place, score, cutoff, parts)

@@ -24,7 +24,7 @@ from agentmem.notes.storage import LinkRow, Transaction
 from agentmem.projections.linking import link_words, terms_of
 from agentmem.remember.draft import Draft
 from agentmem.remember.duplicates import content_hash, same_meaning_possible
-from agentmem.remember.evolve import rewrite
+from agentmem.remember.enriched import rewrite
 from agentmem.remember.neighbours import Neighbourhood
 from agentmem.remember.pending import PendingRows
 from agentmem.remember.supersede import Superseder

@@ -12,7 +12,7 @@ from agentmem.notes.clock import micros
 from agentmem.notes.storage import EditRow, EnrichmentRow, LinkRow, SavedEnrichment, Transaction
 from agentmem.projections.linking import TOGETHER, by_words
 from agentmem.remember.duplicates import content_hash
-from agentmem.remember.evolve import plain_again
+from agentmem.remember.enriched import plain_again
 from agentmem.transfer.format import EditRecord, LinkRecord, MadeFromRecord, NoteRecord
 from agentmem.transfer.records import EntryRecord
 

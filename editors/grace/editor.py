@@ -7,11 +7,11 @@ from typing import Any, Self, cast
 
 from agentmem.editors import packs
 from agentmem.editors.calibrating import found_key_space
-from agentmem.editors.gated import GatedEditor
 from agentmem.editors.grace.codebook import Codebook
 from agentmem.editors.grace.config import GraceConfig, make_config
 from agentmem.editors.grace.routing import Router
 from agentmem.editors.grace.transaction import Transaction
+from agentmem.editors.keyed_editor import GatedEditor
 from agentmem.editors.packs import Calibration
 from agentmem.errors import PackMismatch
 from agentmem.notes.edit import EditReceipt, EditRequest

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from agentmem.editors import packs
-from agentmem.editors.gated import GatedEditor
 from agentmem.editors.grace.editor import GraceEditor
 from agentmem.editors.grace.shadow import Shadow
+from agentmem.editors.keyed_editor import GatedEditor
 from agentmem.editors.packs import Calibration
 from agentmem.editors.requests import named, taken, unstored
 from agentmem.editors.tiers import pack as tiers
@@ -167,7 +167,7 @@ class TieredEditor:
     # Changing it
 
     def write(self, requests: Sequence[EditRequest]) -> list[EditReceipt]:
-        """Learn facts in the fresh tier; see :meth:`~agentmem.editors.gated.GatedEditor.write`.
+        """Learn facts in the fresh tier; see :meth:`~agentmem.editors.keyed_editor.GatedEditor.write`.
 
         Raises:
             InvalidArgument: a prompt or target is empty, or an id comes twice.

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from agentmem import Memory, Settings
 from agentmem.errors import EmbedderMismatch
-from agentmem.recall.plan import AMONG, FEWEST, SHORTLIST, choose, shortlist
+from agentmem.recall.exact_or_index import AMONG, FEWEST, SHORTLIST, choose, shortlist
 from agentmem.settings import IndexSettings, RecallSettings
 from agentmem.stores.sqlite.store import SqliteStore
 from agentmem.stores.vectors import signs

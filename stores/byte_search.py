@@ -54,7 +54,7 @@ def look_beside(folder: Path, wanted: Wanted) -> list[Finding]:
     Raises:
         StoreError: no process could be started, or it failed.
     """
-    code = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from agentmem.stores.deep import main; main()"
+    code = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from agentmem.stores.byte_search import main; main()"
     asked = json.dumps({"folder": str(folder.resolve()), **asdict(wanted)})
     command = [sys.executable or "python3", "-c", code, json.dumps([p or os.getcwd() for p in sys.path])]  # noqa: PTH109 - '' means just that
     try:
