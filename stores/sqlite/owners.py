@@ -17,7 +17,6 @@ from agentmem.errors import InvalidArgument, ScopeError, StoreCorrupt
 from agentmem.notes.note import Scope
 from agentmem.notes.rows import SHARED_OWNER
 from agentmem.stores.sqlite.connection import Database
-from agentmem.stores.sqlite.known import KnownRows
 from agentmem.stores.sqlite.seals import SEAL_OF_OWNER
 from agentmem.stores.sqlite.where import json_list
 
@@ -32,6 +31,7 @@ _EMPTY: Final = f"""
     SELECT o.id FROM json_each(?) j CROSS JOIN owner o ON o.id = j.value WHERE {_NAMED}
         AND NOT EXISTS (SELECT 1 FROM note WHERE owner = o.id) AND NOT EXISTS (SELECT 1 FROM edit WHERE owner = o.id)
 """  # noqa: S608 - constants
+_MOST: Final = 10_000
 _HINT: Final = "check() says what else is damaged; restore the last backup."
 
 
@@ -65,7 +65,7 @@ class Owners:
     def __init__(self, database: Database, key: Callable[[], bytes]) -> None:
         self._db = database
         self._key = key
-        self._known: KnownRows[Owner] = KnownRows(database)
+        self._known: dict[int, Owner] = {}
         self._found: dict[Name, Owner] = {}
         self._named: dict[int, Name] = {}
         self._moment: object = None
@@ -93,6 +93,8 @@ class Owners:
         owner = _whole(row)
         if owner.mac != mac:
             raise _damaged(owner.id)
+        if len(self._found) > _MOST:
+            self._found.clear()
         self._found[name] = owner
         return owner.id
 
@@ -110,6 +112,7 @@ class Owners:
             self._moment = moment
 
     def _forget(self) -> None:
+        self._known.clear()
         self._found.clear()
         self._named.clear()
 
@@ -124,7 +127,13 @@ class Owners:
 
     def among(self, ids: Collection[int]) -> dict[int, Owner]:
         """Those owners that exist, each looked at."""
-        return self._known.get(list(ids), self._read)
+        self._renew()
+        if missing := [id for id in ids if id not in self._known]:
+            if len(self._known) > _MOST:
+                self._known.clear()
+                missing = list(ids)
+            self._known |= {row[0]: _whole(row) for row in self._db.rows(_AMONG, (json_list(missing),))}
+        return {id: self._known[id] for id in ids if id in self._known}
 
     def all(self) -> tuple[int, ...]:
         """The shared owner, and every one that has a name."""
@@ -175,11 +184,7 @@ class Owners:
             return True
         return self._found[name].name == name
 
-    def _read(self, ids: Sequence[int]) -> dict[int, Owner]:
-        return {row[0]: _whole(row) for row in self._db.rows(_AMONG, (json_list(ids),))}
-
     def _seal(self, id: int) -> None:
-        self._known.drop([id])
         self._forget()
         self._db.run(f"UPDATE owner AS o SET seal = {SEAL_OF_OWNER} WHERE id = ?", (int(id),))  # noqa: S608 - constants
 
