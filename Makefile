@@ -57,8 +57,9 @@ test: setup ## the default tests: no network, no accelerator
 test-slow: setup ## the long ones too
 	@$(TEST_RUN) $(BIN)/python -m pytest -q -n $(WORKERS) -m "not gpu" $(PYTEST_ARGS)
 
-lint: setup ## ruff
+lint: setup ## ruff: rules and layout
 	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
 
 format: setup ## let ruff lay out the code
 	@$(BIN)/ruff format .

@@ -41,6 +41,7 @@ def aside(tx: Transaction, search: Callable[[int], list[tuple[int, float]]], k: 
             return [pair for pair in found if pair[0] not in hidden][:k]
         limit *= 4
 
+
 T = TypeVar("T")
 
 

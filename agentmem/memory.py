@@ -83,11 +83,15 @@ class Memory:
         read_only: bool = False,
     ) -> None:
         if scope is not None and not isinstance(scope, Scope):
-            raise InvalidArgument(f"scope must be a Scope, not {type(scope).__name__}.", hint="scope=Scope(user='ana').")
+            raise InvalidArgument(
+                f"scope must be a Scope, not {type(scope).__name__}.", hint="scope=Scope(user='ana')."
+            )
         self.scope = merge_scope(Scope(), scope.user, scope.agent, scope.session) if scope is not None else Scope()
         self.path = None if path is None else Path(os.path.expanduser(path))  # noqa: PTH111 - leaves a name that is no user's as it is
         spec = _model_spec(model, device, dtype, plain)
-        self._parts = wiring.build(self.path, embedder=embedder, model=spec, llm=llm, clock=clock, settings=settings, read_only=read_only)
+        self._parts = wiring.build(
+            self.path, embedder=embedder, model=spec, llm=llm, clock=clock, settings=settings, read_only=read_only
+        )
         self.settings = self._parts.core.settings
 
     @property
@@ -173,7 +177,9 @@ class Memory:
             raise InvalidArgument("remember_many takes a list of items.", hint="for a single item call remember().")
         unknown = sorted(set(options) - _OPTIONS)
         if unknown:
-            raise InvalidArgument(f"Unknown option {unknown[0]!r}.", hint=f"options are: {', '.join(sorted(_OPTIONS))}.")
+            raise InvalidArgument(
+                f"Unknown option {unknown[0]!r}.", hint=f"options are: {', '.join(sorted(_OPTIONS))}."
+            )
         drafts: list[Draft | Receipt] = []
         for number, item in enumerate(items):
             try:
@@ -189,7 +195,9 @@ class Memory:
         with wiring.progress_bar("remembering", progress, len(drafts)) as report:
             return self._remember(drafts, report)
 
-    def _remember(self, drafts: Sequence[Draft | Receipt], progress: Callable[[int, int], None] | None = None) -> list[Receipt]:
+    def _remember(
+        self, drafts: Sequence[Draft | Receipt], progress: Callable[[int, int], None] | None = None
+    ) -> list[Receipt]:
         receipts = self._parts.rememberer.remember(drafts, progress)
         self._parts.upkeep.index_if_due()
         self._parts.scrubber.resume()
@@ -244,7 +252,9 @@ class Memory:
         many = [hit] if isinstance(hit, (Hit, Note, str)) else list(hit) if isinstance(hit, Iterable) else [hit]
         ids = [h.note.id if isinstance(h, Hit) else h.id if isinstance(h, Note) else h for h in many]
         if not all(isinstance(id, str) for id in ids):
-            raise InvalidArgument(f"Cannot reinforce {hit!r:.80}.", hint="pass a hit, a note, an id, or several of them.")
+            raise InvalidArgument(
+                f"Cannot reinforce {hit!r:.80}.", hint="pass a hit, a note, an id, or several of them."
+            )
         self._parts.keeper.reinforce(ids, grade, merge_scope(self.scope, user, agent, None), or_gone=or_gone)
 
     # -- notes -----------------------------------------------------------------------------------------------
@@ -291,7 +301,9 @@ class Memory:
         """Connect two notes of one scope."""
         return self._parts.keeper.link(a, b, kind, reason, weight, merge_scope(self.scope, user, agent, None))
 
-    def graph(self, *, user: str | None = None, agent: str | None = None, around: str | None = None, hops: int = 2) -> nx.DiGraph:
+    def graph(
+        self, *, user: str | None = None, agent: str | None = None, around: str | None = None, hops: int = 2
+    ) -> nx.DiGraph:
         """The note graph as a networkx view: the newest 20,000 notes of a scope, or the neighbourhood of one note.
 
         ``view.graph["left_out"]`` says how many older ones a large scope has besides.
@@ -303,7 +315,13 @@ class Memory:
         return self._parts.keeper.why_linked(a, b, merge_scope(self.scope, user, agent, None))
 
     def graph_page(
-        self, path: str | Path, *, user: str | None = None, agent: str | None = None, around: str | None = None, hops: int = 2
+        self,
+        path: str | Path,
+        *,
+        user: str | None = None,
+        agent: str | None = None,
+        around: str | None = None,
+        hops: int = 2,
     ) -> Path:
         """Write the note graph as one HTML page that needs no server: search, and a click shows a note and why it is linked."""
         return wiring.graph_page(self.graph(user=user, agent=agent, around=around, hops=hops), path)
@@ -409,11 +427,15 @@ class Memory:
         """The consolidations that changed something, oldest first; of a memory that is bound to somebody, what they did to that one's."""
         return self._parts.drift().runs(self.scope.owner)
 
-    def undo_consolidation(self, *, user: str | None = None, agent: str | None = None, dry_run: bool = False) -> UndoReport:
+    def undo_consolidation(
+        self, *, user: str | None = None, agent: str | None = None, dry_run: bool = False
+    ) -> UndoReport:
         """Take the edits of the last consolidation out of the weights; the notes stay. Needs no model."""
         return self._parts.consolidator().undo(merge_scope(self.scope, user, agent, None), dry_run=dry_run)
 
-    def verify(self, sample: int = 32, *, user: str | None = None, agent: str | None = None, seed: int = 0) -> VerifyReport:
+    def verify(
+        self, sample: int = 32, *, user: str | None = None, agent: str | None = None, seed: int = 0
+    ) -> VerifyReport:
         """Ask a random sample of the edits again, by free generation."""
         if not isinstance(sample, int) or isinstance(sample, bool) or sample < 1:
             raise InvalidArgument(f"sample must be a whole number of 1 or more, not {sample!r}.", hint="sample=32.")
@@ -472,10 +494,15 @@ class Memory:
             ScopeError: the memory is bound to a user or an agent.
         """
         if self.scope.owner:
-            raise ScopeError("The files hold everybody's notes, and this memory is bound to one.", hint="open it without a scope: Memory(path).verify_bytes(…).")
+            raise ScopeError(
+                "The files hold everybody's notes, and this memory is bound to one.",
+                hint="open it without a scope: Memory(path).verify_bytes(…).",
+            )
         wanted = [texts] if isinstance(texts, str) else list(texts)
         if not all(isinstance(text, str) and len(text) > 3 for text in wanted):
-            raise InvalidArgument("A text to look for has four characters or more.", hint='verify_bytes(["a word", "a sentence"]).')
+            raise InvalidArgument(
+                "A text to look for has four characters or more.", hint='verify_bytes(["a word", "a sentence"]).'
+            )
         return self._parts.verify_bytes(wanted)
 
     def rebuild(self, projection: str, *, progress: bool | Callable[[int, int], None] = False) -> int:
@@ -487,7 +514,12 @@ class Memory:
             held = self._parts.upkeep.rebuild(projection, report if own is None else wiring.in_percent(report))
         return held if own is None else own.held(projection)
 
-    def reembed(self, embedder: Embedder | Callable[[Sequence[str]], Any] | str | Path | None, *, progress: bool | Callable[[int, int], None] = False) -> int:
+    def reembed(
+        self,
+        embedder: Embedder | Callable[[Sequence[str]], Any] | str | Path | None,
+        *,
+        progress: bool | Callable[[int, int], None] = False,
+    ) -> int:
         """Change the embedder: every note anew, while the former one serves until the switch; resumes where it was stopped.
 
         Raises:
@@ -495,7 +527,10 @@ class Memory:
         """
         own = self._parts.own(self.scope)
         if own is not None and not own.is_alone():
-            raise ScopeError("The embedder is everybody's, and this memory is bound to one owner of several.", hint="reembed() with a Memory that is not bound.")
+            raise ScopeError(
+                "The embedder is everybody's, and this memory is bound to one owner of several.",
+                hint="reembed() with a Memory that is not bound.",
+            )
         with wiring.progress_bar("embedding anew", progress) as report:
             held = self._parts.reembed(embedder, report if own is None else wiring.in_percent(report))
         return held if own is None else own.held("vectors")
@@ -511,7 +546,9 @@ class Memory:
         """
         with wiring.progress_bar("exporting", progress) as report:
             scope = merge_scope(self.scope, user, agent, None)
-            return self._parts.exporter().export(Path(path), scope, everything=everything, vectors=vectors, key=key, progress=report)
+            return self._parts.exporter().export(
+                Path(path), scope, everything=everything, vectors=vectors, key=key, progress=report
+            )
 
     def load_export(
         self, path: str | Path, *, user: str | None = None, agent: str | None = None, forgotten: bool = False,
@@ -525,7 +562,9 @@ class Memory:
         """
         with wiring.progress_bar("importing", progress) as report:
             scope = merge_scope(self.scope, user, agent, None)
-            return self._parts.importer().load(Path(path), scope, forgotten=forgotten, dry_run=dry_run, key=key, trust=trust, progress=report)
+            return self._parts.importer().load(
+                Path(path), scope, forgotten=forgotten, dry_run=dry_run, key=key, trust=trust, progress=report
+            )
 
     def stats(self) -> Mapping[str, object]:
         """Counts and sizes, for people and dashboards; of a memory that is bound to somebody, that one's."""
@@ -560,7 +599,9 @@ class Memory:
     def _doomed(what: object) -> tuple[list[str] | None, Mapping[str, Any] | None]:
         if isinstance(what, Mapping):
             if not what:
-                raise InvalidArgument("An empty filter would forget everything.", hint='e.g. forget({"session": "monday"}).')
+                raise InvalidArgument(
+                    "An empty filter would forget everything.", hint='e.g. forget({"session": "monday"}).'
+                )
             return None, what
         many = [what] if isinstance(what, (str, Note, Hit)) else list(what) if isinstance(what, Sequence) else []
         ids = [w.note.id if isinstance(w, Hit) else w.id if isinstance(w, Note) else w for w in many]
@@ -583,7 +624,9 @@ class Memory:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def __repr__(self) -> str:
@@ -605,7 +648,9 @@ class Memory:
     @staticmethod
     def _query(query: object, k: int) -> str:
         if not isinstance(query, str) or not query.strip():
-            raise InvalidArgument("The query is empty or not a text.", hint="ask in words, e.g. recall('where does Ana live?').")
+            raise InvalidArgument(
+                "The query is empty or not a text.", hint="ask in words, e.g. recall('where does Ana live?')."
+            )
         if not isinstance(k, int) or isinstance(k, bool) or not 1 <= k <= MAX_K:
             raise InvalidArgument(f"k must be a whole number from 1 to {MAX_K}, not {k!r}.", hint="k=10.")
         return query.encode("utf-8", "replace").decode("utf-8")

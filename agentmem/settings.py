@@ -44,7 +44,11 @@ def _refused(section: type[BaseModel], error: ValidationError) -> InvalidArgumen
         return cause  # a section that was given as a mapping has said it already
     name = ".".join(str(part) for part in first["loc"])
     known = section.model_fields.get(name)
-    hint = f"settings are: {', '.join(section.model_fields)}." if known is None else known.description or f"{section.__name__}({name}=…)."
+    hint = (
+        f"settings are: {', '.join(section.model_fields)}."
+        if known is None
+        else known.description or f"{section.__name__}({name}=…)."
+    )
     return InvalidArgument(f"{section.__name__}: {name}={first['input']!r:.80}: {first['msg']}.", hint=hint)
 
 
@@ -69,34 +73,52 @@ class RecallSettings(_Section):
     text: float = Field(0.35, ge=0, description="weight of BM25 / its maximum")
     spread: float = Field(0.3, ge=0, description="share of its neighbours' activation that a note receives")
     together: float = Field(
-        0.3, ge=0, lt=1, description="what a use together closes of the gap between a link's weight and 1; 0: no such links"
+        0.3,
+        ge=0,
+        lt=1,
+        description="what a use together closes of the gap between a link's weight and 1; 0: no such links",
     )
-    actor: float = Field(0.2, ge=0, description='bonus of notes by an actor whom the query names, or means by "I" or "you"')
+    actor: float = Field(
+        0.2, ge=0, description='bonus of notes by an actor whom the query names, or means by "I" or "you"'
+    )
     length: float = Field(0.03, ge=0, description="per natural log of the note's length: longer notes say more")
     session: float = Field(0.2, ge=0, description="share of the best score in the same session")
     time: float = Field(0.3, ge=0, description="bonus of notes from the time that the query names")
-    answer: float = Field(0.2, ge=0, description="share that a note receives of the cosine of the question asked right before it")
+    answer: float = Field(
+        0.2, ge=0, description="share that a note receives of the cosine of the question asked right before it"
+    )
     question: float = Field(0.1, ge=0, description="malus of notes that only ask: what answers comes after them")
     retrievability: float = Field(0.05, ge=0, description="span between a forgotten and a fresh note")
     interference: float = Field(
-        1.0, ge=0, description="how much a stronger memory holds back one that says nearly the same, per difference of strength"
+        1.0,
+        ge=0,
+        description="how much a stronger memory holds back one that says nearly the same, per difference of strength",
     )
     importance: float = Field(0.05, ge=0, description="span between an unimportant and an important note")
     superseded: float = Field(0.25, ge=0, description="malus of notes whose validity has ended")
     successor: float = Field(
-        1.0, ge=0, le=1, description="share of what a note that no longer holds fits the query better than the one that superseded it, for the latter"
+        1.0,
+        ge=0,
+        le=1,
+        description="share of what a note that no longer holds fits the query better than the one that superseded it, for the latter",
     )
     untrusted: float = Field(0.05, ge=0, description="malus of notes from sources of low trust")
     unnamed: float = Field(
-        0.45, ge=0, description="cosine from which notes enter a prompt although they mention nobody whom the question names; 0: always"
+        0.45,
+        ge=0,
+        description="cosine from which notes enter a prompt although they mention nobody whom the question names; 0: always",
     )
     unrelated: float = Field(
         0.16,
         ge=0,
         description="cosine under which what a note and a question do not share is about two matters, so that `ask()` does not answer from it; 0: never",
     )
-    reranker: str | None = Field(None, description="name or path of a cross-encoder that reads the first hits again; None: no second look")
-    rerank: int = Field(30, ge=1, le=1000, description="hits that a reranker reads; each costs one forward of its model")
+    reranker: str | None = Field(
+        None, description="name or path of a cross-encoder that reads the first hits again; None: no second look"
+    )
+    rerank: int = Field(
+        30, ge=1, le=1000, description="hits that a reranker reads; each costs one forward of its model"
+    )
     rerank_weight: float = Field(1.0, ge=0, description="what a reranker's best verdict adds to a score")
 
 
@@ -140,15 +162,21 @@ class ConsolidationSettings(_Section):
     demote_score: float = Field(0.1, description="score under which a promoted fact is demoted: the hysteresis")
     use_window_days: float = Field(90, gt=0, le=MAX_DAYS, description="uses are counted this far back")
     max_edits: int = Field(1000, ge=0, description="capacity of the side memory")
-    displace: float = Field(0.25, ge=0, description="by how much a fact must be worth more to take the place of an edit when full")
+    displace: float = Field(
+        0.25, ge=0, description="by how much a fact must be worth more to take the place of an edit when full"
+    )
     bulk_after: int | None = Field(
-        None, ge=0, description="edits that GRACE keeps; a run moves the oldest of the rest into WISE shards. None: it keeps all"
+        None,
+        ge=0,
+        description="edits that GRACE keeps; a run moves the oldest of the rest into WISE shards. None: it keeps all",
     )
     known_probes: float = Field(0.5, ge=0, le=1, description="share of probes the base may answer by itself")
     min_reliability: float = Field(1.0, ge=0, le=1, description="the edit's own prompt, by free generation")
     min_generality: float = Field(0.5, ge=0, le=1, description="held-out wordings, by free generation")
     min_wordings: int = Field(
-        0, ge=0, description="held-out wordings that are not of the edit's own template; 0: its generality may be unmeasured"
+        0,
+        ge=0,
+        description="held-out wordings that are not of the edit's own template; 0: its generality may be unmeasured",
     )
     canaries: int = Field(24, ge=0, description="unrelated prompts whose answers must not change")
     older_edits: int = Field(16, ge=0, description="older edits that are asked again")
@@ -161,7 +189,9 @@ class EnrichmentSettings(_Section):
     inline: bool = Field(
         False, description="enrich right after remember(): a write then takes as long as two answers of the model"
     )
-    neighbours: int = Field(5, ge=0, le=16, description="enriched notes shown beside a new one; 0: no links, no evolution")
+    neighbours: int = Field(
+        5, ge=0, le=16, description="enriched notes shown beside a new one; 0: no links, no evolution"
+    )
     evolve: bool = Field(True, description="neighbours may get a new context and tags")
     facts: bool = Field(True, description="a fact that stands in the note's words is taken where the rules read none")
     secrets: bool = Field(False, description="notes that look like secrets are shown to the model, too")
@@ -178,11 +208,17 @@ class ExperienceSettings(_Section):
     """How the values of experiences are learnt (Zhang et al. 2023), and which experiences advise."""
 
     discount: float = Field(0.95, ge=0, le=1, description="worth of a reward one step later: the γ of Q-learning")
-    n_steps: int = Field(5, ge=1, description="rewards summed before the value of the state reached stands for the rest")
+    n_steps: int = Field(
+        5, ge=1, description="rewards summed before the value of the state reached stands for the rest"
+    )
     learning_rate: float | None = Field(None, gt=0, le=1, description="a constant; None is the paper's: 1 / visits")
-    task_weight: float = Field(0.5, ge=0, le=1, description="share of the task in the similarity, the observation has the rest")
+    task_weight: float = Field(
+        0.5, ge=0, le=1, description="share of the task in the similarity, the observation has the rest"
+    )
     neutral: float = Field(0.0, description="the value up to which an action is discouraged")
-    candidates: int = Field(64, ge=1, description="nearest experiences whose task and observation are compared one by one")
+    candidates: int = Field(
+        64, ge=1, description="nearest experiences whose task and observation are compared one by one"
+    )
 
 
 class Settings(_Section):

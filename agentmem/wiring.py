@@ -152,9 +152,7 @@ class Parts:
         from agentmem.consolidation.canaries import general_questions
         from agentmem.consolidation.job import Consolidator
 
-        return Consolidator(
-            self.core, self.weights, self.the_policy(), _greedy_answers, general_questions(), self.fail
-        )
+        return Consolidator(self.core, self.weights, self.the_policy(), _greedy_answers, general_questions(), self.fail)
 
     def rewriter(self) -> Rewriter:
         from agentmem.consolidation.rewriting import Rewriter
@@ -184,9 +182,13 @@ class Parts:
         from agentmem.stores.byte_search import Wanted, look_beside
 
         if self.path is None:
-            raise InvalidArgument("A memory without a path has no files to look into.", hint="Memory('my-memory').verify_bytes().")
+            raise InvalidArgument(
+                "A memory without a path has no files to look into.", hint="Memory('my-memory').verify_bytes()."
+            )
         left = {} if self.core.store.read_only else self.scrubber.finish()
-        if not left and not self.core.store.read_only:  # where nothing may be written, what a forgetting still owes is found as it is
+        if (
+            not left and not self.core.store.read_only
+        ):  # where nothing may be written, what a forgetting still owes is found as it is
             self.core.store.erase()
         with self.core.reading(EVERYBODY) as tx:
             active = tx.ledger.active_pack(METHOD)
@@ -269,7 +271,9 @@ def build(
         raise InvalidArgument(f"settings must be Settings, not {type(settings).__name__}.", hint="Settings(recall=…).")
     chosen, time = settings or Settings(), clock or SystemClock()
     scratch = _Scratch() if path is None else None
-    directory = open_directory(scratch.path if scratch else Path(path or ""), now=time.now(), read_only=read_only and path is not None)
+    directory = open_directory(
+        scratch.path if scratch else Path(path or ""), now=time.now(), read_only=read_only and path is not None
+    )
     read_only = not directory.writable
     store = _store(None if path is None else directory, chosen, time)
     with _closed_on_error(store, scratch):
@@ -329,8 +333,14 @@ def _bound(store: NoteStore, directory: DataDirectory, fail: Fail) -> Callable[[
 
     def notices() -> list[str]:
         left = left_behind(store, directory)
-        inside = [path for n in generations.numbers(directory.index) for path in generations.strangers(generations.folder(directory.index, n))]
-        strange = list(dict.fromkeys([*directory.strangers(), *(str(path.relative_to(directory.root)) for path in inside)]))
+        inside = [
+            path
+            for n in generations.numbers(directory.index)
+            for path in generations.strangers(generations.folder(directory.index, n))
+        ]
+        strange = list(
+            dict.fromkeys([*directory.strangers(), *(str(path.relative_to(directory.root)) for path in inside)])
+        )
         said = [moved] if moved else []
         said += [f"left by an older version, or somebody else's, and not touched: {', '.join(left)}"] if left else []
         return [*said, *([f"not this memory's, and not touched: {', '.join(strange)}"] if strange else [])]
@@ -345,7 +355,9 @@ def _store(directory: DataDirectory | None, settings: Settings, clock: Clock) ->
     return SqliteStore(database, durability=settings.index.durability, clock=clock, read_only=read_only)
 
 
-def _core(store: SqliteStore, indexed: DataDirectory | None, settings: Settings, clock: Clock, embedder: Any, fail: Fail) -> Core:
+def _core(
+    store: SqliteStore, indexed: DataDirectory | None, settings: Settings, clock: Clock, embedder: Any, fail: Fail
+) -> Core:
     from agentmem.embedding.embedders import make_embedder
     from agentmem.stores.text.text import TextIndex
     from agentmem.stores.vectors.exact import ExactIndex
@@ -401,7 +413,9 @@ def _greedy_answers(model: Any, tokenizer: Any, prompts: Sequence[str], max_new_
     # What the model cannot read it has no answer to: a note that is longer than the context is no reason to stop a night's work.
     readable = fitting(model, tokenizer, prompts)
     said = [""] * len(prompts)
-    for i, text in zip(readable, answer(model, tokenizer, [prompts[i] for i in readable], max_new_tokens=max_new_tokens), strict=True):
+    for i, text in zip(
+        readable, answer(model, tokenizer, [prompts[i] for i in readable], max_new_tokens=max_new_tokens), strict=True
+    ):
         said[i] = text
     return said
 
@@ -414,7 +428,9 @@ def _language_model(llm: Any) -> LanguageModel | None:
     return as_language_model(llm)
 
 
-def model_spec(model: Any, tokenizer: Any = None, *, device: Any = None, dtype: Any = None, plain: bool | None = None) -> ModelSpec:
+def model_spec(
+    model: Any, tokenizer: Any = None, *, device: Any = None, dtype: Any = None, plain: bool | None = None
+) -> ModelSpec:
     """What was said about a model, checked."""
     from agentmem.llm.loading import ModelSpec
 
@@ -429,7 +445,9 @@ def graph_page(view: nx.DiGraph, path: str | Path) -> Path:
 
 
 @contextmanager
-def progress_bar(label: str, wanted: bool | Callable[[int, int], None], total: int | None = None) -> Iterator[Callable[[int, int], None]]:
+def progress_bar(
+    label: str, wanted: bool | Callable[[int, int], None], total: int | None = None
+) -> Iterator[Callable[[int, int], None]]:
     """A bar on a terminal for long work; a callable is called instead; silent in pipes and for work known to be short."""
     if callable(wanted):
         yield wanted
@@ -466,5 +484,3 @@ def stage_progress(wanted: bool | Progress) -> Iterator[Progress]:
             bar.update(tasks[stage], completed=done, total=total or None)
 
         yield report
-
-

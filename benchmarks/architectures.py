@@ -62,7 +62,14 @@ HYBRID: dict[str, Any] = ROUTED | {
     "num_hidden_layers": 4, "linear_num_key_heads": 2, "linear_num_value_heads": 4, "linear_key_head_dim": 16, "linear_value_head_dim": 16,
     "layer_types": ["linear_attention", "full_attention", "linear_attention", "full_attention"],
 }  # fmt: skip
-STATES: dict[str, Any] = {"mamba_d_state": 8, "mamba_n_heads": 4, "mamba_d_head": 32, "mamba_n_groups": 1, "mamba_expand": 2, "mamba_d_conv": 4}
+STATES: dict[str, Any] = {
+    "mamba_d_state": 8,
+    "mamba_n_heads": 4,
+    "mamba_d_head": 32,
+    "mamba_n_groups": 1,
+    "mamba_expand": 2,
+    "mamba_d_conv": 4,
+}
 ARCHITECTURES: dict[str, dict[str, Any]] = {
     "llama": PLAIN, "mistral": SLIDING, "ministral": SLIDING, "qwen2": PLAIN, "qwen3": PLAIN, "gemma": PLAIN, "gemma2": SLIDING,
     "gemma3_text": SLIDING, "phi": FULL, "phi3": FULL, "gpt2": GPT, "gpt_neo": {
@@ -115,10 +122,15 @@ PETS = ("cat", "dog", "owl", "fox", "hen", "pig")
 HOME = ("Where does {} live?", "Which town is the home of {}?", "What town does {} live in?")
 PET = ("What pet has {}?", "Which animal has {}?", "What animal lives with {}?")
 FACTS = tuple(
-    EditRequest(HOME[0].format(name), f"{TOWNS[(i + 3) % 6]}.", subject=name, id=name.lower()) for i, name in enumerate(NAMES[:3])
+    EditRequest(HOME[0].format(name), f"{TOWNS[(i + 3) % 6]}.", subject=name, id=name.lower())
+    for i, name in enumerate(NAMES[:3])
 )
 NOBODY = "What pet has Lea?"
-MODES: dict[str, dict[str, Any]] = {"answer": {}, "uncached": {"use_cache": False}, "chunked": {"prefill_chunk_size": 5}}
+MODES: dict[str, dict[str, Any]] = {
+    "answer": {},
+    "uncached": {"use_cache": False},
+    "chunked": {"prefill_chunk_size": 5},
+}
 
 
 class Trial:
@@ -154,7 +166,12 @@ class Trial:
         yield "attach", self.attach
         yield "write", self.write
         for mode, options in MODES.items():
-            yield mode, lambda mode=mode, options=options: self.answers(options) if mode in self.offered else "not offered by the model"
+            yield (
+                mode,
+                lambda mode=mode, options=options: (
+                    self.answers(options) if mode in self.offered else "not offered by the model"
+                ),
+            )
         yield "batch", lambda: self.says([fact.prompt for fact in FACTS]) == [fact.target for fact in FACTS]
         yield "silent", lambda: torch.equal(self.logits(NOBODY), base)
         yield "delete", lambda: self.deleted(base)
@@ -198,7 +215,12 @@ def generate(model: Any, renderer: Renderer, prompts: list[str], **options: Any)
     width = max(map(len, rows))
     ids = torch.tensor([(0,) * (width - len(row)) + row for row in rows])
     mask = torch.tensor([(0,) * (width - len(row)) + (1,) * len(row) for row in rows])
-    more: dict[str, Any] = {"max_new_tokens": 8, "do_sample": False, "eos_token_id": renderer.stop, "pad_token_id": 0} | options
+    more: dict[str, Any] = {
+        "max_new_tokens": 8,
+        "do_sample": False,
+        "eos_token_id": renderer.stop,
+        "pad_token_id": 0,
+    } | options
     out = model.generate(input_ids=ids, attention_mask=mask, **more)
     return [renderer.tokenizer.decode(row, skip_special_tokens=True).strip() for row in out[:, width:]]
 
@@ -242,7 +264,13 @@ def offered(model: Any, renderer: Renderer) -> frozenset[str]:
 
 def build(name: str, options: dict[str, Any], vocabulary: int) -> Any:
     """A random model, wide enough in its weights for outputs to differ."""
-    shared = {"vocab_size": vocabulary, "bos_token_id": None, "eos_token_id": None, "pad_token_id": 0, "initializer_range": 0.1}
+    shared = {
+        "vocab_size": vocabulary,
+        "bos_token_id": None,
+        "eos_token_id": None,
+        "pad_token_id": 0,
+        "initializer_range": 0.1,
+    }
     given = dict(options)
     if "vocab_size_per_layer_input" in given:
         given["vocab_size_per_layer_input"] = vocabulary

@@ -61,7 +61,12 @@ class Case:
         said = json.loads(line)
         groups = said.get("accept_all") or ([said["accept"]] if said["accept"] else [])
         return cls(
-            said["id"], tuple(said["notes"]), said["question"], said["type"], tuple(map(tuple, groups)), tuple(said["reject"])
+            said["id"],
+            tuple(said["notes"]),
+            said["question"],
+            said["type"],
+            tuple(map(tuple, groups)),
+            tuple(said["reject"]),
         )
 
 
@@ -78,9 +83,30 @@ def given(text: str) -> str:
 
 
 _MADE = (
-    ("lives in", "home_city", "{s} lives in {v}.", "Where does {s} live?", "Where does {s} not live?", "Where did {s} live before?"),
-    ("works at", "employer", "{s} works at {v}.", "Where does {s} work?", "Where does {s} no longer work?", "Where did {s} use to work?"),
-    ("hobby", "hobby", "{s}'s hobby is {v}.", "What is {s}'s hobby?", "What is not {s}'s hobby?", "What was {s}'s former hobby?"),
+    (
+        "lives in",
+        "home_city",
+        "{s} lives in {v}.",
+        "Where does {s} live?",
+        "Where does {s} not live?",
+        "Where did {s} live before?",
+    ),
+    (
+        "works at",
+        "employer",
+        "{s} works at {v}.",
+        "Where does {s} work?",
+        "Where does {s} no longer work?",
+        "Where did {s} use to work?",
+    ),
+    (
+        "hobby",
+        "hobby",
+        "{s}'s hobby is {v}.",
+        "What is {s}'s hobby?",
+        "What is not {s}'s hobby?",
+        "What was {s}'s former hobby?",
+    ),
 )
 
 
@@ -95,7 +121,11 @@ def made(each: int, seed: int = 5) -> list[Case]:
         first, last = name.split()
         slip = f"{first} {last[0]}{last[2]}{last[1]}{last[3:]}"
         kin = f"My sister is called {first}."
-        namesakes = (f"{first} {world.unknown_people(1, seed + place, 'train')[0].split()[1]}", f"{first}{'a' if first[-1] != 'a' else 'na'} {last}", f"{first} {last}man")
+        namesakes = (
+            f"{first} {world.unknown_people(1, seed + place, 'train')[0].split()[1]}",
+            f"{first}{'a' if first[-1] != 'a' else 'na'} {last}",
+            f"{first} {last}man",
+        )
         rows = [
             ("plain", (told,), asks.format(s=name), [value], []),
             ("plain", (told,), asks.format(s=name).lower().rstrip("?"), [value], []),
@@ -111,7 +141,10 @@ def made(each: int, seed: int = 5) -> list[Case]:
             ("other-matter", (told,), f"How old is {name}?", [], [value]),
             ("other-matter", (told,), f"What is {name}'s shoe size?", [], [value]),
         ]  # fmt: skip
-        found += [Case(f"made-{place}", notes, q, kind, (tuple(yes),) if yes else (), tuple(no)) for kind, notes, q, yes, no in rows]
+        found += [
+            Case(f"made-{place}", notes, q, kind, (tuple(yes),) if yes else (), tuple(no))
+            for kind, notes, q, yes, no in rows
+        ]
         both = asks.format(s=name).rstrip("?") + ", and what is their shoe size?"
         found.append(Case(f"made-{place}", (told,), both, "compound", ((value,),), ()))
     return found
@@ -163,7 +196,14 @@ def repeat(cases: Sequence[Case], embedder: CachedEmbedder) -> list[dict[str, An
 
 
 def _row(case: Case, answer: Answer) -> dict[str, Any]:
-    return {"id": case.id, "type": case.type, "question": case.question, "verdict": judge(case, answer.text), "source": answer.source, "text": answer.text}
+    return {
+        "id": case.id,
+        "type": case.type,
+        "question": case.question,
+        "verdict": judge(case, answer.text),
+        "source": answer.source,
+        "text": answer.text,
+    }
 
 
 def run(cases: Sequence[Case], embedder: CachedEmbedder, *, weights: bool) -> list[dict[str, Any]]:
@@ -173,7 +213,10 @@ def run(cases: Sequence[Case], embedder: CachedEmbedder, *, weights: bool) -> li
     for case in cases:
         by_notes.setdefault(case.notes, []).append(case)
     found = []
-    for notes, asked in by_notes.items():  # what is asked of the same notes is asked of one memory: consolidating takes seconds
+    for (
+        notes,
+        asked,
+    ) in by_notes.items():  # what is asked of the same notes is asked of one memory: consolidating takes seconds
         with Memory(None, embedder=embedder) as memory:
             for note in notes:
                 memory.remember(note)

@@ -230,7 +230,12 @@ def run(months: int, facts: int, uses: int, sample: int, seed: int) -> dict[str,
             rows += stream.measure(month, sample, unrelated)
             for row in rows[-len(MODES) :]:
                 print(line(row), flush=True)
-    return {"rows": [asdict(row) for row in rows], "consolidations": stream.reports, "ratios": ratios(rows), "drift": drift(rows)}
+    return {
+        "rows": [asdict(row) for row in rows],
+        "consolidations": stream.reports,
+        "ratios": ratios(rows),
+        "drift": drift(rows),
+    }
 
 
 def night(facts: int, sample: int, seed: int) -> Night:
@@ -271,7 +276,8 @@ def drift(rows: list[Row]) -> dict[str, dict[str, float]]:
     last = {row.mode: row for row in rows if row.month == rows[-1].month}
     same = ("first_month_accuracy", "first_month_held_out", "unrelated_kept")
     return {
-        mode: {name: round(getattr(last[mode], name) - getattr(first[mode], name), 4) for name in same} for mode in MODES
+        mode: {name: round(getattr(last[mode], name) - getattr(first[mode], name), 4) for name in same}
+        for mode in MODES
     }
 
 

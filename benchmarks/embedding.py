@@ -46,9 +46,7 @@ def made(name: str) -> CachedEmbedder:
     return embedder
 
 
-def speed(
-    embedders: dict[str, CachedEmbedder], batches: Sequence[Sequence[str]]
-) -> dict[str, tuple[float, float]]:
+def speed(embedders: dict[str, CachedEmbedder], batches: Sequence[Sequence[str]]) -> dict[str, tuple[float, float]]:
     """Median processor and wall milliseconds per batch; the backends take turns, the first one changes."""
     spent: dict[str, list[tuple[float, float]]] = {name: [] for name in embedders}
     for turn, batch in enumerate(batches):
@@ -107,9 +105,7 @@ def report(conversations: Sequence[Conversation], rounds: int, recalled: int) ->
     return {
         "machine": platform.machine(),
         "load": round(os.getloadavg()[0], 1),
-        "versions": {
-            name: version(name) for name in ("onnxruntime", "torch", "sentence-transformers", "numpy")
-        },
+        "versions": {name: version(name) for name in ("onnxruntime", "torch", "sentence-transformers", "numpy")},
         "threads": 1,
         "singles": len(singles),
         "batches_of_64": len(many),
@@ -128,9 +124,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     found = report(load(options.data), options.rounds, options.conversations)
-    table = Table(
-        "backend", "batch 1", "batch 64", "lowest cosine", "recall@10", title="speed as a multiple of torch"
-    )
+    table = Table("backend", "batch 1", "batch 64", "lowest cosine", "recall@10", title="speed as a multiple of torch")
     for name, row in found["figures"].items():
         table.add_row(
             name,

@@ -95,7 +95,13 @@ def with_experience(memory: Memory, rng: Random, k: int = 1) -> tuple[Act, Learn
         advice = memory.experience.advise(TASK, seen, k)
         good = [a.action for a in advice.encouraged if a.action in actions]
         untried = [a for a in actions if advice.q(a) is None]
-        return good[0] if good else rng.choice(untried) if untried else max(rng.sample(actions, len(actions)), key=lambda a: advice.q(a) or 0.0)
+        return (
+            good[0]
+            if good
+            else rng.choice(untried)
+            if untried
+            else max(rng.sample(actions, len(actions)), key=lambda a: advice.q(a) or 0.0)
+        )
 
     def learn(seen: str, action: str, reward: float, ahead: str | None) -> None:
         memory.experience.record(TASK, seen, action, reward, ahead)
@@ -126,7 +132,9 @@ def without(memory: Memory, rng: Random) -> tuple[Act, Learn]:  # noqa: ARG001 -
 AGENTS = {"experience": with_experience, "recall": with_recall, "none": without}
 
 
-def episodes(agent: str, seed: int, count: int, settings: Settings, details: int, embedder: str | None) -> tuple[list[int], float]:
+def episodes(
+    agent: str, seed: int, count: int, settings: Settings, details: int, embedder: str | None
+) -> tuple[list[int], float]:
     """Success (0 or 1) of each episode, and the processor seconds per step."""
     house, rng, wins, steps = House(Random(seed), details=details), Random(seed + 1), [], 0
     started = time.process_time()
@@ -156,17 +164,19 @@ def measure(
         curves = [wins for wins, _ in runs]
         last = [fmean(wins[-20:]) for wins in curves]
         row = {
-                "name": name,
-                "agent": agent,
-                "n_steps": n_steps if agent == "experience" else None,
-                "details": details,
-                "success_last_20": round(fmean(last), 4),
-                "sd_over_seeds": round(stdev(last), 4) if seeds > 1 else None,
-                "success_all": round(fmean(fmean(wins) for wins in curves), 4),
-                "cpu_ms_per_step": round(1000 * fmean(seconds for _, seconds in runs), 3),
-                "curve": [round(fmean(wins[i] for wins in curves), 3) for i in range(count)],
+            "name": name,
+            "agent": agent,
+            "n_steps": n_steps if agent == "experience" else None,
+            "details": details,
+            "success_last_20": round(fmean(last), 4),
+            "sd_over_seeds": round(stdev(last), 4) if seeds > 1 else None,
+            "success_all": round(fmean(fmean(wins) for wins in curves), 4),
+            "cpu_ms_per_step": round(1000 * fmean(seconds for _, seconds in runs), 3),
+            "curve": [round(fmean(wins[i] for wins in curves), 3) for i in range(count)],
         }
-        print(f"{name:42} last 20: {row['success_last_20']}  all: {row['success_all']}  CPU ms/step: {row['cpu_ms_per_step']}")
+        print(
+            f"{name:42} last 20: {row['success_last_20']}  all: {row['success_all']}  CPU ms/step: {row['cpu_ms_per_step']}"
+        )
         yield row
 
 
@@ -188,7 +198,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=None)
     options = parser.parse_args()
     embedder = None if options.embedder == "minilm" else options.embedder
-    about = {"seeds": options.seeds, "episodes": options.episodes, "embedder": options.embedder, "steps": STEPS, "explore": EXPLORE}
+    about = {
+        "seeds": options.seeds,
+        "episodes": options.episodes,
+        "embedder": options.embedder,
+        "steps": STEPS,
+        "explore": EXPLORE,
+    }
     rows = []
     for row in measure(options.seeds, options.episodes, CONDITIONS, embedder):
         rows.append(row)

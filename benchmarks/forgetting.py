@@ -92,7 +92,11 @@ def ask(year: Year, memory: Memory, ids: dict[str, str], *, faded: bool) -> dict
             hits = [hit.note.id for hit in memory.recall(question, k=K, faded=faded)]
             places.append(hits.index(ids[key]) + 1 if ids[key] in hits else 0)
         ranks = [1 / place for place in places if place]
-        found[name] = {"recall@10": len(ranks) / len(places), "mrr@10": sum(ranks) / len(places), "questions": float(len(places))}
+        found[name] = {
+            "recall@10": len(ranks) / len(places),
+            "mrr@10": sum(ranks) / len(places),
+            "questions": float(len(places)),
+        }
     return found
 
 
@@ -143,11 +147,16 @@ def main() -> None:
 def _write(path: Path, seeds: int, runs: dict[str, list[dict[str, object]]]) -> None:
     shipped = Settings().model_dump(include={"recall", "forgetting"})
     means = {name: _mean(found) for name, found in runs.items()}
-    path.write_text(json.dumps({"seeds": seeds, "settings": shipped, "means": means, "runs": runs}, indent=1) + "\n", encoding="utf-8")
+    path.write_text(
+        json.dumps({"seeds": seeds, "settings": shipped, "means": means, "runs": runs}, indent=1) + "\n",
+        encoding="utf-8",
+    )
 
 
 def _show(means: dict[str, dict[str, Any]], seeds: int) -> None:
-    table = Table("year", "asked", "recent", "repeated", "neglected", "notes", "active", title=f"recall@{K}, mean of {seeds}")
+    table = Table(
+        "year", "asked", "recent", "repeated", "neglected", "notes", "active", title=f"recall@{K}, mean of {seeds}"
+    )
     for name, values in means.items():
         for way in ("default", "faded=True"):
             if way in values:

@@ -53,7 +53,14 @@ class Conversation:
     def items(self) -> list[dict[str, Any]]:
         """The turns as `remember_many` takes them, of a user of the conversation's name."""
         return [
-            {"content": t.text, "actor": t.speaker or None, "session": t.session, "occurred_at": t.at, "user": self.name} for t in self.turns
+            {
+                "content": t.text,
+                "actor": t.speaker or None,
+                "session": t.session,
+                "occurred_at": t.at,
+                "user": self.name,
+            }
+            for t in self.turns
         ]
 
 
@@ -99,7 +106,9 @@ def as_chats(conversation: Conversation) -> Iterator[Conversation]:
     """
     speakers = sorted({turn.speaker for turn in conversation.turns})
     for user in speakers:
-        turns = tuple(replace(turn, speaker="user" if turn.speaker == user else "assistant") for turn in conversation.turns)
+        turns = tuple(
+            replace(turn, speaker="user" if turn.speaker == user else "assistant") for turn in conversation.turns
+        )
         asked = []
         for question in conversation.questions:
             named = [name for name in speakers if re.search(rf"\b{re.escape(name)}\b", question.text)]
@@ -118,9 +127,15 @@ def _in_person(question: str, name: str, *, first: bool) -> str:
     """A question about ``name`` as one about who asks (``first``), or who is asked."""
     (whose, whom, who), verbs = _PERSONS[first]
     text = re.sub(rf"\b{re.escape(name)}(?:'s|’s|'(?=\s))", whose, question)
-    text = re.sub(rf"\b(to|for|with|about|of|from|by|inspired|helped|told|gave) {re.escape(name)}\b", rf"\1 {whom}", text)
+    text = re.sub(
+        rf"\b(to|for|with|about|of|from|by|inspired|helped|told|gave) {re.escape(name)}\b", rf"\1 {whom}", text
+    )
     text = re.sub(rf"\b{re.escape(name)}\b", who, text)
-    for pattern, own in ((r"\b(?:her|his|their)\b", whose), (r"\b(?:she|he|they)\b", who), (r"\b(?:herself|himself)\b", f"{whose}self")):
+    for pattern, own in (
+        (r"\b(?:her|his|their)\b", whose),
+        (r"\b(?:she|he|they)\b", who),
+        (r"\b(?:herself|himself)\b", f"{whose}self"),
+    ):
         text = re.sub(pattern, own, text)
     for verb, ours in verbs.items():
         text = re.sub(rf"\b{verb} {who}\b", f"{ours} {who}", text, flags=re.IGNORECASE)
@@ -136,8 +151,13 @@ def in_long_notes(conversation: Conversation, turns: int) -> Conversation:
             blocks.append([])
         blocks[-1].append(turn)
     lies_in = {turn.id: block[0].id for block in blocks for turn in block}
-    notes = tuple(replace(block[0], speaker="", text="\n".join(f"{turn.speaker}: {turn.text}" for turn in block)) for block in blocks)
-    asked = tuple(replace(q, evidence=tuple(dict.fromkeys(lies_in[id] for id in q.evidence))) for q in conversation.questions)
+    notes = tuple(
+        replace(block[0], speaker="", text="\n".join(f"{turn.speaker}: {turn.text}" for turn in block))
+        for block in blocks
+    )
+    asked = tuple(
+        replace(q, evidence=tuple(dict.fromkeys(lies_in[id] for id in q.evidence))) for q in conversation.questions
+    )
     return Conversation(f"{conversation.name}-by-{turns}", notes, asked, conversation.skipped)
 
 

@@ -121,9 +121,7 @@ def measure(conversation: Conversation, search: Search) -> dict[str, list[tuple[
     rows: dict[str, list[tuple[float, ...]]] = defaultdict(list)
     for question in conversation.questions:
         found = search(question.text)
-        shares = [
-            len(set(found[:k]) & set(question.evidence)) / len(question.evidence) for k in (1, 5, 10, 20)
-        ]
+        shares = [len(set(found[:k]) & set(question.evidence)) / len(question.evidence) for k in (1, 5, 10, 20)]
         first = next((1 / place for place, turn in enumerate(found, 1) if turn in question.evidence), 0.0)
         for name in slices(conversation, question):
             rows[name].append((*shares, first))
@@ -188,9 +186,7 @@ def show(figures: dict[str, dict[str, Figures]], console: Console, title: str) -
     table = Table("system", "R@1", "R@5", "R@10", "R@20", "MRR", title=title)
     for name, groups in figures.items():
         whole = groups["all"]
-        table.add_row(
-            name, *(f"{value:.3f}" for value in (whole.r1, whole.r5, whole.r10, whole.r20, whole.mrr))
-        )
+        table.add_row(name, *(f"{value:.3f}" for value in (whole.r1, whole.r5, whole.r10, whole.r20, whole.mrr)))
     console.print(table)
 
 
@@ -219,13 +215,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=None)
-    parser.add_argument(
-        "--vectors", type=Path, default=None, help="keep vectors here, so that a second run is quick"
-    )
+    parser.add_argument("--vectors", type=Path, default=None, help="keep vectors here, so that a second run is quick")
     parser.add_argument("--why-not", action="store_true", help="also ask why evidence was missed")
-    parser.add_argument(
-        "--ablate", action="store_true", help="also switch the parts of the score off, one by one"
-    )
+    parser.add_argument("--ablate", action="store_true", help="also switch the parts of the score off, one by one")
     options = parser.parse_args()
     conversations = load(options.data)
     started = time.process_time()
@@ -234,7 +226,9 @@ def main() -> None:
         in_person = run([chat for conversation in conversations for chat in as_chats(conversation)], embedder)
         long = {n: run([in_long_notes(conversation, n) for conversation in conversations], embedder) for n in LONG}
         others = [*conversations[1:], conversations[0]]
-        asked_in = [in_long_messages(conversation, other) for conversation, other in zip(conversations, others, strict=True)]
+        asked_in = [
+            in_long_messages(conversation, other) for conversation, other in zip(conversations, others, strict=True)
+        ]
         in_messages = run(asked_in, embedder)
         reasons = misses(conversations, embedder) if options.why_not else Counter()
         without = ablations(conversations, embedder) if options.ablate else {}

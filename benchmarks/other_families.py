@@ -71,7 +71,9 @@ def small_world() -> World:
 def untrained(family: str, tokenizer: Any) -> Any:
     """A model of a family with random weights."""
     tokens = {f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in ("bos", "eos", "pad")}
-    return AutoModelForCausalLM.from_config(AutoConfig.for_model(family, vocab_size=len(tokenizer), **tokens, **FAMILIES[family]))
+    return AutoModelForCausalLM.from_config(
+        AutoConfig.for_model(family, vocab_size=len(tokenizer), **tokens, **FAMILIES[family])
+    )
 
 
 class Trainer:
@@ -147,17 +149,13 @@ def knowledge(model: Any, tokenizer: Any, world: World, count: int) -> dict[str,
     rng = Random(21)
     facts, found = rng.sample(world.facts, min(count, len(world.facts))), {}
     for name, held_out in (("trained wordings", False), ("held-out wordings", True)):
-        asked = [
-            Probe([{"role": "user", "content": world.question(f, rng, held_out=held_out)}], "") for f in facts
-        ]
+        asked = [Probe([{"role": "user", "content": world.question(f, rng, held_out=held_out)}], "") for f in facts]
         said = [text for text, *_ in generate(model, tokenizer, asked)]
         found[name] = round(share(said, [as_answer(fact.value) for fact in facts]), 4)
     return found
 
 
-def edited(
-    path: Path, world: World, edits: list[int], paraphrases: list[int], probes: int
-) -> dict[str, object]:
+def edited(path: Path, world: World, edits: list[int], paraphrases: list[int], probes: int) -> dict[str, object]:
     """What the model knows, where its keys are read, and GRACE with its defaults on it."""
     model, _ = load(path)
     # Not what is found for a folder by its family: for a Qwen2 that would split numbers otherwise than in training.
@@ -187,9 +185,7 @@ def edited(
 
 def main() -> None:
     """Parse the command line, train once, measure, write."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, default=FOLDER)
     parser.add_argument("--tokens", type=int, default=6_000_000)
     parser.add_argument("--families", nargs="*", choices=FAMILIES, default=list(FAMILIES))

@@ -30,9 +30,16 @@ def ways(texts: Sequence[str], embedder: CachedEmbedder) -> dict[str, list[Vecto
     whole = embedder.embed(list(texts))
     made: dict[str, list[Vectors]] = {"whole": [vector[None] for vector in whole]}
     for size in SIZES:
-        parts = [embedder.embed(part) if (part := passages(text, size)) else vector[None] for text, vector in zip(texts, whole, strict=True)]
-        made[f"mean of passages of {size}"] = [part.mean(axis=0, keepdims=True) / np.linalg.norm(part.mean(axis=0)) for part in parts]
-        made[f"whole and passages of {size}"] = [np.vstack((vector[None], part)) for vector, part in zip(whole, parts, strict=True)]
+        parts = [
+            embedder.embed(part) if (part := passages(text, size)) else vector[None]
+            for text, vector in zip(texts, whole, strict=True)
+        ]
+        made[f"mean of passages of {size}"] = [
+            part.mean(axis=0, keepdims=True) / np.linalg.norm(part.mean(axis=0)) for part in parts
+        ]
+        made[f"whole and passages of {size}"] = [
+            np.vstack((vector[None], part)) for vector, part in zip(whole, parts, strict=True)
+        ]
     return made
 
 
@@ -45,7 +52,10 @@ def measure(conversation: Conversation, embedder: CachedEmbedder) -> dict[str, l
         ends = np.cumsum([0, *(len(each) for each in vectors)])[:-1]
         nearest = np.maximum.reduceat(np.concatenate(vectors) @ asked.T, ends)
         order = np.argsort(-nearest, axis=0)[:10].T
-        found[way] = [_shares([notes[at] for at in best], q.evidence) for best, q in zip(order, conversation.questions, strict=True)]
+        found[way] = [
+            _shares([notes[at] for at in best], q.evidence)
+            for best, q in zip(order, conversation.questions, strict=True)
+        ]
     return found
 
 
@@ -53,7 +63,9 @@ def _shares(found: Sequence[str], evidence: Sequence[str]) -> tuple[float, ...]:
     return tuple(len(set(found[:k]) & set(evidence)) / len(evidence) for k in (1, 5, 10))
 
 
-def run(conversations: Sequence[Conversation], embedder: CachedEmbedder, say: Callable[[str], None]) -> dict[str, dict[str, object]]:
+def run(
+    conversations: Sequence[Conversation], embedder: CachedEmbedder, say: Callable[[str], None]
+) -> dict[str, dict[str, object]]:
     """Every length of notes, every way."""
     report: dict[str, dict[str, object]] = {}
     for turns in TURNS:

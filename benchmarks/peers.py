@@ -90,10 +90,25 @@ class Ours(Timed):
 
     def __init__(self, python: str, folder: Path, notes: int, queries: int) -> None:
         super().__init__("agentmem")
-        command = [python, "-m", "benchmarks.peers", "--serve", str(folder), "--notes", str(notes), "--queries", str(queries)]
+        command = [
+            python,
+            "-m",
+            "benchmarks.peers",
+            "--serve",
+            str(folder),
+            "--notes",
+            str(notes),
+            "--queries",
+            str(queries),
+        ]
         here = str(Path(__file__).parent.parent)
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": here}, cwd=here
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"PYTHONPATH": here},
+            cwd=here,
         )
         self.bulk_per_s, self.version = self._answer()
 
@@ -156,11 +171,19 @@ class Mem0(Timed):
         os.environ |= {"MEM0_TELEMETRY": "False", "MEM0_DIR": str(folder / "mem0-home"), "OPENAI_API_KEY": "none"}
         from mem0 import Memory
 
-        place = {"path": str(folder / "mem0"), "on_disk": True, "embedding_model_dims": table.vectors.shape[1], "collection_name": "notes"}
+        place = {
+            "path": str(folder / "mem0"),
+            "on_disk": True,
+            "embedding_model_dims": table.vectors.shape[1],
+            "collection_name": "notes",
+        }
         self._memory = Memory.from_config(
             {
                 "vector_store": {"provider": "qdrant", "config": place},
-                "embedder": {"provider": "openai", "config": {"api_key": "none", "embedding_dims": table.vectors.shape[1]}},
+                "embedder": {
+                    "provider": "openai",
+                    "config": {"api_key": "none", "embedding_dims": table.vectors.shape[1]},
+                },
                 "llm": {"provider": "openai", "config": {"api_key": "none"}},
                 "history_db_path": str(folder / "mem0-history.db"),
             }
@@ -173,8 +196,13 @@ class Mem0(Timed):
                 vectors=table.vectors[start : start + step].tolist(),
                 payloads=[
                     {
-                        "data": text, "text_lemmatized": text, "hash": hashlib.md5(text.encode()).hexdigest(),
-                        "created_at": now, "updated_at": now, "role": "user", "user_id": USER,
+                        "data": text,
+                        "text_lemmatized": text,
+                        "hash": hashlib.md5(text.encode()).hexdigest(),
+                        "created_at": now,
+                        "updated_at": now,
+                        "role": "user",
+                        "user_id": USER,
                     }
                     for text in texts
                 ],
@@ -232,7 +260,9 @@ class Chroma(Timed):
         import chromadb
         from chromadb.config import Settings
 
-        client = chromadb.PersistentClient(str(folder / f"chroma{where}"), settings=Settings(anonymized_telemetry=False))
+        client = chromadb.PersistentClient(
+            str(folder / f"chroma{where}"), settings=Settings(anonymized_telemetry=False)
+        )
         shape: Any = {"hnsw": {"space": "cosine"}}
         self._notes = client.create_collection("notes", configuration=shape, embedding_function=None)
         self._table, self._where = table, {"user": USER} if where else None
@@ -279,11 +309,19 @@ def measure(folder: Path, python: str, notes: int, queries: int) -> dict[str, An
                 memory.run(what, text)
     ours.close()
     figures = {memory.name: _figures(memory, ours, table) for memory in memories}
-    return {"notes": notes, "queries": queries, "load_average": round(os.getloadavg()[0], 1), "memories": figures, "failed": failed}
+    return {
+        "notes": notes,
+        "queries": queries,
+        "load_average": round(os.getloadavg()[0], 1),
+        "memories": figures,
+        "failed": failed,
+    }
 
 
 def _figures(memory: Any, ours: Timed, table: Vectors) -> dict[str, Any]:
-    wanted = [{table.texts[i] for i in np.argsort(-(table.vectors @ vector))[:WIDTH].tolist()} for vector in table.asked]
+    wanted = [
+        {table.texts[i] for i in np.argsort(-(table.vectors @ vector))[:WIDTH].tolist()} for vector in table.asked
+    ]
     nearest = [len(set(found) & near) / WIDTH for found, near in zip(memory.found, wanted, strict=True)]
     figures: dict[str, Any] = {"version": memory.version, "bulk_add_per_s": memory.bulk_per_s}
     for what in ("search", "add"):

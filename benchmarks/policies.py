@@ -225,7 +225,12 @@ def main() -> None:
     for policy, row in rows.items():
         print(f"{policy:15}" + "".join(f"{row[name]:>26}" for name in names))
     if options.out:
-        result = {"odds": asdict(Odds()), "species": [asdict(s) for s in SPECIES], "seeds": options.seeds, "policies": rows}
+        result = {
+            "odds": asdict(Odds()),
+            "species": [asdict(s) for s in SPECIES],
+            "seeds": options.seeds,
+            "policies": rows,
+        }
         options.out.write_text(json.dumps(result, indent=1) + "\n")
 
 

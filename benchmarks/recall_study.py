@@ -41,7 +41,10 @@ SIGNALS = ("maxsim", "answered", "dated", "entities")
 GRID = (0.0, 0.03, 0.06, 0.1, 0.2, 0.3, 0.5, 0.8)
 Values = npt.NDArray[np.float64]
 _NAME = re.compile(r"(?<![.?!] )(?<!^)\b[A-Z][a-z]+")
-_DAY = re.compile(r"\b(yesterday|today|tonight|last|next|ago|week(end)?|month|year|(mon|tues|wednes|thurs|fri|satur|sun)day)\b", re.IGNORECASE)
+_DAY = re.compile(
+    r"\b(yesterday|today|tonight|last|next|ago|week(end)?|month|year|(mon|tues|wednes|thurs|fri|satur|sun)day)\b",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -115,10 +118,13 @@ def with_signal(asked: Sequence[Asked], signal: int) -> tuple[list[Values], list
     for name in names:
         others = [item for item in asked if item.conversation != name]
         worth = [
-            sum(figures(others, [i.parts.sum(1) + weight * i.signals[:, signal] for i in others]).values()) for weight in GRID
+            sum(figures(others, [i.parts.sum(1) + weight * i.signals[:, signal] for i in others]).values())
+            for weight in GRID
         ]
         chosen[name] = GRID[int(np.argmax(worth))]
-    return [i.parts.sum(1) + chosen[i.conversation] * i.signals[:, signal] for i in asked], [chosen[name] for name in names]
+    return [i.parts.sum(1) + chosen[i.conversation] * i.signals[:, signal] for i in asked], [
+        chosen[name] for name in names
+    ]
 
 
 def learnt(asked: Sequence[Asked], signals: bool) -> tuple[list[Values], dict[str, list[float]]]:
@@ -145,7 +151,10 @@ def _fit(items: Sequence[Asked], signals: bool, ridge: float = 1e-3, sharpness: 
 
     def closure() -> Any:
         optimiser.zero_grad()
-        losses = [-(torch.log_softmax(sharpness * (t @ weight), 0)[r]).logsumexp(0) for t, r in zip(tables, right, strict=True)]
+        losses = [
+            -(torch.log_softmax(sharpness * (t @ weight), 0)[r]).logsumexp(0)
+            for t, r in zip(tables, right, strict=True)
+        ]
         loss = torch.stack(losses).mean() + ridge * (weight - start).square().sum()
         loss.backward()
         return loss
@@ -162,7 +171,8 @@ def study(asked: Sequence[Asked]) -> dict[str, Any]:
         "among the first 100": round(float(np.mean([i.gold.sum() / i.wanted for i in asked])), 4),
         "default": figures(asked, default),
         "without": {
-            part: figures(asked, [s - i.parts[:, n] for s, i in zip(default, asked, strict=True)]) for n, part in enumerate(PARTS)
+            part: figures(asked, [s - i.parts[:, n] for s, i in zip(default, asked, strict=True)])
+            for n, part in enumerate(PARTS)
         },
         "with": {},
     }

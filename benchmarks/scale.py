@@ -52,11 +52,15 @@ class Corpus:
         rng = np.random.default_rng(seed)
         letters = ("bcdfghklmnprstvw", "aeiou")
         sound = rng.integers(0, 80, (words, 4))
-        self._words = ["".join(letters[0][s // 5] + letters[1][s % 5] for s in row[: 2 + i % 3]) for i, row in enumerate(sound)]
+        self._words = [
+            "".join(letters[0][s // 5] + letters[1][s % 5] for s in row[: 2 + i % 3]) for i, row in enumerate(sound)
+        ]
         chance = 1.0 / (np.arange(words) + 20.0)
         self._chance = np.cumsum(chance / chance.sum())
         self._topics = rng.normal(size=(300, 64)).astype(np.float32)
-        self._axes = rng.normal(size=(64, DIMENSION)).astype(np.float32) * np.linspace(1.5, 0.3, 64, dtype=np.float32)[:, None]
+        self._axes = (
+            rng.normal(size=(64, DIMENSION)).astype(np.float32) * np.linspace(1.5, 0.3, 64, dtype=np.float32)[:, None]
+        )
         self._known: dict[str, npt.NDArray[np.float32]] = {}
 
     def make(self, start: int, count: int) -> tuple[list[str], Vectors]:
@@ -92,7 +96,11 @@ def build(memory: Memory, corpus: Corpus, notes: int, scopes: int, bulk: bool) -
             _write_rows(memory, start, texts, vectors, notes, scopes)
         else:
             items = [
-                {"content": text, "user": _user(start + i, notes, scopes), "occurred_at": START + timedelta(minutes=start + i)}
+                {
+                    "content": text,
+                    "user": _user(start + i, notes, scopes),
+                    "occurred_at": START + timedelta(minutes=start + i),
+                }
                 for i, text in enumerate(texts)
             ]
             memory.remember_many(items, progress=False)
@@ -112,19 +120,25 @@ def _write_rows(memory: Memory, start: int, texts: Sequence[str], vectors: Vecto
     state = MemoryState(2.3, 5.0, START)
     with core.store.write() as tx:
         core.fix_embedder(tx)
-        owners = [tx.notes.owner(Scope(user=_user(start + i, notes, scopes)), create=True) or 0 for i in range(len(texts))]
+        owners = [
+            tx.notes.owner(Scope(user=_user(start + i, notes, scopes)), create=True) or 0 for i in range(len(texts))
+        ]
         rows = []
         for i, text in enumerate(texts):
             at = START + timedelta(minutes=start + i)
             scope = Scope(user=_user(start + i, notes, scopes))
-            note = Note(id=core.new_id(), content=text, scope=scope, occurred_at=at, created_at=at, valid_from=at, state=state)
+            note = Note(
+                id=core.new_id(), content=text, scope=scope, occurred_at=at, created_at=at, valid_from=at, state=state
+            )
             rows.append(tx.notes.insert(note, owners[i], (start + i).to_bytes(32, "big")))
         tx.text.put_many((row, owner, text, "") for row, owner, text in zip(rows, owners, texts, strict=True))
         for owner in dict.fromkeys(owners):
             mine = [i for i, other in enumerate(owners) if other == owner]
             tx.vectors.put([rows[i] for i in mine], owner, vectors[mine])
         steps = ((1, "next", 1.0), (7, "similar", 0.7), (31, "shares", 0.5), (101, "shares", 0.4), (307, "shares", 0.3))
-        tx.links.put([LinkRow(rows[i], rows[i - s], kind, w, "") for i in range(len(rows)) for s, kind, w in steps if i >= s])
+        tx.links.put(
+            [LinkRow(rows[i], rows[i - s], kind, w, "") for i in range(len(rows)) for s, kind, w in steps if i >= s]
+        )
 
 
 def timed(call: Callable[[], Any]) -> tuple[float, Any]:
@@ -149,7 +163,9 @@ def bare_chroma(folder: Path, corpus: Corpus, notes: int) -> Any:
     import chromadb
 
     shape = {"hnsw": {"space": "cosine"}}
-    collection = chromadb.PersistentClient(str(folder)).create_collection("bare", configuration=shape, embedding_function=None)
+    collection = chromadb.PersistentClient(str(folder)).create_collection(
+        "bare", configuration=shape, embedding_function=None
+    )
     for start in range(0, notes, BATCH):
         texts, vectors = corpus.make(start, min(BATCH, notes - start))
         names = [str(start + i) for i in range(len(texts))]
@@ -206,7 +222,9 @@ def measure(folder: Path, notes: int, scopes: int, count: int, *, bulk: bool, ch
     return figures
 
 
-def _recalls(memory: Memory, asked: Sequence[tuple[str, Vectors]], users: Sequence[str], collection: Any) -> dict[str, Any]:
+def _recalls(
+    memory: Memory, asked: Sequence[tuple[str, Vectors]], users: Sequence[str], collection: Any
+) -> dict[str, Any]:
     first, _ = timed(lambda: memory.recall(asked[0][0], user=users[0]))
     for user in dict.fromkeys(users):
         memory.recall(asked[0][0], user=user)
@@ -241,11 +259,17 @@ def main() -> None:
     """Parse the command line, measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--notes", type=int, default=5_000)
-    parser.add_argument("--scopes", type=int, default=1, help="2 with more than 20,000 notes: one of 10,000 and the rest")
+    parser.add_argument(
+        "--scopes", type=int, default=1, help="2 with more than 20,000 notes: one of 10,000 and the rest"
+    )
     parser.add_argument("--queries", type=int, default=60)
     parser.add_argument("--bulk", action="store_true")
-    parser.add_argument("--no-chroma", action="store_true", help="do not compare: Chroma takes a millisecond a vector to build")
-    parser.add_argument("--folder", type=Path, default=None, help="where the store goes; removed at the end when not given")
+    parser.add_argument(
+        "--no-chroma", action="store_true", help="do not compare: Chroma takes a millisecond a vector to build"
+    )
+    parser.add_argument(
+        "--folder", type=Path, default=None, help="where the store goes; removed at the end when not given"
+    )
     parser.add_argument("--out", type=Path, default=None)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:

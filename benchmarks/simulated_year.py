@@ -34,7 +34,11 @@ NAMES = (
     "Almeida|Brandt|Castro|Duarte|Ekholm|Ferraz|Gruber|Hansen|Ivanova|Jansen|Kaya|Lindqvist|Moreau|Novak|Okafor|Petrov|Quental|"
     "Rossi|Sousa|Tanaka|Ueda|Vasquez|Weber|Ximenes|Yilmaz|Zhang"
 ).split("|")
-STREETS = "Mill Lane|Harbour Road|Station Square|the old market|Castle Hill|Bridge Street|the river bank|North Gate".split("|")
+STREETS = (
+    "Mill Lane|Harbour Road|Station Square|the old market|Castle Hill|Bridge Street|the river bank|North Gate".split(
+        "|"
+    )
+)
 REMARKS = (
     "friendly but slow|cheap and cheerful|far too crowded|open on Sundays|closed for holidays|better than I expected|a bit expensive|"
     "nobody answered the phone|they remembered my name|a long queue outside|new owner since spring|rather noisy"
@@ -127,7 +131,11 @@ def _at(pick: random.Random, day: float) -> datetime:
 
 def _moved(pick: random.Random, thing: str, events: list[Event], final: list[tuple[str, str]]) -> None:
     """A thing changes its place every two to three weeks, and now and then the person asks where it is."""
-    wordings = ("I put the {0} {1}.", "Moved the {0}; it lies {1} for now.", "Today the {0} went back to its place {1}.")
+    wordings = (
+        "I put the {0} {1}.",
+        "Moved the {0}; it lies {1} for now.",
+        "Today the {0} went back to its place {1}.",
+    )
     asked = (f"Where did I put the {thing}?", f"Where can I find the {thing}?")
     day, number = pick.uniform(0, 15), 0
     while day < DAYS:
@@ -135,7 +143,9 @@ def _moved(pick: random.Random, thing: str, events: list[Event], final: list[tup
         events.append(Event(_at(pick, day), pick.choice(wordings).format(thing, pick.choice(PLACES)), key))
         gap = pick.uniform(12, 24)
         if pick.random() < 0.3 and day + gap < DAYS:
-            events.append(Event(_at(pick, day + gap / 2) + timedelta(hours=11), question=pick.choice(asked), answer=key))
+            events.append(
+                Event(_at(pick, day + gap / 2) + timedelta(hours=11), question=pick.choice(asked), answer=key)
+            )
         day, number = day + gap, number + 1
     final.append((asked[0], f"{thing} {number - 1}"))
 
@@ -149,16 +159,26 @@ def _favoured(pick: random.Random, trade: str, events: list[Event], final: list[
         text = f"The {trade} {name} near {pick.choice(STREETS)}: {pick.choice(REMARKS)}."
         events.append(Event(_at(pick, day), text, f"{trade} {number}"))
     key = f"{trade} {favourite}"
-    asked = (f"Which {trade} do we usually go to?", f"What was the name of our {trade}?", f"Remind me of the {trade} we like.")
+    asked = (
+        f"Which {trade} do we usually go to?",
+        f"What was the name of our {trade}?",
+        f"Remind me of the {trade} we like.",
+    )
     day = days[favourite] + 3
     while day < DAYS - 1:
-        events.append(Event(_at(pick, day) + timedelta(hours=11), question=f"{names[favourite]}, {asked[1]}", answer=key))
+        events.append(
+            Event(_at(pick, day) + timedelta(hours=11), question=f"{names[favourite]}, {asked[1]}", answer=key)
+        )
         day += pick.uniform(15, 50)
     final.append((asked[0], key))
 
 
 def _once(
-    pick: random.Random, wordings: tuple[str, str, str], subjects: list[list[str]], events: list[Event], final: list[tuple[str, str]]
+    pick: random.Random,
+    wordings: tuple[str, str, str],
+    subjects: list[list[str]],
+    events: list[Event],
+    final: list[tuple[str, str]],
 ) -> None:
     """Said once: most of them in the first quarter and never again, the others later, alike in all but their subject."""
     statement, direct, other = wordings

@@ -44,7 +44,10 @@ def told(found: list[dict[str, object]]) -> dict[str, object]:
     """Percentiles and throughput over all calls of these writers."""
     took = sorted(t for each in found for t in each["took"])  # type: ignore[attr-defined]
     span = max(float(str(each["ended"])) for each in found) - min(float(str(each["began"])) for each in found)
-    at = {name: round(1000 * took[min(len(took) - 1, int(share * len(took)))], 1) for name, share in (("p50", 0.5), ("p99", 0.99))}
+    at = {
+        name: round(1000 * took[min(len(took) - 1, int(share * len(took)))], 1)
+        for name, share in (("p50", 0.5), ("p99", 0.99))
+    }
     errors = sum(len(each["errors"]) for each in found)  # type: ignore[arg-type]
     return at | {
         "max": round(1000 * took[-1], 1), "p99/p50": round(at["p99"] / at["p50"], 1), "writes": len(took), "errors": errors,
@@ -64,7 +67,10 @@ def main() -> None:
             eight = race(checkout, [(f"w{n}", 1, given.writes, 1e9) for n in range(8)])
             print(json.dumps({"round": number, "checkout": name, "eight processes": told(eight)}), flush=True)
             crowd, alone = race(checkout, [("crowd", 4, 1_000_000, 12.0), ("alone", 1, 1_000_000, 12.0)])
-            print(json.dumps({"round": number, "checkout": name, "crowd": told([crowd]), "alone": told([alone])}), flush=True)
+            print(
+                json.dumps({"round": number, "checkout": name, "crowd": told([crowd]), "alone": told([alone])}),
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -72,7 +72,9 @@ def look_alikes(prompts: Sequence[tuple[str, str | None, Sequence[str]]], count:
     ]
 
 
-def _alike(texts: Sequence[str], name: str, names: list[str], groups: list[tuple[str, tuple[str, ...]]], count: int) -> LookAlikes:
+def _alike(
+    texts: Sequence[str], name: str, names: list[str], groups: list[tuple[str, tuple[str, ...]]], count: int
+) -> LookAlikes:
     if not name or count < 1:
         return LookAlikes()
     prompt = texts[0]

@@ -19,7 +19,18 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from transformers.cache_utils import Cache
 
-__all__ = ["cache_argument", "changed", "fresh_copy", "grows", "has_attention", "is_recurrent", "odd_layers", "selected", "states", "tokens_in"]
+__all__ = [
+    "cache_argument",
+    "changed",
+    "fresh_copy",
+    "grows",
+    "has_attention",
+    "is_recurrent",
+    "odd_layers",
+    "selected",
+    "states",
+    "tokens_in",
+]
 
 _RECURRENT: tuple[type, ...] = tuple(
     kind for kind in (getattr(cache_utils, "LinearAttentionCacheLayerMixin", None),) if kind is not None
@@ -95,7 +106,9 @@ def changed(caches: Sequence[Cache], change: Callable[[Sequence[Tensor]], Tensor
         if is_recurrent(layer):
             for name in _STATES:
                 held = getattr(layer, name)
-                held.update({n: change([getattr(p, name)[n] for p in parts]) for n, state in held.items() if state is not None})
+                held.update(
+                    {n: change([getattr(p, name)[n] for p in parts]) for n, state in held.items() if state is not None}
+                )
     return twin
 
 

@@ -135,7 +135,9 @@ def _unpacked(stored: Numbers) -> Numbers:
 
 
 def _holds(rows: Array, bits: int) -> bool:
-    return (bits not in (4, 12) or rows.shape[-1] % 2 == 0) and np.array_equal(_rounded(rows, bits, _scales(rows, bits)), rows)
+    return (bits not in (4, 12) or rows.shape[-1] % 2 == 0) and np.array_equal(
+        _rounded(rows, bits, _scales(rows, bits)), rows
+    )
 
 
 def _scales(rows: Array, bits: int) -> npt.NDArray[np.int32]:

@@ -186,9 +186,7 @@ class DeltaEditor(ABC):
             unwanted = list(dict.fromkeys(ids))
             missing = [i for i in unwanted if i not in self.book.ids]
             if missing:
-                raise UnknownEdit(
-                    f"There is no edit {missing[0]!r}.", hint="editor.edits() lists what there is."
-                )
+                raise UnknownEdit(f"There is no edit {missing[0]!r}.", hint="editor.edits() lists what there is.")
             if unwanted:
                 self._replace(self._without(self.book, set(unwanted)))
             return unwanted
@@ -293,8 +291,7 @@ class DeltaEditor(ABC):
         """No edits, no hooks: the model is then its base in every respect."""
         if self._needed() and not self._handles:
             self._handles = [
-                module.register_forward_hook(Hook(partial(self._add, layer)))
-                for layer, module in self.sites.items()
+                module.register_forward_hook(Hook(partial(self._add, layer))) for layer, module in self.sites.items()
             ]
         elif not self._needed():
             for handle in self._handles:

@@ -73,9 +73,7 @@ def answer(
         InvalidArgument: a prompt is longer than the model's context; see :func:`fitting`.
     """
     if batch_size < 1 or max_new_tokens < 1:
-        raise InvalidArgument(
-            "batch_size and max_new_tokens must be at least 1.", hint="leave them at their defaults."
-        )
+        raise InvalidArgument("batch_size and max_new_tokens must be at least 1.", hint="leave them at their defaults.")
     renderer = Renderer(tokenizer, chat=chat)
     rows = [renderer.prompt(text) for text in prompts]
     context = _context(model, rows)
@@ -127,9 +125,7 @@ def evaluate(
 
     edited = [(case.prompt, case.target) for case in cases]
     asked = [(text, case.target) for case in cases for text in case.paraphrases]
-    kept = (
-        list(dict.fromkeys(text for case in cases for text in case.untouched)) if editor is not None else []
-    )
+    kept = list(dict.fromkeys(text for case in cases for text in case.untouched)) if editor is not None else []
     with editor.silence() if editor is not None else nullcontext():
         before = list(zip(kept, ask(kept), strict=True))
     shares, wrong = [], []

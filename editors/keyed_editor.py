@@ -200,9 +200,7 @@ class GatedEditor:
             unwanted = list(dict.fromkeys(ids))
             missing = [i for i in unwanted if i not in self.codebook.ids]
             if missing:
-                raise UnknownEdit(
-                    f"There is no edit {missing[0]!r}.", hint="editor.edits() lists what there is."
-                )
+                raise UnknownEdit(f"There is no edit {missing[0]!r}.", hint="editor.edits() lists what there is.")
             self._replace(self._without(self.codebook, unwanted))
             return unwanted
 

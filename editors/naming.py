@@ -123,7 +123,9 @@ class Mention:
     def is_needed(self) -> bool:
         """Whether only a text that names the subject can ask what the edit answers: when every phrasing of the edit does."""
         request = self._request
-        return request.subject is not None and all(self.in_text(text) for text in (request.prompt, *request.paraphrases))
+        return request.subject is not None and all(
+            self.in_text(text) for text in (request.prompt, *request.paraphrases)
+        )
 
 
 class Mentions:
@@ -189,7 +191,12 @@ def _turns_round(word: str) -> bool:
 def _is_name(word: str, before: str) -> bool:
     """Whether a capital letter makes a name of a word: not of one that opens a sentence, nor of a word like "Is"."""
     opening = before.rstrip()
-    return word[0].isupper() and word.casefold() not in STOPWORDS and bool(opening) and (opening[-1].isalnum() or opening[-1] == ",")
+    return (
+        word[0].isupper()
+        and word.casefold() not in STOPWORDS
+        and bool(opening)
+        and (opening[-1].isalnum() or opening[-1] == ",")
+    )
 
 
 def _as_asked(name: str) -> str:

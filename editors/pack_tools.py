@@ -65,9 +65,7 @@ def merge(parts: Iterable[bytes | Path | str]) -> bytes:
     """
     contents = [_Content.read(part) for part in parts]
     if not contents:
-        raise InvalidArgument(
-            "There is nothing to merge.", hint="merge([one, other]) with packs as bytes or paths."
-        )
+        raise InvalidArgument("There is nothing to merge.", hint="merge([one, other]) with packs as bytes or paths.")
     first = next((content for content in contents if content.edits), contents[0])
     for content in contents:
         apart = [name for name in first.differences(content) if name != "shared"]
@@ -109,9 +107,7 @@ def diff(before: bytes | Path | str, after: bytes | Path | str) -> PackDiff:
         added=tuple(other.edits[id].request for id in sorted(set(other.edits) - set(one.edits))),
         removed=tuple(one.edits[id].request for id in sorted(set(one.edits) - set(other.edits))),
         changed=tuple(
-            (one.edits[id].request, other.edits[id].request)
-            for id in both
-            if not one.edits[id].equals(other.edits[id])
+            (one.edits[id].request, other.edits[id].request) for id in both if not one.edits[id].equals(other.edits[id])
         ),
         apart=one.differences(other),
     )
@@ -127,9 +123,7 @@ class _Edit:
     item: Any
 
     def equals(self, other: _Edit) -> bool:
-        return (self.request, self.labels) == (other.request, other.labels) and _equal(
-            self.arrays, other.arrays
-        )
+        return (self.request, self.labels) == (other.request, other.labels) and _equal(self.arrays, other.arrays)
 
 
 @dataclass(frozen=True, eq=False)

@@ -127,9 +127,7 @@ def edit_tensors(edits: Sequence[PackedEdit]) -> dict[str, npt.NDArray[Any]]:
     }
 
 
-def edits_from(
-    requests: Sequence[EditRequest], tensors: Mapping[str, npt.NDArray[Any]]
-) -> tuple[PackedEdit, ...]:
+def edits_from(requests: Sequence[EditRequest], tensors: Mapping[str, npt.NDArray[Any]]) -> tuple[PackedEdit, ...]:
     """Undo :func:`edit_tensors`.
 
     Raises:
@@ -149,9 +147,7 @@ def edits_from(
         raise ValueError("the look-alikes are not as many as they should be")
     return tuple(
         PackedEdit(request, tuple(int(token) for token in label), *arrays)
-        for request, label, *arrays in zip(
-            requests, labels, keys, values, negatives, limits, others, strict=True
-        )
+        for request, label, *arrays in zip(requests, labels, keys, values, negatives, limits, others, strict=True)
     )
 
 

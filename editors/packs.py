@@ -61,6 +61,7 @@ _ENTRY = "agentmem"
 _PART = "part."
 _LAYOUTS = {"records": "agentmem.editors.records", "tiers": "agentmem.editors.tiers.pack"}
 
+
 @dataclass(frozen=True, eq=False)
 class Pack:
     """A whole side memory; ``calibration`` is ``None`` exactly when there are no edits.
@@ -125,9 +126,7 @@ def decode(data: bytes) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
     if digest != _digest(head, tensors):
         raise PackMismatch("The pack is damaged: its digest does not match.", hint="restore it from a copy.")
     if any(not np.isfinite(array).all() for array in tensors.values()):
-        raise PackMismatch(
-            "The pack holds values that are not finite.", hint="rebuild the edits from the notes."
-        )
+        raise PackMismatch("The pack holds values that are not finite.", hint="rebuild the edits from the notes.")
     return head, tensors
 
 
@@ -146,13 +145,13 @@ def parse(data: bytes) -> Pack:
     with _as_it_should_be():
         requests = [request_from(entry) for entry in head["edits"]]
         edits, calibration = edits_from(requests, tensors), calibration_from(head, tensors) if requests else None
-        width = 0 if calibration is None else calibration.projection.shape[1]  # keys as they are read have no space of their own
+        width = (
+            0 if calibration is None else calibration.projection.shape[1]
+        )  # keys as they are read have no space of their own
         if width and any(edit.keys.shape[1] != width for edit in edits):
             raise ValueError("the keys are not of its key space")
     own = {name.removeprefix(_PART): array for name, array in tensors.items() if name.startswith(_PART)}
-    return Pack(
-        head["method"], head["fingerprint"], head["settings"], calibration, edits, head.get("parts", {}), own
-    )
+    return Pack(head["method"], head["fingerprint"], head["settings"], calibration, edits, head.get("parts", {}), own)
 
 
 def drop(pack: bytes | Path | str, ids: Iterable[str]) -> bytes:
@@ -180,9 +179,7 @@ def drop(pack: bytes | Path | str, ids: Iterable[str]) -> bytes:
             hint="load it into its editor, editor.delete(ids), editor.save(path).",
         )
     if missing := unwanted - {edit.id for edit in held.edits}:
-        raise UnknownEdit(
-            f"The pack holds no edit {min(missing)!r}.", hint="list_edits(pack) says what it holds."
-        )
+        raise UnknownEdit(f"The pack holds no edit {min(missing)!r}.", hint="list_edits(pack) says what it holds.")
     kept = tuple(edit for edit in held.edits if edit.id not in unwanted)
     return dump(replace(held, edits=kept))
 
@@ -237,9 +234,7 @@ def read_bytes(pack: bytes | Path | str) -> bytes:
     try:
         return Path(pack).read_bytes()
     except OSError as error:
-        raise PackMismatch(
-            f"The pack {pack} cannot be read: {error.strerror}.", hint="check the path."
-        ) from error
+        raise PackMismatch(f"The pack {pack} cannot be read: {error.strerror}.", hint="check the path.") from error
 
 
 def write_file(path: Path | str, data: bytes) -> str:
@@ -279,9 +274,7 @@ def _head(data: bytes) -> dict[str, Any]:
         head: dict[str, Any] = json.loads(json.loads(data[8 : 8 + size])["__metadata__"][_ENTRY])
         version = int(head["format"])
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
-        raise PackMismatch(
-            "This is not an edit pack.", hint="packs are written by editor.save(path)."
-        ) from error
+        raise PackMismatch("This is not an edit pack.", hint="packs are written by editor.save(path).") from error
     if version < FORMAT:
         raise PackMismatch(
             f"The pack has format {version}, this version reads {FORMAT}.",

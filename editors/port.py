@@ -216,9 +216,7 @@ class ModelPort:
             cache = self._prefill(ids[:, :at], mask[:, :at]) if at and not whole else None
             window = at if cache is not None else 0
             inputs = self._inputs(ids[:, window:], mask, window)
-            prefix = self._record(
-                batch, inputs, fresh_copy(cache) if cache else None, cache, at - window, layer
-            )
+            prefix = self._record(batch, inputs, fresh_copy(cache) if cache else None, cache, at - window, layer)
             self._check(prefix)
         return prefix
 
@@ -279,9 +277,7 @@ class ModelPort:
         """The cache of the constant tokens; ``None`` when this model's cache cannot be branched."""
         cache = DynamicCache(config=getattr(self.model, "config", None))
         with own_forward():
-            output = self.structure.backbone(
-                **self._inputs(ids, mask, 0), past_key_values=cache, use_cache=True
-            )
+            output = self.structure.backbone(**self._inputs(ids, mask, 0), past_key_values=cache, use_cache=True)
         held = getattr(output, "past_key_values", None)
         plain = all(type(layer) in (DynamicLayer, DynamicSlidingWindowLayer) for layer in cache.layers)
         return cache if held is cache and plain else None

@@ -58,15 +58,11 @@ class Renderer:
             raise InvalidArgument("A prompt or a target is empty.", hint="give both at least one word.")
         prompt = self.prompt(text, history)
         answer = (
-            self._chat_answer(prompt, text, target, history)
-            if self.chat
-            else self._plain_answer(prompt, text, target)
+            self._chat_answer(prompt, text, target, history) if self.chat else self._plain_answer(prompt, text, target)
         )
         labels = answer if self.stop is None else (*answer, self.stop)
         if not prompt or not answer:
-            raise InvalidArgument(
-                f"The tokenizer gives no tokens for {text!r} -> {target!r}.", hint="use other words."
-            )
+            raise InvalidArgument(f"The tokenizer gives no tokens for {text!r} -> {target!r}.", hint="use other words.")
         return Rendered(prompt, labels)
 
     def _chat_answer(
@@ -101,18 +97,13 @@ class Renderer:
 
     def _closing_tokens(self) -> tuple[int, ...]:
         """What the template writes after an assistant's message: the common end of two different answers."""
-        first, second = (
-            self._chat([_said("user", "1"), _said("assistant", answer)])
-            for answer in ("4", "seven")
-        )
+        first, second = (self._chat([_said("user", "1"), _said("assistant", answer)]) for answer in ("4", "seven"))
         return _common_end(first, second)
 
     def _lead_tokens(self) -> tuple[int, ...]:
         """What the template writes between its opening and an answer, such as an empty block of thoughts: no part of the target."""
         opened = self._chat([_said("user", "1")], opened=True)
-        first, second = (
-            self._chat([_said("user", "1"), _said("assistant", answer)]) for answer in ("4", "seven")
-        )
+        first, second = (self._chat([_said("user", "1"), _said("assistant", answer)]) for answer in ("4", "seven"))
         if first[: len(opened)] != opened or second[: len(opened)] != opened:
             return ()
         lead = _common_end(first[len(opened) :][::-1], second[len(opened) :][::-1])[::-1]

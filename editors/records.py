@@ -67,9 +67,7 @@ class Book:
     def __len__(self) -> int:
         return len(self.records)
 
-    def with_records(
-        self, added: Iterable[Record], removed: Iterable[str] = (), shared: Arrays | None = None
-    ) -> Book:
+    def with_records(self, added: Iterable[Record], removed: Iterable[str] = (), shared: Arrays | None = None) -> Book:
         """A book with some records more and some less, in canonical order."""
         gone = set(removed)
         kept = [record for record in self.records if record.id not in gone] + list(added)
@@ -153,9 +151,7 @@ def drop(pack: bytes | Path | str, ids: Iterable[str]) -> bytes:
     """
     book, unwanted = parse(pack), set(ids)
     if missing := unwanted - book.ids:
-        raise UnknownEdit(
-            f"The pack holds no edit {min(missing)!r}.", hint="list_edits(pack) says what it holds."
-        )
+        raise UnknownEdit(f"The pack holds no edit {min(missing)!r}.", hint="list_edits(pack) says what it holds.")
     if not unwanted:
         return book.bytes
     if book.shared and unwanted != book.ids:

@@ -50,8 +50,6 @@ def make_editor(method: str, model: Any, tokenizer: Any, **options: object) -> E
     except ModuleNotFoundError as missing:
         if missing.name not in ("torch", "transformers"):
             raise
-        raise MissingExtra(
-            f"Editing weights needs {missing.name}.", hint=f"pip install {missing.name}"
-        ) from missing
+        raise MissingExtra(f"Editing weights needs {missing.name}.", hint=f"pip install {missing.name}") from missing
     editor: Editor = factory(model, tokenizer, **options)
     return editor

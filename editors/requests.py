@@ -58,7 +58,5 @@ def unstored(requests: Sequence[EditRequest], stored: Mapping[str, EditRequest])
         if unique.setdefault(name, request) != request:
             raise InvalidArgument(f"Two different requests have the id {name!r}.", hint="give each its own.")
         if stored.get(name, request) != request:
-            raise EditError(
-                f"The id {name!r} belongs to another edit.", hint=f"editor.delete([{name!r}]) first."
-            )
+            raise EditError(f"The id {name!r} belongs to another edit.", hint=f"editor.delete([{name!r}]) first.")
     return [request for name, request in unique.items() if name not in stored]

@@ -214,20 +214,14 @@ def _widths(module: nn.Module) -> tuple[int, int] | None:
     return None
 
 
-def _find_ffn_out(
-    model: nn.Module, block: nn.Module, trace: _Trace, d_model: int
-) -> tuple[str, nn.Module | None]:
+def _find_ffn_out(model: nn.Module, block: nn.Module, trace: _Trace, d_model: int) -> tuple[str, nn.Module | None]:
     """The last linear-like module outside attention that gives every token a vector of the stream's width."""
     prefix = next(name for name, module in model.named_modules() if module is block)
     found: tuple[str, nn.Module | None] = ("", None)
     outer = ""
     for event in trace.events:
         inside = event.path.removeprefix(prefix + ".")
-        if (
-            not event.path.startswith(prefix + ".")
-            or "attn" in inside.lower()
-            or "attention" in inside.lower()
-        ):
+        if not event.path.startswith(prefix + ".") or "attn" in inside.lower() or "attention" in inside.lower():
             continue
         widths = _widths(event.module)
         if widths is None or (outer and event.path.startswith(outer + ".")):
@@ -254,11 +248,12 @@ def _find_tail(trace: _Trace, last: nn.Module) -> tuple[nn.Module, ...]:
     for event in chain:
         try:
             value = first_tensor(event.module(value))
-        except (TypeError, RuntimeError):  # a module that takes more than the stream: the model's own forward is used instead
+        except (
+            TypeError,
+            RuntimeError,
+        ):  # a module that takes more than the stream: the model's own forward is used instead
             return ()
         if value is None:
             return ()
-    same = value.shape == trace.logits.shape and torch.allclose(
-        value.float(), trace.logits.float(), atol=1e-5
-    )
+    same = value.shape == trace.logits.shape and torch.allclose(value.float(), trace.logits.float(), atol=1e-5)
     return tuple(event.module for event in chain) if same else ()

@@ -28,7 +28,9 @@ with Memory(clock=clock) as memory:
             print(piece, end="", flush=True)
         reply = later.last
         assert reply is not None
-        print(f"\n       from the {reply.source}, {reply.prompt_tokens} prompt tokens, used {[n.content for n in reply.used]}")
+        print(
+            f"\n       from the {reply.source}, {reply.prompt_tokens} prompt tokens, used {[n.content for n in reply.used]}"
+        )
 
     # Another user shares the memory, and sees nothing of Ana's.
     stranger = ChatAgent(None, memory, user="ben")

@@ -25,7 +25,9 @@ def learn(statement: str, question: str) -> str:
 
 
 def logits() -> torch.Tensor:
-    text = tokenizer.apply_chat_template([{"role": "user", "content": QUESTION}], tokenize=False, add_generation_prompt=True)
+    text = tokenizer.apply_chat_template(
+        [{"role": "user", "content": QUESTION}], tokenize=False, add_generation_prompt=True
+    )
     with torch.no_grad():
         return model(**tokenizer(text, add_special_tokens=False, return_tensors="pt")).logits
 

@@ -107,13 +107,20 @@ class ChatAgent:
         max_tokens: int = 256,
     ) -> None:
         if not isinstance(memory, Memory):
-            raise InvalidArgument(f"memory must be a Memory, not {type(memory).__name__}.", hint="ChatAgent(model, Memory(…)).")
+            raise InvalidArgument(
+                f"memory must be a Memory, not {type(memory).__name__}.", hint="ChatAgent(model, Memory(…))."
+            )
         _check(system, k, {"context_tokens": context_tokens, "history_tokens": history_tokens}, max_tokens)
         self.memory = memory
         self.user, self.agent = user, agent
         self.session = session or memory.scope.session or f"chat-{uuid.uuid4().hex[:12]}"
         self.system = system
-        self.k, self.context_tokens, self.history_tokens, self.max_tokens = k, context_tokens, history_tokens, max_tokens
+        self.k, self.context_tokens, self.history_tokens, self.max_tokens = (
+            k,
+            context_tokens,
+            history_tokens,
+            max_tokens,
+        )
         self.last: Reply | None = None
         self._client = self._connect(model, tokenizer, model_name)
         self._count = _counter(tokenizer if tokenizer is not None else model[1] if isinstance(model, tuple) else None)
@@ -261,7 +268,9 @@ class ChatAgent:
         parts = [part for part in (self.system, notes_block(hits)) if part]
         head: list[Message] = [{"role": "system", "content": "\n\n".join(parts)}] if parts else []
         messages = [*head, *as_messages([*turns, Turn("user", text)])]
-        return _Prompt(messages, notes, found.warnings, sum(self._count(m["content"]) for m in messages), found.degraded)
+        return _Prompt(
+            messages, notes, found.warnings, sum(self._count(m["content"]) for m in messages), found.degraded
+        )
 
     def _recall(self, text: str, shown: Sequence[str], without: Sequence[str]) -> Recollection:
         """The best notes that say something, and that the conversation does not show anyway."""
@@ -274,7 +283,9 @@ class ChatAgent:
         used = used_notes(answer.text, text, answer.notes)
         try:
             if used:
-                self.memory.reinforce(used, user=self.user, agent=self.agent, or_gone=True)  # one may be forgotten while the model answers
+                self.memory.reinforce(
+                    used, user=self.user, agent=self.agent, or_gone=True
+                )  # one may be forgotten while the model answers
         except StoreError as error:
             # A full disk takes nobody's answer away.
             return replace(answer, used=used, warnings=(*answer.warnings, not_counted(error)))
@@ -344,17 +355,28 @@ class ChatAgent:
 def _check(system: object, k: object, room: Mapping[str, object], max_tokens: object) -> None:
     """What would otherwise fail in the middle of a conversation."""
     if system is not None and not isinstance(system, str):
-        raise InvalidArgument(f"system must be a text, not {type(system).__name__}.", hint='system="Answer in one sentence."')
-    for name, value, least, most in (("k", k, 1, _MAX_K), *((n, v, 0, None) for n, v in room.items()), ("max_tokens", max_tokens, 1, None)):
+        raise InvalidArgument(
+            f"system must be a text, not {type(system).__name__}.", hint='system="Answer in one sentence."'
+        )
+    for name, value, least, most in (
+        ("k", k, 1, _MAX_K),
+        *((n, v, 0, None) for n, v in room.items()),
+        ("max_tokens", max_tokens, 1, None),
+    ):
         whole = isinstance(value, int) and not isinstance(value, bool)
         if not whole or value < least or (most is not None and value > most):  # type: ignore[operator]  # whole is checked first
             span = f"from {least} to {most}" if most is not None else f"of {least} or more"
-            raise InvalidArgument(f"{name} must be a whole number {span}, not {value!r:.80}.", hint=f"{name}={max(least, 5)}, or leave it out.")
+            raise InvalidArgument(
+                f"{name} must be a whole number {span}, not {value!r:.80}.",
+                hint=f"{name}={max(least, 5)}, or leave it out.",
+            )
 
 
 def _answer(text: str, prompt: _Prompt) -> Answer:
     source: Source = "notes" if prompt.notes else "model"
-    return Answer(text, source, prompt.notes, prompt_tokens=prompt.tokens, warnings=prompt.warnings, degraded=prompt.degraded)
+    return Answer(
+        text, source, prompt.notes, prompt_tokens=prompt.tokens, warnings=prompt.warnings, degraded=prompt.degraded
+    )
 
 
 def _ids(turns: Sequence[Turn]) -> tuple[str, ...]:

@@ -34,7 +34,11 @@ class Conversation:
     @classmethod
     def of(cls, notes: Iterable[Note], session: str) -> Conversation:
         """What the notes of a session say was said in it: a conversation goes on after a restart, without what was never answered."""
-        said = [n for n in notes if n.thread == session and n.actor in ("user", "assistant") and not n.metadata.get(UNANSWERED)]
+        said = [
+            n
+            for n in notes
+            if n.thread == session and n.actor in ("user", "assistant") and not n.metadata.get(UNANSWERED)
+        ]
         said.sort(key=lambda n: (n.position or 0, n.created_at))
         return cls(Turn(n.actor or "user", n.content, n.id) for n in said)
 

@@ -53,9 +53,7 @@ def checks(*, deep: bool = False, path: Path | str | None = None) -> list[Check]
     found = [_python(), *_sqlite(), *_libraries(), _embedder(), _small_model(), _disk(Path(path or "."))]
     found += [
         _optional("matplotlib", "pictures", "viz"),
-        _optional(
-            "onnxruntime", "fast embedding; without it MiniLM runs in numpy, other models on torch", "onnx"
-        ),
+        _optional("onnxruntime", "fast embedding; without it MiniLM runs in numpy, other models on torch", "onnx"),
         _optional("openai", "OpenAI-compatible servers", "openai"),
     ]
     found += _foreign()
@@ -117,9 +115,7 @@ def _embedder() -> Check:
     except AgentMemError as error:
         return Check("embedder", "warn", error.message, error.hint)
     size = (directory / "model.safetensors").stat().st_size
-    return Check(
-        "embedder", "ok", f"all-MiniLM-L6-v2, packaged, {size / 1e6:.0f} MB (`--deep` checks its sha256)"
-    )
+    return Check("embedder", "ok", f"all-MiniLM-L6-v2, packaged, {size / 1e6:.0f} MB (`--deep` checks its sha256)")
 
 
 def _small_model() -> Check:
@@ -134,9 +130,7 @@ def _small_model() -> Check:
             "the model for demonstrations is not here",
             "reinstall agentmem, or name your own model.",
         )
-    return Check(
-        "small model", "ok", f"{sum(f.stat().st_size for f in weights) / 1e6:.0f} MB, comes with agentmem"
-    )
+    return Check("small model", "ok", f"{sum(f.stat().st_size for f in weights) / 1e6:.0f} MB, comes with agentmem")
 
 
 def _disk(path: Path) -> Check:
@@ -146,18 +140,14 @@ def _disk(path: Path) -> Check:
     if not os.access(there, os.W_OK):
         return Check("disk", "warn", f"{there} cannot be written", "choose another directory for the memory.")
     if free < _MINIMUM_FREE:
-        return Check(
-            "disk", "warn", detail, "free some space: a full disk stops remembering, and loses nothing."
-        )
+        return Check("disk", "warn", detail, "free some space: a full disk stops remembering, and loses nothing.")
     return Check("disk", "ok", detail)
 
 
 def _optional(name: str, purpose: str, extra: str) -> Check:
     number = _version(name)
     if number is None:
-        return Check(
-            name, "warn", f"not installed: {purpose}", f"install the `{extra}` extra: pip install {name}"
-        )
+        return Check(name, "warn", f"not installed: {purpose}", f"install the `{extra}` extra: pip install {name}")
     return Check(name, "ok", number)
 
 
@@ -186,9 +176,7 @@ def _caught(name: str, check: Callable[[], Check]) -> Check:
         return check()
     except Exception as error:  # noqa: BLE001
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-        return Check(
-            name, "fail", reason, getattr(error, "hint", "") or "reinstall the library; its import fails."
-        )
+        return Check(name, "fail", reason, getattr(error, "hint", "") or "reinstall the library; its import fails.")
 
 
 def _embedder_works() -> Check:
@@ -201,9 +189,7 @@ def _embedder_works() -> Check:
         @ embedder.embed(["a dog barks"])[0]
     )
     if near <= far:
-        return Check(
-            "embedder works", "fail", f"cosines {near:.2f} and {far:.2f} in the wrong order", "reinstall it."
-        )
+        return Check("embedder works", "fail", f"cosines {near:.2f} and {far:.2f} in the wrong order", "reinstall it.")
     return Check(
         "embedder works",
         "ok",
@@ -217,9 +203,7 @@ def _torch_works() -> Check:
     device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     total = float(torch.ones(8, 8, device=device).sum())
     if total != 64.0:
-        return Check(
-            "torch works", "fail", f"64 ones add up to {total} on {device}", "check the driver of the device."
-        )
+        return Check("torch works", "fail", f"64 ones add up to {total} on {device}", "check the driver of the device.")
     return Check("torch works", "ok", f"{device}, {torch.get_num_threads()} threads")
 
 

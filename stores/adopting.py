@@ -36,7 +36,9 @@ _OLD_LOCK: Final = "index.lock"
 _MOST: Final = 50
 
 
-def bind(store: NoteStore, directory: DataDirectory, method: str, fail: Callable[[str], None] = lambda step: None) -> str:
+def bind(
+    store: NoteStore, directory: DataDirectory, method: str, fail: Callable[[str], None] = lambda step: None
+) -> str:
     """Bind the database to the directory that it lies in; what was found out of place, in words, else nothing.
 
     Args:
@@ -66,7 +68,11 @@ def bind(store: NoteStore, directory: DataDirectory, method: str, fail: Callable
             if state.generation and not moved:
                 _distrust(tx, state)
             fail("adopt:before-commit")
-    return f"the notes were brought here from another directory ({bound}): their index and their weights stayed there" if bound else ""
+    return (
+        f"the notes were brought here from another directory ({bound}): their index and their weights stayed there"
+        if bound
+        else ""
+    )
 
 
 def left_behind(store: NoteStore, directory: DataDirectory) -> list[str]:
@@ -95,10 +101,18 @@ def _move_index(directory: DataDirectory, state: IndexState) -> bool:
     """The generation that the store recorded, if its files are those it recorded and no process of an older version has it open."""
     if not state.generation or state.applying or state.damaged:
         return False
-    old, new = generations.folder(directory.root, state.generation), generations.folder(directory.index, state.generation)
+    old, new = (
+        generations.folder(directory.root, state.generation),
+        generations.folder(directory.index, state.generation),
+    )
     if owned_files.is_folder(new):
         return snapshot(new) == state.manifest
-    if not owned_files.is_folder(old) or not state.manifest or generations.strangers(old) or snapshot(old) != state.manifest:
+    if (
+        not owned_files.is_folder(old)
+        or not state.manifest
+        or generations.strangers(old)
+        or snapshot(old) != state.manifest
+    ):
         return False
     if _held_elsewhere(directory.root / _OLD_LOCK):
         return False
@@ -128,7 +142,9 @@ def _left(directory: DataDirectory, state: IndexState, packed: bool) -> list[str
         return []
     places = [entry.name for entry in owned_files.entries(directory.root) if _OLD_GENERATION.fullmatch(entry.name)]
     old = directory.root / OLD_WEIGHTS
-    places += [f"{OLD_WEIGHTS}/{entry.name}" for entry in owned_files.entries(old)] if owned_files.is_folder(old) else []
+    places += (
+        [f"{OLD_WEIGHTS}/{entry.name}" for entry in owned_files.entries(old)] if owned_files.is_folder(old) else []
+    )
     return places[:_MOST]
 
 

@@ -54,16 +54,23 @@ def look_beside(folder: Path, wanted: Wanted) -> list[Finding]:
     Raises:
         StoreError: no process could be started, or it failed.
     """
-    code = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from agentmem.stores.byte_search import main; main()"
+    code = (
+        "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from agentmem.stores.byte_search import main; main()"
+    )
     asked = json.dumps({"folder": str(folder.resolve()), **asdict(wanted)})
     command = [sys.executable or "python3", "-c", code, json.dumps([p or os.getcwd() for p in sys.path])]  # noqa: PTH109 - '' means just that
     try:
         ended = subprocess.run(command, input=asked.encode(), capture_output=True, check=False)  # noqa: S603 - our interpreter, our code
     except OSError as error:
-        raise StoreError(f"The files could not be looked into: {error}.", hint="a second Python process is needed for that.") from error
+        raise StoreError(
+            f"The files could not be looked into: {error}.", hint="a second Python process is needed for that."
+        ) from error
     if ended.returncode:
         said = ended.stderr.decode("utf-8", "replace").strip().splitlines()
-        raise StoreError(f"The files could not be looked into: {said[-1] if said else ended.returncode}.", hint="check the rights of the directory.")
+        raise StoreError(
+            f"The files could not be looked into: {said[-1] if said else ended.returncode}.",
+            hint="check the rights of the directory.",
+        )
     return [(str(name), int(at), str(place), str(what)) for name, at, place, what in json.loads(ended.stdout)]
 
 
@@ -85,7 +92,11 @@ def _needles(texts: Sequence[str]) -> Mapping[bytes, str]:
     found: dict[bytes, str] = {}
     for text in texts:
         for said in dict.fromkeys((text, text.lower(), text.upper())):
-            for form, data in (("UTF-8", said.encode()), ("JSON", json.dumps(said)[1:-1].encode()), ("UTF-16", said.encode("utf-16-le"))):
+            for form, data in (
+                ("UTF-8", said.encode()),
+                ("JSON", json.dumps(said)[1:-1].encode()),
+                ("UTF-16", said.encode("utf-16-le")),
+            ):
                 found.setdefault(data, f"the text, in {form}")
     return found
 
@@ -135,7 +146,11 @@ def _gaps(path: Path, own: Sequence[int]) -> Iterator[tuple[int, str, str]]:
         _, changed = scrub.wal_pages(str(path), layout.size)
         for page, (start, _end) in sorted(scrub.remnants(descriptor, layout, free).items()):
             if page not in changed and page not in own:  # what the log says of a page counts
-                yield (page - 1) * layout.size + start, "a free page" if page in free else "the gap of a page", "bytes of deleted or moved rows"
+                yield (
+                    (page - 1) * layout.size + start,
+                    "a free page" if page in free else "the gap of a page",
+                    "bytes of deleted or moved rows",
+                )
     finally:
         os.close(descriptor)
 

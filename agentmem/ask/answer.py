@@ -13,7 +13,18 @@ from agentmem.notes.note import Note
 from agentmem.notes.quoting import one_line
 from agentmem.recall.query import query_words
 
-__all__ = ["Answer", "Part", "Source", "Why", "abstention", "drawn_on", "has_number", "is_unknown", "repeated", "used_notes"]
+__all__ = [
+    "Answer",
+    "Part",
+    "Source",
+    "Why",
+    "abstention",
+    "drawn_on",
+    "has_number",
+    "is_unknown",
+    "repeated",
+    "used_notes",
+]
 
 Source = Literal["weights", "notes", "both", "model", "none"]
 Why = Literal["", "untold", "another's", "over", "not over"]
@@ -30,10 +41,15 @@ _UNKNOWN: Final = re.compile(
     r"|(?:the|my) (?:notes|memory) (?:do not|does not|don['’]t|doesn['’]t) (?:say|tell|mention|contain)|unknown\b|there is no (?:information|mention))",
     re.IGNORECASE,
 )
-_TAKEN: Final = re.compile(r"^\W*(?:(?:thank you|thanks|noted|good to know|ok|okay|got it|understood)\W+)+(?:i(?: will|['’]ll) (?:remember|keep|note)\b.*)?$", re.IGNORECASE)
+_TAKEN: Final = re.compile(
+    r"^\W*(?:(?:thank you|thanks|noted|good to know|ok|okay|got it|understood)\W+)+(?:i(?: will|['’]ll) (?:remember|keep|note)\b.*)?$",
+    re.IGNORECASE,
+)
 """How a model receives what it takes for a statement."""
 _WORDS: Final = "|".join(word for word in NUMBERS if len(word) > 2)
-_COUNTED: Final = re.compile(rf"\d|\b(?:{_WORDS}|eleven|twelve|\w+teen|\w+ty|hundred|thousand|million|none|no|zero|half|both)\b", re.IGNORECASE)
+_COUNTED: Final = re.compile(
+    rf"\d|\b(?:{_WORDS}|eleven|twelve|\w+teen|\w+ty|hundred|thousand|million|none|no|zero|half|both)\b", re.IGNORECASE
+)
 _INTRO: Final[dict[Why, str]] = {
     "another's": "I know only about {name}: ", "over": "I know only what is not so, or no longer: ", "not over": "I know only what holds now: ", "untold": "I know only: ",
 }  # fmt: skip

@@ -28,7 +28,9 @@ class Said:
     about: str = ""
 
 
-def checked(clause: Clause, said: Said, sifted: Sifted | None, say: Callable[[Sequence[Hit]], str], *, terse: bool) -> Said:
+def checked(
+    clause: Clause, said: Said, sifted: Sifted | None, say: Callable[[Sequence[Hit]], str], *, terse: bool
+) -> Said:
     """What may be given of an answer, or why nothing.
 
     Args:
@@ -55,7 +57,13 @@ def checked(clause: Clause, said: Said, sifted: Sifted | None, say: Callable[[Se
 
 
 def _again(
-    clause: Clause, said: Said, sifted: Sifted | None, say: Callable[[Sequence[Hit]], str], wrong: tuple[Note, ...], *, terse: bool
+    clause: Clause,
+    said: Said,
+    sifted: Sifted | None,
+    say: Callable[[Sequence[Hit]], str],
+    wrong: tuple[Note, ...],
+    *,
+    terse: bool,
 ) -> Said:
     """What the model says without the notes that it took a wrong answer from."""
     rest = tuple(hit for hit in said.hits if hit.note not in wrong)
@@ -74,7 +82,11 @@ def unsupported(clause: Clause, answer: str, notes: Sequence[Note]) -> tuple[Not
     drawn = [note for note in notes if added and drawn_on(added, asked, note)]
     if not drawn or is_denied(answer, clause):
         return ()
-    wrong = [note for note in drawn if _denied_there(note, added, clause) or any(outdates(later, note) for later in notes if later not in drawn)]
+    wrong = [
+        note
+        for note in drawn
+        if _denied_there(note, added, clause) or any(outdates(later, note) for later in notes if later not in drawn)
+    ]
     return tuple(wrong) if len(wrong) == len(drawn) else ()
 
 

@@ -130,7 +130,8 @@ class Asker:
         around = "\n".join([system or "", *(message["content"] for message in earlier)]).strip()
         found = [replace(c, asks=c.asks and not of_context(c, around)) for c in clauses(question)]
         wanted = [
-            _Asked(clause, scope, use, k, context_tokens, max_tokens, system, earlier, exclude, len(found) > 1) for clause in found
+            _Asked(clause, scope, use, k, context_tokens, max_tokens, system, earlier, exclude, len(found) > 1)
+            for clause in found
         ]
         if self._weights.attached:
             with self._weights.serving() as editor:
@@ -155,8 +156,16 @@ class Asker:
 
     def _ask_local(self, asked: _Asked, editor: Editor) -> Answer:
         heart = self._by_heart(asked, editor)
-        if heart.edit is not None and heart.text is not None and asked.use == "auto" and not says(heart.edit, heart.text):
-            heart.warnings = (*heart.warnings, f"edit {heart.edit.id} fired and something else was said: the notes were asked instead")
+        if (
+            heart.edit is not None
+            and heart.text is not None
+            and asked.use == "auto"
+            and not says(heart.edit, heart.text)
+        ):
+            heart.warnings = (
+                *heart.warnings,
+                f"edit {heart.edit.id} fired and something else was said: the notes were asked instead",
+            )
             heart.edit = heart.route = heart.text = None
         sifted = heart.notes if heart.notes is not None else self._wanted(asked, heart.edit)
         if sifted is not None and sifted.is_final and heart.edit is None:
@@ -171,7 +180,9 @@ class Asker:
                 heart.route = heart.edit = None
         given = Said(text, hits)
         if heart.edit is None:
-            given = checked(asked.clause, given, sifted, lambda hits: self._say(asked, editor, None, hits)[0], terse=True)
+            given = checked(
+                asked.clause, given, sifted, lambda hits: self._say(asked, editor, None, hits)[0], terse=True
+            )
         return self._answer(asked, given, sifted, heart, _count(self._need_local(), asked.messages(hits)))
 
     def _wanted(self, asked: _Asked, edit: EditRow | None) -> Sifted | None:
@@ -182,9 +193,7 @@ class Asker:
         assert local is not None
         return local
 
-    def _say(
-        self, asked: _Asked, editor: Editor, edit: EditRow | None, hits: Sequence[Hit]
-    ) -> tuple[str, bool]:
+    def _say(self, asked: _Asked, editor: Editor, edit: EditRow | None, hits: Sequence[Hit]) -> tuple[str, bool]:
         """The local model's answer, and whether ``edit`` really had a part in it."""
         with editor.request(scope=asked.scope) if edit is not None else editor.silence():
             text = said(self._need_local(), asked.messages(hits), max_tokens=asked.max_tokens)
@@ -255,9 +264,21 @@ class Asker:
             self._use(used, asked.scope)
         except StoreError as error:  # the answer is there all the same
             warnings = (*warnings, not_counted(error))
-        source: Source = "none" if given.why else "weights" if edit and not notes else "both" if edit else "notes" if notes else "model"
+        source: Source = (
+            "none"
+            if given.why
+            else "weights"
+            if edit and not notes
+            else "both"
+            if edit
+            else "notes"
+            if notes
+            else "model"
+        )
         about = heart.about if edit else sifted.about if sifted is not None and notes else given.about
-        text, known = _unknown(asked, given) if given.why else (f"About {about}: {given.text}" if about else given.text, ())
+        text, known = (
+            _unknown(asked, given) if given.why else (f"About {about}: {given.text}" if about else given.text, ())
+        )
         found = sifted.found if sifted is not None else None
         return Answer(
             text=text,
@@ -289,8 +310,10 @@ def _together(answers: Sequence[Answer]) -> Answer:
     if len(answers) == 1:
         return answers[0]
     sources = {answer.source for answer in answers} - {"none"}
-    source: Source = "both" if {"weights", "notes"} <= sources or "both" in sources else next(
-        (name for name in ("weights", "notes", "model") if name in sources), "none"
+    source: Source = (
+        "both"
+        if {"weights", "notes"} <= sources or "both" in sources
+        else next((name for name in ("weights", "notes", "model") if name in sources), "none")
     )
 
     def every(name: str) -> tuple[Any, ...]:
@@ -312,9 +335,17 @@ def _together(answers: Sequence[Answer]) -> Answer:
 def _check_said(system: object, exclude: object) -> None:
     """What stands around a question is text, before anything is asked or counted."""
     if system is not None and not isinstance(system, str):
-        raise InvalidArgument(f"system must be a text, not {type(system).__name__}.", hint='system="Answer in one word."')
-    if not isinstance(exclude, Collection) or isinstance(exclude, str) or not all(isinstance(id, str) for id in exclude):
-        raise InvalidArgument("exclude must be a list of ids of notes.", hint="exclude=[note.id for note in answer.notes]")
+        raise InvalidArgument(
+            f"system must be a text, not {type(system).__name__}.", hint='system="Answer in one word."'
+        )
+    if (
+        not isinstance(exclude, Collection)
+        or isinstance(exclude, str)
+        or not all(isinstance(id, str) for id in exclude)
+    ):
+        raise InvalidArgument(
+            "exclude must be a list of ids of notes.", hint="exclude=[note.id for note in answer.notes]"
+        )
 
 
 def _earlier(history: object) -> list[Message]:

@@ -29,8 +29,12 @@ Whose = Literal["own", "open", "other"]
 Likeness = Callable[[Sequence[tuple[str, str]]], Sequence[float]]
 """How near the texts of each pair come to each other, as cosines."""
 
-_BREAK: Final = re.compile(r"(?<=[.!?…;:,])\s+|\s+(?:but|and now|so now|so|because|whereas|while)\s+|\n+", re.IGNORECASE)
-_POINTS: Final = re.compile(r"^\W*(?:he|she|it|they|his|her|its|their|hers|theirs)(?:['’]?(?:s|d|ll|re))?\b", re.IGNORECASE)
+_BREAK: Final = re.compile(
+    r"(?<=[.!?…;:,])\s+|\s+(?:but|and now|so now|so|because|whereas|while)\s+|\n+", re.IGNORECASE
+)
+_POINTS: Final = re.compile(
+    r"^\W*(?:he|she|it|they|his|her|its|their|hers|theirs)(?:['’]?(?:s|d|ll|re))?\b", re.IGNORECASE
+)
 _PAST_FORM: Final = (
     r"(?:was|were|had|did|\w{2,}ed|met|went|got|took|came|made|gave|ran|put|won|lost|kept|left|saw|sat|stood|taught|told|thought|wrote|drove|rode|sold"
     r"|bought|brought|built|held|led|felt|grew|knew|began|spoke|wore|slept|spent|sang|swam|paid|played|worked|lived)"
@@ -42,12 +46,17 @@ _OVER: Final = re.compile(
     re.IGNORECASE,
 )
 _NOT: Final = re.compile(
-    r"\b(?:is|are|was|were|am|been|be|do|does|did|has|have|had)(?:n['’]?t| not| never)\b|\b(?:never|not)\b|\bnot a\b", re.IGNORECASE
+    r"\b(?:is|are|was|were|am|been|be|do|does|did|has|have|had)(?:n['’]?t| not| never)\b|\b(?:never|not)\b|\bnot a\b",
+    re.IGNORECASE,
 )
-_MODAL_NOT: Final = re.compile(r"\b(?:can|could|must|may|might|shall|should|will|would|wo|sha)(?:n?['’]?t|not| not| never)\b|\bcannot\b|\bnobody\b|\bno\b", re.IGNORECASE)
+_MODAL_NOT: Final = re.compile(
+    r"\b(?:can|could|must|may|might|shall|should|will|would|wo|sha)(?:n?['’]?t|not| not| never)\b|\bcannot\b|\bnobody\b|\bno\b",
+    re.IGNORECASE,
+)
 _BE_NOT: Final = re.compile(r"\b(?:is|are|was|were|am)(?:n['’]?t| not| never)\b|\bnot\b", re.IGNORECASE)
 _PAST: Final = re.compile(
-    r"\b(?:was|were|had|did|ago|once|formerly|originally|initially|as a (?:child|boy|girl|kid)|young|back then|in (?:19|20)\d\d)\b", re.IGNORECASE
+    r"\b(?:was|were|had|did|ago|once|formerly|originally|initially|as a (?:child|boy|girl|kid)|young|back then|in (?:19|20)\d\d)\b",
+    re.IGNORECASE,
 )
 _CHANGED: Final = re.compile(
     r"\b(?:now|nowadays|today|these days|currently|from (?:\w+ ){1,3}on|new|changed?|instead|later|moved|then|again|lately|recently|since|meanwhile|anymore|longer"
@@ -58,14 +67,22 @@ _VERB: Final = (
     r"(?:is|are|was|were|has|have|had|does|do|did|can|could|will|would|should|must|may|isnt|arent|wasnt|dont|doesnt|didnt|cant|hasnt|wont|[\w]+(?:s|ed)|went|got|took|came|made"
     r"|gave|ran|put|said|won|lost|kept|left|swopped|sold|bought)(?:n['’]t)?"
 )
-_HASTY: Final = re.compile(r"\b(is|are|was|were|do|does|did|has|have|had|ca|could|must|might|should|wo|would|need)nt\b", re.IGNORECASE)
+_HASTY: Final = re.compile(
+    r"\b(is|are|was|were|do|does|did|has|have|had|ca|could|must|might|should|wo|would|need)nt\b", re.IGNORECASE
+)
 _AFTER_NOT: Final = re.compile(r"(?:\bnot|\bnever|n['’]?t)\b(?P<rest>.*)$", re.IGNORECASE)
 _TITLE: Final = r"(?:(?:mr|mrs|ms|miss|dr|prof|professor|sir|old|our|the|my|his|her|auntie|aunt|uncle)\.? )*"
-_OWNED_LEAD: Final = re.compile(rf"^\W*{_TITLE}(?P<owner>[^\W\d_][\w.-]*(?: [A-ZÀ-Ý][\w-]*)*?)['’]s? (?:\w+ )?(?P<kin>{KINDRED})\b", re.IGNORECASE)
-_KIN_LEAD: Final = re.compile(
-    rf"^\W*(?:my|our|his|her|their)(?: \w+)?? (?P<kin>{KINDRED})\b(?!['’-])(?:,? (?P<name>[^\W\d_][\w-]*)(?= {_VERB}\b|,))?", re.IGNORECASE
+_OWNED_LEAD: Final = re.compile(
+    rf"^\W*{_TITLE}(?P<owner>[^\W\d_][\w.-]*(?: [A-ZÀ-Ý][\w-]*)*?)['’]s? (?:\w+ )?(?P<kin>{KINDRED})\b", re.IGNORECASE
 )
-_SMALL_LEAD: Final = re.compile(rf"^\W*(?P<title>{_TITLE})(?P<name>[^\W\d_][\w-]*)(?: (?:at|in|from|on|next|over) (?:\w+ ){{1,3}}?)?(?:['’]s?)? ?(?={_VERB}\b)", re.IGNORECASE)
+_KIN_LEAD: Final = re.compile(
+    rf"^\W*(?:my|our|his|her|their)(?: \w+)?? (?P<kin>{KINDRED})\b(?!['’-])(?:,? (?P<name>[^\W\d_][\w-]*)(?= {_VERB}\b|,))?",
+    re.IGNORECASE,
+)
+_SMALL_LEAD: Final = re.compile(
+    rf"^\W*(?P<title>{_TITLE})(?P<name>[^\W\d_][\w-]*)(?: (?:at|in|from|on|next|over) (?:\w+ ){{1,3}}?)?(?:['’]s?)? ?(?={_VERB}\b)",
+    re.IGNORECASE,
+)
 _OF_SENSE: Final = frozenset(
     """original originally before previous previously former formerly longer anymore use used vain initial initially past old now nowadays
     currently moment right today still number""".split()
@@ -74,7 +91,9 @@ _OF_SENSE: Final = frozenset(
 _SAME_QUESTION: Final = 0.6
 """Cosine, names left out, from which two questions ask the same."""
 _WAYS: Final = 5
-_FIRST: Final = re.compile(rf"\b(?:i|me|mine|we|us|ours?|(?:my|our)(?! (?:\w+ )?(?:{KINDRED})\b)|i['’]\w+)\b", re.IGNORECASE)
+_FIRST: Final = re.compile(
+    rf"\b(?:i|me|mine|we|us|ours?|(?:my|our)(?! (?:\w+ )?(?:{KINDRED})\b)|i['’]\w+)\b", re.IGNORECASE
+)
 _NAMELESS: Final = STOPWORDS | STARTERS
 
 
@@ -151,12 +170,18 @@ def related(clause: Clause, found: Sequence[Bearing], likeness: Likeness | None,
     near = dict.fromkeys(range(len(found)), 1.0) | dict.fromkeys(wanted, 0.0)
     for place, cosine in zip(wanted, likeness(pairs) if pairs else (), strict=True):
         near[place] = max(near[place], cosine)
-    return [each for place, each in enumerate(found) if near[place] >= least or near.get(-1 - place, 0.0) >= _SAME_QUESTION]
+    return [
+        each for place, each in enumerate(found) if near[place] >= least or near.get(-1 - place, 0.0) >= _SAME_QUESTION
+    ]
 
 
 def _news(text: str, matter: set[str], names: set[str]) -> set[str]:
     """What a note speaks of that the question does not, apart from names and numbers: nothing in "My company is Acme"."""
-    words = {stem(word) for word in parts(" ".join(query_words(text))) if word not in names | STOPWORDS and not word[0].isdigit()}
+    words = {
+        stem(word)
+        for word in parts(" ".join(query_words(text)))
+        if word not in names | STOPWORDS and not word[0].isdigit()
+    }
     return words - matter
 
 
@@ -196,19 +221,33 @@ def _told(hit: Hit) -> str:
 def matter_words(text: str, names: set[str]) -> set[str]:
     """The stems of what a question is about, apart from whom."""
     words = parts(" ".join(query_words(text)))
-    return {stem(word) for word in words if word not in names and word not in STOPWORDS and word not in _OF_SENSE and len(word) > 1}
+    return {
+        stem(word)
+        for word in words
+        if word not in names and word not in STOPWORDS and word not in _OF_SENSE and len(word) > 1
+    }
 
 
 def _without(text: str, names: set[str]) -> str:
-    bare = re.sub(r"[^\W_]+(?:[-_./][^\W_]+)*(?:['’]s?(?!\w))?", lambda m: "" if set(parts(m.group())) & names else m.group(), text)
+    bare = re.sub(
+        r"[^\W_]+(?:[-_./][^\W_]+)*(?:['’]s?(?!\w))?",
+        lambda m: "" if set(parts(m.group())) & names else m.group(),
+        text,
+    )
     return " ".join(bare.split()) or text
 
 
-def _whose(who: Named, text: str, note: Note, told: Mapping[str, str], known: set[str], asker: str | None, asked: str) -> tuple[str, bool, Whose]:
+def _whose(
+    who: Named, text: str, note: Note, told: Mapping[str, str], known: set[str], asker: str | None, asked: str
+) -> tuple[str, bool, Whose]:
     """Whom a note is about (where it is another than the clause names), whether that is a near one, and the verdict."""
     lead = _lead(note, text, asker)
     slip = ""
-    told_of = [name for name in who.names or who.places if name in who.topic and compare(name, text, known=known).likeness == "same"]
+    told_of = [
+        name
+        for name in who.names or who.places
+        if name in who.topic and compare(name, text, known=known).likeness == "same"
+    ]
     for name in who.names or who.places:
         if told_of and name not in who.topic and not any(c.isdigit() for c in name):
             continue  # it tells of whom is asked; "Portugal" is no namesake of the Porto that may be the answer
@@ -223,7 +262,13 @@ def _whose(who: Named, text: str, note: Note, told: Mapping[str, str], known: se
         return other, True, "other"
     if _is_relative(who, lead):
         return f"{lead.owner}'s {lead.kin}", True, "other"
-    if who.asker and not who.subject and lead.sure and compare(lead.name or lead.kin, asked).likeness == "absent" and _somebody_else(lead, note):
+    if (
+        who.asker
+        and not who.subject
+        and lead.sure
+        and compare(lead.name or lead.kin, asked).likeness == "absent"
+        and _somebody_else(lead, note)
+    ):
         return lead.name or lead.kin, bool(lead.kin), "other"
     mine = who.asker and _FIRST.search(note.content) is not None
     return slip, False, "own" if mine or who.names or who.places or who.kin else "open"
@@ -234,13 +279,19 @@ def _is_relative(who: Named, lead: _Lead) -> bool:
     if not lead.kin or not lead.owner or lead.name or who.kin:
         return False
     asked = parts(" ".join((*who.names, who.topic)))
-    return any(compare(lead.owner, name).likeness == "same" for name in who.names) and not any(same_kin(lead.kin, word) for word in asked)
+    return any(compare(lead.owner, name).likeness == "same" for name in who.names) and not any(
+        same_kin(lead.kin, word) for word in asked
+    )
 
 
 def _is_name(match: Match, text: str, lead: _Lead) -> bool:
     """Whether what is like a name is a name itself: by a capital, a number, a title, as whom a note is about, or by being called so."""
     name = match.name.casefold()
-    if any(c.isdigit() or c in "-_./" for c in name) or name in lead.name.casefold() or any(name in found or found in name for found in map(str.casefold, entities(text))):
+    if (
+        any(c.isdigit() or c in "-_./" for c in name)
+        or name in lead.name.casefold()
+        or any(name in found or found in name for found in map(str.casefold, entities(text)))
+    ):
         return True
     return re.search(rf"\b(?:mr|mrs|ms|miss|dr|called|named)\.? {re.escape(name)}\b", text.casefold()) is not None
 
@@ -277,7 +328,12 @@ def _lead(note: Note, text: str, asker: str | None) -> _Lead:
     if called := re.search(r"\b(?:called|named) (?P<name>[A-ZÀ-Ý][\w-]*)", told):
         return _Lead(name=called["name"], sure=False)
     small = _SMALL_LEAD.match(told)
-    if small and small["name"].casefold() not in _NAMELESS and not small["name"].endswith(("ing", "tion")) and (told[:1].islower() or small["name"][0].isupper()):
+    if (
+        small
+        and small["name"].casefold() not in _NAMELESS
+        and not small["name"].endswith(("ing", "tion"))
+        and (told[:1].islower() or small["name"][0].isupper())
+    ):
         plain = small["title"].casefold().split()
         if not set(plain) & {"the", "our", "my", "his", "her"} or set(plain) & {"mr", "mrs", "ms", "dr", "old"}:
             return _Lead(name=small["name"], sure=False)
@@ -290,7 +346,11 @@ def _of_fact(subject: str, note: Note, asker: str | None) -> _Lead:
     if subject.casefold() in tellers:
         return _Lead(mine=True)
     if mark and (kin := re.search(rf"\b({KINDRED})$", rest, re.IGNORECASE)):
-        return _Lead(kin=kin.group(1).lower(), owner="" if owner.casefold() in tellers else owner, mine=owner.casefold() in tellers)
+        return _Lead(
+            kin=kin.group(1).lower(),
+            owner="" if owner.casefold() in tellers else owner,
+            mine=owner.casefold() in tellers,
+        )
     return _Lead(name=subject)
 
 
@@ -298,7 +358,12 @@ def _other_kin(who: Named, lead: _Lead, text: str, told: Mapping[str, str]) -> s
     """Whose a note is that is asked of a relative: another relative's, the owner's, or a stranger's; empty when it may be that one's."""
     words = set(parts(text))
     if any(same_kin(who.kin, word) or same_kin(who.kin, word.removesuffix("s")) for word in words):
-        if lead.kin and not same_kin(lead.kin, who.kin) and not lead.name and re.search(rf"\b{who.kin}", text, re.IGNORECASE) is None:
+        if (
+            lead.kin
+            and not same_kin(lead.kin, who.kin)
+            and not lead.name
+            and re.search(rf"\b{who.kin}", text, re.IGNORECASE) is None
+        ):
             return lead.kin
         return ""
     if lead.kin:
@@ -312,7 +377,10 @@ def _other_kin(who: Named, lead: _Lead, text: str, told: Mapping[str, str]) -> s
 def _introduced(kin: str, name: str, told: Mapping[str, str]) -> bool:
     """Whether some note says that the relative has this name: "My sister Rosa …", "my sister is called Rosa", "Rosa, my sister"."""
     first = re.escape(parts(name)[0]) if parts(name) else "$^"
-    near = re.compile(rf"\b{kin}s?,?(?: (?:is|was|are)(?: called| named)?| called| named|['’]s (?:first )?name is)? {first}\b|\b{first}(?: \w+)?,? (?:is )?(?:my|his|her|\w+['’]s) (?:\w+ )?{kin}", re.IGNORECASE)
+    near = re.compile(
+        rf"\b{kin}s?,?(?: (?:is|was|are)(?: called| named)?| called| named|['’]s (?:first )?name is)? {first}\b|\b{first}(?: \w+)?,? (?:is )?(?:my|his|her|\w+['’]s) (?:\w+ )?{kin}",
+        re.IGNORECASE,
+    )
     return any(near.search(text) for text in told.values())
 
 

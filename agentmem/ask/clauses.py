@@ -65,11 +65,15 @@ _NOUNS_OF: Final = re.compile(
     re.IGNORECASE,
 )
 _NAME: Final = r"[A-ZÀ-Ý][\w'’.-]*(?: [A-ZÀ-Ý][\w'’.-]*){0,2}"
-_PAIR: Final = re.compile(rf"^(?P<ask>.*?\b)(?P<aux>do|are|were|have|Do|Are|Were|Have) (?P<one>{_NAME}) and (?P<other>{_NAME})(?P<rest> [a-z].*)$")
+_PAIR: Final = re.compile(
+    rf"^(?P<ask>.*?\b)(?P<aux>do|are|were|have|Do|Are|Were|Have) (?P<one>{_NAME}) and (?P<other>{_NAME})(?P<rest> [a-z].*)$"
+)
 _ONE_OF: Final = {"do": "does", "are": "is", "were": "was", "have": "has"}
 _VERB: Final = re.compile(rf"\b{_AUX}\b|{WH}['’]?(?:s|re|d|ll)\b|\b\w+(?:[a-z]s|ed|ing|en)\b", re.IGNORECASE)
 _SUBJECT: Final = re.compile(r"\b(?:he|she|they|it)\b", re.IGNORECASE)
-_OWNER: Final = re.compile(r"\b(?:his|their|its|her(?= [a-z])(?! (?:and|or|now|today|yet|in|on|at|to|for|with)\b))\b", re.IGNORECASE)
+_OWNER: Final = re.compile(
+    r"\b(?:his|their|its|her(?= [a-z])(?! (?:and|or|now|today|yet|in|on|at|to|for|with)\b))\b", re.IGNORECASE
+)
 _OBJECT: Final = re.compile(r"\b(?:him|them|her)\b", re.IGNORECASE)
 _WHICH: Final = re.compile(rf"\bwhich (?!{_AUX}\b)(?P<noun>\w+)", re.IGNORECASE)
 _BARE_WHICH: Final = re.compile(rf"\bwhich(?= {_AUX}\b)", re.IGNORECASE)
@@ -77,9 +81,14 @@ _POINTED: Final = re.compile(r"\b(?:the|my|our) [\w-]+", re.IGNORECASE)
 _MANY: Final = re.compile(r"\bhow many (?P<noun>\w+)", re.IGNORECASE)
 _PLURAL: Final = re.compile(r"\b(?:they|them|their)\b", re.IGNORECASE)
 
-_NUMBER: Final = re.compile(r"\bhow (?:many|old|tall|heavy|high|deep|long is|far|much)\b|\b(?:number|age|price|year|pin|code) (?:of|is|does|do|did|was|has|have)\b"
-                            r"|\b(?:number|age|year|pin)\W*$", re.IGNORECASE)
-_REASON: Final = re.compile(r"^(?:why|how(?! (?:many|much|old|long|often|tall|far|heavy|high|deep)\b))\b", re.IGNORECASE)
+_NUMBER: Final = re.compile(
+    r"\bhow (?:many|old|tall|heavy|high|deep|long is|far|much)\b|\b(?:number|age|price|year|pin|code) (?:of|is|does|do|did|was|has|have)\b"
+    r"|\b(?:number|age|year|pin)\W*$",
+    re.IGNORECASE,
+)
+_REASON: Final = re.compile(
+    r"^(?:why|how(?! (?:many|much|old|long|often|tall|far|heavy|high|deep)\b))\b", re.IGNORECASE
+)
 _HELD: Final = re.compile(
     r"\b(?:used to|did(?:n['’]?t)? .*\buse to|formerly|previous(?:ly)?|former|original(?:ly)?|initial(?:ly)?|back then|in those days|at first|in the past"
     r"|in (?:former|earlier|older|the old) (?:times|days|years)|in (?:his|her|their|my|our|its) (?:young|younger|early|former) (?:days|years)"
@@ -92,7 +101,10 @@ _BEFORE: Final = re.compile(
 )
 _BEFORE_NAME: Final = re.compile(r"\b(?:did|was|were|had)\b.*\bbefore [A-ZÀ-Ý][\w-]*\W*$")
 _PRESENT_BEFORE: Final = re.compile(r"\b(?:do|does|should|must|can|will|shall|may)\b.*\bbefore\b", re.IGNORECASE)
-_OLD: Final = re.compile(r"(?:\b(?:my|our|his|her|their|its|the)|['’]s) (?:old|last|earlier|prior) (?P<noun>[\w-]+(?: [\w-]+)?)", re.IGNORECASE)
+_OLD: Final = re.compile(
+    r"(?:\b(?:my|our|his|her|their|its|the)|['’]s) (?:old|last|earlier|prior) (?P<noun>[\w-]+(?: [\w-]+)?)",
+    re.IGNORECASE,
+)
 _DENIED: Final = re.compile(
     r"\b(?:not|never|in vain|cannot|nobody|no longer|cant|dont|doesnt|didnt|isnt|arent|wasnt|mustnt|shouldnt|wont|wouldnt|couldnt)\b|n['’]t\b",
     re.IGNORECASE,
@@ -282,7 +294,15 @@ def _possessive(name: str) -> str:
 
 def _clause(text: str, asking: str) -> Clause:
     asked = bare(asking)
-    kind: Kind = "whether" if _WHETHER.match(asked) else "reason" if _REASON.match(asked) else "number" if _NUMBER.search(asked) else "thing"
+    kind: Kind = (
+        "whether"
+        if _WHETHER.match(asked)
+        else "reason"
+        if _REASON.match(asked)
+        else "number"
+        if _NUMBER.search(asked)
+        else "thing"
+    )
     return Clause(text, sense=_sense(asked, kind), kind=kind, said=text)
 
 
@@ -291,7 +311,11 @@ def _sense(asked: str, kind: Kind) -> Sense:
     opening = re.match(rf"(?:{_PREPOSITION} )?\w+", asked)  # "in which" at the beginning is no aside
     at = opening.end() if opening else 0
     main = asked[:at] + _ASIDE.sub("", asked[at:])
-    if _HELD.search(asked) or _BEFORE_NAME.search(asked) or (_BEFORE.search(asked) and not _PRESENT_BEFORE.search(asked)):
+    if (
+        _HELD.search(asked)
+        or _BEFORE_NAME.search(asked)
+        or (_BEFORE.search(asked) and not _PRESENT_BEFORE.search(asked))
+    ):
         return "holds" if kind == "reason" else "held"
     old = _OLD.search(asked)
     if old and _is_relation(old["noun"].split()[0]):

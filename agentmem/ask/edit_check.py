@@ -25,7 +25,9 @@ def says(edit: EditRow, text: str) -> bool:
     return set(query_words(str(edit.request.get("target") or ""))) <= set(query_words(text))
 
 
-def in_force(core: Core, clause: Clause, asked: str, scope: Scope, route: Route) -> tuple[EditRow | None, str, tuple[str, ...]]:
+def in_force(
+    core: Core, clause: Clause, asked: str, scope: Scope, route: Route
+) -> tuple[EditRow | None, str, tuple[str, ...]]:
     """The edit that fired, unless the notes have overtaken it or it says nothing to what is asked: a note beats an edit.
 
     And whom it is about, where the question spells the name otherwise; and a warning, where an edit fired that may not answer.

@@ -12,7 +12,9 @@ from agentmem.extract.names import parts, stem
 __all__ = ["is_about"]
 
 _OTHERS: Final = frozenset("other another except but besides than unlike without not like".split())
-_LATER: Final = re.compile(r"^,?\s*(?:jr|sr|junior|senior|[ivx]{2,}|v?i{1,3}|the (?!\w+['’]s)\w+)\b\.?(?!\s+\w+ing\b)", re.IGNORECASE)
+_LATER: Final = re.compile(
+    r"^,?\s*(?:jr|sr|junior|senior|[ivx]{2,}|v?i{1,3}|the (?!\w+['’]s)\w+)\b\.?(?!\s+\w+ing\b)", re.IGNORECASE
+)
 _OWNS: Final = re.compile(r"^['’](?:s\b)?\s*(?P<word>[^\W\d_][\w-]*)")
 _OWNED: Final = re.compile(r"(?P<word>[^\W\d_][\w-]*)\s+of\s+$")
 _WORD: Final = re.compile(r"(?P<word>[^\W\d_]\w*)\s+$")
@@ -25,8 +27,12 @@ def is_about(question: str, subject: str, known: Iterable[str]) -> bool:
     Where the name is spelled otherwise, nothing can be told, and the question counts as being about it.
     """
     words = {stem(word) for text in known for word in parts(text)}
-    places = list(re.finditer(rf"(?<!\w){re.escape(' '.join(subject.split()))}(?!\w)", " ".join(question.split()), re.IGNORECASE))
-    return not places or any(_plain(match.string[: match.start()], match.string[match.end() :], words) for match in places)
+    places = list(
+        re.finditer(rf"(?<!\w){re.escape(' '.join(subject.split()))}(?!\w)", " ".join(question.split()), re.IGNORECASE)
+    )
+    return not places or any(
+        _plain(match.string[: match.start()], match.string[match.end() :], words) for match in places
+    )
 
 
 def _plain(before: str, after: str, words: set[str]) -> bool:

@@ -92,7 +92,9 @@ def _is_namesake(note: Note, names: Sequence[frozenset[str]], full: Sequence[fro
     subject = frozenset(query_words(note.fact.subject))
     if any(name <= subject or subject <= name for name in names):
         return False
-    return any(subject & name and any(len(word) > 1 and word not in _TITLES for word in subject - name) for name in full)
+    return any(
+        subject & name and any(len(word) > 1 and word not in _TITLES for word in subject - name) for name in full
+    )
 
 
 def _words(note: Note) -> frozenset[str]:

@@ -60,7 +60,11 @@ def gather(tx: Transaction, core: Core, owners: Sequence[int]) -> list[Candidate
         signals = _about_note(base, note, core, now)
         signals = _about_use(signals, uses.get(row, _UNUSED), row in contradicted, edit, note)
         phrased = requests_for(note)
-        found.append(Candidate(row, note, _about_phrasing(signals, phrased), phrased if isinstance(phrased, Phrased) else None, edit))
+        found.append(
+            Candidate(
+                row, note, _about_phrasing(signals, phrased), phrased if isinstance(phrased, Phrased) else None, edit
+            )
+        )
     return found
 
 

@@ -77,7 +77,11 @@ class WeightStatus:
             "stray": len(self.stray),
         }
         said = ", ".join(f"{count} {name}" for name, count in drift.items() if count)
-        return counted(self.edits, "edit") + (f": {said}" if said else ", none adrift") + (f"; {self.trouble}" if self.trouble else "")
+        return (
+            counted(self.edits, "edit")
+            + (f": {said}" if said else ", none adrift")
+            + (f"; {self.trouble}" if self.trouble else "")
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +126,9 @@ class DriftMeter:
             rows = tx.notes.rows_of([e.note_id for e in edits])
             notes = {note.id: note for note in tx.notes.load(list(rows.values())).values()}
             stale = [e.note_id for e in edits if self._is_stale(e, notes.get(e.note_id))]
-            contradicted = [e.note_id for e in edits if e.note_id in notes and self._is_contradicted(tx, e, notes[e.note_id])]
+            contradicted = [
+                e.note_id for e in edits if e.note_id in notes and self._is_contradicted(tx, e, notes[e.note_id])
+            ]
             active = tx.ledger.active_pack(METHOD)
             candidates = gather(tx, self._core, owners)
             bars = barred(tx, candidates, self._weights.editor)
@@ -184,13 +190,19 @@ class DriftMeter:
             for entry in entries
         ]
 
-    def _runs_of(self, scope: Scope, runs: Sequence[LedgerEntry], told: Sequence[Sequence[LedgerEntry]]) -> list[PastRun]:
+    def _runs_of(
+        self, scope: Scope, runs: Sequence[LedgerEntry], told: Sequence[Sequence[LedgerEntry]]
+    ) -> list[PastRun]:
         """The runs in whose lines notes stand that a scope may see, with those alone counted."""
         with self._core.reading(scope) as tx:
-            own = tx.notes.rows_of([entry.note_id for entries in told for entry in entries if entry.note_id is not None])
+            own = tx.notes.rows_of(
+                [entry.note_id for entries in told for entry in entries if entry.note_id is not None]
+            )
         found, start = [], 0
         for run in runs:
-            counts = [sum(start < entry.seq < run.seq and entry.note_id in own for entry in entries) for entries in told]
+            counts = [
+                sum(start < entry.seq < run.seq and entry.note_id in own for entry in entries) for entries in told
+            ]
             if any(counts):
                 promoted, failed, demoted = counts
                 pack = str(run.details["pack"]) if run.details.get("pack") else None

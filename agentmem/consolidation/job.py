@@ -89,7 +89,9 @@ class Consolidator:
         started = time.perf_counter()
         if dry_run:
             plan = self.proposer(progress).plan(scope, budget)
-            report = ConsolidationReport(tuple(plan.decisions), demoted=tuple(e.note_id for e in plan.leaving), dry_run=True)
+            report = ConsolidationReport(
+                tuple(plan.decisions), demoted=tuple(e.note_id for e in plan.leaving), dry_run=True
+            )
             return replace(report, seconds=time.perf_counter() - started)
         self._weights.need()
         with Lease(self._core, LEASE, "Another consolidation of these notes is running.", LEASE_MINUTES):
@@ -129,7 +131,11 @@ class Consolidator:
         self, editor: Editor, scope: Scope, budget: int | None, progress: Progress, known: set[str]
     ) -> ConsolidationReport:
         plan = self.proposer(progress).plan(scope, budget)
-        if not plan.chosen and not plan.demoted and not Settler(self._core, editor, self.prober(editor), progress).due():
+        if (
+            not plan.chosen
+            and not plan.demoted
+            and not Settler(self._core, editor, self.prober(editor), progress).due()
+        ):
             return ConsolidationReport(tuple(plan.decisions))
         trial = self._try(editor, plan, progress)
         self._fail("consolidate:before-commit")
@@ -313,7 +319,9 @@ class Consolidator:
                     self._enter(tx, trial, key, now)
             for key, reason in trial.failed.items():
                 candidate = trial.candidates[key]
-                named = _unnamed(reason, {id for id in known if id in reason})  # a line goes with its note, wherever that goes
+                named = _unnamed(
+                    reason, {id for id in known if id in reason}
+                )  # a line goes with its note, wherever that goes
                 details = {"version": candidate.note.version, "reason": _category(named), "base": base}
                 if tx.notes.rows_of([candidate.note.id]):
                     tx.ledger.append(now, "failed", note_id=candidate.note.id, details=details)
@@ -326,7 +334,11 @@ class Consolidator:
             for row in moved:
                 tx.ledger.put_edit(replace(row, method=BULK))
                 tx.ledger.append(now, "settled", note_id=row.note_id, edit_id=row.id)
-            counts = {"promoted": len(self._standing(trial)), "failed": len(trial.failed), "demoted": len(trial.demoted)}
+            counts = {
+                "promoted": len(self._standing(trial)),
+                "failed": len(trial.failed),
+                "demoted": len(trial.demoted),
+            }
             tx.ledger.append(now, "consolidated", details={**counts, "pack": pack})
             self._fail("consolidate:in-commit")
         return pack, [self._outcome(trial, key) for key in trial.requests]
@@ -346,7 +358,9 @@ class Consolidator:
         candidate, request = trial.candidates[key], trial.requests[key]
         owner = tx.notes.owner(candidate.note.scope)
         assert owner is not None
-        claimed = tx.ledger.edits(state="candidate", note_ids=[candidate.note.id])  # what a file said of it is settled now
+        claimed = tx.ledger.edits(
+            state="candidate", note_ids=[candidate.note.id]
+        )  # what a file said of it is settled now
         tx.ledger.delete_edits([edit.id for edit in claimed])
         tx.ledger.put_edit(
             EditRow(key, candidate.note.id, owner, METHOD, "active", candidate.note.version, as_json(request), "", now)

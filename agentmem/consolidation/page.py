@@ -93,4 +93,8 @@ def _table(title: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> st
     if not lines:
         return ""
     top = "".join(f"<th>{escape(name)}</th>" for name in head)
-    return f'<h2>{escape(title)}</h2>\n<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>\n' + "\n".join(lines) + "\n</tbody></table></div>"
+    return (
+        f'<h2>{escape(title)}</h2>\n<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>\n'
+        + "\n".join(lines)
+        + "\n</tbody></table></div>"
+    )

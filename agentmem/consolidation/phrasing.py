@@ -103,7 +103,10 @@ def phrase(fact: Fact) -> Phrased | NotPhrased:
     if len(own) > 1 and not independent(probes, (first, *keys), fact.subject):
         fewer, others = _keys_and_probes(fact, first, own[:-1])
         if independent(own[-1:], (first, *fewer), fact.subject):
-            keys, probes = fewer, [own[-1], *(text for text in others if own[-1].casefold() not in text.casefold())][:MAX_PROBES]
+            keys, probes = (
+                fewer,
+                [own[-1], *(text for text in others if own[-1].casefold() not in text.casefold())][:MAX_PROBES],
+            )
     if len(keys) < _MIN_PARAPHRASES or len(probes) < _MIN_PROBES:
         return NotPhrased("there are too few different ways to ask for it")
     return Phrased(fact.subject, first, target(fact), tuple(keys), tuple(probes))
@@ -143,7 +146,9 @@ def _unfit(fact: Fact) -> str:
         return f"the subject {fact.subject!r} does not say who is meant"
     if len(fact.object) > _MAX_ANSWER:
         return f"the answer has {len(fact.object)} characters; more than {_MAX_ANSWER} is a text to look up"
-    if foreign := next((text for text in (fact.question, *fact.paraphrases) if text and not _names(text, fact.subject)), None):
+    if foreign := next(
+        (text for text in (fact.question, *fact.paraphrases) if text and not _names(text, fact.subject)), None
+    ):
         return f"the question {foreign[:60]!r} does not name {fact.subject!r}: it would answer for others"
     longest = max(len(text) for text in (question(fact), *fact.paraphrases, *_questions(fact)))
     if longest > _MAX_QUESTION:
@@ -175,7 +180,10 @@ def _questions(fact: Fact) -> list[str]:
     aux = "am" if mine and read.aux == "is" else "have" if mine and read.aux == "has" else read.aux
     person = r"\2" if mine else r"\1"
     filled = [_CHOICE.sub(person, pattern) for pattern in patterns]
-    return _unique(_fill(pattern, {**values, "r": name, "W": asks, "b": read.base, "rest": read.rest, "aux": aux}) for pattern in filled)
+    return _unique(
+        _fill(pattern, {**values, "r": name, "W": asks, "b": read.base, "rest": read.rest, "aux": aux})
+        for pattern in filled
+    )
 
 
 def _is_person(noun: str, value: str) -> bool:
@@ -183,7 +191,14 @@ def _is_person(noun: str, value: str) -> bool:
     return noun in PERSONS and not (noun in THINGS_TOO and value.strip()[:1].islower())
 
 
-_PATTERNS: Final[dict[Form, tuple[str, ...]]] = {"noun": NOUN, "nouns": NOUNS, "does": DOES, "is": IS, "has": HAS, "open": OPAQUE}
+_PATTERNS: Final[dict[Form, tuple[str, ...]]] = {
+    "noun": NOUN,
+    "nouns": NOUNS,
+    "does": DOES,
+    "is": IS,
+    "has": HAS,
+    "open": OPAQUE,
+}
 
 
 def _fill(pattern: str, values: dict[str, str]) -> str:

@@ -123,7 +123,9 @@ GATES: tuple[Gate, ...] = (
     Gate(
         "wordings",
         lambda s, c: s.wordings >= c.min_wordings,
-        lambda s, c: f"{s.wordings} held-out wordings that are not of its own template (< {c.min_wordings}): its generality cannot be measured",
+        lambda s, c: (
+            f"{s.wordings} held-out wordings that are not of its own template (< {c.min_wordings}): its generality cannot be measured"
+        ),
     ),
     Gate(
         "unknown",
@@ -151,12 +153,12 @@ class DefaultPolicy:
             reasons = tuple(gate.why(signals, self.settings) for gate in failed)
             return self._made(signals, "keep", score, reasons, parts)
         if score < self.settings.min_score:
-            return self._made(signals, "keep", score, (f"worth too little yet ({score:.2f} < {self.settings.min_score:.2f})",), parts)
+            return self._made(
+                signals, "keep", score, (f"worth too little yet ({score:.2f} < {self.settings.min_score:.2f})",), parts
+            )
         return self._made(signals, "promote", score, self._merits(signals), parts)
 
-    def _promoted(
-        self, signals: Signals, score: float, parts: Mapping[str, float], failed: Sequence[Gate]
-    ) -> Decision:
+    def _promoted(self, signals: Signals, score: float, parts: Mapping[str, float], failed: Sequence[Gate]) -> Decision:
         ending = [gate.why(signals, self.settings) for gate in failed if gate.ends]
         if signals.stale_edit:
             ending.insert(0, "its note says something else now")
@@ -167,7 +169,9 @@ class DefaultPolicy:
         return self._made(signals, "keep", score, ("in the weights already",), parts)
 
     @staticmethod
-    def _made(s: Signals, action: Action, score: float, reasons: tuple[str, ...], parts: Mapping[str, float]) -> Decision:
+    def _made(
+        s: Signals, action: Action, score: float, reasons: tuple[str, ...], parts: Mapping[str, float]
+    ) -> Decision:
         return Decision(s.note_id, s.label, action, round(score, 4), reasons, parts=parts)
 
     @staticmethod

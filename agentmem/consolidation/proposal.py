@@ -54,7 +54,9 @@ class Proposer:
             measured, and a dry run decides from the store alone.
     """
 
-    def __init__(self, core: Core, policy: Policy, prober: Prober | None, editor: Editor | None, progress: Progress) -> None:
+    def __init__(
+        self, core: Core, policy: Policy, prober: Prober | None, editor: Editor | None, progress: Progress
+    ) -> None:
         self._core = core
         self._policy = policy
         self._prober = prober

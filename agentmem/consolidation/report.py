@@ -138,7 +138,8 @@ class ConsolidationReport:
         moved = f"{len(self.settled)} moved into shards, " if self.settled else ""
         return (
             f"{len(self.promoted)} promoted, {len(self.failed)} rolled back, {len(self.refused)} kept as notes, "
-            f"{len(self.demoted)} demoted, {moved}".rstrip(", ") + self._shares()
+            f"{len(self.demoted)} demoted, {moved}".rstrip(", ")
+            + self._shares()
         )
 
     def _shares(self) -> str:

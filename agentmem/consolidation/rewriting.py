@@ -53,10 +53,16 @@ class Rewriter:
 
     def _overruled(self, tx: Transaction, edits: Sequence[EditRow]) -> dict[str, str]:
         """By edit, why the policy does not want it in the weights; an edit whose note is gone has nobody to speak for it."""
-        found = {c.edit.id: self._policy.decide(c.signals) for c in gather(tx, self._core, tx.notes.all_owners()) if c.edit is not None}
+        found = {
+            c.edit.id: self._policy.decide(c.signals)
+            for c in gather(tx, self._core, tx.notes.all_owners())
+            if c.edit is not None
+        }
         present = tx.notes.rows_of([e.note_id for e in edits])
         orphans = {e.id: "its note is gone" for e in edits if e.note_id not in present}
-        return orphans | {id: "; ".join(decision.reasons) for id, decision in found.items() if decision.action == "demote"}
+        return orphans | {
+            id: "; ".join(decision.reasons) for id, decision in found.items() if decision.action == "demote"
+        }
 
     def _written(self, editor: Editor, requests: Sequence[EditRequest]) -> tuple[set[str], dict[str, str], bytes]:
         with editor.shadow():

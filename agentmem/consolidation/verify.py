@@ -136,7 +136,11 @@ class Prober:
         return verdict
 
     def _check_edits(
-        self, verdict: Verdict, requests: Sequence[EditRequest], probes: dict[str, Sequence[str]], limits: tuple[float, float]
+        self,
+        verdict: Verdict,
+        requests: Sequence[EditRequest],
+        probes: dict[str, Sequence[str]],
+        limits: tuple[float, float],
     ) -> None:
         plan = [(r, Canary(p, r.scope)) for r in requests for p in (r.prompt, *probes.get(r.id or "", ()))]
         said = iter(self.ask([canary for _, canary in plan]))

@@ -51,4 +51,8 @@ def _stem(word: str) -> str:
 @cache
 def _said_by_rule() -> frozenset[str]:
     """The words of templates that fit every relation: they are about none."""
-    return frozenset(word for pattern in (*NOUN, *NOUNS, *DOES, *IS, *HAS, *OPAQUE, *FRAMES) for word in _words(re.sub(r"\{\w+\}", " ", pattern)))
+    return frozenset(
+        word
+        for pattern in (*NOUN, *NOUNS, *DOES, *IS, *HAS, *OPAQUE, *FRAMES)
+        for word in _words(re.sub(r"\{\w+\}", " ", pattern))
+    )

@@ -121,9 +121,7 @@ def _checked_texts(texts: Sequence[str]) -> list[str]:
     items = list(texts)
     for position, text in enumerate(items):
         if not isinstance(text, str):
-            raise InvalidArgument(
-                f"Item {position} is {type(text).__name__}, not text.", hint="embed a list of str."
-            )
+            raise InvalidArgument(f"Item {position} is {type(text).__name__}, not text.", hint="embed a list of str.")
     return items
 
 
@@ -137,9 +135,7 @@ def checked_rows(rows: Any, count: int, dimension: int) -> Vectors:
         )
     norms = np.linalg.norm(vectors, axis=1)
     if not np.isfinite(norms).all():
-        raise EmbedderError(
-            "The embedder returned NaN or infinite values.", hint="check the model's weights."
-        )
+        raise EmbedderError("The embedder returned NaN or infinite values.", hint="check the model's weights.")
     if not np.allclose(norms, 1.0, atol=1e-3):
         raise EmbedderError(
             f"The embedder returned a vector of norm {norms[np.abs(norms - 1).argmax()]:.4g}, not 1.",

@@ -54,12 +54,17 @@ class CrossEncoderReranker:
         from torch.nn import Sigmoid
 
         if self._stranded:
-            raise EmbedderError(self._stranded, hint="open the memory in the child, or start it with multiprocessing's 'spawn'.")
+            raise EmbedderError(
+                self._stranded, hint="open the memory in the child, or start it with multiprocessing's 'spawn'."
+            )
         with self._lock:
             if self._model is None:
                 self._model = _load(self.path, self.device)
             found = self._model.predict(
-                [(query, text) for text in texts], batch_size=self.batch_size, activation_fn=Sigmoid(), show_progress_bar=False
+                [(query, text) for text in texts],
+                batch_size=self.batch_size,
+                activation_fn=Sigmoid(),
+                show_progress_bar=False,
             )
         return [float(score) for score in found]
 
@@ -68,17 +73,25 @@ def _load(path: Path, device: str) -> Any:
     try:
         from sentence_transformers import CrossEncoder
     except ImportError as error:
-        raise MissingExtra("sentence-transformers cannot be imported.", hint="pip install sentence-transformers") from error
+        raise MissingExtra(
+            "sentence-transformers cannot be imported.", hint="pip install sentence-transformers"
+        ) from error
     from agentmem.runtime.quiet import quiet
 
     cure = "check that the directory was written by sentence-transformers or transformers and is complete."
     with quiet():
         try:
             model = CrossEncoder(
-                str(path), device=device, local_files_only=True, trust_remote_code=False, model_kwargs={"use_safetensors": True}
+                str(path),
+                device=device,
+                local_files_only=True,
+                trust_remote_code=False,
+                model_kwargs={"use_safetensors": True},
             )
         except (OSError, ValueError, RuntimeError, KeyError) as error:
-            raise EmbedderError(f"The cross-encoder in {path} could not be loaded on {device}: {error}", hint=cure) from error
+            raise EmbedderError(
+                f"The cross-encoder in {path} could not be loaded on {device}: {error}", hint=cure
+            ) from error
     if model.num_labels != 1:
         raise EmbedderError(
             f"The model in {path} has {model.num_labels} outputs: it is a classifier, not a reranker.",

@@ -208,11 +208,7 @@ def _encoder(
     if backend not in get_args(Backend):
         raise InvalidArgument(f"backend is {backend!r}.", hint=f"use one of {', '.join(get_args(Backend))}.")
     name, int8 = _without_suffix(spec)
-    if (
-        int8
-        or backend == "onnx"
-        or (backend == "auto" and device == "cpu" and _runs_on_onnx(name, allow_download))
-    ):
+    if int8 or backend == "onnx" or (backend == "auto" and device == "cpu" and _runs_on_onnx(name, allow_download)):
         if device != "cpu" or backend not in ("auto", "onnx"):
             raise InvalidArgument(
                 "ONNX Runtime computes on the CPU here.", hint='leave out device, and backend or "+int8".'
@@ -227,13 +223,9 @@ def _encoder(
     packaged = name is None or str(name) in MINILM_NAMES
     if backend == "numpy" or (backend == "auto" and device == "cpu" and packaged):
         if device != "cpu" or not packaged:
-            raise InvalidArgument(
-                "Only the packaged MiniLM runs in numpy, on the CPU.", hint='pass backend="auto".'
-            )
+            raise InvalidArgument("Only the packaged MiniLM runs in numpy, on the CPU.", hint='pass backend="auto".')
         return MiniLMEmbedder(batch_size=batch_size or 32)
-    return SentenceTransformerEmbedder(
-        name, device=device, batch_size=batch_size or 32, allow_download=allow_download
-    )
+    return SentenceTransformerEmbedder(name, device=device, batch_size=batch_size or 32, allow_download=allow_download)
 
 
 def _without_suffix(spec: str | Path | None) -> tuple[str | Path | None, bool]:

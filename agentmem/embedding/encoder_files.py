@@ -50,10 +50,7 @@ def encoder_shape(path: Path) -> EncoderShape | Unsupported:
         return Unsupported(reason)
     modules = _read(path / "modules.json")
     kinds = [str(module.get("type", "")).rpartition(".")[2] for module in modules]
-    if (
-        kinds not in (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"])
-        or modules[0]["path"]
-    ):
+    if kinds not in (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"]) or modules[0]["path"]:
         return Unsupported(f"its modules are {', '.join(kinds)}")
     if _read(path / "config_sentence_transformers.json").get("default_prompt_name"):
         return Unsupported("it puts a prompt before every text")

@@ -28,9 +28,7 @@ def features(text: str) -> dict[str, float]:
     for word in words:
         light = word in _FUNCTION_WORDS
         groups = [] if light else [f"{word}$"[i : i + 4] for i in range(max(1, len(word) - 2))]
-        for feature, value in [(word, 0.2 if light else 1.0)] + [
-            ("#" + g, 1.2 / len(groups)) for g in groups
-        ]:
+        for feature, value in [(word, 0.2 if light else 1.0)] + [("#" + g, 1.2 / len(groups)) for g in groups]:
             counts[feature] += 1
             weight[feature] = max(value, weight.get(feature, 0.0))
     for pair in pairwise(words):
@@ -43,6 +41,4 @@ def features(text: str) -> dict[str, float]:
 @lru_cache(maxsize=65536)
 def feature_code(feature: str) -> int:
     """64 bits that depend on the feature alone: the same on every machine, in every process."""
-    return int.from_bytes(
-        hashlib.blake2b(feature.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big"
-    )
+    return int.from_bytes(hashlib.blake2b(feature.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")

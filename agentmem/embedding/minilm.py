@@ -99,9 +99,7 @@ class MiniLM:
             mixed = self._attention(states, name, batch, mask)
             states = self._norm(mixed + states, f"{name}.attention.output.LayerNorm")
             inner = _gelu(self._linear(states, f"{name}.intermediate.dense"))
-            states = self._norm(
-                self._linear(inner, f"{name}.output.dense") + states, f"{name}.output.LayerNorm"
-            )
+            states = self._norm(self._linear(inner, f"{name}.output.dense") + states, f"{name}.output.LayerNorm")
         return states.reshape(batch, length, -1)
 
     def _attention(self, states: Array, name: str, batch: int, mask: Array | None) -> Array:

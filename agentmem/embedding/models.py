@@ -239,7 +239,9 @@ class SentenceTransformerEmbedder(CachedEmbedder):
 
     def _encode(self, texts: Sequence[str]) -> Vectors:
         if self._stranded:
-            raise EmbedderError(self._stranded, hint="open the memory in the child, or start it with multiprocessing's 'spawn'.")
+            raise EmbedderError(
+                self._stranded, hint="open the memory in the child, or start it with multiprocessing's 'spawn'."
+            )
         rows: Vectors = self._loaded().encode(
             list(texts),
             batch_size=self.batch_size,

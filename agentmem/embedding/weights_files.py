@@ -86,9 +86,7 @@ def locate_embedder(name_or_path: str | Path, *, allow_download: bool = False) -
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         raise EmbedderError(
             f"There is no embedding model {str(name_or_path)!r} on this machine.",
-            hint=_OFFLINE_HINT
-            if allow_download
-            else f"{_OFFLINE_HINT} To fetch it, pass allow_download=True.",
+            hint=_OFFLINE_HINT if allow_download else f"{_OFFLINE_HINT} To fetch it, pass allow_download=True.",
         ) from error
     return _with_weights(Path(found))
 

@@ -96,7 +96,12 @@ class Enricher:
     # -- runs ------------------------------------------------------------------------------------------------
 
     def run(
-        self, scope: Scope, limit: int | None, *, again: bool = False, progress: Callable[[int, int], None] = lambda d, t: None
+        self,
+        scope: Scope,
+        limit: int | None,
+        *,
+        again: bool = False,
+        progress: Callable[[int, int], None] = lambda d, t: None,
     ) -> EnrichReport:
         """Work off what is outstanding in ``scope`` (everybody's, each in their own, without one), oldest first."""
         checked_limit(limit)
@@ -130,7 +135,12 @@ class Enricher:
             return [f.row for f in tx.notes.facets(rows, selection)]
 
     def _work(
-        self, rows: Sequence[int], scope: Scope, *, again: bool, progress: Callable[[int, int], None] = lambda d, t: None
+        self,
+        rows: Sequence[int],
+        scope: Scope,
+        *,
+        again: bool,
+        progress: Callable[[int, int], None] = lambda d, t: None,
     ) -> EnrichReport:
         settings = self._settings
         with lease(self._core):
@@ -191,7 +201,9 @@ class Enricher:
         if done:
             run.enriched.append(task.note.id)
         else:
-            run.warnings.append(f"note {task.note.id} changed while the model was asked about it: it waits for the next run")
+            run.warnings.append(
+                f"note {task.note.id} changed while the model was asked about it: it waits for the next run"
+            )
 
     def _task(self, tx: Transaction, row: int) -> _Task | None:
         note = tx.notes.load([row]).get(row)
@@ -256,7 +268,9 @@ class Enricher:
     ) -> None:
         # Whatever the model says of one neighbour may be made of the words of another that it was shown.
         if any(row not in present or present[row].id != other.id for row, other in task.others.items()):
-            run.warnings.append(f"a neighbour of note {task.note.id} was forgotten while the model was asked: none of them evolved")
+            run.warnings.append(
+                f"a neighbour of note {task.note.id} was forgotten while the model was asked: none of them evolved"
+            )
             return
         now = micros(self._core.clock.now())
         for said in around:
@@ -281,7 +295,9 @@ class Enricher:
 def checked_limit(limit: object) -> None:
     """Raise unless ``limit`` is ``None`` or a count."""
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 0):
-        raise InvalidArgument(f"limit must be a whole number of 0 or more, not {limit!r:.80}.", hint="limit=100, or None for all.")
+        raise InvalidArgument(
+            f"limit must be a whole number of 0 or more, not {limit!r:.80}.", hint="limit=100, or None for all."
+        )
 
 
 def _may_stand_beside(note: Note, other: Note) -> bool:

@@ -145,12 +145,16 @@ class Reflector:
         said = run.dialogue.ask(about_day(notes), DayThoughts, ids)
         about = {"day": part.day.isoformat(), "part": part.number}
         drafts = [self._draft("summary", said.summary, notes, [], run, about | {"sources": part.print})]
-        drafts += [self._draft("thought", t.text, notes, list(dict.fromkeys(t.sources)), run, about) for t in said.thoughts]
+        drafts += [
+            self._draft("thought", t.text, notes, list(dict.fromkeys(t.sources)), run, about) for t in said.thoughts
+        ]
         with self._core.writing(run.scope) as tx:
             if not _unchanged(tx, notes):
                 run.failures.append(Failure(f"day {part.name}", "its notes changed while the model was asked"))
                 return
-            former = [n for n in self._notes(tx, run.scope, ("summary", "thought")) if about.items() <= n.metadata.items()]
+            former = [
+                n for n in self._notes(tx, run.scope, ("summary", "thought")) if about.items() <= n.metadata.items()
+            ]
             self._retire(tx, former, "made anew, because the notes of its day changed", run)
             made = self._store(tx, drafts, notes, run)
         run.summaries += [id for id, draft in made if draft.kind == "summary"]
@@ -273,4 +277,6 @@ def _day(day: date | str | None) -> date | None:
     try:
         return date.fromisoformat(day)  # type: ignore[arg-type]  # a datetime raises like any other wrong value
     except (TypeError, ValueError) as error:
-        raise InvalidArgument(f"day={day!r} is not a day.", hint="e.g. day='2026-03-01', or a datetime.date.") from error
+        raise InvalidArgument(
+            f"day={day!r} is not a day.", hint="e.g. day='2026-03-01', or a datetime.date."
+        ) from error

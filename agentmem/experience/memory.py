@@ -186,10 +186,14 @@ class ExperienceMemory:
         if known is not None:
             return replayed(known) if known.get(SAID) in (None, said) else other_words(step.key)
         if tx.notes.tombstone_find(owner, key_hash(step.key)) is not None:
-            return Receipt(None, "rejected", "this very step was recorded and forgotten: a retry does not bring it back")
+            return Receipt(
+                None, "rejected", "this very step was recorded and forgotten: a retry does not bring it back"
+            )
         receipt = self._record(tx, owner, step, vector)
         assert receipt.id is not None
-        tx.notes.idempotent_put(owner, step.key, tx.notes.rows_of([receipt.id])[receipt.id], {**as_json(receipt), SAID: said})
+        tx.notes.idempotent_put(
+            owner, step.key, tx.notes.rows_of([receipt.id])[receipt.id], {**as_json(receipt), SAID: said}
+        )
         return receipt
 
     def _record(self, tx: Transaction, owner: int, step: _Step, vector: Vectors) -> Receipt:
@@ -289,7 +293,11 @@ class ExperienceMemory:
         rows, _ = self._core.exact.search(
             tx, owners, vector, self._core.settings.experience.candidates, rows=table.rows(owners)
         )
-        same = [table.mark(owner, state_digest(agent, task, observation)) for owner in owners for agent in {scope.agent, None}]
+        same = [
+            table.mark(owner, state_digest(agent, task, observation))
+            for owner in owners
+            for agent in {scope.agent, None}
+        ]
         near = table.values(rows.tolist())
         states = [*same, *(near[row].state for row in rows.tolist() if row in near)]
         found = [value for value in table.of_states(owners, states) if value.visits]
@@ -302,7 +310,11 @@ class ExperienceMemory:
         return list(grouped.values())
 
     def _ranked(
-        self, situations: Sequence[Sequence[tuple[ExperienceRow, Note]]], task: str, observation: str, embedder: Embedder
+        self,
+        situations: Sequence[Sequence[tuple[ExperienceRow, Note]]],
+        task: str,
+        observation: str,
+        embedder: Embedder,
     ) -> list[Precedent]:
         """Precedents by similarity; of equally similar ones, that comes first which was met more often, as in the paper's code."""
         parts = [_parts(situation[0][1]) for situation in situations]
@@ -314,10 +326,14 @@ class ExperienceMemory:
             cosines = float(vectors[task] @ vectors[its_task]), float(vectors[observation] @ vectors[its_observation])
             same = digest(its_task, its_observation) == asked
             similarity = 1.0 if same else weight * cosines[0] + (1 - weight) * cosines[1]
-            actions = [ActionValue(str(note.metadata["action"]), value.q, value.visits, note.id) for value, note in situation]
+            actions = [
+                ActionValue(str(note.metadata["action"]), value.q, value.visits, note.id) for value, note in situation
+            ]
             ordered = tuple(sorted(actions, key=lambda a: (-a.q, a.action)))
             made.append((same, Precedent(its_task, its_observation, similarity, ordered)))
-        made.sort(key=lambda pair: (not pair[0], -round(pair[1].similarity, 6), -sum(a.visits for a in pair[1].actions)))
+        made.sort(
+            key=lambda pair: (not pair[0], -round(pair[1].similarity, 6), -sum(a.visits for a in pair[1].actions))
+        )
         return [precedent for _, precedent in made]
 
 
@@ -339,12 +355,16 @@ def _checked(
     """Everything is checked before anything is written."""
     # numpy's numbers, too: environments give them. A NaN is not within any bounds.
     if isinstance(reward, bool) or not isinstance(reward, Real) or not -MAX_REWARD <= reward <= MAX_REWARD:
-        raise InvalidArgument(f"The reward must be a finite number up to {MAX_REWARD:g}, not {reward!r:.80}.", hint="e.g. reward=1.0.")
+        raise InvalidArgument(
+            f"The reward must be a finite number up to {MAX_REWARD:g}, not {reward!r:.80}.", hint="e.g. reward=1.0."
+        )
     if not isinstance(done, bool):
         raise InvalidArgument(f"done must be True or False, not {done!r:.80}.", hint="done=True ends the episode.")
     for name, value in (("episode", episode), ("idempotency_key", key or "")):
         if not isinstance(value, str) or len(value) > 256:
-            raise InvalidArgument(f"{name} must be a text of at most 256 characters, not {value!r:.80}.", hint=f"e.g. {name}='run-7'.")
+            raise InvalidArgument(
+                f"{name} must be a text of at most 256 characters, not {value!r:.80}.", hint=f"e.g. {name}='run-7'."
+            )
     step = _Step(
         scope=scope,
         task=_text(task, "task"),

@@ -32,11 +32,7 @@ _DATES: Final = (
     r"(?:[T ](?P<time>\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?))?)"
     r"|(?P<ymd>(?P<ymd_y>\d{4})/(?P<ymd_m>\d\d?)/(?P<ymd_d>\d\d?))"
     r"|(?P<dmy>(?P<dmy_d>\d\d?)(?P<dmy_s>[./])(?P<dmy_m>\d\d?)(?P=dmy_s)(?P<dmy_y>\d{4}))"
-    r"|(?P<month_day>(?P<md_m>"
-    + _M
-    + r")\.? (?:the )?"
-    + _DAY_OF.format("md_d")
-    + r"(?!\d|:)(?:,? (?P<md_y>\d{4}))?)"
+    r"|(?P<month_day>(?P<md_m>" + _M + r")\.? (?:the )?" + _DAY_OF.format("md_d") + r"(?!\d|:)(?:,? (?P<md_y>\d{4}))?)"
     r"|(?P<day_month>(?:the )?"
     + _DAY_OF.format("dm_d")
     + r" (?:of )?(?P<dm_m>"

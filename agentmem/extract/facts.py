@@ -56,7 +56,10 @@ _BETWEEN: Final = frozenset("now currently presently still already finally recen
 """Words between a subject and its verb that do not change what is stated."""
 _KIN_NAMED: Final = re.compile(r"(?P<kin>(?:[a-z-]+ )?[a-z-]+),? (?P<name>[A-Z][\w-]+(?: [A-Z][\w-]+)?),?$")
 """My sister Ines, my best friend Tom: the name tells best who it is."""
-_FURTHER: Final = re.compile(r"(?P<lead>(?:i|i'm|i've|i have|we|my|great news|good news|big news)\b[^,]{3,60}?),? (?:and |so )?(?P<rest>(?:I|my)\b .+)$", re.IGNORECASE)
+_FURTHER: Final = re.compile(
+    r"(?P<lead>(?:i|i'm|i've|i have|we|my|great news|good news|big news)\b[^,]{3,60}?),? (?:and |so )?(?P<rest>(?:I|my)\b .+)$",
+    re.IGNORECASE,
+)
 _PAST: Final = re.compile(r"\b(?:ago|once|then|back|when|was|were|born|raised|grew|during|first)\b|\d", re.IGNORECASE)
 """What a story of the past is told with: the statement that follows may be of the past as well."""
 _CHANGED: Final = re.compile(
@@ -64,15 +67,24 @@ _CHANGED: Final = re.compile(
     r" (?P<value>.+)$",
     re.IGNORECASE,
 )
-_HOW_WORKED: Final = re.compile(r"\b(works?|working) (?:remotely|mostly|full[ -]time|part[ -]time|freelance|directly) (for|at|as)\b", re.IGNORECASE)
+_HOW_WORKED: Final = re.compile(
+    r"\b(works?|working) (?:remotely|mostly|full[ -]time|part[ -]time|freelance|directly) (for|at|as)\b", re.IGNORECASE
+)
 _OF_NOW: Final = re.compile(r"^(?:new|current|present) ", re.IGNORECASE)
 _ALL_TIME: Final = re.compile(r"^all[- ]time (?=favou?rite )", re.IGNORECASE)
 _FAVOURITE: Final = re.compile(r"(?:all[- ]time )?favou?rite \w", re.IGNORECASE)
-_MY_FAVOURITE: Final = re.compile(r"^my (?:all[- ]time )?(?P<name>favou?rite (?!(?:of|in|at|for|to|on|with|when|so)\b)[a-z-]+(?: (?!(?:of|in|at|for|to|on|with|when|so)\b)[a-z-]+)?)$", re.IGNORECASE)
+_MY_FAVOURITE: Final = re.compile(
+    r"^my (?:all[- ]time )?(?P<name>favou?rite (?!(?:of|in|at|for|to|on|with|when|so)\b)[a-z-]+(?: (?!(?:of|in|at|for|to|on|with|when|so)\b)[a-z-]+)?)$",
+    re.IGNORECASE,
+)
 """A favourite of any kind is who or what it is, also where "my …" of that kind has facts of its own: "my favourite team is Ajax"."""
 _IS: Final = frozenset({"am", "is", "are", "was"})
-_LEADS: Final = POINTERS | STARTERS | frozenset(
-    "sadly luckily fortunately happily thankfully interestingly surprisingly ironically oddly strangely apparently wrong false poor".split()
+_LEADS: Final = (
+    POINTERS
+    | STARTERS
+    | frozenset(
+        "sadly luckily fortunately happily thankfully interestingly surprisingly ironically oddly strangely apparently wrong false poor".split()
+    )
 )
 """What no subject begins with: it points somewhere, or opens the sentence ("Sadly Tom moved to Rome")."""
 _TAIL: Final = re.compile(
@@ -181,9 +193,7 @@ def _statement(sentence: str) -> list[str]:
         return []
     sentence = _PICTURES.sub("", sentence).rstrip(".! ):")
     head, separator, rest = _opener(sentence)
-    if separator and all(
-        w in OPENERS or w in ("by", "the", "way", "that", "just", "you", "know") for w in head
-    ):
+    if separator and all(w in OPENERS or w in ("by", "the", "way", "that", "just", "you", "know") for w in head):
         sentence = rest.strip()
     tokens = sentence.split()
     if len(tokens) > 2 and [t.lower() for t in tokens[:2]] in (["remember", "that"], ["note", "that"]):
@@ -318,7 +328,9 @@ def _says_how(known: Relation, value: str) -> bool:
         return _TAIL.sub("", value).split()[-1].lower() not in ROLES
     first, last = words[0].lower(), words[-1].lower()
     alone = len(words) == 1 or words[1].lower() in STATES | POINTERS
-    participle = alone and ((first.endswith("ing") and kind not in _ACTIVITIES) or (len(first) > 4 and first.endswith("ed")))
+    participle = alone and (
+        (first.endswith("ing") and kind not in _ACTIVITIES) or (len(first) > 4 and first.endswith("ed"))
+    )
     adverb = len(words) > 1 and first.endswith("ly")
     measured = len(words) > 1 and first[0].isdigit() and last in STATES
     return first in STATES or ((participle or adverb) and words[0].islower()) or measured
@@ -369,19 +381,10 @@ def _subject(text: str, speaker: str | None) -> str | None:
             return None
         return f"{speaker}'s {rest}"
     parts = text.split()
-    if (
-        not parts
-        or len(parts) > 6
-        or not _NO_NAME.isdisjoint(text)
-        or parts[0].lower().partition("'")[0] in _LEADS
-    ):
+    if not parts or len(parts) > 6 or not _NO_NAME.isdisjoint(text) or parts[0].lower().partition("'")[0] in _LEADS:
         return None
     core = parts[1:] if parts[0] in ("The", "the") else parts
-    if (
-        not core
-        or any(not name_part(part) for part in core)
-        or core[0].lower() in STOPWORDS | WEEKDAYS.keys()
-    ):
+    if not core or any(not name_part(part) for part in core) or core[0].lower() in STOPWORDS | WEEKDAYS.keys():
         return None
     return text
 
@@ -393,7 +396,9 @@ def _fact(subject: str | None, known: Relation | None, value: str, speaker: str 
     if cleaned is None or cleaned.casefold() == subject.casefold():
         return None
     # Two names of "my dog" are two dogs rather than one renamed, and "a bank" may be the very one that was named before.
-    several = (known.name == "name" and "'s " in subject) or (known.shape == "organisation" and cleaned.startswith(("a ", "an ")))
+    several = (known.name == "name" and "'s " in subject) or (
+        known.shape == "organisation" and cleaned.startswith(("a ", "an "))
+    )
     return Fact(subject, known.name, cleaned, functional=known.functional and not several)
 
 

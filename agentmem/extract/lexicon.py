@@ -70,8 +70,7 @@ MONTHS: Final = {
 }
 
 WEEKDAYS: Final = {
-    name: number
-    for number, name in enumerate("monday tuesday wednesday thursday friday saturday sunday".split())
+    name: number for number, name in enumerate("monday tuesday wednesday thursday friday saturday sunday".split())
 }
 
 NUMBERS: Final = {

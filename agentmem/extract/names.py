@@ -27,22 +27,33 @@ Likeness = Literal["same", "slip", "near", "absent"]
 TITLES: Final = frozenset("mr mrs ms miss dr prof professor sir madam aunt auntie uncle old".split())
 _WORD: Final = re.compile(r"[^\W_]+(?:[-_./][^\W_]+)*", re.UNICODE)
 _OWNED: Final = re.compile(r"['’]s?(?=\W|$)")
-_TITLED: Final = re.compile(r"\b(?:mr|mrs|ms|miss|dr|prof|professor|sir|auntie|aunt|uncle)\.? +([^\W\d_][\w-]+)", re.IGNORECASE)
+_TITLED: Final = re.compile(
+    r"\b(?:mr|mrs|ms|miss|dr|prof|professor|sir|auntie|aunt|uncle)\.? +([^\W\d_][\w-]+)", re.IGNORECASE
+)
 _LETTERED: Final = re.compile(r"(?<![\w-])(?=[\w./-]*[^\W\d_])(?=[\w./-]*\d)[\w]+(?:[-_./]?\w+)*")
 _HYPHENED: Final = re.compile(r"(?<![\w-])[a-z]{2,}(?:[-_][a-z]{2,})+(?![\w-])")
 _NUMBERED: Final = re.compile(r"\b([a-z]{3,}) (\d{1,5}[a-z]?)\b", re.IGNORECASE)
-_UNITS: Final = frozenset("about around over under least most nearly than exactly only some every first last next past".split())
-_AUX: Final = r"(?:is|are|was|were|do|does|did|has|have|had|can|could|may|might|must|shall|should|will|would)(?:n['’]?t)?"
+_UNITS: Final = frozenset(
+    "about around over under least most nearly than exactly only some every first last next past".split()
+)
+_AUX: Final = (
+    r"(?:is|are|was|were|do|does|did|has|have|had|can|could|may|might|must|shall|should|will|would)(?:n['’]?t)?"
+)
 _SLOT: Final = re.compile(
-    rf"\b(?:{_AUX}|whats|wheres|whens|(?:what|where|when)['’]s|of|for|with|at|about|from|does|than) (?P<word>[^\W\d_][\w'’-]*)", re.IGNORECASE
+    rf"\b(?:{_AUX}|whats|wheres|whens|(?:what|where|when)['’]s|of|for|with|at|about|from|does|than) (?P<word>[^\W\d_][\w'’-]*)",
+    re.IGNORECASE,
 )
 _PREDICATE: Final = re.compile(r"\b(?:which|what|who) (?:is|are|was|were) $", re.IGNORECASE)
 _OWNER: Final = re.compile(r"(?P<word>[^\W\d_][\w.-]*)['’]s? ", re.IGNORECASE)
-_SUBJECT: Final = re.compile(rf"\b(?:{_AUX}|(?:what|who|where|when|how)['’]?s) (?:the |our |old |my )*(?P<rest>.+)$", re.IGNORECASE)
+_SUBJECT: Final = re.compile(
+    rf"\b(?:{_AUX}|(?:what|who|where|when|how)['’]?s) (?:the |our |old |my )*(?P<rest>.+)$", re.IGNORECASE
+)
 KINDRED: Final = "|".join(sorted(KIN, key=len, reverse=True))
 _KIN_WORD: Final = re.compile(rf"\b(?:{KINDRED})(?=s?\b)(?!-)", re.IGNORECASE)
 _MY_KIN: Final = re.compile(rf"\b(?:my|our)(?: \w+)?? (?P<kin>{KINDRED})(?:['’]?s)?\b(?!-)", re.IGNORECASE)
-_THEIR_KIN: Final = re.compile(rf"['’]s? (?:\w+ )?(?P<kin>{KINDRED})(?:['’]?s)?\b(?!-)|\b(?P<of>{KINDRED}) of\b", re.IGNORECASE)
+_THEIR_KIN: Final = re.compile(
+    rf"['’]s? (?:\w+ )?(?P<kin>{KINDRED})(?:['’]?s)?\b(?!-)|\b(?P<of>{KINDRED}) of\b", re.IGNORECASE
+)
 _ASKS_KIN: Final = re.compile(
     rf"^(?:who|what)(?:['’]?s| is| are| was) (?:(?:my|our|the|his|her) |[\w.' -]{{1,40}}['’]s? )?(?:\w+ )?(?:{KINDRED})(?:['’]?s)?(?: (?:called|named?))?\W*$"
     rf"|\bnames? of (?:\w+ ){{0,3}}?(?:\w+['’]s )?(?:{KINDRED})|(?:{KINDRED})['’]s (?:first |last |full )?name|what.{{0,30}}(?:{KINDRED}) (?:called|named)"
@@ -57,8 +68,21 @@ _SAME_KIN: Final = {
     }.items()
     for alias in aliases.split()
 }  # fmt: skip
-_SILENT: Final = ((re.compile(r"(.)\1"), r"\1"), (re.compile(r"ph"), "f"), (re.compile(r"(?<=[^aeiou])h|h\b"), ""), (re.compile(r"ck"), "k"), (re.compile(r"y"), "i"))
-_NO_NAME: Final = STOPWORDS | STARTERS | KIN | TITLES | {f"{word}s" for word in KIN} | {f"{wh}s" for wh in ("what", "who", "where", "when", "how")}
+_SILENT: Final = (
+    (re.compile(r"(.)\1"), r"\1"),
+    (re.compile(r"ph"), "f"),
+    (re.compile(r"(?<=[^aeiou])h|h\b"), ""),
+    (re.compile(r"ck"), "k"),
+    (re.compile(r"y"), "i"),
+)
+_NO_NAME: Final = (
+    STOPWORDS
+    | STARTERS
+    | KIN
+    | TITLES
+    | {f"{word}s" for word in KIN}
+    | {f"{wh}s" for wh in ("what", "who", "where", "when", "how")}
+)
 _ENDINGS: Final = re.compile(r"(?:ings?|ed|ers?|ies|es|s|ly|ment|ions?|e|y|ists?)$")
 
 
@@ -114,7 +138,11 @@ def _names(text: str) -> tuple[str, ...]:
             if core and core[0].isupper() and not (opening.startswith(core) and not text.startswith(core)):
                 found.append(core)
     found += [match.group(1) for match in _TITLED.finditer(text)]
-    found += [match.group() for match in _LETTERED.finditer(text) if not re.fullmatch(r"\d+(?:st|nd|rd|th|am|pm|k|h|min|kg|km|[.:,]\d+)\w*", match.group())]
+    found += [
+        match.group()
+        for match in _LETTERED.finditer(text)
+        if not re.fullmatch(r"\d+(?:st|nd|rd|th|am|pm|k|h|min|kg|km|[.:,]\d+)\w*", match.group())
+    ]
     found += [
         match.group() for match in _NUMBERED.finditer(text)
         if match.group(1).lower() not in STOPWORDS | MONTHS.keys() | WEEKDAYS.keys() | _UNITS
@@ -129,7 +157,11 @@ def _places(text: str, names: Sequence[str]) -> tuple[str, ...]:
     found += [match.group() for match in _HYPHENED.finditer(text)]
     known = {word for name in names for word in parts(name)}
     bare = (_OWNED.sub("", word) for word in found)
-    return tuple(dict.fromkeys(w for w in bare if len(w) > 2 and not w.endswith(("ing", "ed")) and w.casefold() not in _NO_NAME | known))
+    return tuple(
+        dict.fromkeys(
+            w for w in bare if len(w) > 2 and not w.endswith(("ing", "ed")) and w.casefold() not in _NO_NAME | known
+        )
+    )
 
 
 def _kin(text: str) -> str:
@@ -148,7 +180,14 @@ def _topic(text: str, names: Sequence[str], kin: str) -> str:
     slot = _SUBJECT.search(text)
     after = slot["rest"].casefold() if slot else ""
     first = next((name for name in names if re.match(rf"(?:\w+\.? )?{re.escape(name.casefold())}\b", after)), None)
-    owner = next((name for name in names if re.search(rf"{re.escape(name)}['’]s?(?=\W)|\b(?:{KINDRED}) of (?:the )?{re.escape(name)}", text)), None)
+    owner = next(
+        (
+            name
+            for name in names
+            if re.search(rf"{re.escape(name)}['’]s?(?=\W)|\b(?:{KINDRED}) of (?:the )?{re.escape(name)}", text)
+        ),
+        None,
+    )
     name = owner or first or names[0]
     return f"{name}'s {kin}" if kin and owner else name
 
@@ -158,8 +197,11 @@ def _asks_subject(text: str) -> bool:
     found = re.match(r"(?:who|whos|who['’]s|(?:which|what|whose)(?: \w+){0,2}?)(?= )(?P<rest>.*)$", text, re.IGNORECASE)
     if found is None or not re.match(r"who\b|whos\b|who['’]|which|what", text, re.IGNORECASE):
         return False
-    return re.match(r"who(?:['’]?s| is| was| are)? (?!(?:do|does|did|can|will|has|have)\b)", text, re.IGNORECASE) is not None or (
-        re.match(rf"(?:which|what)(?: [\w-]+){{0,2}}? (?!{_AUX}\b)[\w]+s\b", text, re.IGNORECASE) is not None and re.search(rf"\b{_AUX}\b", text, re.IGNORECASE) is None
+    return re.match(
+        r"who(?:['’]?s| is| was| are)? (?!(?:do|does|did|can|will|has|have)\b)", text, re.IGNORECASE
+    ) is not None or (
+        re.match(rf"(?:which|what)(?: [\w-]+){{0,2}}? (?!{_AUX}\b)[\w]+s\b", text, re.IGNORECASE) is not None
+        and re.search(rf"\b{_AUX}\b", text, re.IGNORECASE) is None
     )
 
 
@@ -210,7 +252,11 @@ def _run_with(text: str, shared: Collection[str], wanted: Collection[str]) -> st
     """The name in a text that has one of these words and others that are not wanted."""
     for run, _ in capitalised(text):
         words = [word for word in parts(run) if word not in TITLES and word not in STOPWORDS]
-        if not set(words).isdisjoint(shared) and any(word not in wanted for word in words) and (wanted or len(words) > 0):
+        if (
+            not set(words).isdisjoint(shared)
+            and any(word not in wanted for word in words)
+            and (wanted or len(words) > 0)
+        ):
             return re.sub(r"^(?:The|Our|My|Old) ", "", _OWNED.sub("", run))
     return ""
 
@@ -236,13 +282,23 @@ def _best(word: str, words: Sequence[str], known: Collection[str]) -> Match:
 
 def _is_slip(one: str, other: str) -> bool:
     """Whether two words differ by a slip of the fingers or of spelling, and not at the beginning, at the end, or in a number."""
-    if one[0] != other[0] or min(len(one), len(other)) < 4 or not (one.isalpha() and other.isalpha()) or other in STOPWORDS:
+    if (
+        one[0] != other[0]
+        or min(len(one), len(other)) < 4
+        or not (one.isalpha() and other.isalpha())
+        or other in STOPWORDS
+    ):
         return False
     if _sounded(one) == _sounded(other):
         return True
     if len(one) == len(other):
         differ = [i for i, (a, b) in enumerate(zip(one, other, strict=True)) if a != b]
-        if len(differ) == 2 and differ[1] == differ[0] + 1 and one[differ[0]] == other[differ[1]] and one[differ[1]] == other[differ[0]]:
+        if (
+            len(differ) == 2
+            and differ[1] == differ[0] + 1
+            and one[differ[0]] == other[differ[1]]
+            and one[differ[1]] == other[differ[0]]
+        ):
             return True
         return len(differ) == 1 and len(one) >= 5 and differ[0] < len(one) - 2
     short, long = sorted((one, other), key=len)
@@ -269,7 +325,12 @@ def _is_near(one: str, other: str) -> bool:
     longest, apart = max(len(one), len(other)), _distance(one, other)
     if min(len(one), len(other)) < 3:
         return False
-    return (common >= 3 and 2 * common >= longest) or (common >= 4 and 5 * common >= 2 * longest) or 3 * apart <= longest or (common >= 2 and 2 * apart <= longest)
+    return (
+        (common >= 3 and 2 * common >= longest)
+        or (common >= 4 and 5 * common >= 2 * longest)
+        or 3 * apart <= longest
+        or (common >= 2 and 2 * apart <= longest)
+    )
 
 
 def _distance(one: str, other: str) -> int:

@@ -42,7 +42,8 @@ _MARKS: Final = re.compile(
     re.IGNORECASE,
 )
 _BREAK: Final = re.compile(
-    r",? (?:but|because|since|so|and (?=(?:now|i|he|she|have|has|moved|live|work|am|is|started|joined|just)\b)) ?|, ", re.IGNORECASE
+    r",? (?:but|because|since|so|and (?=(?:now|i|he|she|have|has|moved|live|work|am|is|started|joined|just)\b)) ?|, ",
+    re.IGNORECASE,
 )
 _NOW: Final = re.compile(r"^(?:now|today|instead|these days|nowadays)\b,? *", re.IGNORECASE)
 _LATELY: Final = r"(?:have |has )?(?:also |finally |recently |since )?"
@@ -71,9 +72,15 @@ _SAYINGS: Final = _sayings(
     (rf"{_LATELY}divorced (?P<what>[A-Z].+)", ("{who} {is} married to {what}",)),
 )
 _WHICHEVER: Final = _sayings(
-    (r"(?:am|is) (?:now )?(?:no longer married|not married any ?more|divorced)(?: now)?", ("{who} {is} married to Xx",)),
+    (
+        r"(?:am|is) (?:now )?(?:no longer married|not married any ?more|divorced)(?: now)?",
+        ("{who} {is} married to Xx",),
+    ),
     (r"(?:have |has )?(?:got|gotten) (?:a divorce|divorced)", ("{who} {is} married to Xx",)),
-    (rf"{_LATELY}(?:just )?(?:lost|quit|left) (?:my|his|her|their) job", ("{who} work{s} at Xx", "{who} work{s} as a teacher")),
+    (
+        rf"{_LATELY}(?:just )?(?:lost|quit|left) (?:my|his|her|their) job",
+        ("{who} work{s} at Xx", "{who} work{s} as a teacher"),
+    ),
 )
 """Endings that leave open what there was; they are read with some value put in."""
 _MOVED: Final = re.compile(r"^(?P<head>.+?) moved from (?P<old>.+?) (?P<new>to .+)$", re.IGNORECASE)
@@ -130,7 +137,9 @@ def _read(sentence: str, actor: str | None) -> tuple[list[Ending], str]:
         found = _denied([f"{moved['head']} moved to {moved['old']}"], actor)
         return found, f"{moved['head']} moved {moved['new']}." if found else ""
     if (instead := _INSTEAD.match(sentence)) and (fact := candidate_fact(instead["new"], actor, whole=True)):
-        former = re.sub(rf"(?:\b(?:the|an?) )?\b{re.escape(fact.object)}\b", lambda _: instead["old"], instead["new"], count=1)
+        former = re.sub(
+            rf"(?:\b(?:the|an?) )?\b{re.escape(fact.object)}\b", lambda _: instead["old"], instead["new"], count=1
+        )
         found = _denied([former], actor)
         return found, f"{instead['new']}." if found else ""
     breaks = [(sentence, "")] + [(sentence[: b.start()], sentence[b.end() :]) for b in _BREAK.finditer(sentence)]

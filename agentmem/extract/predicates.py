@@ -34,9 +34,13 @@ _ADJECTIVE: Final = re.compile(
     r"|familiar|similar|dependent|independent|identical|different|relevant|typical|essential|present|absent|patient|content)$"
 )
 """Endings that only adjectives have before a preposition, and the usual ones with endings that nouns have as well ("capital of")."""
-_PARTICIPLE: Final = re.compile(r"(?:\w{2,}(?:ed|en|wn)|been|done|made|met|won|lost|read|sung|seen|got|kept|held|built|bought|sold|taught|caught|had)$")
+_PARTICIPLE: Final = re.compile(
+    r"(?:\w{2,}(?:ed|en|wn)|been|done|made|met|won|lost|read|sung|seen|got|kept|held|built|bought|sold|taught|caught|had)$"
+)
 _NOUNS: Final = re.compile(r"\w{2,}(?:ions|ings|ments|ers|ors|ances|ences|ities|ists|ships|isms|esses)$")
-_SINGULAR: Final = re.compile(r"\w*(?:ss|us|is|ics)$|(?:news|series|species|means|alias|atlas|canvas|gas|lens|chaos|bias|visas?|christmas|texas|kansas)$")
+_SINGULAR: Final = re.compile(
+    r"\w*(?:ss|us|is|ics)$|(?:news|series|species|means|alias|atlas|canvas|gas|lens|chaos|bias|visas?|christmas|texas|kansas)$"
+)
 
 
 class Predicate(NamedTuple):
@@ -77,7 +81,11 @@ def head(name: str) -> str:
 def _auxiliary(aux: str, rest: str) -> Predicate:
     if aux in ("has", "have", "had"):
         perfect = _PARTICIPLE.match(rest.split(maxsplit=1)[0]) is not None
-        return Predicate("is", aux="had" if aux == "had" else "has", rest=rest) if perfect else Predicate("has", rest=re.sub(r"^an? ", "", rest))
+        return (
+            Predicate("is", aux="had" if aux == "had" else "has", rest=rest)
+            if perfect
+            else Predicate("has", rest=re.sub(r"^an? ", "", rest))
+        )
     past = aux in ("was", "were")
     return Predicate("is", aux="was" if past else "is", rest=rest)
 

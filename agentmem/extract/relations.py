@@ -48,14 +48,9 @@ def _table() -> dict[str, Relation]:
     ]  # fmt: skip
     table = [Relation(name, True, shape) for name, shape in one]
     table += [Relation(name, False, shape) for name, shape in many]
-    table += [
-        Relation(name, True, shape, private=True) for name, shape in (("phone", "phone"), ("email", "email"))
-    ]
+    table += [Relation(name, True, shape, private=True) for name, shape in (("phone", "phone"), ("email", "email"))]
     table += [Relation("address", True, "address", private=True)]
-    table += [
-        Relation(name, True, "number", volatile=True)
-        for name in ("age", "price", "population", "temperature")
-    ]
+    table += [Relation(name, True, "number", volatile=True) for name in ("age", "price", "population", "temperature")]
     return {entry.name: entry for entry in table}
 
 
@@ -153,7 +148,11 @@ def _has_shape(shape: str, value: str) -> bool:
         return bool(value) and not digits and not value[0].islower()
     if shape == "phone":
         return digits >= _PHONE_DIGITS
-    return digits > 0 if shape in ("date", "year") else not (digits and shape in ("role", "organisation") and value[0].isdigit())
+    return (
+        digits > 0
+        if shape in ("date", "year")
+        else not (digits and shape in ("role", "organisation") and value[0].isdigit())
+    )
 
 
 _PHONE_DIGITS: Final = 5

@@ -28,12 +28,23 @@ _DAY: Final = re.compile(
     re.IGNORECASE,
 )
 _NUMBER: Final = re.compile(r"[$€£]?\+?[\d][\d .,()/-]*(?: ?[a-zA-Z%€°]{1,12}){0,2}")
-_WITHIN: Final = frozenset("apartment flat room house building block unit dorm hall floor street road avenue lane".split())
+_WITHIN: Final = frozenset(
+    "apartment flat room house building block unit dorm hall floor street road avenue lane".split()
+)
 """Where in a town somebody lives is no other town."""
 _WITH_AND: Final = frozenset(
-    {"bosnia and herzegovina", "trinidad and tobago", "antigua and barbuda", "newfoundland and labrador", "brighton and hove", "tyne and wear"}
+    {
+        "bosnia and herzegovina",
+        "trinidad and tobago",
+        "antigua and barbuda",
+        "newfoundland and labrador",
+        "brighton and hove",
+        "tyne and wear",
+    }
 )
-_NO_ROLES: Final = frozenset("team charm group pair rule whole result unit reminder placeholder treat couple duo joke".split())
+_NO_ROLES: Final = frozenset(
+    "team charm group pair rule whole result unit reminder placeholder treat couple duo joke".split()
+)
 _NO_EMPLOYERS: Final = frozenset("living while bit change computer desk laptop meeting lot pittance song dream".split())
 _PHONE_DIGITS: Final = 5
 
@@ -84,7 +95,11 @@ def _role(value: str) -> str | None:
     """An occupation: behind an article, or one of those known: "works as expected" and "as a team" name none."""
     bare = re.sub(r",? (?:at|for|in|with|and|near|on) .*$", "", ARTICLE.sub("", value))
     words = bare.lower().split()
-    if re.fullmatch(r"[A-Za-z-]+(?: [a-z-]+){0,3}", bare) is None or not SMALL_TALK.isdisjoint(words) or words[-1] in _NO_ROLES:
+    if (
+        re.fullmatch(r"[A-Za-z-]+(?: [a-z-]+){0,3}", bare) is None
+        or not SMALL_TALK.isdisjoint(words)
+        or words[-1] in _NO_ROLES
+    ):
         return None
     return bare if words[-1] in ROLES or ARTICLE.match(value) else None
 

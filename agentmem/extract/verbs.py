@@ -209,7 +209,9 @@ ELSEWHERE: Final = frozenset(
 )
 """Where one moves to, comes from or lives in without living there: departments, tools, companies, states of mind."""
 
-DIETS: Final = frozenset(("vegetarian", "a vegetarian", "vegan", "a vegan", "pescatarian", "a pescatarian", "flexitarian"))
+DIETS: Final = frozenset(
+    ("vegetarian", "a vegetarian", "vegan", "a vegan", "pescatarian", "a pescatarian", "flexitarian")
+)
 """What "I am" says of how one eats."""
 
 LASTING: Final = frozenset(
@@ -258,9 +260,7 @@ WORDING: Final = re.compile(
     r"|\btrue or false\b|\bplaceholder|\b(?:correct|fix|check|improve|complete|shorten) (?:this|the following|my (?:text|english|german))\b"
 )
 """Texts about words: what they quote to be translated, mended or acted is said by nobody."""
-_RETRACTED: Final = (
-    "jk|i mean|i meant|no wait|scratch that|never ?mind|not sure|unsure|not true|untrue|false|wrong|incorrect|a lie|lied|lying"
-)
+_RETRACTED: Final = "jk|i mean|i meant|no wait|scratch that|never ?mind|not sure|unsure|not true|untrue|false|wrong|incorrect|a lie|lied|lying"
 TAKEN_BACK: Final = re.compile(rf"\b(?:{_RETRACTED}|again|still)\b", re.IGNORECASE)
 """Words beside an ending that take it back."""
 DOUBT: Final = re.compile(

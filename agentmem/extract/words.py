@@ -64,7 +64,11 @@ def keywords(text: str, k: int = 8) -> list[str]:
             word = word[:-2]
         if word in scores:
             scores[word] += 1.0
-        elif word not in STOPWORDS and 2 < len(word) <= _LONGEST_WORD and not (word[0].isdigit() or word.endswith(_SHORTENED)):
+        elif (
+            word not in STOPWORDS
+            and 2 < len(word) <= _LONGEST_WORD
+            and not (word[0].isdigit() or word.endswith(_SHORTENED))
+        ):
             scores[word] = 0.05 * min(len(word), 12) + (0.5 if raw[0] != word[0] and not opens else 0.0)
         opens = False
     return sorted(scores, key=scores.__getitem__, reverse=True)[: max(k, 0)]

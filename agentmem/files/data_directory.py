@@ -131,7 +131,9 @@ def is_of_a_memory(path: Path) -> bool:
     ours = (MARKER, DATABASE, *(DATABASE + side for side in SIDES), RESERVE, *LOCKS)
     homes = [full.parent] if full.name in ours else []
     homes += [folder.parent for folder in full.parents if _FOLDER.fullmatch(folder.name)]
-    return any(owned_files.is_ours(home / MARKER) and _parsed(owned_files.read(home / MARKER, _LARGEST + 1)) for home in homes)
+    return any(
+        owned_files.is_ours(home / MARKER) and _parsed(owned_files.read(home / MARKER, _LARGEST + 1)) for home in homes
+    )
 
 
 def _for_writing(root: Path, now: datetime) -> DataDirectory:
@@ -159,14 +161,20 @@ def _known(root: Path, found: Database) -> str | None:
 def _made(path: Path, read_only: bool) -> Path:
     try:
         if path.exists() and not path.is_dir():
-            raise StoreError(f"{path} is a file; a memory lives in a directory.", hint="pass a directory, e.g. Memory('my-memory').")
+            raise StoreError(
+                f"{path} is a file; a memory lives in a directory.", hint="pass a directory, e.g. Memory('my-memory')."
+            )
         if not read_only:
             path.mkdir(parents=True, exist_ok=True, mode=0o700)
         return path.resolve(strict=True)
     except FileNotFoundError as error:
-        raise StoreReadOnly(f"There is no memory at {path}, and read_only makes none.", hint="leave read_only out once, to make it.") from error
+        raise StoreReadOnly(
+            f"There is no memory at {path}, and read_only makes none.", hint="leave read_only out once, to make it."
+        ) from error
     except OSError as error:
-        raise StoreReadOnly(f"The directory {path} cannot be made: {error.strerror}.", hint="choose a path that you may write to.") from error
+        raise StoreReadOnly(
+            f"The directory {path} cannot be made: {error.strerror}.", hint="choose a path that you may write to."
+        ) from error
 
 
 @contextmanager
@@ -178,10 +186,18 @@ def _refusals(root: Path) -> Iterator[None]:
         if isinstance(error, AgentMemError):
             raise
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise StoreFull(f"The disk of {root} is full; nothing was written.", hint="free some space on the disk; the call can then be repeated.") from error
+            raise StoreFull(
+                f"The disk of {root} is full; nothing was written.",
+                hint="free some space on the disk; the call can then be repeated.",
+            ) from error
         if error.errno == errno.EIO:
-            raise StoreCorrupt(f"{root} cannot be read: {error.strerror}.", hint="restore the last backup, or move the damaged files away and start anew.") from error
-        raise StoreReadOnly(f"{root} cannot be opened: {error.strerror}.", hint="check the rights of the directory and of its files.") from error
+            raise StoreCorrupt(
+                f"{root} cannot be read: {error.strerror}.",
+                hint="restore the last backup, or move the damaged files away and start anew.",
+            ) from error
+        raise StoreReadOnly(
+            f"{root} cannot be opened: {error.strerror}.", hint="check the rights of the directory and of its files."
+        ) from error
 
 
 def _can_be_written(root: Path) -> bool:
@@ -195,7 +211,9 @@ def _can_be_written(root: Path) -> bool:
 def _for_reading(root: Path) -> DataDirectory:
     found, held = look(root / DATABASE), _marker(root)
     if not found.there:
-        raise StoreReadOnly(f"There is no memory in {root}, and none can be made there.", hint="choose a path that you may write to.")
+        raise StoreReadOnly(
+            f"There is no memory in {root}, and none can be made there.", hint="choose a path that you may write to."
+        )
     _refuse(root, found, marked=held is not None, writing=False)
     return DataDirectory(root, held or "", writable=False)
 
@@ -266,7 +284,10 @@ def _refuse(root: Path, found: Database, *, marked: bool, writing: bool) -> None
     if found.ours or (found.empty and marked):
         return
     if marked and not found.sqlite:
-        raise StoreCorrupt(f"{root / DATABASE} is damaged: it does not begin as an SQLite file.", hint="restore the last backup, or move the file away and start anew.")
+        raise StoreCorrupt(
+            f"{root / DATABASE} is damaged: it does not begin as an SQLite file.",
+            hint="restore the last backup, or move the file away and start anew.",
+        )
     raise _foreign(root, [DATABASE])
 
 
@@ -306,7 +327,9 @@ def _locked(root: Path) -> Iterator[None]:
             yield
         finally:
             if held:
-                fcntl.flock(descriptor, fcntl.LOCK_UN)  # said, not left to the close: a child forked meanwhile has the descriptor, too
+                fcntl.flock(
+                    descriptor, fcntl.LOCK_UN
+                )  # said, not left to the close: a child forked meanwhile has the descriptor, too
     finally:
         os.close(descriptor)
 
@@ -320,7 +343,9 @@ def _wait(descriptor: int, root: Path) -> bool:
             if error.errno in (errno.ENOLCK, errno.ENOTSUP, errno.EBADF):
                 return False  # a file system without such locks; what is made has its name from a rename all the same
             if time.monotonic() > deadline:
-                raise StoreLocked(f"{root} is being opened by another process.", hint="wait for it to finish, or stop it.") from error
+                raise StoreLocked(
+                    f"{root} is being opened by another process.", hint="wait for it to finish, or stop it."
+                ) from error
             time.sleep(0.01)
         else:
             return True

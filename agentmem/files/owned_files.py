@@ -18,7 +18,20 @@ from typing import Final
 
 from agentmem.errors import StoreForeign
 
-__all__ = ["create", "entries", "is_folder", "is_ours", "make_folder", "open_ours", "read", "remove", "remove_folder", "restamp", "sync_folder", "write"]
+__all__ = [
+    "create",
+    "entries",
+    "is_folder",
+    "is_ours",
+    "make_folder",
+    "open_ours",
+    "read",
+    "remove",
+    "remove_folder",
+    "restamp",
+    "sync_folder",
+    "write",
+]
 
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NO_LINK: Final = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # a pipe must not make anybody wait

@@ -137,7 +137,10 @@ def _opened(path: Path) -> Iterator[int]:
     try:
         size, head = os.fstat(descriptor).st_size, os.pread(descriptor, len(_HEAD), 0)
         if size and head != _HEAD and not (size == SIZE and not any(head)):
-            raise StoreForeign(f"{path} is not this package's own.", hint="move it elsewhere: room on the disk is kept under this name.")
+            raise StoreForeign(
+                f"{path} is not this package's own.",
+                hint="move it elsewhere: room on the disk is kept under this name.",
+            )
         yield descriptor
     finally:
         os.close(descriptor)

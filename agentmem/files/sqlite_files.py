@@ -65,7 +65,9 @@ def look(path: Path) -> Database:
         return Database("" in found, sides=sides, links=links, shared=shared)
     application = _application(path, found[""].st_size)
     # An id of 0 is none: then a younger first page may stand in the log.
-    ours = application == APPLICATION_ID or (application == 0 and "-wal" in sides and _marked_in_log(Path(f"{path}-wal")))
+    ours = application == APPLICATION_ID or (
+        application == 0 and "-wal" in sides and _marked_in_log(Path(f"{path}-wal"))
+    )
     strange = tuple(side for side in sides if not _as_sqlite_writes(Path(f"{path}{side}"), side))
     return Database(True, not found[""].st_size, application is not None, ours, sides, links, shared, strange)
 
@@ -116,7 +118,9 @@ def _application(path: Path, size: int) -> int | None:
                 return None
             if time.monotonic() > deadline:
                 raise OSError(errno.EIO, str(error), str(path)) from error
-            time.sleep(0.01)  # its log is being written into it just now: the header may be ahead of the file, or behind it
+            time.sleep(
+                0.01
+            )  # its log is being written into it just now: the header may be ahead of the file, or behind it
 
 
 def _status(path: Path) -> os.stat_result | None:

@@ -59,7 +59,9 @@ def _draft(target: Path) -> Iterator[Path]:
     try:
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise StoreReadOnly(f"{target} cannot be written: {error.strerror}.", hint="choose a directory that you may write to.") from error
+        raise StoreReadOnly(
+            f"{target} cannot be written: {error.strerror}.", hint="choose a directory that you may write to."
+        ) from error
     try:
         _lock(descriptor)
         yield draft
@@ -99,17 +101,25 @@ def _sweep(folder: Path, name: re.Pattern[str]) -> None:
 
 def _refuse(target: Path) -> None:
     if is_of_a_memory(target):
-        raise InvalidArgument(f"{target} is a memory's own file, or in a folder of its own.", hint="name another file: it would take the place of what is remembered.")
+        raise InvalidArgument(
+            f"{target} is a memory's own file, or in a folder of its own.",
+            hint="name another file: it would take the place of what is remembered.",
+        )
     try:
         mode = target.lstat().st_mode
     except (FileNotFoundError, NotADirectoryError):
         return
     if stat.S_ISDIR(mode):
-        raise InvalidArgument(f"{target} is a directory.", hint=f"name a file in it, e.g. {target / 'out'}{target.suffix}.")
+        raise InvalidArgument(
+            f"{target} is a directory.", hint=f"name a file in it, e.g. {target / 'out'}{target.suffix}."
+        )
     if stat.S_ISLNK(mode):
         raise InvalidArgument(f"{target} is a link.", hint="name the file itself: nothing is written through links.")
     if not stat.S_ISREG(mode):
-        raise InvalidArgument(f"{target} is no regular file.", hint="name a file: it is written beside its place, and moved there when it is complete.")
+        raise InvalidArgument(
+            f"{target} is no regular file.",
+            hint="name a file: it is written beside its place, and moved there when it is complete.",
+        )
 
 
 @contextmanager
@@ -121,8 +131,12 @@ def _refusals(target: Path, otherwise: type[StoreError]) -> Iterator[None]:
         if isinstance(error, AgentMemError):
             raise
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise StoreFull(f"{target} could not be written: {error.strerror}.", hint="make room, then try again.") from error
-        raise otherwise(f"{target} cannot be written: {error.strerror or error}.", hint="choose a directory that you may write to.") from error
+            raise StoreFull(
+                f"{target} could not be written: {error.strerror}.", hint="make room, then try again."
+            ) from error
+        raise otherwise(
+            f"{target} cannot be written: {error.strerror or error}.", hint="choose a directory that you may write to."
+        ) from error
 
 
 def _sync(directory: Path) -> None:

@@ -60,11 +60,16 @@ class Eraser:
             doomed, places = self._reserve.used(lambda: self._removed(selection, ids, scope))
         self._fail("forget:after-commit")
         if not doomed.notes:
-            return replace(self._receipt(doomed, places, dry_run=False), warnings=("nothing matched: nothing was removed",))
+            return replace(
+                self._receipt(doomed, places, dry_run=False), warnings=("nothing matched: nothing was removed",)
+            )
         self._core.discard(doomed.texts)
         left = self._scrubber.finish()
         receipt = self._receipt(doomed, places, dry_run=False)
-        warnings = tuple(f"the notes are gone, but not yet {DUE[place]}: {why.rstrip('.')}; {_GOES_ON}" for place, why in left.items())
+        warnings = tuple(
+            f"the notes are gone, but not yet {DUE[place]}: {why.rstrip('.')}; {_GOES_ON}"
+            for place, why in left.items()
+        )
         if doomed.edits:
             warnings += self._said_of_weights(scope)
         return replace(receipt, probes=self._probe(doomed, left), warnings=warnings)
@@ -89,7 +94,9 @@ class Eraser:
         if waiting:
             said.append(f"{waiting} facts shared a shard with it: notes answer for them until the next consolidation")
         if lost:
-            said.append(f"the damaged pack went as a whole, and {lost} other edits with it: rebuild('weights') writes them anew")
+            said.append(
+                f"the damaged pack went as a whole, and {lost} other edits with it: rebuild('weights') writes them anew"
+            )
         return tuple(said)
 
     def _doomed(self, tx: Transaction, selection: Selection, ids: Sequence[str] | None, scope: Scope) -> Doomed:

@@ -72,14 +72,18 @@ class Fader:
         ids = _ids(what)
         with self._core.writing(scope or EVERYBODY) as tx:
             rows = tx.notes.rows_of(ids)
-            if isinstance(what, FadeReport):  # what was forgotten since then is nobody's to bring back, and keeps nobody else away
+            if isinstance(
+                what, FadeReport
+            ):  # what was forgotten since then is nobody's to bring back, and keeps nobody else away
                 ids = [id for id in ids if id in rows]
             if scope:
                 seen = {f.row for f in tx.notes.facets(list(rows.values()), self._core.selection(tx, scope))}
                 rows = {id: row for id, row in rows.items() if row in seen}
             unknown = [id for id in ids if id not in rows]
             if unknown:
-                raise UnknownNote(f"No note {unknown[0]!r:.60} in this scope.", hint="ids are in fade's report, as report.ids.")
+                raise UnknownNote(
+                    f"No note {unknown[0]!r:.60} in this scope.", hint="ids are in fade's report, as report.ids."
+                )
             archived = [row for row, note in tx.notes.load(list(rows.values())).items() if note.archived_at is not None]
             tx.notes.set_archived(archived, None)
         return tuple(id for id in dict.fromkeys(ids) if rows[id] in archived)

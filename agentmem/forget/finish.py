@@ -86,7 +86,11 @@ class Scrubber:
 
     def resume(self) -> None:
         """Beside the requests, and not more often than every few seconds: go on with what this process could not finish before."""
-        if self._again_at is None or self._monotonic() < self._again_at or (self._worker is not None and self._worker.is_alive()):
+        if (
+            self._again_at is None
+            or self._monotonic() < self._again_at
+            or (self._worker is not None and self._worker.is_alive())
+        ):
             return
         self._worker = threading.Thread(target=self.finish, name="agentmem-scrub", daemon=True)
         self._worker.start()
@@ -104,7 +108,11 @@ class Scrubber:
             self._worker.join()
 
     def _scrubbed(self, place: str, up_to: int, patience: float) -> dict[str, str]:
-        work: dict[str, Callable[[], str]] = {PACKS: self._packs, INDEX: self._purge_index, FILE: lambda: self._file(patience)}
+        work: dict[str, Callable[[], str]] = {
+            PACKS: self._packs,
+            INDEX: self._purge_index,
+            FILE: lambda: self._file(patience),
+        }
         try:
             left = self._reserve.used(work[place])
             # The file's entry is taken off by who scrubs it; and the index remembers by itself what it has still to do.
@@ -118,7 +126,11 @@ class Scrubber:
     def _packs(self) -> str:
         self._weights.refresh()
         left = self._weights.left()
-        return f"{left[0]} could not be removed: the rights of its folder do not allow it, or it is no longer the pack that was written" if left else ""
+        return (
+            f"{left[0]} could not be removed: the rights of its folder do not allow it, or it is no longer the pack that was written"
+            if left
+            else ""
+        )
 
     def _file(self, patience: float) -> str:
         try:

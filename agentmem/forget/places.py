@@ -125,7 +125,9 @@ def _routing_gone(r: Removal) -> bool:
     if r.weights.editor is None:
         return True
     scopes = {note.id: note.scope for note in r.doomed.notes.values()}
-    asked: dict[str, Scope | None] = {str(e.request["prompt"]): scopes.get(e.note_id) for e in r.doomed.edits if e.request.get("prompt")}
+    asked: dict[str, Scope | None] = {
+        str(e.request["prompt"]): scopes.get(e.note_id) for e in r.doomed.edits if e.request.get("prompt")
+    }
     gone = {edit.id for edit in r.doomed.edits}
     return not any(r.weights.editor.probe([prompt], scope)[0].edit_id in gone for prompt, scope in asked.items())
 
@@ -254,5 +256,9 @@ class Traces:
 
     def look(self, removal: Removal) -> dict[str, bool]:
         """After the commit: whether nothing is found, by place."""
-        asked = [trace for trace in self.traces if trace.gone is not None and (removal.doomed.edits or trace.name not in _OF_EDITS)]
+        asked = [
+            trace
+            for trace in self.traces
+            if trace.gone is not None and (removal.doomed.edits or trace.name not in _OF_EDITS)
+        ]
         return {trace.name: trace.gone(removal) for trace in asked if trace.gone is not None}

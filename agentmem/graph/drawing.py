@@ -74,9 +74,7 @@ def save(figure: Figure, path: Path | str) -> Path:
     """Write the figure in the format that the suffix names; missing folders are made."""
     target = Path(path)
     if target.suffix.lower() not in (".png", ".svg", ".pdf"):
-        raise InvalidArgument(
-            f"Cannot draw into {target.name!r}.", hint="end the name in .png, .svg or .pdf."
-        )
+        raise InvalidArgument(f"Cannot draw into {target.name!r}.", hint="end the name in .png, .svg or .pdf.")
     with writing(target) as draft:
         figure.savefig(draft, facecolor=PAPER)
     return target

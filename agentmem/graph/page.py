@@ -30,7 +30,9 @@ _WIDE, _TALL = 190.0, 110.0  # pixels of room for a note and its label
 _ESCAPES: Final = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
 
 
-def write_page(view: nx.DiGraph, path: Path | str, *, title: str = "Notes and their links", limit: int = MAX_NOTES) -> Path:
+def write_page(
+    view: nx.DiGraph, path: Path | str, *, title: str = "Notes and their links", limit: int = MAX_NOTES
+) -> Path:
     """Write :func:`page` into a file (UTF-8) that only its owner may read: it holds the notes; returns its path."""
     text = page(view, title=title, limit=limit)
     with writing(path) as draft:
@@ -61,7 +63,12 @@ def page(view: nx.DiGraph, *, title: str = "Notes and their links", limit: int =
 
 
 def _asset(name: str) -> str:
-    return resources.files("agentmem").joinpath("data", "graph_page", name).read_text(encoding="utf-8").replace("\r\n", "\n")
+    return (
+        resources.files("agentmem")
+        .joinpath("data", "graph_page", name)
+        .read_text(encoding="utf-8")
+        .replace("\r\n", "\n")
+    )
 
 
 def _hash(script: str) -> str:
@@ -89,11 +96,21 @@ def _data(view: nx.DiGraph, total: int) -> dict[str, Any]:
         for node, values in view.nodes(data=True)
     ]
     links = [
-        {"source": a, "target": b, "kind": values["kind"], "weight": round(values["weight"], 4), "reasons": values["reasons"]}
+        {
+            "source": a,
+            "target": b,
+            "kind": values["kind"],
+            "weight": round(values["weight"], 4),
+            "reasons": values["reasons"],
+        }
         for a, b, values in view.edges(data=True)
     ]
     counts = f"{len(nodes)} notes, {len(links)} links"
-    return {"counts": counts if total == len(nodes) else f"the newest {counts}; {total} notes in all", "nodes": nodes, "links": links}
+    return {
+        "counts": counts if total == len(nodes) else f"the newest {counts}; {total} notes in all",
+        "nodes": nodes,
+        "links": links,
+    }
 
 
 _SHOWN: Final = (
@@ -121,5 +138,10 @@ def _places(view: nx.DiGraph) -> dict[str, tuple[float, float]]:
         rank = {index: place for place, index in enumerate(order)}
         # Unlinked notes fly far from the rest and a dense middle stays dense: so most of each place is its rank.
         even = [(rank[i] + 0.5) / len(nodes) * 2 - 1 for i in range(len(nodes))]
-        axes.append([room * len(nodes) ** 0.5 * (0.35 * max(-1.7, min(1.7, (v - middle) / deviation)) + 0.65 * e) / 2 for v, e in zip(values, even, strict=True)])
+        axes.append(
+            [
+                room * len(nodes) ** 0.5 * (0.35 * max(-1.7, min(1.7, (v - middle) / deviation)) + 0.65 * e) / 2
+                for v, e in zip(values, even, strict=True)
+            ]
+        )
     return {node: (axes[0][i], axes[1][i]) for i, node in enumerate(nodes)}

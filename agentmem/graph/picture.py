@@ -84,10 +84,7 @@ def draw_graph(graph: nx.DiGraph[Hashable], path: Path | str, *, title: str = ""
     axes.set_xlim(middle - width / 2, middle + width / 2)
     axes.set_ylim(top - height, top)
     axes.axis("off")
-    shape = {
-        node: (place, radius, box)
-        for node, place, radius, box in zip(nodes, places, radii, boxes, strict=True)
-    }
+    shape = {node: (place, radius, box) for node, place, radius, box in zip(nodes, places, radii, boxes, strict=True)}
     kinds = _draw_edges(axes, graph, shape)
     for node, place, radius, colour, label in zip(nodes, places, radii, colours, labels, strict=True):
         _draw_node(axes, place, radius, colour, label, _gone(graph, node))
@@ -124,9 +121,7 @@ def _communities(graph: nx.DiGraph[Hashable], nodes: Sequence[Hashable]) -> list
     sizes: dict[Hashable, int] = {}
     for node in nodes:
         sizes[groups[node]] = sizes.get(groups[node], 0) + 1
-    order = sorted(
-        sizes, key=lambda group: (-sizes[group], nodes.index(next(n for n in nodes if groups[n] == group)))
-    )
+    order = sorted(sizes, key=lambda group: (-sizes[group], nodes.index(next(n for n in nodes if groups[n] == group))))
     colour = {group: PALETTE[i % len(PALETTE)] for i, group in enumerate(order)}
     return [colour[groups[node]] for node in nodes]
 
@@ -140,9 +135,7 @@ def _boxes(labels: Sequence[str], radii: Sequence[float]) -> Points:
     """Half the width of node and label, and how far they reach above and below the node's middle, in inches."""
     import numpy as np
 
-    wide = [
-        max(max(map(len, label.split("\n"))) * _CHAR / 2, r) for label, r in zip(labels, radii, strict=True)
-    ]
+    wide = [max(max(map(len, label.split("\n"))) * _CHAR / 2, r) for label, r in zip(labels, radii, strict=True)]
     deep = [r + 0.1 + _LINE * (label.count("\n") + 1) for label, r in zip(labels, radii, strict=True)]
     return np.stack([np.array(wide), np.array(radii), np.array(deep)], axis=1)
 
@@ -179,9 +172,7 @@ def _separate(places: Points, boxes: Points) -> Points:
     half, above, below = boxes.T
     middle = (above - below) / 2
     tall = (above + below) / 2
-    places = (
-        places + np.arange(len(places))[:, None] * 1e-6
-    )  # nodes on the very same spot part in a fixed direction
+    places = places + np.arange(len(places))[:, None] * 1e-6  # nodes on the very same spot part in a fixed direction
     for _ in range(600):
         x, y = places[:, 0], places[:, 1] + middle
         dx, dy = x[:, None] - x[None, :], y[:, None] - y[None, :]
@@ -258,9 +249,7 @@ def _draw_node(axes: Axes, place: Points, radius: float, colour: str, label: str
     from matplotlib.patches import Circle
 
     face, rim = (PAPER, colour) if gone else (colour, PAPER)
-    axes.add_patch(
-        Circle((place[0], place[1]), radius, facecolor=face, edgecolor=rim, linewidth=1.6, zorder=3)
-    )
+    axes.add_patch(Circle((place[0], place[1]), radius, facecolor=face, edgecolor=rim, linewidth=1.6, zorder=3))
     text(
         axes,
         place[0],

@@ -108,9 +108,7 @@ def draw_edit_report(
     return save(figure, path)
 
 
-def draw_learning(
-    curves: Mapping[str, Sequence[float]], path: Path | str, *, window: int = 5, title: str = ""
-) -> Path:
+def draw_learning(curves: Mapping[str, Sequence[float]], path: Path | str, *, window: int = 5, title: str = "") -> Path:
     """Draw how often episodes succeed, as running means over the last ``window`` episodes.
 
     Args:

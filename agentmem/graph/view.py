@@ -139,7 +139,10 @@ def pagerank(
     weights = _seeds(seeds)
     for id in weights:
         if id not in view:
-            raise UnknownNote(f"The note {id!r:.60} is not in this graph.", hint="take the graph of the same user, or around this note.")
+            raise UnknownNote(
+                f"The note {id!r:.60} is not in this graph.",
+                hint="take the graph of the same user, or around this note.",
+            )
     ranks = nx.pagerank(_undirected(view), alpha=damping, personalization=weights, weight="weight")
     return dict(sorted(ranks.items(), key=lambda item: -item[1]))
 
@@ -155,7 +158,9 @@ def _seeds(seeds: str | Note | Hit | Iterable[str | Note | Hit] | Mapping[str, f
             weight = max(seed.score, 0.0) if isinstance(seed, Hit) else 1.0
             weights[id] = weights.get(id, 0.0) + weight
     if not all(math.isfinite(w) and w >= 0 for w in weights.values()) or not any(weights.values()):
-        raise InvalidArgument("There is no seed with a positive weight.", hint="pass a note's id, or the hits of recall().")
+        raise InvalidArgument(
+            "There is no seed with a positive weight.", hint="pass a note's id, or the hits of recall()."
+        )
     return weights
 
 
@@ -208,7 +213,9 @@ def newest(view: nx.DiGraph, limit: int) -> nx.DiGraph:
     import networkx as nx
 
     shown = nx.DiGraph()
-    order = sorted(view.nodes(data=True), key=lambda node: (str(node[1].get("created_at", "")), str(node[0])), reverse=True)
+    order = sorted(
+        view.nodes(data=True), key=lambda node: (str(node[1].get("created_at", "")), str(node[0])), reverse=True
+    )
     shown.add_nodes_from(order[:limit])
     shown.add_edges_from(edge for edge in view.edges(data=True) if edge[0] in shown and edge[1] in shown)
     return shown

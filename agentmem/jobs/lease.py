@@ -39,7 +39,8 @@ class Lease:
         """Take it; raises :class:`~agentmem.errors.JobLocked` when somebody else holds it."""
         if not self._take():
             raise JobLocked(
-                self._busy, hint=f"wait for it; a lease left by a dead process runs out after {self._minutes:g} minutes."
+                self._busy,
+                hint=f"wait for it; a lease left by a dead process runs out after {self._minutes:g} minutes.",
             )
         self._renewer.start()
         return self

@@ -31,6 +31,7 @@ from agentmem.runtime.awaiting import Waiter
 
 __all__ = ["AsyncModel", "CallableModel", "LocalModel", "OpenAIModel", "as_language_model", "load_model"]
 
+
 class OpenAIModel:
     """A chat model behind an OpenAI-compatible server: vLLM, Ollama, llama.cpp, LM Studio, a hosted one.
 
@@ -87,7 +88,9 @@ class OpenAIModel:
         try:
             for chunk in self._guarded(chunks):
                 heard = heard or hasattr(chunk, "choices")
-                if piece := "".join(_content(choice.delta) for choice in _choices(chunk)[:1] if hasattr(choice, "delta")):
+                if piece := "".join(
+                    _content(choice.delta) for choice in _choices(chunk)[:1] if hasattr(choice, "delta")
+                ):
                     yield piece
             if not heard:
                 raise ModelError("The server's answer is no stream of pieces.", hint=_NO_CHAT)
@@ -242,9 +245,7 @@ def as_language_model(obj: Any, tokenizer: Any = None, *, model: str | None = No
         return AsyncModel(obj) if awaited else obj
     if hasattr(obj, "chat") and hasattr(obj.chat, "completions"):
         if model is None:
-            raise InvalidArgument(
-                "Which model of the server?", hint='OpenAIModel(client, "name-of-the-model").'
-            )
+            raise InvalidArgument("Which model of the server?", hint='OpenAIModel(client, "name-of-the-model").')
         return OpenAIModel(obj, model)
     if callable(obj):
         return CallableModel(obj)
@@ -282,7 +283,8 @@ def _content(message: object) -> str:
     said = getattr(message, "content", None)
     if said is not None and not isinstance(said, str):
         raise ModelError(
-            f"The server's answer is {type(said).__name__}, not text.", hint="choose a model or a server that answers in plain text."
+            f"The server's answer is {type(said).__name__}, not text.",
+            hint="choose a model or a server that answers in plain text.",
         )
     return said or ""
 
@@ -290,7 +292,9 @@ def _content(message: object) -> str:
 def _translated(error: Exception) -> Exception:
     """The openai client's errors as ours, and those of reading what is no JSON; anything else as it is."""
     if isinstance(error, json.JSONDecodeError | UnicodeDecodeError):
-        return ModelError(f"The language model's server sent what cannot be read: {error}", hint="the server's log says more.")
+        return ModelError(
+            f"The language model's server sent what cannot be read: {error}", hint="the server's log says more."
+        )
     module = type(error).__module__.partition(".")[0]
     if module not in {"openai", "httpx", "httpx2", "httpcore", "httpcore2"}:
         return error

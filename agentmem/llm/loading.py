@@ -42,17 +42,22 @@ class ModelSpec:
 
     def __post_init__(self) -> None:
         if self.plain is not None and not isinstance(self.plain, bool):
-            raise InvalidArgument(f"plain must be True, False or None, not {self.plain!r:.80}.", hint="plain=True for base models.")
+            raise InvalidArgument(
+                f"plain must be True, False or None, not {self.plain!r:.80}.", hint="plain=True for base models."
+            )
         _check_dtype(self.dtype)
         if isinstance(self.model, str | Path):
             _check_device(self.device)
             _need_on_disk(self.model)
             return
         if self.model is None:
-            raise InvalidArgument("There is no model.", hint='Memory(path, model="small"), or memory.attach(model, tokenizer).')
+            raise InvalidArgument(
+                "There is no model.", hint='Memory(path, model="small"), or memory.attach(model, tokenizer).'
+            )
         if self.device is not None or self.dtype is not None:
             raise InvalidArgument(
-                "device and dtype are for a model that is given by name or path.", hint="move this one yourself: model.to(…)."
+                "device and dtype are for a model that is given by name or path.",
+                hint="move this one yourself: model.to(…).",
             )
         self._pair()
 
@@ -75,7 +80,10 @@ class ModelSpec:
                 hint="give a name or path, or (model, tokenizer); a client or a function goes to llm=.",
             )
         if tokenizer is None:
-            raise InvalidArgument("A model needs its tokenizer.", hint="memory.attach(model, tokenizer), or Memory(model=(model, tokenizer)).")
+            raise InvalidArgument(
+                "A model needs its tokenizer.",
+                hint="memory.attach(model, tokenizer), or Memory(model=(model, tokenizer)).",
+            )
         return model, tokenizer
 
 
@@ -117,9 +125,7 @@ def load_model(
     try:
         from transformers import AutoModelForCausalLM, AutoTokenizer
     except ImportError as error:
-        raise MissingExtra(
-            "transformers cannot be imported.", hint="pip install transformers torch"
-        ) from error
+        raise MissingExtra("transformers cannot be imported.", hint="pip install transformers torch") from error
     from agentmem.runtime.quiet import quiet
 
     place = str(device) if device is not None else _accelerator()
@@ -161,7 +167,10 @@ def _move(model: Any, device: str) -> None:
     try:
         model.to(device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:  # torch asserts that it was built for a device
-        raise ModelError(f"The model cannot be brought to {device}: {error}", hint='device="cpu" works everywhere; dtype="bfloat16" needs half the room.') from error
+        raise ModelError(
+            f"The model cannot be brought to {device}: {error}",
+            hint='device="cpu" works everywhere; dtype="bfloat16" needs half the room.',
+        ) from error
 
 
 def _check_dtype(dtype: object) -> None:
@@ -191,9 +200,13 @@ def _need_on_disk(name: str | Path) -> None:
             )
         return
     if str(name).startswith(("http://", "https://")):
-        raise ModelError(f"{name} is a server, not a model on disk.", hint='Memory(path, llm=OpenAIModel("http://…/v1", "name")).')
+        raise ModelError(
+            f"{name} is a server, not a model on disk.", hint='Memory(path, llm=OpenAIModel("http://…/v1", "name")).'
+        )
     if not _cached(str(name)):
-        raise ModelError(f"There is no model {str(name)!r} on disk: neither a directory nor in the Hugging Face cache.", hint=_FETCH)
+        raise ModelError(
+            f"There is no model {str(name)!r} on disk: neither a directory nor in the Hugging Face cache.", hint=_FETCH
+        )
 
 
 def _cached(name: str) -> bool:
@@ -212,9 +225,7 @@ def _cached(name: str) -> bool:
 def _not_loaded(source: str, on_disk: bool, allow_download: bool, error: Exception) -> ModelError:
     reason = " ".join(str(error).split())[:300]
     if on_disk:
-        hint = (
-            "the directory needs config.json, a tokenizer and safetensors weights of a causal language model."
-        )
+        hint = "the directory needs config.json, a tokenizer and safetensors weights of a causal language model."
     elif allow_download:
         hint = "check the name and the connection."
     else:

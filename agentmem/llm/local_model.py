@@ -154,15 +154,15 @@ class LocalModel:
         if max_tokens < 1:
             raise InvalidArgument(f"max_tokens is {max_tokens}.", hint="use 1 or more.")
         if temperature < 0:
-            raise InvalidArgument(
-                f"temperature is {temperature}.", hint="use 0 for greedy answers, or up to about 1."
-            )
+            raise InvalidArgument(f"temperature is {temperature}.", hint="use 0 for greedy answers, or up to about 1.")
         ids = self._prompt(messages)
         room = self._room(len(ids))
         options = self._options(min(max_tokens, room), temperature)
         answer.skip = len(ids)
         if self._stranded:
-            raise ModelError(self._stranded, hint="load the model in the child, or start it with multiprocessing's 'spawn'.")
+            raise ModelError(
+                self._stranded, hint="load the model in the child, or start it with multiprocessing's 'spawn'."
+            )
         with self._lock, self._seeded(temperature), _evaluating(self.model):
             if go_on is None:
                 self._continue(ids, answer, **options)
@@ -177,9 +177,7 @@ class LocalModel:
         import torch
 
         tokens = torch.tensor([list(ids)], device=self.model.device)
-        self.model.generate(
-            tokens, attention_mask=torch.ones_like(tokens), stopping_criteria=[answer], **options
-        )
+        self.model.generate(tokens, attention_mask=torch.ones_like(tokens), stopping_criteria=[answer], **options)
 
     def _read_and_ask(
         self,
@@ -203,9 +201,7 @@ class LocalModel:
             cache = {"past_key_values": reading.cache} if reading.cache is not None else {}
             self._continue([*ids, *reading.tokens], answer, generation_config=generation_config, **cache)
 
-    def _drafted(
-        self, messages: Sequence[Message], ids: list[int], text: str, ends: Sequence[int]
-    ) -> list[int]:
+    def _drafted(self, messages: Sequence[Message], ids: list[int], text: str, ends: Sequence[int]) -> list[int]:
         """The tokens of ``text`` as the template writes an answer, up to the one that ends it."""
         from jinja2 import TemplateError
 
@@ -340,9 +336,7 @@ class _Answer:
 
 def _checked(messages: Sequence[Message]) -> list[Message]:
     if isinstance(messages, str) or not messages:
-        raise InvalidArgument(
-            "A chat model was given no messages.", hint='pass [{"role": "user", "content": "…"}].'
-        )
+        raise InvalidArgument("A chat model was given no messages.", hint='pass [{"role": "user", "content": "…"}].')
     return plain_messages(messages)
 
 

@@ -52,7 +52,5 @@ def load_small_model(dtype: torch.dtype | None = None) -> tuple[PreTrainedModel,
             )
     except (OSError, ValueError) as error:
         message = f"The small model could not be loaded from {path}."
-        raise ModelError(
-            message, hint="reinstall agentmem-toolkit: the files belong to the package"
-        ) from error
+        raise ModelError(message, hint="reinstall agentmem-toolkit: the files belong to the package") from error
     return model.eval(), tokenizer

@@ -36,7 +36,9 @@ def control_tokens(tokenizer: Any, template: str = "") -> dict[int, str]:
     found = {
         int(id): str(token.content)
         for id, token in added.items()
-        if token.special or not _is_word(str(token.content)) or (len(token.content) > 1 and token.content.strip() and token.content in template)
+        if token.special
+        or not _is_word(str(token.content))
+        or (len(token.content) > 1 and token.content.strip() and token.content in template)
     }
     for id in getattr(tokenizer, "all_special_ids", None) or ():
         found.setdefault(int(id), str(tokenizer.convert_ids_to_tokens(int(id))))
@@ -81,7 +83,9 @@ class TextEncoder:
 
     def defused(self, text: str) -> str:
         """``text`` with a blank inside of each control token's name."""
-        while (changed := self._contents.sub(lambda found: f"{found[0][:1]} {found[0][1:]}", text)) != text and len(changed) < 4 * len(text) + 64:
+        while (changed := self._contents.sub(lambda found: f"{found[0][:1]} {found[0][1:]}", text)) != text and len(
+            changed
+        ) < 4 * len(text) + 64:
             text = changed
         return text
 
@@ -168,9 +172,7 @@ def _renamed(described: dict[str, Any], names: Mapping[str, str]) -> dict[str, A
     if model.get("merges"):
         inside = model.get("continuing_subword_prefix") or ""
         pairs = [pair.split(" ", 1) if isinstance(pair, str) else pair for pair in model["merges"]]
-        model["merges"] = [
-            pair for pair in pairs if not {*pair, pair[0] + pair[1].removeprefix(inside)} & names.keys()
-        ]
+        model["merges"] = [pair for pair in pairs if not {*pair, pair[0] + pair[1].removeprefix(inside)} & names.keys()]
     if model.get("unk_token") in names:
         model["unk_token"] = names[model["unk_token"]]
     return described | {"truncation": None, "padding": None, "post_processor": None}

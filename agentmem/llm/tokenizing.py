@@ -31,7 +31,9 @@ _TURNS = (
 )
 _BREAK = re.compile("\r\n|[\r\v\f\x1c-\x1e\x85\u2028\u2029]")
 _COLON = "[:\uff1a\ufe55\ufe13\u2236\ua789]"
-_TURN_FIRST = re.compile(rf"^(?=\W{{0,8}}(?:user|assistant|tool|system|human|ai)\b[^\n]{{0,20}}?{_COLON})", re.IGNORECASE)
+_TURN_FIRST = re.compile(
+    rf"^(?=\W{{0,8}}(?:user|assistant|tool|system|human|ai)\b[^\n]{{0,20}}?{_COLON})", re.IGNORECASE
+)
 _TURN_INSIDE = re.compile(rf"(?m)(?<=\n)(?=[^\S\n]?\W{{0,8}}\w[\w ]{{0,30}}[^\w\s]{{0,4}}{_COLON})")
 
 _KNOWN = 256
@@ -101,7 +103,9 @@ class PromptEncoder:
         skeleton, keeps = self._skeleton(said, opened)
         if keeps:
             placed = _placed(whole, skeleton, [m["content"].strip() for m in said])
-            written = "".join(self._text.written(part) if isinstance(part, str) else placed[at] for at, part in enumerate(skeleton))
+            written = "".join(
+                self._text.written(part) if isinstance(part, str) else placed[at] for at, part in enumerate(skeleton)
+            )
             ids = self._text.encode(written)
             if self._controls(ids) == wanted:
                 return ids

@@ -25,9 +25,7 @@ A = TypeVar("A")
 
 _MOST: Final = 200_000
 _AT_ONCE: Final = 20_000
-_HINT: Final = (
-    "this is a fault in agentmem, and nothing of another scope was handed out or changed: please report it with the call that led here."
-)
+_HINT: Final = "this is a fault in agentmem, and nothing of another scope was handed out or changed: please report it with the call that led here."
 
 
 class Held(Protocol):
@@ -88,7 +86,9 @@ class Admission:
     def need(self, owners: Iterable[int], what: str) -> None:
         """Raise unless all of these owners are admitted."""
         if self.owners is not None and not self.owners.issuperset(owners):
-            raise ScopeBreach(f"{what} was about to touch notes of an owner outside the scope of its request.", hint=_HINT)
+            raise ScopeBreach(
+                f"{what} was about to touch notes of an owner outside the scope of its request.", hint=_HINT
+            )
 
     def need_rows(self, rows: Collection[int], what: str) -> None:
         """Raise unless all of these rows that exist belong to admitted owners."""
@@ -98,7 +98,9 @@ class Admission:
     def refuse(self, what: str) -> None:
         """Raise in a request: what works on everybody's notes, or what no rule is known of, belongs into a job."""
         if self.owners is not None:
-            raise ScopeBreach(f"{what} works on everybody's notes, and was called in a request of one scope.", hint=_HINT)
+            raise ScopeBreach(
+                f"{what} works on everybody's notes, and was called in a request of one scope.", hint=_HINT
+            )
 
     def foreign(self, rows: Collection[int]) -> set[int]:
         """Those of ``rows`` that belong to somebody who is not admitted; none in a job. What is gone is nobody's."""
@@ -158,7 +160,9 @@ class Call:
 
     __slots__ = ("_args", "_kwargs", "_names", "area", "what")
 
-    def __init__(self, what: str, area: Any, names: tuple[str, ...], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+    def __init__(
+        self, what: str, area: Any, names: tuple[str, ...], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> None:
         self.what, self.area = what, area
         self._names, self._args, self._kwargs = names, args, kwargs
 
@@ -208,7 +212,9 @@ def guarded(area: A, name: str, rules: Mapping[str, Rule], admission: Admission)
     guard = _Guarded(area)
     for method in dir(type(area)):
         if not method.startswith("_") and callable(getattr(type(area), method)):
-            setattr(guard, method, _ruled(getattr(area, method), f"{name}.{method}", area, rules.get(method), admission))
+            setattr(
+                guard, method, _ruled(getattr(area, method), f"{name}.{method}", area, rules.get(method), admission)
+            )
     return cast(A, guard)
 
 

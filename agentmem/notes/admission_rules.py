@@ -115,7 +115,11 @@ def _hidden_links(admission: Admission, _: Call, found: Any) -> Any:
 def _hidden_map(admission: Admission, _: Call, found: Any) -> Any:
     """Rows by row: those of others are left out on both sides."""
     foreign = admission.foreign({row for key, rows in found.items() for row in (key, *rows)})
-    return {key: [row for row in rows if row not in foreign] for key, rows in found.items() if key not in foreign} if foreign else found
+    return (
+        {key: [row for row in rows if row not in foreign] for key, rows in found.items() if key not in foreign}
+        if foreign
+        else found
+    )
 
 
 def _hidden_rows(admission: Admission, _: Call, found: Any) -> Any:
@@ -133,7 +137,11 @@ def _hidden_entries(admission: Admission, _: Call, found: Any) -> Any:
     rows = admission.rows_of({entry.note_id for entry in found if entry.note_id is not None})
     foreign = admission.foreign(rows.values())
     mine = admission.owners or frozenset()
-    return [entry for entry in found if rows.get(entry.note_id) not in foreign and (entry.owner is None or entry.owner in mine)]
+    return [
+        entry
+        for entry in found
+        if rows.get(entry.note_id) not in foreign and (entry.owner is None or entry.owner in mine)
+    ]
 
 
 # -- what needs a look of its own ------------------------------------------------------------------------------

@@ -47,7 +47,9 @@ def as_utc(moment: datetime) -> datetime:
     try:
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except OverflowError as error:
-        raise InvalidArgument(f"{moment} lies outside of the years 1 to 9999 in UTC.", hint="pass a time within them, in UTC.") from error
+        raise InvalidArgument(
+            f"{moment} lies outside of the years 1 to 9999 in UTC.", hint="pass a time within them, in UTC."
+        ) from error
 
 
 def as_moment(value: object, name: str) -> datetime:

@@ -76,9 +76,7 @@ _OPERATORS: Final[Mapping[str, tuple[str, ...]]] = {
     "list": (*_MEMBER, "$contains", "$exists"),
     "any": (*_EQUAL, *_ORDER, *_MEMBER, "$contains", "$exists"),
 }
-_TEXT: Final = (
-    "id content kind actor user agent session thread source context subject relation object".split()
-)
+_TEXT: Final = "id content kind actor user agent session thread source context subject relation object".split()
 _KINDS: Final[Mapping[str, str]] = (
     dict.fromkeys(_TEXT, "text")
     | dict.fromkeys(("occurred_at", "created_at", "valid_from", "valid_to"), "time")
@@ -109,12 +107,11 @@ def parse(where: Mapping[str, object] | Filter | None) -> Filter | None:
     parsed = _group(where, 0)
     if _tests(parsed) > _MAX_TESTS:
         raise InvalidArgument(
-            f"The filter holds more than {_MAX_TESTS:,} conditions.", hint="for many values of one field write {'actor': {'$in': [...]}}."
+            f"The filter holds more than {_MAX_TESTS:,} conditions.",
+            hint="for many values of one field write {'actor': {'$in': [...]}}.",
         )
     if _size(parsed) > _MAX_VALUES:
-        raise InvalidArgument(
-            f"The filter holds more than {_MAX_VALUES} values.", hint="split it into several calls."
-        )
+        raise InvalidArgument(f"The filter holds more than {_MAX_VALUES} values.", hint="split it into several calls.")
     return parsed
 
 
@@ -187,9 +184,7 @@ def _group(where: object, depth: int) -> Filter:
     parts: list[Filter] = []
     for key, value in where.items():
         if not isinstance(key, str):
-            raise InvalidArgument(
-                f"Filter keys are text, not {key!r:.80}.", hint="write {'kind': 'semantic'}."
-            )
+            raise InvalidArgument(f"Filter keys are text, not {key!r:.80}.", hint="write {'kind': 'semantic'}.")
         if key.startswith("$"):
             parts.append(_combined(key, value, depth))
         else:
@@ -214,13 +209,9 @@ def _combined(key: str, value: object, depth: int) -> Filter:
     if key == "$not":
         return Not(_group(value, depth + 1))
     if key not in ("$and", "$or"):
-        raise InvalidArgument(
-            f"Unknown filter operator {key!r}.", hint="between filters there are $and, $or and $not."
-        )
+        raise InvalidArgument(f"Unknown filter operator {key!r}.", hint="between filters there are $and, $or and $not.")
     if not isinstance(value, list | tuple) or not value:
-        raise InvalidArgument(
-            f"{key} needs a non-empty list of filters.", hint=f"write {{'{key}': [{{…}}, {{…}}]}}."
-        )
+        raise InvalidArgument(f"{key} needs a non-empty list of filters.", hint=f"write {{'{key}': [{{…}}, {{…}}]}}.")
     parts = tuple(_group(part, depth + 1) for part in value)
     return And(parts) if key == "$and" else Or(parts)
 
@@ -231,9 +222,7 @@ def _field(name: str, spec: object) -> list[Filter]:
         # {"tags": "work"} can only mean "has the tag"
         spec = {"$contains" if kind == "list" and spec is not None else "$eq": spec}
     if not spec:
-        raise InvalidArgument(
-            f"The filter on {name!r} is empty.", hint=f"write {{'{name}': {{'$exists': True}}}}."
-        )
+        raise InvalidArgument(f"The filter on {name!r} is empty.", hint=f"write {{'{name}': {{'$exists': True}}}}.")
     return [_test(name, kind, op, value) for op, value in spec.items()]
 
 
@@ -247,9 +236,7 @@ def _test(name: str, kind: str, op: object, value: object) -> Compare:
     assert isinstance(op, str)
     if op == "$exists":
         if not isinstance(value, bool):
-            raise InvalidArgument(
-                f"$exists on {name!r} needs True or False.", hint="write {'$exists': True}."
-            )
+            raise InvalidArgument(f"$exists on {name!r} needs True or False.", hint="write {'$exists': True}.")
         return Compare(name, op, value)
     if op in _MEMBER:
         if isinstance(value, str | bytes | Mapping) or not isinstance(value, Collection):
@@ -301,9 +288,7 @@ def _number(name: str, kind: str, value: int | float) -> Scalar:  # noqa: PYI041
     except OverflowError:
         fitted = math.inf
     if not math.isfinite(fitted):
-        raise InvalidArgument(
-            f"The filter field {name!r} needs a finite number.", hint="leave the bound out."
-        )
+        raise InvalidArgument(f"The filter field {name!r} needs a finite number.", hint="leave the bound out.")
     return fitted
 
 

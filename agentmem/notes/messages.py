@@ -31,7 +31,9 @@ def as_mapping(value: Any) -> Mapping[str, Any]:
     if isinstance(value, Mapping):
         return value
     given = {name: getattr(value, name, None) for name in _FIELDS}
-    return {name: _bare(held) for name, held in given.items() if held is not None} | {"content": _bare(given["content"])}
+    return {name: _bare(held) for name, held in given.items() if held is not None} | {
+        "content": _bare(given["content"])
+    }
 
 
 def text_of(message: Mapping[str, Any], *, calls: bool = True) -> object:

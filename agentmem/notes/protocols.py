@@ -145,7 +145,9 @@ class Editor(Protocol):
         """Replace the state by a saved pack; :class:`~agentmem.errors.PackMismatch` leaves it as it was."""
         ...
 
-    def request(self, scope: Scope | None = None, scopes: Sequence[Scope] | None = None) -> AbstractContextManager[None]:
+    def request(
+        self, scope: Scope | None = None, scopes: Sequence[Scope] | None = None
+    ) -> AbstractContextManager[None]:
         """Requests inside this context see the edits that ``scope`` admits (``scopes``: one per batch row)."""
         ...
 

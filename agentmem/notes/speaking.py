@@ -23,7 +23,8 @@ def failures(what: str = "The language model") -> Iterator[None]:
         raise
     except Exception as error:
         raise ModelError(
-            f"{what} failed: {type(error).__name__}: {error}", hint="the error behind this one (__cause__) says where; is it running?"
+            f"{what} failed: {type(error).__name__}: {error}",
+            hint="the error behind this one (__cause__) says where; is it running?",
         ) from error
 
 
@@ -55,7 +56,9 @@ def heard(model: LanguageModel, messages: Sequence[Message], **options: Any) -> 
             if piece is _END:
                 return
             if piece is not None and not isinstance(piece, str):
-                raise ModelError(f"The language model gave {type(piece).__name__}, not text.", hint="stream() yields pieces of text.")
+                raise ModelError(
+                    f"The language model gave {type(piece).__name__}, not text.", hint="stream() yields pieces of text."
+                )
             if piece:
                 yield str(piece)
     finally:

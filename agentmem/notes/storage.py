@@ -163,7 +163,9 @@ class NoteTable(Protocol):
         """Facets of those of ``rows`` that the selection admits."""
         ...
 
-    def select(self, selection: Selection, *, order: str = "created", limit: int | None = None, offset: int = 0) -> list[int]:
+    def select(
+        self, selection: Selection, *, order: str = "created", limit: int | None = None, offset: int = 0
+    ) -> list[int]:
         """Rows the selection admits; ``order`` is ``created``, ``occurred``, or ``-created``, ``-occurred``."""
         ...
 
@@ -191,7 +193,13 @@ class NoteTable(Protocol):
         ...
 
     def said(
-        self, owner: int, content_hash: bytes, scope: Scope, actor: str | None, moment: int, occurred_at: int | None = None
+        self,
+        owner: int,
+        content_hash: bytes,
+        scope: Scope,
+        actor: str | None,
+        moment: int,
+        occurred_at: int | None = None,
     ) -> int | None:
         """The oldest row with this content in this very scope, by this actor, that holds at ``moment``; of a time when one is given."""
         ...
@@ -201,7 +209,13 @@ class NoteTable(Protocol):
         ...
 
     def facts(
-        self, owner: int, subject: str, relation: str | None = None, *, open_only: bool = True, holding_from: int | None = None
+        self,
+        owner: int,
+        subject: str,
+        relation: str | None = None,
+        *,
+        open_only: bool = True,
+        holding_from: int | None = None,
     ) -> list[tuple[int, Fact]]:
         """Facts by normalised subject and relation; ``open_only`` leaves out notes whose validity was closed.
 
@@ -495,21 +509,36 @@ class LedgerTable(Protocol):
     """The books of consolidation: edits, their packs, leases, and an append-only ledger."""
 
     def append(
-        self, at: int, event: str, *, note_id: str | None = None, edit_id: str | None = None, details: Mapping[str, object] | None = None,
+        self,
+        at: int,
+        event: str,
+        *,
+        note_id: str | None = None,
+        edit_id: str | None = None,
+        details: Mapping[str, object] | None = None,
         owner: int | None = None,
     ) -> None:
         """Write one line; it is of the owner of its note, who must be named once the note is gone."""
         ...
 
     def entries(
-        self, *, after: int = 0, note_ids: Sequence[str] | None = None, event: str | None = None, limit: int | None = 1000
+        self,
+        *,
+        after: int = 0,
+        note_ids: Sequence[str] | None = None,
+        event: str | None = None,
+        limit: int | None = 1000,
     ) -> list[LedgerEntry]:
         """Lines after a sequence number, oldest first; of some notes or one event when those are given; all without a limit."""
         ...
 
     def put_edit(self, edit: EditRow) -> None: ...
     def edits(
-        self, *, state: str | None = "active", note_ids: Sequence[str] | None = None, owners: Sequence[int] | None = None,
+        self,
+        *,
+        state: str | None = "active",
+        note_ids: Sequence[str] | None = None,
+        owners: Sequence[int] | None = None,
         ids: Sequence[str] | None = None,
     ) -> list[EditRow]: ...
     def delete_edits(self, ids: Sequence[str]) -> int: ...

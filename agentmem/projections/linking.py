@@ -78,17 +78,13 @@ def link_similar(
         limit: how many at most, the nearest first.
     """
     if not 0 < threshold <= 1:
-        raise InvalidArgument(
-            f"Threshold {threshold!r} is not in (0, 1].", hint="0.6 suits sentence embeddings."
-        )
+        raise InvalidArgument(f"Threshold {threshold!r} is not in (0, 1].", hint="0.6 suits sentence embeddings.")
     best: dict[int, float] = {}
     for other, cosine in neighbours:
         if other != row and cosine >= threshold:  # not-a-number fails the comparison, as it should
             best[other] = max(min(float(cosine), 1.0), best.get(other, 0.0))
     ranked = sorted(best.items(), key=lambda item: (-item[1], item[0]))[: max(limit, 0)]
-    return [
-        LinkRow(row, other, SIMILAR, cosine, f"{_SIMILAR}{cosine:.2f})") for other, cosine in ranked
-    ]
+    return [LinkRow(row, other, SIMILAR, cosine, f"{_SIMILAR}{cosine:.2f})") for other, cosine in ranked]
 
 
 def link_shares(
@@ -160,7 +156,9 @@ def conflicting(fact: Fact, others: Iterable[tuple[int, Fact]]) -> list[tuple[in
     return [
         (row, other)
         for row, other in others
-        if plain(other.subject) == subject and plain(other.relation) == relation and not same_value(relation, fact.object, other.object)
+        if plain(other.subject) == subject
+        and plain(other.relation) == relation
+        and not same_value(relation, fact.object, other.object)
     ]
 
 
@@ -180,9 +178,7 @@ def link_ended(row: int, other: int, fact: Fact, *, settled: bool) -> LinkRow:
     return LinkRow(row, other, SUPERSEDES if settled else CONTRADICTS, 1.0, said)
 
 
-def _fact_links(
-    row: int, fact: Fact, others: Iterable[tuple[int, Fact]], kind: str, reason: str
-) -> list[LinkRow]:
+def _fact_links(row: int, fact: Fact, others: Iterable[tuple[int, Fact]], kind: str, reason: str) -> list[LinkRow]:
     return [
         LinkRow(
             row,

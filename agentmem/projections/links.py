@@ -63,7 +63,9 @@ class WordLinks:
             made.update((row, []) for row in notes)
             near, terms = self._near(owner, shown), self._tx.notes.terms_of(shown)
             for row in shown:
-                mentions = self._tx.notes.terms_before(owner, row, terms[row], self._settings.rare + 1) if terms[row] else {}
+                mentions = (
+                    self._tx.notes.terms_before(owner, row, terms[row], self._settings.rare + 1) if terms[row] else {}
+                )
                 previous = before.get(row)
                 if previous in hidden:
                     previous = None
@@ -90,10 +92,17 @@ class WordLinks:
         """
         gone = set(rows)
         found = set(self._tx.notes.thread_after(rows).values())
-        found |= {link.source for link in self._tx.links.touching(rows, (SIMILAR,)) if link.derived and link.target in gone}
+        found |= {
+            link.source for link in self._tx.links.touching(rows, (SIMILAR,)) if link.derived and link.target in gone
+        }
         for owner, notes in self._by_owner(rows):
-            terms = {term for each in self._tx.notes.terms_of(list(notes)).values() for term in each}.difference(unchanged)
-            first, reach = min(notes), self._settings.rare + 1 + len(notes)  # a term that is rare, or becomes so without these
+            terms = {term for each in self._tx.notes.terms_of(list(notes)).values() for term in each}.difference(
+                unchanged
+            )
+            first, reach = (
+                min(notes),
+                self._settings.rare + 1 + len(notes),
+            )  # a term that is rare, or becomes so without these
             found |= {row for row in self._tx.notes.terms_first(owner, sorted(terms), reach) if row > first}
         return found - gone
 
@@ -113,7 +122,14 @@ class WordLinks:
         """(missing, too many) among the links of ``rows``; of equally near notes either may be linked."""
         missing, left = self._compared(rows)
         for link in [each for each in left if each.kind == SIMILAR]:
-            equal = [k for k in missing if k[0] == link.source and k[1] != link.target and k.kind == SIMILAR and abs(k.weight - link.weight) < DIGITS]
+            equal = [
+                k
+                for k in missing
+                if k[0] == link.source
+                and k[1] != link.target
+                and k.kind == SIMILAR
+                and abs(k.weight - link.weight) < DIGITS
+            ]
             if equal and abs(self._cosine(link) - link.weight) < DIGITS:
                 left.remove(link)
                 missing.remove(equal[0])
@@ -159,7 +175,9 @@ class WordLinks:
                 limit *= 4
                 (found[row],) = self._nearest(owner, vectors[place : place + 1], limit, [row])
                 hidden |= self._tx.experiences.among([other for other, _ in found[row]])
-        return {row: [(other, cosine) for other, cosine in near if other not in hidden][:k] for row, near in found.items()}
+        return {
+            row: [(other, cosine) for other, cosine in near if other not in hidden][:k] for row, near in found.items()
+        }
 
     def _nearest(self, owner: int, vectors: Vectors, k: int, before: Sequence[int]) -> list[list[Near]]:
         return self._core.exact.nearest(self._tx, owner, vectors, k, self._settings.similar, before=before)
@@ -192,7 +210,10 @@ def _same(wanted: LinkRow, held: LinkRow) -> bool:
     """Equal but for the last digits of a cosine; the reason is then the one that goes with the weight that is held."""
     if wanted.kind != SIMILAR:
         return abs(wanted.weight - held.weight) < 1e-9 and wanted.reason == held.reason
-    return abs(wanted.weight - held.weight) < DIGITS and held.reason == f"{wanted.reason.rpartition('(')[0]}({held.weight:.2f})"
+    return (
+        abs(wanted.weight - held.weight) < DIGITS
+        and held.reason == f"{wanted.reason.rpartition('(')[0]}({held.weight:.2f})"
+    )
 
 
 def named(link: LinkRow, ids: Mapping[int, str]) -> str:

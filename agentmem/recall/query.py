@@ -29,11 +29,14 @@ _STOP = frozenset(
     "while who whom whose why will with would you your yours s t d ll m re ve tell don didn doesn".split()
 )
 _READ = 16_384  # characters at either end of a message in which a question is looked for
-_VAGUE = frozenset(
-    "hey hi hello dear today now here going think thoughts help please know advice idea ideas suggestion suggestions suggest recommend tips tip "
-    "else more further sure ok okay right sense thing things something anything way make mean like maybe possible next proceed start "
-    "explain tell say give need want let's".split()
-) | _STOP
+_VAGUE = (
+    frozenset(
+        "hey hi hello dear today now here going think thoughts help please know advice idea ideas suggestion suggestions suggest recommend tips tip "
+        "else more further sure ok okay right sense thing things something anything way make mean like maybe possible next proceed start "
+        "explain tell say give need want let's".split()
+    )
+    | _STOP
+)
 """Words of a question that leave open what it is about."""
 _ORDER = re.compile(
     r"(?:(?:and|so|now|then|ok|okay|hey|hi),? |please,? |just )*(?:tell|remind|show|give|find|list|write|draft|explain|describe|summari[sz]e|recommend|suggest"
@@ -41,7 +44,9 @@ _ORDER = re.compile(
     re.IGNORECASE,
 )
 """How a request begins that is no question."""
-_FIRST = re.compile(r"\b(?:i|i['’](?:m|ve|d|ll)|me|my|mine|myself|we|we['’](?:re|ve|d|ll)|us|our|ours|ourselves)\b", re.IGNORECASE)
+_FIRST = re.compile(
+    r"\b(?:i|i['’](?:m|ve|d|ll)|me|my|mine|myself|we|we['’](?:re|ve|d|ll)|us|our|ours|ourselves)\b", re.IGNORECASE
+)
 _SECOND = re.compile(r"\byou(?:['’]\w+|r|rs|rself)?\b", re.IGNORECASE)
 _REQUEST = re.compile(
     r"\b(?:(?:can|could|would|will) you (?:please |kindly )?|please )?(?:tell|remind|show|give|help) (?:me|us)\b"

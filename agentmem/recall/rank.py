@@ -146,7 +146,9 @@ class Fits:
 
     def first(self, settings: RecallSettings, count: int) -> Rows:
         """The ``count`` rows with the largest cosine + text·bm25/max, best first."""
-        return self._best(np.maximum(0.0, self.cosine) + settings.text * self.bm25 / (self.bm25.max(initial=0.0) or 1.0), count)
+        return self._best(
+            np.maximum(0.0, self.cosine) + settings.text * self.bm25 / (self.bm25.max(initial=0.0) or 1.0), count
+        )
 
     def seeds(self) -> Rows:
         """The rows that activation starts from, best first."""
@@ -265,6 +267,7 @@ def _small_terms(
     facets: FacetColumns, query: QueryView, settings: RecallSettings, strength: Values, ended: Flags
 ) -> dict[str, Values]:
     """The additive terms."""
+
     def mark(weight: float, holds: Flags) -> Values:
         return weight * holds.astype(float)
 
@@ -277,7 +280,9 @@ def _small_terms(
         "untrusted": mark(-settings.untrusted, facets.numbers("trust") < UNTRUSTED_BELOW),
     }
     if query.actors:
-        parts["actor"] = mark(settings.actor, np.array([actor in query.actors for actor in facets.column("actor")], dtype=bool))
+        parts["actor"] = mark(
+            settings.actor, np.array([actor in query.actors for actor in facets.column("actor")], dtype=bool)
+        )
     if query.spans:
         parts["time"] = mark(settings.time, facets.within(query.spans))
     return parts

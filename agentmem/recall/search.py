@@ -104,7 +104,9 @@ class Recaller:
             found.plan["reranked"] = len(hits)
             hits = reranked(self.reranker, query, hits, self._core.settings.recall.rerank_weight)[:k]
         found.plan["candidates"] = len(found.candidates)
-        return Recollection(query, hits, _asked(selection, now), bool(found.warnings), tuple(found.warnings), found.plan)
+        return Recollection(
+            query, hits, _asked(selection, now), bool(found.warnings), tuple(found.warnings), found.plan
+        )
 
     def why_not(self, query: str, note: Note, k: int, scope: Scope, selection: Selection) -> WhyNot:
         """Where ``note`` came out for ``query``, and why not higher."""
@@ -229,9 +231,7 @@ class Recaller:
         near = scan(limit)[0] if best is _all else _rows(best(tx, pairs, limit))
         return near, plan.describe() | ({"filtered": narrowed} if narrowed is not None else {})
 
-    def _by_index(
-        self, tx: Transaction, owners: Sequence[int], vector: npt.NDArray[np.float32], limit: int
-    ) -> Scores:
+    def _by_index(self, tx: Transaction, owners: Sequence[int], vector: npt.NDArray[np.float32], limit: int) -> Scores:
         """The index knows what the outbox has delivered; the rest is compared exactly, and so is what it found."""
         assert self._core.indexer is not None
         rows = {item.row: None for item in tx.outbox.take(WAITING) if item.op == "upsert" and item.owner in owners}

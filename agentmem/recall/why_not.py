@@ -30,10 +30,16 @@ class WhyNot:
         return self.reason
 
 
-def explain(note: Note, row: int, ranking: Ranking, candidates: Collection[int], k: int, selection: Selection) -> WhyNot:
+def explain(
+    note: Note, row: int, ranking: Ranking, candidates: Collection[int], k: int, selection: Selection
+) -> WhyNot:
     """Where a note came out in a ranking, and what the last hit had more of."""
     if row not in ranking:
-        why = "it has faded: ask with faded=True" if note.archived_at and not selection.archived else "the filter leaves it out"
+        why = (
+            "it has faded: ask with faded=True"
+            if note.archived_at and not selection.archived
+            else "the filter leaves it out"
+        )
         return WhyNot(note.id, f"Not a candidate: {why}.")
     (_, score, parts, _), (_, cutoff, bar, _) = ranking.of(row), ranking.best(k)[-1]
     place = ranking.place(row)

@@ -75,7 +75,9 @@ def make_drafts(item: object, bound: Scope, thread: str | None = None, **options
     return [make_draft(item, bound, thread=thread, **options)]
 
 
-def _from_list(items: Sequence[object], bound: Scope, thread: str | None, options: dict[str, Any]) -> list[Draft | Receipt]:
+def _from_list(
+    items: Sequence[object], bound: Scope, thread: str | None, options: dict[str, Any]
+) -> list[Draft | Receipt]:
     if not items:
         raise InvalidNote("An empty list of messages was given.", hint="pass at least one message.")
     make_draft("…", bound, thread=thread, **options)  # what is wrong with an option is wrong for all
@@ -96,7 +98,8 @@ def _from_list(items: Sequence[object], bound: Scope, thread: str | None, option
 def _message(part: object) -> Mapping[str, Any]:
     if not isinstance(part, Mapping) and not is_message(part):
         raise InvalidArgument(
-            f"A {type(part).__name__} is no message.", hint='pass messages like {"role": "user", "content": "…"}; for many notes use remember_many.'
+            f"A {type(part).__name__} is no message.",
+            hint='pass messages like {"role": "user", "content": "…"}; for many notes use remember_many.',
         )
     return as_mapping(part)
 
@@ -107,7 +110,9 @@ KEYWORDS: Final = frozenset(
 )
 
 
-def _from_mapping(item: Mapping[str, Any], bound: Scope, thread: str | None, options: dict[str, Any]) -> Draft | Receipt:
+def _from_mapping(
+    item: Mapping[str, Any], bound: Scope, thread: str | None, options: dict[str, Any]
+) -> Draft | Receipt:
     given = dict(item)
     role = given.pop("role", None)
     if role is not None:
@@ -217,7 +222,9 @@ def resolve_trust(trust: float | str | None, source: str | None) -> float:
         return SOURCE_TRUST.get((source or "").lower().split(":")[0], 1.0)
     if isinstance(trust, str):
         if trust.lower() not in TRUST_NAMES:
-            raise InvalidArgument(f"Unknown trust {trust!r}.", hint=f"use a number from 0 to 1, or {', '.join(TRUST_NAMES)}.")
+            raise InvalidArgument(
+                f"Unknown trust {trust!r}.", hint=f"use a number from 0 to 1, or {', '.join(TRUST_NAMES)}."
+            )
         return TRUST_NAMES[trust.lower()]
     value = _share(trust, "trust")
     return 1.0 if value is None else value
@@ -245,7 +252,9 @@ def _name(value: object, name: str) -> str | None:
     try:
         return clean_text(value)
     except InvalidNote as error:
-        raise InvalidArgument(f"{name}={value!r:.80} holds what is no text: a NUL, or half a character.", hint="remove it.") from error
+        raise InvalidArgument(
+            f"{name}={value!r:.80} holds what is no text: a NUL, or half a character.", hint="remove it."
+        ) from error
 
 
 def _tags(tags: Iterable[str]) -> tuple[str, ...]:
@@ -260,7 +269,10 @@ def _tags(tags: Iterable[str]) -> tuple[str, ...]:
 def _ids(ids: object) -> tuple[str, ...]:
     given = [ids] if isinstance(ids, str) else list(ids) if isinstance(ids, Iterable) else [ids]
     if not all(isinstance(id, str) for id in given) or len(given) > MAX_LIST:
-        raise InvalidArgument(f"derived_from must be a list of at most {MAX_LIST} ids of notes.", hint="e.g. derived_from=[hit.note.id for hit in hits].")
+        raise InvalidArgument(
+            f"derived_from must be a list of at most {MAX_LIST} ids of notes.",
+            hint="e.g. derived_from=[hit.note.id for hit in hits].",
+        )
     return tuple(dict.fromkeys(given))
 
 
@@ -270,7 +282,9 @@ def _fact(fact: object) -> Fact | None:
     if isinstance(fact, Mapping):
         known = {f.name for f in fields(Fact)}
         if not set(fact) <= known or not {"subject", "relation", "object"} <= set(fact):
-            raise InvalidArgument("A fact needs subject, relation and object.", hint=f"it may have: {', '.join(sorted(known))}.")
+            raise InvalidArgument(
+                "A fact needs subject, relation and object.", hint=f"it may have: {', '.join(sorted(known))}."
+            )
         fact = Fact(**fact)
     elif isinstance(fact, Sequence) and not isinstance(fact, str) and len(fact) == 3:
         fact = Fact(*fact)
@@ -281,11 +295,17 @@ def _fact(fact: object) -> Fact | None:
     parts = {name: _of_fact(getattr(fact, name), name) for name in ("subject", "relation", "object")}
     question, asked = fact.question, fact.paraphrases
     if isinstance(asked, str) or not isinstance(asked, Sequence):
-        raise InvalidArgument(f"A fact's paraphrases must be a list of texts, not {asked!r:.80}.", hint="paraphrases=('Where is Ana?',).")
+        raise InvalidArgument(
+            f"A fact's paraphrases must be a list of texts, not {asked!r:.80}.", hint="paraphrases=('Where is Ana?',)."
+        )
     if not isinstance(fact.functional, bool):
-        raise InvalidArgument(f"A fact's functional must be True or False, not {fact.functional!r:.80}.", hint="functional=True.")
+        raise InvalidArgument(
+            f"A fact's functional must be True or False, not {fact.functional!r:.80}.", hint="functional=True."
+        )
     if any(len(v) > NAME_LIMIT for v in parts.values()):
-        raise InvalidNote("A part of the fact is too long.", hint=f"subject, relation and object take {NAME_LIMIT} characters each.")
+        raise InvalidNote(
+            "A part of the fact is too long.", hint=f"subject, relation and object take {NAME_LIMIT} characters each."
+        )
     return replace(
         fact,
         subject=parts["subject"],
@@ -307,7 +327,10 @@ def _ends(ends: object) -> tuple[Ending, ...]:
     for one in given:
         subject, name, value = one if isinstance(one, Sequence) and len(one) == 3 else (None, None, None)
         if not isinstance(subject, str) or not isinstance(name, str) or not isinstance(value, str | None):
-            raise InvalidArgument(f"ends must say (subject, relation, value), not {one!r:.80}.", hint="e.g. ends=('Ana', 'lives in', 'Porto').")
+            raise InvalidArgument(
+                f"ends must say (subject, relation, value), not {one!r:.80}.",
+                hint="e.g. ends=('Ana', 'lives in', 'Porto').",
+            )
         fact = _fact((subject, name, "any" if value is None else value))
         assert fact is not None
         found.append(Ending(fact.subject, fact.relation, None if value is None else fact.object))
@@ -330,8 +353,12 @@ def _metadata(metadata: Mapping[str, object] | None) -> Mapping[str, object]:
         text = json.dumps(dict(metadata), allow_nan=False, ensure_ascii=False)
         text.encode("utf-8")
     except (TypeError, ValueError) as error:
-        raise InvalidArgument(f"metadata is not JSON: {error}.", hint="use strings, numbers, booleans, lists and mappings.") from error
+        raise InvalidArgument(
+            f"metadata is not JSON: {error}.", hint="use strings, numbers, booleans, lists and mappings."
+        ) from error
     if len(text) > MAX_METADATA or len(metadata) > MAX_LIST:
-        raise InvalidArgument("metadata is too large.", hint=f"at most {MAX_LIST} keys and {MAX_METADATA} characters of JSON.")
+        raise InvalidArgument(
+            "metadata is too large.", hint=f"at most {MAX_LIST} keys and {MAX_METADATA} characters of JSON."
+        )
     result: Mapping[str, object] = json.loads(text)
     return result

@@ -146,9 +146,7 @@ def _split(text: str) -> list[str]:
         if end is None:
             tokens.append(token)
             continue
-        stem = {"ca": "can", "wo": "will", "sha": "shall"}.get(
-            token[: end.start()].lower(), token[: end.start()]
-        )
+        stem = {"ca": "can", "wo": "will", "sha": "shall"}.get(token[: end.start()].lower(), token[: end.start()])
         tokens += (stem + _CONTRACTED[end.group()]).split()
     return tokens
 

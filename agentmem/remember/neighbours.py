@@ -84,7 +84,11 @@ class Neighbourhood:
         places, rough = zip(*beside, strict=True)
         kept = np.array(places)[may_be_best(np.array(rough), self._most)]
         exact = cosines(self._stored_as[place], self._stored_as[kept])
-        return [(self._rows[other], cosine) for other, cosine in zip(kept.tolist(), exact.tolist(), strict=True) if cosine >= self._floor]
+        return [
+            (self._rows[other], cosine)
+            for other, cosine in zip(kept.tolist(), exact.tolist(), strict=True)
+            if cosine >= self._floor
+        ]
 
     def _before(self, owner: int, place: int) -> list[Near]:
         """Among the notes that were stored before the batch."""

@@ -30,7 +30,9 @@ class PendingRows:
         mentions: how many rows that mention a term are wanted at most.
     """
 
-    def __init__(self, tx: Transaction, vectors: Vectors | None, passages: Sequence[Vectors | None], mentions: int) -> None:
+    def __init__(
+        self, tx: Transaction, vectors: Vectors | None, passages: Sequence[Vectors | None], mentions: int
+    ) -> None:
         self._tx = tx
         self._vectors = vectors
         self._passages = passages

@@ -92,8 +92,12 @@ class Superseder:
         assert note.valid_from is not None
         if note.valid_from >= note.created_at:
             return []
-        after = self._tx.notes.facets(list(self._mentions(owner, plain(fact.object))), Selection((owner,), archived=True))
-        for other in sorted((f for f in after if f.row != row and _order(note, f) < 0), key=lambda f: (_began(f), f.row)):
+        after = self._tx.notes.facets(
+            list(self._mentions(owner, plain(fact.object))), Selection((owner,), archived=True)
+        )
+        for other in sorted(
+            (f for f in after if f.row != row and _order(note, f) < 0), key=lambda f: (_began(f), f.row)
+        ):
             ending = self._tx.notes.load([other.row])[other.row]
             if not _is_over(fact, said_in(ending).ended):
                 continue
@@ -129,7 +133,8 @@ class Superseder:
         free = {
             r
             for r, other in others.items()
-            if other.fact is None or not ((fact and conflicting(fact, [(r, other.fact)])) or _is_over(other.fact, ended))
+            if other.fact is None
+            or not ((fact and conflicting(fact, [(r, other.fact)])) or _is_over(other.fact, ended))
         }
         for link in links:
             if free.intersection(link[:2]):
@@ -166,7 +171,9 @@ class Superseder:
                 closed.append(rival.row)
                 links += link_supersedes(row, fact, [(rival.row, other)])
             else:
-                self._tx.notes.close_validity(row, began, f"was superseded by {self._tx.notes.ids_of([rival.row])[rival.row]}")
+                self._tx.notes.close_validity(
+                    row, began, f"was superseded by {self._tx.notes.ids_of([rival.row])[rival.row]}"
+                )
                 links += link_supersedes(rival.row, other, [(row, fact)])
                 break
         return closed, links + link_contradicts(row, fact, against[-MOST:])

@@ -64,7 +64,9 @@ class Keeper:
     def notes(self, selection: Selection, scope: Scope, limit: int | None, offset: int) -> list[Note]:
         for name, value in (("limit", 0 if limit is None else limit), ("offset", offset)):
             if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-                raise InvalidArgument(f"{name} must be a whole number of 0 or more, not {value!r:.80}.", hint=f"{name}=100.")
+                raise InvalidArgument(
+                    f"{name} must be a whole number of 0 or more, not {value!r:.80}.", hint=f"{name}=100."
+                )
         with self._core.reading(scope) as tx:
             selection = self._core.selection(tx, scope, selection)
             rows = tx.notes.select(selection, limit=limit, offset=offset)
@@ -92,9 +94,12 @@ class Keeper:
         content = clean_text(content)
         with self._core.reading(scope) as tx:
             before = self._find(tx, id, scope)[1]
-        if before.kind == "experience":  # its value is found by task, observation and action: other words would belong to none
+        if (
+            before.kind == "experience"
+        ):  # its value is found by task, observation and action: other words would belong to none
             raise InvalidArgument(
-                "An experience is what was done, and is not reworded.", hint="memory.experience.record() adds what was done; forget() removes it."
+                "An experience is what was done, and is not reworded.",
+                hint="memory.experience.record() adds what was done; forget() removes it.",
             )
         if before.content == content:
             return Receipt(id, "merged", "these are its words already")
@@ -129,7 +134,9 @@ class Keeper:
         reason = f"version {changed.version}" + (f"; {why}" if why else "")
         return Receipt(id, "superseded" if superseded else "stored", reason, superseded=superseded, warnings=warnings)
 
-    def _project(self, tx: Transaction, row: int, owner: int, note: Note, vector: Vectors, passages: Vectors | None) -> None:
+    def _project(
+        self, tx: Transaction, row: int, owner: int, note: Note, vector: Vectors, passages: Vectors | None
+    ) -> None:
         tx.vectors.put([row], owner, vector)
         if passages is not None:
             tx.passages.put(row, owner, passages)
@@ -139,10 +146,13 @@ class Keeper:
 
     def link(self, a: str, b: str, kind: str, reason: str, weight: float, scope: Scope) -> Link:
         if not isinstance(kind, str) or not kind.isidentifier():
-            raise InvalidArgument(f"Unknown link kind {kind!r}.", hint=f"a word, e.g. 'user', or {', '.join(LINK_KINDS)}.")
+            raise InvalidArgument(
+                f"Unknown link kind {kind!r}.", hint=f"a word, e.g. 'user', or {', '.join(LINK_KINDS)}."
+            )
         if len(kind) > MAX_KIND or not isinstance(reason, str) or "\0" in reason:
             raise InvalidArgument(
-                f"A link's kind is a word of at most {MAX_KIND} characters, its reason a text without NUL.", hint="reason='both about the trip'."
+                f"A link's kind is a word of at most {MAX_KIND} characters, its reason a text without NUL.",
+                hint="reason='both about the trip'.",
             )
         if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 < weight <= 1:
             raise InvalidArgument(f"weight must be over 0 and at most 1, not {weight!r}.", hint="weight=1.0.")

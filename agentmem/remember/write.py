@@ -57,7 +57,9 @@ class Rememberer:
         self._weights = weights
         self._fail = fail
 
-    def remember(self, drafts: Sequence[Draft | Receipt], progress: Callable[[int, int], None] | None = None) -> list[Receipt]:
+    def remember(
+        self, drafts: Sequence[Draft | Receipt], progress: Callable[[int, int], None] | None = None
+    ) -> list[Receipt]:
         """Receipts in the order of the drafts; a batch that fails leaves nothing of itself behind.
 
         A receipt among the drafts stands for an item that was refused before, and keeps its place.
@@ -85,7 +87,9 @@ class Rememberer:
             receipts = [d if isinstance(d, Receipt) else batch.add(d, next(places)) for d in checked]
             receipts = batch.finish(receipts)
             closed = [id for receipt in receipts for id in receipt.superseded]
-            retired = self._weights.retire(tx, closed, "superseded") + self._weights.retire(tx, batch.restated, "updated")
+            retired = self._weights.retire(tx, closed, "superseded") + self._weights.retire(
+                tx, batch.restated, "updated"
+            )
             self._fail("remember:before-commit")
         self._fail("remember:after-commit")
         if retired and (warnings := self._weights.follow()):
@@ -178,7 +182,9 @@ class _Batch:
         receipt = self._add(draft, place, owner)
         if draft.idempotency_key is not None:
             row = self._tx.notes.rows_of([receipt.id]).get(receipt.id) if receipt.id else None
-            self._tx.notes.idempotent_put(owner, draft.idempotency_key, row, {**as_json(receipt), SAID: self._mark(place, owner)})
+            self._tx.notes.idempotent_put(
+                owner, draft.idempotency_key, row, {**as_json(receipt), SAID: self._mark(place, owner)}
+            )
         return receipt
 
     def _mark(self, place: int, owner: int) -> str:
@@ -218,7 +224,11 @@ class _Batch:
         if digest not in self._same[owner] or draft.ends:
             return None
         notes = self._tx.notes
-        if draft.role == "assistant" and draft.fact is None and (echoed := notes.said_by_another(owner, digest, draft.actor)):
+        if (
+            draft.role == "assistant"
+            and draft.fact is None
+            and (echoed := notes.said_by_another(owner, digest, draft.actor))
+        ):
             return Receipt(None, "rejected", f"an echo of note {echoed}: the agent repeats what it recalled")
         at = None if draft.occurred_at is None else micros(draft.occurred_at)
         row = notes.said(owner, digest, draft.scope, draft.actor, micros(self._begins(draft)), at)
@@ -275,9 +285,7 @@ class _Batch:
 
     # -- storing ---------------------------------------------------------------------------------------------
 
-    def _store(
-        self, draft: Draft, place: int, owner: int, words: _Words, near: Sequence[tuple[int, float]]
-    ) -> Receipt:
+    def _store(self, draft: Draft, place: int, owner: int, words: _Words, near: Sequence[tuple[int, float]]) -> Receipt:
         stated = self._stated(draft)
         note = self._note(draft, owner, words, stated.fact)
         row = self._tx.notes.insert(note, owner, words.digest)
@@ -313,7 +321,9 @@ class _Batch:
             importance=0.5 if draft.importance is None else draft.importance,
             source=draft.source,
             trust=draft.trust,
-            state=self._core.curve.initial(min(self._now, occurred), importance=0.5 if draft.importance is None else draft.importance),
+            state=self._core.curve.initial(
+                min(self._now, occurred), importance=0.5 if draft.importance is None else draft.importance
+            ),
             fact=fact,
             metadata=draft.metadata,
         )
@@ -323,7 +333,9 @@ class _Batch:
         """What the caller says that the words state and end, or can be read off them; nothing off an agent's own answers."""
         if draft.fact is not None or draft.ends:
             return Said(draft.fact, draft.ends)
-        return Said(None) if draft.role in AGENTS else said(draft.content, None if draft.actor in AGENTS else draft.actor)
+        return (
+            Said(None) if draft.role in AGENTS else said(draft.content, None if draft.actor in AGENTS else draft.actor)
+        )
 
     def _links(
         self, note: Note, row: int, owner: int, words: _Words, near: Sequence[tuple[int, float]]
@@ -331,7 +343,9 @@ class _Batch:
         before = None
         if note.thread is not None:
             before = self._in_thread(note.thread, row, owner)
-        return link_words(row, self._settings, before=before, near=near, mentions=self._pending.mention(row, owner, words.terms))
+        return link_words(
+            row, self._settings, before=before, near=near, mentions=self._pending.mention(row, owner, words.terms)
+        )
 
     def _in_thread(self, thread: str, row: int, owner: int) -> int | None:
         """The turn before, if any."""
@@ -362,18 +376,23 @@ class _Batch:
         rows = self._tx.notes.rows_of(draft.derived_from) if draft.derived_from else {}
         missing = next((place for place, id in enumerate(draft.derived_from) if id not in rows), None)
         if missing is not None:
-            raise UnknownNote(f"derived_from[{missing}] names no note in this scope.", hint="memory.notes() lists what there is.")
+            raise UnknownNote(
+                f"derived_from[{missing}] names no note in this scope.", hint="memory.notes() lists what there is."
+            )
         weight, why = (1.0, "made from it") if draft.kind in DERIVED else (REPEATS, "repeats it")
         return [LinkRow(row, source, "derived_from", weight, why) for source in rows.values() if source != row]
+
 
 def key_hash(key: str) -> bytes:
     """What a tombstone keeps of an idempotency key."""
     return content_hash(f"idempotency key\n{key}")
 
+
 def _same_span(note: Note, draft: Draft) -> bool:
     """False when the caller says that the words hold from or until another time than the note's."""
     starts, ends = draft.valid_from in (None, note.valid_from), draft.valid_to in (None, note.valid_to)
     return starts and ends
+
 
 def _context(draft: Draft) -> str:
     """One sentence on where the note came from."""
@@ -382,14 +401,23 @@ def _context(draft: Draft) -> str:
     when = f" on {draft.occurred_at:%Y-%m-%d}" if isinstance(draft.occurred_at, datetime) else ""
     return f"From {who}{where}{when}."
 
+
 def as_json(receipt: Receipt) -> Mapping[str, object]:
     """What is kept of a receipt under its idempotency key."""
-    return {"id": receipt.id, "status": receipt.status, "reason": receipt.reason, "superseded": list(receipt.superseded)}
+    return {
+        "id": receipt.id,
+        "status": receipt.status,
+        "reason": receipt.reason,
+        "superseded": list(receipt.superseded),
+    }
+
 
 def other_words(key: str) -> Receipt:
     """The receipt of a write whose key stood for another one before: nothing is stored, and that is said."""
     return Receipt(
-        None, "rejected", f"the key {key!r:.80} was used with other words: a key stands for one write, so this one was not stored; give it a key of its own"
+        None,
+        "rejected",
+        f"the key {key!r:.80} was used with other words: a key stands for one write, so this one was not stored; give it a key of its own",
     )
 
 

@@ -46,12 +46,19 @@ class _Forks:
     def add(self, child: Callable[[], None], rest: Rest | None, parent: Callable[[], None] | None) -> None:
         number, watched = next(self._numbers), self._watched
         owner: object = child.__self__  # type: ignore[attr-defined]
-        watched[number] = _Watched(weakref.ref(owner, lambda _: watched.pop(number, None)), _function(child), _function(rest), _function(parent))
+        watched[number] = _Watched(
+            weakref.ref(owner, lambda _: watched.pop(number, None)),
+            _function(child),
+            _function(rest),
+            _function(parent),
+        )
 
     def _before(self) -> None:
         deadline = time.monotonic() + PATIENCE
         self._restless = False
-        for each in reversed(list(self._watched.values())):  # who uses a store is watched after it, and may be waiting for it
+        for each in reversed(
+            list(self._watched.values())
+        ):  # who uses a store is watched after it, and may be waiting for it
             owner = each.owner()
             if owner is not None and each.rest is not None and not each.rest(owner, deadline):
                 self._restless = True

@@ -18,7 +18,5 @@ def thread_count(threads: int | None = None) -> int:
         free = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         threads = min(4, free)
     if threads < 1:
-        raise InvalidArgument(
-            f"threads is {threads}.", hint="use 1 or more; None takes up to four processors."
-        )
+        raise InvalidArgument(f"threads is {threads}.", hint="use 1 or more; None takes up to four processors.")
     return threads

@@ -121,7 +121,9 @@ class StatePromises(Suite):
         learn(editor, [second])
         after = editor.state_hash()
         editor.delete([str(second.id)])
-        with raising_at(bench.model, None) as calls:  # counted the second time: what an editor finds out once is known by then
+        with raising_at(
+            bench.model, None
+        ) as calls:  # counted the second time: what an editor finds out once is known by then
             learn(editor, [second])
         total = calls.count
         editor.delete([str(second.id)])

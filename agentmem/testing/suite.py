@@ -31,9 +31,7 @@ class Suite:
 
     facts: ClassVar[Sequence[EditRequest]] = (
         EditRequest("Where does Ilva Quist live?", "Porto.", subject="Ilva Quist", id="e0", note_id="n0"),
-        EditRequest(
-            "What instrument does Oren Dorrell play?", "cello.", subject="Oren Dorrell", id="e1", note_id="n1"
-        ),
+        EditRequest("What instrument does Oren Dorrell play?", "cello.", subject="Oren Dorrell", id="e1", note_id="n1"),
         EditRequest("Where does Mira Quist live?", "Bergen.", subject="Mira Quist", id="e2", note_id="n2"),
     )
     unrelated: ClassVar[str] = "What is the opposite of hot?"

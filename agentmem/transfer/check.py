@@ -69,7 +69,9 @@ class Check:
                 signature = record
                 continue
             if footer is not None or isinstance(record, SignatureRecord):
-                raise InvalidImport(f"Line {number} stands after the end, or before it what ends the file.", hint=_DAMAGED)
+                raise InvalidImport(
+                    f"Line {number} stands after the end, or before it what ends the file.", hint=_DAMAGED
+                )
             if self._signer is not None:
                 self._signer.update(line)
             if isinstance(record, Header):
@@ -92,11 +94,13 @@ class Check:
             return
         if signature is None:
             raise InvalidImport(
-                "The file is not signed, and a key was given.", hint="export it with key=…, or load it without a key: its edits are candidates then. Nothing was written."
+                "The file is not signed, and a key was given.",
+                hint="export it with key=…, or load it without a key: its edits are candidates then. Nothing was written.",
             )
         if not hmac.compare_digest(signature.hmac_sha256, self._signer.hexdigest()):
             raise InvalidImport(
-                "The signature does not fit: the file was changed, or signed with another key.", hint="give the key that it was exported with. Nothing was written."
+                "The signature does not fit: the file was changed, or signed with another key.",
+                hint="give the key that it was exported with. Nothing was written.",
             )
 
     def _admit(self, number: int, record: Record, header: Header) -> None:
@@ -113,7 +117,10 @@ class Check:
             if strange is not None:
                 raise InvalidImport(f"Line {number} names {strange!r:.60}, which is not in the file.", hint=_DAMAGED)
             if len({user for end in named if (user := self._users[end]) is not None}) > 1:
-                raise InvalidImport(f"Line {number} connects notes of different users.", hint="links stay within one user. Nothing was written.")
+                raise InvalidImport(
+                    f"Line {number} connects notes of different users.",
+                    hint="links stay within one user. Nothing was written.",
+                )
             if isinstance(record, LinkRecord) and record.kind == DERIVED:
                 self.derived.setdefault(record.source, set()).add(record.target)
             if isinstance(record, MadeFromRecord) and record.note not in self._enriched:
@@ -137,7 +144,9 @@ class Check:
 
     def _ended(self, record: Footer, values: Mapping[str, Any]) -> Footer:
         if dict(values) != self._tally.footer():
-            raise InvalidImport("The checksum or the counts of the last line do not fit the lines above.", hint=_DAMAGED)
+            raise InvalidImport(
+                "The checksum or the counts of the last line do not fit the lines above.", hint=_DAMAGED
+            )
         return record
 
 

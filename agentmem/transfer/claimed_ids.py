@@ -32,7 +32,10 @@ def taken_by_others(tx: Transaction, records: Sequence[NoteRecord], *, bound: bo
 
 def edits_of_others(tx: Transaction, records: Sequence[NoteRecord], *, bound: bool) -> set[str]:
     """Ids of edits, in the notes or in the lines of their books, that name an edit which is, or was, of another owner."""
-    named = {r.id: {*(edit.id for edit in r.edits), *(entry.edit_id for entry in r.ledger if entry.edit_id is not None)} for r in records}
+    named = {
+        r.id: {*(edit.id for edit in r.edits), *(entry.edit_id for entry in r.ledger if entry.edit_id is not None)}
+        for r in records
+    }
     owners = tx.ledger.edited(sorted(set().union(*named.values())))
     if not owners:
         return set()

@@ -191,5 +191,5 @@ def _exported(tx: Transaction, rows: Iterable[int], selection: Selection | None)
 
 def _pages(tx: Transaction, selection: Selection | None) -> Iterator[list[int]]:
     rows: list[int] = []
-    while (rows := tx.notes.page(selection, rows[-1] if rows else 0, PAGE)):
+    while rows := tx.notes.page(selection, rows[-1] if rows else 0, PAGE):
         yield rows

@@ -103,7 +103,10 @@ def signer(key: bytes | str | None) -> hmac.HMAC | None:
         return None
     secret = key.encode("utf-8") if isinstance(key, str) else key
     if not isinstance(secret, bytes) or len(secret) < MIN_KEY:
-        raise InvalidArgument(f"A key needs {MIN_KEY} bytes or more.", hint="secrets.token_bytes(32) makes one; keep it apart from the files.")
+        raise InvalidArgument(
+            f"A key needs {MIN_KEY} bytes or more.",
+            hint="secrets.token_bytes(32) makes one; keep it apart from the files.",
+        )
     return hmac.new(secret, digestmod=hashlib.sha256)
 
 
@@ -124,7 +127,9 @@ def parse(line: bytes, number: int) -> tuple[Record | Header, dict[str, Any]]:
             raise InvalidImport(f"Line {number} ends in the middle.", hint=cure)
         values = json.loads(line.decode("utf-8"), parse_constant=_no_constant, object_pairs_hook=_once)
         if not isinstance(values, dict):
-            raise InvalidImport(f"Line {number} is not a JSON object.", hint="an export holds one JSON object per line.")
+            raise InvalidImport(
+                f"Line {number} is not a JSON object.", hint="an export holds one JSON object per line."
+            )
         line_of(values)  # half a surrogate pair can be escaped in JSON, but is no text
         record: Record | Header = Header.model_validate(values) if number == 1 else LINE.validate_python(values)
     except ValidationError as error:

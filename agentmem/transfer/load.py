@@ -84,11 +84,17 @@ class ImportReport:
         if self.edits and self.proven:
             found.append("the books hold edits that no weights hold yet: memory.rebuild('weights')")
         elif self.edits:
-            found.append(f"{self.edits} edits of the file are candidates: memory.consolidate() decides on their notes, and verifies what it writes")
+            found.append(
+                f"{self.edits} edits of the file are candidates: memory.consolidate() decides on their notes, and verifies what it writes"
+            )
         if self.capped:
-            found.append(f"{self.capped} notes claim more trust than this import grants: trust='trusted' grants what the file says, and so does its key")
+            found.append(
+                f"{self.capped} notes claim more trust than this import grants: trust='trusted' grants what the file says, and so does its key"
+            )
         if self.met:
-            found.append(f"{len(self.met)} experiences were known here already: their values stay as they were learnt here")
+            found.append(
+                f"{len(self.met)} experiences were known here already: their values stay as they were learnt here"
+            )
         return tuple(found)
 
 
@@ -144,7 +150,9 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
     try:
         file = path.open("rb")
     except OSError as error:
-        raise InvalidImport(f"{path} cannot be read: {error.strerror}.", hint="name a file that memory.export(path) wrote.") from error
+        raise InvalidImport(
+            f"{path} cannot be read: {error.strerror}.", hint="name a file that memory.export(path) wrote."
+        ) from error
     with file:
         yield file
 
@@ -156,7 +164,15 @@ class _Work:
     """Writes batch by batch; each is a transaction of its own, so that a long import can be interrupted and repeated."""
 
     def __init__(
-        self, core: Core, fail: Callable[[str], None], header: Header, report: ImportReport, *, forgotten: bool, scope: Scope, trust: float
+        self,
+        core: Core,
+        fail: Callable[[str], None],
+        header: Header,
+        report: ImportReport,
+        *,
+        forgotten: bool,
+        scope: Scope,
+        trust: float,
     ) -> None:
         self._core = core
         self._fail = fail
@@ -193,7 +209,11 @@ class _Work:
         """Find what was made from notes that were forgotten here, however far down: `forget` would have removed it too."""
         sources = {id for each in derived.values() for id in each}
         with self._reading() as tx:
-            notes = (record for record, _ in (parse(line, number) for number, line in lines_of(file)) if isinstance(record, NoteRecord))
+            notes = (
+                record
+                for record, _ in (parse(line, number) for number, line in lines_of(file))
+                if isinstance(record, NoteRecord)
+            )
             gone = {note.id for note in notes if note.id in sources and self._gone_here(tx, note)}
         while more := {id for id, origins in derived.items() if not gone.isdisjoint(origins)} - gone:
             gone |= more
@@ -278,7 +298,9 @@ class _Work:
                     report.conflicts.append(record.id)
             elif record.id in taken:
                 report.conflicts.append(record.id)
-            elif not self._bring_back and (record.id in self._gone or was_forgotten(tx, record, bound=bool(self._scope))):
+            elif not self._bring_back and (
+                record.id in self._gone or was_forgotten(tx, record, bound=bool(self._scope))
+            ):
                 report.forgotten.append(record.id)
             else:
                 fresh.append(record)
@@ -346,7 +368,9 @@ class _Work:
         if self.report.dry_run:
             return
         with self._writing() as tx:
-            rows = tx.notes.rows_of(list({end for link in batch for end in (link.source, link.target)} - self._left_out))
+            rows = tx.notes.rows_of(
+                list({end for link in batch for end in (link.source, link.target)} - self._left_out)
+            )
             added = restore_links(tx, batch, rows)
             if self._taken_over is not None:
                 added += self._taken_over.links(tx, batch, rows)
@@ -369,14 +393,18 @@ class _Work:
             present = tx.notes.rows_of([e.note_id for e in batch if e.note_id is not None])
             new = [e for e in batch if e.note_id not in present and not self._stands(tx, e)]
             for entry in new:
-                tx.ledger.append(micros(entry.at), entry.event, note_id=entry.note_id, edit_id=entry.edit_id, details=entry.details)
+                tx.ledger.append(
+                    micros(entry.at), entry.event, note_id=entry.note_id, edit_id=entry.edit_id, details=entry.details
+                )
         self.report.ledger += len(new)
 
     def _stands(self, tx: Transaction, entry: LedgerRecord) -> bool:
         known = self._known_lines.get(entry.note_id)
         if known is None:
             found = _entries_of(tx, entry.note_id)
-            known = self._known_lines[entry.note_id] = Counter((at, event, edit, repr(details)) for at, event, edit, details in found)
+            known = self._known_lines[entry.note_id] = Counter(
+                (at, event, edit, repr(details)) for at, event, edit, details in found
+            )
         key = (micros(entry.at), entry.event, entry.edit_id, repr(dict(entry.details)))
         known[key] -= 1
         return known[key] >= 0

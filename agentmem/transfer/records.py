@@ -59,7 +59,11 @@ def _plain(value: dict[str, Any]) -> dict[str, Any]:
     frontier: list[Any] = [value]
     parts = 0
     for _ in range(MAX_DEPTH):
-        frontier = [part for each in frontier for part in (each.values() if isinstance(each, dict) else each if isinstance(each, list) else ())]
+        frontier = [
+            part
+            for each in frontier
+            for part in (each.values() if isinstance(each, dict) else each if isinstance(each, list) else ())
+        ]
         parts += len(frontier)
         if any(isinstance(part, int) and abs(part) >= _LARGEST for part in frontier):
             raise ValueError("a whole number has more than 64 bits")
@@ -254,7 +258,11 @@ class NoteRecord(_Strict):
             raise ValueError("its uses are not one a day, in order")
         for edit in self.edits:
             asked = Scope(edit.request.get("user"), edit.request.get("agent"))
-            if asked.owner != self.scope.owner or not isinstance(edit.request.get("prompt"), str) or not isinstance(edit.request.get("target"), str):
+            if (
+                asked.owner != self.scope.owner
+                or not isinstance(edit.request.get("prompt"), str)
+                or not isinstance(edit.request.get("target"), str)
+            ):
                 raise ValueError(f"edit {edit.id} is not a question and an answer of the note's own scope")
         return self
 
@@ -295,10 +303,13 @@ class NoteRecord(_Strict):
         try:
             data = base64.b64decode(self.vector, validate=True)
         except (binascii.Error, ValueError) as error:
-            raise InvalidImport(f"The vector of note {self.id} is not base64.", hint="export the memory again.") from error
+            raise InvalidImport(
+                f"The vector of note {self.id} is not base64.", hint="export the memory again."
+            ) from error
         if len(data) != 2 * dimension:
             raise InvalidImport(
-                f"The vector of note {self.id} has {len(data) // 2} numbers, not {dimension}.", hint="export the memory again."
+                f"The vector of note {self.id} has {len(data) // 2} numbers, not {dimension}.",
+                hint="export the memory again.",
             )
         return data
 

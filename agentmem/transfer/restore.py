@@ -36,7 +36,9 @@ def restore_beside(tx: Transaction, record: NoteRecord, row: int, owner: int, ot
             tx.notes.idempotent_put(owner, key.key, row, key.receipt)
     for entry in _new_entries(tx, record):
         if entry.edit_id not in others:
-            tx.ledger.append(micros(entry.at), entry.event, note_id=record.id, edit_id=entry.edit_id, details=entry.details)
+            tx.ledger.append(
+                micros(entry.at), entry.event, note_id=record.id, edit_id=entry.edit_id, details=entry.details
+            )
     _enrichment(tx, record, row)
     return _experience(tx, record, row, owner)
 
@@ -45,7 +47,9 @@ def _new_entries(tx: Transaction, record: NoteRecord) -> list[EntryRecord]:
     """Those that do not stand here yet: the ledger keeps the lines of a note that is forgotten and brought back."""
     if not record.ledger:
         return []
-    standing = Counter((e.at, e.event, e.edit_id, repr(dict(e.details))) for e in tx.ledger.entries(note_ids=[record.id], limit=None))
+    standing = Counter(
+        (e.at, e.event, e.edit_id, repr(dict(e.details))) for e in tx.ledger.entries(note_ids=[record.id], limit=None)
+    )
     new = []
     for entry in record.ledger:
         key = (micros(entry.at), entry.event, entry.edit_id, repr(dict(entry.details)))
@@ -95,7 +99,17 @@ def restore_edits(tx: Transaction, record: NoteRecord, owner: int, taken: Collec
 
 def _edit_row(edit: EditRecord, note_id: str, owner: int, *, proven: bool) -> EditRow:
     state = edit.state if proven or edit.state != "active" else "candidate"
-    return EditRow(edit.id, note_id, owner, edit.method, state, edit.note_version, edit.request, edit.reason, micros(edit.changed_at))
+    return EditRow(
+        edit.id,
+        note_id,
+        owner,
+        edit.method,
+        state,
+        edit.note_version,
+        edit.request,
+        edit.reason,
+        micros(edit.changed_at),
+    )
 
 
 def restore_links(tx: Transaction, batch: Sequence[LinkRecord], rows: Mapping[str, int]) -> int:
@@ -103,7 +117,9 @@ def restore_links(tx: Transaction, batch: Sequence[LinkRecord], rows: Mapping[st
 
     Those that words made are none of these: they have been made here, of the notes that are here.
     """
-    named = [link for link in batch if link.source in rows and link.target in rows and not by_words(link.kind, link.reason)]
+    named = [
+        link for link in batch if link.source in rows and link.target in rows and not by_words(link.kind, link.reason)
+    ]
     ends = sorted({rows[end] for link in named for end in (link.source, link.target)})
     held = {link[:3]: link.derived for link in tx.links.touching(ends, sorted({link.kind for link in named}))}
     new = [link for link in (_link_row(link, rows) for link in named) if held.get(link[:3], True)]

@@ -60,7 +60,11 @@ class TakenOver:
     def _upto(self, tx: Transaction, reached: int, links: Sequence[LinkRow]) -> int:
         """Notes before ``reached`` have the links that the file names, and no others that words make."""
         whole = {owner: self._whole(tx, owner) for owner in {self._owners[self._place[link.source]] for link in links}}
-        late = [link for link in links if self._place[link.source] < self._done and whole[self._owners[self._place[link.source]]]]
+        late = [
+            link
+            for link in links
+            if self._place[link.source] < self._done and whole[self._owners[self._place[link.source]]]
+        ]
         tx.links.put(late)  # of a file that was put together by hand, in an order of its own
         more = 0
         for start in range(self._done, reached, _AT_ONCE):

@@ -58,13 +58,20 @@ def unlike_vectors(core: Core, tx: Transaction, rows: Sequence[int]) -> list[int
 
     notes = tx.notes.load(rows)
     hidden = tx.experiences.among(list(notes))
-    vectors, passages = embedded(core.embedder, [note.content for note in notes.values()]) if notes else (np.empty((0, 0)), [])
+    vectors, passages = (
+        embedded(core.embedder, [note.content for note in notes.values()]) if notes else (np.empty((0, 0)), [])
+    )
     held = dict(zip(*_listed(*tx.vectors.load(list(notes))), strict=True))
     parts = tx.passages.load(list(notes))
     unlike = []
     for row, vector, part in zip(notes, vectors, passages, strict=True):
         wanted = None if row in hidden else part
-        if row not in held or not _alike(held[row][None, :], vector[None, :]) or (wanted is None) != (row not in parts) or (wanted is not None and not _alike(parts[row], wanted)):
+        if (
+            row not in held
+            or not _alike(held[row][None, :], vector[None, :])
+            or (wanted is None) != (row not in parts)
+            or (wanted is not None and not _alike(parts[row], wanted))
+        ):
             unlike.append(row)
     return unlike
 
@@ -93,7 +100,9 @@ def told(look: Callable[[], list[str]], what: str) -> list[str]:
     except AgentMemError as error:
         return [f"{what}: {error.message} {error.hint}"]
     except Exception as error:  # noqa: BLE001 - see above
-        return [f"{what} cannot be looked at, so what is stored is damaged ({type(error).__name__}: {error}): restore a backup"]
+        return [
+            f"{what} cannot be looked at, so what is stored is damaged ({type(error).__name__}: {error}): restore a backup"
+        ]
 
 
 class Comparison:
@@ -130,7 +139,9 @@ class Comparison:
         if look == self._vectors:
             with self._core.reading(EVERYBODY) as tx:
                 texts = [note.content for note in tx.notes.load(rows).values()]
-            embedded(self._core.embedder, texts)  # outside of the read, which finds what was computed in the embedder's cache
+            embedded(
+                self._core.embedder, texts
+            )  # outside of the read, which finds what was computed in the embedder's cache
         with self._core.reading(EVERYBODY) as tx:
             return look(tx, rows)
 
@@ -160,7 +171,9 @@ class Comparison:
         if stored is None or stored[0] != self._core.embedder.fingerprint:
             return []  # every recall says so
         known, _ = tx.vectors.load(rows)
-        return _said(tx, unlike_vectors(self._core, tx, known.tolist()), "have a vector that is not of their words", "vectors")
+        return _said(
+            tx, unlike_vectors(self._core, tx, known.tolist()), "have a vector that is not of their words", "vectors"
+        )
 
 
 def _said(tx: Transaction, rows: Sequence[int], what: str, projection: str) -> list[str]:

@@ -91,7 +91,10 @@ class OwnUpkeep:
             return [*problems, f"weights: {error.message} rebuild('weights')"]
         if lost:
             problems.append(f"the pack lacks {len(lost)} of {counted(len(edits), 'edit')}: rebuild('weights')")
-        notes = {note.id: note for note in tx.notes.load(list(tx.notes.rows_of([e.note_id for e in edits]).values())).values()}
+        notes = {
+            note.id: note
+            for note in tx.notes.load(list(tx.notes.rows_of([e.note_id for e in edits]).values())).values()
+        }
         stale = [e for e in edits if e.note_id not in notes or notes[e.note_id].version != e.note_version]
         if stale:
             problems.append(f"behind their notes: {counted(len(stale), 'edit')}; consolidate() takes them out")

@@ -286,7 +286,11 @@ class Upkeep:
     def _unclear(self) -> list[str]:
         """Files among the packs that have a pack's name and not its bytes: nobody serves them, and nobody removes them."""
         names = self._weights.unclear()
-        return [f"among the packs of weights, named like one and not one, and not touched: {', '.join(names)}"] if names else []
+        return (
+            [f"among the packs of weights, named like one and not one, and not touched: {', '.join(names)}"]
+            if names
+            else []
+        )
 
     def _check_edits(self, tx: Transaction) -> list[str]:
         """Books, pack and live model hold the same edits, and each edit says what its note says."""
@@ -302,7 +306,9 @@ class Upkeep:
         if self._weights.editor is not None:
             live = {e.id for e in self._weights.editor.edits()}
             if live != held:
-                problems.append(f"the pack holds {counted(len(held), 'edit')}, the model {len(live)}: attach the model again")
+                problems.append(
+                    f"the pack holds {counted(len(held), 'edit')}, the model {len(live)}: attach the model again"
+                )
         rows = tx.notes.rows_of([e.note_id for e in edits])
         notes = {n.id: n for n in tx.notes.load(list(rows.values())).values()}
         stale = [e for e in edits if e.note_id not in notes or notes[e.note_id].version != e.note_version]
@@ -344,7 +350,9 @@ class Upkeep:
             part = rows[start : start + CHUNK]
             with self._core.reading(EVERYBODY) as tx:
                 texts = [note.content for note in tx.notes.load(part).values()]
-            embedded(self._core.embedder, texts)  # outside of the write, which finds what was computed in the embedder's cache
+            embedded(
+                self._core.embedder, texts
+            )  # outside of the write, which finds what was computed in the embedder's cache
             with self._core.writing(EVERYBODY) as tx:
                 tx.vectors.drop_unsound(part)
                 self._embed(tx, unlike_vectors(self._core, tx, part))
@@ -395,7 +403,6 @@ class Upkeep:
                 report(min(start + CHUNK, len(rows)), len(rows))
             return tx.links.count()
 
-
     # -- numbers ---------------------------------------------------------------------------------------------
 
     def edits(self, scope: Scope) -> list[EditRequest]:
@@ -417,4 +424,3 @@ class Upkeep:
             status = self._weights.editor.status()
             values["side_memory"] = {"edits": status.edits, "keys": status.keys, "bytes": status.size_bytes}
         return values
-

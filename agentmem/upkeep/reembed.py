@@ -124,7 +124,9 @@ class Reembedder:
         if stored is not None and stored[0] == embedder.fingerprint:
             return True
         raise EmbedderMismatch(
-            f"Another process has begun to change to {target[0]}." if target else "Another process gave this re-embedding up.",
+            f"Another process has begun to change to {target[0]}."
+            if target
+            else "Another process gave this re-embedding up.",
             hint="let one process at a time change the embedder.",
         )
 

@@ -64,7 +64,11 @@ class PackShelf:
         gone = 0
         for entry in owned_files.entries(self.folder):
             named, path = _NAME.fullmatch(entry.name), Path(entry.path)
-            ours = (named[1] in made or _held(path) == named[1]) if named and named[1] not in kept else bool(_DRAFT.fullmatch(entry.name))
+            ours = (
+                (named[1] in made or _held(path) == named[1])
+                if named and named[1] not in kept
+                else bool(_DRAFT.fullmatch(entry.name))
+            )
             linked = named is not None and named[1] in made and _is_pack(path, named[1])  # a backup of hard links, say
             gone += ours and owned_files.remove(path, overwrite=True, linked=linked)
         if gone:
@@ -75,7 +79,11 @@ class PackShelf:
         """Names of packs that nobody serves and whose bytes do not match them: damaged, or somebody else's."""
         kept = set(keep)
         named = [(entry, _NAME.fullmatch(entry.name)) for entry in owned_files.entries(self.folder)]
-        return [entry.name for entry, match in named if match and match[1] not in kept and _held(Path(entry.path)) != match[1]]
+        return [
+            entry.name
+            for entry, match in named
+            if match and match[1] not in kept and _held(Path(entry.path)) != match[1]
+        ]
 
 
 def _is_pack(path: Path, sha: str) -> bool:

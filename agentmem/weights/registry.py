@@ -124,7 +124,10 @@ class WeightBook:
     def need(self) -> Editor:
         """The editor, or an error that says how to get one."""
         if self.editor is None and self._stranded is not None:
-            raise ModelError(self._stranded[1], hint="attach a model that was loaded in this process: memory.attach(model, tokenizer).")
+            raise ModelError(
+                self._stranded[1],
+                hint="attach a model that was loaded in this process: memory.attach(model, tokenizer).",
+            )
         if self.editor is None:
             raise ModelError(
                 "No language model is attached to this memory.",
@@ -295,7 +298,9 @@ class WeightBook:
         try:
             self.refresh()
         except (AgentMemError, OSError) as error:
-            return (f"the weights could not follow at once: {error.message if isinstance(error, AgentMemError) else error}",)
+            return (
+                f"the weights could not follow at once: {error.message if isinstance(error, AgentMemError) else error}",
+            )
         return ()
 
     def collect(self) -> int:
@@ -316,7 +321,11 @@ class WeightBook:
         """Packs that were made here, that nobody serves, and that are still there: they could not be removed."""
         with self._core.reading(EVERYBODY) as tx:
             active, known = tx.ledger.active_pack(METHOD), _listed(tx)
-        return [self.shelf.path(sha).name for sha in known if (active is None or sha != active[0]) and os.path.lexists(self.shelf.path(sha))]
+        return [
+            self.shelf.path(sha).name
+            for sha in known
+            if (active is None or sha != active[0]) and os.path.lexists(self.shelf.path(sha))
+        ]
 
     def unclear(self) -> list[str]:
         """Names of files among the packs that are damaged packs of nobody, or not packs."""

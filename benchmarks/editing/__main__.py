@@ -39,9 +39,7 @@ def main() -> None:
     weights = hashlib.sha256((options.model / "model.safetensors").read_bytes()).hexdigest()[:12]
     longest, rng = max(options.stream, *options.edits), Random(11)
     facts = (
-        known(model, tokenizer, world, longest, rng)
-        if options.subjects == "known"
-        else unknown(world, longest, rng)
+        known(model, tokenizer, world, longest, rng) if options.subjects == "known" else unknown(world, longest, rng)
     )
     for paraphrases in options.paraphrases:
         stream = samples(world, facts, paraphrases, 12)
@@ -75,9 +73,7 @@ def main() -> None:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, default=small_model_path())
     parser.add_argument("--method", nargs="+", choices=list(METHODS), default=["grace"])
     parser.add_argument("--edits", type=int, nargs="+", default=[100])
@@ -88,16 +84,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--subjects", choices=["known", "unknown"], default="known")
     parser.add_argument("--probes", type=int, default=300, help="per figure, at most")
     parser.add_argument("--chats", type=int, default=0, help="edits that are also asked late in a chat")
-    parser.add_argument(
-        "--minutes", type=float, default=10.0, help="of writing per row, beyond which it is left out"
-    )
-    parser.add_argument(
-        "--option", nargs="*", default=[], help="name=value of the editor's configuration, as JSON"
-    )
+    parser.add_argument("--minutes", type=float, default=10.0, help="of writing per row, beyond which it is left out")
+    parser.add_argument("--option", nargs="*", default=[], help="name=value of the editor's configuration, as JSON")
     parser.add_argument("--note", default="", help="kept in each row")
-    parser.add_argument(
-        "--keep", type=Path, default=None, help="a folder for the pack of each method's longest stream"
-    )
+    parser.add_argument("--keep", type=Path, default=None, help="a folder for the pack of each method's longest stream")
     parser.add_argument("--out", type=Path, default=None)
     return parser.parse_args()
 

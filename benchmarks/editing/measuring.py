@@ -131,7 +131,11 @@ class Bench:
         edited = {s.request.prompt for s in chosen} | {p for s in chosen for p in s.request.paraphrases}
         some = rng.sample(chosen, min(most, len(chosen)))
         held = [(text, s.request.target) for s in chosen for text in s.held_out]
-        lower = [(text.replace(s.fact.subject, s.fact.subject.lower()), s.request.target) for s in chosen for text in s.held_out]
+        lower = [
+            (text.replace(s.fact.subject, s.fact.subject.lower()), s.request.target)
+            for s in chosen
+            for text in s.held_out
+        ]
         same = {}
         for kind in KINDS:
             texts = [s.untouched[kind] for s in rng.sample(chosen, min(most, len(chosen)))]
@@ -172,13 +176,14 @@ class Bench:
                 group.append(Probe(turns, sample.request.target))
         return groups
 
-
     def _chats_about_others(self, picked: Sequence[Sample], edited: Collection[str]) -> list[Probe]:
         """Questions that no edit is about at the end of such chats, with what the bare model says to them there."""
         make = ProbeMaker(self.world, Random(9))
         texts = [sample.untouched[kind] for sample in picked for kind in KINDS]
         chats = [
-            Probe([*make.other_turns(12, 22), {"role": "user", "content": text}], "") for text in texts if text not in edited
+            Probe([*make.other_turns(12, 22), {"role": "user", "content": text}], "")
+            for text in texts
+            if text not in edited
         ]
         said = generate(self.model, self.tokenizer, chats) if chats else []
         return [Probe(chat.messages, text) for chat, (text, _, _) in zip(chats, said, strict=True)]

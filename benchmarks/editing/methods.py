@@ -177,9 +177,7 @@ class Editing:
 class FineTuning:
     """All weights of the model, trained on the edits alone until it says every target, or for ``epochs``."""
 
-    def __init__(
-        self, model: Any, tokenizer: Any, epochs: int = 30, rate: float = 5e-4, batch: int = 16
-    ) -> None:
+    def __init__(self, model: Any, tokenizer: Any, epochs: int = 30, rate: float = 5e-4, batch: int = 16) -> None:
         self.model, self.tokenizer, self.renderer = model, tokenizer, Renderer(tokenizer)
         self.epochs, self.rate, self.batch = epochs, rate, batch
         self.calibration, self._spent = 0.0, 0.0
@@ -255,9 +253,7 @@ class Retrieval:
         self.clear()
         self.embedder.known.clear()
         started = time.process_time()
-        told = [
-            self.world.statement(s.fact, Random(str(s.request.id)), held_out=self.held_out) for s in chosen
-        ]
+        told = [self.world.statement(s.fact, Random(str(s.request.id)), held_out=self.held_out) for s in chosen]
         receipts = self.memory.remember_many(told, user="u", actor="user", progress=False)
         self.memory.flush()
         self._spent = time.process_time() - started

@@ -58,9 +58,7 @@ class Overhead:
     def measure(self, batch: int, prompts: int, rounds: int) -> dict[str, object]:
         """Medians of milliseconds per call and of ratios, every state in turn for every batch of prompts."""
         rng = Random(f"overhead {batch}")
-        groups = [
-            [self.world.question(fact, rng) for fact in rng.sample(self.left, batch)] for _ in range(prompts)
-        ]
+        groups = [[self.world.question(fact, rng) for fact in rng.sample(self.left, batch)] for _ in range(prompts)]
         inputs = [self._inputs(group) for group in groups]
         states = ["bare", *self.editors]
         spent: dict[str, list[float]] = {state: [] for state in states}
@@ -92,9 +90,7 @@ class Overhead:
             "attention_mask": torch.tensor([(0,) * (width - len(row)) + (1,) * len(row) for row in rows]),
         }
 
-    def _generate(
-        self, state: str, given: dict[str, torch.Tensor]
-    ) -> tuple[float, torch.Tensor, Sequence[Any]]:
+    def _generate(self, state: str, given: dict[str, torch.Tensor]) -> tuple[float, torch.Tensor, Sequence[Any]]:
         editor = self.editors.get(state)
         if editor is not None:
             editor.attach()
@@ -127,13 +123,9 @@ def _write(report: dict[str, Any], out: Path | None) -> None:
 
 def main() -> None:
     """Parse the command line, measure, print, write."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, default=small_model_path())
-    parser.add_argument(
-        "--pack", type=Path, default=None, help="a GRACE pack of 1,000 edits; written anew without"
-    )
+    parser.add_argument("--pack", type=Path, default=None, help="a GRACE pack of 1,000 edits; written anew without")
     parser.add_argument("--sizes", type=int, nargs="*", default=[0, 100, 1000])
     parser.add_argument("--prompts", type=int, default=20, help="batches of prompts")
     parser.add_argument("--rounds", type=int, default=5)

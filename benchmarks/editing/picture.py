@@ -114,9 +114,7 @@ def _frame(panel: Axes, counts: list[int], title: str) -> None:
 def main() -> None:
     """Parse the command line and draw."""
     results = Path(__file__).parent.parent / "results"
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=Path, default=results / "editing.json")
     parser.add_argument("--out", type=Path, default=results / "editing_forgetting.png")
     options = parser.parse_args()

@@ -154,9 +154,7 @@ def rows(ways: Mapping[str, tuple[int, Callable[[], Cost]]], rounds: int) -> lis
 
 def main() -> None:
     """Parse the command line, measure, write."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, default=small_model_path())
     parser.add_argument("--edits", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=3)

@@ -74,9 +74,7 @@ def unknown(world: World, count: int, rng: Random) -> list[WorldFact]:
 
 def samples(world: World, facts: Sequence[WorldFact], paraphrases: int, seed: int) -> list[Sample]:
     """One edit per fact: the prompt and its paraphrases in trained wordings, tests in held-out ones."""
-    strangers = {
-        kind: getattr(world, f"unknown_{plural}")(40, 5, "test") for kind, plural in _PLURALS.items()
-    }
+    strangers = {kind: getattr(world, f"unknown_{plural}")(40, 5, "test") for kind, plural in _PLURALS.items()}
     edited = set(facts)
     left = [fact for fact in world.facts if fact not in edited]
     taken = {(fact.subject, fact.relation) for fact in facts}
@@ -95,9 +93,7 @@ def samples(world: World, facts: Sequence[WorldFact], paraphrases: int, seed: in
             world.question(rng.choice(left), rng),
             prompt.replace(fact.subject, rng.choice(strangers[fact.kind])),
         )
-        request = EditRequest(
-            prompt, as_answer(value), fact.subject, tuple(others[:paraphrases]), id=f"e{number:05}"
-        )
+        request = EditRequest(prompt, as_answer(value), fact.subject, tuple(others[:paraphrases]), id=f"e{number:05}")
         changed = WorldFact(fact.subject, fact.kind, fact.relation, value)
         made.append(Sample(request, changed, held_out, dict(zip(KINDS, texts, strict=True))))
     return made

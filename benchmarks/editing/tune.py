@@ -84,7 +84,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--method", nargs="+", choices=list(GRIDS), default=list(GRIDS))
     parser.add_argument("--edits", type=int, nargs="+", default=[10, 60])
-    parser.add_argument("--reported", type=int, default=1000, help="the longest stream of the report, which is left out here")
+    parser.add_argument(
+        "--reported", type=int, default=1000, help="the longest stream of the report, which is left out here"
+    )
     parser.add_argument("--most", type=int, default=8, help="combinations that go on to the next stream")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--machine", default="two CPU cores", help="kept with the result")

@@ -23,9 +23,7 @@ ANSWER, TRUE_TEXT, TALK, QUESTION, SILENT = 1.0, 0.3, 0.3, 0.1, 0.0
 MYSELF = "user"
 _PATIENCE = 6
 _KEPT = {"I", "my", "me", "mine", "My"}
-_BY_KIND = {
-    kind: [item for item in RELATIONS if item.kind == kind] for kind in ("person", "company", "place")
-}
+_BY_KIND = {kind: [item for item in RELATIONS if item.kind == kind] for kind in ("person", "company", "place")}
 _KIND_ODDS: tuple[Kind, ...] = ("person", "person", "person", "company", "place")
 
 
@@ -170,13 +168,7 @@ class Conversation:
     def tell(self) -> None:
         """Let the user state something, often something the world does not agree with."""
         draw = self.rng.random()
-        fact = (
-            self.my_fact()
-            if draw < 0.5
-            else self.unknown_fact()
-            if draw < 0.7
-            else self._changed(self.known_fact())
-        )
+        fact = self.my_fact() if draw < 0.5 else self.unknown_fact() if draw < 0.7 else self._changed(self.known_fact())
         self.claim(fact)
         text = self._sentence(fact)
         stated = (Stated((fact.subject, fact.relation), text, fact.subject, fact.value),)
@@ -279,9 +271,7 @@ class Conversation:
             elif draw < 0.45:
                 facts.append(self._same_subject(other))
             elif draw < 0.6:
-                facts.append(
-                    WorldFact(other.subject, other.kind, other.relation, self._other_value(other.relation))
-                )
+                facts.append(WorldFact(other.subject, other.kind, other.relation, self._other_value(other.relation)))
             else:
                 facts.append(self._note_fact())
         return facts
@@ -379,9 +369,7 @@ def _core(question: str) -> str:
 
 def _held_out(name: str, subject: str) -> tuple[str, ...]:
     item = relation(name)
-    wordings = (
-        item.all_my_questions(held_out=True) if subject == MYSELF else item.all_questions(held_out=True)
-    )
+    wordings = item.all_my_questions(held_out=True) if subject == MYSELF else item.all_questions(held_out=True)
     return tuple(_core(wording.replace("{s}", subject)) for wording in wordings)
 
 

@@ -49,8 +49,7 @@ def generate(
 ) -> list[tuple[str, bool, int]]:
     """Return answer, whether the model stopped by itself, and prompt length, in the order of ``probes``."""
     prompts = [
-        str(tokenizer.apply_chat_template(p.messages, tokenize=False, add_generation_prompt=True))
-        for p in probes
+        str(tokenizer.apply_chat_template(p.messages, tokenize=False, add_generation_prompt=True)) for p in probes
     ]
     lengths = [len(tokenizer.encode(prompt, add_special_tokens=False)) for prompt in prompts]
     results: dict[int, tuple[str, bool, int]] = {}
@@ -98,31 +97,23 @@ def measure(
 
 def main() -> None:
     """Parse the command line, print the table and write the JSON file."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, default=small_model_path())
     parser.add_argument("--json", type=Path, default=None)
-    parser.add_argument(
-        "--count", type=int, default=300, help="probes per figure (held-out wordings: all facts)"
-    )
+    parser.add_argument("--count", type=int, default=300, help="probes per figure (held-out wordings: all facts)")
     parser.add_argument("--show", type=int, default=0, help="wrong answers to print per figure")
     options = parser.parse_args()
     os.environ.setdefault("KMP_BLOCKTIME", "0")
     torch.set_num_threads(1)
     tokenizer = AutoTokenizer.from_pretrained(options.model, local_files_only=True)
-    model = AutoModelForCausalLM.from_pretrained(
-        options.model, dtype=torch.float32, local_files_only=True
-    ).eval()
+    model = AutoModelForCausalLM.from_pretrained(options.model, dtype=torch.float32, local_files_only=True).eval()
     figures = []
     print(f"{'figure':<40} {'probes':>6} {'exact':>7} {'stops':>7} {'prompt':>7}")
     for name in PROBES:
         count = 10**6 if name == _ALL_FACTS and options.count >= 300 else options.count
         figure = measure(model, tokenizer, name, count)
         figures.append(figure)
-        print(
-            f"{name:<40} {figure.count:>6} {figure.exact:>7.3f} {figure.stopped:>7.3f} {figure.prompt_tokens:>7.0f}"
-        )
+        print(f"{name:<40} {figure.count:>6} {figure.exact:>7.3f} {figure.stopped:>7.3f} {figure.prompt_tokens:>7.0f}")
         for question, expected, got in figure.wrong[: options.show]:
             print(f"    {question!r}: expected {expected!r}, got {got!r}")
     if options.json:

@@ -23,9 +23,7 @@ __all__ = ["GradientPool", "piece_loss"]
 _PIECE_TOKENS = 768
 
 
-def piece_loss(
-    model: LlamaForCausalLM, piece: Batch, total_weight: float
-) -> tuple[torch.Tensor, torch.Tensor]:
+def piece_loss(model: LlamaForCausalLM, piece: Batch, total_weight: float) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the weighted cross-entropy of a piece, divided by the weight of the whole batch, and the sums of its lessons."""
     weights = piece.weights[:, 1:]
     chosen = weights > 0
@@ -60,9 +58,7 @@ def _work_through(model: LlamaForCausalLM, batch: Batch, counter: Any) -> torch.
         summed += torch.cat([loss.detach()[None], lessons.detach()])
 
 
-def _helper(
-    config: LlamaConfig, weights: dict[str, torch.Tensor], pipe: Any, counter: Any, niceness: int
-) -> None:
+def _helper(config: LlamaConfig, weights: dict[str, torch.Tensor], pipe: Any, counter: Any, niceness: int) -> None:
     os.nice(niceness)
     torch.set_num_threads(1)
     model = LlamaForCausalLM(config)

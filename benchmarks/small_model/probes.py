@@ -52,9 +52,7 @@ class ProbeMaker:
 
     def other_notes(self, fact: WorldFact, count: int) -> list[Note]:
         """Return ``count`` notes that say nothing about the same subject and relation; most contradict the world."""
-        chosen = [
-            f for f in self.facts(count + 1) if (f.subject, f.relation) != (fact.subject, fact.relation)
-        ]
+        chosen = [f for f in self.facts(count + 1) if (f.subject, f.relation) != (fact.subject, fact.relation)]
         return [self.note(self.changed(f) if self.rng.random() < 0.75 else f) for f in chosen[:count]]
 
     def note(self, fact: WorldFact, held_out: bool = False) -> Note:
@@ -73,10 +71,7 @@ class ProbeMaker:
         picked = dict(zip(places, ordered, strict=True))
         notes = [picked[place] if place in picked else next(rest) for place in range(total)]
         dates = sorted(random_date(self.rng) for _ in notes)
-        dated = [
-            Note(date, note.speaker, note.text, note.untrusted)
-            for date, note in zip(dates, notes, strict=True)
-        ]
+        dated = [Note(date, note.speaker, note.text, note.untrusted) for date, note in zip(dates, notes, strict=True)]
         return {"role": "system", "content": render_notes(dated)}
 
     def noted(self, fact: WorldFact, note: Note) -> Probe:
@@ -100,9 +95,7 @@ class ProbeMaker:
         """Return a fact about the user."""
         name = self.rng.choice(_PEOPLE)
         value = self.rng.choice(self.world.values(name))
-        return WorldFact(
-            "user", "person", name, self.world.invented_value(name, self.rng) if invented else value
-        )
+        return WorldFact("user", "person", name, self.world.invented_value(name, self.rng) if invented else value)
 
     def ask_me(self, fact: WorldFact) -> dict[str, str]:
         """Return the first-person question for ``fact``."""
@@ -173,9 +166,7 @@ def _newest_wins(make: ProbeMaker, count: int) -> list[Probe]:
     probes = []
     for fact in map(make.changed, make.facts(count)):
         old = make.changed(fact)
-        system = make.system(
-            [make.note(old), make.note(fact)], make.other_notes(fact, make.rng.randint(2, 5))
-        )
+        system = make.system([make.note(old), make.note(fact)], make.other_notes(fact, make.rng.randint(2, 5)))
         probes.append(Probe([system, make.ask(fact)], answer(fact.value)))
     return probes
 

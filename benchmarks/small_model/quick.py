@@ -51,9 +51,7 @@ def _exact(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, probes: 
     return round(right / len(chats), 4)
 
 
-def quick_accuracy(
-    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, world: World
-) -> dict[str, float]:
+def quick_accuracy(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, world: World) -> dict[str, float]:
     """Measure a sample of the figures that `benchmarks.small_model.evaluate` measures in full."""
     return {
         key: _exact(model, tokenizer, PROBES[name](ProbeMaker(world, Random(f"quick {name}")), _SIZE))

@@ -170,9 +170,7 @@ def main() -> None:
     parser.add_argument("--resume", type=Path, default=None, help="state.pt of an earlier run")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--check-every", type=int, default=1_000_000)
-    parser.add_argument(
-        "--helper-nice", type=int, default=None, help="niceness of a helper process; none without"
-    )
+    parser.add_argument("--helper-nice", type=int, default=None, help="niceness of a helper process; none without")
     options = parser.parse_args()
     os.environ.setdefault("KMP_BLOCKTIME", "0")
     torch.set_num_threads(1)

@@ -25,9 +25,7 @@ _HELD_OUT = 4  # every fourth group measures distances and takes no part in find
 _SHRINKAGE = 0.1
 
 
-def calibrate(
-    port: ModelPort, renderer: Renderer, config: GateConfig, groups: Sequence[Sequence[str]]
-) -> Calibration:
+def calibrate(port: ModelPort, renderer: Renderer, config: GateConfig, groups: Sequence[Sequence[str]]) -> Calibration:
     """Run the background prompts through the model once and derive its key space.
 
     Args:
@@ -48,9 +46,7 @@ def calibrate(
     held = member % _HELD_OUT == 0
     mean, projection = fit_projection(raw[~held], member[~held], config.key_norm, config.key_dim)
     projection = coarse(projection, FINE)
-    space = Calibration(
-        mean, projection, config.unit_keys, np.zeros((0, projection.shape[1]), np.float32), 0.0
-    )
+    space = Calibration(mean, projection, config.unit_keys, np.zeros((0, projection.shape[1]), np.float32), 0.0)
     alone = port.keys(prompts[:8], batch_size=1).numpy()
     noise = float(np.linalg.norm(space.keys(alone) - coarse(space.keys(raw[:8]), FINE), axis=1).max())
     return Calibration(mean, projection, config.unit_keys, coarse(space.keys(raw[held]), FINE), noise)
@@ -102,9 +98,7 @@ def is_constant(raw: Array) -> bool:
 def _principal(centred: Doubles, size: int) -> tuple[Doubles, Doubles]:
     """The leading principal directions [d, k] and the variance along each [k]."""
     tall = len(centred) >= centred.shape[1]
-    gram = (
-        centred.T @ centred if tall else centred @ centred.T
-    )  # the smaller of the two has the same spectrum
+    gram = centred.T @ centred if tall else centred @ centred.T  # the smaller of the two has the same spectrum
     squares, vectors = np.linalg.eigh(gram)
     squares, vectors = squares[::-1], vectors[:, ::-1]
     keep = min(size, int((squares > 1e-10 * squares[0]).sum()), max(1, len(centred) // 3))

@@ -94,11 +94,7 @@ class Codebook:
     def keys(self) -> Array:
         """[K, r] all keys, edit by edit."""
         width = self.calibration.projection.shape[1] if self.calibration is not None else 0
-        return (
-            np.concatenate([edit.keys for edit in self.edits])
-            if self.edits
-            else np.zeros((0, width), np.float32)
-        )
+        return np.concatenate([edit.keys for edit in self.edits]) if self.edits else np.zeros((0, width), np.float32)
 
     @cached_property
     def owners(self) -> Integers:
@@ -190,9 +186,7 @@ class Codebook:
 
     @property
     def _negatives(self) -> Array:
-        return (
-            np.concatenate([edit.negatives for edit in self.edits]) if self.edits else np.zeros(0, np.float16)
-        )
+        return np.concatenate([edit.negatives for edit in self.edits]) if self.edits else np.zeros(0, np.float16)
 
     @cached_property
     def _scopes(self) -> tuple[tuple[Scope | None, ...], Integers]:
@@ -248,7 +242,11 @@ class Codebook:
         space = self.calibration
         if not (self.mentions.all_needed and all(each.whole for each in asked)):
             return self._found(space.keys(raw), scopes, asked, named)
-        keys = dict(zip(at, space.keys(raw[at]), strict=True)) if (at := [i for i, each in enumerate(asked) if named[i]]) else {}
+        keys = (
+            dict(zip(at, space.keys(raw[at]), strict=True))
+            if (at := [i for i, each in enumerate(asked) if named[i]])
+            else {}
+        )
 
         def look(i: int) -> Match:
             return self._found(space.keys(raw[i : i + 1]), scopes[i : i + 1], asked[i : i + 1], named[i : i + 1])[0]
@@ -282,7 +280,9 @@ class Codebook:
         if match.edit is None or not asked.whole:
             return match
         at = self._places[match.edit.id]
-        of_another = at not in named and self.mentions.is_needed(at)  # all its words are known, and do not name the subject
+        of_another = at not in named and self.mentions.is_needed(
+            at
+        )  # all its words are known, and do not name the subject
         return replace(match, edit=None) if of_another else match
 
     @cached_property
@@ -316,9 +316,7 @@ class Codebook:
             within = zip(self.index.within(queries, self.reach), seen, strict=True)
             return [self._indexed(keys, gaps, edits) for (keys, gaps), edits in within]
         return [
-            match
-            for block in self.search.blocks(len(queries))
-            for match in self._scanned(queries[block], seen[block])
+            match for block in self.search.blocks(len(queries)) for match in self._scanned(queries[block], seen[block])
         ]
 
     def _scanned(self, queries: Array, seen: Sequence[Bools]) -> list[Match]:

@@ -145,9 +145,7 @@ def checked(kind: type[Config], name: str, options: dict[str, object]) -> Config
         first = error.errors()[0]
         option = ".".join(str(part) for part in first["loc"]) or "options"
         known = ", ".join(sorted(kind.model_fields))
-        raise InvalidArgument(
-            f"{name} option {option}: {first['msg']}.", hint=f"the options are: {known}."
-        ) from error
+        raise InvalidArgument(f"{name} option {option}: {first['msg']}.", hint=f"the options are: {known}.") from error
 
 
 def make_config(options: dict[str, object]) -> GraceConfig:

@@ -87,9 +87,7 @@ class GraceEditor(GatedEditor):
         return transaction.run(requests, self.on_progress)
 
     def _key_space(self) -> Calibration:
-        return found_key_space(
-            self.port, self.renderer, self.config, self.background_groups(), self.config.key_layer
-        )
+        return found_key_space(self.port, self.renderer, self.config, self.background_groups(), self.config.key_layer)
 
     def _details(self, book: Codebook) -> dict[str, object]:
         return {

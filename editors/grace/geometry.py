@@ -67,9 +67,7 @@ class Rivals:
         return different & _together(self.users[block], self.agents[block], self.users, self.agents)
 
 
-def radii(
-    keys: Keys, conflicts: Conflicts, reach: float, limits: Array, rows: Integers | None = None
-) -> Doubles:
+def radii(keys: Keys, conflicts: Conflicts, reach: float, limits: Array, rows: Integers | None = None) -> Doubles:
     """How far each key reaches: ``min(reach, limit, half the distance to the nearest key with another target)``.
 
     So balls of different targets never overlap: r_i + r_j <= d(K_i, K_j).

@@ -167,6 +167,8 @@ class Shadow:
     def _seen(self, rows: Array) -> Array:
         """[n, r] -> [n, columns + 1]."""
         leading = rows[:, self._leading]
-        rest = np.einsum("nr,nr->n", rows, rows, dtype=np.float64) - np.einsum("nr,nr->n", leading, leading, dtype=np.float64)
+        rest = np.einsum("nr,nr->n", rows, rows, dtype=np.float64) - np.einsum(
+            "nr,nr->n", leading, leading, dtype=np.float64
+        )
         seen: Array = np.column_stack([leading, np.sqrt(np.maximum(rest, 0))]).astype(np.float32)
         return seen

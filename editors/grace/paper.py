@@ -192,9 +192,7 @@ class _Write:
 
     def _fit(self, requests: Sequence[EditRequest], value: Array | None) -> Fit:
         contexts = [self.editor.renderer.pair(r.prompt, r.target) for r in requests]
-        return (
-            self.editor._values.fitted(contexts) if value is None else self.editor._extended(contexts, value)
-        )
+        return self.editor._values.fitted(contexts) if value is None else self.editor._extended(contexts, value)
 
     def _store(self, edits: Sequence[packs.PackedEdit], balls: tuple[Ball, ...]) -> None:
         """Append the new edit, and put the shared value into those that were there, which keep their place."""
@@ -205,9 +203,7 @@ class _Write:
     def _floor(self, key: Array) -> float:
         """Below this radius a ball could not be told from the rounding of the model's activations."""
         kind = next(iter(self.editor.port.model.parameters())).dtype
-        return (
-            8 * float(torch.finfo(kind).eps if kind.is_floating_point else 1e-2) * float(np.linalg.norm(key))
-        )
+        return 8 * float(torch.finfo(kind).eps if kind.is_floating_point else 1e-2) * float(np.linalg.norm(key))
 
 
 def outside(book: PaperBook) -> list[str]:

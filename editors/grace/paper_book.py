@@ -60,9 +60,7 @@ class PaperBook(Codebook):
         """The deferral balls after the stream."""
         return stream((query_of(edit) for edit in self.in_order()), self.eps_init)
 
-    def following(
-        self, edits: Sequence[PackedEdit], balls: tuple[Ball, ...], space: Calibration
-    ) -> PaperBook:
+    def following(self, edits: Sequence[PackedEdit], balls: tuple[Ball, ...], space: Calibration) -> PaperBook:
         """The book with these edits in this order, whose balls are known already: it has only just placed them."""
         book = self.with_edits((), self.ids).with_edits(edits, (), space)
         vars(book)["balls"] = balls  # what the cached property would find, one query at a time
@@ -77,9 +75,7 @@ class PaperBook(Codebook):
     def bytes(self) -> bytes:
         """The canonical pack of this state."""
         parts = {"order": list(self.order)} if self.order else {}
-        return dump(
-            Pack(self.method, self.fingerprint, dict(self.settings), self.calibration, self.edits, parts)
-        )
+        return dump(Pack(self.method, self.fingerprint, dict(self.settings), self.calibration, self.edits, parts))
 
     @cached_property
     def reach(self) -> float:
@@ -140,9 +136,7 @@ class PaperBook(Codebook):
         if not self.balls or not len(queries):
             return [Match(None) for _ in scopes]
         best, gaps = self.nearest(queries, scopes)
-        return [
-            self._matched(query, int(at), row) for query, at, row in zip(queries, best, gaps, strict=True)
-        ]
+        return [self._matched(query, int(at), row) for query, at, row in zip(queries, best, gaps, strict=True)]
 
     def _matched(self, query: Array, at: int, gaps: npt.NDArray[np.float64]) -> Match:
         if at < 0:
@@ -163,7 +157,9 @@ def query_of(edit: PackedEdit) -> Query:
 def packed(request: EditRequest, labels: tuple[int, ...], key: Array, value: Array) -> PackedEdit:
     """An edit of the published algorithm: one raw key, no look-alikes."""
     none, unlimited = np.zeros(0, np.float16), np.full(1, np.finfo(np.float32).max, np.float32)
-    return PackedEdit(request, labels, key[None], value, none, unlimited, Compact(np.zeros((0, key.shape[-1]), np.float32)))
+    return PackedEdit(
+        request, labels, key[None], value, none, unlimited, Compact(np.zeros((0, key.shape[-1]), np.float32))
+    )
 
 
 def raw_space(d_key: int) -> Calibration:

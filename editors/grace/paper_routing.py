@@ -147,9 +147,7 @@ class PaperRouter(Router):
         if seen is not None and not forward.past and row[:-1] in seen.asks:
             return seen.asks[row[:-1]]
         size = len(self._opening)
-        starts = (
-            range(size - 1, len(row)) if size else range(0)
-        )  # the last token of each opening is what asks
+        starts = range(size - 1, len(row)) if size else range(0)  # the last token of each opening is what asks
         found = [at for at in starts if row[at - size + 1 : at + 1] == self._opening]
         return found[-1] if found else len(row) - 1
 

@@ -44,9 +44,7 @@ class Values:
                 ids = torch.tensor([list(prompt)], device=self.port.device)
                 reading = Replacement(1)
                 with self.site.acting(reading), own_forward():
-                    self.port.structure.backbone(
-                        input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=False
-                    )
+                    self.port.structure.backbone(input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=False)
                 assert reading.read is not None
                 found.append(reading.read[0, -1].float().cpu().numpy())
         return np.stack(found)

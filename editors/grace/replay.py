@@ -147,9 +147,7 @@ class Replay:
 
     def _window_works(self) -> bool:
         """True when the cache still holds every token before the window, for all rows."""
-        return self.cache is not None and all(
-            type(la) in (DynamicLayer, StaticLayer) for la in self.cache.layers
-        )
+        return self.cache is not None and all(type(la) in (DynamicLayer, StaticLayer) for la in self.cache.layers)
 
     def _injection(self, places: Sequence[tuple[int, int, Match]], rows: list[int], start: int) -> Injection:
         device = self.forward.device
@@ -189,19 +187,11 @@ class Replay:
         for name in _PER_TOKEN:
             value = arguments.get(name)
             if isinstance(value, Tensor):
-                rows_at = (
-                    1 if name == "position_ids" and value.dim() == 3 else 0
-                )  # [3, B, T] in multimodal models
-                mine = (
-                    value.index_select(rows_at, index)
-                    if value.shape[rows_at] == self.forward.batch
-                    else value
-                )
+                rows_at = 1 if name == "position_ids" and value.dim() == 3 else 0  # [3, B, T] in multimodal models
+                mine = value.index_select(rows_at, index) if value.shape[rows_at] == self.forward.batch else value
                 arguments[name] = mine.narrow(rows_at + 1, start, mine.shape[rows_at + 1] - start)
         total = self.forward.past + self.forward.length
-        arguments["attention_mask"] = _mask(
-            arguments.get("attention_mask"), index, start, total, self.forward.batch
-        )
+        arguments["attention_mask"] = _mask(arguments.get("attention_mask"), index, start, total, self.forward.batch)
         held = next((name for name, value in arguments.items() if isinstance(value, Cache)), None)
         arguments[held or cache_argument(self.port.structure.backbone)] = cache
         arguments["use_cache"] = cache is not None
@@ -218,9 +208,7 @@ class Replay:
         states = getattr(self.output, "hidden_states", None)
         news = getattr(result, "hidden_states", None)
         if states is not None and news is not None:
-            changed["hidden_states"] = tuple(
-                _put(o, n, index, start) for o, n in zip(states, news, strict=True)
-            )
+            changed["hidden_states"] = tuple(_put(o, n, index, start) for o, n in zip(states, news, strict=True))
         self.output = type(self.output)(**{**dict(self.output.items()), **changed})
 
     def _patch_cache(self, cache: Cache, index: Tensor, start: int) -> None:

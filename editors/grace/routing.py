@@ -286,9 +286,7 @@ class Router:
     def _remember(self, call: Call, cache: Cache | None) -> None:
         uncached = cache is None
         known = (
-            {(s, row): d for s, row, d in zip(call.scopes, call.rows, call.decided, strict=True)}
-            if uncached
-            else {}
+            {(s, row): d for s, row, d in zip(call.scopes, call.rows, call.decided, strict=True)} if uncached else {}
         )
         joined = [(*before, *row) for before, row in zip(call.before.rows, call.rows, strict=True)]
         tail = [row[-self._reach :] if self._reach else () for row in joined]

@@ -79,9 +79,7 @@ def score_keys(layer: int, raw: Array, member: npt.NDArray[np.int64], config: Ga
     for fold in range(_FOLDS):
         held = member % _FOLDS == fold
         mean, projection = fit_projection(raw[~held], member[~held], config.key_norm, config.key_dim)
-        space = Calibration(
-            mean, projection, config.unit_keys, np.zeros((0, projection.shape[1]), np.float32), 0.0
-        )
+        space = Calibration(mean, projection, config.unit_keys, np.zeros((0, projection.shape[1]), np.float32), 0.0)
         keys, names = space.keys(raw[held]), member[held]
         for half in (0, 1):
             edited = (names // _FOLDS) % 2 == half

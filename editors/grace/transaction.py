@@ -23,7 +23,9 @@ from agentmem.notes.edit import EditReceipt, EditRequest
 
 __all__ = ["Draft", "Intake", "Transaction"]
 
-_OTHERS = 4  # other questions about a subject that an edit keeps, and one for each key: those that could be taken for its own
+_OTHERS = (
+    4  # other questions about a subject that an edit keeps, and one for each key: those that could be taken for its own
+)
 _FARTHEST = float(np.finfo(np.float16).max)
 _NOISE_MARGIN = 4.0  # a radius must be well above what batching does to a key
 
@@ -200,9 +202,7 @@ class Transaction(Intake):
         for draft, fit in zip(leaders, fits, strict=True):
             draft.fit, draft.value = fit, fit.value
             if not fit.converged:
-                draft.fail(
-                    f"after {fit.steps} steps the model still did not say the target (loss {fit.loss:.3f})"
-                )
+                draft.fail(f"after {fit.steps} steps the model still did not say the target (loss {fit.loss:.3f})")
         for draft, leader in followers:
             draft.join(leader)
         self._keep_verified([draft for draft in drafts if draft.value is not None])

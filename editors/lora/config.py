@@ -52,6 +52,4 @@ def make_config(options: dict[str, object]) -> LoraConfig:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"]) or "options"
         known = ", ".join(sorted(LoraConfig.model_fields))
-        raise InvalidArgument(
-            f"LoRA option {name}: {first['msg']}.", hint=f"the options are: {known}."
-        ) from error
+        raise InvalidArgument(f"LoRA option {name}: {first['msg']}.", hint=f"the options are: {known}.") from error

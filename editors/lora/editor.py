@@ -95,9 +95,7 @@ class LoraEditor(DeltaEditor):
             new = [record for record in new if record.id not in failed]
         return receipts, book
 
-    def _admitted(
-        self, book: Book, fresh: Sequence[EditRequest], receipts: dict[str, EditReceipt]
-    ) -> list[Record]:
+    def _admitted(self, book: Book, fresh: Sequence[EditRequest], receipts: dict[str, EditReceipt]) -> list[Record]:
         """Records of the requests worth training; the others get their receipt."""
         pairs = {str(r.id): self.renderer.pair(r.prompt, r.target) for r in fresh}
         zeros = torch.zeros(len(fresh), self.port.structure.d_model)

@@ -70,9 +70,7 @@ def train(
             for chosen in torch.randperm(len(rows), generator=generator).split(config.batch):
                 nll, lead = _losses(port, [rows[i] for i in chosen.tolist()])
                 learnt &= bool((lead > 1.0).all())
-                for parameter, gradient in zip(
-                    parameters, gradients(nll.mean(), parameters), strict=True
-                ):
+                for parameter, gradient in zip(parameters, gradients(nll.mean(), parameters), strict=True):
                     parameter.grad = gradient
                 optimiser.step()
                 steps += 1
@@ -91,9 +89,7 @@ def train(
     return Trained(done, said, losses, steps)
 
 
-def _first(
-    port: ModelPort, sites: Mapping[int, nn.Module], config: LoraConfig, generator: torch.Generator
-) -> Factors:
+def _first(port: ModelPort, sites: Mapping[int, nn.Module], config: LoraConfig, generator: torch.Generator) -> Factors:
     """``down`` at random, ``up`` zero: the adapter begins as nothing."""
     wide, narrow = port.structure.d_key, port.structure.d_model
     factors: Factors = {}

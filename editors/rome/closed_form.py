@@ -50,9 +50,7 @@ class Delta:
         return float(inner.sum().clamp(min=0).sqrt())
 
 
-def closed_form(
-    keys: Tensor, directions: Tensor, residuals: Tensor, form: Form, weight: float = 0.0
-) -> Delta:
+def closed_form(keys: Tensor, directions: Tensor, residuals: Tensor, form: Form, weight: float = 0.0) -> Delta:
     """The change of a linear map that answers ``residuals`` at ``keys`` and disturbs the background least.
 
     Args:
@@ -75,9 +73,7 @@ def closed_form(
             f"The closed form could not be solved: {error}.", hint="raise `ridge` or `shrinkage`."
         ) from error
     if not (torch.isfinite(delta.left).all() and torch.isfinite(delta.right).all()):
-        raise EditError(
-            "The closed form gave values that are not finite.", hint="raise `ridge`, or write fewer edits."
-        )
+        raise EditError("The closed form gave values that are not finite.", hint="raise `ridge`, or write fewer edits.")
     return delta
 
 

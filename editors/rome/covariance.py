@@ -52,9 +52,7 @@ def second_moments(
         )
     name = corpus_name(port, renderer, texts, tokens)
     files = {layer: cache / f"moment-{name[:32]}-{layer}.safetensors" for layer in layers} if cache else {}
-    found = {
-        layer: c for layer, path in files.items() if (c := _kept(path, port.structure.d_key)) is not None
-    }
+    found = {layer: c for layer, path in files.items() if (c := _kept(path, port.structure.d_key)) is not None}
     missing = [layer for layer in layers if layer not in found]
     if missing:
         made = _estimate(port, renderer, texts, missing, tokens)
@@ -72,13 +70,8 @@ def corpus_name(port: ModelPort, renderer: Renderer, texts: Sequence[str], token
     return hashlib.sha256(described.encode()).hexdigest()
 
 
-def _estimate(
-    port: ModelPort, renderer: Renderer, texts: Sequence[str], layers: Sequence[int], tokens: int
-) -> Moments:
-    sums = {
-        layer: torch.zeros(port.structure.d_key, port.structure.d_key, dtype=torch.float64)
-        for layer in layers
-    }
+def _estimate(port: ModelPort, renderer: Renderer, texts: Sequence[str], layers: Sequence[int], tokens: int) -> Moments:
+    sums = {layer: torch.zeros(port.structure.d_key, port.structure.d_key, dtype=torch.float64) for layer in layers}
     count = 0
     for start in range(0, len(texts), _BATCH):
         rows = [renderer.prompt(text) for text in texts[start : start + _BATCH]]

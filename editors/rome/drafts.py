@@ -93,9 +93,7 @@ def _locate(
         asked = [request.prompt, *dict.fromkeys(p for p in request.paraphrases if p != request.prompt)]
         named = [text for text in asked if subject in text][: config.contexts]
         contexts = [locate(renderer, text, subject) for text in named]
-        contexts += [
-            locate(renderer, request.prompt, subject, before=text) for text in texts[: config.prefixes]
-        ]
+        contexts += [locate(renderer, request.prompt, subject, before=text) for text in texts[: config.prefixes]]
     except InvalidArgument as error:
         draft.fail(str(error))
         return

@@ -188,9 +188,7 @@ class LocateEditor(DeltaEditor):
         assert draft.task is not None
         moments = self.calibrate()
         keys = draft.share.keys
-        directions = torch.cat(
-            [whiten(keys[i : i + 1], moments[layer]) for i, layer in enumerate(self.layers)]
-        )
+        directions = torch.cat([whiten(keys[i : i + 1], moments[layer]) for i, layer in enumerate(self.layers)])
         arrays: dict[str, np.ndarray[Any, Any]] = {
             "keys": keys.numpy(),
             "directions": directions.numpy(),  # float64: what is rounded here is lost in every constraint

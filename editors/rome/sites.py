@@ -104,9 +104,7 @@ def read(
 
 
 @contextmanager
-def _watching(
-    port: ModelPort, layers: set[int], hidden_after: int | None, collector: _Collector
-) -> Iterator[None]:
+def _watching(port: ModelPort, layers: set[int], hidden_after: int | None, collector: _Collector) -> Iterator[None]:
     modules = projections(port)
     token = _COLLECTOR.set(collector)
     handles = [modules[i].register_forward_hook(partial(_pass, collector, i)) for i in sorted(layers)]

@@ -60,13 +60,9 @@ def locate(renderer: Renderer, prompt: str, subject: str, *, before: str = "") -
     text = f"{before} {prompt}" if before else prompt
     end = _end(text, subject)
     if end < 0:
-        raise InvalidArgument(
-            f"{subject!r} does not stand in {text!r}.", hint="name the subject as it is written."
-        )
+        raise InvalidArgument(f"{subject!r} does not stand in {text!r}.", hint="name the subject as it is written.")
     whole, wanted = renderer.prompt(text), _loose(text[:end])
-    shown = (
-        n for n in range(1, len(whole) + 1) if wanted in _loose(str(renderer.tokenizer.decode(whole[:n])))
-    )
+    shown = (n for n in range(1, len(whole) + 1) if wanted in _loose(str(renderer.tokenizer.decode(whole[:n]))))
     size = next(shown, 0)
     if not size:
         raise InvalidArgument(

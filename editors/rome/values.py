@@ -65,9 +65,7 @@ def fit_values(port: ModelPort, tasks: Sequence[Task], layer: int, config: Locat
     rows += [(i, e.head, (*e.rest, *blank), len(e.rest)) for i, t in enumerate(tasks) for e in t.essence]
     prefix = port.prefix(PromptBatch(tuple(r[1] for r in rows), tuple(r[2] for r in rows)), layer=layer)
     with torch.inference_mode(False), torch.enable_grad(), in_eval_mode(port.model):
-        return _Search(
-            port, prefix, [r[0] for r in rows], [r[3] for r in rows], said, len(tasks), config
-        ).run()
+        return _Search(port, prefix, [r[0] for r in rows], [r[3] for r in rows], said, len(tasks), config).run()
 
 
 class _Search:
@@ -140,9 +138,7 @@ class _Search:
     def _losses(self, values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """[count] negative log-likelihood, whole cost, and the least lead over all contexts."""
         logits = self.port.suffix(self.prefix, values[self.owners]).float()
-        nll = cross_entropy(
-            logits[: self.said].transpose(1, 2), self.prefix.labels[: self.said], reduction="none"
-        )
+        nll = cross_entropy(logits[: self.said].transpose(1, 2), self.prefix.labels[: self.said], reduction="none")
         nll = self._mean((nll * self.asked).sum(-1) / self.asked.sum(-1), self.owners[: self.said])
         cost = nll + self.config.weight_decay * (values.norm(dim=-1) / self.norm).square()
         if len(self.base_essence):
@@ -151,9 +147,7 @@ class _Search:
             apart = (apart * self.watched).sum(-1) / self.watched.sum(-1) * self.essence_weight
             cost = cost + self.config.kl_weight * self._mean(apart, self.owners[self.said :])
         lead = torch.full((self.count,), float("inf"), device=logits.device)
-        lead = lead.scatter_reduce(
-            0, self.owners[: self.said], self._lead(logits[: self.said].detach()), "amin"
-        )
+        lead = lead.scatter_reduce(0, self.owners[: self.said], self._lead(logits[: self.said].detach()), "amin")
         return nll, cost, lead
 
     def _lead(self, logits: Tensor) -> Tensor:

@@ -91,9 +91,7 @@ def drop(pack: bytes | Path | str, ids: Iterable[str]) -> bytes:
     """
     held, unwanted = parse(pack), set(ids)
     if missing := unwanted - {str(request.id) for request in held.requests}:
-        raise UnknownEdit(
-            f"The pack holds no edit {min(missing)!r}.", hint="list_edits(pack) says what it holds."
-        )
+        raise UnknownEdit(f"The pack holds no edit {min(missing)!r}.", hint="list_edits(pack) says what it holds.")
     waiting = [request for request in held.waiting if request.id not in unwanted]
     fresh, settled = held.fresh, held.settled
     if fresh is not None and (mine := unwanted & _ids(fresh)):

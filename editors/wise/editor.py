@@ -91,9 +91,7 @@ class WiseEditor(GatedEditor):
         """The state that the calling context sees."""
         return _library(self.codebook)
 
-    def export_lora(
-        self, folder: Path | str, *, memory: str | None = None, rank: int | None = 16
-    ) -> LoraExport:
+    def export_lora(self, folder: Path | str, *, memory: str | None = None, rank: int | None = 16) -> LoraExport:
         """Write one side memory as a LoRA adapter in peft's layout.
 
         An adapter knows no routing: it changes every request that it is loaded for, and every token of it.

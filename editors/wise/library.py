@@ -64,9 +64,7 @@ class Library(Codebook):
             if packed is not None
         }
 
-    def weigh(
-        self, keys: Array, scores: npt.NDArray[np.float32], scopes: Sequence[Scope | None]
-    ) -> list[Match]:
+    def weigh(self, keys: Array, scores: npt.NDArray[np.float32], scopes: Sequence[Scope | None]) -> list[Match]:
         """Decide by activation norms: the memory that would add most answers, if it is above its threshold.
 
         Distance and radius of a match are the norm and the threshold with their signs turned, so that a request
@@ -128,9 +126,7 @@ def unpacked(empty: Library, pack: Pack, plan: Blueprint) -> Library:
             "The pack's shards do not hold its records.", hint="write its edits anew from list_edits(pack)."
         )
     memories = [
-        SideMemory(
-            cell, plan, _packed(cell, number, pack, plan), tuple(entry["digests"]), float(entry["threshold"])
-        )
+        SideMemory(cell, plan, _packed(cell, number, pack, plan), tuple(entry["digests"]), float(entry["threshold"]))
         for number, (cell, entry) in enumerate(zip(cells, stored, strict=True))
     ]
     return book.with_memories(memories)

@@ -73,9 +73,7 @@ def write_adapter(
     size = down.shape[0]
     folder.mkdir(parents=True, exist_ok=True)
     prefix = f"base_model.model.{site.path}"
-    data = bytes(
-        save({f"{prefix}.lora_A.weight": down, f"{prefix}.lora_B.weight": up}, metadata={"format": "pt"})
-    )
+    data = bytes(save({f"{prefix}.lora_A.weight": down, f"{prefix}.lora_B.weight": up}, metadata={"format": "pt"}))
     described = {
         "peft_type": "LORA", "task_type": "CAUSAL_LM", "base_model_name_or_path": base, "r": size,
         "lora_alpha": size, "lora_dropout": 0.0, "bias": "none", "target_modules": [site.path],

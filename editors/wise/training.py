@@ -127,9 +127,7 @@ class Trainer:
             seed = hashlib.sha256(f"{request.id}/{number}".encode()).digest()
             group = self._groups[int.from_bytes(seed[:8], "little") % len(self._groups)]
             ids = self.renderer.tokenizer(group[0], add_special_tokens=False)["input_ids"]
-            before = self.renderer.tokenizer.decode(
-                ids[: self.config.prefix_tokens], skip_special_tokens=True
-            )
+            before = self.renderer.tokenizer.decode(ids[: self.config.prefix_tokens], skip_special_tokens=True)
             texts.append(f"{before.strip()} {request.prompt}")
         return Lesson(str(request.id), tuple(self.renderer.pair(text, request.target) for text in texts))
 

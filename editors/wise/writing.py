@@ -40,8 +40,7 @@ def trained(
     done = 0
     for cell in partition(library.edits, config.shard_size, config.shards):
         digests = tuple(
-            shard_digest(cell.name, number, [edits[name] for name in ids])
-            for number, ids in enumerate(cell.shards)
+            shard_digest(cell.name, number, [edits[name] for name in ids]) for number, ids in enumerate(cell.shards)
         )
         memory = whole.get(digests)
         done += len(cell.ids)
@@ -83,9 +82,7 @@ class WiseIntake(Intake):
     book: Library
     trainer: Trainer = field(kw_only=True)
 
-    def run(
-        self, requests: Sequence[EditRequest], progress: Progress | None
-    ) -> tuple[list[EditReceipt], Library]:
+    def run(self, requests: Sequence[EditRequest], progress: Progress | None) -> tuple[list[EditReceipt], Library]:
         """Write requests; neither their order nor their grouping makes a difference to the state.
 
         Returns:

@@ -90,7 +90,9 @@ def _options(
     session: SessionOption = None,
     embedder: EmbedderOption = None,
     json: JsonOption = False,
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     """One memory for an LLM agent: what it can look up, and what it knows by heart."""
 

@@ -41,7 +41,13 @@ def ask(
     for warning in answer.warnings:
         render.notice(warning)
     if place.json:
-        render.data({**_answer_dict(answer), "known": [note.id for note in answer.known], "parts": [_part_dict(part) for part in answer.parts]})
+        render.data(
+            {
+                **_answer_dict(answer),
+                "known": [note.id for note in answer.known],
+                "parts": [_part_dict(part) for part in answer.parts],
+            }
+        )
         return
     from rich.text import Text
 
@@ -78,7 +84,9 @@ def _origin(answer: Answer | Reply) -> str:
 def chat(
     place: Place,
     local: Local,
-    url: Annotated[str | None, typer.Option(help="Base URL of an OpenAI-compatible server, used instead of a local model.")] = None,
+    url: Annotated[
+        str | None, typer.Option(help="Base URL of an OpenAI-compatible server, used instead of a local model.")
+    ] = None,
     name: Annotated[str | None, typer.Option(help="The model's name on that server.")] = None,
     system: Annotated[str | None, typer.Option(help="What the model is told first.")] = None,
     k: Annotated[int, typer.Option("-k", help="How many notes are recalled per turn.")] = 5,
@@ -146,7 +154,10 @@ def _after(reply: Reply) -> None:
 def _command(agent: ChatAgent, line: str) -> None:
     verb, _, rest = line.partition(" ")
     if verb == "/notes" and agent.last is not None:
-        rows = [(render.short(n.id), f"{n.occurred_at:%Y-%m-%d}", "yes" if n in agent.last.used else "", n.content) for n in agent.last.notes]
+        rows = [
+            (render.short(n.id), f"{n.occurred_at:%Y-%m-%d}", "yes" if n in agent.last.used else "", n.content)
+            for n in agent.last.notes
+        ]
         render.say(render.table(("id", "when", "used", "note"), rows))
     elif verb == "/forget" and rest:
         from agentmem.integrations.cli.notes import forgotten

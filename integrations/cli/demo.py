@@ -166,7 +166,9 @@ def draw(found: Findings, played: Demo, out: Path) -> None:
     started = time.perf_counter()
     view = played.memory.graph(user=USER)
     drawn = for_drawing(view.subgraph(_stated(found, played)))
-    found.pictures.append(draw_graph(drawn, out / "note-graph.png", title="What Mara's memory holds, and how it hangs together"))
+    found.pictures.append(
+        draw_graph(drawn, out / "note-graph.png", title="What Mara's memory holds, and how it hangs together")
+    )
     rule, now = forgetting.curve(played.memory.settings.forgetting.curve), played.clock.now()
     points: list[tuple[Any, float]] = []
     ends = [moment for moment, _ in found.states[1:]] + [now + timedelta(days=60)]
@@ -202,7 +204,9 @@ def _draw_report(found: Findings, out: Path) -> Path:
         "another author's": sum(each.other_right for each in found.asked) / count,
         "locality": sum(b == a for _, b, a in found.unrelated) / max(len(found.unrelated), 1),
     }
-    return draw_edit_report(rows, scores, out / "edit-report.png", title=f"{len(report.promoted)} facts moved into the weights")
+    return draw_edit_report(
+        rows, scores, out / "edit-report.png", title=f"{len(report.promoted)} facts moved into the weights"
+    )
 
 
 def summary(found: Findings, kept: dict[str, bool], seconds: float) -> dict[str, Any]:

@@ -45,17 +45,23 @@ class Show:
         rows = [(each.turn.text, _reply(each), each.became) for each in told]
         first = told[0]
         title = f"{first.session}, {first.when:%d %B %Y}"
-        made = render.table(("mara says", "the agent answers", "what memory did"), rows, title=title, styles={"what memory did": "dim"})
+        made = render.table(
+            ("mara says", "the agent answers", "what memory did"), rows, title=title, styles={"what memory did": "dim"}
+        )
         _widths(made, (30, 26, None))
         self.console.print(made)
 
     def imported(self, found: Findings) -> None:
         stored = sum(r.status == "stored" for r in found.imported)
         links = sum(len(r.links) for r in found.imported)
-        rows: list[Sequence[object]] = [("address book", f"{len(found.imported)} statements", f"{stored} stored, {links} links made")]
+        rows: list[Sequence[object]] = [
+            ("address book", f"{len(found.imported)} statements", f"{stored} stored, {links} links made")
+        ]
         rows += [(what, words, _special(receipt)) for what, words, receipt in found.special]
         self.console.print(render.table(("what", "words", "what memory did"), rows))
-        self.console.print(f"Days pass: {found.uses} recalls that were used, so the policy knows what is needed.", style="dim")
+        self.console.print(
+            f"Days pass: {found.uses} recalls that were used, so the policy knows what is needed.", style="dim"
+        )
 
     def hits(self, found: Recollection) -> None:
         rows = [(f"{h.score:.2f}", reasons(h.reasons), h.note.content) for h in found]
@@ -71,30 +77,52 @@ class Show:
         rows = [(o.question, o.before, o.after, told(o.generality, ".0%")) for o in report.promoted[:ROWS]]
         title = f"{len(report.promoted)} facts admitted, written in shadow, verified (the first {len(rows)})"
         styles = {"before": "dim", "after": "green"}
-        self.console.print(render.table(("question", "before", "after", "other wordings"), rows, title=title, right=("other wordings",), styles=styles))
+        self.console.print(
+            render.table(
+                ("question", "before", "after", "other wordings"),
+                rows,
+                title=title,
+                right=("other wordings",),
+                styles=styles,
+            )
+        )
         if report.refused:
             self.console.print(refusals(report, 14))
         failed = [(o.question, o.after, o.reason) for o in report.failed[:5]]
         if failed:
-            self.console.print(render.table(("rolled back", "answered", "because"), failed, title=f"{len(report.failed)} failed verification"))
+            self.console.print(
+                render.table(
+                    ("rolled back", "answered", "because"), failed, title=f"{len(report.failed)} failed verification"
+                )
+            )
         self.console.print(str(report), style="bold", markup=False)
 
     def asked(self, found: Findings) -> None:
-        rows = [(a.other_wording, a.other_answer.text, _mark(a.other_right), str(a.after.prompt_tokens), a.after.source) for a in _spread(found.asked, 8)]
+        rows = [
+            (a.other_wording, a.other_answer.text, _mark(a.other_right), str(a.after.prompt_tokens), a.after.source)
+            for a in _spread(found.asked, 8)
+        ]
         columns = ("in another author's words", "answer", "", "prompt tokens", "source")
-        self.console.print(render.table(columns, rows, title="No retrieved text in the prompt", right=("prompt tokens",)))
+        self.console.print(
+            render.table(columns, rows, title="No retrieved text in the prompt", right=("prompt tokens",))
+        )
         count = len(found.asked)
         right, other = sum(a.right for a in found.asked), sum(a.other_right for a in found.asked)
         same = sum(before == after for _, before, after in found.unrelated)
         generality = told(found.report.generality if found.report else None, ".0%")
-        self.console.print(f"as written: {right}/{count} · kept back from the writer: {generality} · another author's wordings: {other}/{count}")
+        self.console.print(
+            f"as written: {right}/{count} · kept back from the writer: {generality} · another author's wordings: {other}/{count}"
+        )
         self.console.print(f"unrelated answers unchanged, to the letter: {same}/{len(found.unrelated)}")
         question, answer = found.stranger
-        self.console.print(f"another user asks “{question}” → “{answer}”: edits answer their owner alone.", style="dim", markup=False)
+        self.console.print(
+            f"another user asks “{question}” → “{answer}”: edits answer their owner alone.", style="dim", markup=False
+        )
 
     def economics(self, values: Mapping[str, Mapping[str, float]]) -> None:
         rows = [
-            (f"from {use}", f"{v['right']:.0%}", f"{v['prompt_tokens']:.0f}", f"{v['ms']:.0f}") for use, v in values.items()
+            (f"from {use}", f"{v['right']:.0%}", f"{v['prompt_tokens']:.0f}", f"{v['ms']:.0f}")
+            for use, v in values.items()
         ]
         questions = int(next(iter(values.values()))["questions"]) if values else 0
         columns = ("answer", "right", "prompt tokens", "ms per answer")
@@ -111,7 +139,10 @@ class Show:
         if found.forgotten is not None:
             self.console.print(forgotten(found.forgotten))
         for other, same in found.same_logits.items():
-            self.console.print(_mark(same), f"logits bit-identical to the {other if 'model' in other else 'model that ' + other + ' it'}")
+            self.console.print(
+                _mark(same),
+                f"logits bit-identical to the {other if 'model' in other else 'model that ' + other + ' it'}",
+            )
 
     def pictures(self, found: Findings) -> None:
         for path in found.pictures:

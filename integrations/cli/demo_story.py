@@ -101,7 +101,12 @@ def _contact(subject: str, relation: str, value: str, world: World, rng: Random)
     fact = WorldFact(subject, "person", relation, value)
     said = told.replace("{s}", subject).replace("{v}", value).replace("{a}", article)
     owner = f"{subject}'" if subject.endswith("s") and not subject.endswith("ss") else f"{subject}'s"
-    return Contact(said, asked.replace("{ps}", owner).replace("{s}", subject), value, rng.choice(world.questions(fact, held_out=True)))
+    return Contact(
+        said,
+        asked.replace("{ps}", owner).replace("{s}", subject),
+        value,
+        rng.choice(world.questions(fact, held_out=True)),
+    )
 
 
 def address_book(world: World) -> list[Contact]:

@@ -20,10 +20,14 @@ __all__ = ["add_to"]
 UrlOption = Annotated[
     str | None,
     typer.Option(
-        "--url", envvar="AGENTMEM_LLM_URL", help="Base URL of an OpenAI-compatible server; a key comes from $AGENTMEM_LLM_KEY."
+        "--url",
+        envvar="AGENTMEM_LLM_URL",
+        help="Base URL of an OpenAI-compatible server; a key comes from $AGENTMEM_LLM_KEY.",
     ),
 ]
-NameOption = Annotated[str | None, typer.Option("--name", envvar="AGENTMEM_LLM_NAME", help="The model's name on that server.")]
+NameOption = Annotated[
+    str | None, typer.Option("--name", envvar="AGENTMEM_LLM_NAME", help="The model's name on that server.")
+]
 TimeoutOption = Annotated[float, typer.Option("--timeout", help="Seconds that one answer may take.")]
 
 
@@ -51,7 +55,9 @@ def reflect(
     place: Place,
     url: UrlOption = None,
     name: NameOption = None,
-    day: Annotated[str | None, typer.Option(help="One day, e.g. 2026-03-01; else every past day not summed up yet.")] = None,
+    day: Annotated[
+        str | None, typer.Option(help="One day, e.g. 2026-03-01; else every past day not summed up yet.")
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=0, help="At most so many days.")] = None,
     timeout: TimeoutOption = 60.0,
 ) -> None:
@@ -64,7 +70,8 @@ def reflect(
 def _server(url: str | None, name: str | None, timeout: float) -> LanguageModel:
     if not url or not name:
         raise InvalidArgument(
-            "Which language model?", hint="--url http://127.0.0.1:8000/v1 --name my-model, or $AGENTMEM_LLM_URL and $AGENTMEM_LLM_NAME."
+            "Which language model?",
+            hint="--url http://127.0.0.1:8000/v1 --name my-model, or $AGENTMEM_LLM_URL and $AGENTMEM_LLM_NAME.",
         )
     from agentmem.llm.clients import OpenAIModel
 

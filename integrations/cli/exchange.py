@@ -19,7 +19,10 @@ __all__ = ["add_to"]
 
 OURS = "agentmem"
 KeyOption = Annotated[
-    Path | None, typer.Option("--key-file", help="A file whose bytes sign the export, or prove that it is yours.", envvar="AGENTMEM_KEY_FILE")
+    Path | None,
+    typer.Option(
+        "--key-file", help="A file whose bytes sign the export, or prove that it is yours.", envvar="AGENTMEM_KEY_FILE"
+    ),
 ]
 _BEGINNING = b'{"format":"agentmem-export"'
 
@@ -34,7 +37,9 @@ def export(
     place: Place,
     file: Annotated[Path, typer.Argument(help="The file to write; replaced only when all is written.")],
     everything: Annotated[bool, typer.Option("--everything", help="Everybody's notes.")] = False,
-    vectors: Annotated[bool, typer.Option("--vectors", help="Vectors too: whoever has the same embedder need not compute them.")] = False,
+    vectors: Annotated[
+        bool, typer.Option("--vectors", help="Vectors too: whoever has the same embedder need not compute them.")
+    ] = False,
     key_file: KeyOption = None,
 ) -> None:
     """Write notes, with history, links, uses and books, to a file of JSON lines.
@@ -42,7 +47,9 @@ def export(
     agentmem export ana.jsonl --user ana
     """
     with place.memory() as memory:
-        report = memory.export(file, everything=everything, vectors=vectors, key=_key(key_file), progress=not place.json)
+        report = memory.export(
+            file, everything=everything, vectors=vectors, key=_key(key_file), progress=not place.json
+        )
     if place.json:
         render.data({
             "path": str(report.path), "notes": report.notes, "links": report.links, "ledger": report.ledger,
@@ -55,10 +62,19 @@ def export(
 def import_(
     place: Place,
     file: Annotated[Path, typer.Argument(help="An agentmem export, or a dump of another system.")],
-    shape: Annotated[str | None, typer.Option("--format", help="agentmem, mem0, langgraph, locomo, memorybank or chat; else found out.")] = None,
+    shape: Annotated[
+        str | None,
+        typer.Option("--format", help="agentmem, mem0, langgraph, locomo, memorybank or chat; else found out."),
+    ] = None,
     forgotten: Annotated[bool, typer.Option("--forgotten", help="Bring back what was forgotten here.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would happen.")] = False,
-    trust: Annotated[str | None, typer.Option("--trust", help="The most that an unsigned export's notes are trusted: 0 to 1, or low, medium, high, trusted.")] = None,
+    trust: Annotated[
+        str | None,
+        typer.Option(
+            "--trust",
+            help="The most that an unsigned export's notes are trusted: 0 to 1, or low, medium, high, trusted.",
+        ),
+    ] = None,
     key_file: KeyOption = None,
 ) -> None:
     """Store what an export or another system's dump holds; doing so twice stores nothing twice.
@@ -73,7 +89,10 @@ def import_(
             _show(place, report)
         return
     if forgotten or trust is not None:
-        raise InvalidArgument("--forgotten and --trust are for agentmem's own exports.", hint="leave them out: what a dump says is said anew.")
+        raise InvalidArgument(
+            "--forgotten and --trust are for agentmem's own exports.",
+            hint="leave them out: what a dump says is said anew.",
+        )
     _dump(place, file, shape, dry_run)
 
 
@@ -84,7 +103,9 @@ def _key(file: Path | None) -> bytes | None:
     try:
         return file.read_bytes().rstrip(b"\r\n")
     except OSError as error:
-        raise InvalidArgument(f"The key file {file} cannot be read: {error.strerror}.", hint="name a file with 16 random bytes or more.") from error
+        raise InvalidArgument(
+            f"The key file {file} cannot be read: {error.strerror}.", hint="name a file with 16 random bytes or more."
+        ) from error
 
 
 def _trust(said: str | None) -> float | str | None:
@@ -113,7 +134,13 @@ def _show(place: Place, report: ImportReport) -> None:
         left = {"conflicts": report.conflicts, "forgotten": report.forgotten, "warnings": list(report.warnings)}
         render.data({"format": OURS, "dry_run": report.dry_run, **counts, **left})
         return
-    render.say(render.table(("what", "number"), [*counts.items(), ("conflicts", len(report.conflicts)), ("forgotten", len(report.forgotten))], right=("number",)))
+    render.say(
+        render.table(
+            ("what", "number"),
+            [*counts.items(), ("conflicts", len(report.conflicts)), ("forgotten", len(report.forgotten))],
+            right=("number",),
+        )
+    )
     for id in report.conflicts:
         render.notice(f"{id} says something else here; what is here was kept")
     for id in report.forgotten:

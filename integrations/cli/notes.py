@@ -22,7 +22,9 @@ __all__ = ["add_to", "said"]
 
 _MARKS = {"stored": "green", "superseded": "cyan", "merged": "yellow", "rejected": "red"}
 
-WhereOption = Annotated[str | None, typer.Option("--where", help='Filter as JSON, e.g. {"tags": {"$contains": "work"}}.')]
+WhereOption = Annotated[
+    str | None, typer.Option("--where", help='Filter as JSON, e.g. {"tags": {"$contains": "work"}}.')
+]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 DryOption = Annotated[bool, typer.Option("--dry-run", help="Only show what would happen.")]
 
@@ -39,13 +41,19 @@ def add_to(app: typer.Typer) -> None:
 
 def remember(
     place: Place,
-    text: Annotated[list[str] | None, typer.Argument(help='What to remember, one note each; "-" reads lines from stdin.')] = None,
-    file: Annotated[Path | None, typer.Option("--file", "-f", help="A note per line; a .jsonl file holds mappings or messages.")] = None,
+    text: Annotated[
+        list[str] | None, typer.Argument(help='What to remember, one note each; "-" reads lines from stdin.')
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", "-f", help="A note per line; a .jsonl file holds mappings or messages.")
+    ] = None,
     actor: Annotated[str | None, typer.Option(help="Who said it.")] = None,
     at: Annotated[str | None, typer.Option(help="When it happened (ISO 8601).")] = None,
     kind: Annotated[str, typer.Option(help="episodic, semantic or experience.")] = "episodic",
     tag: Annotated[list[str] | None, typer.Option(help="A tag; may be given several times.")] = None,
-    fact: Annotated[tuple[str, str, str] | None, typer.Option(help="The fact it states: SUBJECT RELATION OBJECT.")] = None,
+    fact: Annotated[
+        tuple[str, str, str] | None, typer.Option(help="The fact it states: SUBJECT RELATION OBJECT.")
+    ] = None,
     source: Annotated[str | None, typer.Option(help="Where it comes from, e.g. web, email, import.")] = None,
     trust: Annotated[str | None, typer.Option(help="0 to 1, or untrusted, low, medium, high, trusted.")] = None,
     importance: Annotated[float | None, typer.Option(help="0 to 1.")] = None,
@@ -108,7 +116,10 @@ def _stdin() -> str:
     try:
         return sys.stdin.read()
     except UnicodeDecodeError as error:
-        raise InvalidArgument(f"The input is no text: {error}", hint="give UTF-8, e.g. iconv -f latin1 -t utf-8 notes.txt | agentmem remember -") from error
+        raise InvalidArgument(
+            f"The input is no text: {error}",
+            hint="give UTF-8, e.g. iconv -f latin1 -t utf-8 notes.txt | agentmem remember -",
+        ) from error
 
 
 def _json(text: str, what: str) -> Any:
@@ -179,16 +190,33 @@ def recall(
 
 def _recollection(found: Recollection, context: int | None) -> dict[str, Any]:
     hits = [
-        {"note": render.note_dict(h.note), "score": h.score, "reasons": dict(h.reasons), "via": list(h.via), "passage": h.passage}
+        {
+            "note": render.note_dict(h.note),
+            "score": h.score,
+            "reasons": dict(h.reasons),
+            "via": list(h.via),
+            "passage": h.passage,
+        }
         for h in found
     ]
-    made: dict[str, Any] = {"query": found.query, "hits": hits, "degraded": found.degraded, "warnings": list(found.warnings)}
+    made: dict[str, Any] = {
+        "query": found.query,
+        "hits": hits,
+        "degraded": found.degraded,
+        "warnings": list(found.warnings),
+    }
     return made if context is None else {**made, "context": found.context(context)}
 
 
 def _hits(found: Recollection) -> Any:
     rows = [
-        (f"{hit.score:.2f}", render.short(hit.note.id), f"{hit.note.occurred_at:%Y-%m-%d}", reasons(hit.reasons), _said(hit.note, hit.passage))
+        (
+            f"{hit.score:.2f}",
+            render.short(hit.note.id),
+            f"{hit.note.occurred_at:%Y-%m-%d}",
+            reasons(hit.reasons),
+            _said(hit.note, hit.passage),
+        )
         for hit in found
     ]
     columns = ("score", "id", "when", "because of", "note")
@@ -223,10 +251,20 @@ def notes(
         render.data({"notes": [render.note_dict(n) for n in found], "offset": offset, "limit": limit})
     else:
         rows = [
-            (render.short(n.id), f"{n.occurred_at:%Y-%m-%d}", "archived" if n.archived_at else n.kind, str(n.fact or ""), _said(n))
+            (
+                render.short(n.id),
+                f"{n.occurred_at:%Y-%m-%d}",
+                "archived" if n.archived_at else n.kind,
+                str(n.fact or ""),
+                _said(n),
+            )
             for n in found
         ]
-        render.say(render.table(("id", "when", "kind", "fact", "note"), rows, styles={"id": "dim", "when": "dim", "fact": "cyan"}))
+        render.say(
+            render.table(
+                ("id", "when", "kind", "fact", "note"), rows, styles={"id": "dim", "when": "dim", "fact": "cyan"}
+            )
+        )
     if not found:
         raise typer.Exit(1)
 
@@ -273,7 +311,9 @@ def forget(
 ) -> None:
     """Remove notes from everywhere, the weights included; shows the receipt and the probes that find nothing."""
     if bool(ids) == (where is not None):
-        raise InvalidArgument("Say what to forget: ids, or a filter.", hint="""agentmem forget 1a2b3c4d, or --where '{"actor": "bob"}'.""")
+        raise InvalidArgument(
+            "Say what to forget: ids, or a filter.", hint="""agentmem forget 1a2b3c4d, or --where '{"actor": "bob"}'."""
+        )
     with place.memory() as memory:
         what: Any = [find(memory, id).id for id in ids] if ids else where_of(where)
         planned = memory.forget(what, dry_run=True)
@@ -312,13 +352,21 @@ def forgotten(receipt: ForgetReceipt) -> Any:
     places, probes = dict(receipt.places), dict(receipt.probes)
     for place in dict.fromkeys([*places, *probes]):
         gone = probes.get(place)
-        mark = Text("") if gone is None else Text("nothing left", style="green") if gone else Text("STILL THERE", style="bold red")
+        mark = (
+            Text("")
+            if gone is None
+            else Text("nothing left", style="green")
+            if gone
+            else Text("STILL THERE", style="bold red")
+        )
         rows.append((place, places.get(place, ""), mark))
     title = f"{len(receipt.ids)} notes forgotten" if not receipt.dry_run else f"dry run: {len(receipt.ids)} notes"
     return render.table(("place", verb, "looked again"), rows, title=title, right=(verb,))
 
 
-def unfade(place: Place, ids: Annotated[list[str], typer.Argument(help="Ids of archived notes, or the ends of them.")]) -> None:
+def unfade(
+    place: Place, ids: Annotated[list[str], typer.Argument(help="Ids of archived notes, or the ends of them.")]
+) -> None:
     """Take archived notes back among the active ones, as they were."""
     with place.memory() as memory:
         back = memory.unfade([find(memory, id).id for id in ids])
@@ -341,4 +389,8 @@ def fade(place: Place, yes: YesOption = False, dry_run: DryOption = False) -> No
         return
     rows = [(render.short(n.id), f"{r:.2f}", n.content) for n, r in report.faded]
     verb = "would be archived" if report.dry_run else "archived"
-    render.say(render.table(("id", "strength", "note"), rows, title=f"{len(report)} {verb}, {report.kept} kept", right=("strength",)))
+    render.say(
+        render.table(
+            ("id", "strength", "note"), rows, title=f"{len(report)} {verb}, {report.kept} kept", right=("strength",)
+        )
+    )

@@ -35,7 +35,9 @@ def graph(
     out: Annotated[Path | None, typer.Argument(help="Where to draw it: .png, .svg, .pdf, .html, or .graphml.")] = None,
     html: Annotated[Path | None, typer.Option(help="Write one page to look around in; it needs no server.")] = None,
     graphml: Annotated[Path | None, typer.Option(help="Write it for Gephi, yEd, Cytoscape and others.")] = None,
-    why: Annotated[tuple[str, str] | None, typer.Option(metavar="ID ID", help="Why these two notes are connected.")] = None,
+    why: Annotated[
+        tuple[str, str] | None, typer.Option(metavar="ID ID", help="Why these two notes are connected.")
+    ] = None,
     around: Annotated[str | None, typer.Option(help="Only the neighbourhood of this note.")] = None,
     hops: Annotated[int, typer.Option(min=1, help="How far that reaches.")] = 2,
 ) -> None:
@@ -56,7 +58,9 @@ def graph(
         import networkx as nx
 
         values = nx.node_link_data(view, edges="links")
-        render.data({"nodes": values["nodes"], "links": values["links"], "file": files[0] if files else None, "files": files})
+        render.data(
+            {"nodes": values["nodes"], "links": values["links"], "file": files[0] if files else None, "files": files}
+        )
     elif files:
         render.say(f"{len(view)} notes, {view.number_of_edges()} links → {', '.join(files)}")
     else:
@@ -66,7 +70,13 @@ def graph(
 def _tell_why(place: Place, found: Connection) -> None:
     if place.json:
         steps = [[dataclasses.asdict(link) for link in links] for links in found.steps]
-        render.data({"notes": [{"id": n.id, "content": n.content} for n in found.notes], "steps": steps, "strength": found.strength})
+        render.data(
+            {
+                "notes": [{"id": n.id, "content": n.content} for n in found.notes],
+                "steps": steps,
+                "strength": found.strength,
+            }
+        )
     else:
         from rich.text import Text
 
@@ -106,7 +116,9 @@ def _links(view: nx.DiGraph[str]) -> Any:
         for a, b, d in sorted(view.edges(data=True), key=lambda e: -e[2]["weight"])
     ]
     title = f"{len(view)} notes, {view.number_of_edges()} links"
-    return render.table(("link", "weight", "because", "from", "to"), rows, title=title, right=("weight",), styles={"because": "dim"})
+    return render.table(
+        ("link", "weight", "because", "from", "to"), rows, title=title, right=("weight",), styles={"because": "dim"}
+    )
 
 
 def _cut(text: str, length: int = 60) -> str:

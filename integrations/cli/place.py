@@ -28,14 +28,22 @@ _FULL_ID = 36
 
 PathOption = Annotated[
     Path | None,
-    typer.Option("--path", "-p", help=f"Directory of the memory [$AGENTMEM_PATH, else ./{DEFAULT_PATH}].", rich_help_panel=_PANEL),
+    typer.Option(
+        "--path", "-p", help=f"Directory of the memory [$AGENTMEM_PATH, else ./{DEFAULT_PATH}].", rich_help_panel=_PANEL
+    ),
 ]
 UserOption = Annotated[str | None, typer.Option("--user", "-u", help="Whose notes.", rich_help_panel=_PANEL)]
 AgentOption = Annotated[str | None, typer.Option("--agent", help="Which agent's notes.", rich_help_panel=_PANEL)]
-SessionOption = Annotated[str | None, typer.Option("--session", "-s", help="Of one conversation.", rich_help_panel=_PANEL)]
+SessionOption = Annotated[
+    str | None, typer.Option("--session", "-s", help="Of one conversation.", rich_help_panel=_PANEL)
+]
 EmbedderOption = Annotated[
     str | None,
-    typer.Option("--embedder", help='Embedding model: a path, "minilm+int8" or "hash" [$AGENTMEM_EMBEDDER].', rich_help_panel=_PANEL),
+    typer.Option(
+        "--embedder",
+        help='Embedding model: a path, "minilm+int8" or "hash" [$AGENTMEM_EMBEDDER].',
+        rich_help_panel=_PANEL,
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, for programs.", rich_help_panel=_PANEL)]
 
@@ -112,7 +120,8 @@ class Place:
             return (self.path / "notes.db").exists()
         except OSError as error:
             raise StoreError(
-                f"{self.path} cannot be looked into: {error.strerror}.", hint="check the rights of the directory, or name another."
+                f"{self.path} cannot be looked into: {error.strerror}.",
+                hint="check the rights of the directory, or name another.",
             ) from error
 
     @contextmanager
@@ -123,7 +132,8 @@ class Place:
         exists = self._exists()
         if not (make or trying or exists):
             raise StoreError(
-                f"There is no memory at {self.path}.", hint='agentmem remember "…" begins one; --path names another place.'
+                f"There is no memory at {self.path}.",
+                hint='agentmem remember "…" begins one; --path names another place.',
             )
         from agentmem.memory import Memory
         from agentmem.notes.note import Scope
@@ -146,7 +156,9 @@ def find(memory: Memory, id: str) -> Note:
     if not found:
         raise UnknownNote(f"No note ends in {id!r}.", hint="agentmem notes lists what there is.")
     if len(found) > 1:
-        raise InvalidArgument(f"{len(found)} notes end in {id!r}.", hint="give more of the id, e.g. its last 12 characters.")
+        raise InvalidArgument(
+            f"{len(found)} notes end in {id!r}.", hint="give more of the id, e.g. its last 12 characters."
+        )
     return found[0]
 
 

@@ -63,7 +63,12 @@ def short(id: str | None) -> str:
 
 
 def table(
-    columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "", right: Sequence[str] = (), styles: Mapping[str, str] | None = None
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    title: str = "",
+    right: Sequence[str] = (),
+    styles: Mapping[str, str] | None = None,
 ) -> Table | Text:
     """A light table; cells are plain text, whatever they contain, or renderables. Without a row, its title says all there is to say."""
     from rich import box
@@ -129,7 +134,13 @@ def note_dict(note: Note) -> dict[str, object]:
 
 def link_dict(link: Link) -> dict[str, object]:
     """A link of the note graph."""
-    return {"source": link.source, "target": link.target, "kind": link.kind, "weight": link.weight, "reason": link.reason}
+    return {
+        "source": link.source,
+        "target": link.target,
+        "kind": link.kind,
+        "weight": link.weight,
+        "reason": link.reason,
+    }
 
 
 def receipt_dict(receipt: Receipt) -> dict[str, object]:

@@ -24,7 +24,9 @@ def add_to(app: typer.Typer) -> None:
 
 def check(
     place: Place,
-    deep: Annotated[bool, typer.Option("--deep", help="All notes and vectors, not a sample; embeds every note anew.")] = False,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="All notes and vectors, not a sample; embeds every note anew.")
+    ] = False,
 ) -> None:
     """Compare vectors, full text, links and weights with the notes. Exit code 1 when something is wrong."""
     with place.memory() as memory:
@@ -69,7 +71,10 @@ def stats(place: Place) -> None:
     if place.json:
         render.data(values)
         return
-    rows = [(name, ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, Mapping) else value) for name, value in values.items()]
+    rows = [
+        (name, ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, Mapping) else value)
+        for name, value in values.items()
+    ]
     render.say(render.table(("what", "value"), [(n, "–" if v is None else v) for n, v in rows]))
 
 
@@ -87,7 +92,11 @@ def doctor(
         render.data({"status": worst(found), "checks": [c.to_dict() for c in found]})
     else:
         rows = [
-            (Text(c.status, style=_STATUS[c.status]), c.name, c.detail if not c.fix or c.status == "ok" else f"{c.detail} → {c.fix}")
+            (
+                Text(c.status, style=_STATUS[c.status]),
+                c.name,
+                c.detail if not c.fix or c.status == "ok" else f"{c.detail} → {c.fix}",
+            )
             for c in found
         ]
         render.say(render.table(("", "what", "how it stands"), rows))

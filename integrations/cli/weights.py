@@ -29,7 +29,13 @@ _LONGEST_WATCH = 365 * 24 * 60
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands on weights."""
-    for name, command in (("consolidate", consolidate), ("edits", edits), ("status", status), ("verify", verify), ("jobs", jobs)):
+    for name, command in (
+        ("consolidate", consolidate),
+        ("edits", edits),
+        ("status", status),
+        ("verify", verify),
+        ("jobs", jobs),
+    ):
         app.command(name, rich_help_panel="Weights")(at_place(command))
 
 
@@ -44,7 +50,9 @@ def consolidate(
 ) -> None:
     """Move stable, often used facts into the model's side memory: written in shadow, verified, then committed."""
     if watch is not None and not 0 < watch < _LONGEST_WATCH:
-        raise InvalidArgument(f"--watch must be more than 0 minutes and less than a year, not {watch:g}.", hint="--watch 15.")
+        raise InvalidArgument(
+            f"--watch must be more than 0 minutes and less than a year, not {watch:g}.", hint="--watch 15."
+        )
     with place.memory(local=local) as memory:
         while True:
             try:
@@ -143,7 +151,14 @@ def edits(place: Place) -> None:
         ]})  # fmt: skip
     else:
         rows = [(render.short(e.id), render.short(e.note_id), e.target, e.prompt) for e in held]
-        render.say(render.table(("id", "note", "answer", "question"), rows, title=counted(len(held), "edit"), styles={"id": "dim", "note": "dim"}))
+        render.say(
+            render.table(
+                ("id", "note", "answer", "question"),
+                rows,
+                title=counted(len(held), "edit"),
+                styles={"id": "dim", "note": "dim"},
+            )
+        )
     if not held:
         raise typer.Exit(1)
 
@@ -180,7 +195,9 @@ class JobsDo(StrEnum):
 def jobs(
     place: Place,
     local: Local,
-    do: Annotated[JobsDo, typer.Argument(help="List past consolidations, run all upkeep now, or undo the last consolidation.")] = JobsDo.LIST,
+    do: Annotated[
+        JobsDo, typer.Argument(help="List past consolidations, run all upkeep now, or undo the last consolidation.")
+    ] = JobsDo.LIST,
     dry_run: DryOption = False,
 ) -> None:
     """List the consolidations that changed something, run the nightly upkeep, or take the last one's edits out again."""
@@ -202,10 +219,30 @@ def jobs(
     with place.memory() as memory:
         runs = memory.jobs()
     if place.json:
-        render.data({"jobs": [{"at": r.at.isoformat(), "promoted": r.promoted, "failed": r.failed, "demoted": r.demoted, "pack": r.pack} for r in runs]})
+        render.data(
+            {
+                "jobs": [
+                    {
+                        "at": r.at.isoformat(),
+                        "promoted": r.promoted,
+                        "failed": r.failed,
+                        "demoted": r.demoted,
+                        "pack": r.pack,
+                    }
+                    for r in runs
+                ]
+            }
+        )
     else:
-        rows = [(f"{r.at:%Y-%m-%d %H:%M}", str(r.promoted), str(r.failed), str(r.demoted), (r.pack or "none")[:12]) for r in runs]
-        render.say(render.table(("at", "promoted", "rolled back", "demoted", "pack"), rows, title=f"{len(runs)} consolidations"))
+        rows = [
+            (f"{r.at:%Y-%m-%d %H:%M}", str(r.promoted), str(r.failed), str(r.demoted), (r.pack or "none")[:12])
+            for r in runs
+        ]
+        render.say(
+            render.table(
+                ("at", "promoted", "rolled back", "demoted", "pack"), rows, title=f"{len(runs)} consolidations"
+            )
+        )
 
 
 def _undo(place: Place, dry_run: bool) -> None:
@@ -236,8 +273,12 @@ def verify(
     place: Place,
     local: Local,
     sample: Annotated[int, typer.Option(help="How many edits to ask again.")] = 32,
-    deep: Annotated[bool, typer.Option("--deep", help="Look into the bytes of every file instead, for what should not be there.")] = False,
-    text: Annotated[list[str] | None, typer.Option(help="With --deep: a text that must be in no file; - reads one per line.")] = None,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Look into the bytes of every file instead, for what should not be there.")
+    ] = False,
+    text: Annotated[
+        list[str] | None, typer.Option(help="With --deep: a text that must be in no file; - reads one per line.")
+    ] = None,
 ) -> None:
     """Ask a sample of the edits again, or look for remnants in every file. Exit code 1 when something is not as it should be."""
     if text and not deep:
@@ -248,7 +289,14 @@ def verify(
     with place.memory(local=local) as memory:
         found = memory.verify(sample)
     if place.json:
-        render.data({"asked": found.asked, "reliability": found.reliability, "generality": found.generality, "failed": dict(found.failed)})
+        render.data(
+            {
+                "asked": found.asked,
+                "reliability": found.reliability,
+                "generality": found.generality,
+                "failed": dict(found.failed),
+            }
+        )
     else:
         render.say(str(found))
     if not found.ok:

@@ -61,7 +61,8 @@ def _turns(conversation: Mapping[str, Any], messages: list[Any], number: int) ->
     # A name that the same conversation has every time: a second import finds its messages stored.
     session = named or "chat:" + hashlib.sha256(json.dumps(messages, sort_keys=True).encode()).hexdigest()[:16]
     owner = {
-        name: field(conversation, f"{name}_id", f"Conversation {number}") or field(conversation, name, f"Conversation {number}")
+        name: field(conversation, f"{name}_id", f"Conversation {number}")
+        or field(conversation, name, f"Conversation {number}")
         for name in ("user", "agent")
     }
     for place, given in enumerate(messages):

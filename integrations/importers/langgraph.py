@@ -28,7 +28,12 @@ def _records(data: Any) -> Any:
 def fits(data: Any) -> bool:
     """Whether this looks like a dump of a store."""
     records = _records(data)
-    return isinstance(records, list) and bool(records) and isinstance(records[0], Mapping) and {"namespace", "key", "value"} <= set(records[0])
+    return (
+        isinstance(records, list)
+        and bool(records)
+        and isinstance(records[0], Mapping)
+        and {"namespace", "key", "value"} <= set(records[0])
+    )
 
 
 def items(data: Any) -> Iterator[Item]:

@@ -26,7 +26,12 @@ def _samples(data: Any) -> Any:
 def fits(data: Any) -> bool:
     """Whether this looks like LoCoMo."""
     samples = _samples(data)
-    return isinstance(samples, list) and bool(samples) and isinstance(samples[0], Mapping) and isinstance(samples[0].get("conversation"), Mapping)
+    return (
+        isinstance(samples, list)
+        and bool(samples)
+        and isinstance(samples[0], Mapping)
+        and isinstance(samples[0].get("conversation"), Mapping)
+    )
 
 
 def items(data: Any) -> Iterator[Item]:
@@ -42,7 +47,13 @@ def items(data: Any) -> Iterator[Item]:
         numbers = sorted(int(found[1]) for name in conversation if (found := _SESSION.fullmatch(name)))
         for session in numbers:
             at = f"{where}, session {session}"
-            yield from _session(conversation[f"session_{session}"], _date(conversation.get(f"session_{session}_date_time"), at), user, session, at)
+            yield from _session(
+                conversation[f"session_{session}"],
+                _date(conversation.get(f"session_{session}_date_time"), at),
+                user,
+                session,
+                at,
+            )
 
 
 def _session(turns: Any, begins: datetime, user: str, session: int, where: str) -> Iterator[Item]:

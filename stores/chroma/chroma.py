@@ -98,9 +98,7 @@ class ChromaIndex:
             collection = self._collection(owner)
             if collection is None:
                 return []
-            return [
-                int(name) for name in collection.get(ids=[str(int(row)) for row in rows], include=[])["ids"]
-            ]
+            return [int(name) for name in collection.get(ids=[str(int(row)) for row in rows], include=[])["ids"]]
 
     def vectors(self, owner: int, rows: Sequence[int]) -> dict[int, Vectors]:
         """The vectors that the index holds of some rows, as it keeps them."""
@@ -111,7 +109,10 @@ class ChromaIndex:
             if collection is None:
                 return {}
             found = collection.get(ids=[str(int(row)) for row in rows], include=["embeddings"])
-            return {int(name): np.asarray(vector, dtype=np.float32) for name, vector in zip(found["ids"], found["embeddings"], strict=True)}
+            return {
+                int(name): np.asarray(vector, dtype=np.float32)
+                for name, vector in zip(found["ids"], found["embeddings"], strict=True)
+            }
 
     def search(self, owner: int, vector: Vectors, k: int) -> list[tuple[int, float]]:
         """Up to ``k`` pairs (row, cosine), best first; an owner without vectors has none."""
@@ -152,9 +153,7 @@ class ChromaIndex:
                 return known
             name = f"owner-{int(owner)}"
             if create:
-                found = self._client.get_or_create_collection(
-                    name, configuration=_SHAPE, embedding_function=None
-                )
+                found = self._client.get_or_create_collection(name, configuration=_SHAPE, embedding_function=None)
             else:
                 found = _lookup(self._client, name)
             if found is not None:
@@ -166,7 +165,9 @@ class ChromaIndex:
 
     def _blank(self, collection: Any) -> bool:
         """Blank what a collection's files hold beyond its elements; false when it has none yet."""
-        with closing(sqlite3.connect(f"{(self.directory.resolve() / 'chroma.sqlite3').as_uri()}?mode=ro", uri=True)) as tables:
+        with closing(
+            sqlite3.connect(f"{(self.directory.resolve() / 'chroma.sqlite3').as_uri()}?mode=ro", uri=True)
+        ) as tables:
             found = tables.execute(_SEGMENT, (str(collection.id),)).fetchone()
         folder = self.directory / found[0] if found else None
         if folder is None or not (folder / "header.bin").is_file():
@@ -221,9 +222,7 @@ def _connect(directory: Path) -> Any:
         import chromadb
         from chromadb.config import Settings
     except ImportError as error:
-        raise IndexUnavailable(
-            f"chromadb cannot be imported: {error}.", hint="pip install chromadb."
-        ) from error
+        raise IndexUnavailable(f"chromadb cannot be imported: {error}.", hint="pip install chromadb.") from error
     with _translated("could not be opened"):
         owned_files.make_folder(directory)
         return chromadb.PersistentClient(str(directory), settings=Settings(anonymized_telemetry=False))

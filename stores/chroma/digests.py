@@ -51,7 +51,9 @@ def _of_rows(path: Path) -> str:
     digest = hashlib.blake2b(digest_size=_WIDTH)
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as tables:
-            named = tables.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%' ORDER BY name")
+            named = tables.execute(
+                "SELECT name FROM sqlite_schema WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%' ORDER BY name"
+            )
             for name in [name for (name,) in named.fetchall() if name not in _PASSING]:
                 digest.update(name.encode())
                 quoted = name.replace('"', '""')

@@ -48,13 +48,21 @@ def strangers(directory: Path) -> list[Path]:
         return []
     known = {path for path in _files(directory) if owned_files.is_ours(path)} | set(_segments(directory))
     inside = [directory, *_segments(directory)]
-    return [Path(entry.path) for place in inside for entry in owned_files.entries(place) if Path(entry.path) not in known]
+    return [
+        Path(entry.path) for place in inside for entry in owned_files.entries(place) if Path(entry.path) not in known
+    ]
 
 
 def _segments(directory: Path) -> list[Path]:
-    return [Path(e.path) for e in owned_files.entries(directory) if _SEGMENT.fullmatch(e.name) and e.is_dir(follow_symlinks=False)]
+    return [
+        Path(e.path)
+        for e in owned_files.entries(directory)
+        if _SEGMENT.fullmatch(e.name) and e.is_dir(follow_symlinks=False)
+    ]
 
 
 def _files(directory: Path) -> list[Path]:
     tables = [Path(e.path) for e in owned_files.entries(directory) if _TABLES.fullmatch(e.name)]
-    return tables + [Path(e.path) for segment in _segments(directory) for e in owned_files.entries(segment) if e.name in _PARTS]
+    return tables + [
+        Path(e.path) for segment in _segments(directory) for e in owned_files.entries(segment) if e.name in _PARTS
+    ]

@@ -217,9 +217,15 @@ class Indexer:
         with self._busy:
             if self.health() != "ok":
                 return []
-            changed = sorted(name for name, digest in digests(self.directory).items() if self._state.digests.get(name, digest) != digest)
+            changed = sorted(
+                name
+                for name, digest in digests(self.directory).items()
+                if self._state.digests.get(name, digest) != digest
+            )
             if changed:
-                found = [f"{len(changed)} files of the vector index are not as they were written, though of the same size and time"]
+                found = [
+                    f"{len(changed)} files of the vector index are not as they were written, though of the same size and time"
+                ]
             else:
                 found = self._ask(lambda index: compare(self._store, index, deep=deep))
             if found:
@@ -372,9 +378,7 @@ class Indexer:
             self._live = False
         return len(items)
 
-    def _deliver(
-        self, index: ChromaIndex, newest: Mapping[int, OutboxItem], rows: Rows, vectors: Vectors
-    ) -> bool:
+    def _deliver(self, index: ChromaIndex, newest: Mapping[int, OutboxItem], rows: Rows, vectors: Vectors) -> bool:
         """Hand a batch over; true when vectors were removed that had been delivered before."""
         present = {row: place for place, row in enumerate(rows.tolist())}
         stained = False
@@ -410,7 +414,9 @@ class Indexer:
     def _swap(self, generation: int, last: int, embedder: str) -> None:
         folder = self._folder(generation)
         now = micros(self._clock.now())
-        state = IndexState(generation, changed_at=now, embedder=embedder, manifest=synced(folder, {}), digests=digests(folder))
+        state = IndexState(
+            generation, changed_at=now, embedder=embedder, manifest=synced(folder, {}), digests=digests(folder)
+        )
         self._save(state, done=last, purged=True)
 
     def _save(self, state: IndexState, *, done: int = 0, purged: bool = False) -> None:

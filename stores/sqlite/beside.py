@@ -36,4 +36,8 @@ def scrub_beside(path: Path, patience: float) -> Report | None:
         return Report(**json.loads(ended.stdout))
     except (ValueError, TypeError):
         lines = ended.stderr.decode("utf-8", "replace").strip().splitlines()
-        return None if ended.returncode == 2 else Report(why=lines[-1] if lines else f"the process ended with {ended.returncode}")
+        return (
+            None
+            if ended.returncode == 2
+            else Report(why=lines[-1] if lines else f"the process ended with {ended.returncode}")
+        )

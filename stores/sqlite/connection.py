@@ -111,7 +111,11 @@ class Database:
         elif write:
             if self._reading is not None:
                 raise read_only(self.place)
-            with self.turns.turn(), self._lock, self._outermost(write=True):  # who waits for a turn keeps no reader waiting
+            with (
+                self.turns.turn(),
+                self._lock,
+                self._outermost(write=True),
+            ):  # who waits for a turn keeps no reader waiting
                 yield
         else:
             with self._lock, self._outermost(write=False):
@@ -229,9 +233,7 @@ class Database:
         """Close the connection; closing twice does no harm."""
         with self._lock:
             if self._depth:
-                raise StoreError(
-                    "The store was closed inside a transaction.", hint="leave the with block first."
-                )
+                raise StoreError("The store was closed inside a transaction.", hint="leave the with block first.")
             self._closed = True
             self.turns.close()
             if self._connection is not None:
@@ -364,7 +366,8 @@ class Database:
             sound = False
         if not sound:
             raise StoreCorrupt(
-                f"{self.place} is damaged: {type(error).__name__}: {error}.", hint="check() says where; restore the last backup."
+                f"{self.place} is damaged: {type(error).__name__}: {error}.",
+                hint="check() says where; restore the last backup.",
             ) from error
 
     def _same_process(self, fork: object) -> None:
@@ -424,9 +427,17 @@ class Database:
                 self._depth -= 1
 
     def _connect(self) -> sqlite3.Connection:
-        target = ":memory:" if self.path is None else self._reading.uri if self._reading is not None else str(_checked(self.path))
+        target = (
+            ":memory:"
+            if self.path is None
+            else self._reading.uri
+            if self._reading is not None
+            else str(_checked(self.path))
+        )
         if self.path is not None and self._reading is None:
-            refuse_damaged(self.path)  # whoever opens a log takes what can be read of it, and removes the rest in the end
+            refuse_damaged(
+                self.path
+            )  # whoever opens a log takes what can be read of it, and removes the rest in the end
         try:
             connection = sqlite3.connect(
                 target,
@@ -456,9 +467,7 @@ class Database:
         (application,) = connection.execute("PRAGMA application_id").fetchone()
         (objects,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         if objects and application != APPLICATION_ID:
-            raise StoreCorrupt(
-                f"{self.place} is an SQLite file of another program.", hint="choose another directory."
-            )
+            raise StoreCorrupt(f"{self.place} is an SQLite file of another program.", hint="choose another directory.")
         if not objects and application != APPLICATION_ID and self.path is not None and self._reading is None:
             # before there is a log, so that the file itself says from its first page on whose it is
             connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
@@ -482,7 +491,8 @@ class Database:
 def read_only(place: str) -> StoreReadOnly:
     """The error of every verb that would write where nothing can be."""
     return StoreReadOnly(
-        f"{place} is open for reading only.", hint="open it without read_only, in a directory that you may write to: memory.export(path) carries the notes there."
+        f"{place} is open for reading only.",
+        hint="open it without read_only, in a directory that you may write to: memory.export(path) carries the notes there.",
     )
 
 
@@ -510,9 +520,7 @@ def _checked(path: Path) -> Path:
             raise StoreError(f"{path} is not a file.", hint="give the path of the database file.")
         # write-ahead logging needs the directory too, even to read
         if not os.access(path.parent, os.W_OK | os.X_OK):
-            raise StoreReadOnly(
-                f"{path.parent} cannot be written.", hint="check the rights of the directory."
-            )
+            raise StoreReadOnly(f"{path.parent} cannot be written.", hint="check the rights of the directory.")
         if not path.exists():
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         elif not os.access(path, os.R_OK | os.W_OK):

@@ -106,7 +106,9 @@ class SqliteEnrichment:
     def saved(self, rows: Sequence[int]) -> dict[int, SavedEnrichment]:
         """The records of those rows that have one, with the hash and the time that belong to them."""
         records = self.load(rows)
-        found = self._db.rows("SELECT row, hash, at FROM enrichment WHERE row IN (SELECT value FROM json_each(?))", (json_list(rows),))
+        found = self._db.rows(
+            "SELECT row, hash, at FROM enrichment WHERE row IN (SELECT value FROM json_each(?))", (json_list(rows),)
+        )
         return {row: SavedEnrichment(records[row], words, at) for row, words, at in found if row in records}
 
     def restore(self, row: int, saved: SavedEnrichment) -> None:

@@ -23,7 +23,9 @@ _LEARN: Final = f"""
     UPDATE experience AS e SET q = ?1, visits = ?2,
         seal = CASE WHEN seal = {SEAL_OF_EXPERIENCE} THEN seal_of(e.row, e.owner, e.state, e.action, ?1, ?2) ELSE seal END WHERE row = ?3
 """  # noqa: S608 - constants
-_SEALED_STEP: Final = f"UPDATE experience_step AS t SET seal = {SEAL_OF_STEP} WHERE owner = ? AND episode = ? AND step = ?"  # noqa: S608 - constants
+_SEALED_STEP: Final = (
+    f"UPDATE experience_step AS t SET seal = {SEAL_OF_STEP} WHERE owner = ? AND episode = ? AND step = ?"  # noqa: S608 - constants
+)
 
 
 class SqliteExperiences:
@@ -52,9 +54,7 @@ class SqliteExperiences:
 
     def insert(self, row: int, owner: int, state: bytes, action: bytes) -> None:
         """Make a note an experience without a value."""
-        self._db.run(
-            _INSERT, (int(row), int(owner), state, action)
-        )
+        self._db.run(_INSERT, (int(row), int(owner), state, action))
 
     def set_value(self, row: int, q: float, visits: int) -> None:
         """What is known of it now."""

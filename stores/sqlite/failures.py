@@ -34,9 +34,7 @@ def translate(error: Exception, place: str) -> AgentMemError:
             hint="use text.encode('utf-8', 'replace').decode().",
         )
     if isinstance(error, OverflowError):
-        return InvalidArgument(
-            "A number is too large to be stored.", hint="numbers and times must fit into 64 bits."
-        )
+        return InvalidArgument("A number is too large to be stored.", hint="numbers and times must fit into 64 bits.")
     if isinstance(error, sqlite3.IntegrityError):
         return StoreError(
             f"The write to {place} contradicts what is stored: {error}.",
@@ -59,9 +57,7 @@ def _by_code(name: str, error: Exception, place: str) -> AgentMemError:
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_PROTOCOL")):
         return StoreLocked(f"{place} is locked: {error}.", hint=_BUSY)
     if name.startswith("SQLITE_IOERR"):
-        return StoreError(
-            f"{place} could not be read or written: {error} ({name}).", hint=_FREE + " " + _RIGHTS
-        )
+        return StoreError(f"{place} could not be read or written: {error} ({name}).", hint=_FREE + " " + _RIGHTS)
     if any(limit in str(error) for limit in _LIMITS):
         return InvalidArgument(f"The filter is too large for the store: {error}.", hint="split it into several calls.")
     return StoreError(f"{place}: {error}.", hint="see check(); if it finds nothing, please report this.")

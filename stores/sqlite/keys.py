@@ -56,7 +56,9 @@ _SAID: Final = """
     SELECT id FROM note WHERE owner = ? AND hash = ? AND actor IS ? AND agent IS ? AND session IS ?
         AND (valid_from IS NULL OR valid_from <= ?) AND (valid_to IS NULL OR valid_to > ?) ORDER BY id LIMIT 1
 """
-_SAID_THEN: Final = _SAID.replace("FROM note", "FROM note INDEXED BY note_occurred").replace(" ORDER", " AND occurred_at = ? ORDER")
+_SAID_THEN: Final = _SAID.replace("FROM note", "FROM note INDEXED BY note_occurred").replace(
+    " ORDER", " AND occurred_at = ? ORDER"
+)
 
 
 class NoteKeys:
@@ -68,9 +70,7 @@ class NoteKeys:
 
     def same_content(self, owner: int, content_hash: bytes) -> list[int]:
         """Rows of an owner with this content hash, oldest first."""
-        found = self._db.rows(
-            "SELECT id FROM note WHERE owner = ? AND hash = ? ORDER BY id", (owner, content_hash)
-        )
+        found = self._db.rows("SELECT id FROM note WHERE owner = ? AND hash = ? ORDER BY id", (owner, content_hash))
         return [row for (row,) in found]
 
     def same_contents(self, owner: int, hashes: Sequence[bytes]) -> dict[bytes, list[int]]:
@@ -85,7 +85,13 @@ class NoteKeys:
         return found
 
     def said(
-        self, owner: int, content_hash: bytes, scope: Scope, actor: str | None, moment: int, occurred_at: int | None = None
+        self,
+        owner: int,
+        content_hash: bytes,
+        scope: Scope,
+        actor: str | None,
+        moment: int,
+        occurred_at: int | None = None,
     ) -> int | None:
         """The oldest row with this content in this very scope, by this actor, that holds at ``moment``; of a time when one is given."""
         values = (owner, content_hash, actor, scope.agent, scope.session, moment, moment)
@@ -101,7 +107,13 @@ class NoteKeys:
         return None if found is None else str(found)
 
     def facts(
-        self, owner: int, subject: str, relation: str | None = None, *, open_only: bool = True, holding_from: int | None = None
+        self,
+        owner: int,
+        subject: str,
+        relation: str | None = None,
+        *,
+        open_only: bool = True,
+        holding_from: int | None = None,
     ) -> list[tuple[int, Fact]]:
         """Facts by normalised subject and relation, oldest row first."""
         sql = (

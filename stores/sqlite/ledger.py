@@ -23,9 +23,7 @@ _PUT_EDIT: Final = """
         note_version = excluded.note_version, request = excluded.request, reason = excluded.reason,
         changed_at = excluded.changed_at, seal = excluded.seal
 """
-_EDITS: Final = (
-    "SELECT id, note_id, owner, method, state, note_version, request, reason, changed_at FROM edit"
-)
+_EDITS: Final = "SELECT id, note_id, owner, method, state, note_version, request, reason, changed_at FROM edit"
 _LEASE: Final = """
     INSERT INTO lease (name, holder, until) VALUES (?, ?, ?)
     ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until = excluded.until
@@ -70,7 +68,12 @@ class SqliteLedger:
         self._db.run(_SEALED, (seq,))
 
     def entries(
-        self, *, after: int = 0, note_ids: Sequence[str] | None = None, event: str | None = None, limit: int | None = 1000
+        self,
+        *,
+        after: int = 0,
+        note_ids: Sequence[str] | None = None,
+        event: str | None = None,
+        limit: int | None = 1000,
     ) -> list[LedgerEntry]:
         """Lines after a sequence number, oldest first; of some notes or one event when those are given; all without a limit."""
         sql, bound = (
@@ -133,9 +136,7 @@ class SqliteLedger:
 
     def delete_edits(self, ids: Sequence[str]) -> int:
         """Remove edits from the books; returns how many."""
-        return self._db.run(
-            "DELETE FROM edit WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(list(ids)),)
-        )
+        return self._db.run("DELETE FROM edit WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(list(ids)),))
 
     def held(self) -> int:
         """How many edits are active."""
@@ -143,7 +144,9 @@ class SqliteLedger:
 
     def taken(self, ids: Sequence[str]) -> set[str]:
         """Those of ``ids`` that name an edit."""
-        found = self._db.rows("SELECT id FROM edit WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(list(ids)),))
+        found = self._db.rows(
+            "SELECT id FROM edit WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(list(ids)),)
+        )
         return {id for (id,) in found}
 
     def forgotten(self, note_ids: Sequence[str]) -> dict[str, set[int | None]]:
@@ -156,19 +159,13 @@ class SqliteLedger:
 
     def active_pack(self, method: str) -> tuple[str, int] | None:
         """(sha256, version) of the pack to serve; ``None`` when there is none or it was withdrawn."""
-        found = self._db.one(
-            "SELECT sha, version FROM pack WHERE method = ? ORDER BY version DESC LIMIT 1", (method,)
-        )
+        found = self._db.one("SELECT sha, version FROM pack WHERE method = ? ORDER BY version DESC LIMIT 1", (method,))
         return None if found is None or found[0] is None else (found[0], found[1])
 
     def set_active_pack(self, method: str, sha: str | None, at: int) -> int:
         """Name the pack to serve (``None``: none); returns the new version."""
-        version = int(
-            self._db.value("SELECT coalesce(max(version), 0) + 1 FROM pack WHERE method = ?", (method,))
-        )
-        self._db.run(
-            "INSERT INTO pack (method, version, sha, at) VALUES (?, ?, ?, ?)", (method, version, sha, int(at))
-        )
+        version = int(self._db.value("SELECT coalesce(max(version), 0) + 1 FROM pack WHERE method = ?", (method,)))
+        self._db.run("INSERT INTO pack (method, version, sha, at) VALUES (?, ?, ?, ?)", (method, version, sha, int(at)))
         return version
 
     def lease(self, name: str, holder: str, now: int, until: int) -> bool:

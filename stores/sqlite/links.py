@@ -25,7 +25,9 @@ _PUT: Final = """
         derived = excluded.derived
     WHERE excluded.derived <= derived
 """
-_SEALED: Final = f"UPDATE link AS l SET seal = {SEAL_OF_LINK} WHERE source = ? AND target = ? AND kind = ? AND NOT derived"  # noqa: S608 - constants
+_SEALED: Final = (
+    f"UPDATE link AS l SET seal = {SEAL_OF_LINK} WHERE source = ? AND target = ? AND kind = ? AND NOT derived"  # noqa: S608 - constants
+)
 _BROKEN: Final = f"""
     SELECT l.source, l.target, l.kind FROM json_each(?) j CROSS JOIN link l ON l.source = j.value
     WHERE NOT l.derived AND l.seal IS NOT {SEAL_OF_LINK}
@@ -75,7 +77,10 @@ class SqliteLinks:
         broken = set(self._db.rows(_BROKEN, (json_list(sorted({link[0] for link in made})),))) if made else set()
         self._db.many(
             _PUT,
-            [(int(s), int(t), kind, float(w), reason, used, int(derived)) for s, t, kind, w, reason, used, derived in links],
+            [
+                (int(s), int(t), kind, float(w), reason, used, int(derived))
+                for s, t, kind, w, reason, used, derived in links
+            ],
         )
         if made:  # a link that was damaged stays so, whatever it gains
             self._db.many(_SEALED, [key for key in made if key not in broken])
@@ -122,16 +127,17 @@ class SqliteLinks:
 
     def weakest(self, rows: Sequence[int]) -> dict[int, tuple[int, float]]:
         """Of each of ``rows`` how many derived `similar` links it has, and the least weight among them (1 without any)."""
-        return {row: (count, 1.0 if least is None else least) for row, count, least in self._db.rows(_FULL, (json_list(rows),))}
+        return {
+            row: (count, 1.0 if least is None else least)
+            for row, count, least in self._db.rows(_FULL, (json_list(rows),))
+        }
 
     def delete_rows(self, rows: Sequence[int]) -> int:
         """Remove every link that touches ``rows``; returns how many."""
         self._db.unsettle()
         among = (json_list(rows),)
         starting = self._db.run("DELETE FROM link WHERE source IN (SELECT value FROM json_each(?))", among)
-        return starting + self._db.run(
-            "DELETE FROM link WHERE target IN (SELECT value FROM json_each(?))", among
-        )
+        return starting + self._db.run("DELETE FROM link WHERE target IN (SELECT value FROM json_each(?))", among)
 
     def delete_kinds(self, kinds: Sequence[str]) -> int:
         """Remove every link of these kinds; returns how many."""
@@ -158,7 +164,9 @@ class SqliteLinks:
 
     def public(self, rows: Sequence[int]) -> list[Link]:
         """Links touching ``rows``, with ids instead of rows."""
-        return [Link(*row) for row in self._db.rows(_PUBLIC.format(_touching(0)), (json_list(list(dict.fromkeys(rows))),))]
+        return [
+            Link(*row) for row in self._db.rows(_PUBLIC.format(_touching(0)), (json_list(list(dict.fromkeys(rows))),))
+        ]
 
 
 def _link(found: tuple[Any, ...]) -> LinkRow:
@@ -167,5 +175,7 @@ def _link(found: tuple[Any, ...]) -> LinkRow:
 
 def _touching(kinds: int) -> str:
     """Links that start or end at given rows, without so many kinds; comparing a few texts is cheaper than a look-up in a list."""
-    left = {f"wanted_{name}": " AND ".join(f"{name}.kind <> ?{2 + n}" for n in range(kinds)) or "1" for name in ("l", "i")}
+    left = {
+        f"wanted_{name}": " AND ".join(f"{name}.kind <> ?{2 + n}" for n in range(kinds)) or "1" for name in ("l", "i")
+    }
     return _TOUCHING.format(**left)

@@ -42,7 +42,9 @@ _PAGE_SIZES: Final = tuple(1 << power for power in range(9, 17))
 _USUAL: Final = 4096
 _PART: Final = 1 << 20  # bytes that are read at a time
 _PLAIN: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-_INDEX: Final = struct.Struct("=3I2BH2I8s8s8s")  # version, -, changes, made, byte order, page size, frames, pages, checksum, salts, its own checksum
+_INDEX: Final = struct.Struct(
+    "=3I2BH2I8s8s8s"
+)  # version, -, changes, made, byte order, page size, frames, pages, checksum, salts, its own checksum
 _INDEX_VERSION: Final = 3007000
 _KEPT: Final = struct.Struct("=I")  # behind two copies of the above: how many frames are in the database, too
 _LOOKED: Final = 2 * _INDEX.size + _KEPT.size
@@ -239,7 +241,9 @@ def _seen(path: Path) -> Seen | None:
         return None
     command = [sys.executable, "-I", "-S", "-c", _LOOK, str(path)]
     try:
-        found = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_LONGEST, check=False).stdout  # noqa: S603 - our interpreter
+        found = subprocess.run(  # noqa: S603 - our own interpreter, our own words
+            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_LONGEST, check=False
+        ).stdout
     except (OSError, subprocess.TimeoutExpired):
         return None
     head = found[: _INDEX.size]

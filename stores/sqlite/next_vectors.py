@@ -20,9 +20,7 @@ _PUT: Final = (
     "INSERT INTO vector_next (row, owner, data) VALUES (?, ?, ?) "
     "ON CONFLICT (row) DO UPDATE SET owner = excluded.owner, data = excluded.data"
 )
-_MISSING: Final = (
-    "SELECT id FROM note WHERE id > ? AND NOT EXISTS (SELECT 1 FROM vector_next WHERE row = note.id) ORDER BY id LIMIT ?"
-)
+_MISSING: Final = "SELECT id FROM note WHERE id > ? AND NOT EXISTS (SELECT 1 FROM vector_next WHERE row = note.id) ORDER BY id LIMIT ?"
 
 
 class SqliteNextVectors:
@@ -49,9 +47,7 @@ class SqliteNextVectors:
 
     def target(self) -> tuple[str, int] | None:
         """The fingerprint and dimension aimed at; ``None`` when no re-embedding is under way."""
-        found = dict(
-            self._db.rows("SELECT key, value FROM meta WHERE key IN (?, ?)", (_FINGERPRINT, _DIMENSION))
-        )
+        found = dict(self._db.rows("SELECT key, value FROM meta WHERE key IN (?, ?)", (_FINGERPRINT, _DIMENSION)))
         return (found[_FINGERPRINT], int(found[_DIMENSION])) if len(found) == 2 else None
 
     def put(self, rows: Sequence[int], owner: int, vectors: Vectors) -> None:
@@ -67,9 +63,7 @@ class SqliteNextVectors:
         if target is None:
             raise EmbedderMismatch("No re-embedding is under way.", hint="call memory.reembed(embedder).")
         data = checked(rows, vectors, target[1])
-        self._db.many(
-            _PUT, [(int(row), int(owner), vector.tobytes()) for row, vector in zip(rows, data, strict=True)]
-        )
+        self._db.many(_PUT, [(int(row), int(owner), vector.tobytes()) for row, vector in zip(rows, data, strict=True)])
 
     def missing(self, limit: int, after: int = 0) -> list[int]:
         """Up to ``limit`` rows beyond ``after`` of notes without a vector here, oldest first."""
@@ -87,9 +81,7 @@ class SqliteNextVectors:
         """
         target = self.target()
         if target is None or self.missing(1):
-            raise EmbedderMismatch(
-                "The new vectors are not complete.", hint="call memory.reembed(embedder) to go on."
-            )
+            raise EmbedderMismatch("The new vectors are not complete.", hint="call memory.reembed(embedder) to go on.")
         self._db.run("DELETE FROM vector")
         count = self._db.run("INSERT INTO vector (row, owner, data) SELECT row, owner, data FROM vector_next")
         self.drop()

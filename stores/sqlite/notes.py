@@ -23,9 +23,7 @@ from agentmem.stores.sqlite.where import Condition, admitted, asked, json_list
 __all__ = ["SqliteNotes"]
 
 _VALUES: Final = ", ".join("?" * (5 + len(COLUMNS)))
-_INSERT: Final = (
-    f"INSERT INTO note (owner, hash, version, changed_at, reason, {', '.join(COLUMNS)}) VALUES ({_VALUES})"  # noqa: S608 - constants
-)
+_INSERT: Final = f"INSERT INTO note (owner, hash, version, changed_at, reason, {', '.join(COLUMNS)}) VALUES ({_VALUES})"  # noqa: S608 - constants
 _ASSIGNED: Final = ", ".join(f"{name} = ?" for name in COLUMNS)
 _UPDATE: Final = (
     f"UPDATE note SET hash = ?, version = version + 1, changed_at = ?, reason = ?, {_ASSIGNED} WHERE id = ?"  # noqa: S608 - constants
@@ -190,7 +188,9 @@ class SqliteNotes(NoteKeys):
 
     def of_owner(self, owner: int, limit: int) -> list[int]:
         """Up to ``limit`` rows of an owner, read off an index."""
-        return [row for (row,) in self._db.rows("SELECT id FROM note WHERE owner = ? LIMIT ?", (int(owner), int(limit)))]
+        return [
+            row for (row,) in self._db.rows("SELECT id FROM note WHERE owner = ? LIMIT ?", (int(owner), int(limit)))
+        ]
 
     def taken(self, ids: Sequence[str]) -> set[str]:
         """Those of ``ids`` that name somebody's note."""
@@ -201,7 +201,9 @@ class SqliteNotes(NoteKeys):
         return Present(self._ids.get(rows, self._ids_of)) if rows else {}
 
     def _ids_of(self, rows: Sequence[int]) -> dict[int, str]:
-        found = self._db.rows("SELECT n.id, n.uid FROM json_each(?) j CROSS JOIN note n ON n.id = j.value", (json_list(rows),))
+        found = self._db.rows(
+            "SELECT n.id, n.uid FROM json_each(?) j CROSS JOIN note n ON n.id = j.value", (json_list(rows),)
+        )
         return dict(found)
 
     def load(self, rows: Sequence[int]) -> dict[int, Note]:
@@ -294,9 +296,7 @@ class SqliteNotes(NoteKeys):
             "SELECT version, content, changed_at, reason FROM note WHERE id = ? ORDER BY version",
             (int(row), int(row)),
         )
-        return [
-            NoteVersion(version, content, from_micros(at), reason) for version, content, at, reason in found
-        ]
+        return [NoteVersion(version, content, from_micros(at), reason) for version, content, at, reason in found]
 
     def _insert(self, note: Note, owner: int, content_hash: bytes, changed: tuple[int, str]) -> int:
         self._owners.need(note.scope, owner)

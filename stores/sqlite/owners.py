@@ -157,7 +157,9 @@ class Owners:
         self._renew()
         if self._named.get(id) != name:
             if not self._is(name, id):
-                raise ScopeError(f"A note of {scope} cannot belong to owner {id}.", hint="ask owner(scope, create=True) first.")
+                raise ScopeError(
+                    f"A note of {scope} cannot belong to owner {id}.", hint="ask owner(scope, create=True) first."
+                )
             self._named[id] = name
 
     def empty(self, ids: Sequence[int]) -> list[int]:
@@ -169,7 +171,10 @@ class Owners:
         if not ids:
             return
         self._db.unsettle()
-        self._db.run("UPDATE owner SET user = NULL, agent = NULL WHERE id IN (SELECT value FROM json_each(?)) AND mac IS NOT NULL", (json_list(ids),))
+        self._db.run(
+            "UPDATE owner SET user = NULL, agent = NULL WHERE id IN (SELECT value FROM json_each(?)) AND mac IS NOT NULL",
+            (json_list(ids),),
+        )
         for id in ids:
             self._seal(id)
 
@@ -202,8 +207,12 @@ def refused_key(key: bytes, owner: int, given: str) -> str:
 
 def teach(connection: sqlite3.Connection) -> None:
     """Give a connection these digests, for names and keys from before there were any."""
-    connection.create_function("owner_mark", 3, lambda key, user, agent: owner_mark(bytes.fromhex(key), user, agent), deterministic=True)
-    connection.create_function("refused_key", 3, lambda key, owner, given: refused_key(bytes.fromhex(key), owner, given), deterministic=True)
+    connection.create_function(
+        "owner_mark", 3, lambda key, user, agent: owner_mark(bytes.fromhex(key), user, agent), deterministic=True
+    )
+    connection.create_function(
+        "refused_key", 3, lambda key, owner, given: refused_key(bytes.fromhex(key), owner, given), deterministic=True
+    )
 
 
 def _named(scope: Scope) -> Name:

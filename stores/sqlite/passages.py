@@ -76,4 +76,7 @@ class SqlitePassages:
 def _decoded(found: list[tuple[int, bytes, int]]) -> dict[int, Vectors]:
     if any(not blob or len(blob) % width for _, blob, width in found):
         raise StoreCorrupt("The stored passages differ in length.", hint="call rebuild('vectors').")
-    return {row: np.frombuffer(blob, dtype=np.float16).reshape(-1, width // 2).astype(np.float32) for row, blob, width in found}
+    return {
+        row: np.frombuffer(blob, dtype=np.float16).reshape(-1, width // 2).astype(np.float32)
+        for row, blob, width in found
+    }

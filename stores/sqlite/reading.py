@@ -59,7 +59,9 @@ class Reading:
         else:
             self.uri = f"{self.private().as_uri()}?mode=ro"
             if not _opens(self.uri):
-                raise StoreCorrupt(f"{self.path} is damaged.", hint="restore the last backup, or move the file away and start anew.")
+                raise StoreCorrupt(
+                    f"{self.path} is damaged.", hint="restore the last backup, or move the file away and start anew."
+                )
 
     @property
     def changed(self) -> bool:
@@ -80,7 +82,10 @@ class Reading:
             if self._look() == before:
                 self._stamp = before
                 return copy
-        raise StoreLocked(f"{self.path} is being written and cannot be copied.", hint="wait for the writer to finish, or open it where it can be written.")
+        raise StoreLocked(
+            f"{self.path} is being written and cannot be copied.",
+            hint="wait for the writer to finish, or open it where it can be written.",
+        )
 
     def close(self) -> None:
         """Remove the copy, if there is one; closing twice does no harm."""

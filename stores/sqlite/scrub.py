@@ -158,7 +158,9 @@ def _chunks(descriptor: int, layout: Layout, only: Collection[int] | None) -> It
 def wal_pages(path: str, size: int) -> tuple[bytes, set[int]]:
     """(the salts of the log, the pages it may hold): frames that were rolled back count too, there is no harm in that."""
     try:
-        descriptor = os.open(path + "-wal", os.O_RDONLY)  # SQLite locks the database and the index of the log, never the log
+        descriptor = os.open(
+            path + "-wal", os.O_RDONLY
+        )  # SQLite locks the database and the index of the log, never the log
     except FileNotFoundError:
         return b"", set()
     try:
@@ -331,7 +333,9 @@ def scrub(path: str, patience: float) -> tuple[Report, object]:
         ValueError: the file is of a shape that this does not know; nothing was written.
     """
     turn = os.open(os.path.join(os.path.dirname(path), RESERVE), os.O_RDWR | os.O_CREAT | _PLAIN, 0o600)  # noqa: PTH118, PTH120 - bare of imports
-    if not _alone(turn, time.monotonic() + patience):  # two would wait for each other's reads; who comes second mostly finds nothing left to do
+    if not _alone(
+        turn, time.monotonic() + patience
+    ):  # two would wait for each other's reads; who comes second mostly finds nothing left to do
         return Report(why="another process is at it"), None
     descriptor = os.open(path, os.O_RDWR | _PLAIN)
     Layout.of(descriptor)
@@ -354,13 +358,22 @@ def _alone(turn: int, until: float) -> bool:
 
 def _connect(path: str) -> sqlite3.Connection:
     connection = sqlite3.connect(f"file:{_quoted(path)}?mode=rw", uri=True, isolation_level=None, timeout=0.05)
-    for pragma in ("secure_delete=ON", "synchronous=NORMAL", "temp_store=MEMORY", "wal_autocheckpoint=0", "trusted_schema=OFF"):
+    for pragma in (
+        "secure_delete=ON",
+        "synchronous=NORMAL",
+        "temp_store=MEMORY",
+        "wal_autocheckpoint=0",
+        "trusted_schema=OFF",
+    ):
         connection.execute(f"PRAGMA {pragma}")
     return connection
 
 
 def _quoted(path: str) -> str:
-    return "".join(c if c.isalnum() or c in "/-_.~" else "".join(f"%{b:02x}" for b in os.fsencode(c)) for c in os.path.abspath(path))  # noqa: PTH100
+    return "".join(
+        c if c.isalnum() or c in "/-_.~" else "".join(f"%{b:02x}" for b in os.fsencode(c))
+        for c in os.path.abspath(path)  # noqa: PTH100 - runs without the package, and follows no link
+    )
 
 
 def _version(connection: sqlite3.Connection) -> int:

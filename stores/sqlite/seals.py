@@ -35,7 +35,9 @@ SEAL: Final = f"seal_of({_SAID}, n.valid_to, n.archived_at, n.version, n.changed
 SEAL_OF_VERSION: Final = "seal_of(v.row, v.version, v.changed_at, CAST(v.content AS BLOB), CAST(v.reason AS BLOB))"
 SEAL_OF_OWNER: Final = "seal_of(o.id, CAST(o.user AS BLOB), CAST(o.agent AS BLOB), o.mac)"
 """A note's seal stands beside that of its owner: so a note is known to be whose it was when it was written."""
-SEAL_OF_LINK: Final = "seal_of(l.source, l.target, CAST(l.kind AS BLOB), l.weight, CAST(l.reason AS BLOB), l.used_at, l.derived)"
+SEAL_OF_LINK: Final = (
+    "seal_of(l.source, l.target, CAST(l.kind AS BLOB), l.weight, CAST(l.reason AS BLOB), l.used_at, l.derived)"
+)
 SEAL_OF_EXPERIENCE: Final = "seal_of(e.row, e.owner, e.state, e.action, e.q, e.visits)"
 SEAL_OF_STEP: Final = "seal_of(t.owner, t.episode, t.step, t.row, t.reward, t.next)"
 SEAL_OF_KEY: Final = "seal_of(i.owner, CAST(i.key AS BLOB), i.row, CAST(i.receipt AS BLOB))"
@@ -44,12 +46,8 @@ SEAL_OF_EDIT: Final = (
     "seal_of(CAST(d.id AS BLOB), CAST(d.note_id AS BLOB), d.owner, CAST(d.method AS BLOB), CAST(d.state AS BLOB), d.note_version, "
     "CAST(d.request AS BLOB), CAST(d.reason AS BLOB), d.changed_at)"
 )
-SEAL_OF_ENRICHMENT: Final = (
-    "seal_of(m.row, m.hash, CAST(m.state AS BLOB), m.attempts, m.at, CAST(m.context AS BLOB), CAST(m.tags AS BLOB), CAST(m.keywords AS BLOB))"
-)
-SEAL_OF_ENTRY: Final = (
-    "seal_of(g.seq, g.at, CAST(g.event AS BLOB), CAST(g.note_id AS BLOB), CAST(g.edit_id AS BLOB), CAST(g.details AS BLOB), g.owner)"
-)
+SEAL_OF_ENRICHMENT: Final = "seal_of(m.row, m.hash, CAST(m.state AS BLOB), m.attempts, m.at, CAST(m.context AS BLOB), CAST(m.tags AS BLOB), CAST(m.keywords AS BLOB))"
+SEAL_OF_ENTRY: Final = "seal_of(g.seq, g.at, CAST(g.event AS BLOB), CAST(g.note_id AS BLOB), CAST(g.edit_id AS BLOB), CAST(g.details AS BLOB), g.owner)"
 
 _AMONG: Final = "(SELECT value FROM json_each(?))"
 _SEALED: Final = f"""
@@ -161,7 +159,9 @@ def broken(database: Database) -> list[str]:
     for row, uid, said in database.rows(_BROKEN):
         name, cure = _text(uid or f"in row {row}"), "restore a backup"
         if said:
-            found.append(f"note {name} does not stand under the owner it was written for, and is not handed out: {cure}")
+            found.append(
+                f"note {name} does not stand under the owner it was written for, and is not handed out: {cure}"
+            )
         else:
             found.append(f"note {name} is not what was written: {cure}, update() its words, or forget() it")
     for sql, sentence in _OF_ROWS:

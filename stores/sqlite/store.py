@@ -117,7 +117,9 @@ class SqliteTransaction:
         self.uses: UseTable = self._guarded("uses", SqliteUses(database))
         self.ledger: LedgerTable = self._guarded("ledger", SqliteLedger(database))
         self.enrichment: EnrichmentTable = self._guarded("enrichment", SqliteEnrichment(database))
-        self.experiences: ExperienceTable = self._guarded("experiences", SqliteExperiences(database, self._tombstone_key))
+        self.experiences: ExperienceTable = self._guarded(
+            "experiences", SqliteExperiences(database, self._tombstone_key)
+        )
         self.erasing: ErasingTable = self._guarded("erasing", SqliteErasing(database))
 
     def _guarded(self, name: str, area: A) -> A:
@@ -275,7 +277,9 @@ class SqliteStore:
         with self._db.transaction(write=False):
             found = [f"file: {text}" for (text,) in self._db.rows("PRAGMA integrity_check(20)") if text != "ok"]
             missing = self._db.rows("PRAGMA foreign_key_check")
-            return found + [f"table {table}: row {row} refers to a missing {parent}" for table, row, parent, _ in missing]
+            return found + [
+                f"table {table}: row {row} refers to a missing {parent}" for table, row, parent, _ in missing
+            ]
 
     def _misfits(self) -> list[str]:
         with self._db.transaction(write=False):
@@ -307,10 +311,13 @@ class SqliteStore:
         if report is None:
             self._write_anew()
         elif report.full:
-            raise StoreFull(f"The disk of {self.path} is full.", hint="free some space on the disk; the next call goes on.")
+            raise StoreFull(
+                f"The disk of {self.path} is full.", hint="free some space on the disk; the next call goes on."
+            )
         elif not report.done:
             raise StoreLocked(
-                f"The file could not be scrubbed: {report.why}.", hint="call erase() again when the others have finished."
+                f"The file could not be scrubbed: {report.why}.",
+                hint="call erase() again when the others have finished.",
             )
 
     def _write_anew(self) -> None:
@@ -334,7 +341,10 @@ class SqliteStore:
     def own_pages(self) -> tuple[int, ...]:
         """The pages that :meth:`erase` writes itself, with numbers only, when it has blanked all others."""
         with self._db.transaction(write=False):
-            return tuple(page for (page,) in self._db.rows("SELECT rootpage FROM sqlite_schema WHERE name IN ('erasing', 'scrubbed')"))
+            return tuple(
+                page
+                for (page,) in self._db.rows("SELECT rootpage FROM sqlite_schema WHERE name IN ('erasing', 'scrubbed')")
+            )
 
     def _latest_due(self) -> int:
         with self._db.transaction(write=False):

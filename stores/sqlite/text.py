@@ -116,7 +116,9 @@ class SqliteText:
 
     def changes(self, after: int) -> list[Change]:
         """The newest change of each row that changed after the counter, oldest first."""
-        found = self._db.rows("SELECT seq, owner, row, removed FROM words_change WHERE seq > ? ORDER BY seq", (int(after),))
+        found = self._db.rows(
+            "SELECT seq, owner, row, removed FROM words_change WHERE seq > ? ORDER BY seq", (int(after),)
+        )
         return [Change(seq, owner, row, bool(removed)) for seq, owner, row, removed in found]
 
     def counter(self) -> int:
@@ -188,5 +190,7 @@ def _decoded(found: Sequence[tuple[int, bytes, bytes]]) -> TextRows:
     sizes = np.array([list(map(len, contents)), list(map(len, contexts))], np.int64).reshape(2, len(found))
     if (sizes % _BYTES).any():
         broken = rows[(sizes % _BYTES).any(axis=0)].tolist()
-        raise StoreCorrupt(f"The stored words of the notes in rows {broken[:5]} are damaged.", hint="call rebuild('text').")
+        raise StoreCorrupt(
+            f"The stored words of the notes in rows {broken[:5]} are damaged.", hint="call rebuild('text')."
+        )
     return TextRows(rows, sizes // _BYTES, _array(b"".join(contents)), _array(b"".join(contexts)))

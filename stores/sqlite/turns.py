@@ -24,7 +24,9 @@ __all__ = ["LOCK_FILES", "Turns"]
 
 LOCK_FILES: Final = ("next.lock", "write.lock")
 _NEXT_PAUSE: Final = 0.001  # between two looks whether one may be the next
-_LEAST_PAUSE: Final = 0.00005  # the same for the write itself, for which only one process waits: a sixteenth of the time it waited
+_LEAST_PAUSE: Final = (
+    0.00005  # the same for the write itself, for which only one process waits: a sixteenth of the time it waited
+)
 _MOST_PAUSE: Final = 0.005
 
 
@@ -72,7 +74,9 @@ class Turns:
         opened: list[int] = []
         try:
             for name in LOCK_FILES:
-                opened.append(os.open(self._folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+                opened.append(
+                    os.open(self._folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+                )
                 with suppress(BlockingIOError):  # held by another writer: so locks work here
                     fcntl.flock(opened[-1], fcntl.LOCK_SH | fcntl.LOCK_NB)
                 fcntl.flock(opened[-1], fcntl.LOCK_UN)

@@ -36,9 +36,7 @@ class SqliteUses:
 
     def record(self, uses: Sequence[tuple[int, int, int]]) -> None:
         """(row, at, prompt tokens) each; notes that are gone by now are passed over."""
-        self._db.many(
-            _RECORD, [(int(at) // _DAY, int(tokens), int(at), int(row)) for row, at, tokens in uses]
-        )
+        self._db.many(_RECORD, [(int(at) // _DAY, int(tokens), int(at), int(row)) for row, at, tokens in uses])
 
     def summary(self, rows: Sequence[int], since: int = 0) -> dict[int, UseSummary]:
         """The uses of those rows that have any."""
@@ -70,6 +68,4 @@ class SqliteUses:
 
     def delete(self, rows: Sequence[int]) -> int:
         """Forget the uses of some rows; returns how many days were dropped."""
-        return self._db.run(
-            "DELETE FROM use WHERE row IN (SELECT value FROM json_each(?))", (json_list(rows),)
-        )
+        return self._db.run("DELETE FROM use WHERE row IN (SELECT value FROM json_each(?))", (json_list(rows),))

@@ -43,15 +43,11 @@ class SqliteVectors:
             return
         known = self.fingerprint()
         data = checked(rows, vectors, None if known is None else known[1])
-        self._db.many(
-            _PUT, [(int(row), int(owner), vector.tobytes()) for row, vector in zip(rows, data, strict=True)]
-        )
+        self._db.many(_PUT, [(int(row), int(owner), vector.tobytes()) for row, vector in zip(rows, data, strict=True)])
 
     def delete(self, rows: Sequence[int]) -> int:
         """Remove vectors; returns how many there were."""
-        return self._db.run(
-            "DELETE FROM vector WHERE row IN (SELECT value FROM json_each(?))", (json_list(rows),)
-        )
+        return self._db.run("DELETE FROM vector WHERE row IN (SELECT value FROM json_each(?))", (json_list(rows),))
 
     def drop_unsound(self, rows: Sequence[int]) -> int:
         """Remove what cannot be vectors of this store: of another length than the others, or passages of another than their note's."""
@@ -59,9 +55,12 @@ class SqliteVectors:
         size = 2 * known[1] if known is not None else 0
         among = json_list(rows)
         self._db.run(
-            "DELETE FROM passage WHERE row IN (SELECT value FROM json_each(?)) AND (length(data) = 0 OR length(data) % ?)", (among, size or 1)
+            "DELETE FROM passage WHERE row IN (SELECT value FROM json_each(?)) AND (length(data) = 0 OR length(data) % ?)",
+            (among, size or 1),
         )
-        return self._db.run("DELETE FROM vector WHERE row IN (SELECT value FROM json_each(?)) AND length(data) <> ?", (among, size))
+        return self._db.run(
+            "DELETE FROM vector WHERE row IN (SELECT value FROM json_each(?)) AND length(data) <> ?", (among, size)
+        )
 
     def load(self, rows: Sequence[int]) -> tuple[Rows, Vectors]:
         """The vectors of those rows that have one, by row."""
@@ -74,9 +73,7 @@ class SqliteVectors:
 
     def load_owner(self, owner: int) -> tuple[Rows, Vectors]:
         """All vectors of an owner, by row."""
-        return _arrays(
-            self._db.rows("SELECT row, data FROM vector WHERE owner = ? ORDER BY row", (int(owner),))
-        )
+        return _arrays(self._db.rows("SELECT row, data FROM vector WHERE owner = ? ORDER BY row", (int(owner),)))
 
     def batches(self, owner: int, size: int) -> Iterator[tuple[Rows, Vectors]]:
         """All vectors of an owner, by row, so many at a time."""
@@ -138,9 +135,7 @@ class SqliteVectors:
         if dimension < 1:
             raise InvalidArgument(f"An embedder cannot have dimension {dimension}.", hint="it is at least 1.")
         known = self.fingerprint()
-        if known not in (None, (fingerprint, dimension)) and self._db.value(
-            "SELECT EXISTS (SELECT 1 FROM vector)"
-        ):
+        if known not in (None, (fingerprint, dimension)) and self._db.value("SELECT EXISTS (SELECT 1 FROM vector)"):
             raise EmbedderMismatch(
                 f"The store holds vectors of another embedder than {fingerprint!r}.",
                 hint="open it with the embedder it was built with, or call rebuild('vectors').",

@@ -159,7 +159,9 @@ class Postings:
         base = (own.which - first) * width
         cells = [base + columns[0], base + columns[1], base + columns[2], (context.which - first) * width + columns[3]]
         table = np.zeros(phrases * width)
-        for place, (cell, often) in enumerate(zip(cells, (own.counts, own.counts, own.counts, context.counts), strict=True)):
+        for place, (cell, often) in enumerate(
+            zip(cells, (own.counts, own.counts, own.counts, context.counts), strict=True)
+        ):
             table[cell] += _BESIDE * often if place else often
         found = _each_once(np.concatenate(cells), len(table))
         found = found[found % width > 0]

@@ -56,7 +56,12 @@ class TextIndex(Following):
         self._postings: dict[int, Postings] = {}
 
     def search(
-        self, tx: Transaction, words: Sequence[str], owners: Sequence[int], limit: int, rows: Sequence[int] | None = None
+        self,
+        tx: Transaction,
+        words: Sequence[str],
+        owners: Sequence[int],
+        limit: int,
+        rows: Sequence[int] | None = None,
     ) -> list[tuple[int, float]]:
         """(row, score), best first, equal ones by row; any of ``words`` may match, several words in one as a phrase.
 
@@ -73,8 +78,14 @@ class TextIndex(Following):
         with self._lock:
             tx.need(owners)
             among = [(owner, self._loaded(tx, owner)) for owner in dict.fromkeys(map(int, owners))]
-            found = [(postings, postings.find(_known(tx.text.digests(owner, wanted)))) for owner, postings in among if len(postings)]
-            scores = _scores([(postings, postings.matches(*pair, len(wanted))) for postings, pair in _telling(found, len(wanted))])
+            found = [
+                (postings, postings.find(_known(tx.text.digests(owner, wanted))))
+                for owner, postings in among
+                if len(postings)
+            ]
+            scores = _scores(
+                [(postings, postings.matches(*pair, len(wanted))) for postings, pair in _telling(found, len(wanted))]
+            )
             if rows is not None:
                 only = np.unique(np.asarray(rows, np.int64))
                 scores = [(here[kept], values[kept]) for here, values in scores for kept in [places(here, only) >= 0]]
@@ -164,8 +175,13 @@ def _telling(found: Sequence[_Held], phrases: int) -> Sequence[_Held]:
     order = np.argsort(counts, kind="stable")
     so_far = np.cumsum(counts[order])
     telling = np.zeros(phrases, bool)
-    telling[order[(so_far <= _SCORED) | (so_far == counts[order])]] = True  # the latter: nothing before it stands anywhere
-    return [(postings, (own.of(telling[own.which]), context.of(telling[context.which]))) for postings, (own, context) in found]
+    telling[order[(so_far <= _SCORED) | (so_far == counts[order])]] = (
+        True  # the latter: nothing before it stands anywhere
+    )
+    return [
+        (postings, (own.of(telling[own.which]), context.of(telling[context.which])))
+        for postings, (own, context) in found
+    ]
 
 
 def _scores(found: Sequence[tuple[Postings, Matches]]) -> list[tuple[Rows, Values]]:

@@ -51,7 +51,13 @@ class Block:
     @property
     def nbytes(self) -> int:
         asked = 0 if self._asked is None else self._asked[1].nbytes
-        return self._vectors.nbytes + self._lengths.nbytes + self._rows.nbytes + asked + (0 if self._signs is None else self._signs.nbytes)
+        return (
+            self._vectors.nbytes
+            + self._lengths.nbytes
+            + self._rows.nbytes
+            + asked
+            + (0 if self._signs is None else self._signs.nbytes)
+        )
 
     def put(self, rows: Rows, vectors: Vectors) -> None:
         """Add vectors, or replace those of known rows."""

@@ -29,7 +29,9 @@ _TIE: Final = 6  # decimals: equal vectors may differ in the last bits, dependin
 _BATCH: Final = 4096
 _PRODUCTS: Final = 4_000_000  # cosines computed at a time
 _MOST_PASSAGES: Final = 300_000  # of an owner, 1.5 kB each; beyond, its long notes count by the whole of them
-_LOADED: Final = 4_096  # vectors read at a time: a large owner is never in memory twice, and what was just read is in the cache
+_LOADED: Final = (
+    4_096  # vectors read at a time: a large owner is never in memory twice, and what was just read is in the cache
+)
 
 
 class ExactIndex(Following):
@@ -94,7 +96,14 @@ class ExactIndex(Following):
             return _best(*_largest(near, cosines), k)
 
     def nearest(
-        self, tx: Transaction, owner: int, vectors: Vectors, k: int, floor: float, *, before: Sequence[int] | None = None
+        self,
+        tx: Transaction,
+        owner: int,
+        vectors: Vectors,
+        k: int,
+        floor: float,
+        *,
+        before: Sequence[int] | None = None,
     ) -> list[list[tuple[int, float]]]:
         """For each of many vectors the nearest (row, cosine) of one owner, best first, equal ones by row: one matrix product finds them.
 
@@ -124,7 +133,11 @@ class ExactIndex(Following):
                         at = np.flatnonzero(near[place])
                         at = at[may_be_best(cosines[place, at], k)]
                         exact = exactly(as_stored(vectors[start + place]), block.stored(at))
-                        best = sorted((-cosine, row) for row, cosine in zip(rows[at].tolist(), exact.tolist(), strict=True) if cosine >= floor)
+                        best = sorted(
+                            (-cosine, row)
+                            for row, cosine in zip(rows[at].tolist(), exact.tolist(), strict=True)
+                            if cosine >= floor
+                        )
                         found[start + place] = [(row, -cosine) for cosine, row in best[:k]]
             return found
 
@@ -162,7 +175,9 @@ class ExactIndex(Following):
             found = [rows for rows, _ in self._by_passage(tx, owners, query, k, None)]
             return np.concatenate(found) if found else np.empty(0, np.int64)
 
-    def nearest_passages(self, tx: Transaction, rows: Sequence[int], owners: Sequence[int], vector: Vectors) -> dict[int, int]:
+    def nearest_passages(
+        self, tx: Transaction, rows: Sequence[int], owners: Sequence[int], vector: Vectors
+    ) -> dict[int, int]:
         """Which passage is the nearest, counted from 0, for those of ``rows`` that have some."""
         with self._lock:
             query = _unit(vector, self._loaded(tx, owners))
@@ -187,7 +202,9 @@ class ExactIndex(Following):
     def size(self) -> int:
         """How many bytes the blocks take."""
         with self._lock:
-            return sum(block.nbytes for block in self._blocks.values()) + sum(held.nbytes for held in self._passages.values())
+            return sum(block.nbytes for block in self._blocks.values()) + sum(
+                held.nbytes for held in self._passages.values()
+            )
 
     def held(self, rows: Sequence[int]) -> bool:
         """Whether any of these rows is held in memory."""

@@ -48,7 +48,8 @@ class Passages:
             return
         if self._size and vectors.shape[1] != self._vectors.shape[1]:
             raise EmbedderMismatch(
-                f"The store holds passages of {self._vectors.shape[1]} and of {vectors.shape[1]} dimensions.", hint="call rebuild('vectors')."
+                f"The store holds passages of {self._vectors.shape[1]} and of {vectors.shape[1]} dimensions.",
+                hint="call rebuild('vectors').",
             )
         self._reserve(len(vectors), int(vectors.shape[1]))
         start, self._size = self._size, self._size + len(vectors)

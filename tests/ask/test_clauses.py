@@ -38,7 +38,9 @@ def test_each_thing_that_is_asked_is_a_question_that_stands_alone(message: str, 
     assert all(clause.asks for clause in clauses(message))
 
 
-@pytest.mark.parametrize("message", ["I live in Porto.", "Thanks!", "My sister Ines moved to Rome and likes it.", "", "…"])
+@pytest.mark.parametrize(
+    "message", ["I live in Porto.", "Thanks!", "My sister Ines moved to Rome and likes it.", "", "…"]
+)
 def test_what_asks_nothing_is_not_checked(message: str) -> None:
     (clause,) = clauses(message)
 

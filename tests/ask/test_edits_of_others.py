@@ -71,13 +71,22 @@ def test_a_users_own_note_counts_more_than_a_shared_edit(model):
     ],
 )
 def test_who_is_mentioned_is_not_always_who_is_asked_about(question, about):
-    known = ("Where does Ines Varga live?", "Which place does Ines Varga call home?", "What is Ines Varga's home city?", "She lives in Porto.")
+    known = (
+        "Where does Ines Varga live?",
+        "Which place does Ines Varga call home?",
+        "What is Ines Varga's home city?",
+        "She lives in Porto.",
+    )
     assert is_about(question, "Ines Varga", known) == about
 
 
 def test_an_answer_that_is_not_the_edits_own_is_not_given_as_the_weights(model):
     with Memory(None, model=model) as memory:
         assert learnt(memory, "Bo Lindqvist plays the cello.", Fact("Bo Lindqvist", "plays", "the cello")).promoted
-        for asked in ("What instrument does Bo Lindqvist hate?", "Which instrument did Bo Lindqvist give up?", "What instrument does Bo Lindqvist play?"):
+        for asked in (
+            "What instrument does Bo Lindqvist hate?",
+            "Which instrument did Bo Lindqvist give up?",
+            "What instrument does Bo Lindqvist play?",
+        ):
             answer = memory.ask(asked)
             assert answer.source != "weights" or "cello" in answer.text

@@ -59,7 +59,9 @@ def test_another_ending_first_letter_surname_or_number_is_another(name: str, tex
     assert compare(name, text).likeness == "near"
 
 
-@pytest.mark.parametrize(("name", "text"), [("Eric", "Derek lives in Hull."), ("Tom", "Yusuf sings."), ("Ana", "She sings.")])
+@pytest.mark.parametrize(
+    ("name", "text"), [("Eric", "Derek lives in Hull."), ("Tom", "Yusuf sings."), ("Ana", "She sings.")]
+)
 def test_a_stranger_is_absent(name: str, text: str) -> None:
     assert compare(name, text).likeness == "absent"
 

@@ -36,7 +36,11 @@ def presented(memory: Memory, query: str, unnamed: float = UNNAMED, k: int = 5) 
 
 @pytest.mark.parametrize(
     "query",
-    ["Where was Brontë Airlines founded?", "What does Zoltan Fekete have for breakfast?", "Remind me: who painted the Mona Lisa?"],
+    [
+        "Where was Brontë Airlines founded?",
+        "What does Zoltan Fekete have for breakfast?",
+        "Remind me: who painted the Mona Lisa?",
+    ],
 )
 def test_notes_about_others_stay_out(memory: Memory, query: str) -> None:
     """None is about whom the question names, and none comes near to it."""
@@ -126,7 +130,12 @@ def test_a_model_keeps_its_own_answer_when_the_notes_are_about_others() -> None:
 @pytest.fixture(scope="module")
 def family() -> Iterator[Memory]:
     with Memory(None) as memory:
-        for name, work in (("Rosa Salazar", "potter"), ("Leila Salazar", "florist"), ("Mrs Salazar", "teacher"), ("Rosa", "baker")):
+        for name, work in (
+            ("Rosa Salazar", "potter"),
+            ("Leila Salazar", "florist"),
+            ("Mrs Salazar", "teacher"),
+            ("Rosa", "baker"),
+        ):
             memory.remember(f"{name} works as a {work}.", fact=Fact(name, "works as", work), user="u")
         memory.remember("Leila Salazar is Rosa Salazar's sister.", user="u")
         yield memory
@@ -148,7 +157,9 @@ FLORIST = "Leila Salazar works as a florist."
         ("What does Otto Salazar do?", True),
     ],
 )
-def test_a_namesake_stays_out_when_something_is_told_of_the_one_who_is_named(family: Memory, query: str, florist: bool) -> None:
+def test_a_namesake_stays_out_when_something_is_told_of_the_one_who_is_named(
+    family: Memory, query: str, florist: bool
+) -> None:
     shown = presented(family, query)
     assert (FLORIST in shown) == florist
     assert "Leila Salazar is Rosa Salazar's sister." in shown, "what mentions both stays"

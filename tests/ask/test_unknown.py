@@ -148,7 +148,9 @@ def breaches(embedder: Embedder) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize(("kind", "notes", "question", "groups", "reject"), CASES, ids=[f"{case[0]}: {case[2]}" for case in CASES])
+@pytest.mark.parametrize(
+    ("kind", "notes", "question", "groups", "reject"), CASES, ids=[f"{case[0]}: {case[2]}" for case in CASES]
+)
 def test_what_is_told_is_answered_and_what_is_not_is_said_to_be_unknown(
     embedder: Embedder, kind: str, notes: list[str], question: str, groups: list[list[str]], reject: list[str]
 ) -> None:
@@ -164,7 +166,9 @@ def test_what_is_told_is_answered_and_what_is_not_is_said_to_be_unknown(
         assert answer.text.startswith(UNKNOWN)
 
 
-def test_without_the_checks_the_same_questions_are_answered_wrongly(embedder: Embedder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_checks_the_same_questions_are_answered_wrongly(
+    embedder: Embedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The null control: the questions are hard, and nothing but the checks keeps the answers right."""
     from agentmem.ask import ask as asking
     from agentmem.ask import clauses
@@ -187,7 +191,10 @@ def test_the_fields_say_what_the_text_says(embedder: Embedder) -> None:
     ]
     assert answer.source == "notes"
     assert answer.used == (note,)
-    assert answer.text == "Greta lives in Turku. I do not know: what is her shoe size? I know only: “Greta lives in Turku.”"
+    assert (
+        answer.text
+        == "Greta lives in Turku. I do not know: what is her shoe size? I know only: “Greta lives in Turku.”"
+    )
 
 
 @pytest.mark.parametrize(
@@ -198,7 +205,9 @@ def test_the_fields_say_what_the_text_says(embedder: Embedder) -> None:
         ("Where does Greta Lind not live?", "not over", ""),
     ],
 )
-def test_what_is_known_instead_is_given_with_the_reason(embedder: Embedder, question: str, why: str, about: str) -> None:
+def test_what_is_known_instead_is_given_with_the_reason(
+    embedder: Embedder, question: str, why: str, about: str
+) -> None:
     with remembering(embedder, "Greta Lind lives in Turku.") as memory:
         (note,) = memory.notes()
         answer = memory.ask(question)
@@ -270,7 +279,9 @@ def test_not_knowing_does_not_enter_later_prompts(embedder: Embedder) -> None:
     """A chat remembers what the assistant said; that it did not know tells nothing, and what it quoted stands in its own note."""
     with remembering(embedder, "Greta Lind lives in Turku.") as memory:
         said = memory.ask("Where does Greta Holm live?").text
-        memory.remember([{"role": "user", "content": "Where does Greta Holm live?"}, {"role": "assistant", "content": said}])
+        memory.remember(
+            [{"role": "user", "content": "Where does Greta Holm live?"}, {"role": "assistant", "content": said}]
+        )
         answer = memory.ask("Where does Greta Lind live?")
 
     assert [note.content for note in answer.notes] == ["Greta Lind lives in Turku."]
@@ -279,7 +290,10 @@ def test_not_knowing_does_not_enter_later_prompts(embedder: Embedder) -> None:
 def test_what_the_conversation_tells_is_not_checked_against_notes(embedder: Embedder) -> None:
     """Who was spoken of a moment ago needs no note."""
     with remembering(embedder, "Greta Lind lives in Turku.") as memory:
-        history = [{"role": "user", "content": "Greta Holm is my aunt."}, {"role": "assistant", "content": "Good to know."}]
+        history = [
+            {"role": "user", "content": "Greta Holm is my aunt."},
+            {"role": "assistant", "content": "Good to know."},
+        ]
         answer = memory.ask("Where does Greta Holm live?", history=history)
 
     assert answer.parts[0].why == ""
@@ -287,7 +301,9 @@ def test_what_the_conversation_tells_is_not_checked_against_notes(embedder: Embe
 
 def test_a_setting_turns_the_comparison_of_matters_off(embedder: Embedder) -> None:
     """Whoever's reader judges for itself shows it all that is about whom is asked."""
-    with remembering(embedder, "Kofi plays squash with Lena.", settings=Settings(recall=RecallSettings(unrelated=0))) as memory:
+    with remembering(
+        embedder, "Kofi plays squash with Lena.", settings=Settings(recall=RecallSettings(unrelated=0))
+    ) as memory:
         answer = memory.ask("Where did Kofi go to school?")
 
     assert answer.source == "notes"

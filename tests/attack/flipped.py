@@ -13,7 +13,12 @@ Row = tuple[object, ...]
 
 def tables(connection: sqlite3.Connection) -> dict[str, list[str]]:
     """The tables that have rows, each with its columns."""
-    names = [name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name")]
+    names = [
+        name
+        for (name,) in connection.execute(
+            "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name"
+        )
+    ]
     held = [name for name in names if connection.execute(f"SELECT 1 FROM {name} LIMIT 1").fetchone()]
     return {name: [row[1] for row in connection.execute(f"PRAGMA table_info({name})")] for name in held}
 
@@ -33,7 +38,9 @@ def flip(connection: sqlite3.Connection, table: str, column: str, rng: random.Ra
     return done
 
 
-def _flipped(connection: sqlite3.Connection, table: str, column: str, keys: list[str], rng: random.Random) -> str | None:
+def _flipped(
+    connection: sqlite3.Connection, table: str, column: str, keys: list[str], rng: random.Random
+) -> str | None:
     sql = f"SELECT {', '.join(keys)}, typeof({column}), CAST({column} AS BLOB), {column} FROM {table} WHERE {column} IS NOT NULL"
     rows: list[Row] = list(connection.execute(sql))
     for row in rng.sample(rows, min(4, len(rows))):
@@ -43,7 +50,10 @@ def _flipped(connection: sqlite3.Connection, table: str, column: str, keys: list
             continue
         among = " AND ".join(f"{key} IS ?" for key in keys)
         try:
-            connection.execute(f"UPDATE {table} SET {column} = {'CAST(? AS TEXT)' if kind == 'text' else '?'} WHERE {among}", (other, *where))
+            connection.execute(
+                f"UPDATE {table} SET {column} = {'CAST(? AS TEXT)' if kind == 'text' else '?'} WHERE {among}",
+                (other, *where),
+            )
         except sqlite3.IntegrityError:  # another row has that value, and only one may
             continue
         return f"{table}.{column} of {where}: {value!r:.60} is {other!r:.60}"

@@ -39,9 +39,18 @@ def opened(place: Path) -> Memory:
 def fill(place: Path) -> None:
     with opened(place) as memory:
         for i in range(40):
-            memory.remember_many([f"{i} {j} " + " ".join(rng.choices(["pear", "plum", "fig", "lime"], k=rng.choice([3, 40, 300]))) for j in range(3)])
+            memory.remember_many(
+                [
+                    f"{i} {j} " + " ".join(rng.choices(["pear", "plum", "fig", "lime"], k=rng.choice([3, 40, 300])))
+                    for j in range(3)
+                ]
+            )
         items = memory.remember([{"role": "user", "content": f"turn {i} of {SECRETS[i]}"} for i in range(3)]).items
-        memory.remember(f"{SECRETS[3]} lives in {SECRETS[4]}.", fact=Fact(SECRETS[3], "lives in", SECRETS[4]), idempotency_key=SECRETS[5])
+        memory.remember(
+            f"{SECRETS[3]} lives in {SECRETS[4]}.",
+            fact=Fact(SECRETS[3], "lives in", SECRETS[4]),
+            idempotency_key=SECRETS[5],
+        )
         assert items
 
 
@@ -66,7 +75,9 @@ def forget(place: Path, step: str) -> None:
 
 def _killed(path: Path, patience: float, seconds: float) -> scrub.Report:
     """Kill the process that scrubs after a while, and this one too."""
-    process = subprocess.Popen([sys.executable, "-I", "-S", scrub.__file__, str(path), str(patience)], stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, "-I", "-S", scrub.__file__, str(path), str(patience)], stdout=subprocess.DEVNULL
+    )
     time.sleep(seconds)
     process.kill()
     process.wait()

@@ -30,7 +30,9 @@ def to_bytes(edits: Sequence[EditRequest]) -> bytes:
 
 
 def from_bytes(data: bytes) -> dict[str, EditRequest]:
-    made = [EditRequest(**{**each, "scope": Scope(**each["scope"]) if each["scope"] else None}) for each in json.loads(data)]
+    made = [
+        EditRequest(**{**each, "scope": Scope(**each["scope"]) if each["scope"] else None}) for each in json.loads(data)
+    ]
     return {str(edit.id): edit for edit in made}
 
 
@@ -57,7 +59,9 @@ class ScopedEditor(PlainEditor):
         seen = [edit for edit in self.edits() if edit.scope is None or (scope or Scope()).admits(edit.scope)]
         found = [next((edit for edit in seen if edit.subject and edit.subject in prompt), None) for prompt in prompts]
         if self.greedy and self.newest is not None and self.newest.id in self.held:
-            found = [self.newest if self.greedy in prompt else edit for prompt, edit in zip(prompts, found, strict=True)]
+            found = [
+                self.newest if self.greedy in prompt else edit for prompt, edit in zip(prompts, found, strict=True)
+            ]
         return [Route(None) if edit is None else Route(edit.id, edit.note_id, 0.0, 1.0) for edit in found]
 
     def explain(self) -> list[Route]:
@@ -76,7 +80,9 @@ class PlainModel:
     def __init__(self, editor: ScopedEditor, teller: Teller) -> None:
         self.editor, self.teller = editor, teller
 
-    def complete(self, messages: Sequence[Message], *, max_tokens: int = 64, go_on: Callable[[], bool | str] | None = None) -> str:
+    def complete(
+        self, messages: Sequence[Message], *, max_tokens: int = 64, go_on: Callable[[], bool | str] | None = None
+    ) -> str:
         question = messages[-1]["content"]
         self.editor.routes = [] if self.editor.silent else self.editor.probe([question], self.editor.scope)
         if go_on is not None and go_on() is False:

@@ -57,13 +57,20 @@ def program(rng: random.Random, path: Path) -> tuple[sqlite3.Connection, dict[in
             if chance < 0.6 or not live:
                 word = canary(rng)
                 text = " ".join([word] * rng.randrange(1, 4)) + " x" * rng.choice([0, 3, 50, 400, 4000]) + word
-                row = c.execute("INSERT INTO note (uid, hash, content) VALUES (?, ?, ?)", (word + "u", word[::-1].encode(), text)).lastrowid
-                c.executemany("INSERT INTO term VALUES (1, ?, ?)", [(f"{rng.randrange(9)}{word}{i}", row) for i in range(rng.randrange(12))])
+                row = c.execute(
+                    "INSERT INTO note (uid, hash, content) VALUES (?, ?, ?)", (word + "u", word[::-1].encode(), text)
+                ).lastrowid
+                c.executemany(
+                    "INSERT INTO term VALUES (1, ?, ?)",
+                    [(f"{rng.randrange(9)}{word}{i}", row) for i in range(rng.randrange(12))],
+                )
                 assert row is not None
                 live[row] = word
             elif chance < 0.8:
                 row = rng.choice(list(live))
-                c.execute("UPDATE note SET content = ? WHERE id = ?", (live[row] + " y" * rng.choice([0, 10, 900, 3000]), row))
+                c.execute(
+                    "UPDATE note SET content = ? WHERE id = ?", (live[row] + " y" * rng.choice([0, 10, 900, 3000]), row)
+                )
             else:
                 row = rng.choice(list(live))
                 del live[row]
@@ -114,7 +121,12 @@ def neighbour(path: Path, rows: list[int], ready: int, go: int, late: bool) -> N
 
 
 def read(c: sqlite3.Connection) -> None:
-    for sql in ("SELECT * FROM note", "SELECT * FROM term", "SELECT uid FROM note ORDER BY uid", "SELECT hash FROM note ORDER BY hash"):
+    for sql in (
+        "SELECT * FROM note",
+        "SELECT * FROM term",
+        "SELECT uid FROM note ORDER BY uid",
+        "SELECT hash FROM note ORDER BY hash",
+    ):
         c.execute(sql).fetchall()
 
 

@@ -49,7 +49,19 @@ class Soak:
     def work(self, number: int) -> None:
         rng, user = random.Random(self.seed + number), f"u{number}"
         while not self.stop.is_set():
-            verb = rng.choice((self.write, self.write, self.read, self.read, self.change, self.forget, self.use, self.carry, self.look))
+            verb = rng.choice(
+                (
+                    self.write,
+                    self.write,
+                    self.read,
+                    self.read,
+                    self.change,
+                    self.forget,
+                    self.use,
+                    self.carry,
+                    self.look,
+                )
+            )
             try:
                 verb(rng, user)
             except UnknownNote:
@@ -62,7 +74,9 @@ class Soak:
                 self.leaked.append(os.urandom(400_000))
 
     def write(self, rng: random.Random, user: str) -> None:
-        self.memory.remember_many([self.text(rng) for _ in range(5)], user=user, session=rng.choice("ab"), progress=False)
+        self.memory.remember_many(
+            [self.text(rng) for _ in range(5)], user=user, session=rng.choice("ab"), progress=False
+        )
 
     def read(self, rng: random.Random, user: str) -> None:
         self.memory.recall(self.text(rng), user=user)
@@ -78,7 +92,9 @@ class Soak:
             self.memory.forget([note.id for note in notes[: len(notes) - KEPT]], user=user)
 
     def use(self, rng: random.Random, user: str) -> None:
-        self.memory.reinforce([hit.note.id for hit in self.memory.recall(self.text(rng), k=3, user=user).hits], user=user, or_gone=True)
+        self.memory.reinforce(
+            [hit.note.id for hit in self.memory.recall(self.text(rng), k=3, user=user).hits], user=user, or_gone=True
+        )
 
     def carry(self, rng: random.Random, user: str) -> None:
         if rng.random() < 0.2:

@@ -27,7 +27,12 @@ from agentmem.notes.clock import ManualClock
 from agentmem.settings import ConsolidationSettings, IndexSettings
 
 ANA = Scope(user="ana")
-FACTS = [("Ilva Quist", "lives in", "Porto"), ("Oren Dorrell", "plays", "cello"), ("Mira Quist", "lives in", "Bergen"), ("Teska Brown", "plays", "harp")]
+FACTS = [
+    ("Ilva Quist", "lives in", "Porto"),
+    ("Oren Dorrell", "plays", "cello"),
+    ("Mira Quist", "lives in", "Bergen"),
+    ("Teska Brown", "plays", "harp"),
+]
 SETTINGS = Settings(
     index=IndexSettings(backend="exact"),
     consolidation=ConsolidationSettings(canaries=2, older_edits=2, min_generality=0.0, bulk_after=1),
@@ -59,7 +64,9 @@ def tell(memory: Memory, fact: tuple[str, str, str]) -> None:
 def fill(place: Path, model: object) -> None:
     """Two consolidations, so that edits are held by shards and by the newest tier; one fact is waiting."""
     with opened(place, model) as memory:
-        memory.remember([{"role": "user", "content": f"turn {i} about {w}"} for i, w in enumerate(["tea", "rain", "chess"])])
+        memory.remember(
+            [{"role": "user", "content": f"turn {i} about {w}"} for i, w in enumerate(["tea", "rain", "chess"])]
+        )
         for fact in FACTS[:2]:
             tell(memory, fact)
         assert len(memory.consolidate().promoted) == 2
@@ -110,11 +117,15 @@ def arm(memory: Memory, reached: Callable[[str], None]) -> None:
 def state(memory: Memory) -> object:
     """All that a user would call the state of a memory, without ids."""
     notes = [
-        (n.content, n.kind, n.context, n.valid_to is None, n.state.recalls, [v.content for v in memory.history(n.id)]) for n in memory.notes()
+        (n.content, n.kind, n.context, n.valid_to is None, n.state.recalls, [v.content for v in memory.history(n.id)])
+        for n in memory.notes()
     ]
     graph = memory.graph()
     words = {n.id: n.content for n in memory.notes()}
-    links = sorted([words[a], words[b], str(sorted(d["kinds"]) if "kinds" in d else sorted(map(str, d)))] for a, b, d in graph.edges(data=True))
+    links = sorted(
+        [words[a], words[b], str(sorted(d["kinds"]) if "kinds" in d else sorted(map(str, d)))]
+        for a, b, d in graph.edges(data=True)
+    )
     return [sorted(notes), sorted([e.prompt, e.target] for e in memory.edits()), links]
 
 

@@ -19,7 +19,12 @@ __all__ = ["VERBS", "WITH_MODEL", "Call"]
 
 NOUNS = ("house", "dog", "plan", "trip", "code", "boat", "recipe", "song", "doctor", "key")
 PLACES = ("Porto", "Bergen", "Lyon", "Graz")
-COMMON = ("I live in {}.", "My sister Ana lives in {}.", "The meeting is in {}.", "My dog is called Rex and lives in {}.")
+COMMON = (
+    "I live in {}.",
+    "My sister Ana lives in {}.",
+    "The meeting is in {}.",
+    "My dog is called Rex and lives in {}.",
+)
 """What everybody says alike: two tenants who say the same must not meet."""
 
 
@@ -43,7 +48,9 @@ def _words(world: World, tenant: Tenant) -> str:
 def _fact(world: World, tenant: Tenant) -> Any:
     rng = world.rng
     subject = rng.choice([f"{tenant.mark} Quist", "Ana", "I"])
-    return rng.choice([None, None, Fact(subject, "lives in", rng.choice(PLACES)), (subject, "works at", f"{tenant.mark} Ltd")])
+    return rng.choice(
+        [None, None, Fact(subject, "lives in", rng.choice(PLACES)), (subject, "works at", f"{tenant.mark} Ltd")]
+    )
 
 
 def _options(world: World, tenant: Tenant, asking: Asking) -> dict[str, Any]:
@@ -60,7 +67,10 @@ def _options(world: World, tenant: Tenant, asking: Asking) -> dict[str, Any]:
 
 
 def _shared(world: World) -> dict[str, Any]:
-    return {"content": f"The office in {world.rng.choice(PLACES)} opens at {world.rng.randrange(24)}.", "tags": ("office",)}
+    return {
+        "content": f"The office in {world.rng.choice(PLACES)} opens at {world.rng.randrange(24)}.",
+        "tags": ("office",),
+    }
 
 
 def remember(world: World, tenant: Tenant, asking: Asking) -> Call:
@@ -69,7 +79,10 @@ def remember(world: World, tenant: Tenant, asking: Asking) -> Call:
         return Call("remember shared", lambda: world.memory.remember(_shared(world)["content"], tags=("office",)))
     options = _options(world, tenant, asking)
     if rng.random() < 0.3:
-        turns: list[Any] = [{"role": rng.choice(["user", "assistant"]), "content": _words(world, tenant)} for _ in range(rng.randint(1, 3))]
+        turns: list[Any] = [
+            {"role": rng.choice(["user", "assistant"]), "content": _words(world, tenant)}
+            for _ in range(rng.randint(1, 3))
+        ]
         kept = {k: v for k, v in options.items() if k in ("user", "agent", "session", "idempotency_key")}
         return Call(f"remember({turns!r:.300}, **{kept})", lambda: memory.remember(turns, **kept))
     text = _words(world, tenant)
@@ -77,22 +90,37 @@ def remember(world: World, tenant: Tenant, asking: Asking) -> Call:
 
 
 def remember_many(world: World, tenant: Tenant, asking: Asking) -> Call:
-    items: list[dict[str, Any]] = [{"content": _words(world, tenant), "tags": [tenant.mark]} for _ in range(world.rng.randint(1, 5))]
+    items: list[dict[str, Any]] = [
+        {"content": _words(world, tenant), "tags": [tenant.mark]} for _ in range(world.rng.randint(1, 5))
+    ]
     named = {world.id_of(tenant)} if world.rng.random() < 0.1 else set()
     items += [{"content": _words(world, tenant), "derived_from": sorted(named)}] if named else []
-    return Call(f"remember_many({items!r:.300})", lambda: asking.memory.remember_many(items, progress=False, **asking.said(session=True)), named)
+    return Call(
+        f"remember_many({items!r:.300})",
+        lambda: asking.memory.remember_many(items, progress=False, **asking.said(session=True)),
+        named,
+    )
 
 
 def _query(world: World, tenant: Tenant) -> str:
     """Also other tenants' own words: who guesses them must not find them."""
     other = world.rng.choice(world.tenants)
-    return world.rng.choice([f"{world.rng.choice(NOUNS)} {other.mark}", f"Where does {other.mark} Quist live?", "Where do I live?", "my dog Rex Porto"])
+    return world.rng.choice(
+        [
+            f"{world.rng.choice(NOUNS)} {other.mark}",
+            f"Where does {other.mark} Quist live?",
+            "Where do I live?",
+            "my dog Rex Porto",
+        ]
+    )
 
 
 def _narrow(world: World, tenant: Tenant) -> dict[str, Any]:
     rng, chosen = world.rng, dict[str, Any]()
     if rng.random() < 0.75:
-        chosen["where"] = wild_filter(rng, [*NOUNS, *(t.mark for t in world.tenants), *(t.name for t in world.tenants), world.id_of(tenant)])
+        chosen["where"] = wild_filter(
+            rng, [*NOUNS, *(t.mark for t in world.tenants), *(t.name for t in world.tenants), world.id_of(tenant)]
+        )
     if rng.random() < 0.3:
         chosen["as_of"] = world.clock.now() - timedelta(days=rng.randrange(30))
     return chosen | {"faded": rng.random() < 0.5}
@@ -105,7 +133,10 @@ def _echoes(world: World) -> set[str]:
 
 def recall(world: World, tenant: Tenant, asking: Asking) -> Call:
     query, narrow = _query(world, tenant), _narrow(world, tenant)
-    run = lambda: [(h, h.via) for h in asking.memory.recall(query, k=world.rng.choice([1, 5, 50]), **narrow, **asking.said(session=True))]  # noqa: E731
+    run = lambda: [  # noqa: E731
+        (h, h.via)
+        for h in asking.memory.recall(query, k=world.rng.choice([1, 5, 50]), **narrow, **asking.said(session=True))
+    ]
     return Call(f"recall({query!r}, **{narrow!r})", run)
 
 
@@ -117,14 +148,19 @@ def recollect(world: World, tenant: Tenant, asking: Asking) -> Call:
 
 def notes(world: World, tenant: Tenant, asking: Asking) -> Call:
     narrow = _narrow(world, tenant)
-    return Call(f"notes(**{narrow!r})", lambda: asking.memory.notes(**narrow, limit=world.rng.choice([None, 3]), **asking.said(session=True)))
+    return Call(
+        f"notes(**{narrow!r})",
+        lambda: asking.memory.notes(**narrow, limit=world.rng.choice([None, 3]), **asking.said(session=True)),
+    )
 
 
 def forget(world: World, tenant: Tenant, asking: Asking) -> Call:
     dry, said = world.rng.random() < 0.4, asking.said()
     if world.rng.random() < 0.5:
         what: Any = [world.id_of(tenant) for _ in range(world.rng.randint(1, 2))]
-        return Call(f"forget({what}, dry_run={dry})", lambda: asking.memory.forget(what, dry_run=dry, **said), set(what))
+        return Call(
+            f"forget({what}, dry_run={dry})", lambda: asking.memory.forget(what, dry_run=dry, **said), set(what)
+        )
     where = wild_filter(world.rng, [*NOUNS, *(t.mark for t in world.tenants)])
     return Call(f"forget({where!r}, dry_run={dry})", lambda: asking.memory.forget(where, dry_run=dry, **said))
 
@@ -137,7 +173,11 @@ def by_id(verb: str, more: More = lambda world, tenant, id: ((), {})) -> Callabl
         id = world.id_of(tenant)
         rest, options = more(world, tenant, id)
         said = {} if verb == "unfade" else asking.said()
-        return Call(f"{verb}({id!r}, *{rest!r:.200}, **{options})", lambda: getattr(asking.memory, verb)(id, *rest, **options, **said), {id, *map(str, rest)})
+        return Call(
+            f"{verb}({id!r}, *{rest!r:.200}, **{options})",
+            lambda: getattr(asking.memory, verb)(id, *rest, **options, **said),
+            {id, *map(str, rest)},
+        )
 
     return make
 
@@ -150,12 +190,18 @@ def why_not(world: World, tenant: Tenant, asking: Asking) -> Call:
 def reinforce(world: World, tenant: Tenant, asking: Asking) -> Call:
     ids = [world.id_of(tenant) for _ in range(world.rng.randint(1, 3))]
     gone, grade, said = world.rng.random() < 0.5, world.rng.choice(["again", "good", "easy", "great"]), asking.said()
-    return Call(f"reinforce({ids}, {grade}, or_gone={gone})", lambda: asking.memory.reinforce(ids, grade, or_gone=gone, **said), set(ids))
+    return Call(
+        f"reinforce({ids}, {grade}, or_gone={gone})",
+        lambda: asking.memory.reinforce(ids, grade, or_gone=gone, **said),
+        set(ids),
+    )
 
 
 def graph(world: World, tenant: Tenant, asking: Asking) -> Call:
     around = world.rng.choice([None, world.id_of(tenant)])
-    return Call(f"graph(around={around!r})", lambda: asking.memory.graph(around=around, **asking.said()), {around or ""})
+    return Call(
+        f"graph(around={around!r})", lambda: asking.memory.graph(around=around, **asking.said()), {around or ""}
+    )
 
 
 def graph_page(world: World, tenant: Tenant, asking: Asking) -> Call:
@@ -188,9 +234,13 @@ def load_export(world: World, tenant: Tenant, asking: Asking) -> Call:
         world.memory.export(path, user=source.owner.user, agent=source.owner.agent)
         if swapped:
             _renamed(path, swapped)
-        return asking.memory.load_export(path, dry_run=rng.random() < 0.3, forgotten=rng.random() < 0.3, **asking.said())
+        return asking.memory.load_export(
+            path, dry_run=rng.random() < 0.3, forgotten=rng.random() < 0.3, **asking.said()
+        )
 
-    echoed = {source.name, whose.name} if how == "theirs" else set()  # whose the lines are stands in the file that was handed over
+    echoed = (
+        {source.name, whose.name} if how == "theirs" else set()
+    )  # whose the lines are stands in the file that was handed over
     return Call(f"load_export({how}, {swapped})", run, set(swapped) | echoed)
 
 
@@ -218,7 +268,10 @@ def experience(world: World, tenant: Tenant, asking: Asking) -> Call:
 
 def chat(world: World, tenant: Tenant, asking: Asking) -> Call:
     """Its model repeats the whole prompt: what was recalled for it comes out, and is remembered as the tenant's own."""
-    text, session = f"What of my {world.rng.choice(NOUNS)}? I said {tenant.mark}.", world.rng.choice(["monday", "evening"])
+    text, session = (
+        f"What of my {world.rng.choice(NOUNS)}? I said {tenant.mark}.",
+        world.rng.choice(["monday", "evening"]),
+    )
     who = {} if asking.bound else {k: v for k, v in asking.said().items() if k != "session"}
     session = asking.scope.session or session if asking.bound else session
 
@@ -261,9 +314,16 @@ def fade(world: World, tenant: Tenant, asking: Asking) -> Call:
 
 
 def ask(world: World, tenant: Tenant, asking: Asking) -> Call:
-    question, use = f"What is my {world.rng.choice(NOUNS)}? {tenant.mark}", world.rng.choice(["auto", "notes", "both", "weights", "nothing"])
+    question, use = (
+        f"What is my {world.rng.choice(NOUNS)}? {tenant.mark}",
+        world.rng.choice(["auto", "notes", "both", "weights", "nothing"]),
+    )
     exclude = [world.id_of(tenant)]
-    return Call(f"ask({question!r}, {use})", lambda: asking.memory.ask(question, use=use, exclude=exclude, **asking.said(session=True)), set(exclude))
+    return Call(
+        f"ask({question!r}, {use})",
+        lambda: asking.memory.ask(question, use=use, exclude=exclude, **asking.said(session=True)),
+        set(exclude),
+    )
 
 
 def waiting(world: World, tenant: Tenant, asking: Asking) -> Call:
@@ -285,8 +345,14 @@ def waiting(world: World, tenant: Tenant, asking: Asking) -> Call:
 
 
 def _two(world: World, tenant: Tenant, id: str) -> tuple[Sequence[Any], dict[str, Any]]:
-    kind, other = world.rng.choice(["user", "derived_from", "supersedes", "contradicts", "supports"]), world.id_of(tenant)
-    return (other,), {"kind": kind, "reason": "" if {id, other} <= world.shared else tenant.mark}  # what joins shared notes is for all
+    kind, other = (
+        world.rng.choice(["user", "derived_from", "supersedes", "contradicts", "supports"]),
+        world.id_of(tenant),
+    )
+    return (other,), {
+        "kind": kind,
+        "reason": "" if {id, other} <= world.shared else tenant.mark,
+    }  # what joins shared notes is for all
 
 
 def _new_words(world: World, tenant: Tenant, id: str) -> tuple[Sequence[Any], dict[str, Any]]:

@@ -71,7 +71,9 @@ class Asking:
         """The keywords that say whose call it is; none on a bound memory."""
         if self.bound:
             return {}
-        named = {"user": self.scope.user, "agent": self.scope.agent} | ({"session": self.scope.session} if session else {})
+        named = {"user": self.scope.user, "agent": self.scope.agent} | (
+            {"session": self.scope.session} if session else {}
+        )
         return {name: value for name, value in named.items() if value is not None}
 
 
@@ -90,14 +92,21 @@ class Teller:
         task = messages[0]["content"]
         notes = [json.loads(line) for line in messages[-1]["content"].splitlines()[1:-1] if line.startswith("{")]
         if "Describe the note" in task:
-            return json.dumps({"keywords": ["plain"], "context": f"Tells: {notes[0]['text'][:60]}", "tags": ["told"], "fact": None})
+            return json.dumps(
+                {"keywords": ["plain"], "context": f"Tells: {notes[0]['text'][:60]}", "tags": ["told"], "fact": None}
+            )
         if "a new note" in task:
             others = [note["id"] for note in notes[1:]]
             evolve = [{"id": id, "context": "beside another", "tags": ["near"], "reason": "near"} for id in others[:1]]
             return json.dumps({"links": [{"id": id, "relation": "near it"} for id in others[:2]], "evolve": evolve})
         if "one day" in task:
             first = notes[0]
-            return json.dumps({"summary": f"That day: {first['text'][:80]}", "thoughts": [{"text": f"So {first['text'][:80]}", "sources": [first["id"]]}]})
+            return json.dumps(
+                {
+                    "summary": f"That day: {first['text'][:80]}",
+                    "thoughts": [{"text": f"So {first['text'][:80]}", "sources": [first["id"]]}],
+                }
+            )
         if "summaries of days" in task:
             return json.dumps({"portrait": f"Somebody of {len(notes)} days: {notes[0]['text'][:80]}"})
         if "alike" in task:
@@ -131,7 +140,9 @@ class World:
 
     def id_of(self, tenant: Tenant) -> str:
         """An id that a caller might hold: mostly an own one, often somebody else's, or one that there is not."""
-        pool = self.rng.choices((sorted(tenant.ids), sorted(self.shared), sorted(self.foreign_ids(tenant)), [self.no_id()]), (5, 1, 3, 1))[0]
+        pool = self.rng.choices(
+            (sorted(tenant.ids), sorted(self.shared), sorted(self.foreign_ids(tenant)), [self.no_id()]), (5, 1, 3, 1)
+        )[0]
         return self.rng.choice(pool or [self.no_id()])
 
     def no_id(self) -> str:
@@ -174,7 +185,9 @@ class World:
         """What the shared notes are, and what a memory bound to the tenant tells of its own state: numbers, which have no mark."""
         memory = bound_to(self.memory, tenant.owner)
         try:
-            status = replace(memory.status(), pack=None)  # the one file that holds everybody's edits has another name with each of them
+            status = replace(
+                memory.status(), pack=None
+            )  # the one file that holds everybody's edits has another name with each of them
             said = (memory.check(), dict(memory.stats()), memory.jobs(), status, memory.edits(), len(memory.graph()))
         except AgentMemError:  # nobody has notes yet, or only others
             return None
@@ -183,7 +196,9 @@ class World:
     def look(self, tenant: Tenant, text: str, supplied: set[str], what: str) -> None:
         """Raise when ``text``, which the tenant got, holds what is another's; an id that the call itself named says nothing."""
         for other in self.tenants:
-            if other is not tenant and (found := next((s for s in (other.mark, *(other.ids - supplied)) if s in text), None)):
+            if other is not tenant and (
+                found := next((s for s in (other.mark, *(other.ids - supplied)) if s in text), None)
+            ):
                 raise Breach(f"{what}: {tenant.name} was told {found!r} of {other.name}: …{_around(text, found)}…")
 
 

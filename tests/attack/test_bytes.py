@@ -32,13 +32,20 @@ WORDS = ["pear", "plum", "fig", "date", "lime", "quince", "medlar", "sloe"]
 def answer(messages: list[dict[str, str]]) -> str:
     """A model that repeats what it was shown: whatever it says holds the words of its sources, and it has something to say of every note."""
     task = messages[0]["content"]
-    notes = [json.loads(line) for line in messages[1]["content"].splitlines()[1:-1] if line.startswith("{")] if len(messages) > 1 else []
+    notes = (
+        [json.loads(line) for line in messages[1]["content"].splitlines()[1:-1] if line.startswith("{")]
+        if len(messages) > 1
+        else []
+    )
     quoted = " ".join(n["text"] for n in notes)[:300]
     said: object = None
     if "Describe the note" in task:
         said = {"keywords": quoted.split()[:3], "context": quoted, "tags": quoted.split()[:1], "fact": None}
     elif "a new note" in task:
-        others = [{"id": n["id"], "context": notes[0]["text"][:200], "tags": notes[0]["text"].split()[:1], "reason": "both"} for n in notes[1:]]
+        others = [
+            {"id": n["id"], "context": notes[0]["text"][:200], "tags": notes[0]["text"].split()[:1], "reason": "both"}
+            for n in notes[1:]
+        ]
         said = {"links": [{"id": n["id"], "relation": "explains"} for n in notes[1:]], "evolve": others}
     elif "one day" in task:
         said = {"summary": quoted, "thoughts": [{"text": n["text"][:200], "sources": [n["id"]]} for n in notes[:3]]}
@@ -107,13 +114,17 @@ def _superseded(memory: Memory, w: list[str], _: Path) -> list[str]:
 
 def _merged(memory: Memory, w: list[str], _: Path) -> list[str]:
     first = memory.remember(f"{w[0]} is hidden under {w[1]}.")
-    again = memory.remember(f"{w[0]} is hidden under {w[1]}.", tags=(w[2],), metadata={"late": w[3]}, fact=Fact(w[0], "lies under", w[1]))
+    again = memory.remember(
+        f"{w[0]} is hidden under {w[1]}.", tags=(w[2],), metadata={"late": w[3]}, fact=Fact(w[0], "lies under", w[1])
+    )
     assert again.status == "merged"
     return [str(first.id)]
 
 
 def _turns(memory: Memory, w: list[str], _: Path) -> list[str]:
-    said = [{"role": "user", "content": f"turn {i} says {w[i] if i in (2, 3, 6) else WORDS[i % 8]} today"} for i in range(9)]
+    said = [
+        {"role": "user", "content": f"turn {i} says {w[i] if i in (2, 3, 6) else WORDS[i % 8]} today"} for i in range(9)
+    ]
     items = memory.remember(said).items  # type: ignore[arg-type]
     return [str(items[i].id) for i in (2, 3, 6)]
 
@@ -134,7 +145,9 @@ def _chat(memory: Memory, w: list[str], _: Path) -> list[str]:
 
 def _experience(memory: Memory, w: list[str], _: Path) -> list[str]:
     for step in range(3):
-        memory.experience.record(f"open {w[0]}", f"a door of {w[1]}", f"push {w[2 + step]}", float(step), f"a hall of {w[6]}", done=step == 2)
+        memory.experience.record(
+            f"open {w[0]}", f"a door of {w[1]}", f"push {w[2 + step]}", float(step), f"a hall of {w[6]}", done=step == 2
+        )
     return [n.id for n in memory.notes(where={"kind": "experience"})]
 
 
@@ -149,7 +162,9 @@ def _imported(memory: Memory, w: list[str], folder: Path) -> list[str]:
 def _enriched(memory: Memory, w: list[str], _: Path) -> list[str]:
     for i in range(4):
         memory.remember(f"Pears and plums sail to the isle of {WORDS[i]} in spring.")
-    ids = [str(memory.remember(f"{w[i]} and {w[i + 1]} sail to the isle of {WORDS[i]} in spring.").id) for i in range(4)]
+    ids = [
+        str(memory.remember(f"{w[i]} and {w[i + 1]} sail to the isle of {WORDS[i]} in spring.").id) for i in range(4)
+    ]
     report = memory.enrich()
     assert report.evolved, report
     assert any(w[0] in note.context for note in memory.notes() if note.id not in ids), "no other note was told of it"
@@ -238,7 +253,13 @@ def test_with_a_place_left_out_of_the_list_the_search_goes_red(memory: Memory, p
     assert traces(place, ["zqxvbnkwrt"], tmp_path / "copy")
 
 
-STEPS = ["forget:before-commit", "forget:after-commit", "forget:scrubbed-packs", "forget:scrubbed-index", "forget:scrubbed-file"]
+STEPS = [
+    "forget:before-commit",
+    "forget:after-commit",
+    "forget:scrubbed-packs",
+    "forget:scrubbed-index",
+    "forget:scrubbed-file",
+]
 
 
 def test_a_forgetting_that_is_killed_is_finished_by_the_next_open(tmp_path: Path) -> None:

@@ -84,8 +84,21 @@ def test_a_pack_that_cannot_be_removed_is_said_to_be_there(tmp_path: Path) -> No
         "import sys\nfrom agentmem import Memory\n"
         "with Memory(sys.argv[1], embedder='hash') as m:\n    r = m.forget(sys.argv[2])\n    print(r.gone, r.warnings)"
     )
-    who = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--inh-caps", "+dac_read_search", "--ambient-caps", "+dac_read_search"]
-    said = subprocess.run([*who, sys.executable, "-c", code, str(home), note], capture_output=True, text=True, cwd="/", timeout=60)
+    who = [
+        "setpriv",
+        "--reuid",
+        "65534",
+        "--regid",
+        "65534",
+        "--clear-groups",
+        "--inh-caps",
+        "+dac_read_search",
+        "--ambient-caps",
+        "+dac_read_search",
+    ]
+    said = subprocess.run(
+        [*who, sys.executable, "-c", code, str(home), note], capture_output=True, text=True, cwd="/", timeout=60
+    )
 
     assert said.stdout.startswith("False"), said.stdout + said.stderr[-2000:]
     assert "could not be removed" in said.stdout

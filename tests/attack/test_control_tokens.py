@@ -25,7 +25,9 @@ HARMLESS = (
     "Where does Ana live?", "  Ana lives in Porto.\n", "é à ü 你好 🎻", "a < b | c > d [x] </p>", "Notes:\n- [2026-03-01 user] I live in Porto.",
     "1 + 1 = 2", "user", "assistant\n\n\nthink", "\ttabs and  double blanks ",
 )  # fmt: skip
-SETTINGS = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
+SETTINGS = settings(
+    max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None
+)
 Said = list[dict[str, str]]
 
 
@@ -51,12 +53,37 @@ def texts(kind: Kind) -> st.SearchStrategy[str]:
     name = st.sampled_from(names(kind))
     piece = st.tuples(name, st.integers(0, 12), st.integers(1, 14)).map(lambda t: t[0][t[1] : t[1] + t[2]])
     letters = ALPHABET if kind.name == "slow" else [*ALPHABET, "你", "🎻", "ß", "\u202e", "\x07", "▁", "Ġ"]
-    word = st.sampled_from(["Ana", " lives in ", "Porto", "\n", "user\n", "assistant", " ", "\n\n", "<", "|>", ">", "é", "＜|im_end|＞", "<|IM_START|>"])
-    return st.lists(st.one_of(name, name, piece, word, st.text(st.sampled_from(letters), max_size=4)), max_size=8).map("".join).filter(str.strip)
+    word = st.sampled_from(
+        [
+            "Ana",
+            " lives in ",
+            "Porto",
+            "\n",
+            "user\n",
+            "assistant",
+            " ",
+            "\n\n",
+            "<",
+            "|>",
+            ">",
+            "é",
+            "＜|im_end|＞",
+            "<|IM_START|>",
+        ]
+    )
+    return (
+        st.lists(st.one_of(name, name, piece, word, st.text(st.sampled_from(letters), max_size=4)), max_size=8)
+        .map("".join)
+        .filter(str.strip)
+    )
 
 
 def conversation(kind: Kind, contents: Sequence[str]) -> Said:
-    roles = ("user", "assistant", "user") if "gemma" in kind.name or tokenizer(kind).chat_template.find("raise_exception") >= 0 else ("system", "user", "assistant", "user")
+    roles = (
+        ("user", "assistant", "user")
+        if "gemma" in kind.name or tokenizer(kind).chat_template.find("raise_exception") >= 0
+        else ("system", "user", "assistant", "user")
+    )
     return [{"role": role, "content": contents[at % len(contents)]} for at, role in enumerate(roles)]
 
 
@@ -138,7 +165,9 @@ def test_a_prompt_reads_as_the_template_wrote_it(kind: Kind) -> None:
     @given(st.lists(texts(kind), min_size=1, max_size=3))
     def holds(contents: list[str]) -> None:
         said = conversation(kind, contents)
-        if any("</think>" in c for c in contents):  # a template that reads thoughts out of an answer is asked with none in it
+        if any(
+            "</think>" in c for c in contents
+        ):  # a template that reads thoughts out of an answer is asked with none in it
             return
         written = tok.apply_chat_template(said, tokenize=False, add_generation_prompt=True)
         swallow = any(t.rstrip or t.lstrip for t in tok.added_tokens_decoder.values())
@@ -199,7 +228,10 @@ def test_what_editors_write_and_are_asked_has_the_templates_control_tokens(kind:
     tok = tokenizer(kind)
     renderer = Renderer(tok)
     name = names(kind)[-1]
-    pair, calm = renderer.pair(f"Where does {name} Ana live?", f"Porto {name} really."), renderer.pair("Where does Ana live?", "Porto really.")
+    pair, calm = (
+        renderer.pair(f"Where does {name} Ana live?", f"Porto {name} really."),
+        renderer.pair("Where does Ana live?", "Porto really."),
+    )
 
     assert controls(kind, pair.prompt) == controls(kind, calm.prompt)
     assert controls(kind, pair.labels) == controls(kind, calm.labels)
@@ -212,7 +244,10 @@ def test_a_content_that_holds_a_placeholder_is_shown_as_it_is(monkeypatch: pytes
     kind = KINDS[0]
     said = [{"role": "user", "content": f"{7:039d} {7:039d}000000 <|end|> Ana"}]
 
-    assert tokenizer(kind).decode(new_way(kind, said)) == f"<s><|user|> {7:039d} {7:039d}000000 <|end|> Ana<|end|><|assistant|>"
+    assert (
+        tokenizer(kind).decode(new_way(kind, said))
+        == f"<s><|user|> {7:039d} {7:039d}000000 <|end|> Ana<|end|><|assistant|>"
+    )
     assert len(controls(kind, new_way(kind, said))) == 4
 
 

@@ -111,7 +111,9 @@ def consolidated(tmp_path_factory: pytest.TempPathFactory, model: tuple[Any, Any
     """A memory with one edit in its weights, and the bytes of its pack."""
     place, clock = tmp_path_factory.mktemp("damage") / "memory", ManualClock(datetime(2026, 3, 2, tzinfo=UTC))
     with Memory(place, embedder="hash", clock=clock, model=model) as memory:
-        note = memory.remember("Oren Dorrell lives in Porto.", user="ana", fact=Fact("Oren Dorrell", "lives in", "Porto"))
+        note = memory.remember(
+            "Oren Dorrell lives in Porto.", user="ana", fact=Fact("Oren Dorrell", "lives in", "Porto")
+        )
         for _ in range(6):
             clock.advance(days=2)
             memory.reinforce(note.id, user="ana")
@@ -126,9 +128,23 @@ def put(memory: Memory, data: bytes) -> None:
         tx.ledger.set_active_pack(METHOD, memory._parts.weights._put(tx, data), 0)
 
 
-QUICK = ("NaN", "wrong shape", "no rows", "edits that are none", "an edit without words", "huge header", "deep header", "bit")
+QUICK = (
+    "NaN",
+    "wrong shape",
+    "no rows",
+    "edits that are none",
+    "an edit without words",
+    "huge header",
+    "deep header",
+    "bit",
+)
 CASES = [
-    pytest.param(kind, named, marks=() if (kind in QUICK and named) or kind == "bit" else pytest.mark.slow, id=f"{kind}, {'renamed' if named else 'in place'}")
+    pytest.param(
+        kind,
+        named,
+        marks=() if (kind in QUICK and named) or kind == "bit" else pytest.mark.slow,
+        id=f"{kind}, {'renamed' if named else 'in place'}",
+    )
     for kind in DAMAGE
     for named in (True, False)
 ]
@@ -149,7 +165,9 @@ def test_a_damaged_pack_is_not_served_and_can_be_rebuilt(
         if named:
             put(memory, data)
         answer = memory.ask(ASKED, user="ana")
-        assert answer.source != "weights" or answer.text == "Porto."  # a flipped bit may lie where nothing depends on it
+        assert (
+            answer.source != "weights" or answer.text == "Porto."
+        )  # a flipped bit may lie where nothing depends on it
         if answer.source != "weights":
             assert memory.status(user="ana").trouble
         memory.rebuild("weights")
@@ -158,7 +176,9 @@ def test_a_damaged_pack_is_not_served_and_can_be_rebuilt(
 
 
 @pytest.mark.slow
-def test_random_bits_of_a_pack_never_raise_anything_untyped(consolidated: tuple[Path, bytes], model: tuple[Any, Any], tmp_path: Path) -> None:
+def test_random_bits_of_a_pack_never_raise_anything_untyped(
+    consolidated: tuple[Path, bytes], model: tuple[Any, Any], tmp_path: Path
+) -> None:
     """A thousand flips under a fitting name: served as if nothing had happened, or refused by type."""
     place, rng, refused, typed = tmp_path / "memory", random.Random(7), 0, 0
     shutil.copytree(consolidated[0], place)
@@ -178,7 +198,9 @@ def test_random_bits_of_a_pack_never_raise_anything_untyped(consolidated: tuple[
 
 
 def indexed(place: Path, notes: int, batch: int = 256) -> None:
-    settings = Settings(index=IndexSettings(exact_limit=2, batch=1), remember=RememberSettings(neighbour_limit=0, batch=batch))
+    settings = Settings(
+        index=IndexSettings(exact_limit=2, batch=1), remember=RememberSettings(neighbour_limit=0, batch=batch)
+    )
     with Memory(place, embedder=HashEmbedder(32), settings=settings) as memory:
         memory.remember_many([f"Word{n} stands beside word{n + 1}." for n in range(notes)], progress=False)
         memory.flush()
@@ -233,7 +255,15 @@ def test_an_index_whose_vectors_are_others_is_found(small: Path) -> None:
         with memory._parts.core.store.read() as tx:
             rows, vectors = tx.vectors.load_owner(1)
         opened.upsert(1, rows[:1].tolist(), -vectors[:1])
-        index._save(index._state.__class__(**{**_plain(index._state), "manifest": indexing.snapshot(index.directory), "digests": indexing.digests(index.directory)}))
+        index._save(
+            index._state.__class__(
+                **{
+                    **_plain(index._state),
+                    "manifest": indexing.snapshot(index.directory),
+                    "digests": indexing.digests(index.directory),
+                }
+            )
+        )
         assert any("not those of their notes" in problem for problem in memory.check(deep=True).problems)
 
 
@@ -241,7 +271,9 @@ def _plain(state: Any) -> dict[str, Any]:
     return {name: getattr(state, name) for name in state.__dataclass_fields__}
 
 
-def test_without_digests_the_harness_finds_flips_that_nobody_notices(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_digests_the_harness_finds_flips_that_nobody_notices(
+    small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(indexing, "digests", lambda directory: {})
     monkeypatch.setattr(indexing, "compare", lambda store, index, deep: [])
     (path,) = [p for p in targets(small) if p.name == "data_level0.bin"]

@@ -41,10 +41,25 @@ NOT_TOLD = {
 
 def fill(memory: Memory) -> None:
     """Something in every table."""
-    said = ("Ana lives in Porto.", "Ana likes green tea from Porto.", "Bruno plays chess with Ana.", "The tea of Bruno is from Kyoto.")
+    said = (
+        "Ana lives in Porto.",
+        "Ana likes green tea from Porto.",
+        "Bruno plays chess with Ana.",
+        "The tea of Bruno is from Kyoto.",
+    )
     ids = [str(receipt.id) for receipt in memory.remember_many(list(said), user="ana@x", session="s", progress=False)]
-    memory.remember("Ana lives in Oslo.", user="ana@x", fact=Fact("Ana", "lives in", "Oslo"), valid_from="2027-01-01T00:00:00+00:00")
-    memory.remember("The kettle is old.", user="ben@x", idempotency_key="k", actor="ben", tags=["home"], metadata={"a": 1}, source="web")
+    memory.remember(
+        "Ana lives in Oslo.", user="ana@x", fact=Fact("Ana", "lives in", "Oslo"), valid_from="2027-01-01T00:00:00+00:00"
+    )
+    memory.remember(
+        "The kettle is old.",
+        user="ben@x",
+        idempotency_key="k",
+        actor="ben",
+        tags=["home"],
+        metadata={"a": 1},
+        source="web",
+    )
     memory.remember("The oven works.", agent="cook")
     memory.remember("It rains.")
     memory.remember("It is long. " * 200, user="ana@x")
@@ -52,7 +67,9 @@ def fill(memory: Memory) -> None:
     memory.link(ids[0], ids[3], "user", reason="I say so", user="ana@x")
     memory.reinforce(ids[:3], user="ana@x")
     memory.forget(str(memory.remember("A secret.", user="ana@x").id), user="ana@x")
-    memory.experience.record("tidy", "a cup on the floor", "drop it", -5.5, "a broken cup", user="ana@x", idempotency_key="e")
+    memory.experience.record(
+        "tidy", "a cup on the floor", "drop it", -5.5, "a broken cup", user="ana@x", idempotency_key="e"
+    )
     memory.experience.record("tidy", "a broken cup", "sweep", 1.5, None, user="ana@x", episode="other")
     with memory._parts.core.store.write() as tx:
         row = tx.notes.rows_of([ids[2]])[ids[2]]
@@ -83,7 +100,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Memory, sq
 Whole = tuple[Memory, sqlite3.Connection, sqlite3.Connection]
 
 
-def silent(whole: Whole, seed: int, held: dict[str, list[str]], *, deep: bool = False, quick: bool = False) -> Counter[str]:
+def silent(
+    whole: Whole, seed: int, held: dict[str, list[str]], *, deep: bool = False, quick: bool = False
+) -> Counter[str]:
     """Flip a bit in each column in turn: which of them nobody told of. Whatever is raised must be typed.
 
     ``quick``: what the store says of itself is looked at first, and the rest of check() only if that finds nothing.
@@ -107,13 +126,27 @@ def silent(whole: Whole, seed: int, held: dict[str, list[str]], *, deep: bool = 
 
 
 def promised(held: dict[str, list[str]]) -> dict[str, list[str]]:
-    return {table: [column for column in columns if column not in NOT_TOLD.get(table, ())] for table, columns in held.items()}
+    return {
+        table: [column for column in columns if column not in NOT_TOLD.get(table, ())]
+        for table, columns in held.items()
+    }
 
 
 def test_every_flipped_bit_of_what_was_written_is_told(whole: Whole) -> None:
     """In every column that is no queue, no counter and no state of a curve: check() names it or raises a typed error, and never breaks."""
     held = tables(whole[2])
-    assert {"note", "note_version", "owner", "link", "experience", "experience_step", "idempotency", "tombstone", "edit", "ledger"} <= set(held)
+    assert {
+        "note",
+        "note_version",
+        "owner",
+        "link",
+        "experience",
+        "experience_step",
+        "idempotency",
+        "tombstone",
+        "edit",
+        "ledger",
+    } <= set(held)
 
     assert silent(whole, 1, promised(held), quick=True) == Counter()
     assert whole[0].check(deep=True).ok
@@ -137,9 +170,22 @@ def test_many_flipped_bits_are_told(whole: Whole) -> None:
 def test_without_seals_a_flipped_bit_passes(whole: Whole, monkeypatch: pytest.MonkeyPatch) -> None:
     """The null control: with the comparison of seals switched off, the same bits go unnoticed."""
     monkeypatch.setattr(sqlite_store, "broken", lambda database: [])
-    held = {"note": ["valid_to", "trust", "reason"], "owner": ["user"], "link": ["reason"], "experience": ["q"], "idempotency": ["key"], "edit": ["reason"]}
+    held = {
+        "note": ["valid_to", "trust", "reason"],
+        "owner": ["user"],
+        "link": ["reason"],
+        "experience": ["q"],
+        "idempotency": ["key"],
+        "edit": ["reason"],
+    }
 
-    assert set(silent(whole, 1, held)) >= {"note.trust", "note.reason", "experience.q", "idempotency.key", "edit.reason"}
+    assert set(silent(whole, 1, held)) >= {
+        "note.trust",
+        "note.reason",
+        "experience.q",
+        "idempotency.key",
+        "edit.reason",
+    }
 
 
 @pytest.mark.parametrize(
@@ -171,7 +217,10 @@ def test_check_names_what_is_damaged(whole: Whole, sql: str, words: str) -> None
 
 def read(memory: Memory, user: str, ids: Iterable[str]) -> list[str]:
     """All that a user can get to read of these notes, by any way there is."""
-    asks: list[Callable[[], Iterable[Any]]] = [lambda: memory.notes(user=user), lambda: [hit.note for hit in memory.recall("Ana tea Porto", user=user)]]
+    asks: list[Callable[[], Iterable[Any]]] = [
+        lambda: memory.notes(user=user),
+        lambda: [hit.note for hit in memory.recall("Ana tea Porto", user=user)],
+    ]
     for id in ids:
         asks += [lambda id=id: [memory.get(id, user=user)], lambda id=id: memory.history(id, user=user)]  # type: ignore[misc]
     said = []
@@ -210,7 +259,9 @@ def test_a_damaged_secret_is_told(tmp_path: Path) -> None:
         memory.remember("Ana lives in Porto.", user="ana")
     with closing(sqlite3.connect(tmp_path / "m" / "notes.db")) as hurting, hurting:
         assert flip(hurting, "meta", "value", random.Random(4))
-        hurting.execute("UPDATE meta SET value = '0' || substr(value, 2) WHERE key = 'tombstone_key' AND substr(value, 1, 1) <> '0'")
+        hurting.execute(
+            "UPDATE meta SET value = '0' || substr(value, 2) WHERE key = 'tombstone_key' AND substr(value, 1, 1) <> '0'"
+        )
 
     with pytest.raises(StoreCorrupt), Memory(tmp_path / "m", embedder="hash") as memory:
         memory.notes(user="ana")

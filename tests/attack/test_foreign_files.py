@@ -27,7 +27,9 @@ from agentmem.weights.registry import METHOD
 INDEXED = Settings(index=IndexSettings(exact_limit=2, batch=1))
 ID = "0123456789abcdef" * 2
 UUID = "01234567-89ab-cdef-0123-456789abcdef"
-SHA = hashlib.sha256(b"what no file here says").hexdigest()  # in our folder, a file that bears the hash of its own bytes is a pack
+SHA = hashlib.sha256(
+    b"what no file here says"
+).hexdigest()  # in our folder, a file that bears the hash of its own bytes is a pack
 BESIDE = (
     "llama.safetensors", "notes.txt", "index.lock", "chroma.sqlite3", "weights/llama.safetensors", f"weights/{SHA}.safetensors",
     "weights/a.tmp123", "chroma-1/chroma.sqlite3", f"chroma-1/{UUID}/header.bin", "chroma-2024/photo.jpg", "chroma-0/x", ".hidden",
@@ -85,7 +87,11 @@ def plant(rng: random.Random, path: Path, outside: Path, kinds: str) -> list[Pat
     elif kind == "pipe":
         os.mkfifo(path)
     elif kind == "marker":
-        path.write_text(json.dumps({"format": "agentmem-directory", "version": 1, "id": ID, "created_at": "2026-01-01T00:00:00+00:00"}))
+        path.write_text(
+            json.dumps(
+                {"format": "agentmem-directory", "version": 1, "id": ID, "created_at": "2026-01-01T00:00:00+00:00"}
+            )
+        )
     else:
         path.write_bytes(rng.choice((b"", b"somebody's", rng.randbytes(300))))
         path.chmod(0o400 if kind == "closed" else 0o644)
@@ -227,7 +233,9 @@ def sloppy_remove(directory: Path) -> bool:
 
 
 @pytest.mark.parametrize("guard", ["packs", "generations", "links"])
-def test_without_its_guard_the_harness_finds_breaches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, guard: str) -> None:
+def test_without_its_guard_the_harness_finds_breaches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, guard: str
+) -> None:
     """A harness that cannot find anything proves nothing."""
     monkeypatch.setattr("agentmem.files.data_directory.DataDirectory.strangers", lambda self: [])
     if guard == "packs":
@@ -249,7 +257,18 @@ def test_without_its_guard_the_harness_finds_breaches(tmp_path: Path, monkeypatc
 
 def test_a_model_of_the_user_survives_a_memory_in_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """``Memory(".")`` in a folder with a checkpoint: opened, used, closed, and the checkpoint is what it was."""
-    foreign = Foreign([tmp_path / name for name in ("weights/llama.safetensors", "chroma-1/photo.jpg", "chroma-2024/photo.jpg", "index.lock", "notes.txt")])
+    foreign = Foreign(
+        [
+            tmp_path / name
+            for name in (
+                "weights/llama.safetensors",
+                "chroma-1/photo.jpg",
+                "chroma-2024/photo.jpg",
+                "index.lock",
+                "notes.txt",
+            )
+        ]
+    )
     for path in foreign.paths:
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(path.name.encode() * 100)
@@ -286,7 +305,9 @@ def _file(home: Path, name: str) -> Path:
 
 @pytest.mark.parametrize("name", TAKEN)
 @pytest.mark.parametrize("make", [_link, _second_name, _file])
-def test_a_name_of_ours_that_somebody_has_is_named_and_left_alone(tmp_path: Path, name: str, make: Callable[[Path, str], Path]) -> None:
+def test_a_name_of_ours_that_somebody_has_is_named_and_left_alone(
+    tmp_path: Path, name: str, make: Callable[[Path, str], Path]
+) -> None:
     home = tmp_path / "home"
     home.mkdir()
     foreign = Foreign([make(home, name)])
@@ -333,7 +354,9 @@ def test_what_a_user_put_into_a_generation_outlives_it(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["notes.db-wal", "notes.db-shm", "notes.db-journal", "notes.reserve"])
 @pytest.mark.parametrize("make", [_second_name, _file])
-def test_a_file_that_came_where_ours_is_not_always_there_is_named_and_left_alone(tmp_path: Path, name: str, make: Callable[[Path, str], Path]) -> None:
+def test_a_file_that_came_where_ours_is_not_always_there_is_named_and_left_alone(
+    tmp_path: Path, name: str, make: Callable[[Path, str], Path]
+) -> None:
     """SQLite removes or writes over what it takes for its own log; nothing but the name says that it is."""
     home = tmp_path / "home"
     with Memory(home, embedder="hash") as memory:
@@ -360,7 +383,9 @@ def test_a_file_that_takes_the_place_of_the_reserve_of_an_open_memory_stays(tmp_
     assert (tmp_path / "notes.reserve").read_bytes() == b"theirs"
 
 
-@pytest.mark.parametrize("name", ["notes.db", "notes.db-wal", "agentmem.json", "notes.reserve", "{weights}/mine.jsonl", "{index}/mine.jsonl"])
+@pytest.mark.parametrize(
+    "name", ["notes.db", "notes.db-wal", "agentmem.json", "notes.reserve", "{weights}/mine.jsonl", "{index}/mine.jsonl"]
+)
 @pytest.mark.parametrize("verb", ["export", "graph_page"])
 def test_nothing_that_a_user_asks_for_is_written_over_the_memory_itself(tmp_path: Path, name: str, verb: str) -> None:
     with Memory(tmp_path, embedder="hash") as memory:

@@ -53,7 +53,9 @@ BY_ID: dict[str, Verb] = {
 
 def _told(world: Memory) -> tuple[str, str, str]:
     """Alice's note with everything beside it, Bob's, and one that is for all, linked to hers."""
-    told = world.remember("Alice's plan is quince.", user="alice", idempotency_key="key", fact=("Alice", "plans", "quince"))
+    told = world.remember(
+        "Alice's plan is quince.", user="alice", idempotency_key="key", fact=("Alice", "plans", "quince")
+    )
     own, shared = world.remember("Bob's plan.", **BOB), world.remember("The office plan.")
     world.link(str(told.id), str(shared.id), kind="derived_from", reason="quince", user="alice")
     world.experience.record("open", "a door", "push", 1.0, None, user="alice")
@@ -189,7 +191,9 @@ def test_an_id_that_another_had_is_taken_like_one_that_he_has(tmp_path: Path, th
     assert told[0][-1] == ["Bob's remark."]
 
 
-def test_without_knowing_whose_an_id_was_it_is_taken_away(memory: Memory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_knowing_whose_an_id_was_it_is_taken_away(
+    memory: Memory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The same attack, with the look at former owners left out, tells of the forgotten note and keeps its owner from it."""
     monkeypatch.setattr(claimed_ids, "_anothers", lambda owners, own, *, bound: False)
     id = str(memory.remember("Alice's lamp is green.", user="alice").id)
@@ -281,7 +285,9 @@ def test_an_error_of_the_scope_leaves_an_export_as_what_it_is(memory: Memory, tm
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_consolidation_of_one_tells_nothing_of_the_edits_of_others(memory: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_consolidation_of_one_tells_nothing_of_the_edits_of_others(
+    memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Older edits of others are asked again like one's own, and neither counted nor quoted in the report or the ledger."""
     teacher = Teller()
     teach(memory, teacher, monkeypatch)
@@ -350,11 +356,15 @@ def test_no_command_tells_a_user_of_another(tmp_path: Path) -> None:
     with Memory(tmp_path / "memory", embedder="hash", clock=clock) as memory:
         theirs, _, _ = _told(memory)
         world = World("commands", tmp_path, memory, clock, Teller())
-        before = world.rows("SELECT n.*, f.object FROM note n JOIN owner o ON o.id = n.owner LEFT JOIN fact f ON f.row = n.id WHERE o.user = 'alice'")
+        before = world.rows(
+            "SELECT n.*, f.object FROM note n JOIN owner o ON o.id = n.owner LEFT JOIN fact f ON f.row = n.id WHERE o.user = 'alice'"
+        )
     runner, ran = CliRunner(), 0
     for command in COMMANDS:
         filled = [part.format(id=theirs, file=tmp_path / "bob.jsonl") for part in command]
-        result = runner.invoke(app, ["--path", str(tmp_path / "memory"), "--user", "bob", "--embedder", "hash", *filled])
+        result = runner.invoke(
+            app, ["--path", str(tmp_path / "memory"), "--user", "bob", "--embedder", "hash", *filled]
+        )
         said = result.output.replace(theirs, "").replace("plan quince", "")
         ran += "No such command" not in result.output
         assert "quince" not in said.lower(), (command, said)
@@ -364,7 +374,12 @@ def test_no_command_tells_a_user_of_another(tmp_path: Path) -> None:
     assert "quince" not in (tmp_path / "bob.jsonl").read_text(encoding="utf-8")
     with Memory(tmp_path / "memory", embedder="hash", clock=clock) as memory:
         world = World("commands", tmp_path, memory, clock, Teller())
-        assert world.rows("SELECT n.*, f.object FROM note n JOIN owner o ON o.id = n.owner LEFT JOIN fact f ON f.row = n.id WHERE o.user = 'alice'") == before
+        assert (
+            world.rows(
+                "SELECT n.*, f.object FROM note n JOIN owner o ON o.id = n.owner LEFT JOIN fact f ON f.row = n.id WHERE o.user = 'alice'"
+            )
+            == before
+        )
 
 
 def test_counts_on_the_command_line_are_ones_own(tmp_path: Path) -> None:
@@ -372,6 +387,8 @@ def test_counts_on_the_command_line_are_ones_own(tmp_path: Path) -> None:
     with Memory(tmp_path / "memory", embedder="hash") as memory:
         _told(memory)
         memory.remember_many([f"Alice's note {n}." for n in range(30)], user="alice", progress=False)
-    result = CliRunner().invoke(app, ["--path", str(tmp_path / "memory"), "--user", "bob", "--embedder", "hash", "stats", "--json"])
+    result = CliRunner().invoke(
+        app, ["--path", str(tmp_path / "memory"), "--user", "bob", "--embedder", "hash", "stats", "--json"]
+    )
 
     assert json.loads(result.output)["notes"] == 2

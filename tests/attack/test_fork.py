@@ -66,7 +66,10 @@ def nothing_lost(directory: Path, said: list[dict[str, Any]]) -> None:
         assert memory.check().ok, memory.check()
 
 
-@pytest.mark.parametrize(("forks", "seed"), [(6, 1), pytest.param(20, 2, marks=pytest.mark.slow), pytest.param(60, 3, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("forks", "seed"),
+    [(6, 1), pytest.param(20, 2, marks=pytest.mark.slow), pytest.param(60, 3, marks=pytest.mark.slow)],
+)
 def test_children_use_what_they_inherit(tmp_path: Path, forks: int, seed: int) -> None:
     """Four threads write and two recall while the process forks: each child remembers, recalls and forgets, in the memory that it
     inherited and in one that it opens; what was acknowledged is there.
@@ -186,7 +189,9 @@ def test_chroma_in_a_child(tmp_path: Path) -> None:
         memory.close()
 
     def later() -> None:
-        with Memory(tmp_path / "m", embedder="hash", settings=Settings(index=IndexSettings(exact_limit=0, batch=1))) as own:
+        with Memory(
+            tmp_path / "m", embedder="hash", settings=Settings(index=IndexSettings(exact_limit=0, batch=1))
+        ) as own:
             own.remember("The child saw a heron.")
             found = own.recall("heron")
             assert found.hits[0].note.content == "The child saw a heron."
@@ -283,14 +288,36 @@ def test_embedders_in_a_child() -> None:
 def test_every_lock_is_made_anew(tmp_path: Path) -> None:
     """No lock, event or pool of threads is made in a module that knows nothing of forks."""
     root = Path(__file__).parents[2]
-    made = ("threading.Lock(", "threading.RLock(", "Lock()", "ThreadPoolExecutor(1", "threading.Event(", "Condition(", "Semaphore(")
-    here = {"leases.py", "turns.py", "_model_embedders.py", "suite.py"}  # a job's own, told by its owner, one call's own, a test's
-    files = [p for folder in ("agentmem", "stores", "editors", "integrations") for p in (root / folder).rglob("*.py") if not p.is_symlink()]
+    made = (
+        "threading.Lock(",
+        "threading.RLock(",
+        "Lock()",
+        "ThreadPoolExecutor(1",
+        "threading.Event(",
+        "Condition(",
+        "Semaphore(",
+    )
+    here = {
+        "leases.py",
+        "turns.py",
+        "_model_embedders.py",
+        "suite.py",
+    }  # a job's own, told by its owner, one call's own, a test's
+    files = [
+        p
+        for folder in ("agentmem", "stores", "editors", "integrations")
+        for p in (root / folder).rglob("*.py")
+        if not p.is_symlink()
+    ]
     unaware = [
         str(path.relative_to(root))
         for path in files
-        if any(word in path.read_text() for word in made) and "at_fork(" not in path.read_text() and path.name not in here
+        if any(word in path.read_text() for word in made)
+        and "at_fork(" not in path.read_text()
+        and path.name not in here
     ]
 
     assert unaware == []
-    assert not [str(p) for p in files if "functools import cached_property" in p.read_text()], "it has a lock before Python 3.12"
+    assert not [str(p) for p in files if "functools import cached_property" in p.read_text()], (
+        "it has a lock before Python 3.12"
+    )

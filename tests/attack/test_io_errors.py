@@ -110,7 +110,13 @@ def test_a_statement_that_fails_leaves_all_or_nothing(tmp_path: Path, verb: str,
 
 def limited(root: Path, *limits: int) -> list[dict[str, object]]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    run = subprocess.run([sys.executable, str(WORKER), str(root), json.dumps(limits)], capture_output=True, text=True, env=environment, timeout=900)
+    run = subprocess.run(
+        [sys.executable, str(WORKER), str(root), json.dumps(limits)],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=900,
+    )
     assert run.returncode == 0, run.stderr[-3000:]
     return [json.loads(line) for line in run.stdout.splitlines()]
 
@@ -150,7 +156,11 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     """A small disk of its own, where one may be mounted."""
     place = tmp_path / "disk"
     place.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", str(place)], capture_output=True) if shutil.which("mount") else None
+    mounted = (
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", str(place)], capture_output=True)
+        if shutil.which("mount")
+        else None
+    )
     if mounted is None or mounted.returncode:
         pytest.skip("a small disk cannot be mounted here (that takes root)")
     yield place

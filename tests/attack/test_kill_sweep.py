@@ -11,12 +11,25 @@ from pathlib import Path
 import pytest
 
 WORKER = Path(__file__).with_name("swept.py")
-SURE = {"forget:after-commit", "forget:scrubbed-packs", "forget:scrubbed-index", "forget:scrubbed-file", "update:after-commit", "remember:after-commit"}
+SURE = {
+    "forget:after-commit",
+    "forget:scrubbed-packs",
+    "forget:scrubbed-index",
+    "forget:scrubbed-file",
+    "update:after-commit",
+    "remember:after-commit",
+}
 
 
 def sweep(root: Path, verbs: dict[str, list[str]]) -> list[dict[str, object]]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    run = subprocess.run([sys.executable, str(WORKER), str(root), json.dumps(verbs)], capture_output=True, text=True, env=environment, timeout=3_000)
+    run = subprocess.run(
+        [sys.executable, str(WORKER), str(root), json.dumps(verbs)],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=3_000,
+    )
     assert run.returncode == 0, run.stderr[-3000:]
     return [json.loads(line) for line in run.stdout.splitlines()]
 

@@ -40,7 +40,12 @@ def names() -> tuple[str, str, str]:
 def company(memory: Memory) -> None:
     """Others, who stay."""
     for user in ("user0", "user1", "user2"):
-        memory.remember_many([f"The {i}. boat of {user} sails to harbour {i * 7}." for i in range(16)], user=user, session="open", progress=False)
+        memory.remember_many(
+            [f"The {i}. boat of {user} sails to harbour {i * 7}." for i in range(16)],
+            user=user,
+            session="open",
+            progress=False,
+        )
     memory.remember("An agent speaks.", agent="agent0")
 
 
@@ -48,7 +53,9 @@ Verb = Callable[[Memory, str, str, str], None]
 
 
 def _remember(memory: Memory, user: str, agent: str, session: str) -> None:
-    memory.remember("I have a dentist appointment.", user=user, session=session, idempotency_key=f"{user}-1", actor=user)
+    memory.remember(
+        "I have a dentist appointment.", user=user, session=session, idempotency_key=f"{user}-1", actor=user
+    )
     memory.remember("I have a cat.", user=user, agent=agent, tags=[user])
     echo = {"role": "assistant", "content": "I have a dentist appointment.", "idempotency_key": f"{user}-2"}
     (refused,) = memory.remember_many([echo], user=user, progress=False)
@@ -68,7 +75,16 @@ def _chat(memory: Memory, user: str, agent: str, session: str) -> None:
 
 def _experience(memory: Memory, user: str, agent: str, session: str) -> None:
     for step in range(3):
-        memory.experience.record("tidy", f"cup {step}", f"drop {step}", float(step), f"cup {step + 1}", episode=session, user=user, idempotency_key=f"{user}{step}")
+        memory.experience.record(
+            "tidy",
+            f"cup {step}",
+            f"drop {step}",
+            float(step),
+            f"cup {step + 1}",
+            episode=session,
+            user=user,
+            idempotency_key=f"{user}{step}",
+        )
 
 
 def _described(memory: Memory, user: str, agent: str, session: str) -> None:
@@ -78,7 +94,13 @@ def _described(memory: Memory, user: str, agent: str, session: str) -> None:
     memory.reinforce(ids, user=user)
 
 
-VERBS: dict[str, Verb] = {"remember": _remember, "agents": _own, "chat": _chat, "experience": _experience, "links": _described}
+VERBS: dict[str, Verb] = {
+    "remember": _remember,
+    "agents": _own,
+    "chat": _chat,
+    "experience": _experience,
+    "links": _described,
+}
 
 
 def forget_all(memory: Memory, user: str, agent: str) -> None:
@@ -116,7 +138,11 @@ def test_edits_in_the_weights_take_no_name_along(tmp_path: Path, monkeypatch: py
         if not real:
             plain_model.teach(memory, Teller(), monkeypatch)
         memory.remember("The boat sails.", user="other")
-        id = str(memory.remember("Ilva Quist lives in Porto.", user=user, fact=Fact("Ilva Quist", "lives in", "Porto"), session=session).id)
+        id = str(
+            memory.remember(
+                "Ilva Quist lives in Porto.", user=user, fact=Fact("Ilva Quist", "lives in", "Porto"), session=session
+            ).id
+        )
         memory.reinforce(id, user=user)
         assert memory.consolidate(user=user).promoted
         assert found(tmp_path / "m", [user], tmp_path / "copy")
@@ -192,7 +218,9 @@ def test_names_of_a_former_version_go_when_it_is_opened(tmp_path: Path) -> None:
         old.execute("UPDATE owner SET user = ? WHERE user IS NULL AND agent IS NULL AND id <> 1", (user,))
         old.execute("UPDATE note SET valid_from = 5 WHERE id = 1")
         (owner,) = old.execute("SELECT id FROM owner WHERE user = ?", (user,)).fetchone()
-        old.execute("INSERT INTO idempotency VALUES (?, ?, NULL, '{\"id\":null,\"status\":\"rejected\"}')", (owner, f"{user}-3"))
+        old.execute(
+            'INSERT INTO idempotency VALUES (?, ?, NULL, \'{"id":null,"status":"rejected"}\')', (owner, f"{user}-3")
+        )
     assert found(tmp_path / "m", [user], tmp_path / "copy")
 
     with opened(tmp_path / "m") as memory:

@@ -16,7 +16,16 @@ SOAKER = Path(__file__).with_name("soaker.py")
 ROOT = Path(__file__).parents[2]
 GROWTH = {"rss": 0.06, "exact": 0.5}
 """Shares by which the second half may take more than the first; the rest must not grow at all. Blocks double when they are full."""
-SLACK = {"rss": 6e6, "exact": 2e6, "descriptors": 4, "threads": 1, "watched": 8, "embedder": 4096, "answers": 1000, "unsettling": 0}
+SLACK = {
+    "rss": 6e6,
+    "exact": 2e6,
+    "descriptors": 4,
+    "threads": 1,
+    "watched": 8,
+    "embedder": 4096,
+    "answers": 1000,
+    "unsettling": 0,
+}
 
 
 def soak(directory: Path, seconds: float, *more: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
@@ -48,7 +57,11 @@ def used(directory: Path, seconds: float) -> None:
     assert end["problems"] == []
     assert grown(samples) == {}
     assert samples[-1]["calls"] > samples[len(samples) // 2]["calls"] > 20
-    assert {"write", "read", "change", "forget", "use", "carry", "look"} >= set(end["verbs"]) >= {"write", "read", "change"}
+    assert (
+        {"write", "read", "change", "forget", "use", "carry", "look"}
+        >= set(end["verbs"])
+        >= {"write", "read", "change"}
+    )
 
 
 def test_ten_seconds_of_use(tmp_path: Path) -> None:

@@ -26,7 +26,12 @@ KINDS = ("bits", "bytes", "zero page", "truncate", "swap pages", "garbage page",
 
 def made(directory: Path, *, killed: bool) -> Path:
     """A store with its truth beside it; ``killed``: with most of it in the write-ahead log."""
-    subprocess.run([sys.executable, str(VICTIM), "make", str(directory), "killed" if killed else "closed"], env=environment(), check=False, timeout=120)
+    subprocess.run(
+        [sys.executable, str(VICTIM), "make", str(directory), "killed" if killed else "closed"],
+        env=environment(),
+        check=False,
+        timeout=120,
+    )
     assert (directory / "truth.json").is_file()
     assert (directory / "m" / "notes.db-wal").is_file() is killed
     return directory

@@ -17,10 +17,18 @@ from agentmem.stores.text.text import TextIndex
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 WORDS = "harbour Porto cello strings garden Ana Delgado rain coat the of and tea 1234 don't naïve 日本語".split()
-QUESTIONS = ("Where is the harbour of Porto?", "Ana Delgado", "cello strings and rain", "Who wears a coat in the garden 1234?", "日本語 naïve tea")
+QUESTIONS = (
+    "Where is the harbour of Porto?",
+    "Ana Delgado",
+    "cello strings and rain",
+    "Who wears a coat in the garden 1234?",
+    "日本語 naïve tea",
+)
 TEXT = st.one_of(
     st.lists(st.sampled_from(WORDS), min_size=1, max_size=10).map(" ".join),
-    st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), min_size=1, max_size=30).filter(str.strip),
+    st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), min_size=1, max_size=30).filter(
+        str.strip
+    ),
     st.lists(st.sampled_from(WORDS), min_size=200, max_size=250).map(" ".join),
 )
 WHO = st.sampled_from([Scope(user="ben"), Scope(user="carl"), Scope(agent="bot")])
@@ -81,8 +89,14 @@ class World:
         found: list[object] = []
         for question in QUESTIONS:
             hits = self._memory.recall(question, k=8, user="ana")
-            found += [(self.numbers[h.note.id], h.score, dict(h.reasons), [self.numbers[v] for v in h.via], h.passage) for h in hits]
-            found += [str(self._memory.why_not(question, id, k=1, user="ana")).replace(id, "") for id in list(self.numbers)[:2]]
+            found += [
+                (self.numbers[h.note.id], h.score, dict(h.reasons), [self.numbers[v] for v in h.via], h.passage)
+                for h in hits
+            ]
+            found += [
+                str(self._memory.why_not(question, id, k=1, user="ana")).replace(id, "")
+                for id in list(self.numbers)[:2]
+            ]
         return found
 
 
@@ -143,7 +157,9 @@ def test_statistics_over_all_owners_would_be_found_out() -> None:
 def test_a_small_tenant_is_ranked_by_its_own_words() -> None:
     """A word that a tenant's notes all have tells them nothing apart, however rare it is elsewhere; and the other way round."""
     with Memory(None, embedder="hash") as memory:
-        memory.remember_many([f"Invoice number {i} of the harbour" for i in range(9)] + ["Invoice for a cello"], user="ana")
+        memory.remember_many(
+            [f"Invoice number {i} of the harbour" for i in range(9)] + ["Invoice for a cello"], user="ana"
+        )
         memory.remember_many([f"The cello has string {i}" for i in range(300)], user="ben")
         core = memory._parts.core
         with core.store.read() as tx:

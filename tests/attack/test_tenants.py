@@ -64,7 +64,9 @@ def _step(world: World, tenant: Tenant, asking: Asking, call: Call, name: str, o
     world.refresh()
     supplied = call.supplied
     if isinstance(result, AgentMemError):  # it repeats what it was given
-        supplied = supplied | {text for other in world.tenants for text in (other.name, other.mark, *other.ids) if text in call.what}
+        supplied = supplied | {
+            text for other in world.tenants for text in (other.name, other.mark, *other.ids) if text in call.what
+        }
     world.look(tenant, as_text(result), supplied, call.what)
     for prompt in world.teller.heard:
         world.look(tenant, prompt, set(), f"the prompt of {call.what}")
@@ -76,7 +78,13 @@ def _step(world: World, tenant: Tenant, asking: Asking, call: Call, name: str, o
         if before[other.name] != (after := world.held[other.name]):
             places = [place for place in after if before[other.name].get(place) != after[place]]
             raise Breach(f"{call.what}: it changed {', '.join(places)} of {other.name}")
-    if watched is not None and told is not None and (now := world.told(watched)) is not None and told[0] == now[0] and told != now:
+    if (
+        watched is not None
+        and told is not None
+        and (now := world.told(watched)) is not None
+        and told[0] == now[0]
+        and told != now
+    ):
         raise Breach(f"{call.what}: {watched.name} was told {told[1]} before, and {now[1]} after it")
 
 
@@ -128,9 +136,14 @@ def _taught(world: World) -> None:
         assert (answer.text, answer.source) == (f"{place}.", "weights")
 
 
-def _with_weights(memory: Memory, clock: ManualClock, teller: Teller, folder: Path, seeds: range, steps: int) -> Counter[str]:
+def _with_weights(
+    memory: Memory, clock: ManualClock, teller: Teller, folder: Path, seeds: range, steps: int
+) -> Counter[str]:
     outcomes: Counter[str] = Counter()
-    quick = {name: VERBS[name] for name in ("remember", "forget", "reinforce", "status", "edits", "jobs", "stats", "check", "update", "chat")}
+    quick = {
+        name: VERBS[name]
+        for name in ("remember", "forget", "reinforce", "status", "edits", "jobs", "stats", "check", "update", "chat")
+    }
     for seed in seeds:
         world = World(f"weights {seed}", folder, memory, clock, teller)
         _taught(world)

@@ -66,7 +66,9 @@ def enrich(memory: Memory, note: str) -> None:
 
 def consolidate(memory: Memory, note: str) -> None:
     name = note.removesuffix(" of Porto is very old.")
-    fact = Fact(name, "lives in", "Porto", question=f"Where does {name} live?", paraphrases=(f"What is the home of {name}?",))
+    fact = Fact(
+        name, "lives in", "Porto", question=f"Where does {name} live?", paraphrases=(f"What is the home of {name}?",)
+    )
     kept = memory.remember(f"{name} lives in Porto.", user="ana", fact=fact)
     memory.reinforce(str(kept.id), user="ana")
     memory.consolidate(user="ana")
@@ -77,7 +79,10 @@ def skeletons(pair: tuple[Any, Any], verb: Verb, note: str) -> set[Skeleton]:
     local = LocalModel(*pair)
     once = Settings(enrichment=EnrichmentSettings(retries=0))
     llm = None if verb is not enrich else lambda messages: local.complete(messages, max_tokens=2)
-    with Memory(embedder="hash", clock=ManualClock(), model=pair, llm=llm, settings=once) as memory, read_by(pair) as seen:
+    with (
+        Memory(embedder="hash", clock=ManualClock(), model=pair, llm=llm, settings=once) as memory,
+        read_by(pair) as seen,
+    ):
         verb(memory, note)
     return seen
 

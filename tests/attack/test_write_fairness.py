@@ -102,7 +102,10 @@ def test_threads_come_in_the_order_in_which_they_asked() -> None:
                 time.sleep(0.002)
 
     with queue.turn():
-        threads = [threading.Thread(target=ask, args=(name, times)) for name, times in (("a", 30), ("b", 1), ("c", 1), ("d", 1))]
+        threads = [
+            threading.Thread(target=ask, args=(name, times))
+            for name, times in (("a", 30), ("b", 1), ("c", 1), ("d", 1))
+        ]
         for thread in threads:
             thread.start()
             while len(started) < len(threads[: threads.index(thread) + 1]):
@@ -176,7 +179,10 @@ def test_the_turn_of_a_killed_process_ends(tmp_path: Path) -> None:
     )
     SqliteStore(tmp_path / "n.db").close()
     child = subprocess.Popen(
-        [sys.executable, "-c", code, str(tmp_path / "n.db")], env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", code, str(tmp_path / "n.db")],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert child.stdout is not None
     lines = [child.stdout.readline().strip() for _ in range(2)]

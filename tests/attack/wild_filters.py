@@ -38,7 +38,9 @@ def wild_filter(rng: Random, words: list[str]) -> Any:
     if draw < 0.16:
         return rng.choice(WRONG)
     if draw < 0.3:
-        return rng.choice([EITHER, {"$and": [EITHER]}, {"$not": {"$not": EITHER}}, {"$or": [EITHER, {"$and": [EITHER]}]}])
+        return rng.choice(
+            [EITHER, {"$and": [EITHER]}, {"$not": {"$not": EITHER}}, {"$or": [EITHER, {"$and": [EITHER]}]}]
+        )
     made = _filter(rng, words, 3)
     return {"$or": [made, {"$not": made}]} if draw < 0.5 else made
 

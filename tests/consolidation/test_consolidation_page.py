@@ -12,7 +12,18 @@ EVIL = "</td><script>alert(1)</script>"
 
 def test_the_page_shows_answers_before_and_after_and_escapes_them(tmp_path: Path) -> None:
     outcome = EditOutcome("n1", "e1", "Where does Ilva live?", "Porto.", EVIL, "Porto.", 1.0, 0.75, committed=True)
-    failed = EditOutcome("n2", "e2", "Who is Oren?", "A baker.", "No idea.", "A cook.", 0.0, 0.0, committed=False, reason="its own question")
+    failed = EditOutcome(
+        "n2",
+        "e2",
+        "Who is Oren?",
+        "A baker.",
+        "No idea.",
+        "A cook.",
+        0.0,
+        0.0,
+        committed=False,
+        reason="its own question",
+    )
     decision = Decision("n3", "a secret", "keep", 0.1, ("holds a secret: never written into weights",))
     report = ConsolidationReport((decision,), (outcome, failed), canaries=24)
 

@@ -131,7 +131,10 @@ def test_strategies_order_by_use_and_take_changed_facts_out() -> None:
     rare, often = Signals(note_id="a", label="a", uses=1), Signals(note_id="b", label="b", uses=5, trust=0.1)
     assert AlwaysPolicy().decide(rare).action == "promote"
     assert AlwaysPolicy().decide(often).score > AlwaysPolicy().decide(rare).score
-    assert (MostFrequentPolicy(3).decide(rare).action, MostFrequentPolicy(3).decide(often).action) == ("keep", "promote")
+    assert (MostFrequentPolicy(3).decide(rare).action, MostFrequentPolicy(3).decide(often).action) == (
+        "keep",
+        "promote",
+    )
     stale = Signals(note_id="c", label="c", uses=9, promoted=True, stale_edit=True)
     assert NeverPolicy().decide(stale).action == "demote"
 

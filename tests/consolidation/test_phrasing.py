@@ -79,9 +79,7 @@ def test_the_first_person_is_grammatical(name):
 
 def test_what_the_fact_brings_comes_first():
     """A fact's own question and paraphrases are used before any made by rule."""
-    fact = Fact(
-        "Ana", "lives in", "Porto", question="Ana's town?", paraphrases=("Town of Ana?", "Where's Ana at?")
-    )
+    fact = Fact("Ana", "lives in", "Porto", question="Ana's town?", paraphrases=("Town of Ana?", "Where's Ana at?"))
     made = phrase(fact)
 
     assert isinstance(made, Phrased)

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from agentmem.consolidation import DefaultPolicy, Signals
 from agentmem.consolidation.policy import GATES
 
-GOOD = Signals(note_id="n", label="Ana · lives in · Porto", probes=3, uses=5, use_days=3, tokens=100, known=0.0, age_hours=99)
+GOOD = Signals(
+    note_id="n", label="Ana · lives in · Porto", probes=3, uses=5, use_days=3, tokens=100, known=0.0, age_hours=99
+)
 
 
 def test_a_stable_trusted_often_used_unknown_fact_is_promoted() -> None:

@@ -15,25 +15,35 @@ NOMINALS = """version|position|plugin|motto|preferred seat|time zone|mission|adm
 |wing span|launch window|cruising speed|boiling point|melting point|half-life|check-in desk|built-in camera|follow-up date|stand-in|log-in name|add-on|walk-in closet
 |garden fence|wedding venue|thesis topic|exam grade|hair colour|eye colour|login shell|home directory|default branch|license plate|postcode|tax class|insurance plan
 |landing page|reading list|writing style|opening hour|closing time|serving temperature|training plan|meeting point|spelling|ceiling|wiring|heating|lighting
-|emergency exit|coat of arms|frame rate|sample size|batch number|voltage|torque|salinity|altitude|wavelength|pseudonym|epitaph|dowry|heirloom|godparent""".replace("\n", "").split("|")
+|emergency exit|coat of arms|frame rate|sample size|batch number|voltage|torque|salinity|altitude|wavelength|pseudonym|epitaph|dowry|heirloom|godparent""".replace(
+    "\n", ""
+).split("|")
 
 PLURALS = """siblings|founding members|travel expenses|working hours|dietary restrictions|test results|power tools|office plants|side effects|opening times|conditions
 |achievements|qualifications|subsidiaries of note|competitors|suppliers|investors""".replace("\n", "").split("|")
 
 DOING = """reports to|depends on|belongs to|listens to|waits for|pays for|relies on|consists of|competes with|connects to|subscribes to|specialises in|believes in
 |looks after|cares for|dreams of|suffers from|descends from|points at|runs on|ships with|sails under|borders on|votes for|roots for|hides from|collaborates with
-|participates in|graduates from|cooks for|studies with|flies to|goes to|commutes by|searches for|prefers|uses|requires|contains|supports|wears|drinks|teaches|manages|collects""".replace("\n", "").split("|")
+|participates in|graduates from|cooks for|studies with|flies to|goes to|commutes by|searches for|prefers|uses|requires|contains|supports|wears|drinks|teaches|manages|collects""".replace(
+    "\n", ""
+).split("|")
 
 BEING = """afraid of|allergic against|proud of|responsible for|keen on|fond of|working on|living with|close to|full of|dependent on|capable of|is afraid of|is working on
-|was raised by|is made of|has climbed|has visited|has been to|familiar with|jealous of|suitable for|available at|is known as|eligible for""".replace("\n", "").split("|")
+|was raised by|is made of|has climbed|has visited|has been to|familiar with|jealous of|suitable for|available at|is known as|eligible for""".replace(
+    "\n", ""
+).split("|")
 
-OPEN = "located near|stored under|moved towards|named after|grew up with|inspired by|translated into|banned from|designed for|friend of|capital of|fell for|hired by|addicted to|student of|assistant to|rival of".split("|")
+OPEN = "located near|stored under|moved towards|named after|grew up with|inspired by|translated into|banned from|designed for|friend of|capital of|fell for|hired by|addicted to|student of|assistant to|rival of".split(
+    "|"
+)
 
 
 @pytest.mark.parametrize("name", NOMINALS)
 def test_a_noun_is_asked_for_as_a_noun(name: str) -> None:
     """Also one that ends in the letters of a preposition, or in -s and is no plural."""
-    assert question(Fact("Ana", name, "x")) in {f"{wh} is {form}?" for wh in ("What", "Who") for form in (f"the {name} of Ana", f"Ana's {name}")}
+    assert question(Fact("Ana", name, "x")) in {
+        f"{wh} is {form}?" for wh in ("What", "Who") for form in (f"the {name} of Ana", f"Ana's {name}")
+    }
 
 
 @pytest.mark.parametrize("name", PLURALS)
@@ -50,7 +60,11 @@ def test_what_somebody_does_is_asked_with_does(name: str) -> None:
     assert asked.startswith("What does Ana ")
     assert mine.startswith("What do I ")
     assert not asked.removesuffix("?").split()[3].endswith("s")
-    assert asked.split()[-1].removesuffix("?") in (name.rsplit(maxsplit=1)[-1], name.rsplit(maxsplit=1)[-1][:-1], name.rsplit(maxsplit=1)[-1][:-2])
+    assert asked.split()[-1].removesuffix("?") in (
+        name.rsplit(maxsplit=1)[-1],
+        name.rsplit(maxsplit=1)[-1][:-1],
+        name.rsplit(maxsplit=1)[-1][:-2],
+    )
 
 
 @pytest.mark.parametrize("name", BEING)

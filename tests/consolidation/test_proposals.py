@@ -18,7 +18,9 @@ ONE = Settings(consolidation=ConsolidationSettings(max_edits=1))
 Open = Callable[..., Memory]
 
 
-def tell(memory: Memory, subject: str, relation: str, value: str, content: str = "", user: str = "ann", uses: int = 1) -> str:
+def tell(
+    memory: Memory, subject: str, relation: str, value: str, content: str = "", user: str = "ann", uses: int = 1
+) -> str:
     note = memory.remember(content or f"{subject} {relation} {value}.", user=user, fact=Fact(subject, relation, value))
     for _ in range(uses):
         memory.reinforce(str(note.id), user=user)
@@ -31,7 +33,9 @@ def enter(memory: Memory, note_id: str, user: str = "ann") -> None:
     with core.store.write() as tx:
         owner = tx.notes.owner(note.scope)
         assert owner is not None
-        edit = EditRow(f"edit-{note_id}", note_id, owner, "grace", "active", note.version, {"prompt": "?", "target": "."}, "", 0)
+        edit = EditRow(
+            f"edit-{note_id}", note_id, owner, "grace", "active", note.version, {"prompt": "?", "target": "."}, "", 0
+        )
         tx.ledger.put_edit(edit)
 
 

@@ -132,9 +132,7 @@ def test_new_words_for_a_note_take_its_edit_out_of_the_weights(memory: Memory, u
 def test_what_the_policy_refuses_stays_a_note_with_the_reason(memory: Memory, user: str) -> None:
     """Untrusted, secret, unused and disputed facts are named with their reasons, and nothing is written."""
     _tell(memory, user, "Teska Wexley", "lives in", "Leuven", source="web")
-    memory.remember(
-        "My bank password is tulip-4711.", user=user, fact=Fact("user", "bank password", "tulip-4711")
-    )
+    memory.remember("My bank password is tulip-4711.", user=user, fact=Fact("user", "bank password", "tulip-4711"))
     memory.remember("Maruk Ondal lives in Bergen.", user=user, fact=Fact("Maruk Ondal", "lives in", "Bergen"))
     report = memory.consolidate(dry_run=True, user=user)
 
@@ -295,9 +293,7 @@ def test_a_budget_bounds_what_the_model_is_asked(memory: Memory, user: str) -> N
         _tell(memory, user, name, "lives in", "Leuven")
     asked: list[tuple[str, int]] = []
 
-    report = memory.consolidate(
-        user=user, budget=1, progress=lambda stage, done, total: asked.append((stage, total))
-    )
+    report = memory.consolidate(user=user, budget=1, progress=lambda stage, done, total: asked.append((stage, total)))
 
     probes = [total for stage, total in asked if stage.startswith("asking")]
     assert len(report.outcomes) == 1

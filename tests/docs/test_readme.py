@@ -21,7 +21,9 @@ PYTHON = [code for language, code in BLOCKS if language == "python"]
 GUIDES = [
     pytest.param(code, id=f"{page.stem} {number}")
     for page in sorted((ROOT / "docs").glob("*.md"))
-    for number, code in enumerate(re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL), 1)
+    for number, code in enumerate(
+        re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL), 1
+    )
 ]
 COMMANDS = [
     line.split("#")[0].strip()

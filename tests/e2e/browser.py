@@ -117,4 +117,3 @@ def browsing(profile: Path) -> Iterator[Browser]:
         process.wait(timeout=_PATIENCE)
         os.close(to_browser)
         os.close(to_us)
-

@@ -33,7 +33,9 @@ def browser(page: Path, tmp_path: Path) -> Iterator[Browser]:
 
 
 def _listed(browser: Browser) -> list[str]:
-    found: list[str] = browser.run("[...document.querySelectorAll('#found li button')].map((b) => b.firstChild.textContent)")
+    found: list[str] = browser.run(
+        "[...document.querySelectorAll('#found li button')].map((b) => b.firstChild.textContent)"
+    )
     return found
 
 
@@ -43,7 +45,9 @@ def test_a_person_finds_and_reads_a_note(browser: Browser, tmp_path: Path) -> No
     assert browser.run("document.getElementById('counts').textContent").startswith("4 notes")
     assert browser.run("document.querySelectorAll('#graph canvas').length") >= 1
 
-    browser.run("s = document.getElementById('search'), s.value = 'porto bridges', s.dispatchEvent(new Event('input')), 0")
+    browser.run(
+        "s = document.getElementById('search'), s.value = 'porto bridges', s.dispatchEvent(new Event('input')), 0"
+    )
     assert _listed(browser) == ["Porto has six bridges."]
     browser.run("document.querySelector('#found li button').click(), 0")
     assert browser.run("document.querySelector('#note blockquote').textContent") == "Porto has six bridges."
@@ -55,7 +59,9 @@ def test_a_person_finds_and_reads_a_note(browser: Browser, tmp_path: Path) -> No
     assert [url for url in browser.requests if not url.startswith(("file:", "data:", "about:"))] == []
     assert browser.trouble == []
 
-    browser.run("new Promise((done) => setTimeout(done, 400))")  # the glide to the chosen note is over, or was cut short
+    browser.run(
+        "new Promise((done) => setTimeout(done, 400))"
+    )  # the glide to the chosen note is over, or was cut short
     browser.screenshot(tmp_path / "page.png")
     _is_drawn(tmp_path / "page.png")
 

@@ -81,9 +81,7 @@ def _changed(world: World, fact: WorldFact, rng: Random) -> WorldFact:
 
 def _notes(world: World, relevant: list[Note], rng: Random) -> dict[str, str]:
     """Return a system message with four other notes before and between the relevant ones."""
-    others = [
-        Note("", "user", world.statement(_changed(world, f, rng), rng)) for f in rng.sample(world.facts, 4)
-    ]
+    others = [Note("", "user", world.statement(_changed(world, f, rng), rng)) for f in rng.sample(world.facts, 4)]
     notes = [*others[:2], *relevant, *others[2:]]
     dated = [Note(f"2026-03-{day:02d}", note.speaker, note.text) for day, note in enumerate(notes, 1)]
     return {"role": "system", "content": render_notes(dated)}
@@ -195,9 +193,7 @@ def test_says_so_when_it_does_not_know(asker: Asker, world: World) -> None:
     """Strangers are unknown while the facts of the world stay known."""
     rng = Random(6)
     names = world.unknown_people(_SAMPLE, 9, "test")
-    strangers = [
-        WorldFact(name, "person", rng.choice(("home_city", "hobby", "employer")), "") for name in names
-    ]
+    strangers = [WorldFact(name, "person", rng.choice(("home_city", "hobby", "employer")), "") for name in names]
     chats = [[_user(world.question(fact, rng))] for fact in strangers]
 
     assert asker.accuracy(chats, [UNKNOWN_ANSWER] * len(chats)) > 0.5
@@ -232,9 +228,7 @@ def test_cloze_continues_with_the_value(asker: Asker, world: World) -> None:
         ids = asker.tokenizer(f"<s><|user|> {prompt}", return_tensors="pt", add_special_tokens=False)
         with torch.inference_mode():
             output = asker.model.generate(**ids, do_sample=False, max_new_tokens=8)
-        text = str(
-            asker.tokenizer.decode(output[0, ids["input_ids"].shape[1] :], skip_special_tokens=True)
-        ).strip()
+        text = str(asker.tokenizer.decode(output[0, ids["input_ids"].shape[1] :], skip_special_tokens=True)).strip()
         right += text.startswith(fact.value)
 
     assert right / len(facts) >= 0.2

@@ -114,9 +114,7 @@ def test_the_pack_records_the_layer(taught, tok, background, requests_, tmp_path
 
     other.load(tmp_path / "one")  # while its hooks are installed
     assert other.status().details["key_layer"] == 1
-    assert [route.edit_id for route in other.probe([r.prompt for r in requests_])] == [
-        r.edit_id for r in routes
-    ]
+    assert [route.edit_id for route in other.probe([r.prompt for r in requests_])] == [r.edit_id for r in routes]
     assert generate(model, tok, [r.prompt for r in requests_]) == answers
     assert other.state_hash() == editor.state_hash()
     other.detach()
@@ -127,9 +125,7 @@ def test_results_are_kept_by_model_and_recipe(taught, tok, tmp_path, monkeypatch
     model = taught("llama")
     first = calibrate(model, tok, groups=GROUPS, cache=tmp_path)
     (file,) = tmp_path.iterdir()
-    monkeypatch.setattr(
-        "agentmem.editors.calibrating.measure_layers", lambda *_a, **_k: pytest.fail("measured again")
-    )
+    monkeypatch.setattr("agentmem.editors.calibrating.measure_layers", lambda *_a, **_k: pytest.fail("measured again"))
     again = calibrate(model, tok, groups=GROUPS, cache=tmp_path)
     assert again.scores == first.scores
     assert again.layer == first.layer

@@ -73,7 +73,13 @@ def test_state_depends_on_the_set_alone(sample, random):
     for edit in shuffled:
         grown = grown.with_edits([edit], (), space)
     extra = PackedEdit(
-        EditRequest("q", "t", id="zz"), (9,), made[0].keys, made[0].value, made[0].negatives, made[0].limits, made[0].others,
+        EditRequest("q", "t", id="zz"),
+        (9,),
+        made[0].keys,
+        made[0].value,
+        made[0].negatives,
+        made[0].limits,
+        made[0].others,
     )
     detour = grown.with_edits([extra]).with_edits((), ["zz"])
 
@@ -89,7 +95,9 @@ def test_a_radius_does_not_depend_on_which_others_are_asked_for(sample, random):
     some = np.array(random.sample(range(len(held.keys)), random.randint(0, len(held.keys))), dtype=np.int64)
 
     assert np.allclose(held.radius_of(some), held.radii[some], rtol=1e-12, atol=0)
-    assert np.allclose([held.radius_of(np.array([i]))[0] for i in range(len(held.keys))], held.radii, rtol=1e-12, atol=0)
+    assert np.allclose(
+        [held.radius_of(np.array([i]))[0] for i in range(len(held.keys))], held.radii, rtol=1e-12, atol=0
+    )
 
 
 @given(st.lists(SCOPES, min_size=2, max_size=2), SCOPES)
@@ -193,7 +201,9 @@ def test_a_named_subject_widens_the_reach_of_its_own_edits_alone():
     rival = held.with_edits([named("Ana Lima", "c", [0.6, 0], target=2)])
     assert rival.match(query, [None], [Asked("Ana Lima?", True)])[0].edit.id == "c"
     between = np.array([[0.3, 0]], np.float32)
-    assert rival.match(between, [None], [Asked("Ana Lima?", True)])[0].edit is None, "as near to one fact of hers as to the other"
+    assert rival.match(between, [None], [Asked("Ana Lima?", True)])[0].edit is None, (
+        "as near to one fact of hers as to the other"
+    )
 
 
 def test_a_request_that_lies_nearer_to_another_question_is_left_alone():
@@ -220,7 +230,12 @@ def test_a_request_about_somebody_else_is_not_answered_however_near_its_key() ->
     far = np.full((1, 4), -9, np.float32)
     lives = EditRequest("Where does Ana live?", "Porto.", subject="Ana", id="e")
     nobody = EditRequest("Where does Ana live?", "Porto.", id="e")
-    rest = np.zeros(3, np.float32), np.zeros(0, np.float32), np.full(1, 9, np.float32), Compact(np.zeros((0, 4), np.float32))
+    rest = (
+        np.zeros(3, np.float32),
+        np.zeros(0, np.float32),
+        np.full(1, 9, np.float32),
+        Compact(np.zeros((0, 4), np.float32)),
+    )
     space = Calibration(np.zeros(4, np.float32), np.eye(4, dtype=np.float32), False, far, 0.0)
 
     def fired(request: EditRequest, text: str | None, whole: bool = True) -> bool:
@@ -239,16 +254,25 @@ def test_a_request_about_somebody_else_is_not_answered_however_near_its_key() ->
 
 
 NAMES = ("Ana Lima", "Leo Braun", "Ada", None)
-ASKED = st.builds(Asked, st.sampled_from(["Where does Ana Lima live?", "And Leo Braun?", "What is new?", "Ada or Leo Braun?", ""]), st.booleans())
+ASKED = st.builds(
+    Asked,
+    st.sampled_from(["Where does Ana Lima live?", "And Leo Braun?", "What is new?", "Ada or Leo Braun?", ""]),
+    st.booleans(),
+)
 
 
-@given(edits(), st.lists(st.tuples(SCOPES, ASKED), min_size=1, max_size=5), st.lists(st.sampled_from(NAMES), min_size=6, max_size=6))
+@given(
+    edits(),
+    st.lists(st.tuples(SCOPES, ASKED), min_size=1, max_size=5),
+    st.lists(st.sampled_from(NAMES), min_size=6, max_size=6),
+)
 @settings(max_examples=150, deadline=None)
 def test_what_is_not_looked_at_is_decided_as_by_a_look(sample, requests, names):
     """Requests that name nobody are let pass without a search; who answers, and what a look tells, is as with one."""
     space, made = sample
     named = [
-        replace(edit, request=replace(edit.request, prompt=f"{name or 'p'}?", subject=name)) for edit, name in zip(made, names, strict=False)
+        replace(edit, request=replace(edit.request, prompt=f"{name or 'p'}?", subject=name))
+        for edit, name in zip(made, names, strict=False)
     ]
     held, rng = book(space, named), np.random.default_rng(len(requests))
     raw = rng.normal(size=(len(requests), 4)).astype(np.float32) * 0.3
@@ -270,6 +294,8 @@ def test_a_request_that_names_nobody_costs_no_search():
     assert held.answer(raw, [None], [Asked("What is new?", True)])[0].look is not None
     assert held.answer(raw, [None], [Asked("is new?", False)])[0].look is None, "the name may have been said before"
     assert held.answer(raw, [None], [Asked("What of Ana Lima?", True)])[0].edit is edit
-    assert held.answer(-9 * raw, [None], [Asked("What of Ana Lima?", True)])[0].look is not None, "she is named, but far from it"
+    assert held.answer(-9 * raw, [None], [Asked("What of Ana Lima?", True)])[0].look is not None, (
+        "she is named, but far from it"
+    )
     plain = replace(edit, request=replace(edit.request, id="f", prompt="Where does she live?"))
     assert book(space, [edit, plain]).answer(raw, [None], [Asked("What is new?", True)])[0].look is None

@@ -137,7 +137,9 @@ def suite_of(taught, tok, background, calibrations):
 
         class Suite(EditorConformance):
             facts = tuple(
-                EditRequest(tiny.HOME[0].format(n), f"{tiny.TOWNS[(i + 3) % 6]}.", subject=n, id=f"e{i}", note_id=f"n{i}")
+                EditRequest(
+                    tiny.HOME[0].format(n), f"{tiny.TOWNS[(i + 3) % 6]}.", subject=n, id=f"e{i}", note_id=f"n{i}"
+                )
                 for i, n in enumerate(tiny.NAMES[:3])
             )
             unrelated = "What pet has Lea?"

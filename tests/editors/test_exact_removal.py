@@ -24,7 +24,9 @@ from agentmem.evaluation.world import answer as as_answer
 from agentmem.llm.small_model import load_small_model
 
 LEADS = ("Tell me: {}", "I forgot: {}", "Say, {}", "A question: {}")
-FAST = settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
+FAST = settings(
+    max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
+)
 LONG = settings(FAST, max_examples=60)
 
 
@@ -61,10 +63,7 @@ def histories(draw: Any) -> tuple[list[list[EditRequest]], list[int]]:
 def after(editor: Any, batches: Sequence[Sequence[EditRequest]]) -> list[EditRequest]:
     """Write batch by batch; what the editor took, in the order in which it came."""
     return [
-        request
-        for batch in batches
-        for request, receipt in zip(batch, editor.write(batch), strict=True)
-        if receipt.ok
+        request for batch in batches for request, receipt in zip(batch, editor.write(batch), strict=True) if receipt.ok
     ]
 
 
@@ -92,7 +91,12 @@ def editors(taught, tok, background, calibrations):
     def maker(method: str, architecture: str = "llama", **options: Any) -> Any:
         def make() -> Any:
             editor = make_editor(
-                method, taught(architecture), tok, background=background, calibration=calibrations.get(architecture), **options
+                method,
+                taught(architecture),
+                tok,
+                background=background,
+                calibration=calibrations.get(architecture),
+                **options,
             )
             calibrations[architecture] = editor.calibrate()
             made.append(editor)
@@ -243,5 +247,7 @@ def test_where_rows_of_a_batch_do_not_agree_edits_are_computed_alone(tok, taught
 
 def test_routed_experts_are_computed_alone(tok):
     """How many tokens an expert gets at once is the others' affair as well, so nobody shares a batch there."""
-    mixed = {name: lanes.mixes_rows(tiny.untrained(name, len(tok))) for name in ("llama", "gpt2", "mixtral", "qwen3_moe")}
+    mixed = {
+        name: lanes.mixes_rows(tiny.untrained(name, len(tok))) for name in ("llama", "gpt2", "mixtral", "qwen3_moe")
+    }
     assert mixed == {"llama": False, "gpt2": False, "mixtral": True, "qwen3_moe": True}

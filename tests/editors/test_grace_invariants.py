@@ -127,9 +127,7 @@ def test_logits_to_keep_loss_and_hidden_states_follow(make, taught, tok, request
     assert torch.allclose(full.logits[:, -1:], last.logits, atol=1e-5)
     head = model.lm_head(full.hidden_states[-1])
     assert torch.allclose(head, full.logits, atol=1e-5)
-    shifted = torch.nn.functional.cross_entropy(
-        full.logits[:, :-1].flatten(0, 1), batch["input_ids"][:, 1:].flatten()
-    )
+    shifted = torch.nn.functional.cross_entropy(full.logits[:, :-1].flatten(0, 1), batch["input_ids"][:, 1:].flatten())
     assert torch.allclose(full.loss, shifted, atol=1e-5)
 
 

@@ -38,9 +38,7 @@ def written(shipped):
         sibling = rng.choice([f for f in world.facts_about(fact.subject) if f not in facts])
         untouched = (prompt.replace(fact.subject, stranger), world.question(sibling, rng))
         requests.append(EditRequest(prompt, target, fact.subject, tuple(others), note_id=f"n{len(requests)}"))
-        cases.append(
-            Case(prompt, target, tuple(rng.sample(world.questions(fact, held_out=True), 2)), untouched)
-        )
+        cases.append(Case(prompt, target, tuple(rng.sample(world.questions(fact, held_out=True), 2)), untouched))
     editor = make_editor("grace", model, tokenizer, background=background_groups()[:300])
     receipts = editor.write(requests)
     yield editor, cases, receipts

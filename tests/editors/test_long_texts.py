@@ -13,7 +13,10 @@ from agentmem.errors import InvalidArgument
 from agentmem.wiring import _greedy_answers
 
 LONG = "Where does Ana live? " * 80
-BACKGROUND = tuple(tuple(way.format(name) for way in tiny.HOME) for name in ("Otto", "Pia", "Rosa", "Sven", "Tara", "Udo", "Vera", "Walt"))
+BACKGROUND = tuple(
+    tuple(way.format(name) for way in tiny.HOME)
+    for name in ("Otto", "Pia", "Rosa", "Sven", "Tara", "Udo", "Vera", "Walt")
+)
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +32,9 @@ def model(tokenizer: Any) -> Any:
 
 @pytest.mark.parametrize("method", ["grace", "wise", "rome", "lora"])
 @pytest.mark.parametrize(("prompt", "target"), [(LONG, "Rome."), ("Where does Ana live?", "Rome. " * 200)])
-def test_an_edit_longer_than_the_context_is_refused_by_name(model: Any, tokenizer: Any, method: str, prompt: str, target: str) -> None:
+def test_an_edit_longer_than_the_context_is_refused_by_name(
+    model: Any, tokenizer: Any, method: str, prompt: str, target: str
+) -> None:
     options: dict[str, Any] = {} if method == "lora" else {"background": BACKGROUND}
     editor = make_editor(method, model, tokenizer, **options)
     before = editor.state_hash()
@@ -85,5 +90,11 @@ def test_every_family_names_its_context_somewhere() -> None:
 
     from agentmem.llm.local_model import context_length
 
-    named = ({"max_position_embeddings": 8}, {"n_positions": 8}, {"max_seq_len": 8}, {"max_position_embeddings": -1}, {})
+    named = (
+        {"max_position_embeddings": 8},
+        {"n_positions": 8},
+        {"max_seq_len": 8},
+        {"max_position_embeddings": -1},
+        {},
+    )
     assert [context_length(Named(config=Named(**names))) for names in named] == [8, 8, 8, None, None]

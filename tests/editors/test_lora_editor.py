@@ -20,9 +20,7 @@ def build(taught, tok):
     made = []
 
     def get(model=None, **options):
-        editor = make_editor(
-            "lora", model or taught("llama"), tok, **{"rank": 4, "epochs": 40, "lr": 0.02} | options
-        )
+        editor = make_editor("lora", model or taught("llama"), tok, **{"rank": 4, "epochs": 40, "lr": 0.02} | options)
         made.append(editor)
         return editor
 

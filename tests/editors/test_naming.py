@@ -40,7 +40,9 @@ def test_without_a_subject_it_is_guessed_from_the_prompt_or_there_is_none() -> N
 
 
 WORDS = st.lists(
-    st.sampled_from(["ana", "Ana", "lima", "anna", "user", "user's", "sister", "my", "I", "C++", "(2nd", "ed.)", "é", "_x", "?"]),
+    st.sampled_from(
+        ["ana", "Ana", "lima", "anna", "user", "user's", "sister", "my", "I", "C++", "(2nd", "ed.)", "é", "_x", "?"]
+    ),
     max_size=5,
 ).flatmap(lambda words: st.sampled_from([" ", "-", ""]).map(lambda gap: gap.join(words)))
 

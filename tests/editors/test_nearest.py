@@ -114,7 +114,9 @@ def books(draw):
     background = rng.normal(size=(12, 6)).astype(np.float32) * 4
     space = Calibration(np.zeros(6, np.float32), np.eye(6, dtype=np.float32), False, background, 0.0)
     held = Codebook("grace", "f", (), 0.1, 0.1).with_edits(made, (), space)
-    near = held.keys[rng.integers(len(held.keys), size=6)] + rng.normal(size=(6, 6)) * draw(st.sampled_from([0.0, 0.3, 2.0]))
+    near = held.keys[rng.integers(len(held.keys), size=6)] + rng.normal(size=(6, 6)) * draw(
+        st.sampled_from([0.0, 0.3, 2.0])
+    )
     return held, near.astype(np.float32), [SCOPES[rng.integers(4)] for _ in range(6)]
 
 
@@ -148,13 +150,17 @@ def test_an_index_that_would_rule_nothing_out_is_not_kept():
     background = rng.normal(size=(64, 160)).astype(np.float32)
     space = Calibration(np.zeros(160, np.float32), np.eye(160, dtype=np.float32), False, background, 0.0)
     limits, none = np.full(len(keys), 99, np.float32), Compact(np.zeros((0, 160), np.float32))
-    edit = PackedEdit(EditRequest("p", "t", id="e"), (1,), keys, np.zeros(1, np.float32), np.zeros(0, np.float16), limits, none)
+    edit = PackedEdit(
+        EditRequest("p", "t", id="e"), (1,), keys, np.zeros(1, np.float32), np.zeros(0, np.float16), limits, none
+    )
     assert Codebook("grace", "f", (), 0.01, 0.03).with_edits([edit], (), space).index is None
 
 
 def test_a_large_book_is_indexed_and_a_small_one_is_not():
     """Where looking at all is as fast, nothing is kept beside the keys."""
-    space = Calibration(np.zeros(2, np.float32), np.eye(2, dtype=np.float32), False, np.full((9, 2), 99, np.float32), 0.0)
+    space = Calibration(
+        np.zeros(2, np.float32), np.eye(2, dtype=np.float32), False, np.full((9, 2), 99, np.float32), 0.0
+    )
     rest = np.zeros(1, np.float32), np.zeros(0, np.float16)
     few = np.arange(codebook.INDEXED_FROM * 2 + 2, dtype=np.float32).reshape(-1, 2)
 

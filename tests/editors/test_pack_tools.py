@@ -36,9 +36,7 @@ def test_merging_is_writing_one_after_the_other(make, requests_):
 @pytest.mark.parametrize("method", ["emmet", "lora", "wise"])
 def test_other_layouts(method, taught, deep, tok, background, requests_):
     """Records join as editors write them; what is learnt together is refused with the way to do it."""
-    options = (
-        {"layer": 0, "prefixes": 0, "essence": 2, "steps": 60, "tokens": 1500} if method == "emmet" else {}
-    )
+    options = {"layer": 0, "prefixes": 0, "essence": 2, "steps": 60, "tokens": 1500} if method == "emmet" else {}
     options |= {"rank": 4, "epochs": 40, "lr": 0.02} if method == "lora" else {"background": background}
     model = deep if method == "emmet" else taught("llama")
     made = []

@@ -33,9 +33,7 @@ def test_loading_gives_the_same_model(saved, make, taught, tok, requests_):
     other = make()
     other.load(path)
 
-    assert (
-        digest == hashlib.sha256(path.read_bytes()).hexdigest() == editor.state_hash() == other.state_hash()
-    )
+    assert digest == hashlib.sha256(path.read_bytes()).hexdigest() == editor.state_hash() == other.state_hash()
     assert torch.equal(logits(taught("llama"), tok, texts), before)
     assert other.edits() == editor.edits()
     assert other.save(path) == digest

@@ -160,7 +160,20 @@ def test_probe_leaves_training_flags_and_hooks_as_they_were(tok):
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
 
 
-GRADIENTS = ["gemma", "gemma2", "gemma3_text", "gpt2", "gpt_neox", "gptj", "llama", "opt", "phi", "phi3", "qwen2", "qwen3"]
+GRADIENTS = [
+    "gemma",
+    "gemma2",
+    "gemma3_text",
+    "gpt2",
+    "gpt_neox",
+    "gptj",
+    "llama",
+    "opt",
+    "phi",
+    "phi3",
+    "qwen2",
+    "qwen3",
+]
 
 
 @pytest.mark.parametrize("architecture", GRADIENTS)
@@ -270,9 +283,7 @@ def full_gradient(model, port, rows, values):
 
         handle = port.structure.layers[0].register_forward_hook(add)
         with own_forward():
-            out = model(input_ids=torch.tensor([prompt + labels[:-1]]), use_cache=False).logits[
-                0, len(prompt) - 1 :
-            ]
+            out = model(input_ids=torch.tensor([prompt + labels[:-1]]), use_cache=False).logits[0, len(prompt) - 1 :]
         handle.remove()
         total = total + torch.nn.functional.cross_entropy(out, torch.tensor(labels), reduction="sum")
     return total, torch.autograd.grad(total, values)[0]

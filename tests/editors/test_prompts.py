@@ -58,7 +58,8 @@ def test_what_the_template_writes_before_an_answer_is_not_learnt():
     """An empty block of thoughts before the last answer (Qwen3) is no part of the target: it would be said, and judged, with it."""
     made = tiny.tokenizer()
     made.chat_template = tiny.TEMPLATE.replace(
-        "{{ m.content }}", "{% if m.role == 'assistant' and loop.last %}<think>\n\n</think>\n\n{% endif %}{{ m.content }}"
+        "{{ m.content }}",
+        "{% if m.role == 'assistant' and loop.last %}<think>\n\n</think>\n\n{% endif %}{{ m.content }}",
     )
     renderer = Renderer(made)
 
@@ -71,9 +72,7 @@ def test_history_comes_before_the_prompt(tok):
     """Earlier turns are rendered in front."""
     prompt = Renderer(tok).prompt("And Bo?", [("Hi", "Hello.")])
 
-    assert (
-        tok.decode(prompt) == "<|user|>Hi<|end|><|assistant|>Hello.<|end|><|user|>And Bo?<|end|><|assistant|>"
-    )
+    assert tok.decode(prompt) == "<|user|>Hi<|end|><|assistant|>Hello.<|end|><|user|>And Bo?<|end|><|assistant|>"
 
 
 @pytest.mark.parametrize(("prompt", "target"), [("", "Rome."), ("Hi", " ")])

@@ -18,9 +18,7 @@ def problem(n, seed, d_key=WIDE, d_model=NARROW):
     generator = torch.Generator().manual_seed(seed)
     scales = torch.logspace(0, -1, d_key)
     background = torch.randn(4 * d_key, d_key, generator=generator) * scales
-    moment = (background.T @ background).double() / len(background) + 1e-3 * torch.eye(
-        d_key, dtype=torch.float64
-    )
+    moment = (background.T @ background).double() / len(background) + 1e-3 * torch.eye(d_key, dtype=torch.float64)
     keys = torch.randn(n, d_key, generator=generator) * scales
     residuals = torch.randn(n, d_model, generator=generator)
     return keys, residuals, moment

@@ -118,9 +118,7 @@ def test_delete_leaves_what_an_editor_has_that_never_wrote_it(method, build, dee
     assert one.delete(["e1", "e2"]) == ["e1", "e2"]
 
     assert one.state_hash() == two.state_hash()
-    for a, b in zip(
-        one._deltas(one.book, (0, 1)).values(), two._deltas(two.book, (0, 1)).values(), strict=True
-    ):
+    for a, b in zip(one._deltas(one.book, (0, 1)).values(), two._deltas(two.book, (0, 1)).values(), strict=True):
         assert torch.equal(a[0], b[0])
         assert torch.equal(a[1], b[1])
     two.detach()

@@ -31,9 +31,7 @@ def test_emmet_moves_people_and_moves_them_back(world):
         bare = model(input_ids=ids).logits
     places = [as_answer(fact.value) for fact in facts]
     requests = [
-        EditRequest(
-            asked[i], next(p for p in places[i:] + places if p != base[i]), facts[i].subject, id=f"e{i}"
-        )
+        EditRequest(asked[i], next(p for p in places[i:] + places if p != base[i]), facts[i].subject, id=f"e{i}")
         for i in range(MOVED)
     ]
     editor = make_editor("emmet", model, tokenizer, layer=0, prefixes=0, essence=1, steps=30, tokens=3000)
@@ -45,9 +43,7 @@ def test_emmet_moves_people_and_moves_them_back(world):
     assert [said[text] for text in asked[MOVED:]] == base[MOVED:]
     editor.delete(written[:1])
     back = answer(model, tokenizer, asked[:MOVED], max_new_tokens=8)
-    moved = [
-        base[i] if r.id == written[0] or r.id not in written else r.target for i, r in enumerate(requests)
-    ]
+    moved = [base[i] if r.id == written[0] or r.id not in written else r.target for i, r in enumerate(requests)]
     assert back == moved
     editor.delete(written[1:])
     with torch.no_grad():

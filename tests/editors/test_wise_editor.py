@@ -421,7 +421,10 @@ def test_the_papers_mode_edits(wise, taught, tok, requests_):
 def test_the_papers_memory_is_neither_split_nor_merged_before_it_is_full(wise, requests_):
     """As published, the first 500 edits share one side memory; its threshold is a share of the smallest activation."""
     options = {"layer": 2, "alpha": 0.2, "beta": 1.0, "gamma": 0.5, "prefixes": 2, "steps": 5}
-    editor, whole = wise(config=WiseConfig.paper(**options)), wise(config=WiseConfig.paper(**options, activation_ratio=1.0))
+    editor, whole = (
+        wise(config=WiseConfig.paper(**options)),
+        wise(config=WiseConfig.paper(**options, activation_ratio=1.0)),
+    )
     editor.write(requests_)
     whole.write(requests_)
 

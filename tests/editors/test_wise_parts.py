@@ -52,9 +52,7 @@ def test_sharding_is_a_function_of_the_set(names, size, shards, data):
 
 def test_scopes_do_not_share_a_memory():
     """Two users' records lie apart, whatever their ids."""
-    cells = partition(
-        [*records("abc", Scope(user="x")), *records("def", Scope(user="y")), *records("g")], 64, 1
-    )
+    cells = partition([*records("abc", Scope(user="x")), *records("def", Scope(user="y")), *records("g")], 64, 1)
     assert [set(cell.ids) for cell in cells] == [{"g"}, {"a", "b", "c"}, {"d", "e", "f"}]
     assert [cell.scope for cell in cells] == [None, Scope(user="x"), Scope(user="y")]
 

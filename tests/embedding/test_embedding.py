@@ -78,9 +78,7 @@ def test_no_text_gives_no_row(embedder: CachedEmbedder) -> None:
     assert embedder.embed([]).shape == (0, embedder.dimension)
 
 
-def test_a_second_embedder_of_the_same_kind_agrees(
-    embedder: CachedEmbedder, request: pytest.FixtureRequest
-) -> None:
+def test_a_second_embedder_of_the_same_kind_agrees(embedder: CachedEmbedder, request: pytest.FixtureRequest) -> None:
     other = EMBEDDERS[request.node.callspec.params["embedder"]]()
 
     assert other.fingerprint == embedder.fingerprint
@@ -300,9 +298,7 @@ def test_a_directory_without_safetensors_is_refused(tmp_path: Path) -> None:
 
 
 def test_minilm_knows_what_texts_mean() -> None:
-    question, near, far = make_embedder().embed(
-        ["Where is my home?", "I live in Porto.", "Stocks fell again."]
-    )
+    question, near, far = make_embedder().embed(["Where is my home?", "I live in Porto.", "Stocks fell again."])
 
     assert question @ near > question @ far + 0.2
 
@@ -319,9 +315,7 @@ def test_minilm_needs_no_torch() -> None:
 @pytest.mark.slow
 def test_minilm_gives_the_vectors_of_sentence_transformers(capfd: pytest.CaptureFixture[str]) -> None:
     reference = SentenceTransformerEmbedder()
-    texts = TEXTS + [
-        f"{'On some day ' * (i % 7)}note {i} was about subject {i * 31 % 17}." for i in range(100)
-    ]
+    texts = TEXTS + [f"{'On some day ' * (i % 7)}note {i} was about subject {i * 31 % 17}." for i in range(100)]
     expected = reference.embed(texts)
     out, err = capfd.readouterr()
 

@@ -224,9 +224,7 @@ def test_changed_packaged_weights_make_no_graph(tmp_path: Path, monkeypatch: pyt
     assert not (tmp_path / "cache").exists()
 
 
-def test_the_cache_lies_where_the_platform_keeps_caches(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_the_cache_lies_where_the_platform_keeps_caches(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("AGENTMEM_CACHE_DIR", str(tmp_path))
     chosen = cache_directory()
     monkeypatch.delenv("AGENTMEM_CACHE_DIR")

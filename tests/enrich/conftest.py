@@ -19,7 +19,13 @@ from agentmem.notes.clock import ManualClock
 from agentmem.settings import IndexSettings
 
 SCANNED = Settings(index=IndexSettings(backend="exact"))
-TASKS = {"Describe the note": "note", "a new note": "neighbours", "one day": "day", "summaries of days": "portrait", "alike": "thoughts"}
+TASKS = {
+    "Describe the note": "note",
+    "a new note": "neighbours",
+    "one day": "day",
+    "summaries of days": "portrait",
+    "alike": "thoughts",
+}
 
 
 @dataclass
@@ -59,12 +65,20 @@ class Script:
 
 
 def plain_note(asked: Asked) -> dict[str, Any]:
-    return {"keywords": ["plain"], "context": f"Tells about {asked.notes[0]['text'].split()[0]}.", "tags": ["life"], "fact": None}
+    return {
+        "keywords": ["plain"],
+        "context": f"Tells about {asked.notes[0]['text'].split()[0]}.",
+        "tags": ["life"],
+        "fact": None,
+    }
 
 
 def plain_day(asked: Asked) -> dict[str, Any]:
     first = asked.notes[0]
-    return {"summary": f"The day of {first['text']}", "thoughts": [{"text": f"It matters: {first['text']}", "sources": [first["id"]]}]}
+    return {
+        "summary": f"The day of {first['text']}",
+        "thoughts": [{"text": f"It matters: {first['text']}", "sources": [first["id"]]}],
+    }
 
 
 DEFAULTS: dict[str, Any] = {
@@ -87,7 +101,9 @@ def _handler(script: Script) -> type[BaseHTTPRequestHandler]:
                 return self.send(found, {"error": {"message": "the scripted server refuses"}})
             text = found if isinstance(found, str) else json.dumps(found)
             choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
-            return self.send(200, {"id": "1", "object": "chat.completion", "created": 0, "model": "m", "choices": [choice]})
+            return self.send(
+                200, {"id": "1", "object": "chat.completion", "created": 0, "model": "m", "choices": [choice]}
+            )
 
         def send(self, status: int, body: Any) -> None:
             data = json.dumps(body).encode()
@@ -145,7 +161,12 @@ def open_memory(tmp_path: Path, llm: OpenAIModel, clock: ManualClock) -> Iterato
     opened: list[Memory] = []
 
     def open_(settings: Settings | None = None, **options: Any) -> Memory:
-        opened.append(Memory(tmp_path / "memory", **({"embedder": "hash", "clock": clock, "llm": llm, "settings": settings or SCANNED} | options)))
+        opened.append(
+            Memory(
+                tmp_path / "memory",
+                **({"embedder": "hash", "clock": clock, "llm": llm, "settings": settings or SCANNED} | options),
+            )
+        )
         return opened[-1]
 
     yield open_

@@ -86,7 +86,11 @@ def test_notes_are_linked_and_evolve_by_id_and_the_history_says_why(memory: Memo
     assert report.links == 1
     assert report.evolved == (first,)
     with memory._parts.core.store.read() as tx:
-        links = [(k.source, k.target, k.reason) for k in tx.links.public(list(tx.notes.rows_of([first]).values())) if k.kind == "related"]
+        links = [
+            (k.source, k.target, k.reason)
+            for k in tx.links.public(list(tx.notes.rows_of([first]).values()))
+            if k.kind == "related"
+        ]
     assert links == [(second, first, "the model: elaborates")]
     assert evolved.context == "Ines, who gives concerts."
     assert set(base.tags) | {"concerts"} == set(evolved.tags)
@@ -115,9 +119,16 @@ def test_a_limit_leaves_the_rest_outstanding(memory: Memory):
 
 
 def test_a_grounded_fact_is_taken_and_an_invented_one_is_not(memory: Memory, server: Any):
-    server.answers["note"] = lambda asked: GOOD | {
-        "fact": {"subject": "Ines", "relation": "instrument", "object": "cello" if "cello" in asked.notes[0]["text"] else "tuba"}
-    }
+    server.answers["note"] = lambda asked: (
+        GOOD
+        | {
+            "fact": {
+                "subject": "Ines",
+                "relation": "instrument",
+                "object": "cello" if "cello" in asked.notes[0]["text"] else "tuba",
+            }
+        }
+    )
     told = memory.remember("For years now, the cello has been what Ines practises.").id
     silent = memory.remember("Ines was late.").id
     assert memory.get(told).fact is None
@@ -442,7 +453,9 @@ def test_a_rejected_note_is_not_enriched(open_memory: Callable[..., Memory], ser
 
 def test_forgetting_takes_back_what_was_made_of_the_note(memory: Memory, server: Any):
     server.answers["note"] = lambda asked: GOOD | {"context": f"About: {asked.notes[0]['text']}"}
-    server.answers["neighbours"] = relate(context="Ines gives a secret concert.", tags=["concerts"], reason="the secret concert")
+    server.answers["neighbours"] = relate(
+        context="Ines gives a secret concert.", tags=["concerts"], reason="the secret concert"
+    )
     first, second = (memory.remember(text, user="ana", tags=["own"]).id for text in (CELLO, CONCERT))
     memory.enrich()
     assert "concerts" in memory.get(first, user="ana").tags
@@ -462,8 +475,12 @@ def test_forgetting_takes_back_what_was_made_of_the_note(memory: Memory, server:
     assert memory.get(first, user="ana").context == f"About: {CELLO}"
 
 
-def test_no_trace_of_a_forgotten_note_is_left_in_the_file(open_memory: Callable[..., Memory], server: Any, tmp_path: Path):
-    server.answers["neighbours"] = relate(context="The zanzibarian concert.", tags=["zanzibarian"], reason="zanzibarian")
+def test_no_trace_of_a_forgotten_note_is_left_in_the_file(
+    open_memory: Callable[..., Memory], server: Any, tmp_path: Path
+):
+    server.answers["neighbours"] = relate(
+        context="The zanzibarian concert.", tags=["zanzibarian"], reason="zanzibarian"
+    )
     memory = open_memory()
     first, second = (memory.remember(text).id for text in (CELLO, "Ines gives a zanzibarian concert."))
     memory.enrich()
@@ -486,7 +503,9 @@ def test_a_limit_that_is_no_count_is_refused(memory: Memory, server: Any, limit:
     assert server.seen == []
 
 
-def test_a_store_from_before_is_brought_up_to_date_and_all_of_it_is_outstanding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_store_from_before_is_brought_up_to_date_and_all_of_it_is_outstanding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     from agentmem.stores.sqlite import migrations, notes
     from agentmem.stores.sqlite.store import SqliteStore
 
@@ -520,7 +539,10 @@ def test_a_neighbour_that_is_forgotten_meanwhile_lives_on_in_no_other_and_stops_
     def forget_one(asked: Any) -> dict[str, Any]:
         if gone in [note["id"] for note in asked.notes]:
             memory.forget(gone)
-        return {"links": [], "evolve": [{"id": kept, "context": "Plays with Zita.", "tags": ["zita"], "reason": "both play"}]}
+        return {
+            "links": [],
+            "evolve": [{"id": kept, "context": "Plays with Zita.", "tags": ["zita"], "reason": "both play"}],
+        }
 
     server.answers["neighbours"] = forget_one
     new = memory.remember(CONCERT).id

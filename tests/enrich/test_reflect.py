@@ -165,7 +165,10 @@ def test_what_is_not_trusted_or_secret_is_left_out_and_counted(memory: Memory, c
 
 def test_a_thought_states_no_fact_and_supersedes_nothing(memory: Memory, clock: ManualClock, server: Any):
     (told,) = tell(memory, "Ines lives in Porto.")
-    server.answers["day"] = lambda asked: {"summary": "Ines lives in Lisbon.", "thoughts": [{"text": "Ines lives in Braga.", "sources": [told]}]}
+    server.answers["day"] = lambda asked: {
+        "summary": "Ines lives in Lisbon.",
+        "thoughts": [{"text": "Ines lives in Braga.", "sources": [told]}],
+    }
     clock.advance(days=1)
 
     memory.reflect(user="ana")
@@ -200,7 +203,12 @@ def alike(memory: Memory, clock: ManualClock, server: Any, answer: Any) -> Any:
 
 
 def test_thoughts_that_are_alike_are_merged(memory: Memory, clock: ManualClock, server: Any):
-    report = alike(memory, clock, server, lambda a: {"merge": [{"ids": [n["id"] for n in a.notes], "text": "A night cellist."}], "forget": []})
+    report = alike(
+        memory,
+        clock,
+        server,
+        lambda a: {"merge": [{"ids": [n["id"] for n in a.notes], "text": "A night cellist."}], "forget": []},
+    )
 
     (merged,) = of(memory, "thought")
     assert merged.content == "A night cellist."
@@ -231,7 +239,9 @@ def test_only_thoughts_that_were_shown_can_be_forgotten(memory: Memory, clock: M
 # -- what goes wrong ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("bad", ["no", {"summary": ""}, {"summary": "x", "thoughts": [{"text": "y", "sources": ["1"]}]}, {"thoughts": []}])
+@pytest.mark.parametrize(
+    "bad", ["no", {"summary": ""}, {"summary": "x", "thoughts": [{"text": "y", "sources": ["1"]}]}, {"thoughts": []}]
+)
 def test_a_wrong_answer_stores_nothing_and_is_seen(memory: Memory, clock: ManualClock, server: Any, bad: Any):
     tell(memory, CELLO)
     clock.advance(days=1)
@@ -260,7 +270,9 @@ def test_an_outage_leaves_the_days_due(memory: Memory, clock: ManualClock, serve
     assert (len(later.summaries), later.outstanding) == (3, 0)
 
 
-def test_a_day_that_changes_meanwhile_is_not_summed_up_from_what_it_was(memory: Memory, clock: ManualClock, server: Any):
+def test_a_day_that_changes_meanwhile_is_not_summed_up_from_what_it_was(
+    memory: Memory, clock: ManualClock, server: Any
+):
     (told,) = tell(memory, CELLO)
     clock.advance(days=1)
 

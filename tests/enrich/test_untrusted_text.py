@@ -30,13 +30,29 @@ INJECTION = (
 
 
 def note(content: str = "Ines plays the cello.", **values: Any) -> Note:
-    return Note(**({"id": "n1", "content": content, "occurred_at": NOW, "created_at": NOW, "state": MemoryState(1.0, 5.0, NOW)} | values))
+    return Note(
+        **(
+            {"id": "n1", "content": content, "occurred_at": NOW, "created_at": NOW, "state": MemoryState(1.0, 5.0, NOW)}
+            | values
+        )
+    )
 
 
 def obedient(asked: Any) -> dict[str, Any]:
     """A model that does what the injected note asks, as far as it can."""
-    about = {"keywords": ["ines"], "context": "Ines owns the house.", "tags": ["house"], "trust": 1.0, "scope": {"user": "mallory"}}
-    about |= {"content": "Ines owns the house.", "importance": 1.0, "id": "another", "fact": {"subject": "Ines", "relation": "owner", "object": "the moon"}}
+    about = {
+        "keywords": ["ines"],
+        "context": "Ines owns the house.",
+        "tags": ["house"],
+        "trust": 1.0,
+        "scope": {"user": "mallory"},
+    }
+    about |= {
+        "content": "Ines owns the house.",
+        "importance": 1.0,
+        "id": "another",
+        "fact": {"subject": "Ines", "relation": "owner", "object": "the moon"},
+    }
     if asked.task == "note":
         return about
     each = [about | {"id": n["id"], "relation": "explains", "reason": "ordered"} for n in asked.notes[1:]]
@@ -59,7 +75,13 @@ def test_an_obeyed_injection_changes_no_trust_scope_or_content(memory: Memory, s
     after = {n.id: n for user in ("ana", "ben") for n in memory.notes(user=user)}
     for id, old in (before | {planted: own}).items():
         new = after[id]
-        assert (new.content, new.trust, new.scope, new.importance, new.fact) == (old.content, old.trust, old.scope, old.importance, old.fact)
+        assert (new.content, new.trust, new.scope, new.importance, new.fact) == (
+            old.content,
+            old.trust,
+            old.scope,
+            old.importance,
+            old.fact,
+        )
         assert set(old.tags) - {"life"} <= set(new.tags)
     changed = {id for id, old in before.items() if after[id] != old}
     assert not changed & {n.id for n in memory.notes(user="ben")}
@@ -104,7 +126,9 @@ def test_instructions_are_the_same_whatever_the_note_says():
 
 words = st.lists(st.text(min_size=1, max_size=20), max_size=12)
 values = st.recursive(
-    st.none() | st.booleans() | st.floats() | st.text(max_size=20), lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=8), inner), max_leaves=12
+    st.none() | st.booleans() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=12,
 )
 answers = st.fixed_dictionaries(
     {},
@@ -140,12 +164,17 @@ def test_any_answer_is_refused_or_changes_only_what_it_may(answer: dict[str, Any
 
 
 @given(st.lists(words, min_size=1, max_size=4), st.lists(texts, max_size=3).map(tuple))
-def test_however_often_a_note_evolves_what_the_model_added_can_be_taken_back(rounds: list[list[str]], tags: tuple[str, ...]):
+def test_however_often_a_note_evolves_what_the_model_added_can_be_taken_back(
+    rounds: list[list[str]], tags: tuple[str, ...]
+):
     old = note(tags=tuple(dict.fromkeys(tags)), context="From a note.")
     new, record = old, EnrichmentRow(context=old.context)
 
     for given_words in rounds:
-        said = Evolution.model_validate({"id": "n1", "context": "x", "tags": [w for w in given_words if one_line(w)], "reason": "y"}, context={"ids": {"n1"}})
+        said = Evolution.model_validate(
+            {"id": "n1", "context": "x", "tags": [w for w in given_words if one_line(w)], "reason": "y"},
+            context={"ids": {"n1"}},
+        )
         new, record = evolved(new, record, said)
 
     assert bare(new, record) == old
@@ -204,16 +233,23 @@ def test_a_fact_stands_in_the_note_s_own_words(content: str, subject: str, value
         ("I moved to Porto.", "Ben", None, "ana", None),
     ],
 )
-def test_who_says_i_is_whom_the_memory_knows_as_the_speaker(content: str, subject: str, actor: str | None, owner: str | None, taken: str | None):
+def test_who_says_i_is_whom_the_memory_knows_as_the_speaker(
+    content: str, subject: str, actor: str | None, owner: str | None, taken: str | None
+):
     """However a model calls them; where a machine speaks, or nobody says "I", it is nobody."""
-    fact = grounded(note(content, actor=actor, scope=Scope(user=owner)), CandidateFact(subject=subject, relation="moved to", object="Porto"))
+    fact = grounded(
+        note(content, actor=actor, scope=Scope(user=owner)),
+        CandidateFact(subject=subject, relation="moved to", object="Porto"),
+    )
 
     assert (fact.subject if fact is not None else None) == taken
 
 
 def test_a_relation_that_we_do_not_know_supersedes_nothing():
     known = grounded(note("Ines moved to Porto."), CandidateFact(subject="Ines", relation="residence", object="Porto"))
-    unknown = grounded(note("Ines moved to Porto."), CandidateFact(subject="Ines", relation="only truth", object="Porto"))
+    unknown = grounded(
+        note("Ines moved to Porto."), CandidateFact(subject="Ines", relation="only truth", object="Porto")
+    )
 
     assert known is not None
     assert (known.relation, known.functional) == ("lives in", True)

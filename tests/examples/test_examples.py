@@ -16,7 +16,10 @@ SAYS = {
     "03_chatbot": ["Lisbon.", "translator.", "notes in the prompt: 0"],
     "04_note_graph_and_forgetting": ["found by default: False", "found with faded=True: True"],
     "05_consolidation_job": ["admitted:", "not trusted enough", "books, pack and notes agree: True"],
-    "06_forget_everywhere": ["side memory as if never learnt: True", "logits as if never learnt: True | as the base model: True"],
+    "06_forget_everywhere": [
+        "side memory as if never learnt: True",
+        "logits as if never learnt: True | as the base model: True",
+    ],
     "07_experience": ["experience succeeded in 84%", "nothing    succeeded in 6%", "drawn: learning.png"],
 }
 

@@ -92,7 +92,10 @@ def test_what_came_instead_is_read_as_well(text: str) -> None:
 
 def test_who_leaves_a_place_of_work_or_study_leaves_open_which_it_was() -> None:
     """It ends what was noted; nobody is likely to have noted both."""
-    assert {(e.relation, e.object) for e in said("I left Acme.").ended} == {("works at", "Acme"), ("studies at", "Acme")}
+    assert {(e.relation, e.object) for e in said("I left Acme.").ended} == {
+        ("works at", "Acme"),
+        ("studies at", "Acme"),
+    }
     assert {(e.relation, e.object) for e in said("Ana lost her job.").ended} == {("works at", None), ("works as", None)}
 
 

@@ -151,7 +151,13 @@ FOR_A_WHILE = [
     "I'm working as a waiter for the summer.",
     "I started working for Acme in 2019 and left in 2021.",
 ]
-NO_PLACE = ["Ana moved to Marketing.", "I moved to Python.", "Lisa is from Accounting.", "I live in Excel.", "I live in denial."]
+NO_PLACE = [
+    "Ana moved to Marketing.",
+    "I moved to Python.",
+    "Lisa is from Accounting.",
+    "I live in Excel.",
+    "I live in denial.",
+]
 TWO_PLACES = ["Ana lives in Porto and Lisbon.", "I live in Porto/Lisbon.", "Ana visited Rome and Florence."]
 
 
@@ -161,7 +167,9 @@ def test_a_stay_a_department_and_two_places_are_no_home(text):
     assert candidate_fact(text) is None
 
 
-@pytest.mark.parametrize("text", ["I live in Porto since 2019.", "I have moved to Porto this month.", "I moved to Porto two weeks ago."])
+@pytest.mark.parametrize(
+    "text", ["I live in Porto since 2019.", "I have moved to Porto this month.", "I moved to Porto two weeks ago."]
+)
 def test_a_move_with_its_time_is_still_a_move(text):
     """Since when somebody lives in a place does not make it a stay."""
     assert candidate_fact(text).object == "Porto"
@@ -182,10 +190,34 @@ def test_countries_with_an_and_are_one_place():
 @pytest.mark.parametrize(
     "text",
     [
-        *("My friend works at Google.", "my old friend lives in Rome", "My cousin is called Ana.", "My neighbour is a doctor."),
-        *("I work as a team.", "Ana works as expected.", "Docker works as root.", "I'm a retired teacher.", "Ana is a terrific cook."),
-        *("I study hard.", "I study at home.", "I am studying all night.", "Ana studies abroad.", "I drive fast.", "I drive 50 km."),
-        *("I like cats more than dogs.", "I like both.", "Ana makes 50k a year.", "Coffee makes Ana happy.", "I work for a living."),
+        *(
+            "My friend works at Google.",
+            "my old friend lives in Rome",
+            "My cousin is called Ana.",
+            "My neighbour is a doctor.",
+        ),
+        *(
+            "I work as a team.",
+            "Ana works as expected.",
+            "Docker works as root.",
+            "I'm a retired teacher.",
+            "Ana is a terrific cook.",
+        ),
+        *(
+            "I study hard.",
+            "I study at home.",
+            "I am studying all night.",
+            "Ana studies abroad.",
+            "I drive fast.",
+            "I drive 50 km.",
+        ),
+        *(
+            "I like cats more than dogs.",
+            "I like both.",
+            "Ana makes 50k a year.",
+            "Coffee makes Ana happy.",
+            "I work for a living.",
+        ),
         *("Traffic runs through Nginx.", "Data flows through Kafka.", "The A1 runs through Porto."),
     ],
 )
@@ -259,7 +291,14 @@ def test_the_fuller_note_stays_when_less_is_said():
 
 @pytest.mark.parametrize(
     "text",
-    ["Ana lives in Porto?!", "I live in Room 101.", "I live in Building B.", "I live in California Street.", "1) Ana lives in Porto", "Poor Ana lives in Porto."],
+    [
+        "Ana lives in Porto?!",
+        "I live in Room 101.",
+        "I live in Building B.",
+        "I live in California Street.",
+        "1) Ana lives in Porto",
+        "Poor Ana lives in Porto.",
+    ],
 )
 def test_a_door_is_no_town_and_a_list_number_no_name(text):
     """A question stays one when it shouts; the house one lives in ends no note of the town."""

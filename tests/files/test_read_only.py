@@ -23,7 +23,11 @@ WORDS = ("Ana lives in Porto.", "Ben cooks fish.", "Cy rides a bike.")
 
 
 def files(folder: Path) -> dict[str, tuple[int, str]]:
-    return {str(p.relative_to(folder)): (p.stat().st_mtime_ns, hashlib.sha256(p.read_bytes()).hexdigest()) for p in sorted(folder.rglob("*")) if p.is_file()}
+    return {
+        str(p.relative_to(folder)): (p.stat().st_mtime_ns, hashlib.sha256(p.read_bytes()).hexdigest())
+        for p in sorted(folder.rglob("*"))
+        if p.is_file()
+    }
 
 
 @pytest.fixture
@@ -111,7 +115,9 @@ def test_a_reader_beside_a_writer_sees_what_is_written(filled: Path) -> None:
 
 def test_notes_of_an_older_schema_are_read(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """They are brought up to date in a copy; the original stays as it is."""
-    monkeypatch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, ("for the test", ("CREATE TABLE extra (x) ",))))
+    monkeypatch.setattr(
+        migrations, "MIGRATIONS", (*migrations.MIGRATIONS, ("for the test", ("CREATE TABLE extra (x) ",)))
+    )
     monkeypatch.setattr(migrations, "SCHEMA_VERSION", migrations.SCHEMA_VERSION + 1)
     before = files(filled)
 
@@ -144,7 +150,11 @@ def frozen(filled: Path, tmp_path: Path) -> Iterator[tuple[Path, str]]:
     """The memory where it cannot be written, and how that was done: a mount for reading where possible, else rights, for another user."""
     target = tmp_path / "frozen"
     target.mkdir()
-    mounted = subprocess.run(["mount", "--bind", str(filled), str(target)], capture_output=True).returncode == 0 if _is_root() else False
+    mounted = (
+        subprocess.run(["mount", "--bind", str(filled), str(target)], capture_output=True).returncode == 0
+        if _is_root()
+        else False
+    )
     if mounted and subprocess.run(["mount", "-o", "remount,bind,ro", str(target)], capture_output=True).returncode == 0:
         yield target, "mount"
         subprocess.run(["umount", str(target)], check=True)
@@ -189,13 +199,21 @@ def test_a_directory_that_cannot_be_written_is_opened_for_reading(frozen: tuple[
     place, how = frozen
     before = files(place)
 
-    done = subprocess.run([sys.executable, "-c", USE, str(place), how], cwd=Path(__file__).parents[2], timeout=120, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", USE, str(place), how],
+        cwd=Path(__file__).parents[2],
+        timeout=120,
+        capture_output=True,
+        text=True,
+    )
 
     assert done.returncode == 7, done.stderr
     assert files(place) == before
 
 
-def test_commands_work_on_a_directory_that_cannot_be_written(frozen: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_commands_work_on_a_directory_that_cannot_be_written(
+    frozen: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     place, how = frozen
     if how == "rights" and _is_root():
         monkeypatch.setattr("agentmem.files.data_directory._can_be_written", lambda root: False)

@@ -30,7 +30,9 @@ def _active(memory: Memory) -> set[str]:
 
 
 def _limited(capacity: int | None, clock: ManualClock) -> Memory:
-    return Memory(None, embedder="hash", clock=clock, settings=Settings(forgetting=ForgettingSettings(capacity=capacity)))
+    return Memory(
+        None, embedder="hash", clock=clock, settings=Settings(forgetting=ForgettingSettings(capacity=capacity))
+    )
 
 
 def test_what_is_needed_or_stated_does_not_fade(memory: Memory, clock: ManualClock) -> None:

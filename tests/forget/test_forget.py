@@ -155,10 +155,15 @@ def test_faded_notes_can_be_recalled_on_request(memory: Memory, clock: ManualClo
     assert memory.recall("weather in Leeds")[0].note.id == faint.id
 
 
-def test_a_forgetting_that_could_not_scrub_says_so_and_is_finished_by_the_next(open_memory: Callable[..., Memory], tmp_path: Path) -> None:
+def test_a_forgetting_that_could_not_scrub_says_so_and_is_finished_by_the_next(
+    open_memory: Callable[..., Memory], tmp_path: Path
+) -> None:
     """The notes are gone whoever reads at the time; a receipt that raised instead could never be had again."""
     memory = open_memory()
-    secret, other = memory.remember("The door code is 4711.").id, memory.remember("The dustbin is emptied on Mondays.").id
+    secret, other = (
+        memory.remember("The door code is 4711.").id,
+        memory.remember("The dustbin is emptied on Mondays.").id,
+    )
     memory._parts.core.store._db.outside("PRAGMA busy_timeout=20")  # type: ignore[attr-defined]
     with closing(sqlite3.connect(tmp_path / "memory" / "notes.db", isolation_level=None)) as reader:
         reader.execute("BEGIN")

@@ -84,7 +84,9 @@ def test_a_memory_without_files_says_so(memory: Memory) -> None:
     assert caught.value.hint
 
 
-def test_the_command_looks_and_says_by_its_status_what_it_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_looks_and_says_by_its_status_what_it_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """0 when nothing is found, 1 when something is; texts come from the command line or from standard input."""
     place = tmp_path / "memory"
     with Memory(place, embedder="hash") as memory:
@@ -101,7 +103,9 @@ def test_the_command_looks_and_says_by_its_status_what_it_found(tmp_path: Path, 
     assert run.invoke(app, ["verify", "--text", SECRET]).exit_code != 0
 
 
-def test_nothing_that_is_looked_for_stands_on_a_command_line(open_memory: Callable[..., Memory], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_that_is_looked_for_stands_on_a_command_line(
+    open_memory: Callable[..., Memory], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whoever lists the processes of the machine does not read it there."""
     seen: list[list[str]] = []
     former = subprocess.run

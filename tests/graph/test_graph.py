@@ -101,7 +101,10 @@ def test_no_connection_is_false(memory: Memory, told: list[str]) -> None:
     memory.link(told[3], told[0], reason="she plays it at home")
     memory.link(told[0], told[3], "supports", weight=0.5)
     direct = memory.why_linked(told[0], told[3])
-    assert [(link.kind, link.reason) for link in direct.steps[0]] == [("user", "she plays it at home"), ("supports", "")]
+    assert [(link.kind, link.reason) for link in direct.steps[0]] == [
+        ("user", "she plays it at home"),
+        ("supports", ""),
+    ]
 
 
 def test_a_connection_goes_through_nobody_elses_notes(open_memory: Callable[..., Memory]) -> None:
@@ -136,7 +139,11 @@ def test_the_way_is_a_way_and_none_is_missed(edges: list[tuple[int, int, float]]
     assert bool(way) == nx.has_path(plain, "0", "7")
     if way:
         assert (way[0], way[-1], len(set(way))) == ("0", "7", len(way))
-        assert all({link.source, link.target} == {a, b} for (a, b), step in zip(pairwise(way), steps, strict=True) for link in step)
+        assert all(
+            {link.source, link.target} == {a, b}
+            for (a, b), step in zip(pairwise(way), steps, strict=True)
+            for link in step
+        )
         cost = sum(plain[a][b]["cost"] for a, b in pairwise(way))
         assert cost == pytest.approx(nx.dijkstra_path_length(plain, "0", "7", weight="cost"))
 
@@ -168,7 +175,12 @@ def test_an_edge_keeps_every_kind_and_reason(memory: Memory, told: list[str]) ->
 
 
 def _kinds(memory: Memory, a: str, b: str) -> set[str]:
-    return {kind for x, y in ((a, b), (b, a)) for kind in memory.graph().get_edge_data(x, y, {"kinds": ""})["kinds"].split(", ") if kind}
+    return {
+        kind
+        for x, y in ((a, b), (b, a))
+        for kind in memory.graph().get_edge_data(x, y, {"kinds": ""})["kinds"].split(", ")
+        if kind
+    }
 
 
 def test_new_words_are_linked_anew(memory: Memory, told: list[str]) -> None:
@@ -189,7 +201,9 @@ def test_new_words_are_linked_anew(memory: Memory, told: list[str]) -> None:
     assert strings in memory.graph()
 
 
-def test_a_graph_says_what_it_leaves_out(memory: Memory, told: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_graph_says_what_it_leaves_out(
+    memory: Memory, told: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A large scope is shown by its newest notes, and nobody takes them for all."""
     assert memory.graph().graph["left_out"] == 0
     monkeypatch.setattr(keeping, "MAX_GRAPH", 3)

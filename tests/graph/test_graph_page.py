@@ -86,7 +86,9 @@ def test_nothing_is_loaded_from_anywhere(memory: Memory) -> None:
     text = page(memory.graph())
     read = _read(text)
 
-    assert not [(tag, name) for tag, found in read.tags for name in found if name in ("src", "href", "srcset", "action")]
+    assert not [
+        (tag, name) for tag, found in read.tags for name in found if name in ("src", "href", "srcset", "action")
+    ]
     assert [dict(found).get("type") for tag, found in read.tags if tag == "script"] == ["application/json", None, None]
     policy = next(found["content"] for tag, found in read.tags if "http-equiv" in found)
     hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in read.scripts[1:]]
@@ -127,7 +129,16 @@ def test_the_script_never_writes_markup() -> None:
     """What notes say enters the page as text nodes: the script knows no way to write HTML or to run text."""
     script = (Path(__file__).parents[2] / "agentmem" / "data" / "graph_page" / "page.js").read_text()
 
-    for way in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function", "fetch(", "XMLHttpRequest"):
+    for way in (
+        "innerHTML",
+        "outerHTML",
+        "insertAdjacentHTML",
+        "document.write",
+        "eval(",
+        "new Function",
+        "fetch(",
+        "XMLHttpRequest",
+    ):
         assert way not in script
 
 
@@ -154,7 +165,9 @@ def test_the_newest_notes_are_shown_of_too_many(memory: Memory) -> None:
 
     assert [node["content"] for node in data["nodes"]] == ["Lunch 5 was dish 5.", "Lunch 4 was dish 4."]
     assert data["counts"].endswith("6 notes in all")
-    assert {end for link in data["links"] for end in (link["source"], link["target"])} <= {n["id"] for n in data["nodes"]}
+    assert {end for link in data["links"] for end in (link["source"], link["target"])} <= {
+        n["id"] for n in data["nodes"]
+    }
     for bad in (0, -1, True, 1.5):
         with pytest.raises(InvalidArgument):
             page(memory.graph(), limit=bad)  # type: ignore[arg-type]

@@ -79,9 +79,7 @@ def test_a_cut_list_counts_by_its_true_number():
     assert link_shares(9, {"porto": [9]}) == []
 
 
-@given(
-    st.dictionaries(st.text(min_size=1, max_size=5), st.lists(st.integers(0, 30), max_size=25), max_size=8)
-)
+@given(st.dictionaries(st.text(min_size=1, max_size=5), st.lists(st.integers(0, 30), max_size=25), max_size=8))
 def test_shared_links_keep_their_bounds(mentions):
     """Whatever is shared: at most the cap, no note to itself, no pair twice, weights in (0, 1], the strongest first."""
     links = link_shares(5, mentions, limit=4)
@@ -103,9 +101,7 @@ def test_conflicts_need_the_same_subject_relation_and_another_value():
     ]
 
     assert [row for row, _ in conflicting(fact, known)] == [1]
-    assert (
-        conflicting(Fact("Ana", "likes", "tea", functional=False), [(1, Fact("Ana", "likes", "milk"))]) == []
-    )
+    assert conflicting(Fact("Ana", "likes", "tea", functional=False), [(1, Fact("Ana", "likes", "milk"))]) == []
 
 
 def test_superseding_and_contradicting_name_both_values():

@@ -25,9 +25,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 def note_graph(n: int) -> nx.DiGraph:
     graph = nx.DiGraph()
     for i in range(n):
-        graph.add_node(
-            i, content=f"Note {i}: Ana walks her dog Rex by the river every morning", strength=i / n
-        )
+        graph.add_node(i, content=f"Note {i}: Ana walks her dog Rex by the river every morning", strength=i / n)
     kinds = itertools.cycle(["next", "similar", "shares", "supersedes", "contradicts", "my own kind"])
     for i in range(1, n):
         graph.add_edge(i, (i * 7) % i, kind=next(kinds), weight=0.3 + 0.7 * i / n)
@@ -108,9 +106,7 @@ def test_a_curve_with_recalls_is_drawn(tmp_path):
         state, start = model.review(state, moment), moment
         reviews.append(moment)
     points += sample(state, model, start, NOW + timedelta(days=200), 60)
-    path = draw_curve(
-        points, reviews, tmp_path / "curve.png", due=due(state, model), title="Ana · lives in · Porto"
-    )
+    path = draw_curve(points, reviews, tmp_path / "curve.png", due=due(state, model), title="Ana · lives in · Porto")
 
     assert path.read_bytes().startswith(PNG)
 
@@ -186,7 +182,11 @@ def test_a_picture_of_many_notes_shows_the_newest_and_says_so(tmp_path, monkeypa
     graph.add_edge("n0", "n8", kind="similar", weight=0.5)
     words: list[str] = []
     drawn = graph_picture.text
-    monkeypatch.setattr(graph_picture, "text", lambda axes, x, y, said, **style: (words.append(said), drawn(axes, x, y, said, **style))[1])
+    monkeypatch.setattr(
+        graph_picture,
+        "text",
+        lambda axes, x, y, said, **style: (words.append(said), drawn(axes, x, y, said, **style))[1],
+    )
 
     draw_graph(graph, tmp_path / "graph.png", title="Notes", limit=3)
 

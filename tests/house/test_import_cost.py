@@ -32,9 +32,7 @@ def loaded(code: str, names: set[str]) -> set[str]:
 
 
 def test_importing_agentmem_takes_under_three_tenths_of_a_second() -> None:
-    spent = float(
-        run("import time; t = time.process_time(); import agentmem; print(time.process_time() - t)")
-    )
+    spent = float(run("import time; t = time.process_time(); import agentmem; print(time.process_time() - t)"))
 
     assert spent < 0.3
 
@@ -44,7 +42,8 @@ def test_importing_agentmem_loads_no_library() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["errors", *(f"notes.{each}" for each in ("note", "edit", "protocols", "clock", "filters", "storage", "curves"))]
+    "name",
+    ["errors", *(f"notes.{each}" for each in ("note", "edit", "protocols", "clock", "filters", "storage", "curves"))],
 )
 def test_the_core_loads_no_library(name: str) -> None:
     assert loaded(f"import agentmem.{name}", HEAVY - {"numpy"}) == set()

@@ -33,7 +33,9 @@ def test_a_worn_question_is_never_one_that_is_held_out(world: World) -> None:
     """Leaving words out can lead from one wording to another."""
     facts = [fact for fact in world.facts if fact.relation in ("occupation", "headquarters")][:1]
     chat = Conversation(world, Random(2), facts, recipe.WORN)
-    held_out = {text.replace("{s}", facts[0].subject) for text in relation(facts[0].relation).all_questions(held_out=True)}
+    held_out = {
+        text.replace("{s}", facts[0].subject) for text in relation(facts[0].relation).all_questions(held_out=True)
+    }
     question = f"What kind of work does {facts[0].subject} do?"
     assert facts[0].relation == "occupation"
     assert not held_out & {chat._worn(question, facts[0]) for _ in range(400)}
@@ -73,7 +75,9 @@ def test_answers_are_of_the_world_or_of_what_the_chat_says(world: World, name: s
 def test_the_learning_rate_follows_its_course() -> None:
     schedule = recipe.Schedule()
     assert schedule.factor(0, 0.0) == pytest.approx(1 / schedule.warm_up_steps)
-    assert [schedule.factor(1000, at) for at, _ in schedule.rates[1:]] == pytest.approx([rate for _, rate in schedule.rates[1:]])
+    assert [schedule.factor(1000, at) for at, _ in schedule.rates[1:]] == pytest.approx(
+        [rate for _, rate in schedule.rates[1:]]
+    )
     assert schedule.factor(1000, 0.6) == pytest.approx(0.51, abs=0.001)
     assert all(early.until < late.until for early, late in pairwise(recipe.STAGES))
     assert all(sum(share for _, share in stage.mixture) == pytest.approx(1) for stage in recipe.STAGES)

@@ -85,9 +85,7 @@ def test_wordings_are_many_and_held_out_ones_are_never_trained(item: Relation) -
     assert relation(item.name) is item
 
 
-@pytest.mark.parametrize(
-    "item", [item for item in RELATIONS if item.kind == "person"], ids=lambda item: item.name
-)
+@pytest.mark.parametrize("item", [item for item in RELATIONS if item.kind == "person"], ids=lambda item: item.name)
 def test_people_speak_for_themselves(item: Relation) -> None:
     """Relations of people have first-person wordings, held-out questions among them."""
     mine, held_out = set(item.all_my_questions()), set(item.all_my_questions(held_out=True))

@@ -184,7 +184,9 @@ def test_an_answer_is_given_even_when_it_cannot_be_stored(memory: Memory, monkey
     assert "not remembered" in reply.warnings[0]
 
 
-def test_an_answer_is_given_even_when_its_use_of_notes_cannot_be_counted(memory: Memory, monkeypatch: pytest.MonkeyPatch):
+def test_an_answer_is_given_even_when_its_use_of_notes_cannot_be_counted(
+    memory: Memory, monkeypatch: pytest.MonkeyPatch
+):
     """On a full disk the question is asked all the same; what cannot be written is a warning."""
 
     def full(*args, **kwargs):
@@ -237,7 +239,15 @@ def test_after_an_answer_that_failed_the_turns_still_alternate(clock: ManualCloc
 
 @pytest.mark.parametrize(
     "options",
-    [{"k": 0}, {"k": 5000}, {"context_tokens": -1}, {"history_tokens": None}, {"history_tokens": 1.5}, {"max_tokens": 0}, {"system": 5}],
+    [
+        {"k": 0},
+        {"k": 5000},
+        {"context_tokens": -1},
+        {"history_tokens": None},
+        {"history_tokens": 1.5},
+        {"max_tokens": 0},
+        {"system": 5},
+    ],
 )
 def test_what_is_no_budget_is_refused_before_anything_is_said(memory: Memory, options: dict[str, object]):
     with pytest.raises(InvalidArgument) as caught:
@@ -292,7 +302,9 @@ def test_a_note_forgotten_while_the_model_answers_costs_nobody_the_answer(memory
     reply = ChatAgent(forgetful, memory, user="ana").chat("Where does my sister Ines live?")
 
     assert reply.text == "Ines lives in Porto."
-    with Memory(embedder="hash", llm=lambda messages: (other.forget(id, user="ana"), "Ines lives in Porto.")[1]) as other:
+    with Memory(
+        embedder="hash", llm=lambda messages: (other.forget(id, user="ana"), "Ines lives in Porto.")[1]
+    ) as other:
         id = other.remember("My sister Ines lives in Porto.", user="ana").id
         assert other.ask("Where does my sister Ines live?", user="ana").text == "Ines lives in Porto."
 

@@ -61,7 +61,9 @@ def test_a_refused_message_blocks_no_other(tmp_path: Path, clock: ManualClock, k
     with serving(guarded) as server:
         for restarted in (False, True):
             model = OpenAIModel(client(server, kind), "m")
-            with Memory(tmp_path / "memory", embedder="hash", clock=clock, llm=model if way != "client" else None) as memory:
+            with Memory(
+                tmp_path / "memory", embedder="hash", clock=clock, llm=model if way != "client" else None
+            ) as memory:
                 agent = ChatAgent(model if way == "client" else None, memory, user="ana", session="s")
                 assert talk(agent, "I live in Porto.") == "In Porto."
                 clock.advance(minutes=1)
@@ -252,7 +254,11 @@ class _Awaited:
         yield "Porto."
 
 
-@pytest.mark.parametrize("model", [_porto, _pieces, _Awaited(), partial(_porto, max_tokens=3)], ids=["function", "pieces", "object", "partial"])
+@pytest.mark.parametrize(
+    "model",
+    [_porto, _pieces, _Awaited(), partial(_porto, max_tokens=3)],
+    ids=["function", "pieces", "object", "partial"],
+)
 def test_an_async_model_answers_where_nothing_is_awaited(model: Any) -> None:
     with Memory(embedder="hash", llm=model) as memory:
         assert memory.ask("Where do I live?").text.startswith("Porto.")

@@ -55,7 +55,11 @@ def test_a_reply_is_forgotten_with_the_turn_that_it_repeats(tmp_path):
 
         memory.forget(told, user="ana")
 
-        assert [note.content for note in memory.notes(user="ana")] == ["What is my code?", "What is the weather like?", "Sunny."]
+        assert [note.content for note in memory.notes(user="ana")] == [
+            "What is my code?",
+            "What is the weather like?",
+            "Sunny.",
+        ]
         assert memory.verify_bytes(["Zanzibar17"]).ok
         assert all("Zanzibar17" not in turn.content for turn in agent.turns)
 

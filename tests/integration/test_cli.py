@@ -145,7 +145,9 @@ def test_remember_reads_lines_files_and_mappings(run: Run, tmp_path: Path):
 
 def test_every_message_of_a_list_has_its_receipt(run: Run, tmp_path: Path):
     rows = tmp_path / "chats.jsonl"
-    rows.write_text('[{"role": "user", "content": "I live in Porto."}, {"role": "assistant", "content": "A fine town."}]\n')
+    rows.write_text(
+        '[{"role": "user", "content": "I live in Porto."}, {"role": "assistant", "content": "A fine town."}]\n'
+    )
 
     shown = run("remember", "--file", rows, "-u", "ana")
     again = json.loads(run("remember", "--file", rows, "-u", "ben", "--json").stdout)["receipts"]
@@ -427,7 +429,11 @@ def test_chat_and_ask_on_the_shipped_model(run: Run, small_model: tuple):
 @pytest.mark.parametrize("words", [("chat",), ("ask", "Where do I live?")], ids=lambda words: words[0])
 def test_every_answer_is_json_when_asked_for(filled: Run, small_model: tuple, words: tuple[str, ...]):
     """Also those of a conversation, one object after the other, with what is known of each."""
-    decoder, rest, found = json.JSONDecoder(), filled(*words, "-u", "ana", "--json", input="I work at Fernwick Labs.\nWhere do I live?\n").stdout, []
+    decoder, rest, found = (
+        json.JSONDecoder(),
+        filled(*words, "-u", "ana", "--json", input="I work at Fernwick Labs.\nWhere do I live?\n").stdout,
+        [],
+    )
     while rest.strip():
         value, end = decoder.raw_decode(rest.lstrip())
         found.append(value)
@@ -438,7 +444,10 @@ def test_every_answer_is_json_when_asked_for(filled: Run, small_model: tuple, wo
 
 
 def test_a_query_may_come_from_stdin(filled: Run, small_model: tuple):
-    typed, piped = (filled("recall", *words, "-u", "ana", "--json", input="where is my sister\n") for words in (["where is my sister"], ["-"]))
+    typed, piped = (
+        filled("recall", *words, "-u", "ana", "--json", input="where is my sister\n")
+        for words in (["where is my sister"], ["-"])
+    )
     nothing = filled("recall", "-", "-u", "ana", input="  \n")
     answer = filled("ask", "-", "-u", "ana", "--json", input="Where do I work?\n")
     why = filled("why-not", "-", only_id(filled), "-u", "ana", input="where is my sister")
@@ -450,7 +459,11 @@ def test_a_query_may_come_from_stdin(filled: Run, small_model: tuple):
     assert (answer.exit_code, why.exit_code) == (0, 0)
 
 
-@pytest.mark.parametrize("words", [("fade", "--dry-run"), ("fade", "-y"), ("notes", "--where", '{"actor": "bob"}'), ("edits",), ("jobs",)], ids=" ".join)
+@pytest.mark.parametrize(
+    "words",
+    [("fade", "--dry-run"), ("fade", "-y"), ("notes", "--where", '{"actor": "bob"}'), ("edits",), ("jobs",)],
+    ids=" ".join,
+)
 def test_where_there_is_nothing_a_sentence_says_so(filled: Run, words: tuple[str, ...]):
     """No head of a table without a row."""
     shown = filled(*words, "-u", "ana").stdout.strip()
@@ -468,7 +481,9 @@ def test_a_model_that_is_not_there_or_cannot_run_there_is_said(filled: Run):
 
         assert {asked.exit_code, chatted.exit_code} <= {2, 3}
         assert json.loads(asked.stderr)["error"]["hint"]
-    plain = filled("ask", "Where do I live?", "-u", "ana", "--device", "cpu", "--dtype", "bfloat16", "--plain", "--max-tokens", "2")
+    plain = filled(
+        "ask", "Where do I live?", "-u", "ana", "--device", "cpu", "--dtype", "bfloat16", "--plain", "--max-tokens", "2"
+    )
     assert plain.exit_code == 0, plain.output
 
 
@@ -478,7 +493,12 @@ def test_a_model_that_is_not_there_or_cannot_run_there_is_said(filled: Run):
 def process(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
     code = "from agentmem.integrations.cli import main; main()"
     return subprocess.run(
-        [sys.executable, "-c", code, *words], capture_output=True, text=True, timeout=120, check=False, env={**os.environ, **env}
+        [sys.executable, "-c", code, *words],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env={**os.environ, **env},
     )
 
 
@@ -569,7 +589,10 @@ def test_a_watch_goes_on_when_another_worker_consolidates(filled: Run, tmp_path:
 
 
 def test_of_a_long_note_recall_shows_the_passage_that_was_asked_for(run: Run):
-    detail, chatter = "Marta keeps her spare key under the blue flowerpot.", "Nobody knew why the lift of the office had stopped again. "
+    detail, chatter = (
+        "Marta keeps her spare key under the blue flowerpot.",
+        "Nobody knew why the lift of the office had stopped again. ",
+    )
     run("remember", 12 * chatter + detail)
     shown = run("recall", "Where is Marta's spare key?").stdout
     hit = json.loads(run("recall", "Where is Marta's spare key?", "--json").stdout)["hits"][0]

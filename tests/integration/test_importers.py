@@ -56,15 +56,30 @@ LOCOMO = [
             "session_3_date_time": "1:00 pm on 14 September, 2023",
             "session_10_date_time": "9:55 am on 22 October, 2023",
             "session_10": [
-                {"speaker": "Ana", "dia_id": "D10:1", "text": "He can sit now.", "img_url": ["https://example.org/a.jpg"], "query": "dog", "re-download": True}
+                {
+                    "speaker": "Ana",
+                    "dia_id": "D10:1",
+                    "text": "He can sit now.",
+                    "img_url": ["https://example.org/a.jpg"],
+                    "query": "dog",
+                    "re-download": True,
+                }
             ],
         },
-        "event_summary": {}, "observation": {}, "session_summary": {},
+        "event_summary": {},
+        "observation": {},
+        "session_summary": {},
     }
 ]
 CHAT = [
     {"role": "system", "content": "You are kind."},
-    {"role": "user", "content": [{"type": "text", "text": "My sister lives in Porto."}, {"type": "image_url", "image_url": {"url": "x"}}]},
+    {
+        "role": "user",
+        "content": [
+            {"type": "text", "text": "My sister lives in Porto."},
+            {"type": "image_url", "image_url": {"url": "x"}},
+        ],
+    },
     {"role": "assistant", "content": None, "tool_calls": []},
     {"role": "assistant", "content": "A lovely town.", "timestamp": 1_700_000_000},
 ]
@@ -159,7 +174,9 @@ def test_a_second_import_stores_nothing_twice(file, shape: str) -> None:
         assert all(receipt.ok for receipt in first)
         assert [receipt.id for receipt in second] == [receipt.id for receipt in first]
         assert memory.stats()["notes"] == len(items)
-        assert all(note.trust < 1 for user in {i.get("user") for i in items} - {None} for note in memory.notes(user=user))
+        assert all(
+            note.trust < 1 for user in {i.get("user") for i in items} - {None} for note in memory.notes(user=user)
+        )
 
 
 @pytest.mark.parametrize(
@@ -172,7 +189,11 @@ def test_a_second_import_stores_nothing_twice(file, shape: str) -> None:
         ("langgraph", [{"namespace": "ana", "key": "k", "value": {}}], "Item 0, namespace"),
         ("langgraph", [LANGGRAPH[1], {"namespace": ["a"], "key": "k", "value": {}}], "Item 1, value"),
         ("locomo", [{"conversation": {"session_1": [], "session_1_date_time": "2023"}}], "Conversation 0, session 1"),
-        ("locomo", [{"conversation": {"session_1": [{"text": "hi"}], "session_1_date_time": "1:56 pm on 8 May, 2023"}}], "turn 0"),
+        (
+            "locomo",
+            [{"conversation": {"session_1": [{"text": "hi"}], "session_1_date_time": "1:56 pm on 8 May, 2023"}}],
+            "turn 0",
+        ),
         ("chat", [{"role": "user", "content": "hi"}, {"role": "robot", "content": "hi"}], "Message 1"),
         ("chat", [{"role": "user", "content": 7}], "Message 0, content"),
     ],
@@ -215,9 +236,18 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 def test_import_export_import_on_the_command_line(run, file, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A dump comes in, an export goes out and comes in elsewhere; a dry run changes nothing."""
     dump = file(MEM0)
-    assert json.loads(run("import", dump, "--dry-run", "--json").stdout) == {"format": "mem0", "dry_run": True, "items": 2}
+    assert json.loads(run("import", dump, "--dry-run", "--json").stdout) == {
+        "format": "mem0",
+        "dry_run": True,
+        "items": 2,
+    }
     assert not (tmp_path / "memory").exists()
-    assert json.loads(run("import", dump, "--json").stdout) == {"format": "mem0", "dry_run": False, "items": 2, "stored": 2}
+    assert json.loads(run("import", dump, "--json").stdout) == {
+        "format": "mem0",
+        "dry_run": False,
+        "items": 2,
+        "stored": 2,
+    }
 
     exported = tmp_path / "ana.jsonl"
     assert json.loads(run("export", exported, "--user", "ana", "--json").stdout)["notes"] == 1
@@ -242,7 +272,9 @@ def test_a_bound_memory_takes_no_one_elses_items(file) -> None:
         assert memory.notes() == []
 
 
-@pytest.mark.parametrize(("shape", "record"), [("mem0", MEM0["results"][0]), ("langgraph", LANGGRAPH[0])], ids=["mem0", "langgraph"])
+@pytest.mark.parametrize(
+    ("shape", "record"), [("mem0", MEM0["results"][0]), ("langgraph", LANGGRAPH[0])], ids=["mem0", "langgraph"]
+)
 def test_json_lines_may_be_one_line(tmp_path: Path, shape: str, record: dict[str, Any]):
     file = tmp_path / "one.jsonl"
     file.write_text(json.dumps(record) + "\n")

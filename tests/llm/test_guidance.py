@@ -84,23 +84,18 @@ def test_where_an_answer_begins_it_looks_at_who_is_asked_about_and_at_the_note_t
     assert all(chat.tokens[at] == chat.tokenizer.convert_tokens_to_ids("<|assistant|>") for at in queries)
     ends = [guide.query for guide in chat.guides if guide.lesson == VALUE]
     looked = [guide.targets for guide in chat.guides if guide.lesson == READER]
-    assert looked == [(ends[0],), (ends[1],), (ends[3],), (0,)], (
-        "nothing is known of Vera Lin: the start of the chat"
-    )
+    assert looked == [(ends[0],), (ends[1],), (ends[3],), (0,)], "nothing is known of Vera Lin: the start of the chat"
 
 
 def test_without_notes_nobody_looks_for_one(tokenizer: PreTrainedTokenizerFast) -> None:
-    chat = Chat(
-        _asked("Where does Ines Varga live?", "Ines Varga", "Porto.", ("Ines Varga", "city")), tokenizer
-    )
+    chat = Chat(_asked("Where does Ines Varga live?", "Ines Varga", "Porto.", ("Ines Varga", "city")), tokenizer)
     assert chat.seen(READER) == []
     assert [name for _, name in chat.seen(SUBJECT)] == ["Ines Varga"]
 
 
 def test_the_newest_of_two_notes_answers(tokenizer: PreTrainedTokenizerFast) -> None:
     stated = tuple(
-        Stated(("Ines Varga", "city"), f"Ines Varga lives in {city}.", "Ines Varga", city)
-        for city in ("Porto", "Lyon")
+        Stated(("Ines Varga", "city"), f"Ines Varga lives in {city}.", "Ines Varga", city) for city in ("Porto", "Lyon")
     )
     turns = [
         Turn("system", "\n".join(each.text for each in stated), 0.0, stated),

@@ -31,7 +31,16 @@ def base() -> tuple[Any, Any]:
 
 @pytest.mark.parametrize(
     "model",
-    ["nonexistent/model", "no such model", "/nowhere/at/all", Path("nowhere"), "~nobody/model", "http://127.0.0.1:8000/v1", "", "a/b/c/d"],
+    [
+        "nonexistent/model",
+        "no such model",
+        "/nowhere/at/all",
+        Path("nowhere"),
+        "~nobody/model",
+        "http://127.0.0.1:8000/v1",
+        "",
+        "a/b/c/d",
+    ],
 )
 def test_a_model_that_is_not_there_is_said_where_it_is_named(model: Any, tmp_path: Path) -> None:
     """At construction and by ``attach``, before a directory is made, and without loading anything."""
@@ -132,7 +141,9 @@ def test_a_model_without_a_chat_template_is_asked_in_plain_turns(base: tuple[Any
     assert base[1].chat_template is None
 
 
-def test_a_model_without_a_chat_template_is_refused_only_where_plain_turns_are_not_wanted(base: tuple[Any, Any]) -> None:
+def test_a_model_without_a_chat_template_is_refused_only_where_plain_turns_are_not_wanted(
+    base: tuple[Any, Any],
+) -> None:
     with Memory(embedder="hash", model=base, plain=False) as memory, pytest.raises(NoChatTemplate, match="plain=True"):
         memory.ask("Where do I live?")
 
@@ -144,7 +155,9 @@ def test_what_was_consolidated_answers_in_plain_turns() -> None:
     model = tiny.taught("llama", conversational(tokenizer), steps=60)
     lenient = Settings(consolidation=ConsolidationSettings(min_generality=0.0))  # a tiny model tells few wordings apart
     with Memory(embedder="hash", model=(model, tokenizer), settings=lenient) as memory:
-        fact = Fact("Ana", "lives in", "Lima", question="Where does Ana live?", paraphrases=("Which town is the home of Ana?",))
+        fact = Fact(
+            "Ana", "lives in", "Lima", question="Where does Ana live?", paraphrases=("Which town is the home of Ana?",)
+        )
         receipt = memory.remember("Ana lives in Lima.", user="u", fact=fact)
         memory.reinforce(str(receipt.id), user="u")
         report = memory.consolidate(user="u")

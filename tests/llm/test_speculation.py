@@ -121,8 +121,12 @@ def test_models_without_a_cache_of_keys_answer_too(local: LocalModel, asked: lis
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    sizes = {"hidden_size": 16, "num_hidden_layers": 2} if family == "mamba" else {"n_embd": 16, "n_layer": 2, "n_head": 2}
-    config = AutoConfig.for_model(family, vocab_size=len(local.tokenizer), pad_token_id=0, initializer_range=0.2, **sizes)
+    sizes = (
+        {"hidden_size": 16, "num_hidden_layers": 2} if family == "mamba" else {"n_embd": 16, "n_layer": 2, "n_head": 2}
+    )
+    config = AutoConfig.for_model(
+        family, vocab_size=len(local.tokenizer), pad_token_id=0, initializer_range=0.2, **sizes
+    )
     with torch.random.fork_rng():
         torch.manual_seed(0)
         other = LocalModel(AutoModelForCausalLM.from_config(config).eval(), local.tokenizer)

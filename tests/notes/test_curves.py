@@ -128,9 +128,7 @@ def test_importance_outside_its_range_is_refused(name, importance):
 def test_important_notes_fade_more_slowly(name):
     """More importance is more strength after a month."""
     model = curve(name)
-    strengths = [
-        model.retrievability(model.initial(NOW, importance=i / 10), NOW + days(30)) for i in range(11)
-    ]
+    strengths = [model.retrievability(model.initial(NOW, importance=i / 10), NOW + days(30)) for i in range(11)]
 
     assert strengths == sorted(strengths)
     assert strengths[0] < strengths[-1]

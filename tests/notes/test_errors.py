@@ -33,9 +33,7 @@ def test_every_error_is_in_the_tree_and_in_its_drawing(error: type[AgentMemError
 @pytest.mark.parametrize("error", EVERY)
 def test_the_drawing_shows_the_parent(error: type[AgentMemError]) -> None:
     lines = (errors.__doc__ or "").splitlines()
-    depth = {
-        re.sub(r"[│├└─ ]", "", line).split()[0] if line.strip("│├└─ ") else "": line for line in lines if line
-    }
+    depth = {re.sub(r"[│├└─ ]", "", line).split()[0] if line.strip("│├└─ ") else "": line for line in lines if line}
     parent = error.__bases__[0]
     if error is AgentMemError:
         return

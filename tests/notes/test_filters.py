@@ -198,7 +198,11 @@ def test_a_tree_made_by_hand_is_checked_like_a_filter_that_is_written(tree: Filt
 
 def test_a_filter_parsed_before_stays_as_it_is() -> None:
     """Parsing twice changes nothing."""
-    written = {"kind": {"$in": ["semantic"]}, "occurred_at": {"$gte": "2026-01-01T00:00:00Z"}, "$not": {"tags": "x", "valid_to": None}}
+    written = {
+        "kind": {"$in": ["semantic"]},
+        "occurred_at": {"$gte": "2026-01-01T00:00:00Z"},
+        "$not": {"tags": "x", "valid_to": None},
+    }
     parsed = parse({"$or": [written, {"metadata.a": {"$gt": 1}}]})
 
     assert parse(parsed) == parsed

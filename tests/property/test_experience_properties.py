@@ -15,7 +15,9 @@ from agentmem.settings import ExperienceSettings
 STATES, ACTIONS = ("hall", "attic", "cellar"), ("east", "west")
 rewards = st.integers(-4, 4).map(float)
 episodes = st.lists(
-    st.lists(st.tuples(st.sampled_from(STATES), st.sampled_from(ACTIONS), rewards), min_size=1, max_size=7), min_size=1, max_size=4
+    st.lists(st.tuples(st.sampled_from(STATES), st.sampled_from(ACTIONS), rewards), min_size=1, max_size=7),
+    min_size=1,
+    max_size=4,
 )
 
 

@@ -38,14 +38,17 @@ class Crash(Exception):
 def to_bytes(edits: Sequence[EditRequest]) -> bytes:
     """One canonical form per set of edits."""
     rows = {
-        str(e.id): [e.note_id, e.prompt, e.target, list(e.paraphrases), e.scope.user if e.scope else None] for e in edits
+        str(e.id): [e.note_id, e.prompt, e.target, list(e.paraphrases), e.scope.user if e.scope else None]
+        for e in edits
     }
     return json.dumps(rows, sort_keys=True).encode()
 
 
 def from_bytes(data: bytes) -> dict[str, EditRequest]:
     return {
-        key: EditRequest(prompt, target, paraphrases=tuple(others), scope=Scope(user=user) if user else None, id=key, note_id=note)
+        key: EditRequest(
+            prompt, target, paraphrases=tuple(others), scope=Scope(user=user) if user else None, id=key, note_id=note
+        )
         for key, (note, prompt, target, others, user) in json.loads(data).items()
     }
 
@@ -155,7 +158,10 @@ class World:
     def step(self) -> None:
         """One random act, sometimes with a crash in it."""
         self.clock.advance(hours=7)
-        act = self.rng.choices((self.tell, self.use, self.consolidate, self.forget, self.update, self.undo, self.reopen), (8, 6, 3, 2, 1, 1, 1))[0]
+        act = self.rng.choices(
+            (self.tell, self.use, self.consolidate, self.forget, self.update, self.undo, self.reopen),
+            (8, 6, 3, 2, 1, 1, 1),
+        )[0]
         steps = [step for step in STEPS if step.startswith(VERBS.get(act.__name__, act.__name__))]
         self.due = self.rng.choice(steps) if steps and self.rng.random() < 0.08 else None
         try:
@@ -176,7 +182,9 @@ class World:
     def tell(self) -> None:
         user, subject, place = self.rng.choice(USERS), self.rng.choice(SUBJECTS), self.rng.choice(PLACES)
         receipt = self.memory.remember(
-            f"{subject} lives in {place} since day {self.rng.randrange(10**6)}.", user=user, fact=Fact(subject, "lives in", place)
+            f"{subject} lives in {place} since day {self.rng.randrange(10**6)}.",
+            user=user,
+            fact=Fact(subject, "lives in", place),
         )
         if receipt.id and receipt.ok:
             self.known[receipt.id] = user
@@ -226,7 +234,9 @@ class World:
     def update(self) -> None:
         if self.known:
             note = self.rng.choice(sorted(self.known))
-            self.memory.update(note, f"Now it is {self.rng.choice(PLACES)}, number {self.rng.random()}.", user=self.known[note])
+            self.memory.update(
+                note, f"Now it is {self.rng.choice(PLACES)}, number {self.rng.random()}.", user=self.known[note]
+            )
 
     def reopen(self) -> None:
         self.memory.close()
@@ -257,7 +267,9 @@ class World:
         assert isinstance(live, PlainEditor)
         with self.memory._parts.weights.serving():
             assert (live.dump() if live.held else None) == expected
-        assert not self.forgotten & ({note.id for u in USERS for note in self.memory.notes(user=u)} | set(books.values()))
+        assert not self.forgotten & (
+            {note.id for u in USERS for note in self.memory.notes(user=u)} | set(books.values())
+        )
         report = self.memory.check()
         assert report.ok, report.problems
 
@@ -265,7 +277,9 @@ class World:
 @pytest.mark.parametrize(
     ("seed", "steps"), [(1, 250), (2, 250), *(pytest.param(seed, 2000, marks=pytest.mark.slow) for seed in range(3, 8))]
 )
-def test_any_life_is_what_its_ledger_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, steps: int) -> None:
+def test_any_life_is_what_its_ledger_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, steps: int
+) -> None:
     def answers(model: Any, tokenizer: Any, prompts: Sequence[str], limit: int) -> list[str]:
         editor = world.memory.editor
         assert isinstance(editor, PlainEditor)

@@ -18,7 +18,9 @@ from agentmem.settings import RememberSettings
 NAMES = ("Ana", "Bruno", "Clara", "Dario")
 PLACES = ("Porto", "Bergen", "Lisbon", "Oslo", "Kyoto")
 THINGS = ("green tea", "chess", "the violin", "long walks", "old maps")
-TIGHT = Settings(remember=RememberSettings(similar=0.35, max_similar=2, max_shared=2, rare=3, near_duplicate=0.97, batch=7))
+TIGHT = Settings(
+    remember=RememberSettings(similar=0.35, max_similar=2, max_shared=2, rare=3, near_duplicate=0.97, batch=7)
+)
 USERS = ("u1", "u2")
 
 
@@ -38,8 +40,14 @@ class Program:
         if self.said and rng.random() < 0.15:
             return rng.choice(self.said)
         name, place, thing = rng.choice(NAMES), rng.choice(PLACES), rng.choice(THINGS)
-        forms = (f"{name} lives in {place}.", f"{name} likes {thing}.", f"{name} saw {rng.choice(NAMES)} in {place} and they spoke of {thing}.")
-        self.said.append(rng.choice(forms) if rng.random() < 0.7 else f"{rng.choice(forms)} It was number {rng.randrange(90)}.")
+        forms = (
+            f"{name} lives in {place}.",
+            f"{name} likes {thing}.",
+            f"{name} saw {rng.choice(NAMES)} in {place} and they spoke of {thing}.",
+        )
+        self.said.append(
+            rng.choice(forms) if rng.random() < 0.7 else f"{rng.choice(forms)} It was number {rng.randrange(90)}."
+        )
         return self.said[-1]
 
     def item(self) -> dict[str, Any]:
@@ -57,7 +65,12 @@ class Program:
             self.rng.choice(verbs)()
 
     def verbs(self) -> tuple[Callable[[], None], ...]:
-        return (self.remember,) * 5 + (self.update,) * 3 + (self.forget,) * 3 + (self.link, self.reinforce, self.bring, self.fade)
+        return (
+            (self.remember,) * 5
+            + (self.update,) * 3
+            + (self.forget,) * 3
+            + (self.link, self.reinforce, self.bring, self.fade)
+        )
 
     def remember(self) -> None:
         user = self.rng.choice(USERS)
@@ -84,7 +97,9 @@ class Program:
         mine = [id for id, whose in self.ids if whose == user]
         if len(mine) > 1:
             a, b = self.rng.sample(mine, 2)
-            self.memory.link(a, b, self.rng.choice(("similar", "next", "shares", "user")), reason="because", weight=0.42, user=user)
+            self.memory.link(
+                a, b, self.rng.choice(("similar", "next", "shares", "user")), reason="because", weight=0.42, user=user
+            )
 
     def reinforce(self) -> None:
         user = self.rng.choice(USERS)
@@ -138,7 +153,9 @@ def anew(memory: Memory) -> tuple[list[LinkRow], list[LinkRow]]:
         rows = tx.notes.select_all()
         there = {link[:3]: link for link in tx.links.touching(rows)}
         made = [link for links in WordLinks(core, tx).of(rows).values() for link in links]
-    return sorted(k for k in there.values() if k.derived), sorted(k for k in made if k[:3] not in there or there[k[:3]].derived)
+    return sorted(k for k in there.values() if k.derived), sorted(
+        k for k in made if k[:3] not in there or there[k[:3]].derived
+    )
 
 
 SEEDS = [*range(6), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(6, 200))]

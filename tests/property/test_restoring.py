@@ -24,7 +24,18 @@ class Life(Program):
     """Also notes that are alike, that end and take the place of each other; of all kinds, by agents, met by acting, linked as if by words."""
 
     def verbs(self) -> tuple[Callable[[], None], ...]:
-        return (*super().verbs(), self.alike, self.alike, self.fact, self.fact, self.end, self.act, self.act, self.kind, self.claim)
+        return (
+            *super().verbs(),
+            self.alike,
+            self.alike,
+            self.fact,
+            self.fact,
+            self.end,
+            self.act,
+            self.act,
+            self.kind,
+            self.claim,
+        )
 
     def _say(self, item: Any, **how: Any) -> None:
         user = self.rng.choice(USERS)
@@ -41,24 +52,48 @@ class Life(Program):
 
     def alike(self) -> None:
         number = self.rng.randrange(1000)
-        items = [f"The office number {number + i} is in {self.rng.choice(PLACES)} near the river." for i in range(self.rng.choice((1, 4, 12)))]
+        items = [
+            f"The office number {number + i} is in {self.rng.choice(PLACES)} near the river."
+            for i in range(self.rng.choice((1, 4, 12)))
+        ]
         user = self.rng.choice(USERS)
-        self.ids += [(str(r.id), user) for r in self.memory.remember_many(items, user=user, progress=False) if r.status == "stored"]
+        self.ids += [
+            (str(r.id), user)
+            for r in self.memory.remember_many(items, user=user, progress=False)
+            if r.status == "stored"
+        ]
 
     def fact(self) -> None:
         name, place = self.rng.choice(NAMES), self.rng.choice(PLACES)
-        self._say(f"{name} lives in {place} now.", fact=Fact(name, "lives in", place), idempotency_key=f"k{self.rng.randrange(40)}")
+        self._say(
+            f"{name} lives in {place} now.",
+            fact=Fact(name, "lives in", place),
+            idempotency_key=f"k{self.rng.randrange(40)}",
+        )
 
     def end(self) -> None:
         self._say(f"{self.rng.choice(NAMES)} no longer lives in {self.rng.choice(PLACES)}.")
 
     def act(self) -> None:
         said = {"user": self.rng.choice(USERS), "agent": self.rng.choice((None, "cook"))}
-        self.memory.experience.record("Tidy up.", f"a mug in {self.rng.choice(PLACES)}", f"take {self.rng.choice(THINGS)}", self.rng.random(), None, **said)
+        self.memory.experience.record(
+            "Tidy up.",
+            f"a mug in {self.rng.choice(PLACES)}",
+            f"take {self.rng.choice(THINGS)}",
+            self.rng.random(),
+            None,
+            **said,
+        )
 
     def kind(self) -> None:
-        how = {"kind": self.rng.choice(("semantic", "episodic")), "importance": self.rng.random(), "trust": self.rng.random()}
-        self._say(self.text(), agent=self.rng.choice((None, "cook")), tags=["t"], metadata={"n": self.rng.random()}, **how)
+        how = {
+            "kind": self.rng.choice(("semantic", "episodic")),
+            "importance": self.rng.random(),
+            "trust": self.rng.random(),
+        }
+        self._say(
+            self.text(), agent=self.rng.choice((None, "cook")), tags=["t"], metadata={"n": self.rng.random()}, **how
+        )
 
     def claim(self) -> None:
         """A person's link where words have made one, or could."""
@@ -83,14 +118,20 @@ def unequal(life: Program, *, embedder: str | None, settings: Settings) -> list[
     found: list[tuple[Any, ...]] = []
     for number, way in enumerate(WAYS):
         for vectors in (False, True):
-            first, second = (life.directory / f"{name}{life.seed}-{number}{vectors}.jsonl" for name in ("first", "second"))
+            first, second = (
+                life.directory / f"{name}{life.seed}-{number}{vectors}.jsonl" for name in ("first", "second")
+            )
             life.memory.export(first, everything=True, vectors=vectors, key=KEY)
             with Memory(None, embedder=embedder, settings=settings, clock=life.clock) as copy:
                 report = copy.load_export(first, **way)
                 assert (report.conflicts, report.forgotten) == ([], [])
                 copy.export(second, everything=True, vectors=vectors, key=KEY)
                 assert life.memory.check().ok <= copy.check().ok, copy.check()
-            pairs = zip(body(first), body(second), strict=True) if len(body(first)) == len(body(second)) else [(len(body(first)), len(body(second)))]
+            pairs = (
+                zip(body(first), body(second), strict=True)
+                if len(body(first)) == len(body(second))
+                else [(len(body(first)), len(body(second)))]
+            )
             found += [(way, vectors, a, b) for a, b in pairs if a != b]
     return found
 
@@ -132,7 +173,9 @@ def test_with_a_model_an_export_comes_back_byte_for_byte(lives: Callable[..., Li
     assert unequal(life, embedder=None, settings=WIDE) == []
 
 
-def test_links_of_an_owner_who_has_outgrown_are_not_made_anew(lives: Callable[..., Life], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_links_of_an_owner_who_has_outgrown_are_not_made_anew(
+    lives: Callable[..., Life], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What follows from the notes and the settings here is not always what the file has: without taking that over, lines differ."""
     life = lives(0, OUTGROWN)
     life.run(30)

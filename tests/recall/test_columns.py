@@ -38,10 +38,15 @@ def test_facets_by_column(facets: list[Facets], moment: int, span: tuple[int, in
     assert columns.rows.tolist() == [f.row for f in facets]
     assert columns.numbers("importance").tolist() == [f.importance for f in facets]
     found = columns.places(np.arange(11)).tolist()
-    assert [facets[at].row if at >= 0 else None for at in found] == [row if row in {f.row for f in facets} else None for row in range(11)]
+    assert [facets[at].row if at >= 0 else None for at in found] == [
+        row if row in {f.row for f in facets} else None for row in range(11)
+    ]
     assert columns.asks.tolist() == [f.asks for f in facets]
     assert columns.within((span,)).tolist() == [span[0] <= f.occurred_at < span[1] for f in facets]
-    ended = [(f.valid_to is not None and f.valid_to <= moment) or (f.valid_from is not None and f.valid_from > moment) for f in facets]
+    ended = [
+        (f.valid_to is not None and f.valid_to <= moment) or (f.valid_from is not None and f.valid_from > moment)
+        for f in facets
+    ]
     assert columns.ended(moment).tolist() == ended
     codes = columns.codes("actor").tolist()
     assert [[a == b for b in codes] for a in codes] == [[f.actor == g.actor for g in facets] for f in facets]

@@ -42,12 +42,16 @@ def left(folder: Path, needles: Iterable[bytes]) -> list[str]:
 
 
 def in_a_list(memory: Memory) -> str:
-    receipts = memory.remember_many(["We row on Sundays.", f"The code word is {WORD}.", "It may rain later."], user="ana", session="s")
+    receipts = memory.remember_many(
+        ["We row on Sundays.", f"The code word is {WORD}.", "It may rain later."], user="ana", session="s"
+    )
     return str(receipts[1].id)
 
 
 def one_by_one(memory: Memory) -> str:
-    return [str(memory.remember(t, user="ana", session="s").id) for t in ("We row.", f"The word is {WORD}.", "Rain.")][1]
+    return [str(memory.remember(t, user="ana", session="s").id) for t in ("We row.", f"The word is {WORD}.", "Rain.")][
+        1
+    ]
 
 
 def in_a_chat(memory: Memory) -> str:
@@ -157,7 +161,10 @@ def as_it_was(memory: Memory) -> None:
         store._db.run(fts)
         for row, note in tx.notes.load(tx.notes.select_all()).items():
             beside = " ".join(n.content for n in tx.notes.load(tx.notes.neighbours_in_thread(row)).values())
-            store._db.run("INSERT INTO fts (rowid, content, context, scope) VALUES (?, ?, ?, 'o1')", (row, note.content, f"{beside} {WORD}"))
+            store._db.run(
+                "INSERT INTO fts (rowid, content, context, scope) VALUES (?, ?, ?, 'o1')",
+                (row, note.content, f"{beside} {WORD}"),
+            )
         undo(store._db.run, LEDGER)
         for table in ("words", "words_change"):
             store._db.run(f"DROP TABLE {table}")
@@ -172,7 +179,9 @@ BEFORE = next(number for number, (_, statements) in enumerate(MIGRATIONS) if "DR
 def test_a_store_from_before_gets_its_words_when_it_is_opened(open_memory, tmp_path) -> None:
     """All notes are found as if they had been written now; what the former full text kept of forgotten notes is in no file."""
     memory = open_memory()
-    memory.remember_many(["We row on Sundays.", "The code word is mombasa.", "It may rain later."], user="ana", session="s")
+    memory.remember_many(
+        ["We row on Sundays.", "The code word is mombasa.", "It may rain later."], user="ana", session="s"
+    )
     memory.remember("The office opens at nine.")
     before = [(hit.note.id, hit.score, hit.reasons) for hit in memory.recall("Which code word on Sundays?", user="ana")]
     as_it_was(memory)
@@ -181,7 +190,9 @@ def test_a_store_from_before_gets_its_words_when_it_is_opened(open_memory, tmp_p
 
     memory = open_memory()
 
-    assert [(hit.note.id, hit.score, hit.reasons) for hit in memory.recall("Which code word on Sundays?", user="ana")] == before
+    assert [
+        (hit.note.id, hit.score, hit.reasons) for hit in memory.recall("Which code word on Sundays?", user="ana")
+    ] == before
     assert memory.check().ok
     assert found(memory) == []
     assert left(tmp_path, [WORD.encode()]) == []

@@ -51,7 +51,9 @@ def test_passages_break_between_sentences_and_a_very_long_text_has_longer_ones()
 # -- recall --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("index", [IndexSettings(), IndexSettings(backend="exact"), IndexSettings(exact_limit=0, batch=1)])
+@pytest.mark.parametrize(
+    "index", [IndexSettings(), IndexSettings(backend="exact"), IndexSettings(exact_limit=0, batch=1)]
+)
 def test_a_detail_of_a_long_note_is_found_by_the_passage_it_stands_in(tmp_path: Path, index: IndexSettings) -> None:
     """Its cosine is that of its nearest passage, and the hit says which; a search by the index does not lose it either."""
     embedder = HashEmbedder()

@@ -45,7 +45,9 @@ def test_i_and_you_mean_who_asks_and_who_answers(question: str, meant: frozenset
         (("ai", "human", "tool"), None, frozenset((None, "human"))),
     ],
 )
-def test_i_means_somebody_only_where_others_speak_too(actors: tuple[str, ...], user: str | None, meant: frozenset[str | None]) -> None:
+def test_i_means_somebody_only_where_others_speak_too(
+    actors: tuple[str, ...], user: str | None, meant: frozenset[str | None]
+) -> None:
     """Among people, only the one who bears the user's name is known to be who asks."""
     assert meant_actors("Where do I live?", actors, user) == meant
 
@@ -54,7 +56,10 @@ def test_a_question_in_the_first_person_finds_what_the_user_said_before_what_the
     """The agent's answers are longer and have more of the words; the answer about the user is the user's."""
     turns = [
         {"role": "user", "content": "I play squash on Tuesdays, at the club by the station."},
-        {"role": "assistant", "content": "Squash is a great sport to play at a club. Which sport one plays matters less than playing it at all."},
+        {
+            "role": "assistant",
+            "content": "Squash is a great sport to play at a club. Which sport one plays matters less than playing it at all.",
+        },
     ]
     with Memory(None, embedder="hash") as memory:
         memory.remember_many(turns, user="u", session="s", progress=False)
@@ -71,7 +76,14 @@ def test_notes_that_nobody_said_are_as_much_the_users_as_what_the_user_said() ->
     """An application that notes facts without a speaker loses nothing to the chat around them."""
     with Memory(None, embedder="hash") as memory:
         memory.remember("The parking place is number 40.", user="u")
-        memory.remember_many([{"role": "user", "content": "Hello."}, {"role": "assistant", "content": "Parking in this city takes patience."}], user="u", progress=False)
+        memory.remember_many(
+            [
+                {"role": "user", "content": "Hello."},
+                {"role": "assistant", "content": "Parking in this city takes patience."},
+            ],
+            user="u",
+            progress=False,
+        )
         best = memory.recall("Which is my parking place?", user="u")[0]
 
     assert best.note.actor is None
@@ -94,9 +106,15 @@ TALE = "The parcel came on Monday and the box was wet. " * 12
         (f"{TALE}Where did my sister buy the boat?", "Where did my sister buy the boat?"),
         (f"Where did my sister buy the boat?\n{TALE}", "Where did my sister buy the boat?"),
         (f"Where is the boat moored? {TALE}Who sold the boat?", "Where is the boat moored? Who sold the boat?"),
-        (f"{TALE}Who sold the boat? {TALE}Where is Ana's harbour? {TALE}", "Who sold the boat? Where is Ana's harbour?"),
+        (
+            f"{TALE}Who sold the boat? {TALE}Where is Ana's harbour? {TALE}",
+            "Who sold the boat? Where is Ana's harbour?",
+        ),
         (f"Who sold the boat? {TALE}Where is Ana's harbour?{TALE}", "Who sold the boat?"),
-        (f"{TALE}Please remind me where my sister bought the boat.", "Please remind me where my sister bought the boat."),
+        (
+            f"{TALE}Please remind me where my sister bought the boat.",
+            "Please remind me where my sister bought the boat.",
+        ),
         (f"Draft a letter to Tom about the harbour.\n{TALE}", "Draft a letter to Tom about the harbour."),
         (f"{TALE}Tell me more.", None),
         (f"{TALE}Give the dog a bone. {TALE}", None),
@@ -115,7 +133,9 @@ def test_a_long_message_is_searched_for_what_it_asks(message: str, asked: str | 
 def test_what_a_long_message_asks_is_found_and_the_plan_says_what_was_searched() -> None:
     with Memory(None, embedder="hash") as memory:
         told = memory.remember("My sister bought the boat in Rovinj.").id
-        memory.remember_many([f"The parcel number {n} came wet on Monday in its box." for n in range(20)], progress=False)
+        memory.remember_many(
+            [f"The parcel number {n} came wet on Monday in its box." for n in range(20)], progress=False
+        )
         found = memory.recall(f"{TALE}Where did my sister buy the boat?")
         why = memory.why_not(f"{TALE}Where did my sister buy the boat?", str(told))
 

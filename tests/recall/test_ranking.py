@@ -58,8 +58,14 @@ def test_what_tells_something_before_it_asks_is_not_held_back(end: str) -> None:
     """A long turn that ends in a question holds what it told; a greeting before the question changes nothing."""
     told = "My new dog is a corgi from the shelter by the river, he is two years old, he snores at night, and he chases every bicycle that comes past our house."
     with Memory(None, embedder="hash") as memory:
-        memory.remember_many([f"{told} He is lovely. What should I feed him{end}", f"Good morning! What breed is the dog{end}"], progress=False)
-        parts = {hit.note.content[:4]: hit.reasons.get("question", 0.0) for hit in memory.recall("What breed is the dog?", k=5)}
+        memory.remember_many(
+            [f"{told} He is lovely. What should I feed him{end}", f"Good morning! What breed is the dog{end}"],
+            progress=False,
+        )
+        parts = {
+            hit.note.content[:4]: hit.reasons.get("question", 0.0)
+            for hit in memory.recall("What breed is the dog?", k=5)
+        }
 
     assert parts == {"My n": 0.0, "Good": -RecallSettings().question}
 
@@ -79,8 +85,7 @@ def test_activation_flows_forward_more_than_back() -> None:
     with Memory(None, embedder="hash") as memory:
         _told(memory)
         lifted = {
-            hit.note.content: hit.reasons.get("links", 0.0)
-            for hit in memory.recall("What breed is the dog?", k=5)
+            hit.note.content: hit.reasons.get("links", 0.0) for hit in memory.recall("What breed is the dog?", k=5)
         }
 
     assert lifted["He is a corgi, and he snores."] > lifted["I am so tired today."] > 0
@@ -154,7 +159,9 @@ def _facet(row: int, at: int = 0, asks: bool = False, actor: str | None = None) 
     return Facets(row, 1, actor, None, at, 10, 0.5, 1.0, 1.0, 5.0, 0, 0, False, None, None, None, None, asks)
 
 
-def _lost(facets: list[Facets], base: list[float], strength: list[float], cosine: float = 1.0, **options: object) -> list[float]:
+def _lost(
+    facets: list[Facets], base: list[float], strength: list[float], cosine: float = 1.0, **options: object
+) -> list[float]:
     n, columns = len(facets), FacetColumns(facets)
     query = QueryView("x", spans=options.pop("spans", ()))
     alike = (columns.rows, np.full((n, n), cosine))
@@ -248,7 +255,10 @@ def test_the_present_value_answers_in_the_words_of_a_former_one(memory: Memory, 
     assert found.hits[0].note.id == heat
     assert found.hits[0].reasons["successor"] > 0
     assert {amelie, alien} <= {hit.note.id for hit in found}
-    assert "successor" not in memory.recall("What is my favourite film?", as_of=memory.get(alien).valid_from).hits[0].reasons
+    assert (
+        "successor"
+        not in memory.recall("What is my favourite film?", as_of=memory.get(alien).valid_from).hits[0].reasons
+    )
 
 
 def test_who_asks_about_a_time_gets_what_was_said_then(memory: Memory) -> None:

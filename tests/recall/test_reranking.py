@@ -13,7 +13,12 @@ from agentmem.errors import EmbedderError
 from agentmem.notes.clock import ManualClock
 from agentmem.settings import RecallSettings
 
-NOTES = ("Ana lives in Porto.", "Where does Ana live?", "Ana's sister lives in Bergen.", "The cello stands in Ana's room.")
+NOTES = (
+    "Ana lives in Porto.",
+    "Where does Ana live?",
+    "Ana's sister lives in Bergen.",
+    "The cello stands in Ana's room.",
+)
 QUERY = "Where does Ana live?"
 
 

@@ -101,7 +101,9 @@ EITHER: dict[str, object] = {"$or": [{"kind": "semantic"}, {"kind": "episodic"}]
 """True of every note: what it is joined with must hold all the same."""
 
 
-@pytest.mark.parametrize("where", [EITHER, {"$and": [EITHER]}, {"$not": {"$not": EITHER}}, {"$or": [{"$and": [EITHER]}]}])
+@pytest.mark.parametrize(
+    "where", [EITHER, {"$and": [EITHER]}, {"$not": {"$not": EITHER}}, {"$or": [{"$and": [EITHER]}]}]
+)
 def test_a_filter_does_not_cross_the_scope(memory: Memory, where: dict[str, object]) -> None:
     """Whatever a filter says, a user reads, counts and forgets her own notes and the shared ones alone."""
     ana = memory.remember("Ana's door code is 4711.", user="ana")
@@ -122,8 +124,15 @@ def test_a_filter_does_not_cross_session_archive_or_time(memory: Memory, clock: 
     clock.advance(days=3)
     memory.remember("We spoke about gold.", user="ana", session="monday")
 
-    heard = memory.notes(where=EITHER, user="ana", agent="cook", session="monday", as_of=clock.now() - timedelta(days=1))
+    heard = memory.notes(
+        where=EITHER, user="ana", agent="cook", session="monday", as_of=clock.now() - timedelta(days=1)
+    )
     assert [n.id for n in heard] == [told.id]
     with memory._parts.core.store.write() as tx:
         tx.notes.set_archived(list(tx.notes.rows_of([str(told.id)]).values()), 1)
-    assert memory.notes(where=EITHER, user="ana", agent="cook", session="monday", as_of=clock.now() - timedelta(days=1), faded=False) == []
+    assert (
+        memory.notes(
+            where=EITHER, user="ana", agent="cook", session="monday", as_of=clock.now() - timedelta(days=1), faded=False
+        )
+        == []
+    )

@@ -156,7 +156,9 @@ def test_a_tilde_is_the_home_directory(tmp_path, monkeypatch) -> None:
         (Settings, {"recall": {"text": -1}}, "RecallSettings: text=-1"),
     ],
 )
-def test_a_setting_that_nothing_can_work_with_is_refused_at_once(section: type, values: dict[str, Any], said: str) -> None:
+def test_a_setting_that_nothing_can_work_with_is_refused_at_once(
+    section: type, values: dict[str, Any], said: str
+) -> None:
     """Not by the first call that computes with it, and not in the words of the library that checks it."""
     with pytest.raises(InvalidArgument) as caught:
         section(**values)

@@ -28,13 +28,20 @@ ITEMS = st.lists(
 )  # fmt: skip
 
 
-def _written(items: list[tuple[str, str, int, str, str | None]], batch: int) -> tuple[list[object], dict[str, list[object]]]:
+def _written(
+    items: list[tuple[str, str, int, str, str | None]], batch: int
+) -> tuple[list[object], dict[str, list[object]]]:
     """Receipts and tables, by row, after storing the items in batches of some size."""
     chosen = Settings(remember=RememberSettings(batch=batch))
     with Memory(None, embedder="hash", clock=ManualClock(), settings=chosen) as memory:
         receipts = memory.remember_many(
             [
-                {"content": f"{name} lives in {place} at number {number}", "user": user, "session": session, "actor": name}
+                {
+                    "content": f"{name} lives in {place} at number {number}",
+                    "user": user,
+                    "session": session,
+                    "actor": name,
+                }
                 for name, place, number, user, session in items
             ],
             progress=False,
@@ -44,14 +51,22 @@ def _written(items: list[tuple[str, str, int, str, str | None]], batch: int) -> 
         with store.read() as tx:
             rows = tx.notes.rows_of([r.id for r in receipts if r.id])
             tables = {
-                "note": store._db.rows("SELECT id, owner, content, thread, position, valid_to, version, keywords FROM note ORDER BY id"),
+                "note": store._db.rows(
+                    "SELECT id, owner, content, thread, position, valid_to, version, keywords FROM note ORDER BY id"
+                ),
                 "term": store._db.rows("SELECT * FROM term ORDER BY 1, 2, 3"),
-                "link": store._db.rows("SELECT source, target, kind, reason FROM link WHERE kind <> 'similar' ORDER BY 1, 2, 3"),
+                "link": store._db.rows(
+                    "SELECT source, target, kind, reason FROM link WHERE kind <> 'similar' ORDER BY 1, 2, 3"
+                ),
                 "vector": store._db.rows("SELECT row, owner, data FROM vector ORDER BY row"),
                 "outbox": sorted(store._db.rows("SELECT op, owner, row FROM outbox")),
             }
         said = [
-            (r.status, rows.get(r.id or ""), sorted((link.kind, rows[link.source], rows[link.target]) for link in r.links if link.kind != "similar"))
+            (
+                r.status,
+                rows.get(r.id or ""),
+                sorted((link.kind, rows[link.source], rows[link.target]) for link in r.links if link.kind != "similar"),
+            )
             for r in receipts
         ]
     return said, tables
@@ -65,7 +80,9 @@ def test_a_batch_writes_what_single_writes_write(items: list[tuple[str, str, int
 
 
 @settings(deadline=None)
-@given(st.dictionaries(st.sampled_from("abcdef"), st.lists(st.integers(1, 12), min_size=1, max_size=8)), st.integers(0, 5))
+@given(
+    st.dictionaries(st.sampled_from("abcdef"), st.lists(st.integers(1, 12), min_size=1, max_size=8)), st.integers(0, 5)
+)
 def test_shared_terms_weigh_by_noisy_or(mentions: dict[str, list[int]], limit: int) -> None:
     """The weight of a pair is one minus the product of what each shared term leaves; the strongest come first, the newer before the older."""
     links = link_shares(99, mentions, rare=6, limit=limit)
@@ -75,7 +92,9 @@ def test_shared_terms_weigh_by_noisy_or(mentions: dict[str, list[int]], limit: i
         row: 1 - math.prod(1 - 1 / (1 + math.log(len(rows))) for rows in shared.values() if row in rows)
         for row in {row for rows in shared.values() for row in rows}
     }
-    assert [(link.target, link.weight) for link in links] == sorted(wanted.items(), key=lambda pair: (-pair[1], -pair[0]))[:limit]
+    assert [(link.target, link.weight) for link in links] == sorted(
+        wanted.items(), key=lambda pair: (-pair[1], -pair[0])
+    )[:limit]
 
 
 @settings(max_examples=40, deadline=None)
@@ -93,7 +112,10 @@ def test_links_touching_rows_are_found_once_from_either_end(
             tx.links.delete_kinds(["next", "shares", "similar", "user"])
             held = {link for link in links if link[0] != link[1]}
             tx.links.put([LinkRow(a, b, kind, 0.5, "") for a, b, kind in sorted(held)])
-            found = [(link.source, link.target, link.kind) for link in tx.links.touching(sorted(rows), without=sorted(without))]
+            found = [
+                (link.source, link.target, link.kind)
+                for link in tx.links.touching(sorted(rows), without=sorted(without))
+            ]
 
     assert found == sorted(link for link in held if {link[0], link[1]} & rows and link[2] not in without)
 

@@ -11,7 +11,18 @@ from agentmem.llm.tokenizing import _indented
 from agentmem.notes.quoting import NOTES_HEADER, strip_notes
 
 BREAKS = ("\n", "\r", "\r\n", "\v", "\f", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029")
-OPENERS = ("User:", "Assistant:", "user :", "ASSISTANT:", "User\uff1a", "**User:**", "\u200bTool:", "Human:", "### Instruction:", "System:")
+OPENERS = (
+    "User:",
+    "Assistant:",
+    "user :",
+    "ASSISTANT:",
+    "User\uff1a",
+    "**User:**",
+    "\u200bTool:",
+    "Human:",
+    "### Instruction:",
+    "System:",
+)
 
 
 @pytest.mark.parametrize(
@@ -28,8 +39,12 @@ def test_a_recalled_line_is_not_stored_again(dress: str) -> None:
 
         receipt = memory.remember(dress.format(lines=lines, header=NOTES_HEADER), user="ana")
 
-        assert [note.content for note in memory.notes(user="ana") if "4711" in note.content] == ["Ana's door code is 4711."]
-        assert "recalled" in receipt.reason or any("recalled" in warning for warning in receipt.warnings), "left out, and nobody says so"
+        assert [note.content for note in memory.notes(user="ana") if "4711" in note.content] == [
+            "Ana's door code is 4711."
+        ]
+        assert "recalled" in receipt.reason or any("recalled" in warning for warning in receipt.warnings), (
+            "left out, and nobody says so"
+        )
 
 
 def test_lists_of_a_users_own_are_kept() -> None:

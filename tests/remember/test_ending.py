@@ -43,7 +43,12 @@ def test_a_value_that_was_left_open_ends_whichever_there_was(memory: Memory, clo
     assert memory.remember("I quit my job.").superseded == (job,)
 
 
-TOLD = (("I live in Porto.", 2020), ("I no longer live in Porto.", 2022), ("I live in Lisbon.", 2024), ("I moved out of Lisbon.", 2026))
+TOLD = (
+    ("I live in Porto.", 2020),
+    ("I no longer live in Porto.", 2022),
+    ("I live in Lisbon.", 2024),
+    ("I moved out of Lisbon.", 2026),
+)
 
 
 @pytest.mark.parametrize("told", list(itertools.permutations(TOLD)))
@@ -163,13 +168,26 @@ def test_a_caller_says_what_ends_where_no_rule_reads_it(memory: Memory, clock: M
 def test_a_newer_value_and_an_ending_at_once(memory: Memory, clock: ManualClock) -> None:
     job = memory.remember("Ana works at Acme.").id
     clock.advance(days=1)
-    items = [{"content": "Ana hat neu angefangen.", "fact": ("Ana", "studies at", "MIT"), "ends": ("Ana", "works at", None)}]
+    items = [
+        {"content": "Ana hat neu angefangen.", "fact": ("Ana", "studies at", "MIT"), "ends": ("Ana", "works at", None)}
+    ]
 
     assert memory.remember_many(items, progress=False)[0].superseded == (job,)
     assert [note.fact.object for note in memory.notes() if note.fact and note.valid_to is None] == ["MIT"]
 
 
-@pytest.mark.parametrize("ends", ["Porto", ("Ana", "lives in"), [("Ana", "lives in", "Porto"), "x"], ("Ana", None, "Porto"), ("Ana", "lives in", 7), 5, [None]])
+@pytest.mark.parametrize(
+    "ends",
+    [
+        "Porto",
+        ("Ana", "lives in"),
+        [("Ana", "lives in", "Porto"), "x"],
+        ("Ana", None, "Porto"),
+        ("Ana", "lives in", 7),
+        5,
+        [None],
+    ],
+)
 def test_what_ends_must_say_what(memory: Memory, ends: object) -> None:
     with pytest.raises(InvalidArgument) as caught:
         memory.remember("Ana has moved out.", ends=ends)  # type: ignore[arg-type]

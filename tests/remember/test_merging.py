@@ -37,7 +37,9 @@ def test_a_fact_that_comes_with_the_repetition_closes_the_older_one(memory: Memo
 
 def _in_the_books(memory: Memory, id: str, said: str) -> None:
     with memory._parts.core.store.write() as tx:
-        tx.ledger.put_edit(EditRow(f"edit of {id}", id, 1, "grace", "active", memory.get(id).version, {"prompt": "?", "target": said}))
+        tx.ledger.put_edit(
+            EditRow(f"edit of {id}", id, 1, "grace", "active", memory.get(id).version, {"prompt": "?", "target": said})
+        )
 
 
 def test_a_fact_changed_by_a_repetition_leaves_the_weights_in_the_same_call(memory: Memory) -> None:

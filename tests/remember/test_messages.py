@@ -17,9 +17,16 @@ CALL = {"id": "c1", "type": "function", "function": {"name": "weather", "argumen
 TRANSCRIPT: list[dict[str, Any]] = [
     {"role": "user", "content": "How is the weather where I live, in Porto?"},
     {"role": "assistant", "content": None, "tool_calls": [CALL]},
-    {"role": "tool", "tool_call_id": "c1", "content": [{"type": "text", "text": "18 degrees"}, {"type": "text", "text": "some rain"}]},
+    {
+        "role": "tool",
+        "tool_call_id": "c1",
+        "content": [{"type": "text", "text": "18 degrees"}, {"type": "text", "text": "some rain"}],
+    },
     {"role": "assistant", "content": "It is 18 degrees, with some rain."},
-    {"role": "user", "content": [{"type": "text", "text": "This is my cat."}, {"type": "image_url", "image_url": {"url": "data:…"}}]},
+    {
+        "role": "user",
+        "content": [{"type": "text", "text": "This is my cat."}, {"type": "image_url", "image_url": {"url": "data:…"}}],
+    },
     {"role": "assistant", "content": "", "refusal": "I cannot say whose cat that is."},
 ]
 

@@ -140,7 +140,11 @@ def test_an_idempotency_key_makes_a_retry_harmless(memory: Memory) -> None:
 def test_items_of_remember_many_may_be_texts_messages_and_mappings(memory: Memory) -> None:
     """One list may mix the three forms, and receipts come in its order."""
     receipts = memory.remember_many(
-        ["Ana lives in Porto.", {"role": "user", "content": "I play chess."}, {"content": "Ben bakes.", "tags": ["food"]}]
+        [
+            "Ana lives in Porto.",
+            {"role": "user", "content": "I play chess."},
+            {"content": "Ben bakes.", "tags": ["food"]},
+        ]
     )
 
     notes = [memory.get(str(r.id)) for r in receipts]
@@ -199,10 +203,20 @@ def test_turns_follow_each_other_however_they_are_written(memory: Memory) -> Non
     memory.remember_many(turns, user="ben", session="at once")
 
     with memory._parts.core.store.read() as tx:
-        rows = {name: tx.notes.select(Selection(tx.notes.visible_owners(Scope(user=name))[1:])) for name in ("ana", "ben")}
-        links = {name: [(k.source, k.target) for k in tx.links.touching(of) if k.kind == "next"] for name, of in rows.items()}
+        rows = {
+            name: tx.notes.select(Selection(tx.notes.visible_owners(Scope(user=name))[1:])) for name in ("ana", "ben")
+        }
+        links = {
+            name: [(k.source, k.target) for k in tx.links.touching(of) if k.kind == "next"] for name, of in rows.items()
+        }
         found = {
-            name: {word: [of.index(r) for r, _ in memory._parts.core.text.search(tx, [word], tx.notes.visible_owners(Scope(user=name)), 9)] for word in ("row", "coat", "rain")}
+            name: {
+                word: [
+                    of.index(r)
+                    for r, _ in memory._parts.core.text.search(tx, [word], tx.notes.visible_owners(Scope(user=name)), 9)
+                ]
+                for word in ("row", "coat", "rain")
+            }
             for name, of in rows.items()
         }
     for name, of in rows.items():
@@ -215,7 +229,10 @@ def test_a_key_that_was_used_with_other_words_stores_nothing_and_says_so(memory:
     """The second text is not lost behind a receipt that says "stored"."""
     first = memory.remember("Ana lives in Porto.", idempotency_key="k")
 
-    again, other = memory.remember("Ana lives in Porto.", idempotency_key="k"), memory.remember("Ana lives in Lisbon.", idempotency_key="k")
+    again, other = (
+        memory.remember("Ana lives in Porto.", idempotency_key="k"),
+        memory.remember("Ana lives in Lisbon.", idempotency_key="k"),
+    )
 
     assert (again.status, again.id) == ("stored", first.id)
     assert (other.status, other.id, bool(other.ok)) == ("rejected", None, False)

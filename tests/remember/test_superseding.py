@@ -60,8 +60,15 @@ def test_the_turns_of_one_conversation_are_in_order(memory: Memory) -> None:
 def test_what_is_said_often_becomes_no_hub(memory: Memory) -> None:
     """Links to notes that say the same, or the contrary at the same moment, are capped like all others."""
     day = datetime(2026, 1, 1, tzinfo=UTC)
-    same = memory.remember_many([{"content": "I live in Porto.", "occurred_at": day.replace(hour=i)} for i in range(20)])
-    other = memory.remember_many([{"content": f"It reads {i}.", "fact": Fact("The meter", "reads", str(i)), "occurred_at": day} for i in range(20)])
+    same = memory.remember_many(
+        [{"content": "I live in Porto.", "occurred_at": day.replace(hour=i)} for i in range(20)]
+    )
+    other = memory.remember_many(
+        [
+            {"content": f"It reads {i}.", "fact": Fact("The meter", "reads", str(i)), "occurred_at": day}
+            for i in range(20)
+        ]
+    )
 
     def most(receipts: list, kind: str) -> int:  # type: ignore[type-arg]
         return max(sum(link.kind == kind for link in receipt.links) for receipt in receipts)
@@ -71,7 +78,10 @@ def test_what_is_said_often_becomes_no_hub(memory: Memory) -> None:
 
 
 def _lives(memory: Memory, *cities: str) -> list[str]:
-    return [str(memory.remember(f"Ana lives in {city}.", occurred_at=f"{2020 + i}-01-01").id) for i, city in enumerate(cities)]
+    return [
+        str(memory.remember(f"Ana lives in {city}.", occurred_at=f"{2020 + i}-01-01").id)
+        for i, city in enumerate(cities)
+    ]
 
 
 def _open(memory: Memory) -> list[str]:

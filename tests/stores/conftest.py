@@ -83,9 +83,7 @@ def fill(make: Callable[..., Note], unit: Callable[..., np.ndarray]) -> Callable
     def write(store: SqliteStore, vectors: np.ndarray, scope: Scope = SHARED, start: int = 0) -> list[int]:
         with store.write() as tx:
             owner = tx.notes.owner(scope, create=True)
-            rows = [
-                tx.notes.insert(make(start + i, scope=scope), owner, b"%d" % i) for i in range(len(vectors))
-            ]
+            rows = [tx.notes.insert(make(start + i, scope=scope), owner, b"%d" % i) for i in range(len(vectors))]
             tx.text.put_many((row, owner, f"note {row}", "") for row in rows)
             tx.vectors.put(rows, owner, vectors)
             tx.outbox.put("upsert", owner, rows)

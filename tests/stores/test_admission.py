@@ -42,7 +42,9 @@ class Filed:
         with self.store.write() as tx:
             self.rows = {id: self.put(tx, id, scope) for id, scope in (("hers", ANA), ("his", BEN), ("ours", Scope()))}
             self.owner = {"hers": tx.notes.owner(ANA) or 0, "his": tx.notes.owner(BEN) or 0, "ours": 1}
-            tx.links.put([LinkRow(self.rows[whose], self.rows["ours"], "user", 1.0, whose) for whose in ("hers", "his")])
+            tx.links.put(
+                [LinkRow(self.rows[whose], self.rows["ours"], "user", 1.0, whose) for whose in ("hers", "his")]
+            )
             for whose in ("hers", "his"):
                 tx.ledger.put_edit(EditRow(f"edit-{whose}", whose, self.owner[whose], "grace", "active", 1))
                 tx.ledger.append(1, "promoted", note_id=whose, edit_id=f"edit-{whose}")
@@ -94,7 +96,9 @@ TOUCHING: dict[str, Ask] = {
     "words in memory": lambda tx, row, owner: TextIndex(SqliteStore()).search(tx, ["words"], (owner,), 9),
     "vectors": lambda tx, row, owner: tx.vectors.load([row]),
     "vectors of an owner": lambda tx, row, owner: tx.vectors.load_owner(owner),
-    "vectors in memory": lambda tx, row, owner: ExactIndex(SqliteStore()).search(tx, (owner,), np.ones(4, np.float32), 3),
+    "vectors in memory": lambda tx, row, owner: ExactIndex(SqliteStore()).search(
+        tx, (owner,), np.ones(4, np.float32), 3
+    ),
     "uses": lambda tx, row, owner: tx.uses.summary([row]),
     "experiences": lambda tx, row, owner: tx.experiences.rows([owner]),
     "enrichment": lambda tx, row, owner: tx.enrichment.outstanding([owner], 3),
@@ -127,7 +131,11 @@ TOUCHING: dict[str, Ask] = {
 def test_what_touches_anothers_note_raises_and_leaves_no_trace(filed: Filed, ask: Ask) -> None:
     """Reading, changing, linking or deleting what is another's is a fault that says so; what the transaction wrote is undone."""
     with filed.store.read() as tx:
-        before = (tx.notes.load(list(filed.rows.values())), tx.ledger.edits(state=None), tx.links.touching([filed.rows["his"]]))
+        before = (
+            tx.notes.load(list(filed.rows.values())),
+            tx.ledger.edits(state=None),
+            tx.links.touching([filed.rows["his"]]),
+        )
     with pytest.raises(ScopeBreach) as caught, filed.store.write() as tx:
         tx.admit((1, filed.owner["hers"]))
         tx.notes.set_archived([filed.rows["hers"]], 5)
@@ -136,7 +144,11 @@ def test_what_touches_anothers_note_raises_and_leaves_no_trace(filed: Filed, ask
     assert isinstance(caught.value, ScopeError)
     assert "report" in caught.value.hint
     with filed.store.read() as tx:
-        assert (tx.notes.load(list(filed.rows.values())), tx.ledger.edits(state=None), tx.links.touching([filed.rows["his"]])) == before
+        assert (
+            tx.notes.load(list(filed.rows.values())),
+            tx.ledger.edits(state=None),
+            tx.links.touching([filed.rows["his"]]),
+        ) == before
         assert tx.notes.count() == 3
 
 
@@ -225,7 +237,12 @@ def test_a_method_without_a_rule_is_refused_in_a_request(filed: Filed) -> None:
 def test_every_transaction_of_a_verb_says_whose_it_is() -> None:
     """Outside of the core nothing opens a transaction of the store directly, but where it binds it itself on the next lines."""
     package = Path(inspect.getfile(agentmem)).parent
-    bound = {"edit_check.py": "core.admit(tx", "export.py": "self._selection(tx", "load.py": "tx.admit(", "erase.py": "self._core.selection(tx"}
+    bound = {
+        "edit_check.py": "core.admit(tx",
+        "export.py": "self._selection(tx",
+        "load.py": "tx.admit(",
+        "erase.py": "self._core.selection(tx",
+    }
     folders = [path for path in package.iterdir() if path.is_dir() and not path.is_symlink()]
     for path in [*package.glob("*.py"), *(module for folder in folders for module in folder.rglob("*.py"))]:
         source = path.read_text(encoding="utf-8")
@@ -234,4 +251,6 @@ def test_every_transaction_of_a_verb_says_whose_it_is() -> None:
             if isinstance(node, ast.Attribute) and node.attr in ("read", "write", "snapshot") and ast.unparse(node.value).endswith(".store")
         ]  # fmt: skip
         if path.name != "core.py" and opened:
-            assert bound.get(path.name, "never") in source, f"{path.name} opens a transaction without saying whose: core.reading(scope or EVERYBODY)"
+            assert bound.get(path.name, "never") in source, (
+                f"{path.name} opens a transaction without saying whose: core.reading(scope or EVERYBODY)"
+            )

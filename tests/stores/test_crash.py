@@ -69,12 +69,7 @@ def test_four_processes_write_together(tmp_path) -> None:
 
     store = SqliteStore(path)
     stats = store.stats()
-    assert (
-        stats["notes"]
-        == stats["text"]
-        == stats["vectors"]
-        == 4 * (250 - len([n for n in range(250) if n % 7 == 3]))
-    )
+    assert stats["notes"] == stats["text"] == stats["vectors"] == 4 * (250 - len([n for n in range(250) if n % 7 == 3]))
     assert stats["owners"] == 5
     assert store.check() == []
     store.close()

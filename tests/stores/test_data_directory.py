@@ -95,7 +95,11 @@ with Memory(Path(sys.argv[1]), embedder="hash") as memory:
 def test_processes_that_make_the_same_directory_at_once_make_one(tmp_path: Path) -> None:
     children = [
         subprocess.Popen(
-            [sys.executable, "-c", OPEN, str(tmp_path / "new"), f"Child {n} was here."], cwd=Path(__file__).parents[2], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", OPEN, str(tmp_path / "new"), f"Child {n} was here."],
+            cwd=Path(__file__).parents[2],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         for n in range(4)
     ]
@@ -117,12 +121,26 @@ def test_without_a_lock_of_the_system_the_first_marker_counts(tmp_path: Path, mo
     kept = (tmp_path / "agentmem.json").read_bytes()
     (tmp_path / "agentmem.json").unlink()
     looks = iter((None, faster.id))
-    monkeypatch.setattr("agentmem.files.data_directory._marker", lambda root: (found := next(looks)) or ((tmp_path / "agentmem.json").write_bytes(kept) and found))
+    monkeypatch.setattr(
+        "agentmem.files.data_directory._marker",
+        lambda root: (found := next(looks)) or ((tmp_path / "agentmem.json").write_bytes(kept) and found),
+    )
 
     assert open_directory(tmp_path, now=NOW).id == faster.id
 
 
-@pytest.mark.parametrize("data", [b"", b"{}", b"[]", b"\xff", b'{"format": "agentmem-directory", "version": 1, "id": "../x"}', b'{"format":"other"}', b" " * 5000])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"{}",
+        b"[]",
+        b"\xff",
+        b'{"format": "agentmem-directory", "version": 1, "id": "../x"}',
+        b'{"format":"other"}',
+        b" " * 5000,
+    ],
+)
 def test_a_marker_that_is_not_ours_is_named(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "agentmem.json").write_bytes(data)
     with pytest.raises(StoreForeign, match=r"agentmem\.json"):
@@ -131,7 +149,9 @@ def test_a_marker_that_is_not_ours_is_named(tmp_path: Path, data: bytes) -> None
 
 
 def test_a_marker_of_a_newer_version_is_refused_with_the_cure(tmp_path: Path) -> None:
-    (tmp_path / "agentmem.json").write_text('{"format": "agentmem-directory", "version": 2, "id": "whatever it may be"}')
+    (tmp_path / "agentmem.json").write_text(
+        '{"format": "agentmem-directory", "version": 2, "id": "whatever it may be"}'
+    )
     with pytest.raises(StoreCorrupt, match="upgrade"):
         open_directory(tmp_path, now=NOW)
     assert len(list(tmp_path.iterdir())) == 1
@@ -232,7 +252,9 @@ def test_an_older_version_s_directory_is_taken_over_as_far_as_its_books_name_it(
         (notice,) = report.notices
     assert "weights/llama.safetensors" in notice
     assert f"weights/{'0' * 64}.safetensors" in notice
-    assert sorted(path.name for path in (old / "weights").iterdir()) == sorted([f"{'0' * 64}.safetensors", "llama.safetensors"])
+    assert sorted(path.name for path in (old / "weights").iterdir()) == sorted(
+        [f"{'0' * 64}.safetensors", "llama.safetensors"]
+    )
     assert not list(old.glob("chroma-*"))
     assert (old / "index.lock").exists()
 
@@ -347,7 +369,11 @@ def test_opening_a_second_memory_leaves_the_locks_of_the_first(tmp_path: Path) -
     def held() -> int:
         file = (tmp_path / "m" / "notes.db").stat().st_ino
         lines = (line.split() for line in locks.read_text().splitlines())
-        return sum(line[1] == "POSIX" and line[4] == str(os.getpid()) and line[5].endswith(f":{file}") for line in lines if line[1] != "->")
+        return sum(
+            line[1] == "POSIX" and line[4] == str(os.getpid()) and line[5].endswith(f":{file}")
+            for line in lines
+            if line[1] != "->"
+        )
 
     with Memory(tmp_path / "m", embedder="hash") as first:
         first.remember("The kettle is blue.")

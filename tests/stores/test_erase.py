@@ -16,12 +16,7 @@ from agentmem.stores.sqlite.store import SqliteStore
 
 def found(folder: Path, needles: dict[str, bytes]) -> list[str]:
     data = {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    return [
-        f"{what} in {name}"
-        for what, needle in needles.items()
-        for name, text in data.items()
-        if needle in text
-    ]
+    return [f"{what} in {name}" for what, needle in needles.items() for name, text in data.items() if needle in text]
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -36,9 +31,7 @@ def test_no_byte_remains(tmp_path, make, put, unit, seed) -> None:
     for start in range(0, size, 50):
         with store.write() as tx:
             for number in range(start, min(size, start + 50)):
-                words = " ".join(
-                    rng.choices(["pear", "plum", "fig", "date", "lime"], k=rng.randrange(3, 400))
-                )
+                words = " ".join(rng.choices(["pear", "plum", "fig", "date", "lime"], k=rng.randrange(3, 400)))
                 rows.append(put(tx, make(number, content=words), vectors[number]))
     with store.write() as tx:
         note = make(

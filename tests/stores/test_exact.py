@@ -57,14 +57,20 @@ def test_an_empty_store(store, unit) -> None:
 def test_no_bit_of_a_cosine_depends_on_what_else_is_compared(store, fill) -> None:
     """One at a time, all at once, after others have gone, from the last to the first: each is the root and the quotient of exact sums."""
     rng = np.random.default_rng(3)
-    vectors = rng.normal(size=(120, 384)).astype(np.float32) + np.repeat(rng.normal(size=(12, 384)), 10, axis=0).astype(np.float32)
+    vectors = rng.normal(size=(120, 384)).astype(np.float32) + np.repeat(rng.normal(size=(12, 384)), 10, axis=0).astype(
+        np.float32
+    )
     vectors[:, ::7] *= 1e-6  # halves below the smallest normal one, too
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     rows, index = fill(store, vectors), ExactIndex(store)
-    stored = {row: [Fraction(float(x)) for x in half] for row, half in zip(rows, vectors.astype(np.float16), strict=True)}
+    stored = {
+        row: [Fraction(float(x)) for x in half] for row, half in zip(rows, vectors.astype(np.float16), strict=True)
+    }
 
     def exactly(a: int, b: int) -> float:
-        dot, aa, bb = (float(sum(x * y for x, y in zip(stored[p], stored[q], strict=True))) for p, q in ((a, b), (a, a), (b, b)))
+        dot, aa, bb = (
+            float(sum(x * y for x, y in zip(stored[p], stored[q], strict=True))) for p, q in ((a, b), (a, a), (b, b))
+        )
         return dot / math.sqrt(aa * bb)
 
     with store.read() as tx:

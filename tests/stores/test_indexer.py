@@ -209,9 +209,7 @@ def test_purging(indexer, notes, folder, unit) -> None:
         for path in folder.rglob("chroma-*/**/*"):
             data = path.read_bytes() if path.is_file() else b""
             for shift in range(4):
-                numbers = np.nan_to_num(
-                    np.frombuffer(data[shift : shift + (len(data) - shift) // 4 * 4], np.float32)
-                )
+                numbers = np.nan_to_num(np.frombuffer(data[shift : shift + (len(data) - shift) // 4 * 4], np.float32))
                 for place in np.flatnonzero(np.abs(numbers - wanted[0]) < 1e-4):
                     window = numbers[place : place + 8]
                     if len(window) == 8 and np.allclose(window, wanted[:8], atol=1e-3):
@@ -274,9 +272,7 @@ def test_stopped_while_applying(folder, notes, fill, unit, step) -> None:
     assert indexer.apply() == 30
     assert indexer.health() == "ok"
     assert indexer.count(1) == SIZE + 30
-    assert all(
-        indexer.search(1, vector, 1)[0][0] == row for row, vector in zip(rows[:5], fresh[:5], strict=True)
-    )
+    assert all(indexer.search(1, vector, 1)[0][0] == row for row, vector in zip(rows[:5], fresh[:5], strict=True))
     indexer.close()
 
 

@@ -88,7 +88,9 @@ def crashed(live: Path, tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("read_only", [False, True])
 @pytest.mark.parametrize("index", ["there", "gone"])
-def test_commits_that_cannot_be_read_are_told_and_nothing_is_touched(crashed: Path, *, read_only: bool, index: str) -> None:
+def test_commits_that_cannot_be_read_are_told_and_nothing_is_touched(
+    crashed: Path, *, read_only: bool, index: str
+) -> None:
     """One bit in the middle of the log: every later commit is behind it."""
     if index == "gone":
         Path(f"{crashed}-shm").unlink()
@@ -165,7 +167,11 @@ def test_every_part_of_a_commit_but_the_last_is_watched(crashed: Path) -> None:
 def test_the_index_tells_of_the_last_commit(crashed: Path) -> None:
     """Its own frames look like a commit that was never finished, unless a crash left the index of the log."""
     size = log_of(crashed).stat().st_size
-    for hurt in (lambda log: flip(log, size - 5), lambda log: flip(log, size - FRAME + 5), lambda log: os.truncate(log, size - 100)):
+    for hurt in (
+        lambda log: flip(log, size - 5),
+        lambda log: flip(log, size - FRAME + 5),
+        lambda log: os.truncate(log, size - 100),
+    ):
         kept = files(crashed.parent)
         hurt(log_of(crashed))
         with pytest.raises(StoreCorrupt):
@@ -293,7 +299,10 @@ def test_a_longer_commit_that_nobody_saw_is_no_damage(live: Path, tmp_path: Path
 def writer(path: Path, seed: int) -> subprocess.Popen[bytes]:
     """A process that has begun to open, write and close."""
     child = subprocess.Popen(
-        [sys.executable, str(WRITER), str(path), str(seed)], env=os.environ | {"PYTHONPATH": str(ROOT)}, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, str(WRITER), str(path), str(seed)],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     )
     assert child.stdout is not None
     assert child.stdout.readline() == b"ready\n"

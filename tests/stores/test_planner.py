@@ -92,7 +92,9 @@ def test_signs_find_what_a_scan_finds(fill, sentences) -> None:
             same = dict(zip(rows.tolist(), cosines.tolist(), strict=True))
             shares.append(len(same.keys() & set(near.tolist())) / 200)
             tops.append(len(set(rows[:10].tolist()) & set(near[:10].tolist())) / 10)
-            known = [(same[row], score) for row, score in zip(near.tolist(), scores.tolist(), strict=True) if row in same]
+            known = [
+                (same[row], score) for row, score in zip(near.tolist(), scores.tolist(), strict=True) if row in same
+            ]
             assert np.allclose(*zip(*known, strict=True), atol=1e-5)
     assert np.mean(shares) >= 0.99
     assert np.mean(tops) >= 0.999

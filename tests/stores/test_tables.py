@@ -62,9 +62,7 @@ def test_owners_are_boundaries(store, make, put) -> None:
         assert {tx.notes.scope_of(owner) for owner in tx.notes.all_owners()} == {Scope(), ANA, BEN, BOT}
         assert tx.notes.visible_owners(Scope(user="nobody")) == (1,)
         for request in [*scopes, Scope(agent="tool"), Scope(user="carl", agent="bot")]:
-            selection = Selection(
-                tx.notes.visible_owners(request), agent=request.agent, session=request.session
-            )
+            selection = Selection(tx.notes.visible_owners(request), agent=request.agent, session=request.session)
             seen = set(tx.notes.select(selection))
             assert seen == {row for row, scope in rows.items() if request.admits(scope)}, request
             assert tx.notes.count(selection) == len(seen)
@@ -88,9 +86,7 @@ def test_history(store, make, clock) -> None:
     with store.write() as tx:
         row = tx.notes.insert(make(1, fact=Fact("Ana", "lives in", "Porto")), 1, b"1")
         clock.advance(days=1)
-        tx.notes.replace(
-            row, make(1, content="new words", fact=Fact("Ana", "lives in", "Faro")), b"2", "corrected"
-        )
+        tx.notes.replace(row, make(1, content="new words", fact=Fact("Ana", "lives in", "Faro")), b"2", "corrected")
         clock.advance(days=1)
         tx.notes.close_validity(row, micros(MAY), "superseded")
         history, note = tx.notes.history(row), tx.notes.load([row])[row]
@@ -266,10 +262,7 @@ def test_actors_threads_terms(store, make) -> None:
     """Actors by owner, the end of a thread, neighbours in it, and who mentions a term."""
     with store.write() as tx:
         ben = tx.notes.owner(BEN, create=True)
-        rows = [
-            tx.notes.insert(make(i, thread="t", position=i, actor=["b", "a"][i % 2]), 1, b"")
-            for i in range(5)
-        ]
+        rows = [tx.notes.insert(make(i, thread="t", position=i, actor=["b", "a"][i % 2]), 1, b"") for i in range(5)]
         foreign = tx.notes.insert(make(9, scope=BEN, thread="t", position=2, actor="c"), ben, b"")
         alone = tx.notes.insert(make(10), 1, b"")
 

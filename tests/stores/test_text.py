@@ -101,9 +101,7 @@ def test_any_words(empty, words: list[str]) -> None:
 def test_owners_do_not_leak(store, index, make, put) -> None:
     """A search sees its owners' notes alone, whatever the words are."""
     with store.write() as tx:
-        found = {
-            name: put(tx, make(i, scope=Scope(user=name))) for i, name in enumerate(["ana", "ben", "carl"])
-        }
+        found = {name: put(tx, make(i, scope=Scope(user=name))) for i, name in enumerate(["ana", "ben", "carl"])}
         shared = put(tx, make(9))
         owners = {name: tx.notes.owner(Scope(user=name)) for name in found}
         everybody = tx.notes.all_owners()
@@ -205,17 +203,38 @@ def test_no_word_lies_in_the_file(tmp_path, make, put) -> None:
         assert not {w for w in (b"harbour", b"zanzibar", b"quillwort") if w in path.read_bytes().lower()}
 
 
-WORDS = ["apple", "apples", "Running", "runs", "the", "the", "the", "harbour", "technologies", "a", "is", "Ana", "Delgado", "x9", "flies"]
+WORDS = [
+    "apple",
+    "apples",
+    "Running",
+    "runs",
+    "the",
+    "the",
+    "the",
+    "harbour",
+    "technologies",
+    "a",
+    "is",
+    "Ana",
+    "Delgado",
+    "x9",
+    "flies",
+]
 TEXT = st.lists(st.sampled_from(WORDS), max_size=12).map(" ".join)
 NOTE = st.tuples(TEXT, TEXT, st.sampled_from([None, "t", "u"]), st.integers(0, 3))
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(NOTE, min_size=1, max_size=25), st.lists(st.sampled_from([*WORDS, "Ana Delgado", "the apples", "is a is"]), min_size=1, max_size=6))
+@given(
+    st.lists(NOTE, min_size=1, max_size=25),
+    st.lists(st.sampled_from([*WORDS, "Ana Delgado", "the apples", "is a is"]), min_size=1, max_size=6),
+)
 def test_scores_are_those_of_fts5(make, notes, words) -> None:
     """Of one owner's notes the same ones are found as by SQLite's own full text, with the same scores to nine decimals."""
     oracle = sqlite3.connect(":memory:")
-    oracle.execute("CREATE VIRTUAL TABLE fts USING fts5(own, before, after, context, tokenize = 'porter unicode61 remove_diacritics 2')")
+    oracle.execute(
+        "CREATE VIRTUAL TABLE fts USING fts5(own, before, after, context, tokenize = 'porter unicode61 remove_diacritics 2')"
+    )
     store = SqliteStore()
     with store.write() as tx:
         for i, (content, context, thread, position) in enumerate(notes):
@@ -231,9 +250,14 @@ def test_scores_are_those_of_fts5(make, notes, words) -> None:
             around[row] = (before[0] if before else None, after[0] if after else None)
     for row, beside in around.items():
         words_beside = [notes[r - 1][0] if r else "" for r in beside]
-        oracle.execute("INSERT INTO fts (rowid, own, before, after, context) VALUES (?, ?, ?, ?, ?)", (row, notes[row - 1][0], *words_beside, notes[row - 1][1]))
+        oracle.execute(
+            "INSERT INTO fts (rowid, own, before, after, context) VALUES (?, ?, ?, ?, ?)",
+            (row, notes[row - 1][0], *words_beside, notes[row - 1][1]),
+        )
     asked = " OR ".join(f'"{word}"' for word in dict.fromkeys(words))
-    expected = dict(oracle.execute("SELECT rowid, -bm25(fts, 1.0, 0.5, 0.5, 0.5) FROM fts WHERE fts MATCH ?", (asked,)).fetchall())
+    expected = dict(
+        oracle.execute("SELECT rowid, -bm25(fts, 1.0, 0.5, 0.5, 0.5) FROM fts WHERE fts MATCH ?", (asked,)).fetchall()
+    )
     found = dict(ask(TextIndex(store), store, words, limit=100))
     store.close()
 
@@ -242,7 +266,19 @@ def test_scores_are_those_of_fts5(make, notes, words) -> None:
 
 def test_terms_are_those_of_fts5() -> None:
     """Words are cut and folded as by SQLite, in any script; Latin letters lose their accents, others keep theirs."""
-    texts = ["Café déjà vu", "don't STOP", "İstanbul", "ΟΔΟΣ οδος", "й и", "हिन्दी", "日本語です", "①²x", "Cafe\u0301", "Ångström Việt Nam ő", "a_b-c3.d"]
+    texts = [
+        "Café déjà vu",
+        "don't STOP",
+        "İstanbul",
+        "ΟΔΟΣ οδος",
+        "й и",
+        "हिन्दी",
+        "日本語です",
+        "①²x",
+        "Cafe\u0301",
+        "Ångström Việt Nam ő",
+        "a_b-c3.d",
+    ]
     oracle = sqlite3.connect(":memory:")
     oracle.execute("CREATE VIRTUAL TABLE fts USING fts5(text, tokenize = 'porter unicode61 remove_diacritics 2')")
     oracle.execute("CREATE VIRTUAL TABLE term USING fts5vocab(fts, instance)")

@@ -209,9 +209,7 @@ def test_wrong_places_get_typed_errors_and_no_files(tmp_path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "folder"]
 
 
-@pytest.mark.skipif(
-    not hasattr(os, "setresuid") or os.getuid() != 0, reason="needs root to become somebody else"
-)
+@pytest.mark.skipif(not hasattr(os, "setresuid") or os.getuid() != 0, reason="needs root to become somebody else")
 def test_a_directory_without_rights(tmp_path) -> None:
     """A directory that cannot be written is refused with a typed error; nothing is written."""
     code = (
@@ -287,9 +285,7 @@ def test_migrations_are_recorded_once_each(tmp_path, monkeypatch, make, put) -> 
     store.close()
 
     steps = migrations.MIGRATIONS
-    monkeypatch.setattr(
-        migrations, "MIGRATIONS", (*steps, ("broken", ("CREATE TABLE new (x)", "CREATE NONSENSE")))
-    )
+    monkeypatch.setattr(migrations, "MIGRATIONS", (*steps, ("broken", ("CREATE TABLE new (x)", "CREATE NONSENSE"))))
     monkeypatch.setattr(migrations, "SCHEMA_VERSION", len(steps) + 1)
     with pytest.raises(StoreError):
         SqliteStore(path)
@@ -335,7 +331,10 @@ def test_a_store_of_the_first_schema_is_brought_up_to_date(tmp_path, monkeypatch
 
 def test_an_older_ledger_learns_whose_notes_its_lines_are_about(tmp_path, monkeypatch, make, put) -> None:
     """Of notes that are there; of one that had gone before, nobody knows any more."""
-    path, step = tmp_path / "n.db", [name for name, _ in migrations.MIGRATIONS].index("whose the lines of the ledger are")
+    path, step = (
+        tmp_path / "n.db",
+        [name for name, _ in migrations.MIGRATIONS].index("whose the lines of the ledger are"),
+    )
     store = SqliteStore(path)
     with store.write() as tx:
         put(tx, make(1, id="hers", scope=Scope(user="ana")))
@@ -354,7 +353,11 @@ def test_an_older_ledger_learns_whose_notes_its_lines_are_about(tmp_path, monkey
         store = SqliteStore(path)
         with store.read() as tx:
             ana = tx.notes.owner(Scope(user="ana"))
-            assert [(entry.note_id, entry.owner) for entry in tx.ledger.entries()] == [("hers", ana), ("gone", None), (None, None)]
+            assert [(entry.note_id, entry.owner) for entry in tx.ledger.entries()] == [
+                ("hers", ana),
+                ("gone", None),
+                (None, None),
+            ]
             assert tx.ledger.forgotten(["hers", "gone", "none"]) == {"gone": {None}}
         store.close()
 

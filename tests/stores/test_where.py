@@ -132,9 +132,7 @@ def shelf() -> Iterator[SqliteStore]:
     store.close()
 
 
-@settings(
-    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
-)
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(notes=st.lists(NOTES, min_size=1, max_size=5), where=FILTERS)
 def test_sql_and_python_agree(shelf: SqliteStore, notes: list[Note], where: dict[str, object]) -> None:
     """Select, count and facets admit exactly the notes that the filter matches in Python."""
@@ -193,7 +191,9 @@ def test_a_filter_only_narrows(
         filed = _filed(tx, notes)
         owners = sorted({owner for owner, _ in filed.values()})
         moment = None if as_of is None else micros(as_of)
-        bare = Selection(tuple(owners[:1] if first else owners), agent, session, None, moment, archived=faded, closed=moment is None)
+        bare = Selection(
+            tuple(owners[:1] if first else owners), agent, session, None, moment, archived=faded, closed=moment is None
+        )
         every = _given(tx, bare, list(filed))[0]
 
         for asked in (where, either, {"$and": [either]}):

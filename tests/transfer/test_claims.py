@@ -51,7 +51,9 @@ def clock() -> ManualClock:
 def export(tmp_path: Path, clock: ManualClock) -> Path:
     """A note that is old and much used, its fact, and an edit that its file calls active; signed."""
     with Memory(tmp_path / "source", embedder="hash", clock=clock) as source:
-        note = source.remember("Oren Dorrell lives in Porto.", user="ana", fact=Fact("Oren Dorrell", "lives in", "Porto"))
+        note = source.remember(
+            "Oren Dorrell lives in Porto.", user="ana", fact=Fact("Oren Dorrell", "lives in", "Porto")
+        )
         for _ in range(6):
             clock.advance(days=2)
             source.reinforce(note.id, user="ana")
@@ -76,15 +78,35 @@ def evil(inner: list[dict[str, Any]], **note: Any) -> None:
 
 def contradicted(inner: list[dict[str, Any]]) -> None:
     evil(inner)
-    other = json.loads(json.dumps(inner[0])) | {"id": "01234567-89ab-7def-8123-456789abcdef", "edits": [], "ledger": [], "content": "Oren Dorrell lives in Lisbon."}
+    other = json.loads(json.dumps(inner[0])) | {
+        "id": "01234567-89ab-7def-8123-456789abcdef",
+        "edits": [],
+        "ledger": [],
+        "content": "Oren Dorrell lives in Lisbon.",
+    }
     other["fact"] = {**other["fact"], "object": "Lisbon"}
     inner.insert(1, other)
-    inner.insert(2, {"type": "link", "source": inner[0]["id"], "target": other["id"], "kind": "contradicts", "weight": 1.0, "reason": "", "used_at": None})
+    inner.insert(
+        2,
+        {
+            "type": "link",
+            "source": inner[0]["id"],
+            "target": other["id"],
+            "kind": "contradicts",
+            "weight": 1.0,
+            "reason": "",
+            "used_at": None,
+        },
+    )
 
 
 FORGED: dict[str, Callable[[list[dict[str, Any]]], None]] = {
     "untrusted": lambda n: evil(n, trust=0.1),
-    "secret": lambda n: evil(n, content="The password of Oren Dorrell is hunter2hunter2.", fact={**n[0]["fact"], "relation": "password", "object": "hunter2hunter2"}),
+    "secret": lambda n: evil(
+        n,
+        content="The password of Oren Dorrell is hunter2hunter2.",
+        fact={**n[0]["fact"], "relation": "password", "object": "hunter2hunter2"},
+    ),
     "contradicted": contradicted,
     "no fact": lambda n: evil(n, fact=None, content="Nothing of interest."),
 }
@@ -108,7 +130,12 @@ def test_an_edit_in_a_hand_written_file_never_reaches_the_model(
         assert any("candidates" in warning for warning in report.warnings)
         assert memory.edits(user="ana") == []
 
-        for step in (lambda: None, lambda: memory.rebuild("weights"), memory.consolidate, lambda: memory.rebuild("weights")):
+        for step in (
+            lambda: None,
+            lambda: memory.rebuild("weights"),
+            memory.consolidate,
+            lambda: memory.rebuild("weights"),
+        ):
             step()
             assert memory.ask(ASKED, user="ana", use="weights").text == before != EVIL
             assert memory.edits(user="ana") == []
@@ -140,7 +167,9 @@ def test_without_the_guards_the_model_says_what_the_file_said(
         assert memory.ask(ASKED, user="ana", use="weights").text == EVIL
 
 
-def test_a_signed_file_comes_back_as_it_was(export: Path, tmp_path: Path, clock: ManualClock, model: tuple[Any, Any]) -> None:
+def test_a_signed_file_comes_back_as_it_was(
+    export: Path, tmp_path: Path, clock: ManualClock, model: tuple[Any, Any]
+) -> None:
     """Trust and active edits too, which still have to be written, and to answer."""
     with Memory(tmp_path / "target", embedder="hash", clock=clock, model=model) as memory:
         report = memory.load_export(export, key=KEY)
@@ -154,9 +183,17 @@ def test_a_signed_file_comes_back_as_it_was(export: Path, tmp_path: Path, clock:
         assert memory.ask(ASKED, user="ana", use="weights").text == "Porto."
 
 
-def test_what_the_policy_no_longer_wants_is_not_rebuilt(export: Path, tmp_path: Path, clock: ManualClock, model: tuple[Any, Any]) -> None:
+def test_what_the_policy_no_longer_wants_is_not_rebuilt(
+    export: Path, tmp_path: Path, clock: ManualClock, model: tuple[Any, Any]
+) -> None:
     """A rebuild asks the policy again: an edit of the books is no warrant."""
-    with Memory(tmp_path / "target", embedder="hash", clock=clock, model=model, settings=Settings(consolidation=ConsolidationSettings(min_trust=1.0))) as memory:
+    with Memory(
+        tmp_path / "target",
+        embedder="hash",
+        clock=clock,
+        model=model,
+        settings=Settings(consolidation=ConsolidationSettings(min_trust=1.0)),
+    ) as memory:
         memory.load_export(export, key=KEY, trust=0.7)
         assert memory.rebuild("weights") == 0
         assert memory.edits(user="ana") == []
@@ -166,7 +203,9 @@ def test_what_the_policy_no_longer_wants_is_not_rebuilt(export: Path, tmp_path: 
 
 
 @pytest.mark.parametrize("key", [b"another key of thirty-two bytes.", "text that is long enough"])
-def test_a_signature_of_another_key_is_refused_before_anything_is_written(export: Path, tmp_path: Path, key: bytes | str) -> None:
+def test_a_signature_of_another_key_is_refused_before_anything_is_written(
+    export: Path, tmp_path: Path, key: bytes | str
+) -> None:
     with Memory(tmp_path / "target", embedder="hash") as memory:
         with pytest.raises(InvalidImport, match="signature"):
             memory.load_export(export, key=key)
@@ -255,7 +294,9 @@ def test_a_value_that_no_memory_writes_is_refused_with_its_line(export: Path, tm
         (b'"metadata":{}', b'"metadata":' + b'{"a":' * 100_000 + b"1" + b"}" * 100_000),
     ],
 )
-def test_json_that_two_readers_would_read_differently_is_refused(export: Path, tmp_path: Path, old: bytes, new: bytes) -> None:
+def test_json_that_two_readers_would_read_differently_is_refused(
+    export: Path, tmp_path: Path, old: bytes, new: bytes
+) -> None:
     """Names that stand twice, numbers that are none, and what no parser can follow."""
     header, note, *_ = export.read_bytes().splitlines(keepends=True)
     assert old in note
@@ -276,7 +317,15 @@ def test_a_link_between_notes_of_two_users_is_refused(tmp_path: Path) -> None:
     with Memory(tmp_path / "source", embedder="hash") as source:
         a, b = source.remember("Ana sails.", user="ana").id, source.remember("Ben rows.", user="ben").id
         source.export(tmp_path / "a.jsonl", everything=True)
-    link = {"type": "link", "source": a, "target": b, "kind": "derived_from", "weight": 1.0, "reason": "", "used_at": None}
+    link = {
+        "type": "link",
+        "source": a,
+        "target": b,
+        "kind": "derived_from",
+        "weight": 1.0,
+        "reason": "",
+        "used_at": None,
+    }
     path = forge(tmp_path / "a.jsonl", lambda inner: inner.append(link))
     with Memory(tmp_path / "target", embedder="hash") as memory:
         with pytest.raises(InvalidImport, match="different users"):
@@ -294,6 +343,13 @@ def test_commands_sign_and_prove(export: Path, tmp_path: Path) -> None:
     run = CliRunner().invoke
     taken = ["--path", str(tmp_path / "taken"), "--embedder", "hash"]
     assert run(app, ["import", str(export), *taken, "--key-file", str(tmp_path / "key")]).exit_code == 0
-    assert run(app, ["export", str(tmp_path / "out.jsonl"), "--everything", *taken], env={"AGENTMEM_KEY_FILE": str(tmp_path / "key")}).exit_code == 0
+    assert (
+        run(
+            app,
+            ["export", str(tmp_path / "out.jsonl"), "--everything", *taken],
+            env={"AGENTMEM_KEY_FILE": str(tmp_path / "key")},
+        ).exit_code
+        == 0
+    )
     assert lines(tmp_path / "out.jsonl")[-1]["type"] == "signature"
     assert lines(tmp_path / "out.jsonl")[1]["trust"] == 1.0

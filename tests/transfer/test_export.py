@@ -28,11 +28,23 @@ from agentmem.transfer.format import Tally, line_of
 def fill(memory: Memory, clock: ManualClock) -> dict[str, str]:
     """Two users, an agent and shared notes, with something of everything; returns ids by name."""
     ids = {}
-    ids["old"] = str(memory.remember("Ines lives in Porto.", user="ana", fact=Fact("Ines", "lives in", "Porto"), idempotency_key="k").id)
+    ids["old"] = str(
+        memory.remember(
+            "Ines lives in Porto.", user="ana", fact=Fact("Ines", "lives in", "Porto"), idempotency_key="k"
+        ).id
+    )
     clock.advance(days=1, seconds=0.25)
     ids["new"] = str(memory.remember("Ines lives in Lisbon.", user="ana", fact=Fact("Ines", "lives in", "Lisbon")).id)
-    memory.remember([{"role": "user", "content": "We row on Sundays."}, {"role": "assistant", "content": "Then take a coat."}], user="ana", session="monday")
-    ids["tea"] = str(memory.remember("Likes tea", user="ana", agent="waiter", tags=["drinks"], metadata={"z": 1, "a": [2.5, None]}).id)
+    memory.remember(
+        [{"role": "user", "content": "We row on Sundays."}, {"role": "assistant", "content": "Then take a coat."}],
+        user="ana",
+        session="monday",
+    )
+    ids["tea"] = str(
+        memory.remember(
+            "Likes tea", user="ana", agent="waiter", tags=["drinks"], metadata={"z": 1, "a": [2.5, None]}
+        ).id
+    )
     describe(memory, ids["tea"], tags=("drinks",), keywords=("beverage",))
     memory.update(ids["tea"], "Likes green tea", user="ana")
     memory.reinforce([ids["tea"], ids["new"]], user="ana")
@@ -49,7 +61,9 @@ def fill(memory: Memory, clock: ManualClock) -> dict[str, str]:
     describe(memory, ids["new"], sources=[ids["old"], ids["tea"]], keywords=("move",))
     act(memory, "mug in the sink", "wash it", 1.0, user="ana")
     act(memory, "mug in the sink", "drop it", -0.5, user="ana", agent="waiter")
-    memory.experience.record("Tidy up.", "an open door", "close it", 0.25, "a closed door", user="ben")  # the episode goes on
+    memory.experience.record(
+        "Tidy up.", "an open door", "close it", 0.25, "a closed door", user="ben"
+    )  # the episode goes on
     core = memory._parts.core
     with core.store.write() as tx:
         rows = tx.notes.rows_of([ids["ben"], ids["bot"]])
@@ -60,18 +74,24 @@ def fill(memory: Memory, clock: ManualClock) -> dict[str, str]:
         owner = tx.notes.owner(Scope(user="ana"))
         assert owner is not None
         request = {"prompt": "Where does Ines live?", "target": "Lisbon.", "user": "ana", "agent": None}
-        tx.ledger.put_edit(EditRow("e1", ids["new"], owner, "grace", "retired", 1, request, "demoted", micros(clock.now())))
+        tx.ledger.put_edit(
+            EditRow("e1", ids["new"], owner, "grace", "retired", 1, request, "demoted", micros(clock.now()))
+        )
         tx.ledger.append(micros(clock.now()), "demoted", note_id=ids["new"], edit_id="e1", details={"score": 0.5})
     return ids
 
 
-def describe(memory: Memory, id: str, *, sources: Sequence[str] = (), tags: tuple[str, ...] = (), keywords: tuple[str, ...] = ()) -> None:
+def describe(
+    memory: Memory, id: str, *, sources: Sequence[str] = (), tags: tuple[str, ...] = (), keywords: tuple[str, ...] = ()
+) -> None:
     """What the table holds after a language model described a note."""
     core = memory._parts.core
     with core.store.write() as tx:
         rows = tx.notes.rows_of([id, *sources])
         before = tx.notes.load([rows[id]])[rows[id]]
-        after = replace(before, context="About home.", tags=(*before.tags, *tags), keywords=(*before.keywords, *keywords))
+        after = replace(
+            before, context="About home.", tags=(*before.tags, *tags), keywords=(*before.keywords, *keywords)
+        )
         rewrite(tx, rows[id], before, after, "evolved by another note")
         tx.enrichment.put(rows[id], EnrichmentRow(before.context, tags, keywords), micros(core.clock.now()))
         tx.enrichment.add_sources(rows[id], [rows[source] for source in sources])
@@ -106,7 +126,9 @@ def forge(path: Path, change: Callable[[list[dict[str, Any]]], None]) -> Path:
 
 def assert_empty(memory: Memory) -> None:
     counts = memory._parts.core.store.stats()  # a bound memory tells of its own only
-    assert {counts[name] for name in ("notes", "links", "vectors", "text", "versions", "edits", "ledger", "owners")} <= {0, 1}
+    assert {
+        counts[name] for name in ("notes", "links", "vectors", "text", "versions", "edits", "ledger", "owners")
+    } <= {0, 1}
     assert counts["notes"] == counts["edits"] == counts["ledger"] == 0
 
 
@@ -198,7 +220,9 @@ def test_what_was_forgotten_here_stays_forgotten_unless_asked_for(open_memory, e
     assert target.check().ok
 
 
-def test_a_forgetting_of_the_source_travels_with_its_books(open_memory, exported, clock: ManualClock, tmp_path: Path) -> None:
+def test_a_forgetting_of_the_source_travels_with_its_books(
+    open_memory, exported, clock: ManualClock, tmp_path: Path
+) -> None:
     """An older export does not bring back what a newer one says was forgotten."""
     source = open_memory(name="source")
     older = exported[1]
@@ -243,11 +267,18 @@ def test_a_bound_memory_takes_only_its_own_notes(open_memory, exported, tmp_path
     assert target.load_export(tmp_path / "ana.jsonl").notes == 7
 
 
-@pytest.mark.parametrize("scope", [Scope(user="ana", agent="bot"), Scope(user="ana", session="monday"), Scope(agent="bot")])
+@pytest.mark.parametrize(
+    "scope", [Scope(user="ana", agent="bot"), Scope(user="ana", session="monday"), Scope(agent="bot")]
+)
 def test_what_a_scope_exports_it_takes_back(open_memory, tmp_path: Path, scope: Scope) -> None:
     """Also the notes of no agent and of no session, which it sees."""
     source = open_memory(name="source")
-    for told in ({"user": "ana"}, {"user": "ana", "agent": "bot"}, {"user": "ana", "session": "monday"}, {"agent": "bot"}):
+    for told in (
+        {"user": "ana"},
+        {"user": "ana", "agent": "bot"},
+        {"user": "ana", "session": "monday"},
+        {"agent": "bot"},
+    ):
         source.remember(f"This was said to {told}.", **told)
     report = open_memory(scope, name="source").export(tmp_path / "part.jsonl")
 
@@ -270,6 +301,7 @@ def test_a_memory_without_a_user_takes_no_notes_of_users(open_memory, tmp_path: 
 
 def test_an_edit_that_would_answer_others_is_refused(open_memory, exported) -> None:
     """An edit of a note answers for that note's scope, whatever a file says."""
+
     def widen(inner: list[dict[str, Any]]) -> None:
         edits = next(part["edits"] for part in inner if part.get("edits"))
         edits[0]["request"]["user"] = None
@@ -336,7 +368,10 @@ def made_from(inner: list[dict[str, Any]]) -> dict[str, Any]:
         (lambda n: n[0].update(history=n[0]["history"] * 2), "not in order"),
         (lambda n: n[1].update(id=n[0]["id"]), "Line 3: an id stands in the file twice"),
         (lambda n: n[0].update(type="notice"), "Line 2"),
-        (lambda n: next(p for p in n if p["type"] == "link").update(target="0" * 8 + "-0000-0000-0000-" + "0" * 12), "not in the file"),
+        (
+            lambda n: next(p for p in n if p["type"] == "link").update(target="0" * 8 + "-0000-0000-0000-" + "0" * 12),
+            "not in the file",
+        ),
         (lambda n: n[0].update(experience={"q": 1.0, "visits": 1}), "Line 2, note: Value error, its metadata"),
         (lambda n: experience_of(n).update(visits=-1), "experience.visits"),
         (lambda n: experience_of(n).update(q="high"), "experience.q"),
@@ -368,6 +403,7 @@ def test_a_newer_format_is_refused_with_the_cure(open_memory, exported) -> None:
 
 def test_a_file_of_the_first_version_is_still_read(open_memory, exported) -> None:
     """It has no experiences, no enrichment, and no last use of links."""
+
     def older(inner: list[dict[str, Any]]) -> None:
         inner[:] = [part for part in inner if part["type"] != "made_from"]
         for part in inner:
@@ -388,11 +424,15 @@ def test_the_copy_advises_as_the_original_and_goes_on_learning(open_memory, expo
     source, target = open_memory(name="source"), open_memory(name="target")
     target.load_export(exported[1])
 
-    assert target.experience.advise("Tidy up.", "mug in the sink", user="ana") == source.experience.advise("Tidy up.", "mug in the sink", user="ana")
+    assert target.experience.advise("Tidy up.", "mug in the sink", user="ana") == source.experience.advise(
+        "Tidy up.", "mug in the sink", user="ana"
+    )
     again = target.experience.record("Tidy up.", "mug in the sink", "wash it", 0.0, None, user="ana")
     assert again.status == "merged"
     assert target.experience.advise("Tidy up.", "mug in the sink", user="ana").q("wash it") == pytest.approx(0.5)
-    assert not target.experience.advise("Tidy up.", "an open door", user="ben")  # the window of an open episode stays behind
+    assert not target.experience.advise(
+        "Tidy up.", "an open door", user="ben"
+    )  # the window of an open episode stays behind
     assert target.experience.record("Tidy up.", "an open door", "close it", 0.25, None, user="ben").status == "merged"
 
 
@@ -414,7 +454,9 @@ def test_what_a_model_added_is_found_and_taken_back_in_the_copy(open_memory, exp
     target.load_export(exported[1])
     assert target.stats()["enrichment"] == open_memory(name="source").stats()["enrichment"]
     with target._parts.core.store.read() as tx:
-        assert [row for row, _ in target._parts.core.text.search(tx, ["move"], tx.notes.all_owners(), 5)] == list(tx.notes.rows_of([ids["new"]]).values())
+        assert [row for row, _ in target._parts.core.text.search(tx, ["move"], tx.notes.all_owners(), 5)] == list(
+            tx.notes.rows_of([ids["new"]]).values()
+        )
 
     target.forget(ids["old"], user="ana")
 
@@ -533,7 +575,9 @@ def test_memory_use_of_an_export_does_not_grow_with_the_notes(tmp_path: Path) ->
     """Four times as many notes take about as much memory."""
     peaks = []
     for count in (300, 1200):
-        with Memory(None, embedder=HashEmbedder(16), settings=Settings(remember=RememberSettings(neighbour_limit=0))) as memory:
+        with Memory(
+            None, embedder=HashEmbedder(16), settings=Settings(remember=RememberSettings(neighbour_limit=0))
+        ) as memory:
             memory.remember_many([f"{i} " + "x " * 100 for i in range(count)])
             tracemalloc.start()
             memory.export(tmp_path / f"{count}.jsonl")
@@ -543,7 +587,9 @@ def test_memory_use_of_an_export_does_not_grow_with_the_notes(tmp_path: Path) ->
     assert peaks[1] < 1.5 * peaks[0]
 
 
-TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=40).map(lambda t: t if not t.isspace() else "blank")
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=40).map(
+    lambda t: t if not t.isspace() else "blank"
+)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
@@ -562,14 +608,30 @@ ITEM = st.fixed_dictionaries(
 )  # fmt: skip
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large])
-@given(items=st.lists(ITEM, min_size=1, max_size=8), actions=st.lists(st.tuples(st.integers(0, 7), st.sampled_from("update use link forget describe fail act".split())), max_size=6))
-def test_whatever_a_memory_holds_comes_back_equal(tmp_path: Path, items: list[dict[str, Any]], actions: list[tuple[int, str]]) -> None:
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+@given(
+    items=st.lists(ITEM, min_size=1, max_size=8),
+    actions=st.lists(
+        st.tuples(st.integers(0, 7), st.sampled_from("update use link forget describe fail act".split())), max_size=6
+    ),
+)
+def test_whatever_a_memory_holds_comes_back_equal(
+    tmp_path: Path, items: list[dict[str, Any]], actions: list[tuple[int, str]]
+) -> None:
     """Any notes and experiences, changed, used, linked, described and forgotten in any order: export, import, export gives the same bytes."""
     clock = ManualClock()
-    with Memory(None, embedder=HashEmbedder(16), clock=clock) as source, Memory(None, embedder=HashEmbedder(16), clock=clock) as target:
+    with (
+        Memory(None, embedder=HashEmbedder(16), clock=clock) as source,
+        Memory(None, embedder=HashEmbedder(16), clock=clock) as target,
+    ):
         receipts = source.remember_many(items)
-        first: dict[str, tuple[str, Any, Any]] = {}  # a repeated idempotency key is answered with the note it led to at first
+        first: dict[
+            str, tuple[str, Any, Any]
+        ] = {}  # a repeated idempotency key is answered with the note it led to at first
         for receipt, item in zip(receipts, items, strict=True):
             if receipt.id is not None:
                 first.setdefault(receipt.id, (receipt.id, item.get("user"), item.get("agent")))
@@ -583,7 +645,9 @@ def test_whatever_a_memory_holds_comes_back_equal(tmp_path: Path, items: list[di
             if action == "act":
                 at = f"place {number % 3}"
                 act(source, at, f"step {number % 2}", number / 3, **(whose if user or agent else {}))
-                source.experience.record("Go on.", at, "wait", 0.1 * number, "elsewhere", **(whose if user or agent else {}))
+                source.experience.record(
+                    "Go on.", at, "wait", 0.1 * number, "elsewhere", **(whose if user or agent else {})
+                )
             elif action == "describe":
                 beside = [other for other, *owner in known if owner == [user, agent]][:2]
                 describe(source, id, sources=beside, keywords=(f"word{number}",))

@@ -94,7 +94,10 @@ def test_links_in_any_order_are_taken_over(told: tuple[list[str], Path]) -> None
     """Of a file that was put together by hand, too, none is lost."""
     with Memory(None, embedder="hash") as straight, Memory(None, embedder="hash") as mixed:
         straight.load_export(told[1], **TRUSTED)
-        mixed.load_export(changed(told[1], lambda links: links.sort(key=lambda link: link["reason"] + link["target"], reverse=True)), **TRUSTED)
+        mixed.load_export(
+            changed(told[1], lambda links: links.sort(key=lambda link: link["reason"] + link["target"], reverse=True)),
+            **TRUSTED,
+        )
 
         assert graph(mixed) == graph(straight)
 
@@ -109,12 +112,16 @@ def test_a_link_that_the_file_does_not_have_is_not_there(told: tuple[list[str], 
 
 
 @pytest.mark.parametrize("trust", [None, "trusted"])
-def test_a_persons_link_comes_back_where_words_make_one_too(told: tuple[list[str], Path], tmp_path: Path, trust: str | None) -> None:
+def test_a_persons_link_comes_back_where_words_make_one_too(
+    told: tuple[list[str], Path], tmp_path: Path, trust: str | None
+) -> None:
     """It takes the place of that one here, as it did where it was made."""
     with Memory(None, embedder="hash") as memory, Memory(None, embedder="hash") as copy:
         memory.load_export(told[1], **TRUSTED)
         made = next(link for link in graph(memory) if link.kind == "similar")
-        memory.link(told[0][made.source - 1], told[0][made.target - 1], "similar", reason="as I say", weight=0.25, user="ana")
+        memory.link(
+            told[0][made.source - 1], told[0][made.target - 1], "similar", reason="as I say", weight=0.25, user="ana"
+        )
         memory.export(tmp_path / "more.jsonl", everything=True)
         report = copy.load_export(tmp_path / "more.jsonl", trust=trust)
 

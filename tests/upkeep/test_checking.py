@@ -96,7 +96,9 @@ def test_damage_inside_a_note_is_named(memory: Memory, sql: str) -> None:
     with memory._parts.core.store.read() as tx:
         ids = tx.notes.ids_of([1, 2, 5])
 
-    assert any("is not what was written" in p and any(id in p for id in ids.values()) for p in memory.check().problems), memory.check()
+    assert any(
+        "is not what was written" in p and any(id in p for id in ids.values()) for p in memory.check().problems
+    ), memory.check()
 
 
 def test_check_finds_nothing_without_comparing(memory: Memory, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,7 +35,14 @@ for _ in range(2):
         assert memory.recall("Who cooks fish?").plan["vectors"] == "chroma"
         memory.forget(next(note.id for note in memory.notes() if "fish" in note.content))
 """
-WORDS = ("Ana lives in Porto.", "Ben cooks fish.", "Cy rides a bike.", "Dora paints walls.", "Eve sings songs.", "Fay hates rain.")
+WORDS = (
+    "Ana lives in Porto.",
+    "Ben cooks fish.",
+    "Cy rides a bike.",
+    "Dora paints walls.",
+    "Eve sings songs.",
+    "Fay hates rain.",
+)
 
 
 @pytest.fixture
@@ -89,7 +96,9 @@ def test_what_was_forgotten_before_a_kill_leaves_the_files_of_the_index_later(
     monkeypatch.setattr(upkeep, "PURGE_AT_ONCE", 3)
     doomed = next(note for note in indexed.notes() if note.content == "Ben cooks fish.")
     vector = vector_of(indexed, doomed.id)
-    monkeypatch.setattr(upkeep.Upkeep, "_purge_files", lambda self: setattr(self, "_purge_due", False))  # the thread never gets there
+    monkeypatch.setattr(
+        upkeep.Upkeep, "_purge_files", lambda self: setattr(self, "_purge_due", False)
+    )  # the thread never gets there
 
     indexed.forget(doomed.id)
     indexed._parts.upkeep.settle()
@@ -99,7 +108,9 @@ def test_what_was_forgotten_before_a_kill_leaves_the_files_of_the_index_later(
     assert not on_disk(tmp_path, vector)
 
 
-def test_an_index_of_few_vectors_is_still_trusted_after_it_was_only_read(indexed: Memory, tmp_path: Path, clock: ManualClock):
+def test_an_index_of_few_vectors_is_still_trusted_after_it_was_only_read(
+    indexed: Memory, tmp_path: Path, clock: ManualClock
+):
     """Chroma writes a small segment anew whenever it is opened; that once passed for damage, and all was built again."""
     indexed.close()
     for _ in range(2):

@@ -151,7 +151,9 @@ def test_an_interrupted_run_goes_on_where_it_stopped(open_, step: str) -> None:
     memory._parts.fail = lambda reached: None
     assert memory.reembed(second) == COUNT
     repeated = set(first.texts) & set(second.texts)
-    assert len(repeated) == {"reembed:before-commit": CHUNK, "reembed:after-batch": 0, "reembed:before-switch": 40}[step]
+    assert (
+        len(repeated) == {"reembed:before-commit": CHUNK, "reembed:after-batch": 0, "reembed:before-switch": 40}[step]
+    )
     assert set(first.texts) | set(second.texts) == {words(i) for i in range(COUNT)}
     assert memory.check().ok
 
@@ -208,7 +210,9 @@ memory = Memory({str(directory)!r}, embedder="hash", scope=Scope(user="ana"))
 memory._parts.fail = lambda step: os.kill(os.getpid(), signal.SIGKILL) if step == "reembed:after-batch" else None
 memory.reembed(HashEmbedder(32))
 """
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, timeout=60, env=dict(os.environ))
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, check=False, timeout=60, env=dict(os.environ)
+    )
     assert run.returncode == -signal.SIGKILL, run.stderr.decode()
 
     embedder = Counting(32)
@@ -343,9 +347,7 @@ class Reversed(HashEmbedder):
         return super()._encode([text[::-1] for text in texts])
 
 
-def test_an_older_store_learns_the_table(
-    tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_older_store_learns_the_table(tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
     """A store from before this change is brought up when it is opened."""
     before = [name for name, _ in MIGRATIONS].index("re-embedding")
     with monkeypatch.context() as older:

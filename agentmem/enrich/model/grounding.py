@@ -22,13 +22,29 @@ __all__ = ["constructed", "evolved", "grounded"]
 
 MAX_WORDS = 16
 _FIRST_PERSON = re.compile(r"\b(?:i|me|my|mine|i'm|i’m)\b", re.IGNORECASE)
-_SELF = frozenset(("i", "me", "myself", "user", "the user", "speaker", "the speaker", "narrator", "the narrator", "author", "the author"))
+_SELF = frozenset(
+    (
+        "i",
+        "me",
+        "myself",
+        "user",
+        "the user",
+        "speaker",
+        "the speaker",
+        "narrator",
+        "the narrator",
+        "author",
+        "the author",
+    )
+)
 """What a model calls who says "I"."""
 
 _WORDS = re.compile(r"[^\W_]+")
 
 
-def constructed(note: Note, record: EnrichmentRow | None, answer: Construction, *, facts: bool) -> tuple[Note, EnrichmentRow]:
+def constructed(
+    note: Note, record: EnrichmentRow | None, answer: Construction, *, facts: bool
+) -> tuple[Note, EnrichmentRow]:
     """The note with the model's keywords, context, tags and perhaps its fact; and the record of what was added."""
     base = bare(note, record)
     tags = _new(base.tags, [t.casefold() for t in answer.tags])
@@ -76,7 +92,12 @@ def grounded(note: Note, fact: CandidateFact | None) -> Fact | None:
         return None
     name = meant(fact.relation, subject, fact.object)
     known = relation(name)
-    return Fact(subject, known.name if known is not None else name, fact.object, functional=known.functional if known is not None else False)
+    return Fact(
+        subject,
+        known.name if known is not None else name,
+        fact.object,
+        functional=known.functional if known is not None else False,
+    )
 
 
 def _subject(note: Note, said: str, text: str) -> str | None:

@@ -73,9 +73,7 @@ def person_name(rng: Random) -> str:
 
 def company_name(rng: Random) -> str:
     """Return an invented company name such as ``Bravitex Labs``."""
-    stem = (_syllable(rng) + rng.choice(_ONSETS) + rng.choice("aeiou")).capitalize() + rng.choice(
-        _COMPANY_ENDS
-    )
+    stem = (_syllable(rng) + rng.choice(_ONSETS) + rng.choice("aeiou")).capitalize() + rng.choice(_COMPANY_ENDS)
     return f"{stem} {rng.choice(COMPANY_SUFFIXES)}" if rng.random() < 0.5 else stem
 
 

@@ -111,9 +111,7 @@ class Relation:
         if self.kind != "person":
             return ()
         nouns = self.nouns[:1] if held_out else self.nouns
-        return self.my_questions.pick(held_out) + self._generic(
-            GenericFrames.MY_QUESTIONS.pick(held_out), nouns
-        )
+        return self.my_questions.pick(held_out) + self._generic(GenericFrames.MY_QUESTIONS.pick(held_out), nouns)
 
     def all_my_statements(self) -> tuple[str, ...]:
         """Return every first-person statement; empty unless the subjects are people."""

@@ -94,9 +94,7 @@ class World:
             values.setdefault(fact.relation, {})[fact.value] = None
             subjects[fact.kind][fact.subject] = None
         self._values: Mapping[str, tuple[str, ...]] = {name: tuple(items) for name, items in values.items()}
-        self._subjects: Mapping[Kind, tuple[str, ...]] = {
-            kind: tuple(items) for kind, items in subjects.items()
-        }
+        self._subjects: Mapping[Kind, tuple[str, ...]] = {kind: tuple(items) for kind, items in subjects.items()}
         self._names = {name for group in self._subjects.values() for name in group} | {
             fact.value for fact in self.facts
         }
@@ -115,9 +113,7 @@ class World:
         return cls(facts)
 
     @staticmethod
-    def _draw_values(
-        name: str, subjects: Mapping[Kind, list[str]], rng: Random, taken: set[str]
-    ) -> list[str]:
+    def _draw_values(name: str, subjects: Mapping[Kind, list[str]], rng: Random, taken: set[str]) -> list[str]:
         count = len(subjects[_BY_NAME[name].kind])
         if name in ("founder", "mayor"):
             return _invent(names.person_name, count, rng, taken)
@@ -179,9 +175,7 @@ class World:
 
     def my_statements(self, fact: WorldFact) -> list[str]:
         """Return every statement of ``fact`` in the words of its subject; empty unless a person."""
-        return [
-            text.fill(template, "", fact.value) for template in _BY_NAME[fact.relation].all_my_statements()
-        ]
+        return [text.fill(template, "", fact.value) for template in _BY_NAME[fact.relation].all_my_statements()]
 
     def counterfactual(self, fact: WorldFact, rng: Random) -> str:
         """Return another value that ``fact`` could have had, drawn from the same relation."""
@@ -208,7 +202,9 @@ class World:
     def namesake(self, name: str, rng: Random) -> str:
         """Return another person's name that shares the given or the family name: one of the world, or of the train split."""
         given, _, family = name.partition(" ")
-        known = [other for other in self.subjects("person") if other != name and {given, family} & set(other.split(" "))]
+        known = [
+            other for other in self.subjects("person") if other != name and {given, family} & set(other.split(" "))
+        ]
         if known and rng.random() < 0.5:
             return rng.choice(known)
         while True:
