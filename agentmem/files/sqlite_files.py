@@ -21,6 +21,8 @@ BOUND_TO: Final = "directory"
 SIDES: Final = ("-wal", "-shm", "-journal")
 _PATIENCE: Final = 2.0
 """Seconds for which a header that makes no sense is read again."""
+_MAKING: Final = 0.5
+"""Seconds for which a file that does not begin as SQLite's is looked at again."""
 _HEADER: Final = 100
 _MARK_AT: Final = 68  # the application id, four bytes, the highest first
 _LOG_HEADER: Final = struct.Struct(">4s3I8s8s")  # magic, format, page size, checkpoint, salts, checksums
@@ -68,8 +70,18 @@ def look(path: Path) -> Database:
     ours = application == APPLICATION_ID or (
         application == 0 and "-wal" in sides and _marked_in_log(Path(f"{path}-wal"))
     )
-    strange = tuple(side for side in sides if not _as_sqlite_writes(Path(f"{path}{side}"), side))
+    strange = tuple(side for side in sides if not _is_of_sqlite(Path(f"{path}{side}"), side))
     return Database(True, not found[""].st_size, application is not None, ours, sides, links, shared, strange)
+
+
+def _is_of_sqlite(path: Path, side: str) -> bool:
+    """:func:`_as_sqlite_writes`, looked at more than once: another process may be making the file just now."""
+    deadline = time.monotonic() + _MAKING
+    while not _as_sqlite_writes(path, side):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
 
 
 def _as_sqlite_writes(path: Path, side: str) -> bool:
@@ -84,7 +96,11 @@ def _as_sqlite_writes(path: Path, side: str) -> bool:
             head = file.read(_LOG_HEADER.size)
     except FileNotFoundError:
         return True  # gone meanwhile
-    return not any(head) or head.startswith(_LOG_MAGIC if side == "-wal" else _JOURNAL_MAGIC)
+    magic = _LOG_MAGIC if side == "-wal" else (_JOURNAL_MAGIC,)
+    begins = head[
+        : len(magic[0])
+    ]  # zeros in a journal that is being written: its magic comes last, when the rest is on the disk
+    return not any(begins) or begins in magic
 
 
 def bound_to(path: Path) -> str | None:
