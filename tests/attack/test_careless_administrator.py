@@ -120,6 +120,7 @@ def test_the_queue_of_writers_is_not_written_over(tmp_path: Path, name: str) -> 
         memory.export(tmp_path / name)
 
 
+@pytest.mark.slow
 def test_a_process_with_a_memory_ends_without_a_word(tmp_path: Path) -> None:
     code = "from agentmem import Memory\nm = Memory(None, model='small')\nm.remember('Ana lives in Porto.')\nm.ask('Where does Ana live?')\nkeep = [m]\n"
     for tail in ("", "m.close()\n"):
