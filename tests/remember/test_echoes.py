@@ -48,7 +48,13 @@ def test_a_recalled_line_is_not_stored_again(dress: str) -> None:
 
 
 def test_lists_of_a_users_own_are_kept() -> None:
-    for text in ("To do:\n- [x] call Bo\n- [ ] pay rent", "- [2026-11-22] call Bo", "[2026-11-22 10:00] Bo: hi"):
+    for text in (
+        "To do:\n- [x] call Bo\n- [ ] pay rent",
+        "- [2026-11-22] call Bo",
+        "[2026-11-22 10:00] Bo: hi",
+        "- [2026-11-22 10:00] Bo: hi",
+        "- [2026-11-22 Ana] call back",
+    ):
         assert strip_notes(text) == (text, 0)
 
 
