@@ -14,10 +14,7 @@ HOUSE = {  # what is seen, and where each action leads; "trap" ends badly, "cup"
     "kitchen": ("A kitchen with a cold stove.", {"go back": "hall", "open the oven": "trap", "call the cook": "hall"}),
     "attic": ("An attic full of trunks.", {"go down": "stairs", "open a trunk": "trap", "step out": "trap"}),
     "cellar": ("A cellar that smells of wine.", {"open the door": "vault", "drink": "trap", "go up": "stairs"}),
-    "vault": (
-        "A vault with three chests.",
-        {"the left chest": "trap", "the middle one": "cup", "the right one": "hall"},
-    ),
+    "vault": ("A vault with three chests.", {"left chest": "trap", "middle chest": "cup", "right chest": "hall"}),
 }
 
 
@@ -26,14 +23,9 @@ def choose(memory: Memory, kind: str, seen: str, actions: list[str], rng: Random
     if kind == "experience":
         advice = memory.experience.advise(TASK, seen, k=1)
         untried = [a for a in actions if advice.q(a) is None]
-        good = [a.action for a in advice.encouraged if a.action in actions]
-        return (
-            good[0]
-            if good
-            else rng.choice(untried)
-            if untried
-            else max(rng.sample(actions, len(actions)), key=advice.q)
-        )
+        if good := [a.action for a in advice.encouraged if a.action in actions]:
+            return good[0]
+        return rng.choice(untried) if untried else max(rng.sample(actions, len(actions)), key=advice.q)
     hits = [h.note.metadata for h in memory.recall(seen, k=5)] if kind == "recall" else []
     here = {h["action"]: float(str(h["reward"])) for h in hits if h["seen"] == seen}
     good = [a for a in actions if here.get(a, 0) > 0]
@@ -53,9 +45,8 @@ def play(kind: str, seed: int, episodes: int = 32) -> list[bool]:
                 if kind == "experience":
                     memory.experience.record(TASK, seen, action, reward, ahead)
                 elif kind == "recall":
-                    memory.remember(
-                        f"{seen} I chose: {action}.", metadata={"seen": seen, "action": action, "reward": reward}
-                    )
+                    about = {"seen": seen, "action": action, "reward": reward}
+                    memory.remember(f"{seen} I chose: {action}.", metadata=about)
             won.append(room == "cup")
     return won
 
