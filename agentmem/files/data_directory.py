@@ -47,12 +47,12 @@ from agentmem.files.reserve import NAME as RESERVE
 from agentmem.files.reserve import is_reserve
 from agentmem.files.sqlite_files import SIDES, Database, bound_to, look
 
-__all__ = ["DATABASE", "MARKER", "OLD_WEIGHTS", "DataDirectory", "is_of_a_memory", "open_directory"]
+__all__ = ["DATABASE", "LOCK_FILES", "MARKER", "OLD_WEIGHTS", "DataDirectory", "is_of_a_memory", "open_directory"]
 
 DATABASE: Final = "notes.db"
 MARKER: Final = "agentmem.json"
 OLD_WEIGHTS: Final = "weights"
-LOCKS: Final = ("write.lock", "next.lock")
+LOCK_FILES: Final = ("next.lock", "write.lock")
 """The queue of writers (:mod:`agentmem.stores.sqlite.turns`)."""
 FORMAT: Final = "agentmem-directory"
 VERSION: Final = 1
@@ -128,7 +128,7 @@ def open_directory(path: Path, *, now: datetime, read_only: bool = False) -> Dat
 def is_of_a_memory(path: Path) -> bool:
     """Whether a path names what a memory, open or not, keeps for itself; whoever writes there destroys it."""
     full = path.parent.resolve() / path.name
-    ours = (MARKER, DATABASE, *(DATABASE + side for side in SIDES), RESERVE, *LOCKS)
+    ours = (MARKER, DATABASE, *(DATABASE + side for side in SIDES), RESERVE, *LOCK_FILES)
     homes = [full.parent] if full.name in ours else []
     homes += [folder.parent for folder in full.parents if _FOLDER.fullmatch(folder.name)]
     return any(

@@ -73,9 +73,7 @@ class Reserve:
                 if room.f_bavail * room.f_frsize < 2 * self._size:
                     return False
                 self._allocated()
-            except StoreForeign:
-                return False
-            except OSError:
+            except (StoreForeign, OSError):
                 return False  # check() says so
         return True
 
@@ -108,9 +106,7 @@ class Reserve:
             try:
                 with _opened(self.path) as descriptor:
                     os.ftruncate(descriptor, 0)
-            except StoreForeign:
-                return False
-            except OSError:
+            except (StoreForeign, OSError):
                 return False
         return True
 

@@ -69,8 +69,11 @@ class PackShelf:
                 if named and named[1] not in kept
                 else bool(_DRAFT.fullmatch(entry.name))
             )
-            linked = named is not None and named[1] in made and _is_pack(path, named[1])  # a backup of hard links, say
-            gone += ours and owned_files.remove(path, overwrite=True, linked=linked)
+            if not ours:
+                continue
+            shared = entry.stat(follow_symlinks=False).st_nlink > 1  # a backup of hard links, say
+            linked = shared and named is not None and named[1] in made and _is_pack(path, named[1])
+            gone += owned_files.remove(path, overwrite=True, linked=linked)
         if gone:
             owned_files.sync_folder(self.folder)
         return gone

@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Final
 
 from agentmem.errors import StoreLocked
+from agentmem.files.data_directory import LOCK_FILES
 
 __all__ = ["LOCK_FILES", "Turns"]
 
-LOCK_FILES: Final = ("next.lock", "write.lock")
 _NEXT_PAUSE: Final = 0.001  # between two looks whether one may be the next
 _LEAST_PAUSE: Final = (
     0.00005  # the same for the write itself, for which only one process waits: a sixteenth of the time it waited
