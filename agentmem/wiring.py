@@ -29,10 +29,11 @@ from agentmem.notes.curves import curve
 from agentmem.notes.ids import IdMaker
 from agentmem.notes.note import Note, Receipt, Scope
 from agentmem.notes.protocols import Clock, Embedder, LanguageModel
-from agentmem.notes.storage import NoteStore, Selection
+from agentmem.notes.storage import Selection
 from agentmem.projections.text import FullText
 from agentmem.recall.result import Recollection
 from agentmem.recall.search import Recaller
+from agentmem.records.transaction import NoteStore
 from agentmem.remember.update import Keeper
 from agentmem.remember.write import Rememberer
 from agentmem.runtime.forks import at_fork

@@ -23,7 +23,7 @@ from agentmem.errors import StoreForeign
 from agentmem.files import owned_files
 from agentmem.files.data_directory import OLD_WEIGHTS, DataDirectory
 from agentmem.files.sqlite_files import BOUND_TO
-from agentmem.notes.storage import NoteStore, Transaction
+from agentmem.records.transaction import NoteStore, Transaction
 from agentmem.stores.chroma import generations
 from agentmem.stores.chroma.indexer import STATE
 from agentmem.stores.chroma.manifest import IndexState, snapshot

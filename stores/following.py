@@ -7,7 +7,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from agentmem.notes.storage import Change, Transaction
+from agentmem.notes.storage import Change
+from agentmem.records.transaction import Transaction
 from agentmem.runtime.forks import at_fork
 
 __all__ = ["Following", "Log", "Store"]

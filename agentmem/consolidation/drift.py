@@ -20,8 +20,9 @@ from agentmem.core import EVERYBODY, Core
 from agentmem.errors import PackMismatch
 from agentmem.notes.clock import from_micros, micros
 from agentmem.notes.note import Note, Scope
-from agentmem.notes.storage import EditRow, LedgerEntry, Transaction
+from agentmem.notes.storage import EditRow, LedgerEntry
 from agentmem.projections.linking import conflicting
+from agentmem.records.transaction import Transaction
 from agentmem.weights.registry import METHOD, PackContents, WeightBook
 
 __all__ = ["DriftMeter", "VerifyReport", "WeightStatus"]

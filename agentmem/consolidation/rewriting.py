@@ -13,7 +13,8 @@ from agentmem.notes.clock import micros
 from agentmem.notes.edit import EditRequest
 from agentmem.notes.note import Scope
 from agentmem.notes.protocols import Editor
-from agentmem.notes.storage import EditRow, Transaction
+from agentmem.notes.storage import EditRow
+from agentmem.records.transaction import Transaction
 from agentmem.weights.registry import METHOD, WeightBook
 
 __all__ = ["Rewriter", "request_in_books"]

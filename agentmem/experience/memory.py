@@ -33,7 +33,8 @@ from agentmem.notes.episode import ExperienceRow, StepRow
 from agentmem.notes.note import Note, Receipt, Scope
 from agentmem.notes.protocols import Embedder
 from agentmem.notes.rows import SAID
-from agentmem.notes.storage import Selection, Transaction
+from agentmem.notes.storage import Selection
+from agentmem.records.transaction import Transaction
 from agentmem.remember.draft import merge_scope, resolve_trust
 from agentmem.remember.duplicates import clean_text, content_hash
 from agentmem.remember.write import as_json, key_hash, other_words, replayed
@@ -181,19 +182,17 @@ class ExperienceMemory:
     def _once(self, tx: Transaction, owner: int, step: _Step, vector: Vectors) -> Receipt:
         if step.key is None:
             return self._record(tx, owner, step, vector)
-        known = tx.notes.idempotent_get(owner, step.key)
+        known = tx.keys.get(owner, step.key)
         said = tx.experiences.mark(owner, key_hash(f"{step.content}\n{step.reward!r}")).hex()
         if known is not None:
             return replayed(known) if known.get(SAID) in (None, said) else other_words(step.key)
-        if tx.notes.tombstone_find(owner, key_hash(step.key)) is not None:
+        if tx.tombstones.find(owner, key_hash(step.key)) is not None:
             return Receipt(
                 None, "rejected", "this very step was recorded and forgotten: a retry does not bring it back"
             )
         receipt = self._record(tx, owner, step, vector)
         assert receipt.id is not None
-        tx.notes.idempotent_put(
-            owner, step.key, tx.notes.rows_of([receipt.id])[receipt.id], {**as_json(receipt), SAID: said}
-        )
+        tx.keys.put(owner, step.key, tx.notes.rows_of([receipt.id])[receipt.id], {**as_json(receipt), SAID: said})
         return receipt
 
     def _record(self, tx: Transaction, owner: int, step: _Step, vector: Vectors) -> Receipt:

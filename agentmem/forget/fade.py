@@ -10,8 +10,9 @@ from agentmem.core import EVERYBODY, Core
 from agentmem.errors import InvalidArgument, UnknownNote
 from agentmem.notes.clock import micros
 from agentmem.notes.note import Note, Scope
-from agentmem.notes.storage import Facets, LinkRow, Selection, Transaction
+from agentmem.notes.storage import Facets, LinkRow, Selection
 from agentmem.recall.search import state_of
+from agentmem.records.transaction import Transaction
 
 __all__ = ["FadeReport", "Fader"]
 

@@ -15,9 +15,10 @@ from agentmem.core import Core
 from agentmem.experience.values import texts_of
 from agentmem.notes.clock import micros
 from agentmem.notes.note import Note, Scope
-from agentmem.notes.storage import EditRow, Transaction
+from agentmem.notes.storage import EditRow
 from agentmem.projections.links import WordLinks
 from agentmem.recall.query import query_words
+from agentmem.records.transaction import Transaction
 from agentmem.remember.duplicates import content_hash
 from agentmem.remember.enriched import take_back
 from agentmem.remember.supersede import Superseder
@@ -167,9 +168,9 @@ def _tombstones(r: Removal) -> Mapping[str, int]:
     """So that a late write does not bring it back: digests under a key of this store."""
     for row, note in r.doomed.notes.items():
         for version in r.tx.notes.history(row):
-            r.tx.notes.tombstone_add(r.owner(note), content_hash(version.content), r.now)
-    for owner, key in r.tx.notes.idempotency_keys(r.doomed.rows):
-        r.tx.notes.tombstone_add(owner, key_hash(key), r.now)
+            r.tx.tombstones.add(r.owner(note), content_hash(version.content), r.now)
+    for owner, key in r.tx.keys.of(r.doomed.rows):
+        r.tx.tombstones.add(owner, key_hash(key), r.now)
     return {}
 
 

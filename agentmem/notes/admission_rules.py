@@ -247,23 +247,10 @@ _NOTES: Final = {
     "neighbours_in_thread": takes(_ROW, _gives(_many)),
     "thread_before": takes(_ROWS, _gives(lambda found: found.values())),
     "thread_after": takes(_ROWS, _gives(lambda found: found.values())),
-    "terms_of": takes(_ROWS),
-    "terms_before": takes(_OWNED_ROW, _gives(lambda found: list(chain.from_iterable(found.values())))),
-    "terms_first": takes(_OWNER, _gives(_many)),
-    "terms_replace": takes(_OWNED_ROW),
-    "terms_add": takes(_OWNED_ROW),
-    "terms_add_many": Rule(_mentions, many=True),
-    "terms_find": takes(_OWNER, _gives(lambda found: list(chain.from_iterable(found.values())))),
-    "tombstone_add": takes(_OWNER),
-    "tombstone_find": takes(_OWNER),
-    "has_tombstones": takes(_OWNER),
     "all_owners": JOB,
     "scope_of": takes(_OWNER),
     "empty_owners": takes(_OWNERS),
     "unname": takes(_OWNERS),
-    "idempotency_keys": takes(_ROWS),
-    "idempotent_get": takes(_OWNER),
-    "idempotent_put": takes(_OWNED_ROW),
 }
 _TEXT: Final = {
     "put": takes(_OWNED_ROW),
@@ -317,67 +304,6 @@ _LINKS: Final = {
     "count": JOB,
     "public": JOB,
 }
-_OUTBOX: Final = {
-    "put": takes(_OWNED_ROWS),
-    "take": Rule(after=_hidden_owned),
-    "done": JOB,
-    "count": FREE,  # how far the index is behind decides how to search, and is told to nobody
-    "clear": JOB,
-}
-_USES: Final = {
-    "record": takes({"uses": _first}),
-    "summary": takes(_ROWS),
-    "used": takes(_OWNERS, _gives(_many)),
-    "days": takes(_ROWS),
-    "restore": takes(_ROW),
-    "delete": takes(_ROWS),
-}
-_LEDGER: Final = {
-    "append": Rule(_named),
-    "entries": Rule(_entries, _hidden_entries),
-    "put_edit": Rule(_edit),
-    "edits": Rule(after=_hidden_owned),
-    "delete_edits": Rule(_edits),
-    "held": FREE,  # how many edits the one side memory holds decides whether there is room
-    "taken": FREE,
-    "forgotten": FREE,  # whose an id was decides that nobody else takes it, and is told to nobody
-    "edited": FREE,
-    "active_pack": FREE,
-    "set_active_pack": FREE,
-    "lease": FREE,
-    "lease_holder": FREE,
-    "release": FREE,
-}
-_ENRICHMENT: Final = {
-    "outstanding": takes(_OWNERS, _gives(_many)),
-    "load": Rule(after=_gives(_many)),
-    "put": takes(_ROW),
-    "failed": takes(_ROW),
-    "add_sources": takes({"row": _one, "sources": _many}),
-    "sources": Rule(after=_hidden_map),
-    "saved": Rule(after=_gives(_many)),
-    "restore": takes(_ROW),
-    "made_from": Rule(after=_hidden_rows),
-    "clear": takes(_ROWS),
-    "counts": JOB,
-}
-_EXPERIENCES: Final = {
-    "mark": takes(_OWNER),
-    "find": takes(_OWNER, _gives(_row)),
-    "insert": takes(_OWNED_ROW),
-    "set_value": takes(_ROW),
-    "values": Rule(after=_gives(_many)),
-    "best": takes(_OWNER),
-    "of_states": takes(_OWNERS, _gives(_rows)),
-    "any": takes(_OWNERS),
-    "rows": takes(_OWNERS, _gives(_many)),
-    "among": Rule(after=_gives(_many)),
-    "steps": takes(_OWNER, _gives(_rows)),
-    "put_step": takes({"owner": _one, "step": lambda step: (step.row,)}),
-    "drop_steps": takes(_OWNER),
-    "count": JOB,
-    "delete": takes(_ROWS),
-}
 
 AREAS: Final[Mapping[str, Mapping[str, Rule]]] = {
     "notes": _NOTES,
@@ -386,10 +312,4 @@ AREAS: Final[Mapping[str, Mapping[str, Rule]]] = {
     "next_vectors": _NEXT_VECTORS,
     "passages": _PASSAGES,
     "links": _LINKS,
-    "outbox": _OUTBOX,
-    "uses": _USES,
-    "ledger": _LEDGER,
-    "enrichment": _ENRICHMENT,
-    "experiences": _EXPERIENCES,
-    "erasing": dict.fromkeys(("add", "due", "done"), FREE),  # places that are to be scrubbed, whoever forgot
 }

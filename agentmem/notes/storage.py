@@ -7,10 +7,8 @@ decided in one place.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from agentmem.notes.episode import ExperienceTable
 from agentmem.notes.note import Fact, Link, Note, NoteVersion, Scope
 from agentmem.notes.rows import (
     SHARED_OWNER,
@@ -37,71 +35,26 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SHARED_OWNER",
+    "Areas",
     "Change",
     "EditRow",
     "EnrichmentRow",
-    "EnrichmentTable",
-    "ErasingTable",
     "Facets",
     "LedgerEntry",
-    "LedgerTable",
     "LinkRow",
     "LinkTable",
     "NextVectorTable",
-    "NoteStore",
     "NoteTable",
     "OutboxItem",
-    "OutboxTable",
     "PassageTable",
     "SavedEnrichment",
     "Selection",
     "TextRows",
     "TextTable",
-    "Transaction",
     "UseDay",
     "UseSummary",
-    "UseTable",
     "VectorTable",
 ]
-
-
-class EnrichmentTable(Protocol):
-    """Which notes a language model has seen, what it added, and which other notes that was made from."""
-
-    def outstanding(self, owners: Sequence[int], attempts: int | None) -> list[int]:
-        """Rows still to be enriched, those that failed last; ``attempts``: a note that failed as often is given up."""
-        ...
-
-    def load(self, rows: Sequence[int]) -> dict[int, EnrichmentRow]: ...
-    def put(self, row: int, record: EnrichmentRow, at: int) -> None:
-        """Record that a note is ``done`` or ``kept``, with the words it has now."""
-        ...
-
-    def failed(self, row: int, at: int) -> int:
-        """Count a failed run on the words that the note has now; returns how many there were."""
-        ...
-
-    def add_sources(self, row: int, sources: Sequence[int]) -> None: ...
-    def sources(self, rows: Sequence[int]) -> dict[int, list[int]]:
-        """What the enrichment of each of ``rows`` was made from besides itself, where it was."""
-        ...
-
-    def saved(self, rows: Sequence[int]) -> dict[int, SavedEnrichment]: ...
-    def restore(self, row: int, saved: SavedEnrichment) -> None:
-        """Write down the record of a note that has none yet."""
-        ...
-
-    def made_from(self, sources: Sequence[int]) -> list[int]:
-        """Rows whose enrichment was made from any of ``sources``."""
-        ...
-
-    def clear(self, rows: Sequence[int]) -> int:
-        """Forget the records of these rows and the reasons of their evolutions; returns how many records."""
-        ...
-
-    def counts(self, attempts: int) -> Mapping[str, int]:
-        """How many notes are done, kept, failed (given up) and outstanding."""
-        ...
 
 
 class NoteTable(Protocol):
@@ -237,40 +190,6 @@ class NoteTable(Protocol):
         """For those of ``rows`` that a note follows in their thread, which one."""
         ...
 
-    def terms_of(self, rows: Sequence[int]) -> dict[int, list[str]]:
-        """The terms that each of ``rows`` mentions, in alphabetical order."""
-        ...
-
-    def terms_before(self, owner: int, row: int, terms: Sequence[str], limit: int) -> dict[str, list[int]]:
-        """For each known term the last rows before ``row`` that mention it, at most ``limit``."""
-        ...
-
-    def terms_first(self, owner: int, terms: Sequence[str], limit: int) -> list[int]:
-        """The rows among the first ``limit`` that mention one of these terms."""
-        ...
-
-    def terms_replace(self, owner: int, row: int, terms: Iterable[str]) -> None:
-        """Remember what a note mentions now, in place of what it mentioned before."""
-        ...
-
-    def terms_add(self, owner: int, row: int, terms: Iterable[str]) -> None:
-        """Remember which entities and rare keywords a note mentions."""
-        ...
-
-    def terms_add_many(self, mentions: Iterable[tuple[int, int, Iterable[str]]]) -> None:
-        """The same for (owner, row, terms) each."""
-        ...
-
-    def terms_find(self, owner: int, terms: Sequence[str], limit: int = 32) -> dict[str, list[int]]:
-        """For each term the most recent rows that mention it (all of them when fewer than ``limit``)."""
-        ...
-
-    def tombstone_add(self, owner: int, content_hash: bytes, at: int) -> None: ...
-    def tombstone_find(self, owner: int, content_hash: bytes) -> int | None:
-        """When content with this hash was last forgotten, or ``None``."""
-        ...
-
-    def has_tombstones(self, owner: int) -> bool: ...
     def all_owners(self) -> tuple[int, ...]:
         """Every owner that has a name, and the shared one; for jobs that act on each owner's notes in that owner's own scope."""
         ...
@@ -286,13 +205,6 @@ class NoteTable(Protocol):
     def unname(self, owners: Sequence[int]) -> None:
         """Take the names of owners out. Whoever comes back under such a name gets the same owner, and the name is kept again with the next note."""
         ...
-
-    def idempotency_keys(self, rows: Sequence[int]) -> list[tuple[int, str]]:
-        """(owner, key) of the idempotency records that led to these rows."""
-        ...
-
-    def idempotent_get(self, owner: int, key: str) -> Mapping[str, object] | None: ...
-    def idempotent_put(self, owner: int, key: str, row: int | None, receipt: Mapping[str, object]) -> None: ...
 
 
 class TextRows(NamedTuple):
@@ -472,120 +384,8 @@ class LinkTable(Protocol):
         ...
 
 
-class OutboxTable(Protocol):
-    """What the vector index has still to see."""
-
-    def put(self, op: str, owner: int, rows: Sequence[int]) -> None: ...
-    def take(self, limit: int) -> list[OutboxItem]: ...
-    def done(self, up_to: int) -> None: ...
-    def count(self) -> int: ...
-    def clear(self) -> None: ...
-
-
-class UseTable(Protocol):
-    """How notes were used, by day: what consolidation decides from."""
-
-    def record(self, uses: Sequence[tuple[int, int, int]]) -> None:
-        """(row, at, prompt tokens) each."""
-        ...
-
-    def summary(self, rows: Sequence[int], since: int = 0) -> dict[int, UseSummary]: ...
-    def used(self, owners: Sequence[int], since: int = 0, limit: int = 1000) -> list[int]:
-        """Rows with uses, most used first."""
-        ...
-
-    def days(self, rows: Sequence[int]) -> dict[int, list[UseDay]]:
-        """The uses of those rows that have any, day by day, oldest first."""
-        ...
-
-    def restore(self, row: int, days: Sequence[UseDay]) -> None:
-        """Write down the uses of a note that has none yet."""
-        ...
-
-    def delete(self, rows: Sequence[int]) -> int: ...
-
-
-class LedgerTable(Protocol):
-    """The books of consolidation: edits, their packs, leases, and an append-only ledger."""
-
-    def append(
-        self,
-        at: int,
-        event: str,
-        *,
-        note_id: str | None = None,
-        edit_id: str | None = None,
-        details: Mapping[str, object] | None = None,
-        owner: int | None = None,
-    ) -> None:
-        """Write one line; it is of the owner of its note, who must be named once the note is gone."""
-        ...
-
-    def entries(
-        self,
-        *,
-        after: int = 0,
-        note_ids: Sequence[str] | None = None,
-        event: str | None = None,
-        limit: int | None = 1000,
-    ) -> list[LedgerEntry]:
-        """Lines after a sequence number, oldest first; of some notes or one event when those are given; all without a limit."""
-        ...
-
-    def put_edit(self, edit: EditRow) -> None: ...
-    def edits(
-        self,
-        *,
-        state: str | None = "active",
-        note_ids: Sequence[str] | None = None,
-        owners: Sequence[int] | None = None,
-        ids: Sequence[str] | None = None,
-    ) -> list[EditRow]: ...
-    def delete_edits(self, ids: Sequence[str]) -> int: ...
-    def held(self) -> int:
-        """How many edits are active, whosever they are: the side memory is one for all."""
-        ...
-
-    def taken(self, ids: Sequence[str]) -> set[str]:
-        """Those of ``ids`` that name somebody's edit."""
-        ...
-
-    def forgotten(self, note_ids: Sequence[str]) -> Mapping[str, set[int | None]]:
-        """Whose those of ``note_ids`` were that name a note which was forgotten; ``None`` where a line does not know."""
-        ...
-
-    def edited(self, ids: Sequence[str]) -> Mapping[str, set[int | None]]:
-        """Whose those of ``ids`` are, or were, that name an edit, by the books; ``None`` where a line does not know."""
-        ...
-
-    def active_pack(self, method: str) -> tuple[str, int] | None:
-        """(sha256 of the pack file, version) that every process should serve."""
-        ...
-
-    def set_active_pack(self, method: str, sha: str | None, at: int) -> int: ...
-    def lease(self, name: str, holder: str, now: int, until: int) -> bool:
-        """Take or renew a lease; False when another holder's lease still runs."""
-        ...
-
-    def lease_holder(self, name: str) -> str | None: ...
-    def release(self, name: str, holder: str) -> None: ...
-
-
-class ErasingTable(Protocol):
-    """What a forgetting has still to do after its commit: places whose bytes have to be scrubbed, and no word of what was forgotten."""
-
-    def add(self, places: Sequence[str], at: int) -> None: ...
-    def due(self) -> Mapping[str, int]:
-        """The places that have to be scrubbed, each with the number of its newest entry."""
-        ...
-
-    def done(self, place: str, up_to: int) -> None:
-        """A scrubbing that began when ``up_to`` was the newest entry is finished."""
-        ...
-
-
-class Transaction(Protocol):
-    """All areas, in one transaction."""
+class Areas(NamedTuple):
+    """What a store has of its own, besides the plain tables."""
 
     notes: NoteTable
     text: TextTable
@@ -593,68 +393,3 @@ class Transaction(Protocol):
     next_vectors: NextVectorTable
     passages: PassageTable
     links: LinkTable
-    outbox: OutboxTable
-    uses: UseTable
-    ledger: LedgerTable
-    enrichment: EnrichmentTable
-    experiences: ExperienceTable
-    erasing: ErasingTable
-
-    def admit(self, owners: Iterable[int]) -> None:
-        """Bind what is left of this transaction to a request that may touch the notes of ``owners`` alone; it can only be narrowed.
-
-        Whatever an area is asked for then, it hands out and changes nothing of anybody else (:mod:`agentmem.notes.admission`).
-        """
-        ...
-
-    def as_job(self) -> AbstractContextManager[None]:
-        """Not bound inside the block, for what keeps a store's own memory up to date and hands nothing of it to the request."""
-        ...
-
-    def need(self, owners: Iterable[int]) -> None:
-        """Raise ScopeBreach unless ``owners`` are admitted: for what reads of them beside the areas, from memory."""
-        ...
-
-    def meta_get(self, key: str) -> str | None: ...
-    def meta_set(self, key: str, value: str | None) -> None: ...
-
-
-class NoteStore(Protocol):
-    """The truth. ``write`` commits when its block ends and rolls everything back when it raises."""
-
-    @property
-    def read_only(self) -> bool:
-        """Whether every write is refused."""
-        ...
-
-    def write(self) -> AbstractContextManager[Transaction]: ...
-    def read(self) -> AbstractContextManager[Transaction]: ...
-    def completing(self) -> AbstractContextManager[Transaction]:
-        """A write of what lacks and follows from the notes: in the file, or in a copy of one that is only read, which is read from then on."""
-        ...
-
-    def snapshot(self) -> AbstractContextManager[Transaction]:
-        """A read for long work: it sees the store as it is now, and holds up nobody else in this process."""
-        ...
-
-    def data_version(self) -> int:
-        """Changes whenever another connection or process has committed."""
-        ...
-
-    def check(self) -> list[str]:
-        """Integrity problems of the store itself; empty when sound."""
-        ...
-
-    def erase(self, patience: float = 2.0) -> None:
-        """Scrub what deletion left in free pages, index shadows and the write-ahead log, waiting for others so many seconds at a time."""
-        ...
-
-    def own_pages(self) -> Sequence[int]:
-        """Pages of the file that hold numbers only, whatever lies in their unused room."""
-        ...
-
-    def stats(self) -> Mapping[str, int]: ...
-    def close(self) -> None: ...
-    def iterate(self, batch: int = 1000) -> Iterator[list[tuple[int, Note]]]:
-        """Every note, by row, in batches."""
-        ...

@@ -24,8 +24,9 @@ from typing import TYPE_CHECKING, Final
 
 from agentmem.core import Core
 from agentmem.notes.note import Note, Scope
-from agentmem.notes.storage import LinkRow, Transaction
+from agentmem.notes.storage import LinkRow
 from agentmem.projections.linking import SIMILAR, link_words, terms_of
+from agentmem.records.transaction import Transaction
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,11 +62,9 @@ class WordLinks:
             hidden = self._tx.experiences.among([*notes, *before.values()])
             shown = [row for row in notes if row not in hidden]
             made.update((row, []) for row in notes)
-            near, terms = self._near(owner, shown), self._tx.notes.terms_of(shown)
+            near, terms = self._near(owner, shown), self._tx.terms.of(shown)
             for row in shown:
-                mentions = (
-                    self._tx.notes.terms_before(owner, row, terms[row], self._settings.rare + 1) if terms[row] else {}
-                )
+                mentions = self._tx.terms.before(owner, row, terms[row], self._settings.rare + 1) if terms[row] else {}
                 previous = before.get(row)
                 if previous in hidden:
                     previous = None
@@ -96,14 +95,12 @@ class WordLinks:
             link.source for link in self._tx.links.touching(rows, (SIMILAR,)) if link.derived and link.target in gone
         }
         for owner, notes in self._by_owner(rows):
-            terms = {term for each in self._tx.notes.terms_of(list(notes)).values() for term in each}.difference(
-                unchanged
-            )
+            terms = {term for each in self._tx.terms.of(list(notes)).values() for term in each}.difference(unchanged)
             first, reach = (
                 min(notes),
                 self._settings.rare + 1 + len(notes),
             )  # a term that is rare, or becomes so without these
-            found |= {row for row in self._tx.notes.terms_first(owner, sorted(terms), reach) if row > first}
+            found |= {row for row in self._tx.terms.first(owner, sorted(terms), reach) if row > first}
         return found - gone
 
     def drawn(self, row: int) -> set[int]:
@@ -142,7 +139,7 @@ class WordLinks:
         """The terms that each of ``rows`` should have, and those that it has."""
         notes, hidden = self._tx.notes.load(rows), self._tx.experiences.among(rows)
         wanted = {row: [] if row in hidden else sorted(terms_of(note.content)) for row, note in notes.items()}
-        return wanted, self._tx.notes.terms_of(rows)
+        return wanted, self._tx.terms.of(rows)
 
     def _compared(self, rows: Sequence[int]) -> tuple[list[LinkRow], list[LinkRow]]:
         wanted = {link[:3]: link for links in self.of(rows).values() for link in links}

@@ -8,7 +8,7 @@ from typing import Final
 from agentmem.core import EVERYBODY, Core
 from agentmem.errors import StoreError
 from agentmem.extract import found_by
-from agentmem.notes.storage import Transaction
+from agentmem.records.transaction import Transaction
 
 __all__ = ["FullText"]
 

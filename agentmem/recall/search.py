@@ -18,7 +18,7 @@ from agentmem.notes.filters import asks_for
 from agentmem.notes.note import Hit, MemoryState, Note, Scope
 from agentmem.notes.passages import LONG, passages
 from agentmem.notes.protocols import Embedder, Reranker
-from agentmem.notes.storage import Facets, Selection, Transaction
+from agentmem.notes.storage import Facets, Selection
 from agentmem.projections.linking import TOGETHER
 from agentmem.recall import rank as ranking
 from agentmem.recall.exact_or_index import choose
@@ -34,6 +34,7 @@ from agentmem.recall.rank import RANKED, Fits, Ranking
 from agentmem.recall.rerank import reranked
 from agentmem.recall.result import Recollection
 from agentmem.recall.why_not import WhyNot, explain
+from agentmem.records.transaction import Transaction
 
 if TYPE_CHECKING:
     import numpy.typing as npt

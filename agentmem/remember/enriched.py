@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from agentmem.extract import found_by
 from agentmem.notes.note import Note
-from agentmem.notes.storage import EnrichmentRow, Transaction
+from agentmem.notes.storage import EnrichmentRow
+from agentmem.records.transaction import Transaction
 from agentmem.remember.duplicates import content_hash
 
 __all__ = ["bare", "plain_again", "rewrite", "take_back"]

@@ -9,8 +9,8 @@ import numpy as np
 
 from agentmem.core import Core, aside
 from agentmem.notes.cosines import ROUGH, as_stored, cosines, may_be_best
-from agentmem.notes.storage import Transaction
 from agentmem.projections.links import NEIGHBOURS
+from agentmem.records.transaction import Transaction
 
 if TYPE_CHECKING:
     import numpy.typing as npt

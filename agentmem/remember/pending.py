@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from agentmem.extract import found_by
 from agentmem.notes.note import Link, Note
-from agentmem.notes.storage import LinkRow, Transaction
+from agentmem.notes.storage import LinkRow
+from agentmem.records.transaction import Transaction
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,7 +57,7 @@ class PendingRows:
         found = self._found.setdefault(owner, {})
         unknown = [term for term in terms if term not in found]
         if unknown:
-            read = self._tx.notes.terms_find(owner, unknown, self._mentions)
+            read = self._tx.terms.find(owner, unknown, self._mentions)
             found.update((term, read.get(term, [])[::-1]) for term in unknown)
 
     def mention(self, row: int, owner: int, terms: Sequence[str]) -> dict[str, list[int]]:
@@ -87,7 +88,7 @@ class PendingRows:
                     self._tx.passages.put(row, owner, passages)
             self._tx.outbox.put("upsert", owner, rows)
         self._tx.links.put(self._links)
-        self._tx.notes.terms_add_many(self._terms)
+        self._tx.terms.add(self._terms)
         self._tx.text.put_many(self._text)
 
     def public(self, linked: Sequence[Sequence[LinkRow]], known: dict[int, str]) -> list[tuple[Link, ...]]:

@@ -12,7 +12,7 @@ from agentmem.extract import Ending, said_in
 from agentmem.extract.relations import plain, same_value
 from agentmem.notes.clock import micros
 from agentmem.notes.note import Fact, Note
-from agentmem.notes.storage import Facets, LinkRow, Selection, Transaction
+from agentmem.notes.storage import Facets, LinkRow, Selection
 from agentmem.projections.linking import (
     SUPERSEDES,
     conflicting,
@@ -20,6 +20,7 @@ from agentmem.projections.linking import (
     link_ended,
     link_supersedes,
 )
+from agentmem.records.transaction import Transaction
 
 __all__ = ["Superseder"]
 
@@ -41,7 +42,7 @@ class Superseder:
 
     def __init__(self, tx: Transaction, mentions: Mentions | None = None) -> None:
         self._tx = tx
-        self._mentions = mentions or (lambda owner, term: tx.notes.terms_find(owner, [term]).get(term, []))
+        self._mentions = mentions or (lambda owner, term: tx.terms.find(owner, [term]).get(term, []))
 
     def apply(
         self, note: Note, row: int, owner: int, ended: Sequence[Ending] = ()

@@ -17,10 +17,11 @@ from agentmem.notes.note import Link, Note, NoteVersion, Receipt, Scope
 from agentmem.notes.passages import embedded
 from agentmem.notes.protocols import Embedder
 from agentmem.notes.quoting import note_line
-from agentmem.notes.storage import LinkRow, Selection, Transaction
+from agentmem.notes.storage import LinkRow, Selection
 from agentmem.projections.linking import TOGETHER, aged, link_together, terms_of
 from agentmem.projections.links import WordLinks
 from agentmem.recall.result import estimate_tokens
+from agentmem.records.transaction import Transaction
 from agentmem.remember.duplicates import clean_text, content_hash
 from agentmem.remember.supersede import Superseder
 from agentmem.weights.registry import WeightBook
@@ -119,7 +120,7 @@ class Keeper:
             freed, holds = superseder.released(row, note, stated.fact, stated.ended)
             changed = replace(changed, valid_to=None) if holds else changed
             word_links = WordLinks(self._core, tx)
-            kept = set(tx.notes.terms_of([row])[row]).intersection(terms_of(content))
+            kept = set(tx.terms.of([row])[row]).intersection(terms_of(content))
             touched = word_links.depending([row], kept)
             tx.notes.replace(row, changed, content_hash(content), "updated")
             self._project(tx, row, owner, changed, vector, passages)
@@ -142,7 +143,7 @@ class Keeper:
             tx.passages.put(row, owner, passages)
         tx.outbox.put("upsert", owner, [row])
         tx.text.put(row, owner, *found_by(note))
-        tx.notes.terms_replace(owner, row, terms_of(note.content))
+        tx.terms.replace(owner, row, terms_of(note.content))
 
     def link(self, a: str, b: str, kind: str, reason: str, weight: float, scope: Scope) -> Link:
         if not isinstance(kind, str) or not kind.isidentifier():

@@ -20,8 +20,9 @@ from agentmem.notes.passages import embedded
 from agentmem.notes.protocols import Embedder
 from agentmem.notes.quoting import strip_notes
 from agentmem.notes.rows import SAID
-from agentmem.notes.storage import LinkRow, Transaction
+from agentmem.notes.storage import LinkRow
 from agentmem.projections.linking import link_words, terms_of
+from agentmem.records.transaction import Transaction
 from agentmem.remember.draft import Draft
 from agentmem.remember.duplicates import content_hash, same_meaning_possible
 from agentmem.remember.enriched import rewrite
@@ -159,7 +160,7 @@ class _Batch:
             digests.setdefault(owner, {})[words.digest] = None
         notes = self._tx.notes
         self._same = {owner: set(notes.same_contents(owner, list(found))) for owner, found in digests.items()}
-        self._buried = {owner for owner in digests if notes.has_tombstones(owner)}
+        self._buried = {owner for owner in digests if self._tx.tombstones.any(owner)}
         for owner, wanted in terms.items():
             self._pending.expect(owner, list(wanted))
 
@@ -176,15 +177,13 @@ class _Batch:
     def add(self, draft: Draft, place: int) -> Receipt:
         owner = self._owners[place]
         if draft.idempotency_key is not None:
-            known = self._tx.notes.idempotent_get(owner, draft.idempotency_key)
+            known = self._tx.keys.get(owner, draft.idempotency_key)
             if known is not None:
                 return replayed(known) if self._same_words(known, place, owner) else other_words(draft.idempotency_key)
         receipt = self._add(draft, place, owner)
         if draft.idempotency_key is not None:
             row = self._tx.notes.rows_of([receipt.id]).get(receipt.id) if receipt.id else None
-            self._tx.notes.idempotent_put(
-                owner, draft.idempotency_key, row, {**as_json(receipt), SAID: self._mark(place, owner)}
-            )
+            self._tx.keys.put(owner, draft.idempotency_key, row, {**as_json(receipt), SAID: self._mark(place, owner)})
         return receipt
 
     def _mark(self, place: int, owner: int) -> str:
@@ -211,11 +210,11 @@ class _Batch:
     def _forgotten(self, draft: Draft, owner: int, digest: bytes) -> Receipt | None:
         """A late write of what was forgotten; said anew, after the forgetting, it is a new statement."""
         key = draft.idempotency_key
-        if key is not None and self._tx.notes.tombstone_find(owner, key_hash(key)) is not None:
+        if key is not None and self._tx.tombstones.find(owner, key_hash(key)) is not None:
             return Receipt(None, "rejected", "this very write was stored and forgotten: a retry does not bring it back")
         if draft.kind in DERIVED and draft.role == "tool":
             return None  # made just now, of notes that are there: that its words were lost with a former one does not make it late
-        at = self._tx.notes.tombstone_find(owner, digest)
+        at = self._tx.tombstones.find(owner, digest)
         if at is None or draft.occurred_at is None or micros(draft.occurred_at) > at:
             return None
         return Receipt(None, "rejected", "forgotten after it happened: a late write does not bring it back")

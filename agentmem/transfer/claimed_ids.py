@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from agentmem.notes.clock import micros
-from agentmem.notes.storage import Transaction
+from agentmem.records.transaction import Transaction
 from agentmem.remember.duplicates import content_hash
 from agentmem.remember.write import key_hash
 from agentmem.transfer.format import NoteRecord
@@ -58,10 +58,10 @@ def was_forgotten(tx: Transaction, record: NoteRecord, *, bound: bool) -> bool:
     versions = record.versions()
     moments = [record.occurred_at, *(v.changed_at for v in versions[1:])]
     for version, moment in zip(versions, moments, strict=True):
-        at = tx.notes.tombstone_find(owner, content_hash(version.content))
+        at = tx.tombstones.find(owner, content_hash(version.content))
         if at is not None and micros(moment) <= at:
             return True
-    return any(tx.notes.tombstone_find(owner, key_hash(key.key)) is not None for key in record.keys)
+    return any(tx.tombstones.find(owner, key_hash(key.key)) is not None for key in record.keys)
 
 
 def _anothers(owners: Collection[int | None], own: int | None, *, bound: bool) -> bool:

@@ -11,7 +11,8 @@ from agentmem.core import Core
 from agentmem.errors import ScopeError
 from agentmem.files.writing import written_whole
 from agentmem.notes.note import Scope
-from agentmem.notes.storage import Selection, Transaction
+from agentmem.notes.storage import Selection
+from agentmem.records.transaction import Transaction
 from agentmem.transfer.format import (
     FORMAT,
     VERSION,
@@ -169,7 +170,7 @@ def values_of(tx: Transaction, rows: Sequence[int], *, vectors: bool = False) ->
         held, block = tx.vectors.load(rows)
         halves = {row: vector.astype("<f2").tobytes() for row, vector in zip(held.tolist(), block, strict=True)}
     for row, note in notes.items():
-        kept = [(key, tx.notes.idempotent_get(owner, key)) for owner, key in tx.notes.idempotency_keys([row])]
+        kept = [(key, tx.keys.get(owner, key)) for owner, key in tx.keys.of([row])]
         yield note_values(
             note,
             tx.notes.history(row),

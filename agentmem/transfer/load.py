@@ -17,9 +17,10 @@ from agentmem.notes.clock import micros
 from agentmem.notes.note import Note, Scope
 from agentmem.notes.passages import embedded, of_passages
 from agentmem.notes.protocols import Embedder
-from agentmem.notes.storage import Transaction, UseDay
+from agentmem.notes.storage import UseDay
 from agentmem.projections.linking import terms_of
 from agentmem.projections.links import WordLinks
+from agentmem.records.transaction import Transaction
 from agentmem.remember.draft import resolve_trust
 from agentmem.remember.duplicates import content_hash
 from agentmem.transfer.check import Check, lines_of
@@ -345,7 +346,7 @@ class _Work:
                 tx.passages.put(row, owner, passages)
             tx.outbox.put("upsert", owner, [row])
             if record.experience is None:  # experiences are met by acting, not by association
-                tx.notes.terms_add(owner, row, terms_of(note.content))
+                tx.terms.add([(owner, row, terms_of(note.content))])
             tx.uses.restore(row, [UseDay(use.events, use.tokens, micros(use.last)) for use in record.uses])
             if not restore_beside(tx, record, row, owner, others):
                 report.met.append(record.id)

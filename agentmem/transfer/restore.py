@@ -9,8 +9,9 @@ from typing import Final
 
 from agentmem.experience.values import action_digest, state_digest
 from agentmem.notes.clock import micros
-from agentmem.notes.storage import EditRow, EnrichmentRow, LinkRow, SavedEnrichment, Transaction
+from agentmem.notes.storage import EditRow, EnrichmentRow, LinkRow, SavedEnrichment
 from agentmem.projections.linking import TOGETHER, by_words
+from agentmem.records.transaction import Transaction
 from agentmem.remember.duplicates import content_hash
 from agentmem.remember.enriched import plain_again
 from agentmem.transfer.format import EditRecord, LinkRecord, MadeFromRecord, NoteRecord
@@ -32,8 +33,8 @@ def restore_beside(tx: Transaction, record: NoteRecord, row: int, owner: int, ot
         False when the same action in the same situation is known here under another note: that one's value stays.
     """
     for key in record.keys:
-        if tx.notes.idempotent_get(owner, key.key) is None:
-            tx.notes.idempotent_put(owner, key.key, row, key.receipt)
+        if tx.keys.get(owner, key.key) is None:
+            tx.keys.put(owner, key.key, row, key.receipt)
     for entry in _new_entries(tx, record):
         if entry.edit_id not in others:
             tx.ledger.append(

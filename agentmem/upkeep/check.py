@@ -12,8 +12,8 @@ from agentmem.errors import AgentMemError
 from agentmem.extract import found_by
 from agentmem.notes.clock import micros
 from agentmem.notes.passages import LONG, embedded
-from agentmem.notes.storage import Transaction
 from agentmem.projections.links import WordLinks, named
+from agentmem.records.transaction import Transaction
 from agentmem.upkeep.reembed import under_way
 
 if TYPE_CHECKING:

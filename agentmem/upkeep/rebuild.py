@@ -16,9 +16,9 @@ from agentmem.notes.edit import EditRequest
 from agentmem.notes.note import Scope
 from agentmem.notes.passages import embedded
 from agentmem.notes.protocols import Embedder
-from agentmem.notes.storage import Transaction
 from agentmem.projections.links import WordLinks
 from agentmem.projections.text import FullText
+from agentmem.records.transaction import Transaction
 from agentmem.runtime.forks import at_fork
 from agentmem.upkeep.check import Comparison, lacking_vectors, told, unfinished, unlike_vectors
 from agentmem.upkeep.reembed import GRAPH_DUE, Reembedder, add_passages, under_way
@@ -397,7 +397,7 @@ class Upkeep:
                 for row, note in notes.items():
                     owner = tx.notes.owner(note.scope)
                     assert owner is not None
-                    tx.notes.terms_replace(owner, row, wanted[row])
+                    tx.terms.replace(owner, row, wanted[row])
             for start in range(0, len(rows), CHUNK):
                 links.renew(rows[start : start + CHUNK])
                 report(min(start + CHUNK, len(rows)), len(rows))
@@ -415,7 +415,7 @@ class Upkeep:
         with self._core.reading(EVERYBODY) as tx:
             stored = tx.vectors.fingerprint()
             active = tx.ledger.active_pack(METHOD)
-            values["enrichment"] = tx.enrichment.counts(self._core.settings.enrichment.attempts)
+            values["enrichment"] = tx.enrichment.counts(tx.notes.all_owners(), self._core.settings.enrichment.attempts)
             values["reembedding"] = under_way(tx) or None
         values["embedder"] = stored[0] if stored else None
         values["pack"] = active[0] if active else None

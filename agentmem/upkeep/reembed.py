@@ -13,7 +13,7 @@ from agentmem.errors import EmbedderMismatch
 from agentmem.notes.note import Note
 from agentmem.notes.passages import LONG, of_passages
 from agentmem.notes.protocols import Embedder
-from agentmem.notes.storage import Transaction
+from agentmem.records.transaction import Transaction
 
 __all__ = ["GRAPH_DUE", "Reembedder", "add_passages", "under_way"]
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from agentmem.notes.storage import NoteStore
+from agentmem.records.transaction import NoteStore
 
 if TYPE_CHECKING:
     from agentmem.notes.storage import Rows, Vectors

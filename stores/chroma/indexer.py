@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from agentmem.errors import EmbedderMismatch, IndexUnavailable
 from agentmem.notes.clock import micros
 from agentmem.notes.protocols import Clock
-from agentmem.notes.storage import NoteStore, OutboxItem, Transaction
+from agentmem.notes.storage import OutboxItem
+from agentmem.records.transaction import NoteStore, Transaction
 from agentmem.runtime.forks import at_fork
 from agentmem.stores.chroma import generations
 from agentmem.stores.chroma.comparing import compare

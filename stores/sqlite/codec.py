@@ -10,8 +10,9 @@ from typing import Any, Final, cast
 from agentmem.errors import AgentMemError, InvalidNote, StoreCorrupt
 from agentmem.notes.clock import from_micros, micros
 from agentmem.notes.note import Fact, Kind, MemoryState, Note, Scope
+from agentmem.records.area import dumps
 
-__all__ = ["COLUMNS", "LOAD", "LOAD_ROWS", "decode", "dumps", "encode", "encode_fact", "fact_of", "normalised", "plain"]
+__all__ = ["COLUMNS", "LOAD", "LOAD_ROWS", "decode", "encode", "encode_fact", "fact_of", "normalised"]
 
 COLUMNS: Final = (
     "actor agent session thread position occurred_at created_at valid_from valid_to archived_at length importance "
@@ -134,22 +135,6 @@ def fact_of(columns: tuple[Any, ...]) -> Fact:
 def normalised(name: str) -> str:
     """``name`` as it is compared: without case, and with single spaces."""
     return " ".join(name.casefold().split())
-
-
-def dumps(value: object) -> str:
-    """Compact JSON; filters rely on this exact form."""
-    return _ENCODER.encode(value) if value else _EMPTY.get(type(value)) or _ENCODER.encode(value)
-
-
-def plain(value: object) -> object:
-    """A mapping that is not a dict, as one."""
-    if isinstance(value, Mapping):
-        return dict(value)
-    raise TypeError(f"{type(value).__name__} is not JSON")
-
-
-_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=plain)
-_EMPTY: Final[Mapping[type, str]] = {tuple: "[]", list: "[]", dict: "{}"}
 
 
 def _metadata(metadata: Mapping[str, object]) -> str:

@@ -1,16 +1,13 @@
-"""What finds a note without searching: content hashes, facts, threads, terms, tombstones, idempotency keys."""
+"""What finds a note without searching: content hashes, facts, actors, threads."""
 
 from __future__ import annotations
 
-import hmac
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
 from agentmem.notes.note import Fact, Scope
-from agentmem.stores.sqlite.codec import dumps, fact_of, normalised
+from agentmem.stores.sqlite.codec import fact_of, normalised
 from agentmem.stores.sqlite.connection import Database
-from agentmem.stores.sqlite.owners import refused_key
 from agentmem.stores.sqlite.where import json_list
 
 __all__ = ["NoteKeys"]
@@ -25,32 +22,12 @@ _ACTORS = """
     SELECT actor FROM known WHERE actor IS NOT NULL
 """
 
-_MENTIONS: Final = """
-    SELECT t.term, t.row FROM json_each(?1) j CROSS JOIN term t ON t.owner = ?2 AND t.term = j.value AND t.row >= coalesce(
-        (SELECT row FROM term WHERE owner = ?2 AND term = j.value ORDER BY row DESC LIMIT 1 OFFSET ?3), 0)
-"""
-_MENTIONS_BEFORE: Final = """
-    SELECT t.term, t.row FROM json_each(?1) j CROSS JOIN term t ON t.owner = ?2 AND t.term = j.value AND t.row < ?4 AND t.row >= coalesce(
-        (SELECT row FROM term WHERE owner = ?2 AND term = j.value AND row < ?4 ORDER BY row DESC LIMIT 1 OFFSET ?3), 0)
-"""
-_FIRST_MENTIONS: Final = """
-    SELECT DISTINCT t.row FROM json_each(?1) j CROSS JOIN term t ON t.owner = ?2 AND t.term = j.value AND t.row <= coalesce(
-        (SELECT row FROM term WHERE owner = ?2 AND term = j.value ORDER BY row LIMIT 1 OFFSET ?3), 9223372036854775807) ORDER BY t.row
-"""
 _BESIDE: Final = """
     SELECT j.value, (SELECT id FROM note WHERE owner = n.owner AND thread = n.thread AND (position, id) {} (n.position, n.id)
         ORDER BY position {}, id {} LIMIT 1)
     FROM json_each(?) j CROSS JOIN note n ON n.id = j.value WHERE n.thread IS NOT NULL AND n.position IS NOT NULL
 """
 _TOGETHER: Final = 512
-_BURY: Final = """
-    INSERT INTO tombstone (owner, mac, at, seal) VALUES (?1, ?2, ?3, seal_of(?1, ?2, ?3))
-    ON CONFLICT (owner, mac) DO UPDATE SET at = excluded.at, seal = excluded.seal WHERE excluded.at > at
-"""
-_KEEP: Final = """
-    INSERT INTO idempotency (owner, key, row, receipt, seal) VALUES (?1, ?2, ?3, ?4, seal_of(?1, CAST(?2 AS BLOB), ?3, CAST(?4 AS BLOB)))
-    ON CONFLICT (owner, key) DO UPDATE SET row = excluded.row, receipt = excluded.receipt, seal = excluded.seal
-"""
 # What is said often is said at many times: the time leads to it at once, the words to all of these.
 _SAID: Final = """
     SELECT id FROM note WHERE owner = ? AND hash = ? AND actor IS ? AND agent IS ? AND session IS ?
@@ -64,9 +41,8 @@ _SAID_THEN: Final = _SAID.replace("FROM note", "FROM note INDEXED BY note_occurr
 class NoteKeys:
     """The part of the note table that looks up by key."""
 
-    def __init__(self, database: Database, key: Callable[[], bytes]) -> None:
+    def __init__(self, database: Database) -> None:
         self._db = database
-        self._key = key
 
     def same_content(self, owner: int, content_hash: bytes) -> list[int]:
         """Rows of an owner with this content hash, oldest first."""
@@ -169,88 +145,3 @@ class NoteKeys:
 
     def _beside(self, sql: str, rows: Sequence[int]) -> dict[int, int]:
         return {row: other for row, other in self._db.rows(sql, (json_list(rows),)) if other is not None}
-
-    def terms_of(self, rows: Sequence[int]) -> dict[int, list[str]]:
-        """The terms that each of ``rows`` mentions, in alphabetical order."""
-        sql = "SELECT t.row, t.term FROM json_each(?) j CROSS JOIN term t ON t.row = j.value ORDER BY t.row, t.term"
-        found: dict[int, list[str]] = {row: [] for row in rows}
-        for row, term in self._db.rows(sql, (json_list(rows),)):
-            found[row].append(term)
-        return found
-
-    def terms_before(self, owner: int, row: int, terms: Sequence[str], limit: int) -> dict[str, list[int]]:
-        """For each known term the last rows before ``row`` that mention it, at most ``limit``."""
-        found: dict[str, list[int]] = {}
-        for term, other in self._db.rows(_MENTIONS_BEFORE, (json.dumps(list(terms)), owner, limit - 1, int(row))):
-            found.setdefault(term, []).append(other)
-        return found
-
-    def terms_first(self, owner: int, terms: Sequence[str], limit: int) -> list[int]:
-        """The rows among the first ``limit`` that mention one of these terms."""
-        return [row for (row,) in self._db.rows(_FIRST_MENTIONS, (json.dumps(list(terms)), owner, limit - 1))]
-
-    def terms_add(self, owner: int, row: int, terms: Iterable[str]) -> None:
-        """Remember which entities and rare keywords a note mentions."""
-        self.terms_add_many([(owner, row, terms)])
-
-    def terms_replace(self, owner: int, row: int, terms: Iterable[str]) -> None:
-        """Remember what a note mentions now, in place of what it mentioned before."""
-        self._db.run("DELETE FROM term WHERE row = ?", (int(row),))
-        self.terms_add(owner, row, terms)
-
-    def terms_add_many(self, mentions: Iterable[tuple[int, int, Iterable[str]]]) -> None:
-        """The same for (owner, row, terms) each."""
-        self._db.many(
-            "INSERT INTO term (owner, term, row) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
-            [(owner, term, int(row)) for owner, row, terms in mentions for term in terms],
-        )
-
-    def terms_find(self, owner: int, terms: Sequence[str], limit: int = 32) -> dict[str, list[int]]:
-        """For each known term the most recent rows that mention it, newest first."""
-        found: dict[str, list[int]] = {term: [] for term in terms} if limit > 0 else {}
-        if found:
-            values = (json.dumps(list(found)), owner, limit - 1)
-            for term, row in self._db.rows(_MENTIONS, values):
-                found[term].append(row)
-        return {term: sorted(rows, reverse=True) for term, rows in found.items() if rows}
-
-    def tombstone_add(self, owner: int, content_hash: bytes, at: int) -> None:
-        """Remember that content was forgotten, in a form that does not tell what it was."""
-        self._db.run(_BURY, (int(owner), self._mac(owner, content_hash), int(at)))
-
-    def tombstone_find(self, owner: int, content_hash: bytes) -> int | None:
-        """When content with this hash was last forgotten, or ``None``."""
-        found = self._db.value(
-            "SELECT at FROM tombstone WHERE owner = ? AND mac = ?", (owner, self._mac(owner, content_hash))
-        )
-        return None if found is None else int(found)
-
-    def has_tombstones(self, owner: int) -> bool:
-        """Whether anything of an owner was forgotten."""
-        return bool(self._db.value("SELECT EXISTS (SELECT 1 FROM tombstone WHERE owner = ?)", (owner,)))
-
-    def idempotency_keys(self, rows: Sequence[int]) -> list[tuple[int, str]]:
-        """(owner, key) of the idempotency records that led to these rows."""
-        return self._db.rows(
-            "SELECT i.owner, i.key FROM json_each(?) j CROSS JOIN idempotency i ON i.row = j.value "
-            "ORDER BY i.owner, i.key",
-            (json_list(rows),),
-        )
-
-    def idempotent_get(self, owner: int, key: str) -> Mapping[str, object] | None:
-        """The receipt of an earlier call with this key."""
-        sql = "SELECT receipt FROM idempotency WHERE owner = ? AND key IN (?, ?)"
-        found = self._db.value(sql, (owner, key, refused_key(self._key(), owner, key)))
-        receipt: Any = None if found is None else json.loads(found)
-        return None if found is None else dict(receipt)
-
-    def idempotent_put(self, owner: int, key: str, row: int | None, receipt: Mapping[str, object]) -> None:
-        """Keep the receipt of a call under its key; it goes when the note in ``row`` goes.
-
-        What led to no note goes with none: so of its key, in which a caller may have put a name, there is a keyed digest only.
-        """
-        kept = refused_key(self._key(), owner, key) if row is None else key
-        self._db.run(_KEEP, (int(owner), kept, None if row is None else int(row), dumps(receipt)))
-
-    def _mac(self, owner: int, content_hash: bytes) -> bytes:
-        return hmac.digest(self._key(), b"%d:" % owner + content_hash, "sha256")

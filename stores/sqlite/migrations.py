@@ -10,7 +10,7 @@ from agentmem.files.sqlite_files import APPLICATION_ID
 from agentmem.stores.sqlite.connection import Database
 from agentmem.stores.sqlite.schema import MIGRATIONS
 
-__all__ = ["SCHEMA_VERSION", "TOMBSTONE_KEY", "is_current", "migrate", "secret"]
+__all__ = ["SCHEMA_VERSION", "TOMBSTONE_KEY", "Secret", "is_current", "migrate"]
 
 SCHEMA_VERSION: Final = len(MIGRATIONS)
 TOMBSTONE_KEY: Final = "tombstone_key"
@@ -44,19 +44,27 @@ def is_current(database: Database) -> bool:
         return _version(database) == SCHEMA_VERSION
 
 
-def secret(database: Database) -> bytes:
-    """The store's secret, drawn once, when it was made.
+class Secret:
+    """The store's secret, drawn once, when it was made, and read when it is first asked for.
 
     Raises:
         StoreCorrupt: it is not what was drawn.
     """
-    found = database.value(_DRAWN, (TOMBSTONE_KEY,))
-    if found is None:
-        raise StoreCorrupt(
-            f"The secret of {database.place} is damaged: nobody's name, and nothing that was forgotten, would be known again.",
-            hint="restore the last backup.",
-        )
-    return bytes.fromhex(found)
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+        self._drawn = b""
+
+    def __call__(self) -> bytes:
+        if not self._drawn:
+            found = self._db.value(_DRAWN, (TOMBSTONE_KEY,))
+            if found is None:
+                raise StoreCorrupt(
+                    f"The secret of {self._db.place} is damaged: nobody's name, and nothing that was forgotten, would be known again.",
+                    hint="restore the last backup.",
+                )
+            self._drawn = bytes.fromhex(found)
+        return self._drawn
 
 
 def _version(database: Database) -> int:

@@ -73,7 +73,7 @@ class SqliteNotes(NoteKeys):
     """
 
     def __init__(self, database: Database, clock: Clock, key: Callable[[], bytes]) -> None:
-        super().__init__(database, key)
+        super().__init__(database)
         self._clock = clock
         self._owners = Owners(database, key)
         self._facets: KnownRows[Facets] = KnownRows(database)

@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 from agentmem.errors import InvalidArgument, ScopeError, StoreCorrupt
 from agentmem.notes.note import Scope
 from agentmem.notes.rows import SHARED_OWNER
+from agentmem.records.repeats import refused_key
 from agentmem.stores.sqlite.connection import Database
 from agentmem.stores.sqlite.seals import SEAL_OF_OWNER
 from agentmem.stores.sqlite.where import json_list
@@ -198,11 +199,6 @@ def owner_mark(key: bytes, user: str | None, agent: str | None) -> bytes:
     """What is kept of a name when the name has gone: nobody can read it, and who has the store's secret can ask whether it is a certain one."""
     kind, name = ("user", user) if user is not None else ("agent", agent or "")
     return hmac.digest(key, f"owner:{kind}:{name}".encode("utf-8", "surrogatepass"), "sha256")
-
-
-def refused_key(key: bytes, owner: int, given: str) -> str:
-    """What is kept of the key of a write that was refused: it goes with no note, and a name may stand in it."""
-    return f"digest {hmac.digest(key, b'key:%d:' % owner + given.encode('utf-8', 'surrogatepass'), 'sha256').hex()}"
 
 
 def teach(connection: sqlite3.Connection) -> None:

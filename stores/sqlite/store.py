@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
@@ -12,42 +12,24 @@ from agentmem.errors import AgentMemError, StoreFull, StoreLocked
 from agentmem.notes.admission import Admission, guarded
 from agentmem.notes.admission_rules import AREAS
 from agentmem.notes.clock import SystemClock, micros
-from agentmem.notes.episode import ExperienceTable
 from agentmem.notes.note import Note
 from agentmem.notes.protocols import Clock
-from agentmem.notes.storage import (
-    EnrichmentTable,
-    ErasingTable,
-    LedgerTable,
-    LinkTable,
-    NextVectorTable,
-    NoteTable,
-    OutboxTable,
-    PassageTable,
-    TextTable,
-    Transaction,
-    UseTable,
-    VectorTable,
-)
+from agentmem.notes.storage import Areas
+from agentmem.records.transaction import Transaction
 from agentmem.stores.sqlite.beside import Scrub, scrub_beside
 from agentmem.stores.sqlite.connection import Database, Durability, Tracer, read_only
-from agentmem.stores.sqlite.enrichment import SqliteEnrichment
-from agentmem.stores.sqlite.erasing import SqliteErasing
-from agentmem.stores.sqlite.experiences import SqliteExperiences
-from agentmem.stores.sqlite.ledger import SqliteLedger
 from agentmem.stores.sqlite.links import SqliteLinks
-from agentmem.stores.sqlite.migrations import is_current, migrate, secret
+from agentmem.stores.sqlite.migrations import Secret, is_current, migrate
 from agentmem.stores.sqlite.misfits import misfits
 from agentmem.stores.sqlite.next_vectors import SqliteNextVectors
 from agentmem.stores.sqlite.notes import SqliteNotes
-from agentmem.stores.sqlite.outbox import SqliteOutbox
 from agentmem.stores.sqlite.owners import teach as teach_marks
 from agentmem.stores.sqlite.passages import SqlitePassages
 from agentmem.stores.sqlite.reading import Reading
 from agentmem.stores.sqlite.scrub import FILE
 from agentmem.stores.sqlite.seals import broken
+from agentmem.stores.sqlite.tables import SqliteTables
 from agentmem.stores.sqlite.text import SqliteText
-from agentmem.stores.sqlite.uses import SqliteUses
 from agentmem.stores.sqlite.vectors import SqliteVectors
 from agentmem.stores.sqlite.where import prepare as teach_filters
 
@@ -99,63 +81,26 @@ class _Held(NamedTuple):
         return self.notes.of_owner(owner, limit)
 
 
-class SqliteTransaction:
-    """:class:`agentmem.notes.storage.Transaction`: all areas of one store."""
+class SqliteTransaction(Transaction):
+    """One transaction over all areas of one file."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
-        self._db = database
-        self._key = b""
-        notes = SqliteNotes(database, clock, self._tombstone_key)
-        self.admission = Admission(_Held(database, notes))
-        self.notes: NoteTable = self._guarded("notes", notes)
-        self.text: TextTable = self._guarded("text", SqliteText(database, self._tombstone_key))
-        self.vectors: VectorTable = self._guarded("vectors", SqliteVectors(database))
-        self.next_vectors: NextVectorTable = self._guarded("next_vectors", SqliteNextVectors(database))
-        self.passages: PassageTable = self._guarded("passages", SqlitePassages(database))
-        self.links: LinkTable = self._guarded("links", SqliteLinks(database))
-        self.outbox: OutboxTable = self._guarded("outbox", SqliteOutbox(database))
-        self.uses: UseTable = self._guarded("uses", SqliteUses(database))
-        self.ledger: LedgerTable = self._guarded("ledger", SqliteLedger(database))
-        self.enrichment: EnrichmentTable = self._guarded("enrichment", SqliteEnrichment(database))
-        self.experiences: ExperienceTable = self._guarded(
-            "experiences", SqliteExperiences(database, self._tombstone_key)
+        secret = Secret(database)
+        tables, notes = SqliteTables(database), SqliteNotes(database, clock, secret)
+        admission = Admission(_Held(database, notes))
+
+        def guard(name: str, area: A) -> A:
+            return guarded(area, name, AREAS[name], admission)
+
+        areas = Areas(
+            notes=guard("notes", notes),
+            text=guard("text", SqliteText(database, secret)),
+            vectors=guard("vectors", SqliteVectors(database)),
+            next_vectors=guard("next_vectors", SqliteNextVectors(database)),
+            passages=guard("passages", SqlitePassages(database)),
+            links=guard("links", SqliteLinks(database)),
         )
-        self.erasing: ErasingTable = self._guarded("erasing", SqliteErasing(database))
-
-    def _guarded(self, name: str, area: A) -> A:
-        return guarded(area, name, AREAS[name], self.admission)
-
-    def admit(self, owners: Iterable[int]) -> None:
-        """Bind what is left of this transaction to a request that may touch the notes of ``owners`` alone."""
-        self.admission.admit(owners)
-
-    def as_job(self) -> AbstractContextManager[None]:
-        """Not bound inside the block."""
-        return self.admission.lifted()
-
-    def need(self, owners: Iterable[int]) -> None:
-        """Raise unless ``owners`` are admitted."""
-        self.admission.need(owners, "a search in memory")
-
-    def meta_get(self, key: str) -> str | None:
-        """A value kept with the store, or ``None``."""
-        found = self._db.value("SELECT value FROM meta WHERE key = ?", (key,))
-        return None if found is None else str(found)
-
-    def meta_set(self, key: str, value: str | None) -> None:
-        """Keep a value with the store; ``None`` removes it."""
-        if value is None:
-            self._db.run("DELETE FROM meta WHERE key = ?", (key,))
-        else:
-            self._db.run(
-                "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-                (key, value),
-            )
-
-    def _tombstone_key(self) -> bytes:
-        if not self._key:  # drawn once, when the store is made
-            self._key = secret(self._db)
-        return self._key
+        super().__init__(areas, tables, secret, admission)
 
 
 class SqliteStore:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from agentmem.notes.columns import places
-from agentmem.notes.storage import Change, TextRows, Transaction
+from agentmem.notes.storage import Change, TextRows
+from agentmem.records.transaction import Transaction
 from agentmem.stores.following import Following, Store
 from agentmem.stores.text.field import Found
 from agentmem.stores.text.postings import Matches, Postings

@@ -15,7 +15,8 @@ from agentmem.errors import EmbedderMismatch, InvalidArgument
 from agentmem.notes.columns import firsts, together
 from agentmem.notes.cosines import ROUGH, as_stored, may_be_best
 from agentmem.notes.cosines import cosines as exactly
-from agentmem.notes.storage import Change, Transaction
+from agentmem.notes.storage import Change
+from agentmem.records.transaction import Transaction
 from agentmem.stores.following import Following, Store
 from agentmem.stores.vectors.block import Block
 from agentmem.stores.vectors.passages import Passages

@@ -14,7 +14,8 @@ from agentmem.errors import AgentMemError, ScopeBreach, UnknownNote
 from agentmem.notes.admission import Admission
 from agentmem.notes.clock import ManualClock
 from agentmem.notes.note import Note
-from agentmem.notes.storage import Selection, Transaction
+from agentmem.notes.storage import Selection
+from agentmem.records.transaction import Transaction
 from agentmem.remember.update import Keeper
 from agentmem.stores.sqlite import where
 from tests.attack.plain_model import teach

@@ -133,7 +133,7 @@ def projections(memory: Memory) -> dict[str, Any]:
     with memory._parts.core.store.read() as tx:
         rows = tx.notes.select_all()
         found, vectors = tx.vectors.load(rows)
-        terms = tx.notes.terms_of(rows)
+        terms = tx.terms.of(rows)
     with memory._parts.core.store._db.transaction(write=False):
         text = memory._parts.core.store._db.rows("SELECT row, owner, content, context FROM words ORDER BY row")
     return {"links": links(memory, derived=True), "kept": links(memory, derived=False), "terms": terms, "text": text,

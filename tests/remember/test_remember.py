@@ -267,10 +267,10 @@ def test_what_is_kept_of_the_words_of_a_key_cannot_be_guessed_at(tmp_path) -> No
         with Memory(tmp_path / name, embedder="hash") as each:
             id = each.remember("The password is swordfish.", idempotency_key="k").id
             with each._parts.core.store.read() as tx:
-                kept.append((tx.notes.idempotent_get(1, "k") or {})["said"])
+                kept.append((tx.keys.get(1, "k") or {})["said"])
             each.export(tmp_path / "a.jsonl")
             assert kept[-1] not in (tmp_path / "a.jsonl").read_text()
             each.forget(str(id))
             with each._parts.core.store.read() as tx:
-                assert tx.notes.idempotent_get(1, "k") is None
+                assert tx.keys.get(1, "k") is None
     assert kept[0] != kept[1]

@@ -11,7 +11,7 @@ import pytest
 
 from agentmem.notes.clock import ManualClock
 from agentmem.notes.note import MemoryState, Note, Scope
-from agentmem.notes.storage import Transaction
+from agentmem.records.transaction import Transaction
 from agentmem.stores.sqlite.store import SqliteStore
 
 SHARED = Scope()

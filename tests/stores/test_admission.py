@@ -18,7 +18,7 @@ from agentmem.notes.admission import guarded
 from agentmem.notes.admission_rules import AREAS
 from agentmem.notes.note import Fact, MemoryState, Note, Scope
 from agentmem.notes.rows import EditRow, LinkRow, Selection
-from agentmem.notes.storage import Transaction
+from agentmem.records.transaction import Transaction
 from agentmem.stores.sqlite.store import SqliteStore
 from agentmem.stores.text.text import TextIndex
 from agentmem.stores.vectors.exact import ExactIndex
@@ -87,7 +87,7 @@ TOUCHING: dict[str, Ask] = {
     "visible_owners": lambda tx, row, owner: tx.notes.visible_owners(BEN),
     "scope_of": lambda tx, row, owner: tx.notes.scope_of(owner),
     "neighbours": lambda tx, row, owner: tx.notes.neighbours_in_thread(row),
-    "idempotency": lambda tx, row, owner: tx.notes.idempotent_get(owner, "key"),
+    "idempotency": lambda tx, row, owner: tx.keys.get(owner, "key"),
     "words of a query": lambda tx, row, owner: tx.text.digests(owner, ["words"]),
     "words": lambda tx, row, owner: tx.text.load([row]),
     "words of an owner": lambda tx, row, owner: tx.text.batch(owner, 0, 9),
@@ -102,7 +102,6 @@ TOUCHING: dict[str, Ask] = {
     "uses": lambda tx, row, owner: tx.uses.summary([row]),
     "experiences": lambda tx, row, owner: tx.experiences.rows([owner]),
     "enrichment": lambda tx, row, owner: tx.enrichment.outstanding([owner], 3),
-    "ledger": lambda tx, row, owner: tx.ledger.entries(),
     "delete": lambda tx, row, owner: tx.notes.delete([row]),
     "archive": lambda tx, row, owner: tx.notes.set_archived([row], 1),
     "close": lambda tx, row, owner: tx.notes.close_validity(row, 1, "closed"),
@@ -119,10 +118,9 @@ TOUCHING: dict[str, Ask] = {
     "outbox": lambda tx, row, owner: tx.outbox.put("remove", owner, [row]),
     "edit": lambda tx, row, owner: tx.ledger.put_edit(EditRow("edit-his", "hers", 2, "grace", "active", 1)),
     "edit for him": lambda tx, row, owner: tx.ledger.put_edit(EditRow("new", "his", owner, "grace", "active", 1)),
-    "edit deleted": lambda tx, row, owner: tx.ledger.delete_edits(["edit-his"]),
     "ledger line": lambda tx, row, owner: tx.ledger.append(1, "promoted", note_id="his"),
-    "terms": lambda tx, row, owner: tx.notes.terms_add_many((o, r, ["x"]) for o, r in [(owner, row)]),
-    "tombstone": lambda tx, row, owner: tx.notes.tombstone_add(owner, b"x", 1),
+    "terms": lambda tx, row, owner: tx.terms.add((o, r, ["x"]) for o, r in [(owner, row)]),
+    "tombstone": lambda tx, row, owner: tx.tombstones.add(owner, b"x", 1),
     "wider": lambda tx, row, owner: tx.admit([1, 2, owner]),
 }
 
@@ -164,6 +162,8 @@ def test_what_a_caller_may_name_is_narrowed(filed: Filed) -> None:
         assert tx.links.touching([filed.rows["his"]]) == []
         assert [edit.id for edit in tx.ledger.edits()] == ["edit-hers"]
         assert [entry.note_id for entry in tx.ledger.entries(note_ids=["hers", "his"])] == ["hers"]
+        assert [entry.note_id for entry in tx.ledger.entries()] == ["hers"]
+        assert tx.ledger.delete_edits(["edit-his"]) == 0
         assert tx.outbox.take(9) == []
         assert tx.ledger.held() == 2
         assert tx.notes.taken(["his", "none"]) == {"his"}

@@ -45,9 +45,9 @@ def test_no_byte_remains(tmp_path, make, put, unit, seed) -> None:
         )
         row = put(tx, note, vectors[-1])
         tx.text.put(row, 1, note.content, "contextsecretqx")
-        tx.notes.terms_add(1, row, ["termsecretqx"])
+        tx.terms.add([(1, row, ["termsecretqx"])])
         tx.links.put([LinkRow(row, rows[secret], "next", 1.0, "reasonsecretqx")])
-        tx.notes.idempotent_put(1, "keysecretqx", row, {"text": "receiptsecretqx"})
+        tx.keys.put(1, "keysecretqx", row, {"text": "receiptsecretqx"})
         if rng.random() < 0.5:
             tx.notes.replace(row, note, b"", "versionsecretqx")
             tx.text.put(row, 1, "second qwxzsecret", "")

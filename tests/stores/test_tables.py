@@ -220,11 +220,11 @@ def test_delete_counts_places_and_leaves_nothing(store, make, put, unit) -> None
         other = put(tx, make(2), unit(1)[0])
         tx.notes.replace(row, make(1), b"", "x")
         tx.notes.replace(row, make(1, fact=Fact("a", "b", "c")), b"", "x")
-        tx.notes.terms_add(1, row, ["one", "two"])
-        tx.notes.idempotent_put(1, "key", row, {"id": "x"})
+        tx.terms.add([(1, row, ["one", "two"])])
+        tx.keys.put(1, "key", row, {"id": "x"})
         tx.links.put([LinkRow(row, other, "next", 1.0, ""), LinkRow(other, row, "similar", 1.0, "")])
         tx.uses.record([(row, DAY, 10)])
-        assert tx.notes.idempotency_keys([row, other]) == [(1, "key")]
+        assert tx.keys.of([row, other]) == [(1, "key")]
         assert tx.text.delete([row]) == 1
         assert tx.notes.delete([row, 99]) == {
             "versions": 2,
@@ -235,8 +235,8 @@ def test_delete_counts_places_and_leaves_nothing(store, make, put, unit) -> None
         }
 
         assert tx.notes.load([row]) == {}
-        assert tx.notes.idempotent_get(1, "key") is None
-        assert tx.notes.terms_find(1, ["one"]) == {}
+        assert tx.keys.get(1, "key") is None
+        assert tx.terms.find(1, ["one"]) == {}
         assert tx.links.count() == 0
         assert tx.uses.summary([row]) == {}
         assert tx.vectors.load([row])[0].tolist() == []
@@ -276,10 +276,10 @@ def test_actors_threads_terms(store, make) -> None:
         assert tx.notes.neighbours_in_thread(rows[0], 2) == [rows[1], rows[2]]
         assert tx.notes.neighbours_in_thread(alone) == []
         for row in rows:
-            tx.notes.terms_add(1, row, ["porto", "porto"])
-        tx.notes.terms_add(ben, foreign, ["porto"])
-        assert tx.notes.terms_find(1, ["porto", "none"], limit=2) == {"porto": [rows[4], rows[3]]}
-        assert tx.notes.terms_find(ben, ["porto"]) == {"porto": [foreign]}
+            tx.terms.add([(1, row, ["porto", "porto"])])
+        tx.terms.add([(ben, foreign, ["porto"])])
+        assert tx.terms.find(1, ["porto", "none"], limit=2) == {"porto": [rows[4], rows[3]]}
+        assert tx.terms.find(ben, ["porto"]) == {"porto": [foreign]}
 
 
 def test_tombstones_tell_nothing(store, tmp_path) -> None:
@@ -287,16 +287,16 @@ def test_tombstones_tell_nothing(store, tmp_path) -> None:
     from agentmem.stores.sqlite.store import SqliteStore
 
     with store.write() as tx:
-        tx.notes.tombstone_add(1, b"hash", 5)
-        tx.notes.tombstone_add(1, b"hash", 9)
-        tx.notes.tombstone_add(1, b"hash", 7)
-        assert tx.notes.tombstone_find(1, b"hash") == 9
-        assert tx.notes.tombstone_find(2, b"hash") is None
-        assert tx.notes.tombstone_find(1, b"other") is None
+        tx.tombstones.add(1, b"hash", 5)
+        tx.tombstones.add(1, b"hash", 9)
+        tx.tombstones.add(1, b"hash", 7)
+        assert tx.tombstones.find(1, b"hash") == 9
+        assert tx.tombstones.find(2, b"hash") is None
+        assert tx.tombstones.find(1, b"other") is None
         ours = store._db.value("SELECT mac FROM tombstone")
     other = SqliteStore()
     with other.write() as tx:
-        tx.notes.tombstone_add(1, b"hash", 5)
+        tx.tombstones.add(1, b"hash", 5)
         theirs = other._db.value("SELECT mac FROM tombstone")
     assert len(ours) == 32
     assert ours != theirs
@@ -306,11 +306,11 @@ def test_tombstones_tell_nothing(store, tmp_path) -> None:
 def test_idempotency(store, make, put) -> None:
     with store.write() as tx:
         row = put(tx, make(1))
-        tx.notes.idempotent_put(1, "k", row, {"id": "x", "n": [1]})
-        tx.notes.idempotent_put(1, "rejected", None, {"id": None})
-        assert tx.notes.idempotent_get(1, "k") == {"id": "x", "n": [1]}
-        assert tx.notes.idempotent_get(1, "rejected") == {"id": None}
-        assert tx.notes.idempotent_get(2, "k") is None
+        tx.keys.put(1, "k", row, {"id": "x", "n": [1]})
+        tx.keys.put(1, "rejected", None, {"id": None})
+        assert tx.keys.get(1, "k") == {"id": "x", "n": [1]}
+        assert tx.keys.get(1, "rejected") == {"id": None}
+        assert tx.keys.get(2, "k") is None
 
 
 def test_vectors(store, make, put, unit) -> None:
@@ -442,16 +442,12 @@ def test_uses(store, make, put) -> None:
     """Uses are summed by note and day; an unknown note is passed over."""
     with store.write() as tx:
         a, b = put(tx, make(1)), put(tx, make(2, scope=ANA))
-        ana = tx.notes.owner(ANA)
         tx.uses.record([(a, 5, 10), (a, 9, 10), (a, 3 * DAY, 1), (b, DAY, 7), (99, 1, 1)])
         assert tx.uses.summary([a, b, 99]) == {
             a: UseSummary(3, 2, 21, 3 * DAY),
             b: UseSummary(1, 1, 7, DAY),
         }
         assert tx.uses.summary([a], since=2 * DAY) == {a: UseSummary(1, 1, 1, 3 * DAY)}
-        assert tx.uses.used([1, ana]) == [a, b]
-        assert tx.uses.used([ana]) == [b]
-        assert tx.uses.used([1, ana], since=DAY, limit=1) == [a]
         assert tx.uses.delete([a]) == 2
 
 

@@ -51,7 +51,7 @@ def test_a_failed_write_leaves_nothing(store, make, put, unit) -> None:
             row = put(tx, make(1), unit(1)[0])
             tx.meta_set("k", "v")
             tx.ledger.append(1, "stored")
-            tx.notes.terms_add(1, row, ["apples"])
+            tx.terms.add([(1, row, ["apples"])])
             raise error
 
     stats = store.stats()

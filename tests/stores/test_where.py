@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from agentmem.notes.clock import micros
 from agentmem.notes.filters import kind_of, matches, parse
 from agentmem.notes.note import Fact, MemoryState, Note, Scope
-from agentmem.notes.storage import Selection, Transaction
+from agentmem.notes.storage import Selection
+from agentmem.records.transaction import Transaction
 from agentmem.stores.sqlite.store import SqliteStore
 
 # few values, so that they meet; some are made to break quoting, JSON and SQL

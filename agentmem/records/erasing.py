@@ -4,25 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from agentmem.stores.sqlite.connection import Database
+from agentmem.notes.tables import ERASING, Span
+from agentmem.records.area import Area
 
-__all__ = ["SqliteErasing"]
+__all__ = ["Erasing"]
 
 
-class SqliteErasing:
-    """:class:`agentmem.notes.storage.ErasingTable` on SQLite."""
-
-    def __init__(self, database: Database) -> None:
-        self._db = database
+class Erasing(Area):
+    """Places that are to be scrubbed, whoever forgot."""
 
     def add(self, places: Sequence[str], at: int) -> None:
         """From the commit on, these places have to be scrubbed, whoever does it."""
-        self._db.many("INSERT INTO erasing (at, place) VALUES (?, ?)", [(int(at), place) for place in places])
+        self._tables.put(ERASING, [(None, at, place) for place in places])
 
     def due(self) -> Mapping[str, int]:
         """The places that have to be scrubbed, each with the number of its newest entry."""
-        return dict(self._db.rows("SELECT place, max(seq) FROM erasing GROUP BY place ORDER BY place"))
+        newest: dict[str, int] = dict(self._tables.find(ERASING, {}, columns=("place", "seq"), order=("seq",)))
+        return {place: newest[place] for place in sorted(newest)}
 
     def done(self, place: str, up_to: int) -> None:
         """A scrubbing that began when ``up_to`` was the newest entry is finished."""
-        self._db.run("DELETE FROM erasing WHERE place = ? AND seq <= ?", (place, int(up_to)))
+        self._tables.delete(ERASING, {"place": place, "seq": Span(most=up_to)})

@@ -5,40 +5,34 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from agentmem.errors import InvalidArgument
-from agentmem.notes.storage import OutboxItem
-from agentmem.stores.sqlite.connection import Database
+from agentmem.notes.rows import OutboxItem
+from agentmem.notes.tables import OUTBOX, Span
+from agentmem.records.area import Area
 
-__all__ = ["SqliteOutbox"]
+__all__ = ["Outbox"]
 
 
-class SqliteOutbox:
-    """:class:`agentmem.notes.storage.OutboxTable` on SQLite."""
-
-    def __init__(self, database: Database) -> None:
-        self._db = database
+class Outbox(Area):
+    """Changes of vectors, oldest first."""
 
     def put(self, op: str, owner: int, rows: Sequence[int]) -> None:
         """Queue ``upsert`` or ``remove`` for some rows."""
         if op not in ("upsert", "remove"):
             raise InvalidArgument(f"Unknown outbox operation {op!r}.", hint="it is 'upsert' or 'remove'.")
-        self._db.many(
-            "INSERT INTO outbox (op, owner, row) VALUES (?, ?, ?)",
-            [(op, int(owner), int(row)) for row in rows],
-        )
+        self._tables.put(OUTBOX, [(None, op, owner, row) for row in rows])
 
     def take(self, limit: int) -> list[OutboxItem]:
         """The oldest items; they stay until :meth:`done`."""
-        found = self._db.rows("SELECT seq, op, owner, row FROM outbox ORDER BY seq LIMIT ?", (limit,))
-        return [OutboxItem(*row) for row in found]
+        return [OutboxItem(*row) for row in self._tables.find(OUTBOX, {}, limit=limit)]
 
     def done(self, up_to: int) -> None:
         """Drop the items up to and including a sequence number."""
-        self._db.run("DELETE FROM outbox WHERE seq <= ?", (int(up_to),))
+        self._tables.delete(OUTBOX, {"seq": Span(most=up_to)})
 
     def count(self) -> int:
-        """How many items wait."""
-        return int(self._db.value("SELECT count(*) FROM outbox"))
+        """How many items wait: how far the index is behind decides how to search, and is told to nobody."""
+        return self._everybodys.count(OUTBOX, {})
 
     def clear(self) -> None:
         """Drop everything: the index is about to be built anew."""
-        self._db.run("DELETE FROM outbox")
+        self._tables.delete(OUTBOX, {})

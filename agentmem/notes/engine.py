@@ -1,0 +1,87 @@
+"""What a store must be able to do with plain tables: few operations, each on rows that a condition names.
+
+Whatever the verbs ask of edits, uses, terms, keys, tombstones and the like is written above this, once for all stores
+(:mod:`agentmem.records`). Rows are tuples in the order of the table's columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from agentmem.notes.tables import Table, Value, Where
+
+__all__ = ["Row", "Tables"]
+
+Row = tuple[Any, ...]
+
+
+class Tables(Protocol):
+    """The plain tables inside one transaction."""
+
+    def put(self, table: Table, rows: Iterable[Sequence[Value]], *, keep: bool = False) -> int:
+        """Write rows, each in the place of the one with its key, or with ``keep`` only where there is none.
+
+        In a numbered table the first column is ``None``, and every row is a new one.
+
+        Returns:
+            the number of the last row, in a numbered table.
+
+        Raises:
+            StoreError: a row names a note that is not there.
+        """
+        ...
+
+    def find(
+        self,
+        table: Table,
+        where: Where,
+        *,
+        columns: Sequence[str] | None = None,
+        order: Sequence[str] | None = None,
+        newest: bool = False,
+        limit: int | None = None,
+        often: bool = False,
+    ) -> list[Row]:
+        """The rows for which every test holds.
+
+        Args:
+            columns: those wanted; all of them when left out.
+            order: the columns to sort by, the key when left out; ``newest``: downwards.
+            limit: how many rows at most.
+            often: every request asks this, so that a store may keep the answer for as long as nothing has changed.
+        """
+        ...
+
+    def find_of_each(
+        self,
+        table: Table,
+        where: Where,
+        each: str,
+        *,
+        columns: Sequence[str],
+        order: str,
+        limit: int,
+        newest: bool = False,
+    ) -> list[Row]:
+        """At most ``limit`` rows for each value of one column, of which the condition names some; those that come first by ``order``.
+
+        Returns:
+            ``columns`` of them, value by value as they were named, sorted by ``order`` upwards.
+        """
+        ...
+
+    def count(self, table: Table, where: Where, *, most: int | None = None) -> int:
+        """How many rows there are for which every test holds; with ``most`` no further than that."""
+        ...
+
+    def change(self, table: Table, where: Where, values: Mapping[str, Value]) -> int:
+        """Write values into some columns of the rows for which every test holds; returns how many rows there were.
+
+        A row of a sealed table that was not whole stays known as such.
+        """
+        ...
+
+    def delete(self, table: Table, where: Where) -> int:
+        """Remove the rows for which every test holds; returns how many there were."""
+        ...

@@ -1,0 +1,232 @@
+"""The tables of a store as values: their columns, what a row is known by, and what the guard has to know of them.
+
+What is kept beside the notes lies in plain tables that any store can hold: rows of numbers, texts and bytes under a key. How they are
+indexed, sealed and scrubbed is the store's own business; what is asked of them stands in :class:`agentmem.notes.engine.Tables`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+__all__ = [
+    "EDIT",
+    "ENRICHMENT",
+    "ENRICHMENT_SOURCE",
+    "ERASING",
+    "EXPERIENCE",
+    "EXPERIENCE_STEP",
+    "FACT",
+    "KEY",
+    "LEASE",
+    "LEDGER",
+    "META",
+    "NOTE",
+    "OUTBOX",
+    "PACK",
+    "TABLES",
+    "TERM",
+    "TOMBSTONE",
+    "USE",
+    "VERSION",
+    "Among",
+    "Span",
+    "Table",
+    "Value",
+    "Where",
+]
+
+Value = int | float | str | bytes | None
+"""What stands in a column."""
+
+
+@dataclass(frozen=True, slots=True)
+class Among:
+    """A test: the column holds one of these values."""
+
+    values: Collection[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A test: the column holds a value, and it lies within these bounds; ``None`` is no bound."""
+
+    above: int | float | None = None
+    below: int | float | None = None
+    least: int | float | None = None
+    most: int | float | None = None
+
+
+Where = Mapping[str, Any]
+"""By column what has to hold: a value, :class:`Among` or :class:`Span`; all of it has to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One kind of rows.
+
+    Attributes:
+        columns: the name of each with the type of its values, in the order in which rows are given and taken.
+        key: the columns that a row is known by: no two rows agree in all of them.
+        notes: the columns that name notes by row. A row of the table goes when one of these notes goes (``ids`` name notes that may be gone).
+        ids: the columns that name notes by id.
+        leads: its rows may lead from a note to somebody else's; such a row is hidden from a request instead of being a breach.
+        numbered: the store numbers rows itself, upwards, in the first column.
+        sealed: rows are nowhere else, so a store tells when one of them is not what was written.
+        free: it says nothing of anybody's notes.
+    """
+
+    name: str
+    columns: Mapping[str, type]
+    key: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    ids: tuple[str, ...] = ()
+    leads: bool = False
+    numbered: bool = False
+    sealed: bool = False
+    free: bool = False
+    owned: bool = field(init=False)
+    """Whether each row says whose it is, in the column ``owner``."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "owned", "owner" in self.columns)
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+
+META: Final = Table("meta", {"key": str, "value": str}, ("key",), free=True)
+"""What is to be known of a store as a whole."""
+
+NOTE: Final = Table(
+    "note",
+    {
+        "id": int, "owner": int, "actor": str, "agent": str, "session": str, "thread": str, "position": int, "occurred_at": int,
+        "created_at": int, "valid_from": int, "valid_to": int, "archived_at": int, "length": int, "importance": float, "trust": float,
+        "stability": float, "difficulty": float, "last_review": int, "recalls": int, "uid": str, "kind": str, "version": int,
+        "hash": bytes, "changed_at": int, "reason": str,
+    },
+    ("id",),
+    notes=("id",),
+    numbered=True,
+    sealed=True,
+)  # fmt: skip
+"""The notes, apart from their words, which are loaded as whole notes."""
+
+VERSION: Final = Table(
+    "note_version",
+    {"row": int, "version": int, "changed_at": int, "content": str, "reason": str},
+    ("row", "version"),
+    notes=("row",),
+    sealed=True,
+)
+"""What notes said before."""
+
+FACT: Final = Table(
+    "fact",
+    {
+        "row": int, "owner": int, "subject_key": str, "relation_key": str, "subject": str, "relation": str, "object": str,
+        "functional": int, "question": str, "paraphrases": str,
+    },
+    ("row",),
+    notes=("row",),
+)  # fmt: skip
+"""The fact of each note that tells one, under its own seal."""
+
+TERM: Final = Table("term", {"owner": int, "term": str, "row": int}, ("owner", "term", "row"), notes=("row",))
+"""Which entities and rare keywords a note mentions."""
+
+TOMBSTONE: Final = Table("tombstone", {"owner": int, "mac": bytes, "at": int}, ("owner", "mac"), sealed=True)
+"""That something was forgotten, as a keyed digest of it."""
+
+KEY: Final = Table(
+    "idempotency",
+    {"owner": int, "key": str, "row": int, "receipt": str},
+    ("owner", "key"),
+    notes=("row",),
+    sealed=True,
+)
+"""The receipts of calls that may be repeated."""
+
+OUTBOX: Final = Table(
+    "outbox", {"seq": int, "op": str, "owner": int, "row": int}, ("seq",), notes=("row",), numbered=True
+)
+"""What the vector index has not seen yet."""
+
+USE: Final = Table(
+    "use",
+    {"row": int, "day": int, "owner": int, "events": int, "tokens": int, "last": int},
+    ("row", "day"),
+    notes=("row",),
+)
+"""The uses of a note on a day."""
+
+EDIT: Final = Table(
+    "edit",
+    {
+        "id": str, "note_id": str, "owner": int, "method": str, "state": str, "note_version": int, "request": str, "reason": str,
+        "changed_at": int,
+    },
+    ("id",),
+    ids=("note_id",),
+    sealed=True,
+)  # fmt: skip
+"""The edits in the weights."""
+
+LEDGER: Final = Table(
+    "ledger",
+    {"seq": int, "at": int, "event": str, "note_id": str, "edit_id": str, "details": str, "owner": int},
+    ("seq",),
+    ids=("note_id",),
+    numbered=True,
+    sealed=True,
+)
+"""What happened to notes and edits, line by line."""
+
+PACK: Final = Table("pack", {"method": str, "version": int, "sha": str, "at": int}, ("method", "version"), free=True)
+"""The packs that served, the newest of each method serving now."""
+
+LEASE: Final = Table("lease", {"name": str, "holder": str, "until": int}, ("name",), free=True)
+"""Who works on what, and until when at most."""
+
+ENRICHMENT: Final = Table(
+    "enrichment",
+    {"row": int, "hash": bytes, "state": str, "attempts": int, "at": int, "context": str, "tags": str, "keywords": str},
+    ("row",),
+    notes=("row",),
+    sealed=True,
+)
+"""What a language model added to a note."""
+
+ENRICHMENT_SOURCE: Final = Table(
+    "enrichment_source", {"row": int, "source": int}, ("row", "source"), notes=("row", "source"), leads=True
+)
+"""Which notes that was made from, besides its own."""
+
+EXPERIENCE: Final = Table(
+    "experience",
+    {"row": int, "owner": int, "state": bytes, "action": bytes, "q": float, "visits": int},
+    ("row",),
+    notes=("row",),
+    sealed=True,
+)
+"""The values of experiences."""
+
+EXPERIENCE_STEP: Final = Table(
+    "experience_step",
+    {"owner": int, "episode": bytes, "step": int, "row": int, "reward": float, "next": bytes},
+    ("owner", "episode", "step"),
+    notes=("row",),
+    sealed=True,
+)
+"""The steps of episodes whose return is not known yet."""
+
+ERASING: Final = Table("erasing", {"seq": int, "at": int, "place": str}, ("seq",), numbered=True, free=True)
+"""What a forgetting has still to do after its commit, by place."""
+
+TABLES: Final[tuple[Table, ...]] = (
+    META, NOTE, VERSION, FACT, TERM, TOMBSTONE, KEY, OUTBOX, USE, EDIT, LEDGER, PACK, LEASE, ENRICHMENT, ENRICHMENT_SOURCE, EXPERIENCE,
+    EXPERIENCE_STEP, ERASING,
+)  # fmt: skip
+"""All of them."""

@@ -1,0 +1,40 @@
+"""What every area is made of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Final
+
+from agentmem.notes.engine import Tables
+
+__all__ = ["Area", "dumps"]
+
+
+class Area:
+    """The tables as the request of this transaction may use them.
+
+    Args:
+        tables: behind the guard.
+        everybodys: without it, for the few questions whose answer tells nothing of anybody's notes.
+    """
+
+    def __init__(self, tables: Tables, everybodys: Tables) -> None:
+        self._tables = tables
+        self._everybodys = everybodys
+
+
+def dumps(value: object) -> str:
+    """Compact JSON; filters and seals rely on this exact form."""
+    return _ENCODER.encode(value) if value else _EMPTY.get(type(value)) or _ENCODER.encode(value)
+
+
+def _plain(value: object) -> object:
+    """A mapping that is not a dict, as one."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain)
+_EMPTY: Final[Mapping[type, str]] = {tuple: "[]", list: "[]", dict: "{}"}

@@ -1,0 +1,125 @@
+"""One transaction as the verbs use it: the areas of a store, each behind the guard, and the store itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from agentmem.notes.admission import Admission
+from agentmem.notes.engine import Tables
+from agentmem.notes.guarded_tables import GuardedTables
+from agentmem.notes.note import Note
+from agentmem.notes.storage import Areas, LinkTable, NextVectorTable, NoteTable, PassageTable, TextTable, VectorTable
+from agentmem.notes.tables import META
+from agentmem.records.enrichment import Enrichment
+from agentmem.records.erasing import Erasing
+from agentmem.records.experiences import Experiences
+from agentmem.records.ledger import Ledger
+from agentmem.records.outbox import Outbox
+from agentmem.records.repeats import Keys, Tombstones
+from agentmem.records.terms import Terms
+from agentmem.records.uses import Uses
+
+__all__ = ["NoteStore", "Transaction"]
+
+
+class Transaction:
+    """What happens between ``with store.write() as tx:`` and its end happens completely or not at all.
+
+    Args:
+        areas: those that a store has of its own, behind the guard.
+        tables: the store's plain tables; everything else stands in them.
+        secret: the store's, asked for when a digest is needed.
+        admission: whose notes the transaction may touch.
+    """
+
+    def __init__(self, areas: Areas, tables: Tables, secret: Callable[[], bytes], admission: Admission) -> None:
+        self.admission = admission
+        self._tables = tables
+        mine = GuardedTables(tables, admission)
+        self.notes: NoteTable = areas.notes
+        self.text: TextTable = areas.text
+        self.vectors: VectorTable = areas.vectors
+        self.next_vectors: NextVectorTable = areas.next_vectors
+        self.passages: PassageTable = areas.passages
+        self.links: LinkTable = areas.links
+        self.terms = Terms(mine, tables)
+        self.keys = Keys(mine, tables, secret)
+        self.tombstones = Tombstones(mine, tables, secret)
+        self.outbox = Outbox(mine, tables)
+        self.uses = Uses(mine, tables)
+        self.ledger = Ledger(mine, tables)
+        self.enrichment = Enrichment(mine, tables)
+        self.experiences = Experiences(mine, tables, secret)
+        self.erasing = Erasing(mine, tables)
+
+    def admit(self, owners: Iterable[int]) -> None:
+        """Bind what is left of this transaction, or of the part of it that is going on, to a request that may touch the notes of
+        these owners alone. Nothing of anybody else is handed out or changed from here on.
+
+        Raises:
+            ScopeBreach: it is bound already, and not to all of these.
+        """
+        self.admission.admit(owners)
+
+    def as_job(self) -> AbstractContextManager[None]:
+        """Not bound inside the block: for what keeps something of everybody's up to date on the way, and hands out nothing."""
+        return self.admission.lifted()
+
+    def need(self, owners: Iterable[int]) -> None:
+        """Raise unless ``owners`` are admitted: for what was read before and is kept outside of the store, such as vectors in memory."""
+        self.admission.need(owners, "a search in memory")
+
+    def meta_get(self, key: str) -> str | None:
+        """A value kept with the store, or ``None``."""
+        found = self._tables.find(META, {"key": key}, columns=("value",))
+        return str(found[0][0]) if found else None
+
+    def meta_set(self, key: str, value: str | None) -> None:
+        """Keep a value with the store; ``None`` removes it."""
+        if value is None:
+            self._tables.delete(META, {"key": key})
+        else:
+            self._tables.put(META, [(key, value)])
+
+
+class NoteStore(Protocol):
+    """The truth. ``write`` commits when its block ends and rolls everything back when it raises."""
+
+    @property
+    def read_only(self) -> bool:
+        """Whether every write is refused."""
+        ...
+
+    def write(self) -> AbstractContextManager[Transaction]: ...
+    def read(self) -> AbstractContextManager[Transaction]: ...
+    def completing(self) -> AbstractContextManager[Transaction]:
+        """A write of what lacks and follows from the notes: in the file, or in a copy of one that is only read, which is read from then on."""
+        ...
+
+    def snapshot(self) -> AbstractContextManager[Transaction]:
+        """A read for long work: it sees the store as it is now, and holds up nobody else in this process."""
+        ...
+
+    def data_version(self) -> int:
+        """Changes whenever another connection or process has committed."""
+        ...
+
+    def check(self) -> list[str]:
+        """Integrity problems of the store itself; empty when sound."""
+        ...
+
+    def erase(self, patience: float = 2.0) -> None:
+        """Scrub what deletion left in free pages, index shadows and the write-ahead log, waiting for others so many seconds at a time."""
+        ...
+
+    def own_pages(self) -> Sequence[int]:
+        """Pages of the file that hold numbers only, whatever lies in their unused room."""
+        ...
+
+    def stats(self) -> Mapping[str, int]: ...
+    def close(self) -> None: ...
+    def iterate(self, batch: int = 1000) -> Iterator[list[tuple[int, Note]]]:
+        """Every note, by row, in batches."""
+        ...
