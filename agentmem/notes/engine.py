@@ -6,7 +6,7 @@ Whatever the verbs ask of edits, uses, terms, keys, tombstones and the like is w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from agentmem.notes.tables import Table, Value, Where
@@ -71,6 +71,10 @@ class Tables(Protocol):
         """
         ...
 
+    def lacking(self, table: Table, *, after: int = 0, limit: int | None = None) -> list[int]:
+        """The notes beyond row ``after`` that have no row in a table, which is known by the note's; ascending, at most ``limit``."""
+        ...
+
     def count(self, table: Table, where: Where, *, most: int | None = None) -> int:
         """How many rows there are for which every test holds; with ``most`` no further than that."""
         ...
@@ -84,4 +88,15 @@ class Tables(Protocol):
 
     def delete(self, table: Table, where: Where) -> int:
         """Remove the rows for which every test holds; returns how many there were."""
+        ...
+
+    def moment(self) -> object | None:
+        """Equal at two times if nothing changed in between but what this store itself wrote, and nothing of that was taken back or deleted.
+
+        ``None`` inside a write: what is read there may yet be taken back.
+        """
+        ...
+
+    def when_invalidated(self, clear: Callable[[], None]) -> None:
+        """Have ``clear`` called as soon as notes are deleted, so that what was kept of them in memory goes with them."""
         ...

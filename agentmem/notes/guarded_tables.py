@@ -6,12 +6,12 @@ for every table, read off its declaration, so that no table can be forgotten.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from agentmem.notes.admission import Admission
 from agentmem.notes.engine import Row, Tables
-from agentmem.notes.tables import Among, Span, Table, Value, Where
+from agentmem.notes.tables import Among, Span, Table, Value, Where, Without
 
 __all__ = ["GuardedTables"]
 
@@ -33,6 +33,8 @@ class GuardedTables:
         if self._admission.owners is None or table.free:
             return self._tables.put(table, rows, keep=keep)
         given, what = list(rows), f"{table.name}: put"
+        if table.job:
+            self._admission.refuse(what)
         names = list(table.columns)
         if table.owned:
             self._admission.need({owner for owner in _column(given, names.index("owner")) if owner is not None}, what)
@@ -105,6 +107,31 @@ class GuardedTables:
                 self._need_rows(_column(found, place), f"{table.name}: find")
         return found
 
+    def lacking(self, table: Table, *, after: int = 0, limit: int | None = None) -> list[int]:
+        """A job's question: everybody's notes are looked at."""
+        self._admission.refuse(f"{table.name}: lacking")
+        return self._tables.lacking(table, after=after, limit=limit)
+
+    def foreign(self, rows: Collection[int]) -> set[int]:
+        """Those of ``rows`` that belong to somebody else."""
+        return self._admission.foreign(rows)
+
+    def need(self, owners: Collection[int], what: str) -> None:
+        """Raise unless all of these owners are admitted."""
+        self._admission.need(owners, what)
+
+    def need_rows(self, rows: Collection[int], what: str) -> None:
+        """Raise unless all of these rows that exist are the request's own."""
+        self._admission.need_rows(rows, what)
+
+    def moment(self) -> object | None:
+        """The store's own."""
+        return self._tables.moment()
+
+    def when_invalidated(self, clear: Callable[[], None]) -> None:
+        """The store's own."""
+        self._tables.when_invalidated(clear)
+
     def count(self, table: Table, where: Where, *, most: int | None = None) -> int:
         """How many rows are the request's own."""
         if self._admission.owners is None or table.free:
@@ -133,12 +160,14 @@ class GuardedTables:
 
     def _narrowed(self, table: Table, where: Where, what: str) -> Where:
         """What a condition asks for, of what is admitted."""
+        if table.job:
+            self._admission.refuse(what)
         pinned = False
-        if table.owned and "owner" in where and not isinstance(where["owner"], Span):
+        if table.owned and "owner" in where and not isinstance(where["owner"], Span | Without):
             self._admission.need(_values(where["owner"]), what)
             pinned = True
         for name in table.notes if not table.leads else ():
-            if name in where and not isinstance(where[name], Span):
+            if name in where and not isinstance(where[name], Span | Without):
                 self._need_rows(_values(where[name]), what)
                 pinned = True
         if pinned or table.leads:

@@ -6,10 +6,10 @@ decided in one place.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from agentmem.notes.note import Fact, Link, Note, NoteVersion, Scope
+from agentmem.notes.note import Fact, Note, NoteVersion, Scope
 from agentmem.notes.rows import (
     SHARED_OWNER,
     Change,
@@ -35,25 +35,19 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SHARED_OWNER",
-    "Areas",
     "Change",
     "EditRow",
     "EnrichmentRow",
     "Facets",
     "LedgerEntry",
     "LinkRow",
-    "LinkTable",
-    "NextVectorTable",
     "NoteTable",
     "OutboxItem",
-    "PassageTable",
     "SavedEnrichment",
     "Selection",
     "TextRows",
-    "TextTable",
     "UseDay",
     "UseSummary",
-    "VectorTable",
 ]
 
 
@@ -177,19 +171,6 @@ class NoteTable(Protocol):
         ...
 
     def actors(self, owners: Sequence[int]) -> list[str]: ...
-    def thread_tail(self, owner: int, thread: str) -> tuple[int, int] | None:
-        """(row, position) of the last note in a thread."""
-        ...
-
-    def neighbours_in_thread(self, row: int, span: int = 1) -> list[int]: ...
-    def thread_before(self, rows: Sequence[int]) -> dict[int, int]:
-        """For those of ``rows`` that follow a note in their thread, which one."""
-        ...
-
-    def thread_after(self, rows: Sequence[int]) -> dict[int, int]:
-        """For those of ``rows`` that a note follows in their thread, which one."""
-        ...
-
     def all_owners(self) -> tuple[int, ...]:
         """Every owner that has a name, and the shared one; for jobs that act on each owner's notes in that owner's own scope."""
         ...
@@ -214,182 +195,3 @@ class TextRows(NamedTuple):
     sizes: Rows
     content: Digests
     context: Digests
-
-
-class TextTable(Protocol):
-    """The words of each note in their order, as digests from which no word can be read: what full text is loaded from.
-
-    A note has its own words alone, and in a second field, ``context``, others that it is to be found by. What stands beside it in a
-    thread is nobody's but its own.
-    """
-
-    @property
-    def version(self) -> str:
-        """Of what makes terms of a text: words of two versions cannot be compared."""
-        ...
-
-    def put(self, row: int, owner: int, content: str, context: str) -> None: ...
-    def put_many(self, items: Iterable[tuple[int, int, str, str]]) -> None: ...
-    def delete(self, rows: Sequence[int]) -> int: ...
-    def digests(self, owner: int, words: Sequence[str]) -> list[Digests]:
-        """What each word of a query is called in the notes of an owner: none, one, or for a phrase several in a row."""
-        ...
-
-    def load(self, rows: Sequence[int]) -> TextRows: ...
-    def batch(self, owner: int, after: int, limit: int) -> TextRows:
-        """Those of up to ``limit`` rows of an owner beyond ``after``, by row."""
-        ...
-
-    def beside(self, owner: int, rows: Sequence[int] | None = None) -> list[tuple[int, int]]:
-        """Notes that follow each other in a thread, as (earlier, later): all of an owner's, or those that one of ``rows`` is of."""
-        ...
-
-    def differing(self, items: Iterable[tuple[int, int, str, str]]) -> list[int]:
-        """Those rows of (row, owner, content, context) whose words are not stored, or otherwise."""
-        ...
-
-    def missing(self, after: int, limit: int) -> list[int]:
-        """Up to ``limit`` rows of notes beyond ``after`` whose words are not stored."""
-        ...
-
-    def changes(self, after: int) -> list[Change]:
-        """What was added, changed or removed after the change counter ``after``, oldest first."""
-        ...
-
-    def counter(self) -> int: ...
-    def count(self) -> int: ...
-    def clear(self) -> None: ...
-
-
-class VectorTable(Protocol):
-    """The notes' vectors as float16 blobs: the truth that any vector index is rebuilt from."""
-
-    def put(self, rows: Sequence[int], owner: int, vectors: Vectors) -> None: ...
-    def delete(self, rows: Sequence[int]) -> int: ...
-    def drop_unsound(self, rows: Sequence[int]) -> int:
-        """Remove what cannot be vectors of this store, such as damage leaves; returns how many."""
-        ...
-
-    def load(self, rows: Sequence[int]) -> tuple[Rows, Vectors]: ...
-    def load_owner(self, owner: int) -> tuple[Rows, Vectors]: ...
-    def batches(self, owner: int, size: int) -> Iterator[tuple[Rows, Vectors]]:
-        """All vectors of an owner, by row, so many at a time."""
-        ...
-
-    def size_of(self, owner: int) -> int:
-        """How many vectors an owner has."""
-        ...
-
-    def changes(self, after: int) -> list[Change]:
-        """What was added or removed after the change counter ``after``, oldest first."""
-        ...
-
-    def counter(self) -> int: ...
-    def count(self) -> int: ...
-    def more_than(self, owner: int, number: int) -> bool:
-        """Whether an owner has more vectors than ``number``; counts no further."""
-        ...
-
-    def missing(self) -> list[int]:
-        """Rows of notes without a vector."""
-        ...
-
-    def fingerprint(self) -> tuple[str, int] | None:
-        """The embedder's fingerprint and dimension, once fixed."""
-        ...
-
-    def set_fingerprint(self, fingerprint: str, dimension: int) -> None: ...
-    def clear(self) -> None: ...
-
-
-class PassageTable(Protocol):
-    """The vectors of the passages of long notes. They go with the note's own vector, and when that is replaced."""
-
-    def put(self, row: int, owner: int, vectors: Vectors) -> None:
-        """Store those of a note whose own vector is stored already."""
-        ...
-
-    def load(self, rows: Sequence[int]) -> Mapping[int, Vectors]: ...
-    def batch(self, owner: int, after: int, limit: int) -> Mapping[int, Vectors]:
-        """Those of up to ``limit`` rows of an owner beyond ``after``, by row."""
-        ...
-
-    def size_of(self, owner: int) -> int:
-        """How many passages the notes of an owner have."""
-        ...
-
-    def missing(self, longer: int) -> list[int]:
-        """Rows of notes of more than ``longer`` characters that have a vector and no passages."""
-        ...
-
-
-class NextVectorTable(Protocol):
-    """The vectors of an embedder to come: gathered beside those that serve, until every note has one.
-
-    The vector of a note that gets new words, or goes, is taken out by the store itself.
-    """
-
-    def begin(self, fingerprint: str, dimension: int) -> None:
-        """Aim at an embedder; vectors of the same one stay, those of any other are dropped."""
-        ...
-
-    def target(self) -> tuple[str, int] | None: ...
-    def put(self, rows: Sequence[int], owner: int, vectors: Vectors) -> None: ...
-    def missing(self, limit: int, after: int = 0) -> list[int]: ...
-    def count(self) -> int: ...
-    def switch(self) -> int:
-        """Put these vectors, complete, in the place of those that served; returns how many there are."""
-        ...
-
-    def drop(self) -> None: ...
-
-
-class LinkTable(Protocol):
-    """The note graph: directed, typed, weighted links."""
-
-    def put(self, links: Sequence[LinkRow]) -> None:
-        """Insert or strengthen: an existing link (same ends, same kind) keeps the larger weight.
-
-        One that is not derived takes the place of one that is, with its own weight and reason, and never the other way round.
-        """
-        ...
-
-    def touching(
-        self, rows: Sequence[int], kinds: Sequence[str] | None = None, *, without: Sequence[str] = ()
-    ) -> list[LinkRow]:
-        """Links that start or end at any of ``rows``; those of the kinds ``without`` are not even read."""
-        ...
-
-    def delete(self, source: int, target: int, kind: str | None = None) -> int: ...
-    def belonging(self, rows: Sequence[int]) -> list[LinkRow]:
-        """The links of the kinds that words make, derived or not, that belong to ``rows``.
-
-        A link belongs to the later note in a thread, else to the one that was stored later.
-        """
-        ...
-
-    def weakest(self, rows: Sequence[int]) -> dict[int, tuple[int, float]]:
-        """Of each of ``rows`` how many derived `similar` links it has, and the least weight among them (1 without any)."""
-        ...
-
-    def delete_rows(self, rows: Sequence[int]) -> int: ...
-    def delete_kinds(self, kinds: Sequence[str]) -> int: ...
-    def derived_from(self, rows: Sequence[int]) -> dict[int, list[int]]:
-        """Rows derived from any of ``rows``, each with all the rows it was derived from."""
-        ...
-
-    def count(self) -> int: ...
-    def public(self, rows: Sequence[int]) -> list[Link]:
-        """Links touching ``rows``, with ids instead of rows."""
-        ...
-
-
-class Areas(NamedTuple):
-    """What a store has of its own, besides the plain tables."""
-
-    notes: NoteTable
-    text: TextTable
-    vectors: VectorTable
-    next_vectors: NextVectorTable
-    passages: PassageTable
-    links: LinkTable

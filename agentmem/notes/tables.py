@@ -21,20 +21,28 @@ __all__ = [
     "KEY",
     "LEASE",
     "LEDGER",
+    "LINK",
     "META",
+    "NEXT_VECTOR",
     "NOTE",
     "OUTBOX",
     "PACK",
+    "PASSAGE",
     "TABLES",
     "TERM",
     "TOMBSTONE",
     "USE",
+    "VECTOR",
+    "VECTOR_CHANGE",
     "VERSION",
+    "WORDS",
+    "WORDS_CHANGE",
     "Among",
     "Span",
     "Table",
     "Value",
     "Where",
+    "Without",
 ]
 
 Value = int | float | str | bytes | None
@@ -49,8 +57,15 @@ class Among:
 
 
 @dataclass(frozen=True, slots=True)
+class Without:
+    """A test: the column holds none of these values."""
+
+    values: Collection[Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Span:
-    """A test: the column holds a value, and it lies within these bounds; ``None`` is no bound."""
+    """A test: the column holds a value, and it lies within these bounds; without any, that it holds one at all."""
 
     above: int | float | None = None
     below: int | float | None = None
@@ -59,7 +74,7 @@ class Span:
 
 
 Where = Mapping[str, Any]
-"""By column what has to hold: a value, :class:`Among` or :class:`Span`; all of it has to."""
+"""By column what has to hold: a value, :class:`Among`, :class:`Without` or :class:`Span`; all of it has to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +89,10 @@ class Table:
         leads: its rows may lead from a note to somebody else's; such a row is hidden from a request instead of being a breach.
         numbered: the store numbers rows itself, upwards, in the first column.
         sealed: rows are nowhere else, so a store tells when one of them is not what was written.
+        unsealed: a column; rows that are true in it can be made again, and are not sealed.
         free: it says nothing of anybody's notes.
+        job: it is for what keeps things up to date; a request has no business here.
+        log: the table in which the store itself writes down whose row was put or removed last.
     """
 
     name: str
@@ -85,7 +103,10 @@ class Table:
     leads: bool = False
     numbered: bool = False
     sealed: bool = False
+    unsealed: str | None = None
     free: bool = False
+    job: bool = False
+    log: Table | None = None
     owned: bool = field(init=False)
     """Whether each row says whose it is, in the column ``owner``."""
 
@@ -225,8 +246,45 @@ EXPERIENCE_STEP: Final = Table(
 ERASING: Final = Table("erasing", {"seq": int, "at": int, "place": str}, ("seq",), numbered=True, free=True)
 """What a forgetting has still to do after its commit, by place."""
 
+VECTOR_CHANGE: Final = Table(
+    "vector_change", {"seq": int, "owner": int, "row": int, "removed": int}, ("seq",), numbered=True, job=True
+)
+"""Which vectors were put or removed since: the newest change of each, in order."""
+
+VECTOR: Final = Table("vector", {"row": int, "owner": int, "data": bytes}, ("row",), notes=("row",), log=VECTOR_CHANGE)
+"""The vector of each note, in half precision."""
+
+PASSAGE: Final = Table(
+    "passage", {"row": int, "owner": int, "data": bytes}, ("row",), notes=("row",), log=VECTOR_CHANGE
+)
+"""Those of the passages of a long note, one after another."""
+
+NEXT_VECTOR: Final = Table("vector_next", {"row": int, "owner": int, "data": bytes}, ("row",), notes=("row",), job=True)
+"""Those of an embedder to come."""
+
+WORDS_CHANGE: Final = Table(
+    "words_change", {"seq": int, "owner": int, "row": int, "removed": int}, ("seq",), numbered=True, job=True
+)
+"""The same for words."""
+
+WORDS: Final = Table(
+    "words", {"row": int, "owner": int, "content": bytes, "context": bytes}, ("row",), notes=("row",), log=WORDS_CHANGE
+)
+"""The words of each note, as keyed digests in their order."""
+
+LINK: Final = Table(
+    "link",
+    {"source": int, "target": int, "kind": str, "weight": float, "reason": str, "used_at": int, "derived": int},
+    ("source", "target", "kind"),
+    notes=("source", "target"),
+    leads=True,
+    sealed=True,
+    unsealed="derived",
+)
+"""The graph."""
+
 TABLES: Final[tuple[Table, ...]] = (
     META, NOTE, VERSION, FACT, TERM, TOMBSTONE, KEY, OUTBOX, USE, EDIT, LEDGER, PACK, LEASE, ENRICHMENT, ENRICHMENT_SOURCE, EXPERIENCE,
-    EXPERIENCE_STEP, ERASING,
+    EXPERIENCE_STEP, ERASING, VECTOR, VECTOR_CHANGE, PASSAGE, NEXT_VECTOR, WORDS, WORDS_CHANGE, LINK,
 )  # fmt: skip
 """All of them."""

@@ -58,7 +58,7 @@ class WordLinks:
         """The links that belong to each of ``rows``, as the notes are now."""
         made: dict[int, list[LinkRow]] = {}
         for owner, notes in self._by_owner(sorted(set(rows))):
-            before = self._tx.notes.thread_before(list(notes))
+            before = self._tx.threads.before(list(notes))
             hidden = self._tx.experiences.among([*notes, *before.values()])
             shown = [row for row in notes if row not in hidden]
             made.update((row, []) for row in notes)
@@ -90,7 +90,7 @@ class WordLinks:
             unchanged: terms that the rows keep.
         """
         gone = set(rows)
-        found = set(self._tx.notes.thread_after(rows).values())
+        found = set(self._tx.threads.after(rows).values())
         found |= {
             link.source for link in self._tx.links.touching(rows, (SIMILAR,)) if link.derived and link.target in gone
         }

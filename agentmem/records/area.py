@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from agentmem.notes.engine import Tables
+from agentmem.notes.guarded_tables import GuardedTables
 
 __all__ = ["Area", "dumps"]
 
@@ -19,7 +20,7 @@ class Area:
         everybodys: without it, for the few questions whose answer tells nothing of anybody's notes.
     """
 
-    def __init__(self, tables: Tables, everybodys: Tables) -> None:
+    def __init__(self, tables: GuardedTables, everybodys: Tables) -> None:
         self._tables = tables
         self._everybodys = everybodys
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from agentmem.notes.engine import Tables
 from agentmem.notes.episode import ExperienceRow, StepRow
+from agentmem.notes.guarded_tables import GuardedTables
 from agentmem.notes.tables import EXPERIENCE, EXPERIENCE_STEP, Among, Span
 from agentmem.records.area import Area
 
@@ -27,12 +28,13 @@ class Experiences(Area):
         secret: the store's, asked for when a mark is needed.
     """
 
-    def __init__(self, tables: Tables, everybodys: Tables, secret: Callable[[], bytes]) -> None:
+    def __init__(self, tables: GuardedTables, everybodys: Tables, secret: Callable[[], bytes]) -> None:
         super().__init__(tables, everybodys)
         self._secret = secret
 
     def mark(self, owner: int, digest: bytes) -> bytes:
         """A digest as it is kept here."""
+        self._tables.need((owner,), "the mark of a state")
         return hmac.digest(self._secret(), b"experience:%d:" % int(owner) + digest, "sha256")
 
     def find(self, owner: int, state: bytes, action: bytes) -> ExperienceRow | None:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 
 from agentmem.notes.engine import Tables
+from agentmem.notes.guarded_tables import GuardedTables
 from agentmem.notes.tables import KEY, TOMBSTONE, Among
 from agentmem.records.area import Area, dumps
 
@@ -20,7 +21,7 @@ class Tombstones(Area):
         secret: the store's, asked for when a digest is needed.
     """
 
-    def __init__(self, tables: Tables, everybodys: Tables, secret: Callable[[], bytes]) -> None:
+    def __init__(self, tables: GuardedTables, everybodys: Tables, secret: Callable[[], bytes]) -> None:
         super().__init__(tables, everybodys)
         self._secret = secret
 
@@ -50,7 +51,7 @@ class Keys(Area):
         secret: the store's, asked for when a digest is needed.
     """
 
-    def __init__(self, tables: Tables, everybodys: Tables, secret: Callable[[], bytes]) -> None:
+    def __init__(self, tables: GuardedTables, everybodys: Tables, secret: Callable[[], bytes]) -> None:
         super().__init__(tables, everybodys)
         self._secret = secret
 

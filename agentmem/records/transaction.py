@@ -10,16 +10,20 @@ from agentmem.notes.admission import Admission
 from agentmem.notes.engine import Tables
 from agentmem.notes.guarded_tables import GuardedTables
 from agentmem.notes.note import Note
-from agentmem.notes.storage import Areas, LinkTable, NextVectorTable, NoteTable, PassageTable, TextTable, VectorTable
+from agentmem.notes.storage import NoteTable
 from agentmem.notes.tables import META
 from agentmem.records.enrichment import Enrichment
 from agentmem.records.erasing import Erasing
 from agentmem.records.experiences import Experiences
 from agentmem.records.ledger import Ledger
+from agentmem.records.links import Links
 from agentmem.records.outbox import Outbox
 from agentmem.records.repeats import Keys, Tombstones
 from agentmem.records.terms import Terms
+from agentmem.records.threads import Threads
 from agentmem.records.uses import Uses
+from agentmem.records.vectors import NextVectors, Passages, VectorsOfNotes
+from agentmem.records.words import Words
 
 __all__ = ["NoteStore", "Transaction"]
 
@@ -28,22 +32,23 @@ class Transaction:
     """What happens between ``with store.write() as tx:`` and its end happens completely or not at all.
 
     Args:
-        areas: those that a store has of its own, behind the guard.
+        notes: the store's own table of notes, behind the guard.
         tables: the store's plain tables; everything else stands in them.
         secret: the store's, asked for when a digest is needed.
         admission: whose notes the transaction may touch.
     """
 
-    def __init__(self, areas: Areas, tables: Tables, secret: Callable[[], bytes], admission: Admission) -> None:
+    def __init__(self, notes: NoteTable, tables: Tables, secret: Callable[[], bytes], admission: Admission) -> None:
         self.admission = admission
         self._tables = tables
         mine = GuardedTables(tables, admission)
-        self.notes: NoteTable = areas.notes
-        self.text: TextTable = areas.text
-        self.vectors: VectorTable = areas.vectors
-        self.next_vectors: NextVectorTable = areas.next_vectors
-        self.passages: PassageTable = areas.passages
-        self.links: LinkTable = areas.links
+        self.notes = notes
+        self.threads = Threads(mine, tables)
+        self.text = Words(mine, tables, secret)
+        self.vectors = VectorsOfNotes(mine, tables)
+        self.next_vectors = NextVectors(mine, tables)
+        self.passages = Passages(mine, tables)
+        self.links = Links(mine, tables)
         self.terms = Terms(mine, tables)
         self.keys = Keys(mine, tables, secret)
         self.tombstones = Tombstones(mine, tables, secret)

@@ -352,7 +352,7 @@ class _Batch:
         if key in self._tails:
             before: list[int] = [self._tails[key]]
         else:
-            before = self._tx.notes.neighbours_in_thread(row)  # which lies before it: it is the newest
+            before = self._tx.threads.neighbours(row)  # which lies before it: it is the newest
         self._tails[key] = row
         return before[0] if before else None
 
@@ -361,7 +361,7 @@ class _Batch:
             return None
         key = (owner, thread)
         if key not in self._next:
-            last = self._tx.notes.thread_tail(owner, thread)
+            last = self._tx.threads.tail(owner, thread)
             self._next[key] = 0 if last is None else last[1] + 1
         self._next[key] += 1
         return self._next[key] - 1

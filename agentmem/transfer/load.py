@@ -353,7 +353,7 @@ class _Work:
             report.edits += restore_edits(tx, record, owner, taken, proven=self.report.proven)
         tx.text.put_many([(row, owner, *found_by(note)) for row, (owner, note) in stored.items()])
         links = WordLinks(self._core, tx)
-        report.links += links.renew([*stored, *tx.notes.thread_after(list(stored)).values()])
+        report.links += links.renew([*stored, *tx.threads.after(list(stored)).values()])
 
     @staticmethod
     def _here(tx: Transaction, batch: Sequence[NoteRecord], left: Collection[str]) -> list[tuple[int, int]]:

@@ -71,11 +71,11 @@ class Database:
             )
         self.path = path
         self.rollbacks = 0
-        self._unsettled = 0
+        self._invalidated = 0
         self._seen: object = None
         self._answers: dict[tuple[str, tuple[object, ...]], list[Any]] = {}
         self._answered: object = None
-        self._unsettling: list[Callable[[], None]] = [self._answers.clear]
+        self._invalidating: list[Callable[[], None]] = [self._answers.clear]
         self._durability = durability
         self._tracer = tracer
         self._prepare = prepare
@@ -155,21 +155,21 @@ class Database:
         return known
 
     def state(self) -> object:
-        """Equal in two transactions if in between nobody else committed, and no write failed or called :meth:`unsettle`."""
+        """Equal in two transactions if in between nobody else committed, and no write failed or called :meth:`invalidate`."""
         if self._seen is None:
-            self._seen = (self.value("PRAGMA data_version"), self.rollbacks, self._unsettled)
+            self._seen = (self.value("PRAGMA data_version"), self.rollbacks, self._invalidated)
         return self._seen
 
-    def unsettle(self) -> None:
+    def invalidate(self) -> None:
         """Rows were deleted, and others perhaps with them: nothing read before is certain."""
-        self._unsettled += 1
+        self._invalidated += 1
         self._seen = None
-        for clear in self._unsettling:
+        for clear in self._invalidating:
             clear()
 
-    def when_unsettled(self, clear: Callable[[], None]) -> None:
+    def when_invalidated(self, clear: Callable[[], None]) -> None:
         """Have ``clear`` called as soon as rows are deleted."""
-        self._unsettling.append(clear)
+        self._invalidating.append(clear)
 
     def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[Any]:
         """All result rows of a statement, as tuples."""
@@ -279,7 +279,7 @@ class Database:
         self._connection = None
         self._reset()
         self.turns.begin_anew()
-        self.unsettle()
+        self.invalidate()
 
     def _let_go(self) -> bool:
         """Close the file, to open it again when it is needed; for who holds the lock."""
@@ -289,7 +289,7 @@ class Database:
             except DRIVER_ERRORS:
                 return False
             self._connection, self._query_only = None, False
-            self.unsettle()  # another connection counts the commits of others from elsewhere
+            self.invalidate()  # another connection counts the commits of others from elsewhere
         return True
 
     def _ensure_open(self) -> None:
@@ -386,7 +386,7 @@ class Database:
         if self._connection is not None and self._reading.changed:
             former, self._connection = self._connection, None
             former.close()
-            self.unsettle()
+            self.invalidate()
             self._reading.renew()
             self._connection = self._connect()
 

@@ -1,4 +1,4 @@
-"""What finds a note without searching: content hashes, facts, actors, threads."""
+"""What finds a note without searching: content hashes, facts, actors."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Final
 from agentmem.notes.note import Fact, Scope
 from agentmem.stores.sqlite.codec import fact_of, normalised
 from agentmem.stores.sqlite.connection import Database
-from agentmem.stores.sqlite.where import json_list
 
 __all__ = ["NoteKeys"]
 
@@ -22,11 +21,6 @@ _ACTORS = """
     SELECT actor FROM known WHERE actor IS NOT NULL
 """
 
-_BESIDE: Final = """
-    SELECT j.value, (SELECT id FROM note WHERE owner = n.owner AND thread = n.thread AND (position, id) {} (n.position, n.id)
-        ORDER BY position {}, id {} LIMIT 1)
-    FROM json_each(?) j CROSS JOIN note n ON n.id = j.value WHERE n.thread IS NOT NULL AND n.position IS NOT NULL
-"""
 _TOGETHER: Final = 512
 # What is said often is said at many times: the time leads to it at once, the words to all of these.
 _SAID: Final = """
@@ -111,37 +105,3 @@ class NoteKeys:
         """The actors of some owners, sorted; a hop along the index per actor, not a scan of the notes."""
         names = {name for owner in owners for (name,) in self._db.answer(_ACTORS, (int(owner),))}
         return sorted(names)
-
-    def thread_tail(self, owner: int, thread: str) -> tuple[int, int] | None:
-        """(row, position) of the last note in a thread."""
-        found = self._db.one(
-            "SELECT id, coalesce(position, 0) FROM note WHERE owner = ? AND thread = ? "
-            "ORDER BY position DESC, id DESC LIMIT 1",
-            (owner, thread),
-        )
-        return None if found is None else (found[0], found[1])
-
-    def neighbours_in_thread(self, row: int, span: int = 1) -> list[int]:
-        """Up to ``span`` notes before and after a note in its thread, in the thread's order."""
-        here = self._db.one("SELECT owner, thread, position FROM note WHERE id = ?", (int(row),))
-        if here is None or here[1] is None or here[2] is None:
-            return []
-        sql = (
-            "SELECT id FROM note WHERE owner = ? AND thread = ? AND (position, id) {} (?, ?) "
-            "ORDER BY position {}, id {} LIMIT ?"
-        )
-        values = (*here, int(row), span)
-        before = self._db.rows(sql.format("<", "DESC", "DESC"), values)
-        after = self._db.rows(sql.format(">", "ASC", "ASC"), values)
-        return [other for (other,) in [*reversed(before), *after]]
-
-    def thread_before(self, rows: Sequence[int]) -> dict[int, int]:
-        """For those of ``rows`` that follow a note in their thread, which one."""
-        return self._beside(_BESIDE.format("<", "DESC", "DESC"), rows)
-
-    def thread_after(self, rows: Sequence[int]) -> dict[int, int]:
-        """For those of ``rows`` that a note follows in their thread, which one."""
-        return self._beside(_BESIDE.format(">", "ASC", "ASC"), rows)
-
-    def _beside(self, sql: str, rows: Sequence[int]) -> dict[int, int]:
-        return {row: other for row, other in self._db.rows(sql, (json_list(rows),)) if other is not None}

@@ -12,12 +12,13 @@ from agentmem.notes.note import Note, NoteVersion, Scope
 from agentmem.notes.protocols import Clock
 from agentmem.notes.rows import TOLD
 from agentmem.notes.storage import SHARED_OWNER, Facets, Selection
-from agentmem.stores.sqlite.codec import COLUMNS, LOAD, LOAD_ROWS, decode, encode, encode_fact
+from agentmem.records.known import KnownRows, Present
+from agentmem.stores.sqlite.codec import COLUMNS, LOAD_ROWS, decode, encode, encode_fact
 from agentmem.stores.sqlite.connection import Database
 from agentmem.stores.sqlite.keys import NoteKeys
-from agentmem.stores.sqlite.known import KnownRows, Present
 from agentmem.stores.sqlite.owners import Owners
 from agentmem.stores.sqlite.seals import keep_version, kept, seal, seal_versions, whole
+from agentmem.stores.sqlite.tables import SqliteTables
 from agentmem.stores.sqlite.where import Condition, admitted, asked, json_list
 
 __all__ = ["SqliteNotes"]
@@ -67,17 +68,17 @@ class SqliteNotes(NoteKeys):
     """:class:`agentmem.notes.storage.NoteTable` on SQLite.
 
     Args:
-        database: where the statements run.
+        database: where the statements run; tables: the plain tables in it.
         clock: dates the versions of a note.
         key: makes the tombstones of this store; asked for when the first one is needed.
     """
 
-    def __init__(self, database: Database, clock: Clock, key: Callable[[], bytes]) -> None:
+    def __init__(self, database: Database, tables: SqliteTables, clock: Clock, key: Callable[[], bytes]) -> None:
         super().__init__(database)
         self._clock = clock
         self._owners = Owners(database, key)
-        self._facets: KnownRows[Facets] = KnownRows(database)
-        self._ids: KnownRows[str] = KnownRows(database)  # nobody changes one
+        self._facets: KnownRows[Facets] = KnownRows(tables)
+        self._ids: KnownRows[str] = KnownRows(tables)  # nobody changes one
 
     def owner(self, scope: Scope, *, create: bool = False) -> int | None:
         """The owner of notes with this scope; ``None`` when it has none yet and ``create`` is false."""
@@ -169,7 +170,7 @@ class SqliteNotes(NoteKeys):
 
         Links, vectors and uses of the notes go with them; full text has to be deleted by its own area.
         """
-        self._db.unsettle()
+        self._db.invalidate()
         among = (json_list(rows),)
         return {place: self._db.run(sql, among) for place, sql in _PLACES.items()}
 
@@ -212,11 +213,6 @@ class SqliteNotes(NoteKeys):
             return {}
         found = self._decoded(self._db.rows(LOAD_ROWS, (json_list(rows),)))
         return Present((row, found[row]) for row in map(int, rows) if row in found)
-
-    def after(self, row: int, limit: int) -> list[tuple[int, Note]]:
-        """Up to ``limit`` notes after ``row``, by row."""
-        found = self._db.rows(f"{LOAD} WHERE n.id > ? ORDER BY n.id LIMIT ?", (int(row), limit))
-        return list(self._decoded(found).items())
 
     def _decoded(self, found: Sequence[tuple[Any, ...]]) -> dict[int, Note]:
         """Notes by row, each as its owner's, and none that was written for another one."""

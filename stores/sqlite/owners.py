@@ -106,7 +106,7 @@ class Owners:
         """
         if not self._heeding:
             self._heeding = True
-            self._db.when_unsettled(self._forget)
+            self._db.when_invalidated(self._forget)
         moment = self._db.state(), self._db.rollbacks, self._db.writing
         if moment != self._moment:
             self._forget()
@@ -171,7 +171,7 @@ class Owners:
         """Take their names out."""
         if not ids:
             return
-        self._db.unsettle()
+        self._db.invalidate()
         self._db.run(
             "UPDATE owner SET user = NULL, agent = NULL WHERE id IN (SELECT value FROM json_each(?)) AND mac IS NOT NULL",
             (json_list(ids),),

@@ -14,23 +14,17 @@ from agentmem.notes.admission_rules import AREAS
 from agentmem.notes.clock import SystemClock, micros
 from agentmem.notes.note import Note
 from agentmem.notes.protocols import Clock
-from agentmem.notes.storage import Areas
 from agentmem.records.transaction import Transaction
 from agentmem.stores.sqlite.beside import Scrub, scrub_beside
 from agentmem.stores.sqlite.connection import Database, Durability, Tracer, read_only
-from agentmem.stores.sqlite.links import SqliteLinks
 from agentmem.stores.sqlite.migrations import Secret, is_current, migrate
 from agentmem.stores.sqlite.misfits import misfits
-from agentmem.stores.sqlite.next_vectors import SqliteNextVectors
 from agentmem.stores.sqlite.notes import SqliteNotes
 from agentmem.stores.sqlite.owners import teach as teach_marks
-from agentmem.stores.sqlite.passages import SqlitePassages
 from agentmem.stores.sqlite.reading import Reading
 from agentmem.stores.sqlite.scrub import FILE
 from agentmem.stores.sqlite.seals import broken
 from agentmem.stores.sqlite.tables import SqliteTables
-from agentmem.stores.sqlite.text import SqliteText
-from agentmem.stores.sqlite.vectors import SqliteVectors
 from agentmem.stores.sqlite.where import prepare as teach_filters
 
 __all__ = ["SqliteStore", "SqliteTransaction"]
@@ -86,21 +80,11 @@ class SqliteTransaction(Transaction):
 
     def __init__(self, database: Database, clock: Clock) -> None:
         secret = Secret(database)
-        tables, notes = SqliteTables(database), SqliteNotes(database, clock, secret)
+        tables = SqliteTables(database)
+        notes = SqliteNotes(database, tables, clock, secret)
         admission = Admission(_Held(database, notes))
 
-        def guard(name: str, area: A) -> A:
-            return guarded(area, name, AREAS[name], admission)
-
-        areas = Areas(
-            notes=guard("notes", notes),
-            text=guard("text", SqliteText(database, secret)),
-            vectors=guard("vectors", SqliteVectors(database)),
-            next_vectors=guard("next_vectors", SqliteNextVectors(database)),
-            passages=guard("passages", SqlitePassages(database)),
-            links=guard("links", SqliteLinks(database)),
-        )
-        super().__init__(areas, tables, secret, admission)
+        super().__init__(guarded(notes, "notes", AREAS["notes"], admission), tables, secret, admission)
 
 
 class SqliteStore:
@@ -303,10 +287,10 @@ class SqliteStore:
 
     def iterate(self, batch: int = 1000) -> Iterator[list[tuple[int, Note]]]:
         """Every note, by row, in batches; each batch is read on its own, so writers are not held up."""
-        notes, last = SqliteNotes(self._db, SystemClock(), bytes), 0
+        last = 0
         while True:
-            with self.read():
-                found = notes.after(last, batch)
+            with self.read() as tx:
+                found = list(tx.notes.load(tx.notes.page(None, last, batch)).items())
             if not found:
                 return
             yield found

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from agentmem.errors import InvalidArgument
 from agentmem.notes.engine import Row
-from agentmem.notes.tables import NOTE, Among, Span, Table, Value, Where
+from agentmem.notes.tables import NOTE, Among, Span, Table, Value, Where, Without
 from agentmem.stores.sqlite.connection import Database
 from agentmem.stores.sqlite.seals import kept
 from agentmem.stores.sqlite.where import json_list
@@ -88,6 +88,20 @@ class SqliteTables:
         shape = ("each", table.name, each, tuple(columns), order, newest, tests)
         sql = self._statement(shape, lambda: _find_of_each(table, each, columns, order, tests, newest=newest))
         return self._db.rows(sql, (json.dumps(list(dict.fromkeys(asked.values))), limit - 1, *values))
+
+    def lacking(self, table: Table, *, after: int = 0, limit: int | None = None) -> list[int]:
+        """The notes beyond row ``after`` that have no row in a table; ascending, at most ``limit``."""
+        (key,) = table.key
+        sql = f"SELECT id FROM note WHERE id > ? AND NOT EXISTS (SELECT 1 FROM {table.name} WHERE {key} = note.id) ORDER BY id LIMIT ?"  # noqa: S608 - declared names
+        return [row for (row,) in self._db.rows(sql, (int(after), -1 if limit is None else int(limit)))]
+
+    def moment(self) -> object | None:
+        """Equal as long as others commit nothing, no write fails and nothing is deleted; ``None`` inside a write."""
+        return None if self._db.writing else self._db.state()
+
+    def when_invalidated(self, clear: Callable[[], None]) -> None:
+        """Have ``clear`` called as soon as notes are deleted."""
+        self._db.when_invalidated(clear)
 
     def count(self, table: Table, where: Where, *, most: int | None = None) -> int:
         """How many rows there are for which every test holds; with ``most`` no further than that."""
@@ -174,6 +188,10 @@ def _tests(table: Table, where: Where, *, first: int = 0) -> tuple[tuple[str, ..
             else:
                 sql.append(f"{name} IN (SELECT value FROM json_each({mark()}))")  # noqa: S608 - declared names
                 bound.append(json_list(listed) if kind is int else json.dumps(listed))
+        elif isinstance(test, Without):
+            for value in test.values:  # comparing a few values is cheaper than a look-up in a list
+                sql.append(f"{name} <> {mark()}")
+                bound.append(_typed(kind, value))
         elif isinstance(test, Span):
             sql.append(f"{name} IS NOT NULL")
             for bound_name, sign in _BOUNDS.items():
@@ -233,7 +251,11 @@ def _put(table: Table, *, keep: bool) -> str:
     names = list(table.columns)
     marks = [f"?{place}" for place in range(1, len(names) + 1)]
     if table.sealed and not table.numbered:
-        names, marks = [*names, "seal"], [*marks, _seal(table, dict(zip(names, marks, strict=True)))]
+        given = dict(zip(names, marks, strict=True))
+        seal = _seal(table, given)
+        if table.unsealed:
+            seal = f"CASE WHEN {given[table.unsealed]} THEN NULL ELSE {seal} END"
+        names, marks = [*names, "seal"], [*marks, seal]
     sql = f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({', '.join(marks)})"  # noqa: S608 - declared names
     if table.numbered:
         return sql
@@ -247,7 +269,11 @@ def _change(table: Table, names: Sequence[str], tests: Sequence[str]) -> str:
     changed = {name: f"?{place}" for place, name in enumerate(names, 1)}
     sets = [f"{name} = {mark}" for name, mark in changed.items()]
     if table.sealed:
-        sets.append(f"seal = CASE WHEN seal = {_seal(table, {})} THEN {_seal(table, changed)} ELSE seal END")
+        kept = f"WHEN seal = {_seal(table, {})} THEN {_seal(table, changed)} ELSE seal END"
+        if table.unsealed:
+            now = changed.get(table.unsealed, table.unsealed)
+            kept = f"WHEN {now} THEN NULL WHEN {table.unsealed} THEN {_seal(table, changed)} {kept}"
+        sets.append(f"seal = CASE {kept}")
     return f"UPDATE {table.name} SET {', '.join(sets)}{_where(tests)}"  # noqa: S608 - declared names
 
 

@@ -126,7 +126,7 @@ class TextIndex(Following):
             parts = [new[start : start + _BATCH] for start in range(0, len(new), _BATCH)]
             if all(postings.put(tx.text.load(part)) for part in parts):
                 for part in parts:
-                    postings.join(tx.text.beside(owner, part))
+                    postings.join(tx.threads.pairs(owner, part))
             else:
                 del self._postings[owner]  # it is loaded in order of the rows when it is asked for next
         for owner in [owner for owner, postings in self._postings.items() if postings.worn]:
@@ -141,7 +141,7 @@ def _load(tx: Transaction, owner: int) -> Postings:
         last = int(found.rows[-1])
     if parts:
         postings.put(TextRows(*(np.concatenate(columns, axis=-1) for columns in zip(*parts, strict=True))))
-        postings.join(tx.text.beside(owner))
+        postings.join(tx.threads.pairs(owner))
     return postings
 
 

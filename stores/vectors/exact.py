@@ -285,9 +285,11 @@ def _load(tx: Transaction, owner: int) -> Block:
 
 def _load_passages(tx: Transaction, owner: int) -> Passages:
     held, last = Passages(), -1
-    if tx.passages.size_of(owner) > _MOST_PASSAGES:
-        return held
+    size = 0
     while found := tx.passages.batch(owner, last, _LOADED):
+        size += sum(map(len, found.values()))
+        if size > _MOST_PASSAGES:
+            return Passages()
         for row, vectors in found.items():
             held.put(row, vectors)
         last = max(found)

@@ -115,7 +115,7 @@ class Soak:
         return {
             "rss": pages * os.sysconf("SC_PAGE_SIZE"), "descriptors": sum(1 for _ in Path("/proc/self/fd").iterdir()), "threads": threading.active_count(),
             "exact": core.exact.size(), "embedder": len(core.embedder._cache), "answers": len(database._answers),  # type: ignore[attr-defined]
-            "watched": len(forks._forks()._watched), "unsettling": len(database._unsettling), "calls": sum(self.calls.values()),
+            "watched": len(forks._forks()._watched), "invalidating": len(database._invalidating), "calls": sum(self.calls.values()),
         }  # fmt: skip
 
 

@@ -24,7 +24,7 @@ SLACK = {
     "watched": 8,
     "embedder": 4096,
     "answers": 1000,
-    "unsettling": 0,
+    "invalidating": 0,
 }
 
 

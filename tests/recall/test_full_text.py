@@ -160,7 +160,7 @@ def as_it_was(memory: Memory) -> None:
         fts = next(sql for sql in MIGRATIONS[0][1] if "VIRTUAL TABLE fts" in sql)
         store._db.run(fts)
         for row, note in tx.notes.load(tx.notes.select_all()).items():
-            beside = " ".join(n.content for n in tx.notes.load(tx.notes.neighbours_in_thread(row)).values())
+            beside = " ".join(n.content for n in tx.notes.load(tx.threads.neighbours(row)).values())
             store._db.run(
                 "INSERT INTO fts (rowid, content, context, scope) VALUES (?, ?, ?, 'o1')",
                 (row, note.content, f"{beside} {WORD}"),

@@ -15,6 +15,7 @@ from agentmem import Memory, Settings
 from agentmem.embedding.embedders import HashEmbedder
 from agentmem.llm.clients import CallableModel
 from agentmem.notes.passages import LONG, MOST, SIZE, passages
+from agentmem.notes.tables import PASSAGE
 from agentmem.settings import IndexSettings
 
 FILLER = [f"The {thing} was {state} again and nobody in the office could say why that was." for thing in
@@ -159,7 +160,7 @@ def test_a_store_without_passages_says_so_and_gets_them(open_memory: Callable[..
     memory = open_memory()
     memory.remember_many([REPORT, "Marta likes flowers."], progress=False)
     with memory._parts.core.store.write() as tx:
-        tx.passages._db.run("DELETE FROM passage")
+        tx._tables.delete(PASSAGE, {})
     memory.close()
 
     memory = open_memory()

@@ -109,7 +109,7 @@ def test_links_touching_rows_are_found_once_from_either_end(
     with Memory(None, embedder="hash", clock=ManualClock()) as memory:
         memory.remember_many([f"thing number {i}" for i in range(6)], progress=False)
         with memory._parts.core.store.write() as tx:
-            tx.links.delete_kinds(["next", "shares", "similar", "user"])
+            tx.links.delete_rows(tx.notes.select_all())
             held = {link for link in links if link[0] != link[1]}
             tx.links.put([LinkRow(a, b, kind, 0.5, "") for a, b, kind in sorted(held)])
             found = [

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from agentmem.notes.storage import LinkRow, Selection
 from agentmem.recall.rank import FAINT
-from agentmem.stores.sqlite.known import KnownRows
+from agentmem.records.known import KnownRows
 from agentmem.stores.sqlite.store import SqliteStore
+from agentmem.stores.sqlite.tables import SqliteTables
 
 ALL = Selection((1,), archived=True)
 
@@ -131,7 +132,7 @@ def test_what_was_deleted_does_not_stay_in_memory(make) -> None:
 
 def test_so_many_rows_are_kept_and_no_more(make) -> None:
     store = SqliteStore(None)
-    known: KnownRows[int] = KnownRows(store._db, most=4)
+    known: KnownRows[int] = KnownRows(SqliteTables(store._db), most=4)
     with store.read():
         for start in range(0, 40, 3):
             assert known.get(range(start, start + 3), lambda rows: {row: -row for row in rows}) == {

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentmem.errors import AgentMemError, EmbedderMismatch, InvalidArgument, StoreCorrupt
+from agentmem.notes.tables import PASSAGE
 from agentmem.stores.vectors.exact import ExactIndex
 from agentmem.stores.vectors.passages import Passages
 
@@ -144,7 +145,7 @@ def test_passages_that_are_no_vectors_are_refused(store, long_notes, bad: np.nda
 def test_damaged_passages_are_an_error_with_the_cure(store, long_notes) -> None:
     rows, _, _ = long_notes
     with store.write() as tx:
-        tx.passages._db.run("UPDATE passage SET data = x'00' WHERE row = ?", (rows[0],))
+        tx._tables.change(PASSAGE, {"row": rows[0]}, {"data": b"\0"})
     with store.read() as tx, pytest.raises(StoreCorrupt) as caught:
         tx.passages.load(rows)
     assert isinstance(caught.value, AgentMemError)

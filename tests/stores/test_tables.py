@@ -269,12 +269,12 @@ def test_actors_threads_terms(store, make) -> None:
         assert tx.notes.actors([1]) == ["a", "b"]
         assert tx.notes.actors([1, ben]) == ["a", "b", "c"]
         assert tx.notes.actors([]) == []
-        assert tx.notes.thread_tail(1, "t") == (rows[4], 4)
-        assert tx.notes.thread_tail(ben, "t") == (foreign, 2)
-        assert tx.notes.thread_tail(1, "none") is None
-        assert tx.notes.neighbours_in_thread(rows[2]) == [rows[1], rows[3]]
-        assert tx.notes.neighbours_in_thread(rows[0], 2) == [rows[1], rows[2]]
-        assert tx.notes.neighbours_in_thread(alone) == []
+        assert tx.threads.tail(1, "t") == (rows[4], 4)
+        assert tx.threads.tail(ben, "t") == (foreign, 2)
+        assert tx.threads.tail(1, "none") is None
+        assert tx.threads.neighbours(rows[2]) == [rows[1], rows[3]]
+        assert tx.threads.neighbours(rows[0], 2) == [rows[1], rows[2]]
+        assert tx.threads.neighbours(alone) == []
         for row in rows:
             tx.terms.add([(1, row, ["porto", "porto"])])
         tx.terms.add([(ben, foreign, ["porto"])])

@@ -244,7 +244,7 @@ def test_scores_are_those_of_fts5(make, notes, words) -> None:
         around = {}
         for row in tx.notes.select_all():
             position = notes[row - 1][3]
-            beside = tx.notes.neighbours_in_thread(row)
+            beside = tx.threads.neighbours(row)
             before = [r for r in beside if (notes[r - 1][3], r) < (position, row)]
             after = [r for r in beside if r not in before]
             around[row] = (before[0] if before else None, after[0] if after else None)

@@ -11,58 +11,45 @@ import numpy as np
 
 from agentmem.errors import StoreCorrupt
 from agentmem.extract.stems import Tokenizer
-from agentmem.notes.storage import Change, TextRows
-from agentmem.stores.sqlite.connection import Database
-from agentmem.stores.sqlite.where import json_list
+from agentmem.notes.engine import Row, Tables
+from agentmem.notes.guarded_tables import GuardedTables
+from agentmem.notes.rows import Change
+from agentmem.notes.storage import TextRows
+from agentmem.notes.tables import WORDS, WORDS_CHANGE, Among, Span
+from agentmem.records.area import Area
+from agentmem.records.vectors import changes, counter
 
 if TYPE_CHECKING:
     from agentmem.notes.storage import Digests
 
-__all__ = ["SqliteText"]
+__all__ = ["Words"]
 
 _BYTES: Final = 8
 _MOST: Final = 50_000  # words that are remembered, a few more with the last text
-_PUT: Final = (
-    "INSERT INTO words (row, owner, content, context) VALUES (?, ?, ?, ?) "
-    "ON CONFLICT (row) DO UPDATE SET owner = excluded.owner, content = excluded.content, context = excluded.context"
-)
-_MISSING: Final = """
-    SELECT id FROM note WHERE id > ? AND NOT EXISTS (SELECT 1 FROM words WHERE row = note.id) ORDER BY id LIMIT ?
-"""
-# In the order of the index on (owner, thread, position): nothing is sorted.
-_THREADS: Final = """
-    SELECT lag(id) OVER (PARTITION BY thread ORDER BY position, id) AS before, id
-    FROM note WHERE owner = ? AND thread IS NOT NULL AND position IS NOT NULL
-"""
-_BESIDE: Final = """
-    SELECT (SELECT id FROM note WHERE owner = n.owner AND thread = n.thread AND (position, id) < (n.position, n.id)
-            ORDER BY position DESC, id DESC LIMIT 1),
-        n.id,
-        (SELECT id FROM note WHERE owner = n.owner AND thread = n.thread AND (position, id) > (n.position, n.id)
-            ORDER BY position, id LIMIT 1)
-    FROM json_each(?) j CROSS JOIN note n ON n.id = j.value WHERE n.thread IS NOT NULL AND n.position IS NOT NULL
-"""
+_ROW: Final = ("row", "content", "context")
 
 
-class SqliteText:
-    """:class:`agentmem.notes.storage.TextTable` on SQLite.
+class Words(Area):
+    """The words of each note in their order: what full text is loaded from.
+
+    A note has its own words alone, and in a second field, ``context``, others that it is to be found by. What stands beside it in a
+    thread is nobody's but its own.
 
     A digest of 64 bits stands for a word, made with the secret of the store and the owner: equal words of two owners have
     nothing in common, and no word can be read off a digest. Two words of one owner share a digest once in 2**64.
 
     Args:
-        database: where the statements run.
-        key: the secret of this store; asked for when the first word is written.
+        secret: the store's, asked for when the first word is written.
     """
 
-    def __init__(self, database: Database, key: Callable[[], bytes]) -> None:
-        self._db = database
-        self._key = key
+    def __init__(self, tables: GuardedTables, everybodys: Tables, secret: Callable[[], bytes]) -> None:
+        super().__init__(tables, everybodys)
+        self._key = secret
         self._tokens = Tokenizer()
         self._keys: dict[int, bytes] = {}
         self._known: dict[int, dict[str, bytes]] = {}
         self._held = 0
-        database.when_unsettled(self._forget)
+        tables.when_invalidated(self._forget)
 
     @property
     def version(self) -> str:
@@ -75,63 +62,51 @@ class SqliteText:
 
     def put_many(self, items: Iterable[tuple[int, int, str, str]]) -> None:
         """The same for (row, owner, content, context) each."""
-        self._db.many(_PUT, [self._encoded(*item) for item in items])
+        self._tables.put(WORDS, [self._encoded(*item) for item in items])
 
     def delete(self, rows: Sequence[int]) -> int:
         """Remove the words of notes; returns how many had any."""
-        return self._db.run("DELETE FROM words WHERE row IN (SELECT value FROM json_each(?))", (json_list(rows),))
+        return self._tables.delete(WORDS, {"row": Among(rows)})
 
     def digests(self, owner: int, words: Sequence[str]) -> list[Digests]:
         """What each of these words of a query is called in the notes of an owner: several digests in a row for a phrase."""
+        self._tables.need((owner,), "the words of a query")
         return [_array(self._digested(int(owner), word)) for word in words]
 
     def load(self, rows: Sequence[int]) -> TextRows:
         """The words of those rows that have some, by row."""
-        sql = "SELECT row, content, context FROM words WHERE row IN (SELECT value FROM json_each(?)) ORDER BY row"
-        return _decoded(self._db.rows(sql, (json_list(rows),)))
+        return _decoded(self._tables.find(WORDS, {"row": Among(rows)}, columns=_ROW))
 
     def batch(self, owner: int, after: int, limit: int) -> TextRows:
         """The words of up to ``limit`` rows of an owner beyond ``after``, by row."""
-        sql = "SELECT row, content, context FROM words WHERE owner = ? AND row > ? ORDER BY row LIMIT ?"
-        return _decoded(self._db.rows(sql, (int(owner), int(after), int(limit))))
-
-    def beside(self, owner: int, rows: Sequence[int] | None = None) -> list[tuple[int, int]]:
-        """Notes that follow each other in a thread, as (earlier, later): all of an owner's, or those that one of ``rows`` is of."""
-        if rows is None:
-            return [pair for pair in self._db.rows(_THREADS, (int(owner),)) if pair[0] is not None]
-        found = self._db.rows(_BESIDE, (json_list(rows),))
-        pairs = [(before, row) for before, row, _ in found] + [(row, after) for _, row, after in found]
-        return [(before, after) for before, after in pairs if before is not None and after is not None]
+        asked = {"owner": owner, "row": Span(above=after)}
+        return _decoded(self._tables.find(WORDS, asked, columns=_ROW, limit=limit))
 
     def differing(self, items: Iterable[tuple[int, int, str, str]]) -> list[int]:
         """Those rows of (row, owner, content, context) whose words are not stored, or otherwise."""
         wanted = {row: (owner, content, context) for row, owner, content, context in map(self._encoded_item, items)}
-        sql = "SELECT row, owner, content, context FROM words WHERE row IN (SELECT value FROM json_each(?))"
-        found = {row: tuple(rest) for row, *rest in self._db.rows(sql, (json_list(list(wanted)),))}
+        found = {row: tuple(rest) for row, *rest in self._tables.find(WORDS, {"row": Among(wanted)}, order=())}
         return [row for row, expected in wanted.items() if found.get(row) != expected]
 
     def missing(self, after: int, limit: int) -> list[int]:
         """Up to ``limit`` rows of notes beyond ``after`` whose words are not stored."""
-        return [row for (row,) in self._db.rows(_MISSING, (int(after), int(limit)))]
+        return self._tables.lacking(WORDS, after=after, limit=limit)
 
     def changes(self, after: int) -> list[Change]:
         """The newest change of each row that changed after the counter, oldest first."""
-        found = self._db.rows(
-            "SELECT seq, owner, row, removed FROM words_change WHERE seq > ? ORDER BY seq", (int(after),)
-        )
-        return [Change(seq, owner, row, bool(removed)) for seq, owner, row, removed in found]
+        return changes(self, WORDS_CHANGE, after)
 
     def counter(self) -> int:
         """Grows with every change of a note's words."""
-        return int(self._db.answer("SELECT coalesce(max(seq), 0) FROM words_change")[0][0])
+        return counter(self, WORDS_CHANGE)
 
     def count(self) -> int:
         """How many notes have their words stored."""
-        return int(self._db.value("SELECT count(*) FROM words"))
+        return self._tables.count(WORDS, {})
 
     def clear(self) -> None:
         """Remove the words of every note."""
-        self._db.run("DELETE FROM words")
+        self._tables.delete(WORDS, {})
 
     def _encoded(self, row: int, owner: int, content: str, context: str) -> tuple[int, int, bytes, bytes]:
         owner = int(owner)
@@ -184,7 +159,7 @@ def _array(blob: bytes) -> Digests:
     return np.frombuffer(blob, dtype="<u8").astype(np.uint64, copy=False)
 
 
-def _decoded(found: Sequence[tuple[int, bytes, bytes]]) -> TextRows:
+def _decoded(found: Sequence[Row]) -> TextRows:
     rows = np.array([row for row, _, _ in found], np.int64)
     contents, contexts = [content for _, content, _ in found], [context for _, _, context in found]
     sizes = np.array([list(map(len, contents)), list(map(len, contexts))], np.int64).reshape(2, len(found))

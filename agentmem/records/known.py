@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, Generic, TypeVar, cast
 
 from agentmem.errors import StoreCorrupt
-from agentmem.stores.sqlite.connection import Database
+from agentmem.notes.engine import Tables
 
 __all__ = ["KnownRows", "Present"]
 
@@ -28,16 +28,16 @@ class Present(dict[int, T]):
 class KnownRows(Generic[T]):
     """Values by row, kept for as long as nobody has changed them.
 
-    Whoever writes a row calls :meth:`drop`. Deletions (:meth:`~agentmem.stores.sqlite.connection.Database.unsettle`) empty it
+    Whoever writes a row calls :meth:`drop`. Deletions (:meth:`~agentmem.notes.engine.Tables.when_invalidated`) empty it
     at once, so that what was forgotten does not stay in memory; commits of other connections and writes that failed empty it
     before the next answer. Inside a write nothing is kept and nothing is answered from here, since that write may yet fail.
 
     Args:
-        database: whose rows these are; most: how many values are kept.
+        tables: of the store whose rows these are; most: how many values are kept.
     """
 
-    def __init__(self, database: Database, most: int = _MOST) -> None:
-        self._db = database
+    def __init__(self, tables: Tables, most: int = _MOST) -> None:
+        self._tables = tables
         self._most = most
         self._values: dict[int, T] = {}
         self._state: object = None
@@ -45,12 +45,12 @@ class KnownRows(Generic[T]):
 
     def get(self, rows: Sequence[int], read: Callable[[Sequence[int]], Mapping[int, T]]) -> dict[int, T]:
         """The value of each of ``rows`` that has one; ``read`` is asked for those that are not known."""
-        if self._db.writing:
+        state = self._tables.moment()
+        if state is None:
             return dict(read(rows))
         if not self._heeding:
             self._heeding = True
-            self._db.when_unsettled(self._values.clear)
-        state = self._db.state()
+            self._tables.when_invalidated(self._values.clear)
         values = self._values
         if state != self._state:
             values.clear()
