@@ -13,7 +13,7 @@ from agentmem.notes.ids import IdMaker
 from agentmem.notes.note import Scope
 from agentmem.notes.passages import passages
 from agentmem.notes.protocols import Clock, Embedder, ForgettingCurve
-from agentmem.notes.storage import Selection
+from agentmem.notes.rows import Selection
 from agentmem.records.transaction import NoteStore, Transaction
 from agentmem.runtime.forks import at_fork
 from agentmem.settings import Settings

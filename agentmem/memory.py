@@ -19,7 +19,7 @@ from agentmem.notes.edit import EditRequest
 from agentmem.notes.filters import parse
 from agentmem.notes.note import Fact, ForgetReceipt, Hit, Link, Note, NoteVersion, Receipt, Scope
 from agentmem.notes.protocols import Clock, Editor, Embedder, Message, Reranker
-from agentmem.notes.storage import Selection
+from agentmem.notes.rows import Selection
 from agentmem.recall.result import Recollection
 from agentmem.remember.draft import KEYWORDS, Draft, make_drafts, merge_scope
 from agentmem.settings import Settings
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from agentmem.graph.view import Connection
     from agentmem.llm.loading import ModelSpec
     from agentmem.recall.why_not import WhyNot
+    from agentmem.records.transaction import NoteStore
     from agentmem.transfer.export import ExportReport
     from agentmem.transfer.load import ImportReport
     from agentmem.upkeep.rebuild import CheckReport
@@ -63,6 +64,7 @@ class Memory:
         llm: a chat model for :meth:`enrich`, :meth:`reflect`, and for answers when no local model is attached: a client, a
             callable, or a ``LanguageModel``.
         clock, settings: injected time and numbers.
+        store: where the notes are kept, if not in SQLite; ``path`` is then where the rest lies. Closed with the memory.
         read_only: open what is there for reading: recall, answers, notes, export and checks work, nothing of the memory is written, and what would
             write raises :class:`~agentmem.errors.StoreReadOnly`. A directory that cannot be written is opened so by itself.
     """
@@ -81,6 +83,7 @@ class Memory:
         clock: Clock | None = None,
         settings: Settings | None = None,
         read_only: bool = False,
+        store: NoteStore | None = None,
     ) -> None:
         if scope is not None and not isinstance(scope, Scope):
             raise InvalidArgument(
@@ -90,7 +93,14 @@ class Memory:
         self.path = None if path is None else Path(os.path.expanduser(path))  # noqa: PTH111 - leaves a name that is no user's as it is
         spec = _model_spec(model, device, dtype, plain)
         self._parts = wiring.build(
-            self.path, embedder=embedder, model=spec, llm=llm, clock=clock, settings=settings, read_only=read_only
+            self.path,
+            embedder=embedder,
+            model=spec,
+            llm=llm,
+            clock=clock,
+            settings=settings,
+            read_only=read_only,
+            store=store,
         )
         self.settings = self._parts.core.settings
 

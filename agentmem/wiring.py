@@ -29,7 +29,7 @@ from agentmem.notes.curves import curve
 from agentmem.notes.ids import IdMaker
 from agentmem.notes.note import Note, Receipt, Scope
 from agentmem.notes.protocols import Clock, Embedder, LanguageModel
-from agentmem.notes.storage import Selection
+from agentmem.notes.rows import Selection
 from agentmem.projections.text import FullText
 from agentmem.recall.result import Recollection
 from agentmem.recall.search import Recaller
@@ -265,9 +265,13 @@ def build(
     clock: Clock | None,
     settings: Settings | None,
     read_only: bool = False,
+    store: NoteStore | None = None,
     fail: Fail = lambda step: None,
 ) -> Parts:
-    """Wire a memory: a :class:`DataDirectory` holds the notes, the index and the packs; without one all stays in memory."""
+    """Wire a memory: a :class:`DataDirectory` holds the notes, the index and the packs; without one all stays in memory.
+
+    With a ``store`` the notes are there, and in the directory the rest.
+    """
     if settings is not None and not isinstance(settings, Settings):
         raise InvalidArgument(f"settings must be Settings, not {type(settings).__name__}.", hint="Settings(recall=…).")
     chosen, time = settings or Settings(), clock or SystemClock()
@@ -276,7 +280,7 @@ def build(
         scratch.path if scratch else Path(path or ""), now=time.now(), read_only=read_only and path is not None
     )
     read_only = not directory.writable
-    store = _store(None if path is None else directory, chosen, time)
+    store = store or _store(None if path is None else directory, chosen, time)
     with _closed_on_error(store, scratch):
         notices = list if path is None else _bound(store, directory, fail)
         core = _core(store, directory if path is not None and not read_only else None, chosen, time, embedder, fail)
@@ -357,7 +361,7 @@ def _store(directory: DataDirectory | None, settings: Settings, clock: Clock) ->
 
 
 def _core(
-    store: SqliteStore, indexed: DataDirectory | None, settings: Settings, clock: Clock, embedder: Any, fail: Fail
+    store: NoteStore, indexed: DataDirectory | None, settings: Settings, clock: Clock, embedder: Any, fail: Fail
 ) -> Core:
     from agentmem.embedding.embedders import make_embedder
     from agentmem.stores.text.text import TextIndex

@@ -27,7 +27,7 @@ import numpy.typing as npt
 
 from agentmem import Memory, Scope
 from agentmem.notes.note import MemoryState, Note
-from agentmem.notes.storage import LinkRow
+from agentmem.notes.rows import LinkRow
 from agentmem.recall.exact_or_index import shortlist
 
 __all__ = ["Corpus", "measure"]

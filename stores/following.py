@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from agentmem.notes.storage import Change
+from agentmem.notes.rows import Change
 from agentmem.records.transaction import Transaction
 from agentmem.runtime.forks import at_fork
 

@@ -18,8 +18,8 @@ from agentmem.notes.messages import plain_messages
 from agentmem.notes.note import Hit, Note, Scope
 from agentmem.notes.protocols import Editor, LanguageModel, Message
 from agentmem.notes.quoting import notes_block
+from agentmem.notes.rows import EditRow
 from agentmem.notes.speaking import said
-from agentmem.notes.storage import EditRow
 from agentmem.recall.query import query_words
 from agentmem.recall.result import Recollection, estimate_tokens
 from agentmem.weights.registry import WeightBook

@@ -13,7 +13,7 @@ from agentmem.core import Core
 from agentmem.notes.clock import micros
 from agentmem.notes.edit import Route
 from agentmem.notes.note import Hit, Note, Scope
-from agentmem.notes.storage import EditRow
+from agentmem.notes.rows import EditRow
 from agentmem.projections.linking import conflicting
 from agentmem.recall.query import query_words
 from agentmem.records.transaction import Transaction

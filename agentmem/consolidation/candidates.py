@@ -14,7 +14,7 @@ from agentmem.extract import is_volatile, secrets
 from agentmem.notes.clock import from_micros, micros
 from agentmem.notes.edit import EditRequest
 from agentmem.notes.note import Note, Scope
-from agentmem.notes.storage import EditRow, Selection, UseSummary
+from agentmem.notes.rows import EditRow, Selection, UseSummary
 from agentmem.records.transaction import Transaction
 
 __all__ = ["Candidate", "gather", "request_of"]

@@ -20,7 +20,7 @@ from agentmem.core import EVERYBODY, Core
 from agentmem.errors import PackMismatch
 from agentmem.notes.clock import from_micros, micros
 from agentmem.notes.note import Note, Scope
-from agentmem.notes.storage import EditRow, LedgerEntry
+from agentmem.notes.rows import EditRow, LedgerEntry
 from agentmem.projections.linking import conflicting
 from agentmem.records.transaction import Transaction
 from agentmem.weights.registry import METHOD, PackContents, WeightBook

@@ -23,7 +23,7 @@ from agentmem.notes.clock import from_micros, micros
 from agentmem.notes.edit import EditReceipt, EditRequest
 from agentmem.notes.note import Scope
 from agentmem.notes.protocols import Editor
-from agentmem.notes.storage import EditRow
+from agentmem.notes.rows import EditRow
 from agentmem.records.transaction import Transaction
 from agentmem.weights.registry import METHOD, WeightBook
 

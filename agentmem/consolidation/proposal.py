@@ -13,7 +13,7 @@ from agentmem.notes.edit import Route
 from agentmem.notes.note import Scope
 from agentmem.notes.protocols import Editor
 from agentmem.notes.quoting import notes_block
-from agentmem.notes.storage import EditRow
+from agentmem.notes.rows import EditRow
 from agentmem.records.transaction import Transaction
 
 __all__ = ["UNDONE", "Plan", "Progress", "Proposer", "barred", "kept"]

@@ -22,7 +22,7 @@ from agentmem.notes.clock import micros
 from agentmem.notes.note import Note, Receipt, Scope
 from agentmem.notes.protocols import LanguageModel
 from agentmem.notes.quoting import UNTRUSTED_BELOW
-from agentmem.notes.storage import EnrichmentRow, LinkRow, Selection
+from agentmem.notes.rows import EnrichmentRow, LinkRow, Selection
 from agentmem.records.transaction import Transaction
 from agentmem.remember.enriched import rewrite
 from agentmem.remember.supersede import Superseder

@@ -23,7 +23,7 @@ from agentmem.notes.clock import micros
 from agentmem.notes.filters import parse
 from agentmem.notes.note import Kind, Note, Receipt, Scope
 from agentmem.notes.protocols import LanguageModel
-from agentmem.notes.storage import LinkRow, Selection
+from agentmem.notes.rows import LinkRow, Selection
 from agentmem.records.transaction import Transaction
 from agentmem.remember.draft import Draft
 

@@ -32,8 +32,7 @@ from agentmem.notes.clock import micros
 from agentmem.notes.episode import ExperienceRow, StepRow
 from agentmem.notes.note import Note, Receipt, Scope
 from agentmem.notes.protocols import Embedder
-from agentmem.notes.rows import SAID
-from agentmem.notes.storage import Selection
+from agentmem.notes.rows import SAID, Selection
 from agentmem.records.transaction import Transaction
 from agentmem.remember.draft import merge_scope, resolve_trust
 from agentmem.remember.duplicates import clean_text, content_hash

@@ -12,7 +12,7 @@ from agentmem.files.reserve import Reserve
 from agentmem.forget.finish import Scrubber
 from agentmem.forget.places import DUE, Doomed, Removal, Traces
 from agentmem.notes.note import ForgetReceipt, Note, Scope
-from agentmem.notes.storage import Selection
+from agentmem.notes.rows import Selection
 from agentmem.records.transaction import Transaction
 from agentmem.weights.registry import WeightBook
 

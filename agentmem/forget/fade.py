@@ -10,7 +10,7 @@ from agentmem.core import EVERYBODY, Core
 from agentmem.errors import InvalidArgument, UnknownNote
 from agentmem.notes.clock import micros
 from agentmem.notes.note import Note, Scope
-from agentmem.notes.storage import Facets, LinkRow, Selection
+from agentmem.notes.rows import Facets, LinkRow, Selection
 from agentmem.recall.search import state_of
 from agentmem.records.transaction import Transaction
 

@@ -15,7 +15,7 @@ from agentmem.core import Core
 from agentmem.experience.values import texts_of
 from agentmem.notes.clock import micros
 from agentmem.notes.note import Note, Scope
-from agentmem.notes.storage import EditRow
+from agentmem.notes.rows import EditRow
 from agentmem.projections.links import WordLinks
 from agentmem.recall.query import query_words
 from agentmem.records.transaction import Transaction

@@ -1,7 +1,7 @@
 """Whose notes a transaction may touch: the guard between the verbs and the tables, below every query.
 
 A request names its owners once, when its transaction begins, and the transaction holds them (:meth:`Admission.admit`). From then on
-every call of an area goes through the rule of its method (:mod:`agentmem.notes.admission_rules`): what the method is about to change, and
+every operation on a table goes through one rule (:mod:`agentmem.notes.guarded_tables`): what it is about to change, and
 what it hands out, must belong to those owners, however the query was worded. A row of anybody else raises
 :class:`~agentmem.errors.ScopeBreach`: it is never returned, and what was written is rolled back. What a caller may name freely (ids), or
 what may lead to others (links), is narrowed instead, so that somebody else's note looks like none at all.
@@ -11,17 +11,13 @@ A transaction that nobody was admitted to is a job's: it works on everybody's no
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from types import GeneratorType
-from typing import Any, Final, NamedTuple, Protocol, TypeVar, cast
+from typing import Final, Protocol
 
 from agentmem.errors import ScopeBreach
 
-__all__ = ["Admission", "Call", "Held", "Rule", "guarded"]
-
-A = TypeVar("A")
+__all__ = ["Admission", "Held"]
 
 _MOST: Final = 200_000
 _AT_ONCE: Final = 20_000
@@ -153,93 +149,3 @@ class Admission:
         self._known.clear()
         self._size = 0
         self._bind(self.owners)
-
-
-class Call:
-    """One call of a method: its name, the area it is of, and its arguments by the names of its parameters."""
-
-    __slots__ = ("_args", "_kwargs", "_names", "area", "what")
-
-    def __init__(
-        self, what: str, area: Any, names: tuple[str, ...], args: tuple[Any, ...], kwargs: Mapping[str, Any]
-    ) -> None:
-        self.what, self.area = what, area
-        self._names, self._args, self._kwargs = names, args, kwargs
-
-    def given(self, name: str) -> Any:
-        """An argument; ``None`` when it was left out."""
-        if name in self._kwargs:
-            return self._kwargs[name]
-        place = self._names.index(name) if name in self._names else len(self._args)
-        return self._args[place] if place < len(self._args) else None
-
-
-class Rule(NamedTuple):
-    """What is looked at before a method runs, what becomes of its result, or what runs in its place; a job is asked nothing."""
-
-    before: Callable[[Admission, Call], None] | None = None
-    after: Callable[[Admission, Call, Any], Any] | None = None
-    instead: Callable[[Admission, Call, Callable[..., Any]], Any] | None = None
-    many: bool = False
-    """Whether an argument may be a generator: what the rule reads of it has to be there for the method, too."""
-
-    @property
-    def looks(self) -> bool:
-        """Whether it asks for arguments."""
-        return self.before is not None or self.instead is not None
-
-
-class _Guarded:
-    """An area of a transaction with a rule before each of its methods; everything else about it is the area's own."""
-
-    def __init__(self, area: Any) -> None:
-        self._area = area
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._area, name)
-
-
-def _there(value: Any) -> Any:
-    return list(value) if isinstance(value, GeneratorType) else value
-
-
-def guarded(area: A, name: str, rules: Mapping[str, Rule], admission: Admission) -> A:
-    """``area`` behind the guard. A method without a rule is a job's alone.
-
-    Args:
-        name: of the area, for messages; rules: by the names of its methods.
-    """
-    guard = _Guarded(area)
-    for method in dir(type(area)):
-        if not method.startswith("_") and callable(getattr(type(area), method)):
-            setattr(
-                guard, method, _ruled(getattr(area, method), f"{name}.{method}", area, rules.get(method), admission)
-            )
-    return cast(A, guard)
-
-
-def _ruled(
-    method: Callable[..., Any], what: str, area: object, rule: Rule | None, admission: Admission
-) -> Callable[..., Any]:
-    if rule == Rule():
-        return method
-    code = cast(Any, method).__func__.__code__
-    names = code.co_varnames[1 : code.co_argcount]
-    bare, looks = Call(what, area, (), (), {}), rule is not None and rule.looks
-
-    @functools.wraps(method)
-    def checked(*args: Any, **kwargs: Any) -> Any:
-        if admission.owners is None:
-            return method(*args, **kwargs)
-        if rule is None:
-            return admission.refuse(what)
-        call = bare
-        if looks:
-            args = tuple(map(_there, args)) if rule.many else args
-            call = Call(what, area, names, args, kwargs)
-            if rule.before is not None:
-                rule.before(admission, call)
-        result = method(*args, **kwargs) if rule.instead is None else rule.instead(admission, call, method)
-        return result if rule.after is None else rule.after(admission, call, result)
-
-    return checked

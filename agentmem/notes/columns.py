@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from agentmem.notes.rows import HALF_LIFE
-from agentmem.notes.storage import Facets, LinkRow
+from agentmem.notes.rows import HALF_LIFE, Facets, LinkRow
 from agentmem.runtime.lazily import cached_property
 
 __all__ = ["FacetColumns", "Flags", "LinkColumns", "Rows", "Values", "aligned", "firsts", "places", "together"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
+from agentmem.notes.rows import Selection
 from agentmem.notes.tables import Table, Value, Where
 
 __all__ = ["Row", "Tables"]
@@ -22,7 +23,7 @@ class Tables(Protocol):
     def put(self, table: Table, rows: Iterable[Sequence[Value]], *, keep: bool = False) -> int:
         """Write rows, each in the place of the one with its key, or with ``keep`` only where there is none.
 
-        In a numbered table the first column is ``None``, and every row is a new one.
+        In a numbered table a row whose first column is ``None`` is a new one.
 
         Returns:
             the number of the last row, in a numbered table.
@@ -75,6 +76,39 @@ class Tables(Protocol):
         """The notes beyond row ``after`` that have no row in a table, which is known by the note's; ascending, at most ``limit``."""
         ...
 
+    def select(
+        self,
+        selection: Selection,
+        *,
+        among: Sequence[int] | None = None,
+        order: str = "created",
+        after: int | None = None,
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> list[int]:
+        """Rows of the notes that a selection admits.
+
+        What it asks for is one thing, what may be seen another: its filter must be asked of notes that its other parts admit, and of
+        nothing else, so that it can only narrow.
+
+        Args:
+            among: no others than these; they come in the order in which they are given.
+            order: ``created`` or ``occurred``, backwards with a ``-`` before it; ``row`` with
+            after: only rows beyond this one.
+        """
+        ...
+
+    def count_selected(self, selection: Selection, *, most: int | None = None) -> int:
+        """How many notes a selection admits; with ``most`` no further than that."""
+        ...
+
+    def keep_version(self, row: int) -> bool:
+        """Let a note as it is now join its history (:data:`~agentmem.notes.tables.VERSION`), and tell whether it is what was written.
+
+        A version of a note that is not stays known as such.
+        """
+        ...
+
     def count(self, table: Table, where: Where, *, most: int | None = None) -> int:
         """How many rows there are for which every test holds; with ``most`` no further than that."""
         ...
@@ -90,10 +124,27 @@ class Tables(Protocol):
         """Remove the rows for which every test holds; returns how many there were."""
         ...
 
-    def moment(self) -> object | None:
-        """Equal at two times if nothing changed in between but what this store itself wrote, and nothing of that was taken back or deleted.
+    def secret(self) -> bytes:
+        """What keyed digests are made with: drawn when the store was made.
 
-        ``None`` inside a write: what is read there may yet be taken back.
+        Raises:
+            StoreCorrupt: it is not what was drawn.
+        """
+        ...
+
+    @property
+    def writing(self) -> bool:
+        """Whether this is a write: what is read in it may yet be taken back."""
+        ...
+
+    @property
+    def rollbacks(self) -> int:
+        """How many writes were taken back: rows that were seen in one may never have been."""
+        ...
+
+    def moment(self) -> object:
+        """Equal at two times if nothing changed in between but what this store itself wrote, nothing of that was taken back or deleted,
+        and both are within a write, or neither.
         """
         ...
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from agentmem.notes.admission import Admission
 from agentmem.notes.engine import Row, Tables
+from agentmem.notes.rows import Selection
 from agentmem.notes.tables import Among, Span, Table, Value, Where, Without
 
 __all__ = ["GuardedTables"]
@@ -32,7 +33,7 @@ class GuardedTables:
         """Write rows of admitted owners about admitted notes, and none in the place of somebody else's."""
         if self._admission.owners is None or table.free:
             return self._tables.put(table, rows, keep=keep)
-        given, what = list(rows), f"{table.name}: put"
+        given, what = list[Sequence[Any]](rows), f"{table.name}: put"
         if table.job:
             self._admission.refuse(what)
         names = list(table.columns)
@@ -44,7 +45,10 @@ class GuardedTables:
             self._need_ids(_column(given, names.index(name)), what)
         if table.owned and not table.numbered and not {"owner", *table.notes} & set(table.key):
             self._need_standing(table, given, what)
-        return self._tables.put(table, given, keep=keep)
+        last = self._tables.put(table, given, keep=keep)
+        if table.numbered and table.key == table.notes and given[-1][0] is None:
+            self._admission.learn(last, int(given[-1][names.index("owner")]))
+        return last
 
     def find(
         self,
@@ -116,6 +120,10 @@ class GuardedTables:
         """Those of ``rows`` that belong to somebody else."""
         return self._admission.foreign(rows)
 
+    def refuse(self, what: str) -> None:
+        """Raise in a request: this is a job's."""
+        self._admission.refuse(what)
+
     def need(self, owners: Collection[int], what: str) -> None:
         """Raise unless all of these owners are admitted."""
         self._admission.need(owners, what)
@@ -124,7 +132,47 @@ class GuardedTables:
         """Raise unless all of these rows that exist are the request's own."""
         self._admission.need_rows(rows, what)
 
-    def moment(self) -> object | None:
+    def select(
+        self,
+        selection: Selection,
+        *,
+        among: Sequence[int] | None = None,
+        order: str = "created",
+        after: int | None = None,
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> list[int]:
+        """The rows of a selection of admitted owners."""
+        self._admission.need(selection.owners, "notes: select")
+        found = self._tables.select(selection, among=among, order=order, after=after, limit=limit, offset=offset)
+        self._admission.need_rows(found, "notes: select")
+        return found
+
+    def count_selected(self, selection: Selection, *, most: int | None = None) -> int:
+        """How many notes a selection of admitted owners admits."""
+        self._admission.need(selection.owners, "notes: count")
+        return self._tables.count_selected(selection, most=most)
+
+    def keep_version(self, row: int) -> bool:
+        """Let one of the request's own notes join its history."""
+        self._need_rows((row,), "notes: keep a version")
+        return self._tables.keep_version(row)
+
+    def secret(self) -> bytes:
+        """The store's own."""
+        return self._tables.secret()
+
+    @property
+    def writing(self) -> bool:
+        """Whether this is a write."""
+        return self._tables.writing
+
+    @property
+    def rollbacks(self) -> int:
+        """How many writes were taken back."""
+        return self._tables.rollbacks
+
+    def moment(self) -> object:
         """The store's own."""
         return self._tables.moment()
 

@@ -28,6 +28,7 @@ __all__ = [
     "Selection",
     "UseDay",
     "UseSummary",
+    "asks",
 ]
 
 SHARED_OWNER = 1
@@ -79,6 +80,15 @@ class LinkRow(NamedTuple):
     reason: str
     used_at: int | None = None
     derived: bool = False
+
+
+def asks(content: str) -> int:
+    """What ``Facets.asks`` says of a text."""
+    words = content.rstrip("\t\n\r ")
+    if not words.endswith("?"):
+        return 0
+    rest = words[TOLD - 1 :]
+    return 2 if any(end in rest for end in (". ", "! ", "\n")) else 1
 
 
 class OutboxItem(NamedTuple):

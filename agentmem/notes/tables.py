@@ -26,6 +26,7 @@ __all__ = [
     "NEXT_VECTOR",
     "NOTE",
     "OUTBOX",
+    "OWNER",
     "PACK",
     "PASSAGE",
     "TABLES",
@@ -67,10 +68,10 @@ class Without:
 class Span:
     """A test: the column holds a value, and it lies within these bounds; without any, that it holds one at all."""
 
-    above: int | float | None = None
-    below: int | float | None = None
-    least: int | float | None = None
-    most: int | float | None = None
+    above: Value = None
+    below: Value = None
+    least: Value = None
+    most: Value = None
 
 
 Where = Mapping[str, Any]
@@ -84,11 +85,15 @@ class Table:
     Attributes:
         columns: the name of each with the type of its values, in the order in which rows are given and taken.
         key: the columns that a row is known by: no two rows agree in all of them.
-        notes: the columns that name notes by row. A row of the table goes when one of these notes goes (``ids`` name notes that may be gone).
+        notes: the columns that name notes by row: none can be named that is not there, and a row goes when one of its notes goes, unless it
+            ``stays``.
         ids: the columns that name notes by id.
         leads: its rows may lead from a note to somebody else's; such a row is hidden from a request instead of being a breach.
-        numbered: the store numbers rows itself, upwards, in the first column.
+        numbered: the store numbers new rows itself, upwards, in the first column, and gives no number twice.
         sealed: rows are nowhere else, so a store tells when one of them is not what was written.
+        checked: the store looks at each row that it hands out, and refuses one that is not what was written.
+        loose: columns that change with every use, and are not under the seal.
+        computed: further columns that a store finds out by itself: ``asks``, as in :class:`~agentmem.notes.rows.Facets`.
         unsealed: a column; rows that are true in it can be made again, and are not sealed.
         free: it says nothing of anybody's notes.
         job: it is for what keeps things up to date; a request has no business here.
@@ -100,9 +105,13 @@ class Table:
     key: tuple[str, ...]
     notes: tuple[str, ...] = ()
     ids: tuple[str, ...] = ()
+    stays: bool = False
     leads: bool = False
     numbered: bool = False
     sealed: bool = False
+    checked: bool = False
+    loose: tuple[str, ...] = ()
+    computed: tuple[str, ...] = ()
     unsealed: str | None = None
     free: bool = False
     job: bool = False
@@ -120,20 +129,35 @@ class Table:
 META: Final = Table("meta", {"key": str, "value": str}, ("key",), free=True)
 """What is to be known of a store as a whole."""
 
+OWNER: Final = Table(
+    "owner",
+    {"id": int, "user": str, "agent": str, "mac": bytes},
+    ("id",),
+    numbered=True,
+    sealed=True,
+    checked=True,
+    free=True,
+)
+"""Whose notes there are: by a name that goes with the last note, and a keyed digest of it that stays."""
+
 NOTE: Final = Table(
     "note",
     {
         "id": int, "owner": int, "actor": str, "agent": str, "session": str, "thread": str, "position": int, "occurred_at": int,
         "created_at": int, "valid_from": int, "valid_to": int, "archived_at": int, "length": int, "importance": float, "trust": float,
         "stability": float, "difficulty": float, "last_review": int, "recalls": int, "uid": str, "kind": str, "version": int,
-        "hash": bytes, "changed_at": int, "reason": str,
+        "hash": bytes, "changed_at": int, "reason": str, "source": str, "tags": str, "keywords": str, "metadata": str, "context": str,
+        "content": str,
     },
     ("id",),
     notes=("id",),
     numbered=True,
     sealed=True,
+    checked=True,
+    loose=("stability", "difficulty", "last_review", "recalls"),
+    computed=("asks",),
 )  # fmt: skip
-"""The notes, apart from their words, which are loaded as whole notes."""
+"""The notes. A row that is asked for with its owner is handed out only if it stands under the owner whom it was written for."""
 
 VERSION: Final = Table(
     "note_version",
@@ -166,12 +190,13 @@ KEY: Final = Table(
     {"owner": int, "key": str, "row": int, "receipt": str},
     ("owner", "key"),
     notes=("row",),
+    stays=True,
     sealed=True,
 )
 """The receipts of calls that may be repeated."""
 
 OUTBOX: Final = Table(
-    "outbox", {"seq": int, "op": str, "owner": int, "row": int}, ("seq",), notes=("row",), numbered=True
+    "outbox", {"seq": int, "op": str, "owner": int, "row": int}, ("seq",), notes=("row",), stays=True, numbered=True
 )
 """What the vector index has not seen yet."""
 
@@ -284,7 +309,7 @@ LINK: Final = Table(
 """The graph."""
 
 TABLES: Final[tuple[Table, ...]] = (
-    META, NOTE, VERSION, FACT, TERM, TOMBSTONE, KEY, OUTBOX, USE, EDIT, LEDGER, PACK, LEASE, ENRICHMENT, ENRICHMENT_SOURCE, EXPERIENCE,
+    META, OWNER, NOTE, VERSION, FACT, TERM, TOMBSTONE, KEY, OUTBOX, USE, EDIT, LEDGER, PACK, LEASE, ENRICHMENT, ENRICHMENT_SOURCE, EXPERIENCE,
     EXPERIENCE_STEP, ERASING, VECTOR, VECTOR_CHANGE, PASSAGE, NEXT_VECTOR, WORDS, WORDS_CHANGE, LINK,
 )  # fmt: skip
 """All of them."""

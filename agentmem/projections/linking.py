@@ -14,8 +14,7 @@ from agentmem.errors import InvalidArgument
 from agentmem.extract import entities, keywords
 from agentmem.extract.relations import plain, same_value
 from agentmem.notes.clock import from_micros
-from agentmem.notes.rows import HALF_LIFE
-from agentmem.notes.storage import LinkRow
+from agentmem.notes.rows import HALF_LIFE, LinkRow
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

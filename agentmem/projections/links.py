@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Final
 
 from agentmem.core import Core
 from agentmem.notes.note import Note, Scope
-from agentmem.notes.storage import LinkRow
+from agentmem.notes.rows import LinkRow
 from agentmem.projections.linking import SIMILAR, link_words, terms_of
 from agentmem.records.transaction import Transaction
 

@@ -18,7 +18,7 @@ from agentmem.notes.filters import asks_for
 from agentmem.notes.note import Hit, MemoryState, Note, Scope
 from agentmem.notes.passages import LONG, passages
 from agentmem.notes.protocols import Embedder, Reranker
-from agentmem.notes.storage import Facets, Selection
+from agentmem.notes.rows import Facets, Selection
 from agentmem.projections.linking import TOGETHER
 from agentmem.recall import rank as ranking
 from agentmem.recall.exact_or_index import choose

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from agentmem.notes.note import Note
-from agentmem.notes.storage import Selection
+from agentmem.notes.rows import Selection
 from agentmem.recall.rank import Ranking
 
 __all__ = ["WhyNot", "explain"]

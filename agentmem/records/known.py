@@ -45,9 +45,9 @@ class KnownRows(Generic[T]):
 
     def get(self, rows: Sequence[int], read: Callable[[Sequence[int]], Mapping[int, T]]) -> dict[int, T]:
         """The value of each of ``rows`` that has one; ``read`` is asked for those that are not known."""
-        state = self._tables.moment()
-        if state is None:
+        if self._tables.writing:
             return dict(read(rows))
+        state = self._tables.moment()
         if not self._heeding:
             self._heeding = True
             self._tables.when_invalidated(self._values.clear)

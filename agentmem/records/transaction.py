@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Final, NamedTuple, Protocol
 
 from agentmem.notes.admission import Admission
 from agentmem.notes.engine import Tables
 from agentmem.notes.guarded_tables import GuardedTables
-from agentmem.notes.note import Note
-from agentmem.notes.storage import NoteTable
-from agentmem.notes.tables import META
+from agentmem.notes.protocols import Clock
+from agentmem.notes.tables import (
+    EDIT,
+    EXPERIENCE,
+    FACT,
+    LEDGER,
+    LINK,
+    META,
+    NOTE,
+    OUTBOX,
+    OWNER,
+    PASSAGE,
+    TOMBSTONE,
+    VECTOR,
+    VERSION,
+    WORDS,
+    Among,
+    Span,
+    Table,
+)
 from agentmem.records.enrichment import Enrichment
 from agentmem.records.erasing import Erasing
 from agentmem.records.experiences import Experiences
 from agentmem.records.ledger import Ledger
 from agentmem.records.links import Links
+from agentmem.records.notes import Notes
 from agentmem.records.outbox import Outbox
+from agentmem.records.owners import Owners
 from agentmem.records.repeats import Keys, Tombstones
 from agentmem.records.terms import Terms
 from agentmem.records.threads import Threads
@@ -28,21 +47,54 @@ from agentmem.records.words import Words
 __all__ = ["NoteStore", "Transaction"]
 
 
+_COUNTED: Final[Mapping[str, Table]] = {
+    "notes": NOTE,
+    "versions": VERSION,
+    "facts": FACT,
+    "text": WORDS,
+    "vectors": VECTOR,
+    "passages": PASSAGE,
+    "links": LINK,
+    "outbox": OUTBOX,
+    "edits": EDIT,
+    "ledger": LEDGER,
+    "tombstones": TOMBSTONE,
+    "experiences": EXPERIENCE,
+}
+
+
+class _Held(NamedTuple):
+    """What the guard asks: whose a row is, whosever it is."""
+
+    tables: Tables
+
+    @property
+    def rollbacks(self) -> int:
+        return self.tables.rollbacks
+
+    def owners_of(self, rows: Sequence[int]) -> Mapping[int, int]:
+        return dict(self.tables.find(NOTE, {"id": Among(rows)}, columns=("id", "owner"), order=()))
+
+    def rows_of(self, ids: Sequence[str]) -> Mapping[str, int]:
+        return dict(self.tables.find(NOTE, {"uid": Among(ids)}, columns=("uid", "id"), order=()))
+
+    def of_owner(self, owner: int, limit: int) -> Sequence[int]:
+        return [row for (row,) in self.tables.find(NOTE, {"owner": owner}, columns=("id",), order=(), limit=limit)]
+
+
 class Transaction:
     """What happens between ``with store.write() as tx:`` and its end happens completely or not at all.
 
     Args:
-        notes: the store's own table of notes, behind the guard.
-        tables: the store's plain tables; everything else stands in them.
-        secret: the store's, asked for when a digest is needed.
-        admission: whose notes the transaction may touch.
+        tables: the store's own.
+        clock: dates the versions of notes.
     """
 
-    def __init__(self, notes: NoteTable, tables: Tables, secret: Callable[[], bytes], admission: Admission) -> None:
-        self.admission = admission
+    def __init__(self, tables: Tables, clock: Clock) -> None:
         self._tables = tables
-        mine = GuardedTables(tables, admission)
-        self.notes = notes
+        self.admission = Admission(_Held(tables))
+        mine, secret = GuardedTables(tables, self.admission), tables.secret
+        self.notes = Notes(mine, tables, Owners(mine, tables, secret), clock)
         self.threads = Threads(mine, tables)
         self.text = Words(mine, tables, secret)
         self.vectors = VectorsOfNotes(mine, tables)
@@ -76,6 +128,13 @@ class Transaction:
         """Raise unless ``owners`` are admitted: for what was read before and is kept outside of the store, such as vectors in memory."""
         self.admission.need(owners, "a search in memory")
 
+    def counts(self) -> Mapping[str, int]:
+        """How much there is of everything; a job's question."""
+        self.admission.refuse("counting everybody's notes")
+        shared = self._tables.count(OWNER, {"mac": None})
+        named = sum(self._tables.count(OWNER, {name: Span()}) for name in ("user", "agent"))
+        return {name: self._tables.count(table, {}) for name, table in _COUNTED.items()} | {"owners": shared + named}
+
     def meta_get(self, key: str) -> str | None:
         """A value kept with the store, or ``None``."""
         found = self._tables.find(META, {"key": key}, columns=("value",))
@@ -97,6 +156,16 @@ class NoteStore(Protocol):
         """Whether every write is refused."""
         ...
 
+    @property
+    def rollbacks(self) -> int:
+        """How many writes were taken back."""
+        ...
+
+    @property
+    def writing(self) -> bool:
+        """Whether a write of this thread is going on."""
+        ...
+
     def write(self) -> AbstractContextManager[Transaction]: ...
     def read(self) -> AbstractContextManager[Transaction]: ...
     def completing(self) -> AbstractContextManager[Transaction]:
@@ -105,10 +174,6 @@ class NoteStore(Protocol):
 
     def snapshot(self) -> AbstractContextManager[Transaction]:
         """A read for long work: it sees the store as it is now, and holds up nobody else in this process."""
-        ...
-
-    def data_version(self) -> int:
-        """Changes whenever another connection or process has committed."""
         ...
 
     def check(self) -> list[str]:
@@ -123,8 +188,8 @@ class NoteStore(Protocol):
         """Pages of the file that hold numbers only, whatever lies in their unused room."""
         ...
 
-    def stats(self) -> Mapping[str, int]: ...
-    def close(self) -> None: ...
-    def iterate(self, batch: int = 1000) -> Iterator[list[tuple[int, Note]]]:
-        """Every note, by row, in batches."""
+    def size(self) -> int:
+        """Bytes on disk."""
         ...
+
+    def close(self) -> None: ...

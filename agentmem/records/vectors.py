@@ -12,7 +12,7 @@ from agentmem.records.area import Area
 from agentmem.records.halves import arrays, checked, matrix
 
 if TYPE_CHECKING:
-    from agentmem.notes.storage import Rows, Vectors
+    from agentmem.notes.arrays import Rows, Vectors
 
 __all__ = ["NextVectors", "Passages", "VectorsOfNotes", "changes", "counter"]
 

@@ -11,16 +11,16 @@ import numpy as np
 
 from agentmem.errors import StoreCorrupt
 from agentmem.extract.stems import Tokenizer
+from agentmem.notes.arrays import TextRows
 from agentmem.notes.engine import Row, Tables
 from agentmem.notes.guarded_tables import GuardedTables
 from agentmem.notes.rows import Change
-from agentmem.notes.storage import TextRows
 from agentmem.notes.tables import WORDS, WORDS_CHANGE, Among, Span
 from agentmem.records.area import Area
 from agentmem.records.vectors import changes, counter
 
 if TYPE_CHECKING:
-    from agentmem.notes.storage import Digests
+    from agentmem.notes.arrays import Digests
 
 __all__ = ["Words"]
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from agentmem.extract import found_by
 from agentmem.notes.note import Note
-from agentmem.notes.storage import EnrichmentRow
+from agentmem.notes.rows import EnrichmentRow
 from agentmem.records.transaction import Transaction
 from agentmem.remember.duplicates import content_hash
 

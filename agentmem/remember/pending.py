@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from agentmem.extract import found_by
 from agentmem.notes.note import Link, Note
-from agentmem.notes.storage import LinkRow
+from agentmem.notes.rows import LinkRow
 from agentmem.records.transaction import Transaction
 
 if TYPE_CHECKING:

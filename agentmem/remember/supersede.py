@@ -12,7 +12,7 @@ from agentmem.extract import Ending, said_in
 from agentmem.extract.relations import plain, same_value
 from agentmem.notes.clock import micros
 from agentmem.notes.note import Fact, Note
-from agentmem.notes.storage import Facets, LinkRow, Selection
+from agentmem.notes.rows import Facets, LinkRow, Selection
 from agentmem.projections.linking import (
     SUPERSEDES,
     conflicting,

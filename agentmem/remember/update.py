@@ -17,7 +17,7 @@ from agentmem.notes.note import Link, Note, NoteVersion, Receipt, Scope
 from agentmem.notes.passages import embedded
 from agentmem.notes.protocols import Embedder
 from agentmem.notes.quoting import note_line
-from agentmem.notes.storage import LinkRow, Selection
+from agentmem.notes.rows import LinkRow, Selection
 from agentmem.projections.linking import TOGETHER, aged, link_together, terms_of
 from agentmem.projections.links import WordLinks
 from agentmem.recall.result import estimate_tokens

@@ -19,8 +19,7 @@ from agentmem.notes.note import Fact, Note, Receipt, Status
 from agentmem.notes.passages import embedded
 from agentmem.notes.protocols import Embedder
 from agentmem.notes.quoting import strip_notes
-from agentmem.notes.rows import SAID
-from agentmem.notes.storage import LinkRow
+from agentmem.notes.rows import SAID, LinkRow
 from agentmem.projections.linking import link_words, terms_of
 from agentmem.records.transaction import Transaction
 from agentmem.remember.draft import Draft

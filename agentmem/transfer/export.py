@@ -11,7 +11,7 @@ from agentmem.core import Core
 from agentmem.errors import ScopeError
 from agentmem.files.writing import written_whole
 from agentmem.notes.note import Scope
-from agentmem.notes.storage import Selection
+from agentmem.notes.rows import Selection
 from agentmem.records.transaction import Transaction
 from agentmem.transfer.format import (
     FORMAT,

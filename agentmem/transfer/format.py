@@ -32,8 +32,7 @@ from agentmem.errors import InvalidArgument, InvalidImport
 from agentmem.notes.clock import from_micros
 from agentmem.notes.episode import ExperienceRow
 from agentmem.notes.note import Note, NoteVersion
-from agentmem.notes.rows import SAID
-from agentmem.notes.storage import EditRow, LedgerEntry, LinkRow, SavedEnrichment, UseDay
+from agentmem.notes.rows import SAID, EditRow, LedgerEntry, LinkRow, SavedEnrichment, UseDay
 from agentmem.remember.duplicates import content_hash
 from agentmem.transfer.records import (
     LINE,

@@ -17,7 +17,7 @@ from agentmem.notes.clock import micros
 from agentmem.notes.note import Note, Scope
 from agentmem.notes.passages import embedded, of_passages
 from agentmem.notes.protocols import Embedder
-from agentmem.notes.storage import UseDay
+from agentmem.notes.rows import UseDay
 from agentmem.projections.linking import terms_of
 from agentmem.projections.links import WordLinks
 from agentmem.records.transaction import Transaction

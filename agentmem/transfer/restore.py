@@ -9,7 +9,7 @@ from typing import Final
 
 from agentmem.experience.values import action_digest, state_digest
 from agentmem.notes.clock import micros
-from agentmem.notes.storage import EditRow, EnrichmentRow, LinkRow, SavedEnrichment
+from agentmem.notes.rows import EditRow, EnrichmentRow, LinkRow, SavedEnrichment
 from agentmem.projections.linking import TOGETHER, by_words
 from agentmem.records.transaction import Transaction
 from agentmem.remember.duplicates import content_hash

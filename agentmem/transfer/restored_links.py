@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from agentmem.notes.storage import LinkRow, Selection
+from agentmem.notes.rows import LinkRow, Selection
 from agentmem.projections.linking import NEXT, SHARES, SIMILAR, by_words
 from agentmem.records.transaction import Transaction
 from agentmem.transfer.format import LinkRecord

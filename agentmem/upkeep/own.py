@@ -8,7 +8,7 @@ from agentmem.consolidation.figures import counted
 from agentmem.core import EVERYBODY, Core
 from agentmem.errors import AgentMemError
 from agentmem.notes.note import Scope
-from agentmem.notes.storage import Selection
+from agentmem.notes.rows import Selection
 from agentmem.records.transaction import Transaction
 from agentmem.upkeep.rebuild import CheckReport
 from agentmem.weights.registry import WeightBook

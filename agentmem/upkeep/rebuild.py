@@ -411,8 +411,9 @@ class Upkeep:
             return [request_in_books(edit) for edit in tx.ledger.edits(owners=self._core.selection(tx, scope).owners)]
 
     def stats(self) -> Mapping[str, object]:
-        values: dict[str, object] = dict(self._core.store.stats())
+        values: dict[str, object] = {"bytes": self._core.store.size()}
         with self._core.reading(EVERYBODY) as tx:
+            values |= tx.counts()
             stored = tx.vectors.fingerprint()
             active = tx.ledger.active_pack(METHOD)
             values["enrichment"] = tx.enrichment.counts(tx.notes.all_owners(), self._core.settings.enrichment.attempts)

@@ -14,7 +14,7 @@ from agentmem.core import EVERYBODY, Core
 from agentmem.errors import AgentMemError, JobLocked, ModelError, PackMismatch
 from agentmem.notes.clock import micros
 from agentmem.notes.protocols import Editor
-from agentmem.notes.storage import EditRow
+from agentmem.notes.rows import EditRow
 from agentmem.records.transaction import Transaction
 from agentmem.runtime.forks import at_fork
 from agentmem.weights.pack_store import PackShelf

@@ -28,7 +28,7 @@ from agentmem.files import owned_files
 from agentmem.runtime.forks import at_fork, leave
 
 if TYPE_CHECKING:
-    from agentmem.notes.storage import Vectors
+    from agentmem.notes.arrays import Vectors
 
 __all__ = ["ChromaIndex", "inherited"]
 

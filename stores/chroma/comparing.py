@@ -9,7 +9,7 @@ import numpy as np
 from agentmem.records.transaction import NoteStore
 
 if TYPE_CHECKING:
-    from agentmem.notes.storage import Rows, Vectors
+    from agentmem.notes.arrays import Rows, Vectors
     from agentmem.stores.chroma.chroma import ChromaIndex
 
 __all__ = ["compare"]

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from agentmem.errors import EmbedderMismatch, IndexUnavailable
 from agentmem.notes.clock import micros
 from agentmem.notes.protocols import Clock
-from agentmem.notes.storage import OutboxItem
+from agentmem.notes.rows import OutboxItem
 from agentmem.records.transaction import NoteStore, Transaction
 from agentmem.runtime.forks import at_fork
 from agentmem.stores.chroma import generations
@@ -28,7 +28,7 @@ from agentmem.stores.chroma.manifest import IndexState, inode, probe, restamp, s
 from agentmem.stores.lock import take
 
 if TYPE_CHECKING:
-    from agentmem.notes.storage import Rows, Vectors
+    from agentmem.notes.arrays import Rows, Vectors
     from agentmem.stores.chroma.chroma import ChromaIndex
 
 __all__ = ["STATE", "Indexer", "Progress"]

@@ -3,50 +3,30 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, NamedTuple, TypeVar
+from typing import Final
 
 from agentmem.errors import AgentMemError, StoreFull, StoreLocked
-from agentmem.notes.admission import Admission, guarded
-from agentmem.notes.admission_rules import AREAS
 from agentmem.notes.clock import SystemClock, micros
-from agentmem.notes.note import Note
 from agentmem.notes.protocols import Clock
 from agentmem.records.transaction import Transaction
 from agentmem.stores.sqlite.beside import Scrub, scrub_beside
 from agentmem.stores.sqlite.connection import Database, Durability, Tracer, read_only
-from agentmem.stores.sqlite.migrations import Secret, is_current, migrate
+from agentmem.stores.sqlite.marks import teach as teach_marks
+from agentmem.stores.sqlite.migrations import is_current, migrate
 from agentmem.stores.sqlite.misfits import misfits
-from agentmem.stores.sqlite.notes import SqliteNotes
-from agentmem.stores.sqlite.owners import teach as teach_marks
 from agentmem.stores.sqlite.reading import Reading
 from agentmem.stores.sqlite.scrub import FILE
 from agentmem.stores.sqlite.seals import broken
 from agentmem.stores.sqlite.tables import SqliteTables
 from agentmem.stores.sqlite.where import prepare as teach_filters
 
-__all__ = ["SqliteStore", "SqliteTransaction"]
+__all__ = ["SqliteStore"]
 
-A = TypeVar("A")
 
 _IN_MEMORY: Final = 256 * 2**20  # a larger store is not copied through memory when it is erased
-_COUNTED: Final[Mapping[str, str]] = {
-    "notes": "SELECT count(*) FROM note",
-    "versions": "SELECT count(*) FROM note_version",
-    "facts": "SELECT count(*) FROM fact",
-    "owners": "SELECT count(*) FROM owner WHERE mac IS NULL OR user IS NOT NULL OR agent IS NOT NULL",
-    "text": "SELECT count(*) FROM words",
-    "vectors": "SELECT count(*) FROM vector",
-    "passages": "SELECT count(*) FROM passage",
-    "links": "SELECT count(*) FROM link",
-    "outbox": "SELECT count(*) FROM outbox",
-    "edits": "SELECT count(*) FROM edit",
-    "ledger": "SELECT count(*) FROM ledger",
-    "tombstones": "SELECT count(*) FROM tombstone",
-    "experiences": "SELECT count(*) FROM experience",
-}
 
 
 def prepare(connection: sqlite3.Connection) -> None:
@@ -55,40 +35,8 @@ def prepare(connection: sqlite3.Connection) -> None:
     teach_marks(connection)
 
 
-class _Held(NamedTuple):
-    """What the guard asks of this store."""
-
-    database: Database
-    notes: SqliteNotes
-
-    @property
-    def rollbacks(self) -> int:
-        return self.database.rollbacks
-
-    def owners_of(self, rows: Sequence[int]) -> Mapping[int, int]:
-        return self.notes.owners_of(rows)
-
-    def rows_of(self, ids: Sequence[str]) -> Mapping[str, int]:
-        return self.notes.rows_of(ids)
-
-    def of_owner(self, owner: int, limit: int) -> Sequence[int]:
-        return self.notes.of_owner(owner, limit)
-
-
-class SqliteTransaction(Transaction):
-    """One transaction over all areas of one file."""
-
-    def __init__(self, database: Database, clock: Clock) -> None:
-        secret = Secret(database)
-        tables = SqliteTables(database)
-        notes = SqliteNotes(database, tables, clock, secret)
-        admission = Admission(_Held(database, notes))
-
-        super().__init__(guarded(notes, "notes", AREAS["notes"], admission), tables, secret, admission)
-
-
 class SqliteStore:
-    """:class:`agentmem.notes.storage.NoteStore` in one SQLite file.
+    """:class:`agentmem.records.transaction.NoteStore` in one SQLite file.
 
     Args:
         path: the database file; its directory must exist. ``None`` keeps everything in memory.
@@ -125,7 +73,7 @@ class SqliteStore:
             self.close()
             raise
         self._clock = clock or SystemClock()
-        self._transaction = SqliteTransaction(self._db, self._clock)
+        self._transaction = Transaction(SqliteTables(self._db), self._clock)
 
     @property
     def read_only(self) -> bool:
@@ -164,7 +112,7 @@ class SqliteStore:
         """A write of what lacks and follows from the notes: in the file, or in a copy of one that is only read, which is read from then on."""
         if self._through is not None:
             self._copy()
-            self._transaction = SqliteTransaction(self._db, self._clock)
+            self._transaction = Transaction(SqliteTables(self._db), self._clock)
         with self._db.transaction(write=True):
             yield self._transaction
 
@@ -178,7 +126,7 @@ class SqliteStore:
         database = Database(self.path, prepare=prepare, reading=self._through)
         try:
             with database.transaction(write=False):
-                yield SqliteTransaction(database, self._clock)
+                yield Transaction(SqliteTables(database), self._clock)
         finally:
             database.close()
 
@@ -279,22 +227,10 @@ class SqliteStore:
         with self._db.transaction(write=False):
             return self._transaction.erasing.due().get(FILE, 0)
 
-    def stats(self) -> Mapping[str, int]:
-        """How much there is of everything, and the size of the database in bytes."""
+    def size(self) -> int:
+        """Bytes of the file, without its log."""
         with self._db.transaction(write=False):
-            counts = {name: int(self._db.value(sql)) for name, sql in _COUNTED.items()}
-        return {**counts, "bytes": self._size()}
-
-    def iterate(self, batch: int = 1000) -> Iterator[list[tuple[int, Note]]]:
-        """Every note, by row, in batches; each batch is read on its own, so writers are not held up."""
-        last = 0
-        while True:
-            with self.read() as tx:
-                found = list(tx.notes.load(tx.notes.page(None, last, batch)).items())
-            if not found:
-                return
-            yield found
-            last = found[-1][0]
+            return self._size()
 
     def close(self) -> None:
         """Close the file; closing twice does no harm."""

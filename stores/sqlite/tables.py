@@ -1,48 +1,52 @@
-"""Plain tables in SQL: a statement for each shape of a question, made once; every value is bound, every name comes from a declaration."""
+"""Plain tables in SQL: a statement for each shape of a question, made once."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any, Final
 
-from agentmem.errors import InvalidArgument
+from agentmem.errors import InvalidArgument, StoreCorrupt
 from agentmem.notes.engine import Row
-from agentmem.notes.tables import NOTE, Among, Span, Table, Value, Where, Without
+from agentmem.notes.rows import Selection
+from agentmem.notes.tables import FACT, NOTE, OWNER, Among, Table, Value, Where
+from agentmem.stores.sqlite import selecting, statements
 from agentmem.stores.sqlite.connection import Database
-from agentmem.stores.sqlite.seals import kept
+from agentmem.stores.sqlite.migrations import Secret
+from agentmem.stores.sqlite.seals import keep_version, kept, seal, whole
 from agentmem.stores.sqlite.where import json_list
 
 __all__ = ["SqliteTables"]
 
-_BOUNDS: Final[Mapping[str, str]] = {"above": ">", "below": "<", "least": ">=", "most": "<="}
-_TOGETHER: Final = 512
 _MOST: Final = 4_000
 """Statements that are remembered; far more than there are shapes of questions."""
+_RESTORE: Final = "check() says what else is damaged; restore the last backup."
 
 
 class SqliteTables:
-    """:class:`agentmem.notes.engine.Tables` on SQLite. A sealed table has a column ``seal`` over all the others."""
+    """:class:`agentmem.notes.engine.Tables` on SQLite.
+
+    A sealed table has a column ``seal`` over all the others; the seal of a note, which is over its fact and its owner, too, lies in a
+    table of its own.
+    """
 
     def __init__(self, database: Database) -> None:
         self._db = database
+        self._secret = Secret(database)
         self._statements: dict[object, str] = {}
 
     def put(self, table: Table, rows: Iterable[Sequence[Value]], *, keep: bool = False) -> int:
         """Write rows, each in the place of the one with its key, or with ``keep`` only where there is none."""
-        sql = self._statement(("put", table.name, keep), lambda: _put(table, keep=keep))
         types = tuple(table.columns.values())
-        batch = [tuple(map(_typed, types, row)) for row in rows]
-        if not table.numbered:
-            if batch:
+        batch = [tuple(map(statements.typed, types, row)) for row in rows]
+        if table.numbered:
+            return max((self._put_numbered(table, row) for row in batch), default=0)
+        sql = self._statement(("put", table.name, keep), lambda: statements.put(table, keep=keep))
+        if batch:
+            with kept(self._db, [row[0] for row in batch]) if table is FACT else nullcontext():  # type: ignore[misc]
                 self._db.many(sql, batch)
-            return 0
-        last = 0
-        for row in batch:
-            last = self._db.insert(sql, row)
-            if table.sealed:
-                self._db.run(self._statement(("seal", table.name), lambda: _sealed(table)), (last,))
-        return last
+        return 0
 
     def find(
         self,
@@ -56,16 +60,19 @@ class SqliteTables:
         often: bool = False,
     ) -> list[Row]:
         """The rows for which every test holds."""
-        split = _split(where)
+        split = statements.split(where)
         if split is not None:
             return self._in_parts(table, where, split, columns=columns, order=order, newest=newest, limit=limit)
         wanted = tuple(table.columns if columns is None else columns)
         sorted_by = tuple(table.key if order is None else order)
-        tests, values = _tests(table, where)
+        tests, values = statements.conditions(table, where)
         shape = ("find", table.name, wanted, tests, sorted_by, newest, limit is None)
-        sql = self._statement(shape, lambda: _find(table, wanted, tests, sorted_by, newest=newest, whole=limit is None))
+        sql = self._statement(
+            shape, lambda: statements.find(table, wanted, tests, sorted_by, newest=newest, whole=limit is None)
+        )
         bound = tuple(values) if limit is None else (*values, int(limit))
-        return self._db.answer(sql, bound) if often else self._db.rows(sql, bound)
+        found = self._db.answer(sql, bound) if often else self._db.rows(sql, bound)
+        return _looked_at(table, wanted, found) if table.checked else found
 
     def find_of_each(
         self,
@@ -84,77 +91,139 @@ class SqliteTables:
             raise InvalidArgument(f"{each} is not asked for as one of several texts.", hint="use Among of texts.")
         if limit < 1 or not asked.values:
             return []
-        tests, values = _tests(table, {name: test for name, test in where.items() if name != each}, first=3)
+        tests, values = statements.conditions(
+            table, {name: test for name, test in where.items() if name != each}, first=3
+        )
         shape = ("each", table.name, each, tuple(columns), order, newest, tests)
-        sql = self._statement(shape, lambda: _find_of_each(table, each, columns, order, tests, newest=newest))
+        sql = self._statement(shape, lambda: statements.find_of_each(table, each, columns, order, tests, newest=newest))
         return self._db.rows(sql, (json.dumps(list(dict.fromkeys(asked.values))), limit - 1, *values))
 
     def lacking(self, table: Table, *, after: int = 0, limit: int | None = None) -> list[int]:
         """The notes beyond row ``after`` that have no row in a table; ascending, at most ``limit``."""
-        (key,) = table.key
-        sql = f"SELECT id FROM note WHERE id > ? AND NOT EXISTS (SELECT 1 FROM {table.name} WHERE {key} = note.id) ORDER BY id LIMIT ?"  # noqa: S608 - declared names
+        sql = self._statement(("lacking", table.name), lambda: statements.lacking(table))
         return [row for (row,) in self._db.rows(sql, (int(after), -1 if limit is None else int(limit)))]
 
-    def moment(self) -> object | None:
-        """Equal as long as others commit nothing, no write fails and nothing is deleted; ``None`` inside a write."""
-        return None if self._db.writing else self._db.state()
+    def select(
+        self,
+        selection: Selection,
+        *,
+        among: Sequence[int] | None = None,
+        order: str = "created",
+        after: int | None = None,
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> list[int]:
+        """Rows of the notes that a selection admits."""
+        if not selection.owners:
+            return []
+        if among is not None:
+            sql, values = selecting.selected_among(selection, among)
+        elif order == "row":
+            sql, values = selecting.selected_by_row(selection, after, limit)
+        else:
+            sql, values = selecting.selected(selection, order, limit, offset)
+        return [row for row, *_ in self._db.rows(sql, values)]
+
+    def count_selected(self, selection: Selection, *, most: int | None = None) -> int:
+        """How many notes a selection admits; with ``most`` no further than that."""
+        sql, values = selecting.counted(selection, most)
+        return int(self._db.answer(sql, tuple(values))[0][0] if most is not None else self._db.value(sql, values))
+
+    def keep_version(self, row: int) -> bool:
+        """Let a note as it is now join its history, and tell whether it is what was written."""
+        sound = bool(whole(self._db, [row]))
+        keep_version(self._db, row, sound=sound)
+        return sound
+
+    def count(self, table: Table, where: Where, *, most: int | None = None) -> int:
+        """How many rows there are for which every test holds; with ``most`` no further than that."""
+        if statements.split(where) is not None:
+            return len(self.find(table, where, columns=table.key, order=()))
+        tests, values = statements.conditions(table, where)
+        shape = ("count", table.name, tests, most is None)
+        sql = self._statement(shape, lambda: statements.count(table, tests, whole=most is None))
+        return int(self._db.value(sql, values if most is None else (*values, int(most))))
+
+    def change(self, table: Table, where: Where, values: Mapping[str, Value]) -> int:
+        """Write values into some columns of the rows for which every test holds; returns how many rows there were."""
+        if table is NOTE and not set(values) <= set(table.loose):
+            return self._change_notes(where, values)
+        tests, bound = statements.conditions(table, where)
+        names = tuple(values)
+        sql = self._statement(("change", table.name, names, tests), lambda: statements.change(table, names, tests))
+        if table is OWNER:
+            self._db.invalidate()  # a name may have gone
+        given = [statements.typed(table.columns[name], values[name]) for name in names]
+        return self._db.run(sql, (*given, *bound))
+
+    def delete(self, table: Table, where: Where) -> int:
+        """Remove the rows for which every test holds; returns how many there were."""
+        tests, values = statements.conditions(table, where)
+        sql = self._statement(("delete", table.name, tests), lambda: statements.delete(table, tests))
+        if table is FACT:
+            with kept(self._db, [row for (row,) in self.find(FACT, where, columns=("row",))]):
+                return self._db.run(sql, values)
+        if table is NOTE:
+            self._db.invalidate()
+        return self._db.run(sql, values)
+
+    def secret(self) -> bytes:
+        """What keyed digests are made with, drawn when the store was made."""
+        return self._secret()
+
+    @property
+    def writing(self) -> bool:
+        """Whether this is a write."""
+        return self._db.writing
+
+    @property
+    def rollbacks(self) -> int:
+        """How many writes were taken back."""
+        return self._db.rollbacks
+
+    def moment(self) -> object:
+        """Equal as long as others commit nothing, no write fails and nothing is deleted, inside writes or outside."""
+        return self._db.state(), self._db.rollbacks, self._db.writing
 
     def when_invalidated(self, clear: Callable[[], None]) -> None:
         """Have ``clear`` called as soon as notes are deleted."""
         self._db.when_invalidated(clear)
 
-    def count(self, table: Table, where: Where, *, most: int | None = None) -> int:
-        """How many rows there are for which every test holds; with ``most`` no further than that."""
-        if _split(where) is not None:
-            return len(self.find(table, where, columns=table.key, limit=most))
-        tests, values = _tests(table, where)
-        sql = self._statement(
-            ("count", table.name, tests, most is None), lambda: _count(table, tests, whole=most is None)
-        )
-        return int(self._db.value(sql, values if most is None else (*values, int(most))))
-
-    def change(self, table: Table, where: Where, values: Mapping[str, Value]) -> int:
-        """Write values into some columns of the rows for which every test holds; returns how many rows there were."""
+    def _put_numbered(self, table: Table, row: Row) -> int:
+        if row[0] is None:
+            number = self._db.insert(
+                self._statement(("put", table.name), lambda: statements.put(table, keep=False)), row
+            )
+        else:
+            number = int(row[0])
+            self._db.run(self._statement(("replace", table.name), lambda: statements.replace(table)), row)
         if table is NOTE:
-            return self._change_notes(where, values)
-        tests, bound = _tests(table, where)
-        names = tuple(values)
-        sql = self._statement(("change", table.name, names, tests), lambda: _change(table, names, tests))
-        given = [_typed(table.columns[name], values[name]) for name in names]
-        return self._db.run(sql, (*given, *bound))
-
-    def delete(self, table: Table, where: Where) -> int:
-        """Remove the rows for which every test holds; returns how many there were."""
-        tests, values = _tests(table, where)
-        sql = self._statement(("delete", table.name, tests), lambda: f"DELETE FROM {table.name}{_where(tests)}")  # noqa: S608 - declared names
-        return self._db.run(sql, values)
+            seal(self._db, number)
+        elif table.sealed:
+            self._db.run(self._statement(("seal", table.name), lambda: statements.seal_anew(table)), (number,))
+        return number
 
     def _change_notes(self, where: Where, values: Mapping[str, Value]) -> int:
-        """The seal of a note is over its words, its fact and its owner, too."""
         rows = [row for (row,) in self.find(NOTE, where, columns=("id",))]
         names = tuple(values)
-        sql = self._statement(
-            ("change", "note", names),
-            lambda: _change_of_rows(NOTE, names),
-        )
+        sql = self._statement(("change", "note", names), lambda: statements.change_of_rows(NOTE, names))
+        given = [statements.typed(NOTE.columns[name], values[name]) for name in names]
         with kept(self._db, rows):
-            return self._db.run(sql, (*(_typed(NOTE.columns[name], values[name]) for name in names), json_list(rows)))
+            return self._db.run(sql, (*given, json_list(rows)))
 
     def _in_parts(self, table: Table, where: Where, split: str, **rest: Any) -> list[Row]:
-        """Many values that JSON cannot hold, so many at a time."""
-        asked = where[split]
-        assert isinstance(asked, Among)
-        values = list(asked.values)
-        if rest["limit"] is not None or rest["order"] is not None:
+        """Many values that JSON cannot hold, so many at a time: the order holds for each part."""
+        if rest["limit"] is not None:
             raise InvalidArgument(
-                f"Too many values of {split} to be sorted.", hint=f"ask for at most {_TOGETHER} of them."
+                f"Too many values of {split} at once.", hint=f"ask for at most {statements.TOGETHER} of them."
             )
-        found: list[Row] = []
-        for start in range(0, len(values), _TOGETHER):
-            found += self.find(table, {**where, split: Among(values[start : start + _TOGETHER])}, **rest)
+        values, found = list(where[split].values), list[Row]()
+        for start in range(0, len(values), statements.TOGETHER):
+            part = Among(values[start : start + statements.TOGETHER])
+            found += self.find(table, {**where, split: part}, **rest)
         return found
 
-    def _statement(self, shape: object, make: Any) -> str:
+    def _statement(self, shape: object, make: Callable[[], str]) -> str:
         known = self._statements.get(shape)
         if known is None:
             if len(self._statements) > _MOST:
@@ -163,131 +232,22 @@ class SqliteTables:
         return known
 
 
-def _typed(kind: type, value: Value) -> Value:
-    if value is None:
-        return None
-    if kind is float:
-        return float(value) + 0.0  # SQLite knows no negative zero
-    return int(value) if kind is int else value
+def _looked_at(table: Table, columns: Sequence[str], found: list[Row]) -> list[Row]:
+    """Rows that bear, in one more column, whether they are what was written."""
+    if not found or len(found[0]) == len(columns):
+        return found
+    for row in found:
+        if not row[-1]:
+            _refuse(table, columns, row)
+    return [row[:-1] for row in found]
 
 
-def _tests(table: Table, where: Where, *, first: int = 0) -> tuple[tuple[str, ...], list[Value]]:
-    """The tests as SQL, and the values that they bind; with numbers from ``first`` on where one test is to be used twice."""
-    sql, bound = list[str](), list[Value]()
-
-    def mark() -> str:
-        return f"?{first + len(bound)}" if first else "?"
-
-    for name, test in where.items():
-        kind = table.columns[name]
-        if isinstance(test, Among):
-            listed = list(dict.fromkeys(test.values))
-            if kind is bytes:
-                sql.append(f"{name} IN ({','.join('?' * len(listed))})")
-                bound += listed
-            else:
-                sql.append(f"{name} IN (SELECT value FROM json_each({mark()}))")  # noqa: S608 - declared names
-                bound.append(json_list(listed) if kind is int else json.dumps(listed))
-        elif isinstance(test, Without):
-            for value in test.values:  # comparing a few values is cheaper than a look-up in a list
-                sql.append(f"{name} <> {mark()}")
-                bound.append(_typed(kind, value))
-        elif isinstance(test, Span):
-            sql.append(f"{name} IS NOT NULL")
-            for bound_name, sign in _BOUNDS.items():
-                if (limit := getattr(test, bound_name)) is not None:
-                    sql.append(f"{name} {sign} {mark()}")
-                    bound.append(_typed(kind, limit))
-        elif test is None:
-            sql.append(f"{name} IS NULL")
-        else:
-            sql.append(f"{name} = {mark()}")
-            bound.append(_typed(kind, test))
-    return tuple(sql), bound
-
-
-def _split(where: Where) -> str | None:
-    """The column that is asked for more byte strings than one statement can bind."""
-    for name, test in where.items():
-        if isinstance(test, Among) and len(test.values) > _TOGETHER and isinstance(next(iter(test.values)), bytes):
-            return name
-    return None
-
-
-def _where(tests: Sequence[str]) -> str:
-    return f" WHERE {' AND '.join(tests)}" if tests else ""
-
-
-def _find(
-    table: Table, columns: Sequence[str], tests: Sequence[str], order: Sequence[str], *, newest: bool, whole: bool
-) -> str:
-    down = " DESC" if newest else ""
-    sorted_by = f" ORDER BY {', '.join(name + down for name in order)}" if order else ""
-    return f"SELECT {', '.join(columns)} FROM {table.name}{_where(tests)}{sorted_by}{'' if whole else ' LIMIT ?'}"  # noqa: S608 - declared names
-
-
-def _find_of_each(
-    table: Table, each: str, columns: Sequence[str], order: str, tests: Sequence[str], *, newest: bool
-) -> str:
-    """Up to the last row that is wanted, along an index: a value that stands in many rows costs no more than one in few."""
-    asked = "".join(f" AND {test}" for test in tests)
-    last = f"(SELECT {order} FROM {table.name} WHERE {each} = j.value{asked} ORDER BY {order}{' DESC' if newest else ''} LIMIT 1 OFFSET ?2)"  # noqa: S608 - declared names
-    within = (
-        f"{order} >= coalesce({last}, -9223372036854775808)"
-        if newest
-        else f"{order} <= coalesce({last}, 9223372036854775807)"
-    )
-    wanted = ", ".join(columns)
-    return f"SELECT {wanted} FROM json_each(?1) j CROSS JOIN {table.name} WHERE {each} = j.value{asked} AND {within} ORDER BY j.key, {order}"  # noqa: S608 - declared names
-
-
-def _count(table: Table, tests: Sequence[str], *, whole: bool) -> str:
-    if whole:
-        return f"SELECT count(*) FROM {table.name}{_where(tests)}"  # noqa: S608 - declared names
-    return f"SELECT count(*) FROM (SELECT 1 FROM {table.name}{_where(tests)} LIMIT ?)"  # noqa: S608 - declared names
-
-
-def _put(table: Table, *, keep: bool) -> str:
-    names = list(table.columns)
-    marks = [f"?{place}" for place in range(1, len(names) + 1)]
-    if table.sealed and not table.numbered:
-        given = dict(zip(names, marks, strict=True))
-        seal = _seal(table, given)
-        if table.unsealed:
-            seal = f"CASE WHEN {given[table.unsealed]} THEN NULL ELSE {seal} END"
-        names, marks = [*names, "seal"], [*marks, seal]
-    sql = f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({', '.join(marks)})"  # noqa: S608 - declared names
-    if table.numbered:
-        return sql
-    rest = [name for name in names if name not in table.key]
-    if keep or not rest:
-        return f"{sql} ON CONFLICT ({', '.join(table.key)}) DO NOTHING"
-    return f"{sql} ON CONFLICT ({', '.join(table.key)}) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in rest)}"
-
-
-def _change(table: Table, names: Sequence[str], tests: Sequence[str]) -> str:
-    changed = {name: f"?{place}" for place, name in enumerate(names, 1)}
-    sets = [f"{name} = {mark}" for name, mark in changed.items()]
-    if table.sealed:
-        kept = f"WHEN seal = {_seal(table, {})} THEN {_seal(table, changed)} ELSE seal END"
-        if table.unsealed:
-            now = changed.get(table.unsealed, table.unsealed)
-            kept = f"WHEN {now} THEN NULL WHEN {table.unsealed} THEN {_seal(table, changed)} {kept}"
-        sets.append(f"seal = CASE {kept}")
-    return f"UPDATE {table.name} SET {', '.join(sets)}{_where(tests)}"  # noqa: S608 - declared names
-
-
-def _change_of_rows(table: Table, names: Sequence[str]) -> str:
-    sets = ", ".join(f"{name} = ?" for name in names)
-    return f"UPDATE {table.name} SET {sets} WHERE {table.key[0]} IN (SELECT value FROM json_each(?))"  # noqa: S608 - declared names
-
-
-def _sealed(table: Table) -> str:
-    return f"UPDATE {table.name} SET seal = {_seal(table, {})} WHERE {table.key[0]} = ?"  # noqa: S608 - declared names
-
-
-def _seal(table: Table, given: Mapping[str, str]) -> str:
-    """The seal of a row: over all declared columns, texts as bytes, since what is damaged may be no text any more."""
-    columns = {name: given.get(name, name) for name in table.columns}
-    parts = [f"CAST({text} AS BLOB)" if table.columns[name] is str else text for name, text in columns.items()]
-    return f"seal_of({', '.join(parts)})"
+def _refuse(table: Table, columns: Sequence[str], row: Row) -> None:
+    number = row[list(columns).index("id")] if "id" in columns else "?"
+    if table is OWNER:
+        message = f"Owner {number} of notes is not who was written, so none of its notes is handed out."
+    else:
+        message = (
+            f"The note in row {number} does not stand under the owner it was written for, so it is not handed out."
+        )
+    raise StoreCorrupt(message, hint=_RESTORE)

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from agentmem.notes.filters import And, Compare, Filter, Not, compare, kind_of
-from agentmem.notes.storage import Selection
+from agentmem.notes.rows import Selection
 from agentmem.stores.sqlite.seals import teach
 
 __all__ = ["Condition", "admitted", "asked", "condition", "json_list", "prepare"]

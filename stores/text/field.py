@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from agentmem.notes.storage import Digests, Rows
+    from agentmem.notes.arrays import Digests, Rows
 
     Slots = npt.NDArray[np.int32]
 

@@ -12,7 +12,7 @@ from agentmem.notes.columns import firsts, places
 from agentmem.stores.text.field import Field, Found, grown
 
 if TYPE_CHECKING:
-    from agentmem.notes.storage import Digests, Rows, TextRows
+    from agentmem.notes.arrays import Digests, Rows, TextRows
 
     Values = npt.NDArray[np.float64]
 

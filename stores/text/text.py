@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from agentmem.notes.arrays import TextRows
 from agentmem.notes.columns import places
-from agentmem.notes.storage import Change, TextRows
+from agentmem.notes.rows import Change
 from agentmem.records.transaction import Transaction
 from agentmem.stores.following import Following, Store
 from agentmem.stores.text.field import Found
@@ -22,7 +23,7 @@ from agentmem.stores.text.postings import Matches, Postings
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from agentmem.notes.storage import Digests, Rows
+    from agentmem.notes.arrays import Digests, Rows
 
     Values = npt.NDArray[np.float64]
     _Held = tuple[Postings, tuple[Found, Found]]

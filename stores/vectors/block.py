@@ -15,7 +15,7 @@ from agentmem.notes.cosines import as_stored
 from agentmem.stores.vectors import signs
 
 if TYPE_CHECKING:
-    from agentmem.notes.storage import Rows, Vectors
+    from agentmem.notes.arrays import Rows, Vectors
 
 __all__ = ["Block"]
 

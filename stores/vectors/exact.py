@@ -15,14 +15,14 @@ from agentmem.errors import EmbedderMismatch, InvalidArgument
 from agentmem.notes.columns import firsts, together
 from agentmem.notes.cosines import ROUGH, as_stored, may_be_best
 from agentmem.notes.cosines import cosines as exactly
-from agentmem.notes.storage import Change
+from agentmem.notes.rows import Change
 from agentmem.records.transaction import Transaction
 from agentmem.stores.following import Following, Store
 from agentmem.stores.vectors.block import Block
 from agentmem.stores.vectors.passages import Passages
 
 if TYPE_CHECKING:
-    from agentmem.notes.storage import Rows, Vectors
+    from agentmem.notes.arrays import Rows, Vectors
 
 __all__ = ["ExactIndex"]
 

@@ -10,7 +10,7 @@ import numpy as np
 from agentmem.errors import EmbedderMismatch
 
 if TYPE_CHECKING:
-    from agentmem.notes.storage import Rows, Vectors
+    from agentmem.notes.arrays import Rows, Vectors
 
 __all__ = ["Passages"]
 

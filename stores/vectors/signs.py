@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from agentmem.notes.storage import Vectors
+    from agentmem.notes.arrays import Vectors
 
     Codes = npt.NDArray[np.uint64]
     Slots = npt.NDArray[np.int64]

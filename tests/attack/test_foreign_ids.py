@@ -16,7 +16,7 @@ from agentmem.errors import AgentMemError, ScopeError
 from agentmem.integrations.chat import ChatAgent
 from agentmem.integrations.cli.app import app
 from agentmem.notes.clock import ManualClock
-from agentmem.notes.storage import EditRow
+from agentmem.notes.rows import EditRow
 from agentmem.transfer import claimed_ids
 from agentmem.transfer.format import Tally, line_of, parse
 from tests.attack.plain_model import ScopedEditor, teach

@@ -14,7 +14,7 @@ from agentmem.errors import AgentMemError, ScopeBreach, UnknownNote
 from agentmem.notes.admission import Admission
 from agentmem.notes.clock import ManualClock
 from agentmem.notes.note import Note
-from agentmem.notes.storage import Selection
+from agentmem.notes.rows import Selection
 from agentmem.records.transaction import Transaction
 from agentmem.remember.update import Keeper
 from agentmem.stores.sqlite import where
@@ -204,7 +204,7 @@ def _breaches(folder: Path, seeds: range) -> list[str]:
 
 def test_without_relation_and_guard_the_programs_find_breaches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The null control: filters that stand beside the scope, and nobody who looks at what comes of it."""
-    monkeypatch.setattr("agentmem.stores.sqlite.notes._admitted", _joined_as_before)
+    monkeypatch.setattr("agentmem.stores.sqlite.selecting._admitted", _joined_as_before)
     monkeypatch.setattr(Admission, "admit", lambda self, owners: None)
 
     found = _breaches(tmp_path, range(40))
@@ -214,7 +214,7 @@ def test_without_relation_and_guard_the_programs_find_breaches(tmp_path: Path, m
 
 def test_the_guard_alone_stops_what_a_query_lets_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the same queries, but the guard in its place, nothing of another owner comes out: the call ends in an error instead."""
-    monkeypatch.setattr("agentmem.stores.sqlite.notes._admitted", _joined_as_before)
+    monkeypatch.setattr("agentmem.stores.sqlite.selecting._admitted", _joined_as_before)
 
     found = _breaches(tmp_path, range(40))
     assert found

@@ -11,7 +11,7 @@ from agentmem import Fact, Memory, Settings
 from agentmem.consolidation.proposal import UNDONE
 from agentmem.llm.small_model import load_small_model
 from agentmem.notes.clock import ManualClock, micros
-from agentmem.notes.storage import EditRow
+from agentmem.notes.rows import EditRow
 from agentmem.settings import ConsolidationSettings
 
 ONE = Settings(consolidation=ConsolidationSettings(max_edits=1))

@@ -12,7 +12,7 @@ import pytest
 from agentmem import Fact, Memory, Settings
 from agentmem.errors import InvalidArgument, InvalidNote, JobLocked, ModelError
 from agentmem.notes.note import MemoryState, Note
-from agentmem.notes.storage import EditRow
+from agentmem.notes.rows import EditRow
 from agentmem.settings import EnrichmentSettings, IndexSettings
 
 EXACT = IndexSettings(backend="exact")
@@ -506,7 +506,7 @@ def test_a_limit_that_is_no_count_is_refused(memory: Memory, server: Any, limit:
 def test_a_store_from_before_is_brought_up_to_date_and_all_of_it_is_outstanding(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    from agentmem.stores.sqlite import migrations, notes
+    from agentmem.stores.sqlite import migrations, tables
     from agentmem.stores.sqlite.store import SqliteStore
 
     steps = migrations.MIGRATIONS
@@ -514,7 +514,7 @@ def test_a_store_from_before_is_brought_up_to_date_and_all_of_it_is_outstanding(
     with monkeypatch.context() as patch:
         patch.setattr(migrations, "MIGRATIONS", steps[:number])
         patch.setattr(migrations, "SCHEMA_VERSION", number)
-        patch.setattr(notes, "seal", lambda database, row: None)  # there were none
+        patch.setattr(tables, "seal", lambda database, row: None)  # there were none
         old = SqliteStore(tmp_path / "notes.db")
         moment = datetime(2026, 1, 1, tzinfo=UTC)
         note = Note(id="n1", content=CELLO, occurred_at=moment, created_at=moment, state=MemoryState(1.0, 5.0, moment))

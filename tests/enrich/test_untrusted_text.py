@@ -19,7 +19,7 @@ from agentmem.enrich.model.prompts import about_note, quoted
 from agentmem.errors import InvalidAnswer
 from agentmem.notes.note import MemoryState, Note, Scope
 from agentmem.notes.quoting import one_line
-from agentmem.notes.storage import EnrichmentRow
+from agentmem.notes.rows import EnrichmentRow
 from agentmem.remember.enriched import bare
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from agentmem import Memory, Scope
 from agentmem.integrations.cli.app import app
 from agentmem.integrations.cli.notes import confirm
-from agentmem.notes.storage import EditRow
+from agentmem.notes.rows import EditRow
 
 COMMANDS = (
     "ask chat check consolidate curve demo doctor edits enrich export fade forget graph history import jobs notes "

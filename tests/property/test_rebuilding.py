@@ -11,7 +11,7 @@ import pytest
 
 from agentmem import Memory, Settings
 from agentmem.notes.clock import ManualClock
-from agentmem.notes.storage import LinkRow
+from agentmem.notes.rows import LinkRow
 from agentmem.projections.links import WordLinks
 from agentmem.settings import RememberSettings
 

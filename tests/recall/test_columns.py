@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentmem.notes.columns import FacetColumns, LinkColumns, aligned, places
-from agentmem.notes.rows import HALF_LIFE
-from agentmem.notes.storage import Facets, LinkRow
+from agentmem.notes.rows import HALF_LIFE, Facets, LinkRow
 from agentmem.projections.linking import aged
 
 _MOMENTS = st.none() | st.integers(0, 100)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from agentmem import Memory, Settings
 from agentmem.notes.clock import ManualClock
 from agentmem.notes.columns import FacetColumns
-from agentmem.notes.storage import Facets
+from agentmem.notes.rows import Facets
 from agentmem.recall.query import QueryView
 from agentmem.recall.rank import interference
 from agentmem.settings import RecallSettings

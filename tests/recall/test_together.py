@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from agentmem import Memory, Scope, Settings
 from agentmem.notes.clock import ManualClock
-from agentmem.notes.rows import HALF_LIFE
-from agentmem.notes.storage import LinkRow
+from agentmem.notes.rows import HALF_LIFE, LinkRow
 from agentmem.projections.linking import TOGETHER, aged, link_together
 from agentmem.settings import RecallSettings
 

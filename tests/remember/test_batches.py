@@ -15,7 +15,7 @@ from agentmem import Memory, Settings
 from agentmem.notes.clock import ManualClock
 from agentmem.notes.ids import IdMaker
 from agentmem.notes.note import Scope
-from agentmem.notes.storage import LinkRow
+from agentmem.notes.rows import LinkRow
 from agentmem.projections.linking import link_shares
 from agentmem.settings import IndexSettings, RememberSettings
 from agentmem.stores.sqlite.store import SqliteStore

@@ -10,7 +10,7 @@ import pytest
 from agentmem import Memory
 from agentmem.errors import InvalidArgument
 from agentmem.notes.clock import ManualClock
-from agentmem.notes.storage import EditRow
+from agentmem.notes.rows import EditRow
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from agentmem import Fact, Memory
 from agentmem.notes.clock import ManualClock
-from agentmem.notes.storage import EditRow
+from agentmem.notes.rows import EditRow
 
 
 def test_a_faded_note_comes_back_when_it_is_said_again(memory: Memory, clock: ManualClock) -> None:

@@ -9,7 +9,7 @@ import pytest
 from agentmem import Fact, Memory, Scope
 from agentmem.errors import InvalidArgument, InvalidNote
 from agentmem.notes.clock import ManualClock
-from agentmem.notes.storage import Selection
+from agentmem.notes.rows import Selection
 
 
 def test_a_text_is_stored_and_found_at_once(memory: Memory) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,7 +11,8 @@ import pytest
 
 from agentmem.notes.clock import ManualClock
 from agentmem.notes.note import MemoryState, Note, Scope
-from agentmem.records.transaction import Transaction
+from agentmem.records.transaction import NoteStore, Transaction
+from agentmem.stores.dicts import DictStore
 from agentmem.stores.sqlite.store import SqliteStore
 
 SHARED = Scope()
@@ -41,8 +42,11 @@ def make() -> Callable[..., Note]:
     return build
 
 
-@pytest.fixture(params=["memory", "file"])
-def store(request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock) -> Iterator[SqliteStore]:
+@pytest.fixture(params=["memory", "file", "dicts"])
+def store(request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock) -> Iterator[NoteStore]:
+    if request.param == "dicts":
+        yield DictStore(clock=clock)
+        return
     opened = SqliteStore(None if request.param == "memory" else tmp_path / "notes.db", clock=clock)
     yield opened
     opened.close()
@@ -74,6 +78,17 @@ def unit() -> Callable[..., np.ndarray]:
         return found / np.linalg.norm(found, axis=1, keepdims=True)
 
     return vectors
+
+
+@pytest.fixture(scope="session")
+def counts() -> Callable[[NoteStore], Mapping[str, int]]:
+    """How much there is of everything in a store."""
+
+    def count(store: NoteStore) -> Mapping[str, int]:
+        with store.read() as tx:
+            return tx.counts()
+
+    return count
 
 
 @pytest.fixture(scope="session")

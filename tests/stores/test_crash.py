@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from agentmem.notes.note import Scope
-from agentmem.notes.storage import Selection
+from agentmem.notes.rows import Selection
 from agentmem.stores.sqlite.store import SqliteStore
 
 ROOT = Path(__file__).parents[2]
@@ -23,7 +23,7 @@ def start(path: Path, name: str, count: int, *extra: str) -> subprocess.Popen[st
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, cwd=ROOT)
 
 
-def test_kill_at_any_moment(tmp_path) -> None:
+def test_kill_at_any_moment(tmp_path, counts) -> None:
     """Twenty kills: every acknowledged note is there, what was deleted is not, and all areas agree."""
     rng = random.Random(7)
     path = tmp_path / "n.db"
@@ -49,7 +49,7 @@ def test_kill_at_any_moment(tmp_path) -> None:
             assert numbers == {n for n in range(top + 1) if n % 7 != 2 or n == top}
             assert top >= last
             assert tx.vectors.load_owner(owner)[0].tolist() == sorted(notes)
-        stats = store.stats()
+        stats = counts(store)
         assert stats["notes"] == stats["text"] == stats["vectors"]
         with store.read() as tx:
             state: dict[int, str] = {}
@@ -61,14 +61,14 @@ def test_kill_at_any_moment(tmp_path) -> None:
         store.close()
 
 
-def test_four_processes_write_together(tmp_path) -> None:
+def test_four_processes_write_together(tmp_path, counts) -> None:
     """A thousand notes by four processes that open a new store at once: none lost, no error."""
     path = tmp_path / "n.db"
     processes = [start(path, f"user{n}", 250) for n in range(4)]
     assert [process.wait(timeout=90) for process in processes] == [0, 0, 0, 0]
 
     store = SqliteStore(path)
-    stats = store.stats()
+    stats = counts(store)
     assert stats["notes"] == stats["text"] == stats["vectors"] == 4 * (250 - len([n for n in range(250) if n % 7 == 3]))
     assert stats["owners"] == 5
     assert store.check() == []

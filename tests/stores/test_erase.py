@@ -10,7 +10,7 @@ import pytest
 
 from agentmem.errors import StoreLocked
 from agentmem.notes.note import Fact
-from agentmem.notes.storage import LinkRow
+from agentmem.notes.rows import LinkRow
 from agentmem.stores.sqlite.store import SqliteStore
 
 

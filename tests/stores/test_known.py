@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agentmem.notes.storage import LinkRow, Selection
+from agentmem.notes.rows import LinkRow, Selection
 from agentmem.recall.rank import FAINT
 from agentmem.records.known import KnownRows
 from agentmem.stores.sqlite.store import SqliteStore

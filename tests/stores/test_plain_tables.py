@@ -84,7 +84,7 @@ def tables() -> Iterator[SqliteTables]:
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
 def test_a_declaration_names_every_column_that_the_store_has(table: Table) -> None:
     """A column that is declared nowhere would be sealed, exported and guarded by nobody."""
-    own = {"seal"} | ({"source", "tags", "keywords", "metadata", "context", "content"} if table is NOTE else set())
+    own = {"seal"}
     store = SqliteStore()
     database: Database = store._db
     with store.read():

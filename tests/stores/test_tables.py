@@ -12,7 +12,7 @@ from agentmem.errors import EmbedderMismatch, InvalidArgument, ScopeError, Store
 from agentmem.notes.clock import micros
 from agentmem.notes.filters import parse
 from agentmem.notes.note import Fact, Link, MemoryState, NoteVersion, Scope
-from agentmem.notes.storage import EditRow, EnrichmentRow, LinkRow, Selection, UseSummary
+from agentmem.notes.rows import EditRow, EnrichmentRow, LinkRow, Selection, UseSummary
 
 ANA, BEN, BOT = Scope(user="ana"), Scope(user="ben"), Scope(agent="bot")
 DAY = 86_400_000_000
@@ -531,7 +531,7 @@ def test_packs_and_leases(store) -> None:
         assert tx.ledger.lease("job", "one", 30, 40)
 
 
-def test_meta_and_iterate(store, make, put) -> None:
+def test_meta_and_pages(store, make, put) -> None:
     with store.write() as tx:
         rows = [put(tx, make(i)) for i in range(5)]
         tx.meta_set("a", "1")
@@ -539,8 +539,8 @@ def test_meta_and_iterate(store, make, put) -> None:
         assert tx.meta_get("a") == "2"
         tx.meta_set("a", None)
         assert tx.meta_get("a") is None
-    batches = list(store.iterate(batch=2))
-    assert [[row for row, _ in batch] for batch in batches] == [rows[:2], rows[2:4], rows[4:]]
+        pages = [tx.notes.page(None, after, 2) for after in (0, rows[1], rows[3])]
+    assert pages == [rows[:2], rows[2:4], rows[4:]]
 
 
 def test_check_finds_what_does_not_fit(store, make, put) -> None:

@@ -22,8 +22,8 @@ from agentmem.errors import (
     StoreReadOnly,
 )
 from agentmem.notes.note import Scope
-from agentmem.notes.storage import LinkRow
-from agentmem.stores.sqlite import migrations, notes
+from agentmem.notes.rows import LinkRow
+from agentmem.stores.sqlite import migrations, tables
 from agentmem.stores.sqlite.connection import APPLICATION_ID
 from agentmem.stores.sqlite.store import SqliteStore
 
@@ -44,7 +44,7 @@ def test_import_is_light() -> None:
     assert "import agentmem.stores" in bare.stderr
 
 
-def test_a_failed_write_leaves_nothing(store, make, put, unit) -> None:
+def test_a_failed_write_leaves_nothing(store, make, put, unit, counts) -> None:
     """Whatever stops a write, nothing of it remains, in any area."""
     for error in (Stop, KeyboardInterrupt):
         with pytest.raises(error), store.write() as tx:
@@ -54,7 +54,7 @@ def test_a_failed_write_leaves_nothing(store, make, put, unit) -> None:
             tx.terms.add([(1, row, ["apples"])])
             raise error
 
-    stats = store.stats()
+    stats = counts(store)
     assert {stats[k] for k in ("notes", "text", "vectors", "outbox", "ledger")} == {0}
     with store.read() as tx:
         assert tx.meta_get("k") is None
@@ -88,7 +88,7 @@ def test_a_read_sees_the_write_around_it(store, make, put) -> None:
             assert inner.notes.count() == 1
 
 
-def test_a_read_cannot_write(store, make, put) -> None:
+def test_a_read_cannot_write(store, make, put, counts) -> None:
     """Neither through its own areas nor by beginning a write."""
     with store.read() as tx, pytest.raises(StoreReadOnly):
         put(tx, make(1))
@@ -96,7 +96,7 @@ def test_a_read_cannot_write(store, make, put) -> None:
         pass
     with store.write() as tx:
         put(tx, make(1))
-    assert store.stats()["notes"] == 1
+    assert counts(store)["notes"] == 1
 
 
 def test_a_transaction_ends_with_its_block(store) -> None:
@@ -118,7 +118,7 @@ def test_a_transaction_ends_with_its_block(store) -> None:
     assert len(errors) == 1
 
 
-def test_threads_take_turns(store, make, put) -> None:
+def test_threads_take_turns(store, make, put, counts) -> None:
     """Eight threads write through one store; nothing is lost and nothing fails."""
     failures = []
 
@@ -137,7 +137,7 @@ def test_threads_take_turns(store, make, put) -> None:
         thread.join()
 
     assert failures == []
-    assert store.stats()["notes"] == store.stats()["text"] == 200
+    assert counts(store)["notes"] == counts(store)["text"] == 200
 
 
 def test_a_read_keeps_its_view(tmp_path, make, put) -> None:
@@ -308,7 +308,7 @@ def test_a_store_of_the_first_schema_is_brought_up_to_date(tmp_path, monkeypatch
     with monkeypatch.context() as older:
         older.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[:1])
         older.setattr(migrations, "SCHEMA_VERSION", 1)
-        older.setattr(notes, "seal", lambda database, row: None)  # there were none
+        older.setattr(tables, "seal", lambda database, row: None)  # there were none
         store = SqliteStore(path)
         with store.write() as tx:
             for number in (1, 2):
@@ -362,7 +362,7 @@ def test_an_older_ledger_learns_whose_notes_its_lines_are_about(tmp_path, monkey
         store.close()
 
 
-def test_a_full_disk(tmp_path, make, put) -> None:
+def test_a_full_disk(tmp_path, make, put, counts) -> None:
     """A full disk is StoreFull, the call writes nothing, what was acknowledged stays readable, and it heals."""
     store = SqliteStore(tmp_path / "n.db")
     with store.write() as tx:
@@ -378,11 +378,11 @@ def test_a_full_disk(tmp_path, make, put) -> None:
     store._db.outside("PRAGMA max_page_count=1000000")
     with store.write() as tx:
         put(tx, make(2))
-    assert store.stats()["notes"] == 2
+    assert counts(store)["notes"] == 2
     store.close()
 
 
-def test_values_sqlite_cannot_hold(store, make, put) -> None:
+def test_values_sqlite_cannot_hold(store, make, put, counts) -> None:
     """Lone surrogates, metadata that is not JSON and numbers beyond 64 bits are refused, and nothing is written."""
     with pytest.raises(InvalidArgument), store.write() as tx:
         put(tx, make(1, content="a\ud800"))
@@ -391,7 +391,7 @@ def test_values_sqlite_cannot_hold(store, make, put) -> None:
             put(tx, make(1, metadata=metadata))
     with pytest.raises(InvalidArgument), store.write() as tx:
         tx.notes.set_archived([1], 2**70)
-    assert store.stats()["notes"] == 0
+    assert counts(store)["notes"] == 0
 
 
 def test_the_tracer_sees_every_statement(tmp_path) -> None:

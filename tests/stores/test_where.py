@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from agentmem.notes.clock import micros
 from agentmem.notes.filters import kind_of, matches, parse
 from agentmem.notes.note import Fact, MemoryState, Note, Scope
-from agentmem.notes.storage import Selection
+from agentmem.notes.rows import Selection
 from agentmem.records.transaction import Transaction
 from agentmem.stores.sqlite.store import SqliteStore
 

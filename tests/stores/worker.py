@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from agentmem.notes.note import MemoryState, Note, Scope
-from agentmem.notes.storage import LinkRow
+from agentmem.notes.rows import LinkRow
 from agentmem.stores.sqlite.store import SqliteStore
 
 

@@ -15,7 +15,7 @@ from agentmem.consolidation.rewriting import Rewriter
 from agentmem.errors import InvalidArgument, InvalidImport
 from agentmem.llm.small_model import load_small_model
 from agentmem.notes.clock import ManualClock
-from agentmem.notes.storage import EditRow
+from agentmem.notes.rows import EditRow
 from agentmem.settings import ConsolidationSettings
 from agentmem.transfer import load as importing
 from agentmem.transfer.format import Tally, line_of

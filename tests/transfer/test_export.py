@@ -18,7 +18,7 @@ from agentmem import Fact, Memory, Scope, Settings
 from agentmem.embedding.embedders import HashEmbedder
 from agentmem.errors import InvalidArgument, InvalidImport, ScopeError, ScopeRequired, StoreReadOnly
 from agentmem.notes.clock import ManualClock, micros
-from agentmem.notes.storage import EditRow, EnrichmentRow
+from agentmem.notes.rows import EditRow, EnrichmentRow
 from agentmem.projections.linking import TOGETHER
 from agentmem.remember.enriched import rewrite
 from agentmem.settings import RememberSettings
@@ -125,7 +125,8 @@ def forge(path: Path, change: Callable[[list[dict[str, Any]]], None]) -> Path:
 
 
 def assert_empty(memory: Memory) -> None:
-    counts = memory._parts.core.store.stats()  # a bound memory tells of its own only
+    with memory._parts.core.store.read() as tx:
+        counts = tx.counts()  # a bound memory tells of its own only
     assert {
         counts[name] for name in ("notes", "links", "vectors", "text", "versions", "edits", "ledger", "owners")
     } <= {0, 1}

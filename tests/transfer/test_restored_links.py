@@ -12,7 +12,7 @@ import pytest
 from agentmem import Memory, Settings
 from agentmem.embedding.embedders import HashEmbedder
 from agentmem.notes.clock import ManualClock
-from agentmem.notes.storage import LinkRow
+from agentmem.notes.rows import LinkRow
 from agentmem.settings import RememberSettings
 from agentmem.transfer.format import Tally, line_of
 

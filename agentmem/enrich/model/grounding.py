@@ -15,7 +15,7 @@ from agentmem.extract.no_longer import by_agent
 from agentmem.extract.relations import meant, relation
 from agentmem.extract.values import POINTERS
 from agentmem.notes.note import Fact, Note
-from agentmem.notes.storage import EnrichmentRow
+from agentmem.notes.rows import EnrichmentRow
 from agentmem.remember.enriched import bare
 
 __all__ = ["constructed", "evolved", "grounded"]

@@ -3,43 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, cast
+from typing import Any, cast
 
 from agentmem.errors import AgentMemError, InvalidNote, StoreCorrupt
 from agentmem.notes.clock import from_micros, micros
+from agentmem.notes.engine import Row
 from agentmem.notes.note import Fact, Kind, MemoryState, Note, Scope
 from agentmem.records.area import dumps
 
-__all__ = ["COLUMNS", "LOAD", "LOAD_ROWS", "decode", "encode", "encode_fact", "fact_of", "normalised"]
-
-COLUMNS: Final = (
-    "actor agent session thread position occurred_at created_at valid_from valid_to archived_at length importance "
-    "trust stability difficulty last_review recalls uid kind source tags keywords metadata context content"
-).split()
-"""What :func:`encode` returns, in order."""
-
-LOAD: Final = """
-    SELECT n.id, n.owner, s.whose, n.agent, n.session, n.actor, n.thread, n.position, n.occurred_at, n.created_at, n.valid_from,
-        n.valid_to, n.archived_at, n.importance, n.trust, n.stability, n.difficulty, n.last_review, n.recalls, n.uid,
-        n.kind, n.version, n.source, n.tags, n.keywords, n.metadata, n.context, n.content,
-        f.subject, f.relation, f.object, f.functional, f.question, f.paraphrases
-    FROM note n LEFT JOIN seal s ON s.row = n.id LEFT JOIN fact f ON f.row = n.id
-"""
-
-LOAD_ROWS: Final = LOAD.replace("FROM note n", "FROM json_each(?) j CROSS JOIN note n ON n.id = j.value")
-"""The same for a list of rows as JSON."""
+__all__ = ["decode", "encode", "encode_fact", "fact_of", "normalised"]
 
 
-def encode(note: Note) -> tuple[object, ...]:
-    """The values of a note in the order of ``COLUMNS``.
+def encode(note: Note, *, row: int | None, owner: int, content_hash: bytes, changed_at: int, reason: str) -> Row:
+    """The row of a note, in the order of :data:`~agentmem.notes.tables.NOTE`.
 
     Raises:
         InvalidNote: metadata that is not JSON.
     """
     state = note.state
     return (
+        row,
+        owner,
         note.actor,
         note.scope.agent,
         note.scope.session,
@@ -51,14 +37,18 @@ def encode(note: Note) -> tuple[object, ...]:
         _time(note.valid_to),
         _time(note.archived_at),
         len(note.content),
-        float(note.importance),
-        float(note.trust),
-        float(state.stability),
-        float(state.difficulty),
+        note.importance,
+        note.trust,
+        state.stability,
+        state.difficulty,
         micros(state.last_review),
         state.recalls,
         note.id,
         note.kind,
+        note.version,
+        content_hash,
+        changed_at,
+        reason,
         note.source,
         dumps(note.tags),
         dumps(note.keywords),
@@ -68,24 +58,24 @@ def encode(note: Note) -> tuple[object, ...]:
     )
 
 
-def decode(row: tuple[Any, ...], user: str | None) -> Note:
-    """The note of a row that ``LOAD`` selected; it begins with row, owner and the owner's seal. ``user`` is who that owner is.
+def decode(row: Row, fact: Sequence[Any] | None, user: str | None) -> Note:
+    """The note of a row; ``fact`` is (subject, relation, object, functional, question, paraphrases), ``user`` who its owner is.
 
     Raises:
         StoreCorrupt: its values are none that a note can have.
     """
     try:
-        return _decoded(row[3:], user)
+        return _decoded(row, fact, user)
     except (AgentMemError, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise StoreCorrupt(
             f"The note in row {row[0]} is damaged: {error}.", hint="check() says what else is; restore the last backup."
         ) from error
 
 
-def _decoded(row: tuple[Any, ...], user: str | None) -> Note:
-    (agent, session, actor, thread, position, occurred, created, starts, ends, archived) = row[:10]
-    (importance, trust, stability, difficulty, reviewed, recalls, uid, kind, version, source) = row[10:20]
-    (tags, keywords, metadata, context, content) = row[20:25]
+def _decoded(row: Row, fact: Sequence[Any] | None, user: str | None) -> Note:
+    (actor, agent, session, thread, position, occurred, created, starts, ends, archived) = row[2:12]
+    (importance, trust, stability, difficulty, reviewed, recalls, uid, kind, version) = row[13:22]
+    (source, tags, keywords, metadata, context, content) = row[25:31]
     return Note(
         id=uid,
         content=content,
@@ -106,27 +96,29 @@ def _decoded(row: tuple[Any, ...], user: str | None) -> Note:
         trust=trust,
         state=MemoryState(stability, difficulty, from_micros(reviewed), recalls),
         archived_at=_moment(archived),
-        fact=None if row[25] is None else fact_of(row[25:31]),
+        fact=None if fact is None else fact_of(fact),
         metadata={} if metadata == "{}" else json.loads(metadata),
         version=version,
     )
 
 
-def encode_fact(fact: Fact) -> tuple[object, ...]:
-    """subject_key, relation_key, subject, relation, object, functional, question, paraphrases."""
+def encode_fact(row: int, owner: int, fact: Fact) -> Row:
+    """The row of a note's fact, in the order of :data:`~agentmem.notes.tables.FACT`."""
     return (
+        row,
+        owner,
         normalised(fact.subject),
         normalised(fact.relation),
         fact.subject,
         fact.relation,
         fact.object,
-        int(fact.functional),
+        fact.functional,
         fact.question,
         dumps(fact.paraphrases),
     )
 
 
-def fact_of(columns: tuple[Any, ...]) -> Fact:
+def fact_of(columns: Sequence[Any]) -> Fact:
     """The fact of (subject, relation, object, functional, question, paraphrases)."""
     subject, relation, value, functional, question, paraphrases = columns
     return Fact(subject, relation, value, bool(functional), question, _texts(paraphrases))
