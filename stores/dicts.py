@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
-from agentmem.errors import StoreError
+from agentmem.errors import StoreError, StoreReadOnly
 from agentmem.notes.clock import SystemClock, micros
 from agentmem.notes.engine import Row
 from agentmem.notes.filters import matches
@@ -34,6 +34,7 @@ class DictTables:
         self.undo: list[Callable[[], None]] = []
         self.depth = self.rollbacks = self.deletions = 0
         self.writes = False
+        self.thread = 0
         self._secret = secrets.token_bytes(32)
         self._clearing: list[Callable[[], None]] = []
         self.rows[OWNER][(SHARED_OWNER,)] = (SHARED_OWNER, None, None, None)
@@ -87,8 +88,7 @@ class DictTables:
         return True
 
     def _write(self, table: Table, row: Row, *, keep: bool) -> None:
-        if not self.depth or not self.writes:
-            raise StoreError("A table was changed outside of a write.", hint="use store.write().")
+        self._need(write=True)
         key = _key(table, row)
         former = self.rows[table].get(key)
         if former is not None and keep:
@@ -99,11 +99,18 @@ class DictTables:
             self._note_change(table.log, row, removed=False)
 
     def _remove(self, table: Table, row: Row) -> None:
-        if not self.depth or not self.writes:
-            raise StoreError("A table was changed outside of a write.", hint="use store.write().")
+        self._need(write=True)
         self._set(table, _key(table, row), None)
         if table.log is not None and table is not PASSAGE:
             self._note_change(table.log, row, removed=True)
+
+    def _need(self, *, write: bool) -> None:
+        if not self.depth or self.thread != threading.get_ident():
+            raise StoreError(
+                "A transaction was used outside of its with block.", hint="use store.read() or store.write()."
+            )
+        if write and not self.writes:
+            raise StoreReadOnly("This is a read.", hint="use store.write().")
 
     def _check(self, table: Table, row: Row, key: Row) -> None:
         """What a row names is there, and what only one may bear is borne by one."""
@@ -214,8 +221,7 @@ class DictTables:
         return found if most is None else min(found, most)
 
     def _found(self, table: Table, where: Where) -> Iterator[Row]:
-        if not self.depth:
-            raise StoreError("A table was read outside of a transaction.", hint="use store.read() or store.write().")
+        self._need(write=False)
         tests = [(list(table.columns).index(name), test) for name, test in where.items()]
         for row in list(self.rows[table].values()):
             if all(_holds(test, row[place]) for place, test in tests):
@@ -298,6 +304,7 @@ class DictStore:
                 raise StoreError("The store is closed.", hint="open it again.")
             if tables.depth and not tables.writes:
                 raise StoreError("A write was begun inside a read.", hint="finish the read first.")
+            tables.thread = threading.get_ident()
             mark, outer = len(tables.undo), tables.writes
             tables.depth, tables.writes = tables.depth + 1, True
             try:
@@ -319,6 +326,7 @@ class DictStore:
         with self._lock:
             if self._closed:
                 raise StoreError("The store is closed.", hint="open it again.")
+            self._tables.thread = threading.get_ident()
             self._tables.depth += 1
             try:
                 with self._transaction.admission.lasting():
@@ -349,7 +357,10 @@ class DictStore:
 
     def close(self) -> None:
         """Let go of everything."""
-        self._closed = True
+        with self._lock:
+            if self._tables.depth:
+                raise StoreError("The store was closed inside a transaction.", hint="leave the with block first.")
+            self._closed = True
 
 
 def _of(table: Table, row: Row, name: str) -> Any:

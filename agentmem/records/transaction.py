@@ -88,10 +88,13 @@ class Transaction:
     Args:
         tables: the store's own.
         clock: dates the versions of notes.
+
+    Attributes:
+        tables: the store's own, whosever rows they are: for jobs that compare and mend.
     """
 
     def __init__(self, tables: Tables, clock: Clock) -> None:
-        self._tables = tables
+        self.tables = tables
         self.admission = Admission(_Held(tables))
         mine, secret = GuardedTables(tables, self.admission), tables.secret
         self.notes = Notes(mine, tables, Owners(mine, tables, secret), clock)
@@ -131,21 +134,21 @@ class Transaction:
     def counts(self) -> Mapping[str, int]:
         """How much there is of everything; a job's question."""
         self.admission.refuse("counting everybody's notes")
-        shared = self._tables.count(OWNER, {"mac": None})
-        named = sum(self._tables.count(OWNER, {name: Span()}) for name in ("user", "agent"))
-        return {name: self._tables.count(table, {}) for name, table in _COUNTED.items()} | {"owners": shared + named}
+        shared = self.tables.count(OWNER, {"mac": None})
+        named = sum(self.tables.count(OWNER, {name: Span()}) for name in ("user", "agent"))
+        return {name: self.tables.count(table, {}) for name, table in _COUNTED.items()} | {"owners": shared + named}
 
     def meta_get(self, key: str) -> str | None:
         """A value kept with the store, or ``None``."""
-        found = self._tables.find(META, {"key": key}, columns=("value",))
+        found = self.tables.find(META, {"key": key}, columns=("value",))
         return str(found[0][0]) if found else None
 
     def meta_set(self, key: str, value: str | None) -> None:
         """Keep a value with the store; ``None`` removes it."""
         if value is None:
-            self._tables.delete(META, {"key": key})
+            self.tables.delete(META, {"key": key})
         else:
-            self._tables.put(META, [(key, value)])
+            self.tables.put(META, [(key, value)])
 
 
 class NoteStore(Protocol):

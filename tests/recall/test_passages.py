@@ -160,7 +160,7 @@ def test_a_store_without_passages_says_so_and_gets_them(open_memory: Callable[..
     memory = open_memory()
     memory.remember_many([REPORT, "Marta likes flowers."], progress=False)
     with memory._parts.core.store.write() as tx:
-        tx._tables.delete(PASSAGE, {})
+        tx.tables.delete(PASSAGE, {})
     memory.close()
 
     memory = open_memory()

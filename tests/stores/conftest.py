@@ -12,7 +12,6 @@ import pytest
 from agentmem.notes.clock import ManualClock
 from agentmem.notes.note import MemoryState, Note, Scope
 from agentmem.records.transaction import NoteStore, Transaction
-from agentmem.stores.dicts import DictStore
 from agentmem.stores.sqlite.store import SqliteStore
 
 SHARED = Scope()
@@ -42,11 +41,8 @@ def make() -> Callable[..., Note]:
     return build
 
 
-@pytest.fixture(params=["memory", "file", "dicts"])
-def store(request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock) -> Iterator[NoteStore]:
-    if request.param == "dicts":
-        yield DictStore(clock=clock)
-        return
+@pytest.fixture(params=["memory", "file"])
+def store(request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock) -> Iterator[SqliteStore]:
     opened = SqliteStore(None if request.param == "memory" else tmp_path / "notes.db", clock=clock)
     yield opened
     opened.close()

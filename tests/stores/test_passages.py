@@ -145,7 +145,7 @@ def test_passages_that_are_no_vectors_are_refused(store, long_notes, bad: np.nda
 def test_damaged_passages_are_an_error_with_the_cure(store, long_notes) -> None:
     rows, _, _ = long_notes
     with store.write() as tx:
-        tx._tables.change(PASSAGE, {"row": rows[0]}, {"data": b"\0"})
+        tx.tables.change(PASSAGE, {"row": rows[0]}, {"data": b"\0"})
     with store.read() as tx, pytest.raises(StoreCorrupt) as caught:
         tx.passages.load(rows)
     assert isinstance(caught.value, AgentMemError)

@@ -14,7 +14,7 @@ from agentmem.notes.admission import Admission
 from agentmem.notes.engine import Tables
 from agentmem.notes.guarded_tables import GuardedTables
 from agentmem.notes.note import Scope
-from agentmem.notes.tables import NOTE, TABLES, TERM, USE, VERSION, Among, Span, Table
+from agentmem.notes.tables import NOTE, TABLES, USE, Table
 from agentmem.stores.sqlite.connection import Database
 from agentmem.stores.sqlite.store import SqliteStore
 from agentmem.stores.sqlite.tables import SqliteTables
@@ -32,7 +32,7 @@ class Kept:
         with self.store.write() as tx:
             self.hers, self.his = put(tx, make(1, scope=ANA)), put(tx, make(2, scope=BEN))
             self.ana, self.ben = tx.notes.owner(ANA) or 0, tx.notes.owner(BEN) or 0
-            self.tables: Tables = tx._tables
+            self.tables: Tables = tx.tables
             self.admission: Admission = tx.admission
         self.mine = GuardedTables(self.tables, self.admission)
 
@@ -76,8 +76,8 @@ def kept(make: Callable[..., Any], put: Callable[..., int]) -> Iterator[Kept]:
 def tables() -> Iterator[SqliteTables]:
     store = SqliteStore()
     with store.write() as tx:
-        assert isinstance(tx._tables, SqliteTables)
-        yield tx._tables
+        assert isinstance(tx.tables, SqliteTables)
+        yield tx.tables
     store.close()
 
 
@@ -144,52 +144,6 @@ def test_without_the_guard_the_same_questions_hand_out_everything(kept: Kept) ->
 
         assert kept.tables.find(USE, {"row": kept.his})
         assert kept.tables.delete(USE, {"owner": kept.ben}) == 1
-
-
-def test_conditions_mean_what_they_say(kept: Kept) -> None:
-    """Values, lists, bounds, order, limits: each as in a filter written by hand."""
-    with kept.store.write():
-        rows = [(kept.hers, version, 10 * version, f"v{version}", "why") for version in range(1, 8)]
-        kept.tables.put(VERSION, rows)
-
-        def versions(**test: Any) -> list[int]:
-            return [found[1] for found in kept.tables.find(VERSION, test)]
-
-        assert versions(version=3) == [3]
-        assert versions(version=Among([5, 2, 2, 99])) == [2, 5]
-        assert versions(version=Among([])) == []
-        assert versions(changed_at=Span(above=20, most=50)) == [3, 4, 5]
-        assert versions(changed_at=Span(least=20, below=50), content=Among(["v2", "v4"])) == [2, 4]
-        newest = kept.tables.find(VERSION, {"row": kept.hers}, columns=("version",), newest=True, limit=2)
-        assert newest == [(7,), (6,)]
-        assert kept.tables.count(VERSION, {}) == 7
-        assert kept.tables.count(VERSION, {}, most=3) == 3
-        assert kept.tables.change(VERSION, {"version": Span(above=5)}, {"reason": "other"}) == 2
-        assert kept.tables.find(VERSION, {"reason": "other"}, columns=("version",)) == [(6,), (7,)]
-        kept.tables.put(VERSION, [(kept.hers, 7, 0, "new", "why"), (kept.hers, 8, 0, "new", "why")], keep=True)
-        assert kept.tables.find(VERSION, {"content": "new"}, columns=("version",)) == [(8,)]
-        kept.tables.put(VERSION, [(kept.hers, 7, 0, "new", "why")])
-        assert kept.tables.count(VERSION, {"content": "new"}) == 2
-
-
-def test_the_first_of_each_are_those_that_sorting_all_would_give(tables: SqliteTables, kept: Kept) -> None:
-    """Per value at most so many rows, from either end, and within the other conditions."""
-    with kept.store.write() as tx:
-        for number, terms in enumerate((["a", "b"], ["a"], ["a", "c"], ["b"], ["a"]), 1):
-            if number > 2:
-                tx.notes.insert(_note(tx, number), kept.ana, b"%d" % number)
-            kept.tables.put(TERM, [(kept.ana, term, number) for term in terms])
-
-        def first(limit: int, **rest: Any) -> list[tuple[Any, ...]]:
-            newest, where = rest.pop("newest", False), {"owner": kept.ana, "term": Among(["b", "a", "z"]), **rest}
-            return kept.tables.find_of_each(
-                TERM, where, "term", columns=("term", "row"), order="row", limit=limit, newest=newest
-            )
-
-        assert first(2) == [("b", 1), ("b", 4), ("a", 1), ("a", 2)]
-        assert first(2, newest=True) == [("b", 1), ("b", 4), ("a", 3), ("a", 5)]
-        assert first(1, newest=True, row=Span(below=4)) == [("b", 1), ("a", 3)]
-        assert first(0) == []
 
 
 def _note(tx: Any, number: int) -> Any:

@@ -8,7 +8,6 @@ import sqlite3
 import stat
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
@@ -19,7 +18,6 @@ from agentmem.errors import (
     StoreCorrupt,
     StoreError,
     StoreFull,
-    StoreReadOnly,
 )
 from agentmem.notes.note import Scope
 from agentmem.notes.rows import LinkRow
@@ -44,102 +42,6 @@ def test_import_is_light() -> None:
     assert "import agentmem.stores" in bare.stderr
 
 
-def test_a_failed_write_leaves_nothing(store, make, put, unit, counts) -> None:
-    """Whatever stops a write, nothing of it remains, in any area."""
-    for error in (Stop, KeyboardInterrupt):
-        with pytest.raises(error), store.write() as tx:
-            row = put(tx, make(1), unit(1)[0])
-            tx.meta_set("k", "v")
-            tx.ledger.append(1, "stored")
-            tx.terms.add([(1, row, ["apples"])])
-            raise error
-
-    stats = counts(store)
-    assert {stats[k] for k in ("notes", "text", "vectors", "outbox", "ledger")} == {0}
-    with store.read() as tx:
-        assert tx.meta_get("k") is None
-        assert tx.vectors.counter() == 0
-    assert store.check() == []
-
-
-def test_a_nested_write_fails_on_its_own(store, make, put) -> None:
-    """An inner write that fails takes back its own part; the outer one goes on."""
-    with store.write() as tx:
-        put(tx, make(1))
-        with pytest.raises(Stop), store.write() as inner:
-            put(inner, make(2))
-            raise Stop
-        with store.write() as inner:
-            put(inner, make(3))
-
-    with store.read() as tx:
-        assert set(tx.notes.rows_of(["note-000001", "note-000002", "note-000003"])) == {
-            "note-000001",
-            "note-000003",
-        }
-    assert store.check() == []
-
-
-def test_a_read_sees_the_write_around_it(store, make, put) -> None:
-    """A read inside a write sees what that write did."""
-    with store.write() as tx:
-        put(tx, make(1))
-        with store.read() as inner:
-            assert inner.notes.count() == 1
-
-
-def test_a_read_cannot_write(store, make, put, counts) -> None:
-    """Neither through its own areas nor by beginning a write."""
-    with store.read() as tx, pytest.raises(StoreReadOnly):
-        put(tx, make(1))
-    with store.read(), pytest.raises(StoreError, match="inside a read"), store.write():
-        pass
-    with store.write() as tx:
-        put(tx, make(1))
-    assert counts(store)["notes"] == 1
-
-
-def test_a_transaction_ends_with_its_block(store) -> None:
-    """A transaction kept beyond its block, or used by another thread, is refused."""
-    errors = []
-
-    def use() -> None:
-        try:
-            tx.notes.count()
-        except StoreError as error:
-            errors.append(error)
-
-    with store.read() as tx:
-        thread = threading.Thread(target=use)
-        thread.start()
-        thread.join()
-    with pytest.raises(StoreError, match="outside"):
-        tx.notes.count()
-    assert len(errors) == 1
-
-
-def test_threads_take_turns(store, make, put, counts) -> None:
-    """Eight threads write through one store; nothing is lost and nothing fails."""
-    failures = []
-
-    def work(number: int) -> None:
-        try:
-            for i in range(25):
-                with store.write() as tx:
-                    put(tx, make(number * 100 + i))
-        except Exception as error:  # noqa: BLE001 - shown below
-            failures.append(error)
-
-    threads = [threading.Thread(target=work, args=(n,)) for n in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert failures == []
-    assert counts(store)["notes"] == counts(store)["text"] == 200
-
-
 def test_a_read_keeps_its_view(tmp_path, make, put) -> None:
     """What another connection commits meanwhile is not seen before the next read; data_version tells."""
     one, two = SqliteStore(tmp_path / "n.db"), SqliteStore(tmp_path / "n.db")
@@ -154,16 +56,6 @@ def test_a_read_keeps_its_view(tmp_path, make, put) -> None:
         assert tx.notes.count() == 1
     one.close()
     two.close()
-
-
-def test_closing(store) -> None:
-    """Closing twice is fine; closing inside a transaction and using a closed store are not."""
-    with store.read(), pytest.raises(StoreError, match="inside"):
-        store.close()
-    store.close()
-    store.close()
-    with pytest.raises(StoreError, match="closed"), store.read():
-        pass
 
 
 def test_files_are_private(tmp_path, make, put) -> None:
