@@ -222,7 +222,7 @@ class DictTables:
 
     def _found(self, table: Table, where: Where) -> Iterator[Row]:
         self._need(write=False)
-        tests = [(list(table.columns).index(name), test) for name, test in where.items()]
+        tests = [(table.places[name], test) for name, test in where.items()]
         for row in list(self.rows[table].values()):
             if all(_holds(test, row[place]) for place, test in tests):
                 yield row
@@ -366,7 +366,7 @@ class DictStore:
 def _of(table: Table, row: Row, name: str) -> Any:
     if name == "asks":
         return asks(row[-1])
-    return row[list(table.columns).index(name)]
+    return row[table.places[name]]
 
 
 def _key(table: Table, row: Row) -> Row:

@@ -36,18 +36,18 @@ class GuardedTables:
         given, what = list[Sequence[Any]](rows), f"{table.name}: put"
         if table.job:
             self._admission.refuse(what)
-        names = list(table.columns)
+        places = table.places
         if table.owned:
-            self._admission.need({owner for owner in _column(given, names.index("owner")) if owner is not None}, what)
+            self._admission.need(_column(given, places["owner"]) - {None}, what)
         for name in table.notes:
-            self._need_rows(_column(given, names.index(name)), what)
+            self._need_rows(_column(given, places[name]), what)
         for name in table.ids:
-            self._need_ids(_column(given, names.index(name)), what)
+            self._need_ids(_column(given, places[name]), what)
         if table.owned and not table.numbered and not {"owner", *table.notes} & set(table.key):
             self._need_standing(table, given, what)
         last = self._tables.put(table, given, keep=keep)
-        if table.numbered and table.key == table.notes and given[-1][0] is None:
-            self._admission.learn(last, int(given[-1][names.index("owner")]))
+        if given and table.numbered and table.key == table.notes and given[-1][0] is None:
+            self._admission.learn(last, int(given[-1][places["owner"]]))
         return last
 
     def find(
@@ -233,9 +233,8 @@ class GuardedTables:
 
     def _need_standing(self, table: Table, rows: Sequence[Sequence[Value]], what: str) -> None:
         """What stands under these keys already is the request's own."""
-        names = list(table.columns)
         for row in rows:
-            key: dict[str, Any] = {name: row[names.index(name)] for name in table.key}
+            key: dict[str, Any] = {name: row[table.places[name]] for name in table.key}
             standing = self._tables.find(table, key, columns=("owner",))
             self._admission.need({owner for (owner,) in standing if owner is not None}, what)
 

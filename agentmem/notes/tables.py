@@ -118,9 +118,12 @@ class Table:
     log: Table | None = None
     owned: bool = field(init=False)
     """Whether each row says whose it is, in the column ``owner``."""
+    places: Mapping[str, int] = field(init=False, repr=False)
+    """Where each column stands in a row."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "owned", "owner" in self.columns)
+        object.__setattr__(self, "places", {name: place for place, name in enumerate(self.columns)})
 
     def __hash__(self) -> int:
         return hash(self.name)

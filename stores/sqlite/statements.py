@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -11,7 +12,7 @@ from agentmem.notes.tables import NOTE, OWNER, Among, Span, Table, Value, Where,
 from agentmem.stores.sqlite.where import json_list
 
 __all__ = [
-    "TOGETHER", "change", "change_of_rows", "conditions", "count", "delete", "find", "find_of_each", "lacking", "put", "replace", "seal_anew", "split",
+    "TOGETHER", "bound", "change", "change_of_rows", "conditions", "count", "delete", "find", "find_of_each", "lacking", "put", "replace", "seal_anew", "split",
     "typed",
 ]  # fmt: skip
 
@@ -36,6 +37,22 @@ def typed(kind: type, value: Value) -> Value:
     if kind is float:
         return float(value) + 0.0  # SQLite knows no negative zero
     return int(value) if kind is int else value
+
+
+@functools.cache
+def numbers(table: Table) -> tuple[tuple[int, type], ...]:
+    """Which columns of a table hold numbers, and of which type."""
+    return tuple((place, kind) for place, kind in enumerate(table.columns.values()) if kind in (int, float))
+
+
+def bound(row: Sequence[Value], numbers: Sequence[tuple[int, type]]) -> tuple[Value, ...]:
+    """A row as it is bound: the numbers in it may come from arrays, or be of the other type."""
+    values = list(row)
+    for place, kind in numbers:
+        value = values[place]
+        if kind is float or type(value) is not int:
+            values[place] = typed(kind, value)
+    return tuple(values)
 
 
 def conditions(table: Table, where: Where, *, first: int = 0) -> tuple[tuple[str, ...], list[Value]]:

@@ -38,10 +38,10 @@ class SqliteTables:
 
     def put(self, table: Table, rows: Iterable[Sequence[Value]], *, keep: bool = False) -> int:
         """Write rows, each in the place of the one with its key, or with ``keep`` only where there is none."""
-        types = tuple(table.columns.values())
-        batch = [tuple(map(statements.typed, types, row)) for row in rows]
+        numbers = statements.numbers(table)
+        batch = [statements.bound(row, numbers) for row in rows]
         if table.numbered:
-            return max((self._put_numbered(table, row) for row in batch), default=0)
+            return self._put_numbered(table, batch)
         sql = self._statement(("put", table.name, keep), lambda: statements.put(table, keep=keep))
         if batch:
             with kept(self._db, [row[0] for row in batch]) if table is FACT else nullcontext():  # type: ignore[misc]
@@ -189,18 +189,23 @@ class SqliteTables:
         """Have ``clear`` called as soon as notes are deleted."""
         self._db.when_invalidated(clear)
 
-    def _put_numbered(self, table: Table, row: Row) -> int:
-        if row[0] is None:
-            number = self._db.insert(
-                self._statement(("put", table.name), lambda: statements.put(table, keep=False)), row
-            )
-        else:
-            number = int(row[0])
-            self._db.run(self._statement(("replace", table.name), lambda: statements.replace(table)), row)
-        if table is NOTE:
-            seal(self._db, number)
-        elif table.sealed:
-            self._db.run(self._statement(("seal", table.name), lambda: statements.seal_anew(table)), (number,))
+    def _put_numbered(self, table: Table, batch: Sequence[Row]) -> int:
+        new = self._statement(("put", table.name), lambda: statements.put(table, keep=False))
+        if not table.sealed and all(row[0] is None for row in batch):
+            self._db.many(new, batch)
+            return int(self._db.value("SELECT last_insert_rowid()"))
+        number = 0
+        for row in batch:
+            if row[0] is None:
+                number = self._db.insert(new, row)
+            else:
+                number = int(row[0])
+                self._db.run(self._statement(("replace", table.name), lambda: statements.replace(table)), row)
+            if table is NOTE:
+                seal(self._db, number)
+            elif table.sealed:
+                anew = self._statement(("seal", table.name), lambda: statements.seal_anew(table))
+                self._db.run(anew, (number,))
         return number
 
     def _change_notes(self, where: Where, values: Mapping[str, Value]) -> int:

@@ -12,7 +12,6 @@ from agentmem import Memory
 from agentmem.notes.clock import ManualClock
 from agentmem.stores.dicts import DictStore
 
-
 KEY = b"sixteen bytes or more"
 
 
