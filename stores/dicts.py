@@ -17,6 +17,7 @@ from agentmem.notes.rows import SHARED_OWNER, Selection, asks
 from agentmem.notes.tables import FACT, NOTE, OWNER, PASSAGE, TABLES, VERSION, Among, Span, Table, Value, Where, Without
 from agentmem.records.codec import decode
 from agentmem.records.transaction import Transaction
+from agentmem.runtime.forks import at_fork
 
 __all__ = ["DictStore", "DictTables"]
 
@@ -278,12 +279,16 @@ class DictStore:
 
     def __init__(self, *, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
-        self._lock = threading.RLock()
+        self._begin_anew()
+        at_fork(self._begin_anew)
         self._tables = DictTables()
         self._transaction = Transaction(self._tables, self._clock)
         self._closed = False
 
     read_only = False
+
+    def _begin_anew(self) -> None:
+        self._lock = threading.RLock()
 
     @property
     def rollbacks(self) -> int:

@@ -137,7 +137,7 @@ def test_a_fork_does_not_wait_for_ever(tmp_path: Path, monkeypatch: pytest.Monke
 
     assert status == 0
     assert took < 10
-    assert in_child(store.stats) == 0, "the next child finds all at rest"
+    assert in_child(store.size) == 0, "the next child finds all at rest"
     store.close()
 
 
