@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from agentmem import wiring
 from agentmem.ask.ask import Answer, Use
+from agentmem.ask.conversation import earlier
+from agentmem.ask.prompt import Steps, led, saying
 from agentmem.embedding.cross_encoder import make_reranker
 from agentmem.errors import AgentMemError, InvalidArgument, ScopeError
 from agentmem.notes.clock import as_moment, micros
@@ -152,7 +154,8 @@ class Memory:
         Args:
             fact: what the text states; ends: what it says to hold no longer, (subject, relation, value) or several, the value ``None``
                 for whichever there is. Without them, both are read from plain statements by rule.
-            derived_from: ids of the notes that the text was made from: it is forgotten with any of them.
+            derived_from: ids of the notes that the text was made from: it is forgotten with any of them. In a list of messages, an
+                item may name earlier ones by their places, the first by 0.
 
         What the call says of the owner and of trust binds its items: one that names another owner is a :class:`ScopeError`, and
         one that asks for more trust does not get it.
@@ -181,7 +184,8 @@ class Memory:
     ) -> list[Receipt]:
         """Store many items; each a string, a message, or a mapping of :meth:`remember`'s keywords.
 
-        All items are checked before the first is written. ``options`` are :meth:`remember`'s keywords for every item.
+        All items are checked before the first is written. An item's ``derived_from`` may name earlier ones by their places.
+        ``options`` are :meth:`remember`'s keywords for every item.
         """
         if isinstance(items, (str, Mapping)):
             raise InvalidArgument("remember_many takes a list of items.", hint="for a single item call remember().")
@@ -416,12 +420,20 @@ class Memory:
             use: ``auto`` (an edit that answers makes notes unnecessary), ``weights``, ``notes``, ``both`` or ``nothing``.
             k, context_tokens: how many notes, and how much room for them; max_tokens: length of the answer.
         """
-        question = self._query(question, k)
-        scope = merge_scope(self.scope, user, agent, session)
-        return self._parts.asker().ask(
-            question, scope, use=use, k=k, context_tokens=context_tokens, max_tokens=max_tokens, system=system,
-            history=history, exclude=exclude, remote=self._parts.llm,
+        llm = self._parts.llm
+        steps = self._answering(
+            question, k, user=user, agent=agent, session=session, llm=llm, use=use, context_tokens=context_tokens,
+            max_tokens=max_tokens, system=system, turns=earlier(history), exclude=exclude,
         )  # fmt: skip
+        return led(steps, saying(llm))
+
+    def _answering(
+        self, question: str, k: int, *, user: str | None, agent: str | None, session: str | None = None,
+        local: bool = True, **options: Any,
+    ) -> Steps[Answer]:  # fmt: skip
+        """The steps of an answer, for whoever has the model; see :meth:`agentmem.ask.ask.Asker.steps`."""
+        question, scope = self._query(question, k), merge_scope(self.scope, user, agent, session)
+        return self._parts.asker(local=local).steps(question, scope, k=k, local=local, **options)
 
     def explain(self, id: str, *, user: str | None = None, agent: str | None = None) -> str:
         """What the consolidation policy makes of a note, and why; with a model attached, from all signals."""

@@ -130,8 +130,8 @@ class Parts:
     def local(self) -> LocalModel | None:
         return self._local if self.weights.attached else None
 
-    def asker(self) -> Asker:
-        if not self.weights.attached and self.model_spec is not None:
+    def asker(self, *, local: bool = True) -> Asker:
+        if local and not self.weights.attached and self.model_spec is not None:
             self.need_model()
         return Asker(self.core, self.weights, self._recall, self._use, self.local)
 

@@ -1,76 +1,53 @@
-"""A chat agent that remembers: recall, answer, remember the exchange, reinforce what the answer drew on."""
+"""A chat agent that remembers: :meth:`agentmem.Memory.ask` with the conversation before it, and the exchange kept."""
 
 from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from agentmem.ask.answer import repeated
-from agentmem.ask.ask import Answer, Source, not_counted, used_notes
-from agentmem.ask.present import presentable
-from agentmem.errors import AgentMemError, InvalidArgument, InvalidNote, ModelError, StoreError, UnknownNote
-from agentmem.integrations.conversation import UNANSWERED, Conversation, Turn, as_messages, hanging
+from agentmem.ask.answer import Answer, repeated
+from agentmem.ask.conversation import UNANSWERED, Conversation, Turn
+from agentmem.ask.prompt import Prompt, led, saying
+from agentmem.errors import AgentMemError, InvalidArgument, InvalidNote, StoreError, UnknownNote
 from agentmem.llm.clients import OpenAIModel, as_language_model
 from agentmem.llm.tokenizing import PromptEncoder
-from agentmem.memory import Memory
-from agentmem.notes.note import Note, Receipt
-from agentmem.notes.protocols import LanguageModel, Message
-from agentmem.notes.quoting import notes_block
-from agentmem.notes.speaking import heard, said
+from agentmem.memory import MAX_K, Memory
+from agentmem.notes.note import Receipt
+from agentmem.notes.protocols import LanguageModel
+from agentmem.notes.speaking import heard
 from agentmem.recall.query import query_words
-from agentmem.recall.result import Recollection, estimate_tokens
+from agentmem.recall.result import estimate_tokens
 
 __all__ = ["ChatAgent", "Reply"]
 
 _PIECE = re.compile(r"\s*\S+|\s+$")
-_MAX_K = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
-    """What the agent said; ``str(reply)`` is the text alone.
+class Reply(Answer):
+    """What the agent said, as any :class:`~agentmem.ask.answer.Answer`; ``receipts`` say what became of the two turns."""
 
-    ``notes`` stood in the prompt, ``used`` are those that the answer draws on; ``source`` says whether it came from
-    the ``weights``, the ``notes``, ``both``, or the ``model`` alone; ``receipts`` say what became of the two turns;
-    ``degraded`` says that notes were found by a slower way, because an index is missing or damaged.
-    """
-
-    text: str
-    source: Source = "model"
-    notes: tuple[Note, ...] = ()
-    used: tuple[Note, ...] = ()
-    edits: tuple[str, ...] = ()
     receipts: tuple[Receipt, ...] = ()
-    prompt_tokens: int = 0
-    warnings: tuple[str, ...] = ()
-    degraded: bool = False
-
-    def __str__(self) -> str:
-        return self.text
 
     def __contains__(self, words: str) -> bool:
         return words in self.text
 
 
-@dataclass(frozen=True, slots=True)
-class _Prompt:
-    """What the model is shown for one turn."""
-
-    messages: list[Message]
-    notes: tuple[Note, ...]
-    warnings: tuple[str, ...]
-    tokens: int
-    degraded: bool
+Exchange = Generator[Prompt | Answer, str, Reply]
+"""One turn: yields what a model is to answer, and is sent that; then the answer, and is sent how much of it was heard."""
 
 
 class ChatAgent:
     """One conversation of a user with a model that has a memory.
+
+    Every message is answered as :meth:`agentmem.Memory.ask` does, whoever the model is: what is asked in it is answered from the notes
+    that tell it, and the answer is checked against them. What may be about the conversation, and what asks nothing, is the model's own.
 
     A turn that the model did not answer (it refused, or failed) is no part of the conversation: it is not shown again, neither now
     nor after a restart. What the user said in it is kept as a note with ``metadata["unanswered"]``, which is recalled like any other; if a prompt
@@ -114,13 +91,8 @@ class ChatAgent:
         self.memory = memory
         self.user, self.agent = user, agent
         self.session = session or memory.scope.session or f"chat-{uuid.uuid4().hex[:12]}"
-        self.system = system
-        self.k, self.context_tokens, self.history_tokens, self.max_tokens = (
-            k,
-            context_tokens,
-            history_tokens,
-            max_tokens,
-        )
+        self.system, self.k, self.max_tokens = system, k, max_tokens
+        self.context_tokens, self.history_tokens = context_tokens, history_tokens
         self.last: Reply | None = None
         self._client = self._connect(model, tokenizer, model_name)
         self._count = _counter(tokenizer if tokenizer is not None else model[1] if isinstance(model, tuple) else None)
@@ -130,50 +102,76 @@ class ChatAgent:
 
     def chat(self, text: str) -> Reply:
         """Answer ``text``, and remember both; what the user said is kept as a note even when the model fails."""
-        at = self._heard(text)
-        try:
-            answer = self._answered(text)
-        except BaseException as error:
-            self._unanswered(text, at, error)
-            raise
-        return self._finish(text, answer, at)
+        say = saying(self._model)
+        steps = self._exchange(text, self._heard(text))
+        return led(steps, lambda step: say(step) if isinstance(step, Prompt) else step.text)
 
     def stream(self, text: str) -> Iterator[str]:
         """The same answer, piece by piece; remembered when it is finished or no longer listened to.
 
-        A local model's answer is checked against its edits as a whole, so its pieces come together. :attr:`last`
-        holds the :class:`Reply` afterwards. When the model fails on the way, what it had said is not remembered.
+        What is checked, against notes or edits, is checked as a whole, so its pieces come together; what asks nothing comes as the
+        model says it. :attr:`last` holds the :class:`Reply` afterwards. When the model fails on the way, what it had said is not
+        remembered.
         """
-        return self._streamed(text, self._heard(text))
+        return self._streamed(self._exchange(text, self._heard(text)))
 
-    def _streamed(self, text: str, at: datetime) -> Iterator[str]:
+    def _streamed(self, steps: Exchange) -> Iterator[str]:
         spoken: list[str] = []
-        answer = Answer("", "model")
-        try:
-            for known, piece in self._pieces(text):
-                answer = known
+        with suppress(StopIteration):
+            step = next(steps)
+            while True:
+                try:
+                    text = yield from self._pieces(step, spoken)
+                except GeneratorExit:
+                    break
+                except BaseException as error:  # noqa: BLE001 - the exchange raises it again, unless it knows better
+                    step = steps.throw(error)
+                else:
+                    step = steps.send(text)
+            while text := "".join(spoken).strip():  # nobody listens any more: what was heard is the answer
+                steps.send(text)
+            steps.close()
+
+    def _pieces(self, step: Prompt | Answer, spoken: list[str]) -> Generator[str, None, str]:
+        """The words of one step that can be given on, which ``spoken`` gathers; returns what the step comes to."""
+        if isinstance(step, Prompt) and not step.live:
+            return saying(self._model)(step)
+        if isinstance(step, Prompt):
+            assert self._model is not None
+            with closing(heard(self._model, step.messages, max_tokens=step.max_tokens)) as pieces:
+                for piece in pieces:
+                    step.spoken.append(piece)
+                    spoken.append(piece)
+                    yield piece
+        elif not spoken:
+            for piece in _PIECE.findall(step.text):
                 spoken.append(piece)
                 yield piece
-        except GeneratorExit as error:
-            if not "".join(spoken).strip():
-                self._unanswered(text, at, error)
-                raise
-            self._finish_streamed(text, answer, spoken, at)
-            raise
+        return "".join(spoken).strip()
+
+    def _exchange(self, text: str, at: datetime) -> Exchange:
+        try:
+            shown = self.turns
+            # Without the session: it would narrow recall to this conversation.
+            answer = yield from self.memory._answering(
+                text, self.k, user=self.user, agent=self.agent, llm=self._model, local=self._client is None, turns=shown,
+                system=self.system, context_tokens=self.context_tokens, max_tokens=self.max_tokens, count=self._count,
+            )  # fmt: skip
+            answer = replace(answer, text=(yield answer))
         except BaseException as error:
             self._unanswered(text, at, error)
             raise
-        self._finish_streamed(text, answer, spoken, at)
-
-    def _finish_streamed(self, text: str, answer: Answer, spoken: Sequence[str], at: datetime) -> None:
-        answer = replace(answer, text="".join(spoken).strip())
-        self._finish(text, self._drawn_on(text, answer) if self._client is not None else answer, at)
+        receipts = self._remember(text, answer, at, shown)
+        warnings = (*answer.warnings, *(warning for receipt in receipts for warning in receipt.warnings))
+        given = {field.name: getattr(answer, field.name) for field in fields(answer)}
+        self.last = Reply(**given | {"warnings": warnings}, receipts=receipts)
+        return self.last
 
     @property
     def turns(self) -> tuple[Turn, ...]:
         """What the model will be shown of this session on the next turn; turns whose notes were forgotten are not shown again."""
         window = self._turns.window(self.history_tokens, self._count)
-        while gone := self._gone(_ids(window)):
+        while gone := self._gone([turn.note_id for turn in window if turn.note_id is not None]):
             self._turns.drop(gone)
             window = self._turns.window(self.history_tokens, self._count)  # older turns may fit now
         return window
@@ -190,7 +188,7 @@ class ChatAgent:
             raise InvalidArgument("There is nothing to answer.", hint="chat('Where does my sister live?').")
         return self.memory.clock.now()
 
-    # -- answering -------------------------------------------------------------------------------------------
+    # -- its model -------------------------------------------------------------------------------------------
 
     def _connect(self, model: Any, tokenizer: Any, name: str | None) -> LanguageModel | None:
         """A client of its own, or ``None`` when the memory answers: then edits come first."""
@@ -204,152 +202,72 @@ class ChatAgent:
             return None
         return as_language_model(model, model=name)
 
-    def _answered(self, text: str) -> Answer:
-        try:
-            return self._once(text, ())
-        except ModelError:
-            doubtful = self._doubtful(text)
-            if not doubtful:
-                raise
-            return self._once(text, doubtful)
-
-    def _once(self, text: str, without: Sequence[str]) -> Answer:
-        if self._client is None:
-            return self._from_memory(text, without)
-        prompt = self._prompt(text, without)
-        answer = said(self._client, prompt.messages, max_tokens=self.max_tokens)
-        return self._drawn_on(text, _answer(answer, prompt))
-
-    def _pieces(self, text: str) -> Iterator[tuple[Answer, str]]:
-        """The pieces of an answer, each with what is known of the answer before it is whole."""
-        if self._client is None:
-            answer = self._answered(text)
-            yield from ((answer, piece) for piece in _PIECE.findall(answer.text))
-            return
-        begun = False
-        try:
-            for found in self._from_client(text, self._client, ()):
-                begun = True
-                yield found
-        except ModelError:
-            doubtful = () if begun else self._doubtful(text)
-            if not doubtful:
-                raise
-            yield from self._from_client(text, self._client, doubtful)
-
-    def _from_client(self, text: str, client: LanguageModel, without: Sequence[str]) -> Iterator[tuple[Answer, str]]:
-        prompt = self._prompt(text, without)
-        with closing(heard(client, prompt.messages, max_tokens=self.max_tokens)) as pieces:
-            for piece in pieces:
-                yield _answer("", prompt), piece
-
-    def _doubtful(self, text: str) -> tuple[str, ...]:
-        """What a prompt that failed may have failed for: notes, and turns before, that the model never answered."""
-        turns = self.turns
-        found = [hit.note.id for hit in self._recall(text, _ids(turns), ()) if hit.note.metadata.get(UNANSWERED)]
-        return (*found, *_ids(hanging(turns)))
-
-    def _from_memory(self, text: str, without: Sequence[str]) -> Answer:
-        # Without the session: it would narrow recall to this conversation.
-        turns = self._shown(without)
-        return self.memory.ask(
-            text, user=self.user, agent=self.agent, k=self.k, context_tokens=self.context_tokens,
-            max_tokens=self.max_tokens, system=self.system, history=as_messages(turns), exclude=(*_ids(turns), *without),
-        )  # fmt: skip
-
-    def _shown(self, without: Sequence[str]) -> tuple[Turn, ...]:
-        return tuple(turn for turn in self.turns if turn.note_id is None or turn.note_id not in without)
-
-    def _prompt(self, text: str, without: Sequence[str]) -> _Prompt:
-        turns = self._shown(without)
-        found = self._recall(text, _ids(turns), without)
-        hits = found.within(self.context_tokens, self._count)
-        notes = tuple(hit.note for hit in hits)
-        parts = [part for part in (self.system, notes_block(hits)) if part]
-        head: list[Message] = [{"role": "system", "content": "\n\n".join(parts)}] if parts else []
-        messages = [*head, *as_messages([*turns, Turn("user", text)])]
-        return _Prompt(
-            messages, notes, found.warnings, sum(self._count(m["content"]) for m in messages), found.degraded
-        )
-
-    def _recall(self, text: str, shown: Sequence[str], without: Sequence[str]) -> Recollection:
-        """The best notes that say something, and that the conversation does not show anyway."""
-        out = (*shown, *without)
-        wanted = min(4 * self.k + len(out), _MAX_K)
-        found = self.memory.recall(text, k=wanted, user=self.user, agent=self.agent)
-        return presentable(found, self.k, shown=out, unnamed=self.memory.settings.recall.unnamed)
-
-    def _drawn_on(self, text: str, answer: Answer) -> Answer:
-        used = used_notes(answer.text, text, answer.notes)
-        try:
-            if used:
-                self.memory.reinforce(
-                    used, user=self.user, agent=self.agent, or_gone=True
-                )  # one may be forgotten while the model answers
-        except StoreError as error:
-            # A full disk takes nobody's answer away.
-            return replace(answer, used=used, warnings=(*answer.warnings, not_counted(error)))
-        return replace(answer, used=used)
+    @property
+    def _model(self) -> LanguageModel | None:
+        """Who is asked, unless the memory's local model answers."""
+        return self._client if self._client is not None else self.memory._parts.llm
 
     # -- remembering -----------------------------------------------------------------------------------------
-
-    def _finish(self, text: str, answer: Answer, at: datetime) -> Reply:
-        receipts, warnings = self._remember(text, answer, at)
-        self.last = Reply(
-            answer.text, answer.source, answer.notes, answer.used, answer.edits, receipts, answer.prompt_tokens,
-            (*answer.warnings, *warnings), answer.degraded,
-        )  # fmt: skip
-        return self.last
 
     def _unanswered(self, text: str, at: datetime, error: BaseException) -> None:
         """Keep what the user said in a turn that failed, out of the conversation; if that fails too, the error says so."""
         message = {"role": "user", "content": text, "occurred_at": at, "metadata": {UNANSWERED: True}}
         try:
-            self.memory.remember(message, user=self.user, agent=self.agent, session=self.session)
+            self.memory.remember(message, **self._whose)
         except AgentMemError as second:
             error.add_note(f"What was said was not remembered either: {second}")
 
-    def _remember(self, text: str, answer: Answer, at: datetime) -> tuple[tuple[Receipt, ...], tuple[str, ...]]:
-        """Both turns as messages with a time of their own: the same words said again are another occurrence.
+    def _remember(self, text: str, answer: Answer, at: datetime, shown: Sequence[Turn]) -> tuple[Receipt, ...]:
+        """Both turns in one transaction, with a time of their own: the same words said again are another occurrence.
 
         One that cannot be a note (too long, not text, made from what was forgotten meanwhile) does not take the other with it: the answer
         is there all the same, and losing it as well would help nobody.
         """
-        shown = self._turns.window(self.history_tokens, self._count)
-        asked, warned = self._store({"role": "user", "content": text, "occurred_at": at})
-        if not answer.text.strip():
-            return asked, warned
-        said = {"role": "assistant", "content": answer.text, "occurred_at": max(at, self.memory.clock.now())}
-        stored, more = self._store(said | {"derived_from": self._repeats(text, answer, shown, asked)})
-        return asked + stored, warned + more
-
-    def _repeats(self, text: str, answer: Answer, shown: Sequence[Turn], asked: Sequence[Receipt]) -> list[str]:
-        """The notes whose words an answer says again, to be forgotten with them: recalled ones, those that taught an edit which fired,
-        earlier turns, and the message that it answers.
-        """
-        fired = [route.note_id for route in answer.routes if route.note_id and route.edit_id in answer.edits]
-        again = repeated(answer.text, text, [turn.content for turn in shown])
-        earlier = [turn.note_id for turn, so in zip(shown, again, strict=True) if so and turn.note_id]
-        echoes = set(query_words(answer.text)) & set(query_words(text))
-        return [*(note.id for note in answer.used), *fired, *earlier, *(r.id for r in asked if r.id and echoes)]
-
-    def _store(self, message: dict[str, Any]) -> tuple[tuple[Receipt, ...], tuple[str, ...]]:
-        """One turn, with a warning when it was not remembered."""
+        turns: list[dict[str, Any]] = [{"role": "user", "content": text, "occurred_at": at}]
+        if answer.text.strip():
+            later = max(at, self.memory.clock.now())
+            told = _repeats(text, answer, shown)
+            turns.append({"role": "assistant", "content": answer.text, "occurred_at": later, "derived_from": told})
         try:
-            receipt = self.memory.remember(message, user=self.user, agent=self.agent, session=self.session)
+            receipts = self.memory.remember_many(turns, progress=False, **self._whose)
+        except (InvalidNote, StoreError, UnknownNote):
+            receipts = []
+            for turn in turns:
+                receipts.append(self._alone(turn, receipts))
+        for turn, receipt in zip(turns, receipts, strict=True):
+            self._turns.add(turn["role"], turn["content"], receipt.id)
+        return tuple(receipts)
+
+    def _alone(self, turn: dict[str, Any], before: Sequence[Receipt]) -> Receipt:
+        """One turn by itself, with a warning when it was not remembered."""
+        told = [before[each].id if isinstance(each, int) else each for each in turn.get("derived_from", ())]
+        try:
+            return self.memory.remember(turn | {"derived_from": [id for id in told if id]}, **self._whose)
         except (InvalidNote, StoreError, UnknownNote) as error:
-            self._turns.add(message["role"], message["content"], None)
-            return (), (f"the {message['role']}'s turn was not remembered: {error}",)
-        self._turns.add(message["role"], message["content"], receipt.id)
-        return (receipt,), receipt.warnings
+            why = f"the {turn['role']}'s turn was not remembered: {error}"
+            return Receipt(None, "rejected", error.message, warnings=(why,))
+
+    @property
+    def _whose(self) -> dict[str, Any]:
+        return {"user": self.user, "agent": self.agent, "session": self.session}
 
     def _resume(self) -> Conversation:
-        notes = self.memory.notes(user=self.user, agent=self.agent, session=self.session)
-        return Conversation.of(notes, self.session)
+        return Conversation.of(self.memory.notes(**self._whose), self.session)
 
     def __repr__(self) -> str:
         answers = "the memory's model" if self._client is None else repr(self._client)
         return f"ChatAgent({answers}, session={self.session!r}, {len(self._turns)} turns)"
+
+
+def _repeats(text: str, answer: Answer, shown: Sequence[Turn]) -> list[str | int]:
+    """What an answer says again, to be forgotten with it: recalled notes, those that taught an edit which fired, earlier turns, and
+    the message that it answers, which is the first of the exchange.
+    """
+    fired = [route.note_id for route in answer.routes if route.note_id and route.edit_id in answer.edits]
+    again = repeated(answer.text, text, [turn.content for turn in shown])
+    earlier = [turn.note_id for turn, so in zip(shown, again, strict=True) if so and turn.note_id]
+    echoes = set(query_words(answer.text)) & set(query_words(text))
+    return [*(note.id for note in answer.used), *fired, *earlier, *([0] if echoes else [])]
 
 
 def _check(system: object, k: object, room: Mapping[str, object], max_tokens: object) -> None:
@@ -359,7 +277,7 @@ def _check(system: object, k: object, room: Mapping[str, object], max_tokens: ob
             f"system must be a text, not {type(system).__name__}.", hint='system="Answer in one sentence."'
         )
     for name, value, least, most in (
-        ("k", k, 1, _MAX_K),
+        ("k", k, 1, MAX_K),
         *((n, v, 0, None) for n, v in room.items()),
         ("max_tokens", max_tokens, 1, None),
     ):
@@ -370,17 +288,6 @@ def _check(system: object, k: object, room: Mapping[str, object], max_tokens: ob
                 f"{name} must be a whole number {span}, not {value!r:.80}.",
                 hint=f"{name}={max(least, 5)}, or leave it out.",
             )
-
-
-def _answer(text: str, prompt: _Prompt) -> Answer:
-    source: Source = "notes" if prompt.notes else "model"
-    return Answer(
-        text, source, prompt.notes, prompt_tokens=prompt.tokens, warnings=prompt.warnings, degraded=prompt.degraded
-    )
-
-
-def _ids(turns: Sequence[Turn]) -> tuple[str, ...]:
-    return tuple(turn.note_id for turn in turns if turn.note_id is not None)
 
 
 def _counter(tokenizer: Any) -> Callable[[str], int]:

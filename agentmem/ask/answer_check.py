@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from agentmem.ask.answer import Why, drawn_on, has_number, is_unknown, used_notes
 from agentmem.ask.bearing import is_denied, outdates, segments
@@ -13,6 +14,9 @@ from agentmem.notes.note import Hit, Note
 from agentmem.recall.query import query_words
 
 __all__ = ["Said", "checked", "unsupported"]
+
+Say = Callable[[Sequence[Hit]], Generator[Any, str, str]]
+"""Asks the model again, with other notes; through whoever has it."""
 
 _TERSE = 4  # words: an answer that only repeats what a note has
 
@@ -28,14 +32,11 @@ class Said:
     about: str = ""
 
 
-def checked(
-    clause: Clause, said: Said, sifted: Sifted | None, say: Callable[[Sequence[Hit]], str], *, terse: bool
-) -> Said:
+def checked(clause: Clause, said: Said, sifted: Sifted | None, say: Say, *, terse: bool) -> Generator[Any, str, Said]:
     """What may be given of an answer, or why nothing.
 
     Args:
         sifted: what the notes have to say to the clause, if they were asked.
-        say: asks the model again, with other notes.
         terse: whether a short answer of this model has to stand in the notes.
     """
     if not clause.asks:
@@ -47,29 +48,23 @@ def checked(
             return replace(said, why=sifted.why or "untold", known=sifted.instead, about=sifted.about)
         return replace(said, why="untold", known=known)
     if wrong := unsupported(clause, said.text, notes):
-        return _again(clause, said, sifted, say, wrong, terse=terse)
+        return (yield from _again(clause, said, sifted, say, wrong, terse=terse))
     if notes and clause.kind == "number" and not has_number(said.text):
         return replace(said, text="", why="untold", known=known)
     if terse and notes and _is_misread(said.text, clause, notes):
-        own = say(())
+        own = yield from say(())
         return replace(said, text="", why="untold", known=known) if is_unknown(own) else Said(own, ())
     return said
 
 
 def _again(
-    clause: Clause,
-    said: Said,
-    sifted: Sifted | None,
-    say: Callable[[Sequence[Hit]], str],
-    wrong: tuple[Note, ...],
-    *,
-    terse: bool,
-) -> Said:
+    clause: Clause, said: Said, sifted: Sifted | None, say: Say, wrong: tuple[Note, ...], *, terse: bool
+) -> Generator[Any, str, Said]:
     """What the model says without the notes that it took a wrong answer from."""
     rest = tuple(hit for hit in said.hits if hit.note not in wrong)
-    again = say(rest) if rest else ""
+    again = (yield from say(rest)) if rest else ""
     if again and not is_unknown(again) and used_notes(again, clause.text, [hit.note for hit in rest]):
-        return checked(clause, Said(again, rest), sifted, say, terse=terse)
+        return (yield from checked(clause, Said(again, rest), sifted, say, terse=terse))
     return replace(said, text="", why="untold" if rest else "over", known=tuple(hit.note for hit in rest) or wrong)
 
 

@@ -1,42 +1,44 @@
-"""``ask``: one question, answered from the weights, from notes in the prompt, or from both; the answer says which."""
+"""One message answered from the weights, from notes in the prompt, or from both; the answer says which.
+
+Recall and sift, prompt, draft, check, count what was used: :class:`Asker` is the one way, with a conversation before it or without,
+whoever drafts. Where a model of the caller's is to say something, it is asked for by a :class:`Prompt`; so whoever leads the steps
+may wait for it, or give its words on as they come.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from agentmem.ask.answer import Answer, Part, Source, abstention, used_notes
 from agentmem.ask.answer_check import Said, checked
 from agentmem.ask.clauses import Clause, clauses
-from agentmem.ask.edit_check import in_force, says
+from agentmem.ask.conversation import UNANSWERED, Turn, answered
+from agentmem.ask.edit_check import in_force, overruled, says
+from agentmem.ask.prompt import Prompt, Steps, messages
 from agentmem.ask.sift import Sifted, of_context, sift
 from agentmem.core import Core
 from agentmem.errors import InvalidArgument, ModelError, StoreError
 from agentmem.notes.edit import Route
-from agentmem.notes.messages import plain_messages
 from agentmem.notes.note import Hit, Note, Scope
 from agentmem.notes.protocols import Editor, LanguageModel, Message
-from agentmem.notes.quoting import notes_block
 from agentmem.notes.rows import EditRow
-from agentmem.notes.speaking import said
+from agentmem.notes.speaking import failures, said
 from agentmem.recall.query import query_words
 from agentmem.recall.result import Recollection, estimate_tokens
 from agentmem.weights.registry import WeightBook
 
 if TYPE_CHECKING:
     from agentmem.llm.local_model import LocalModel
+    from agentmem.llm.speculation import Prefilled
 
-__all__ = ["Answer", "Asker", "Part", "Source", "Use", "not_counted", "used_notes"]
+__all__ = ["Answer", "Asker", "Part", "Source", "Use", "used_notes"]
 
 Use = Literal["auto", "weights", "notes", "both", "nothing"]
 USES = ("auto", "weights", "notes", "both", "nothing")
 HASHED = "hash-"  # the fingerprint of vectors that know no meaning
-
-
-def not_counted(error: StoreError) -> str:
-    """The warning of an answer whose notes could not be reinforced."""
-    return f"that these notes were used was not recorded: {error}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,37 +52,41 @@ class _Asked:
     context_tokens: int
     max_tokens: int
     system: str | None
-    history: Sequence[Message]
+    turns: Sequence[Turn]
     exclude: Sequence[str]
+    count: Callable[[str], int]
     one: bool = False
+    spoken: list[str] = field(default_factory=list)
 
     @property
     def question(self) -> str:
         return self.clause.text
+
+    def apart(self) -> list[_Asked]:
+        """The things that are asked; what may be about something said around them is not checked."""
+        around = "\n".join([self.system or "", *(turn.content for turn in self.turns)]).strip()
+        found = [replace(c, asks=c.asks and not of_context(c, around)) for c in clauses(self.question)]
+        return [replace(self, clause=clause, one=len(found) > 1) for clause in found]
 
     def wants_notes(self, edit: EditRow | None) -> bool:
         """Whether notes belong into the prompt, given the edit that answers (if any)."""
         return self.use in ("notes", "both") or (self.use == "auto" and edit is None)
 
     def messages(self, hits: Sequence[Hit]) -> list[Message]:
-        """System prompt and notes in one system message, and turns in alternation: most templates allow nothing else.
+        return messages(self.system, hits, self.turns, self.question)
 
-        An earlier question that was never answered, because the model failed, stands in one turn with this one.
-        """
-        parts = [part for part in (self.system, notes_block(hits)) if part]
-        head: list[Message] = [{"role": "system", "content": "\n\n".join(parts)}] if parts else []
-        earlier, question = list(self.history), self.question
-        while earlier and earlier[-1]["role"] == "user":
-            question = f"{earlier.pop()['content']}\n{question}"
-        return [*head, *earlier, {"role": "user", "content": question}]
+    def shown(self, sifted: Sifted | None) -> tuple[Hit, ...]:
+        return sifted.found.within(self.context_tokens, self.count) if sifted is not None else ()
+
+    def tokens(self, model: object, hits: Sequence[Hit]) -> int:
+        """The length of the prompt with these notes, by the model's own count if it has one."""
+        prompt, counted = self.messages(hits), getattr(model, "count_prompt", None)
+        return int(counted(prompt)) if counted is not None else sum(self.count(m["content"]) for m in prompt)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Heart:
-    """What came of asking the weights first; ``notes`` when they were looked for on the way.
-
-    ``go_on`` is what the model was told when it had read the question: false to stop, or the answer to expect.
-    """
+    """What came of asking the weights first; ``notes`` when they were looked for on the way."""
 
     text: str | None = None
     route: Route | None = None
@@ -88,7 +94,6 @@ class _Heart:
     notes: Sifted | None = None
     about: str = ""
     warnings: tuple[str, ...] = ()
-    go_on: bool | str = False
 
 
 class Asker:
@@ -108,7 +113,7 @@ class Asker:
         self._use = use
         self._local = local
 
-    def ask(
+    def steps(
         self,
         question: str,
         scope: Scope,
@@ -118,72 +123,81 @@ class Asker:
         context_tokens: int = 400,
         max_tokens: int = 64,
         system: str | None = None,
-        history: Sequence[Message] = (),
+        turns: Sequence[Turn] = (),
         exclude: Sequence[str] = (),
-        remote: LanguageModel | None = None,
-    ) -> Answer:
-        """Answer one question; see :meth:`agentmem.Memory.ask`."""
+        llm: LanguageModel | None = None,
+        local: bool = True,
+        count: Callable[[str], int] = estimate_tokens,
+    ) -> Steps[Answer]:
+        """Answer one message; see :meth:`agentmem.Memory.ask`.
+
+        A prompt that fails is tried once more without what may have made it fail: notes, and turns before, that no model ever
+        answered. So a message that is refused blocks no other.
+
+        Args:
+            turns: the conversation before it; notes that they became are not shown beside them.
+            llm: the model that prompts are meant for.
+            local: whether the attached model answers, if there is one.
+            count: measures texts in tokens.
+        """
         if use not in USES:
             raise InvalidArgument(f"Unknown use {use!r}.", hint=f"use one of {', '.join(USES)}.")
         _check_said(system, exclude)
-        earlier = _earlier(history)
-        around = "\n".join([system or "", *(message["content"] for message in earlier)]).strip()
-        found = [replace(c, asks=c.asks and not of_context(c, around)) for c in clauses(question)]
-        wanted = [
-            _Asked(clause, scope, use, k, context_tokens, max_tokens, system, earlier, exclude, len(found) > 1)
-            for clause in found
-        ]
-        if self._weights.attached:
-            with self._weights.serving() as editor:
-                return _together([self._ask_local(asked, editor) for asked in wanted])
-        if remote is not None:
-            return _together([self._ask_remote(asked, remote) for asked in wanted])
-        raise ModelError(
-            "This memory has no language model to answer with.",
-            hint="Memory(path, model='small'), memory.attach(model, tokenizer), or Memory(path, llm=…).",
-        )
-
-    def _ask_remote(self, asked: _Asked, remote: LanguageModel) -> Answer:
-        def say(hits: Sequence[Hit]) -> str:
-            return said(remote, asked.messages(hits), max_tokens=asked.max_tokens)
-
-        sifted = self._notes(asked) if asked.use != "nothing" else None
-        if sifted is not None and sifted.is_final:
-            return self._abstain(asked, sifted)
-        hits = _shown(asked, sifted)
-        given = checked(asked.clause, Said(say(hits), hits), sifted, say, terse=False)
-        return self._answer(asked, given, sifted, _Heart(), _count(remote, asked.messages(hits)))
-
-    def _ask_local(self, asked: _Asked, editor: Editor) -> Answer:
-        heart = self._by_heart(asked, editor)
-        if (
-            heart.edit is not None
-            and heart.text is not None
-            and asked.use == "auto"
-            and not says(heart.edit, heart.text)
-        ):
-            heart.warnings = (
-                *heart.warnings,
-                f"edit {heart.edit.id} fired and something else was said: the notes were asked instead",
+        out = (*exclude, *(turn.note_id for turn in turns if turn.note_id is not None))
+        asked = _Asked(Clause(question), scope, use, k, context_tokens, max_tokens, system, turns, out, count)
+        local = local and self._weights.attached
+        if not local and llm is None:
+            raise ModelError(
+                "This memory has no language model to answer with.",
+                hint="Memory(path, model='small'), memory.attach(model, tokenizer), or Memory(path, llm=…).",
             )
-            heart.edit = heart.route = heart.text = None
+        try:
+            return (yield from self._all(asked, llm, local=local))
+        except ModelError:
+            if asked.spoken or (rest := self._undoubted(asked)) == asked:
+                raise
+        return (yield from self._all(rest, llm, local=local))
+
+    def _undoubted(self, asked: _Asked) -> _Asked:
+        """The same without the notes and the turns that were never answered."""
+        hits = [hit for each in asked.apart() if each.wants_notes(None) for hit in self._notes(each).found.hits]
+        doubtful = [hit.note.id for hit in hits if hit.note.metadata.get(UNANSWERED)]
+        return replace(asked, turns=answered(asked.turns), exclude=(*asked.exclude, *doubtful))
+
+    def _all(self, asked: _Asked, llm: LanguageModel | None, *, local: bool) -> Steps[Answer]:
+        answers: list[Answer] = []
+        with self._weights.serving() if local else nullcontext() as editor:  # who is served waits for nobody's model
+            for each in asked.apart():
+                answers += [(yield from self._one(each, self._local() if local else llm, editor))]
+        return _together(answers)
+
+    def _one(self, asked: _Asked, model: LanguageModel | None, editor: Editor | None) -> Steps[Answer]:
+        heart = self._by_heart(asked, editor) if editor is not None else _Heart()
         sifted = heart.notes if heart.notes is not None else self._wanted(asked, heart.edit)
         if sifted is not None and sifted.is_final and heart.edit is None:
             return self._abstain(asked, sifted, heart.warnings)
-        hits = _shown(asked, sifted)
+        hits = asked.shown(sifted)
         text = heart.text
-        if text is None or hits:
-            edit = heart.edit
-            text, fired = self._say(asked, editor, edit, hits)
-            if edit is not None and not fired:  # what stands before the question made it another one
-                heart.warnings = (*heart.warnings, f"edit {edit.id} did not fire beside the notes")
-                heart.route = heart.edit = None
+        if heart.edit is not None and editor is not None and (text is None or hits):
+            text, fired = self._say(asked, editor, heart.edit, hits)
+            if not fired:  # what stands before the question made it another one
+                why = f"edit {heart.edit.id} did not fire beside the notes"
+                heart = replace(heart, route=None, edit=None, warnings=(*heart.warnings, why))
+        elif text is None or hits:
+            text = yield from self._draft(asked, editor, hits)
         given = Said(text, hits)
         if heart.edit is None:
-            given = checked(
-                asked.clause, given, sifted, lambda hits: self._say(asked, editor, None, hits)[0], terse=True
+            given = yield from checked(
+                asked.clause, given, sifted, lambda hits: self._draft(asked, editor, hits), terse=editor is not None
             )
-        return self._answer(asked, given, sifted, heart, _count(self._need_local(), asked.messages(hits)))
+        return self._answer(asked, given, sifted, heart, asked.tokens(model, hits))
+
+    def _draft(self, asked: _Asked, editor: Editor | None, hits: Sequence[Hit]) -> Steps[str]:
+        """What the model says without any edit."""
+        if editor is not None:
+            return self._say(asked, editor, None, hits)[0]
+        live = not (asked.clause.asks or asked.one)
+        return (yield Prompt(asked.messages(hits), asked.max_tokens, live, asked.spoken))
 
     def _wanted(self, asked: _Asked, edit: EditRow | None) -> Sifted | None:
         return self._notes(asked) if asked.wants_notes(edit) else None
@@ -204,35 +218,28 @@ class Asker:
         """What the weights answer, and the edit that does; no text when they need not or must not be the ones to answer.
 
         Whether an edit answers shows when the model has read the question. Then it goes on with the edit's answer as a
-        draft; or, when none does and no note wants into the prompt, with its own; or is broken off.
+        draft; or, when none does and no note wants into the prompt, with its own; or is stopped.
         """
-        heart = _Heart()
         if asked.use in ("notes", "nothing"):
-            return heart
+            return _Heart()
         if self._weights.trouble is not None:
-            heart.warnings = (f"the weights cannot be served: {self._weights.trouble.message}",)
-            return heart
-
-        def decide() -> bool | str:
-            heart.go_on = self._decision(asked, editor, heart)
-            return heart.go_on
-
+            return _Heart(warnings=(f"the weights cannot be served: {self._weights.trouble.message}",))
         with editor.request(scope=asked.scope):
-            text = said(self._need_local(), asked.messages(()), max_tokens=asked.max_tokens, go_on=decide)
-        heart.text = text if heart.go_on is not False else None
-        return heart
-
-    def _decision(self, asked: _Asked, editor: Editor, heart: _Heart) -> bool | str:
-        """Whether a model that has read the question goes on; what it learns on the way stays in ``heart``."""
-        route = next((route for route in editor.explain() if route.edit_id is not None), None)
-        if route is None:
-            heart.notes = self._wanted(asked, None)
-            return heart.notes is None or not (heart.notes.is_final or _shown(asked, heart.notes))
-        heart.edit, heart.about, heart.warnings = in_force(self._core, asked.clause, asked.question, asked.scope, route)
-        if heart.edit is None:
-            return False
-        heart.route = route
-        return asked.use != "both" and (str(heart.edit.request.get("target") or "") or True)
+            with failures():
+                read = self._need_local().prefill(asked.messages(()), max_tokens=asked.max_tokens)
+            with read:
+                route = next((route for route in editor.explain() if route.edit_id is not None), None)
+                if route is None:
+                    notes = self._wanted(asked, None)
+                    needless = notes is None or not (notes.is_final or asked.shown(notes))
+                    return _Heart(_finished(read) if needless else None, notes=notes)
+                edit, about, warnings = in_force(self._core, asked.clause, asked.question, asked.scope, route)
+                if edit is None:
+                    return _Heart(warnings=warnings)
+                text = None if asked.use == "both" else _finished(read, str(edit.request.get("target") or ""))
+        if text is not None and asked.use == "auto" and not says(edit, text):
+            return _Heart(warnings=(*warnings, overruled(edit.id, "fired and something else was said")))
+        return _Heart(text, route, edit, about=about, warnings=warnings)
 
     def _notes(self, asked: _Asked) -> Sifted:
         recollection = self._recall(asked.question, 4 * asked.k + len(asked.exclude), asked.scope)
@@ -263,7 +270,7 @@ class Asker:
         try:
             self._use(used, asked.scope)
         except StoreError as error:  # the answer is there all the same
-            warnings = (*warnings, not_counted(error))
+            warnings = (*warnings, f"that these notes were used was not recorded: {error}")
         source: Source = (
             "none"
             if given.why
@@ -294,8 +301,9 @@ class Asker:
         )
 
 
-def _shown(asked: _Asked, sifted: Sifted | None) -> tuple[Hit, ...]:
-    return sifted.found.within(asked.context_tokens) if sifted is not None else ()
+def _finished(read: Prefilled, draft: str = "") -> str:
+    with failures():
+        return read.finish(draft)
 
 
 def _unknown(asked: _Asked, said: Said) -> tuple[str, tuple[Note, ...]]:
@@ -346,19 +354,3 @@ def _check_said(system: object, exclude: object) -> None:
         raise InvalidArgument(
             "exclude must be a list of ids of notes.", hint="exclude=[note.id for note in answer.notes]"
         )
-
-
-def _earlier(history: object) -> list[Message]:
-    """The turns before a question; those without words say nothing."""
-    try:
-        return [message for message in plain_messages(history) if message["content"].strip()]
-    except InvalidArgument as error:
-        raise InvalidArgument(
-            f"history must be a list of messages, each with a role and a text. {error.message}",
-            hint='history=[{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}], or leave it out.',
-        ) from error
-
-
-def _count(model: LanguageModel, messages: Sequence[Message]) -> int:
-    count = getattr(model, "count_prompt", None)
-    return int(count(messages)) if count is not None else sum(estimate_tokens(m["content"]) for m in messages)

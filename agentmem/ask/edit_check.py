@@ -18,7 +18,12 @@ from agentmem.projections.linking import conflicting
 from agentmem.recall.query import query_words
 from agentmem.records.transaction import Transaction
 
-__all__ = ["in_force", "says"]
+__all__ = ["in_force", "overruled", "says"]
+
+
+def overruled(edit: str, why: str) -> str:
+    """The warning of an answer that an edit might have given."""
+    return f"edit {edit} {why}: the notes were asked instead"
 
 
 def says(edit: EditRow, text: str) -> bool:
@@ -44,14 +49,12 @@ def in_force(
         if note is not None and not scope.admits(note.scope):
             return None, "", ()  # what recall would not show is not told by heart either
         if note is None or note.version != edit.note_version or not note.valid_at(now):
-            return None, "", (f"edit {edit.id} is behind its note: the notes were asked instead",)
+            return None, "", (overruled(edit.id, "is behind its note"),)
         rival = next(_rivals(tx, owners, note, now), None)
+    why, name = _about(clause, asked, scope, note, now)
     if rival is not None:
-        return None, "", (f"edit {edit.id} says otherwise than note {rival}: the notes were asked instead",)
-    whom, name = _about(clause, asked, scope, note, now)
-    if whom:
-        return None, "", (f"edit {edit.id} {whom}: the notes were asked instead",)
-    return edit, name, ()
+        why = f"says otherwise than note {rival}"
+    return (None, "", (overruled(edit.id, why),)) if why else (edit, name, ())
 
 
 def _about(clause: Clause, asked: str, scope: Scope, note: Note, now: datetime) -> tuple[str, str]:

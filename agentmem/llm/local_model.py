@@ -14,7 +14,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from agentmem.errors import InvalidArgument, ModelError, NoChatTemplate
-from agentmem.llm.speculation import Reading
+from agentmem.llm.speculation import Prefilled, Reading
 from agentmem.llm.tokenizing import PromptEncoder, conversational, is_plain
 from agentmem.notes.messages import plain_messages
 from agentmem.notes.protocols import Message
@@ -63,17 +63,28 @@ class LocalModel:
         max_tokens: int = 256,
         temperature: float = 0.0,
         stop: Sequence[str] = (),
-        go_on: Callable[[], bool | str] | None = None,
     ) -> str:
-        """The answer to ``messages``, without the stop string that ended it; greedy unless ``temperature`` is set.
-
-        ``go_on`` is asked once, when the prompt was read and the first token is there. The answer ends at once unless it
-        agrees; a text means that it expects this answer, which the model then checks in one pass. Guessed right or wrong,
-        the answer is the same.
-        """
+        """The answer to ``messages``, without the stop string that ended it; greedy unless ``temperature`` is set."""
         answer = _Answer(self.tokenizer, self._stops(stop))
-        self._generate(messages, answer, max_tokens, temperature, go_on)
+        self._generate(messages, answer, max_tokens, temperature)
         return answer.text.strip()
+
+    def prefill(self, messages: Sequence[Message], *, max_tokens: int = 256, stop: Sequence[str] = ()) -> Prefilled:
+        """Let the model read ``messages``, and decide then whether it answers: what hooks on it make of a question shows meanwhile."""
+        ids, options = self._prepared(messages, max_tokens, 0.0)
+        with self._at_work(0.0):
+            reading = Reading(self.model, ids)
+
+        def answer(draft: str) -> str:
+            found = _Answer(self.tokenizer, self._stops(stop))
+            with self._at_work(0.0):
+                if Reading.fits(self.model):
+                    self._finish(messages, reading, found, draft, **options)
+                else:  # its first choice may be none that this checkpoint's ``generate`` makes
+                    self._continue(ids, found, **options)
+            return found.text.strip()
+
+        return Prefilled(answer)
 
     def stream(
         self,
@@ -149,8 +160,15 @@ class LocalModel:
         answer: _Answer,
         max_tokens: int,
         temperature: float,
-        go_on: Callable[[], bool | str] | None = None,
     ) -> None:
+        ids, options = self._prepared(messages, max_tokens, temperature)
+        with self._at_work(temperature):
+            self._continue(ids, answer, **options)
+
+    def _prepared(
+        self, messages: Sequence[Message], max_tokens: int, temperature: float
+    ) -> tuple[list[int], dict[str, Any]]:
+        """The tokens of a prompt, and how to generate behind it."""
         if max_tokens < 1:
             raise InvalidArgument(f"max_tokens is {max_tokens}.", hint="use 1 or more.")
         if temperature < 0:
@@ -158,48 +176,41 @@ class LocalModel:
         ids = self._prompt(messages)
         room = self._room(len(ids))
         options = self._options(min(max_tokens, room), temperature)
-        answer.skip = len(ids)
         if self._stranded:
             raise ModelError(
                 self._stranded, hint="load the model in the child, or start it with multiprocessing's 'spawn'."
             )
+        return ids, options
+
+    @contextmanager
+    def _at_work(self, temperature: float) -> Iterator[None]:
+        """The model for oneself, as one that answers."""
         with self._lock, self._seeded(temperature), _evaluating(self.model):
-            if go_on is None:
-                self._continue(ids, answer, **options)
-            elif temperature > 0 or not Reading.fits(self.model):
-                answer.go_on = go_on
-                self._continue(ids, answer, **options)
-            else:
-                self._read_and_ask(messages, ids, answer, go_on, **options)
-        answer.finish()
+            yield
 
     def _continue(self, ids: Sequence[int], answer: _Answer, **options: Any) -> None:
+        """Let ``generate`` write behind ``ids``."""
         import torch
 
+        answer.skip = answer.skip or len(ids)  # the answer's first tokens may be there already
         tokens = torch.tensor([list(ids)], device=self.model.device)
         self.model.generate(tokens, attention_mask=torch.ones_like(tokens), stopping_criteria=[answer], **options)
+        answer.finish()
 
-    def _read_and_ask(
-        self,
-        messages: Sequence[Message],
-        ids: list[int],
-        answer: _Answer,
-        go_on: Callable[[], bool | str],
-        *,
-        generation_config: Any,
+    def _finish(
+        self, messages: Sequence[Message], reading: Reading, answer: _Answer, draft: str, *, generation_config: Any
     ) -> None:
-        """Read the prompt, ask whether to go on, and let ``generate`` write what no draft has answered."""
-        reading = Reading(self.model, ids)
-        decided = go_on()
-        if isinstance(decided, str) and decided:
-            room = generation_config.max_new_tokens
-            reading.check(self._drafted(messages, ids, decided, generation_config.eos_token_id or ())[:room])
-        left = generation_config.max_new_tokens - len(reading.tokens)
-        over = answer.take(reading.tokens) or reading.tokens[-1] in (generation_config.eos_token_id or ())
-        if decided is not False and not over and left > 0:
-            generation_config.max_new_tokens = left
-            cache = {"past_key_values": reading.cache} if reading.cache is not None else {}
-            self._continue([*ids, *reading.tokens], answer, generation_config=generation_config, **cache)
+        """Let ``generate`` write what no draft has answered."""
+        ends, room = generation_config.eos_token_id or (), generation_config.max_new_tokens
+        if draft:
+            reading.check(self._drafted(messages, reading.ids, draft, ends)[:room])
+        answer.skip = len(reading.ids)
+        generation_config.max_new_tokens = room - len(reading.tokens)
+        if answer.take(reading.tokens) or reading.tokens[-1] in ends or generation_config.max_new_tokens <= 0:
+            answer.finish()
+            return
+        cache = {"past_key_values": reading.cache} if reading.cache is not None else {}
+        self._continue([*reading.ids, *reading.tokens], answer, generation_config=generation_config, **cache)
 
     def _drafted(self, messages: Sequence[Message], ids: list[int], text: str, ends: Sequence[int]) -> list[int]:
         """The tokens of ``text`` as the template writes an answer, up to the one that ends it."""
@@ -285,7 +296,6 @@ class _Answer:
         self.text = ""
         self.skip = 0
         self.cancelled = False
-        self.go_on: Callable[[], bool | str] | None = None
         self._tokenizer = tokenizer
         self._stops = tuple(s for s in stops if s)
         self._emit = emit
@@ -296,8 +306,6 @@ class _Answer:
         import torch
 
         stopped = self.take(input_ids[0, self.skip :].tolist())
-        if self.go_on is not None and len(self._ids) == 1:
-            self.cancelled = self.cancelled or self.go_on() is False
         return torch.tensor([stopped or self.cancelled], device=input_ids.device)
 
     def take(self, ids: list[int]) -> bool:

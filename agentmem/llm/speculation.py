@@ -8,10 +8,12 @@ whatever the draft says; a good draft saves a forward for each token of it.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Self
 
-__all__ = ["Reading"]
+from agentmem.errors import ModelError
+
+__all__ = ["Prefilled", "Reading"]
 
 # What else a checkpoint may make of the model's first choice; an answer then comes from ``generate`` alone.
 _SHAPING = (
@@ -28,14 +30,15 @@ class Reading:
         ids: the prompt.
 
     Attributes:
+        ids: the prompt.
         tokens: the answer so far: the model's first choice at each place, at least one.
         cache: what generation goes on with; it holds everything but the last of ``tokens``.
     """
 
     def __init__(self, model: Any, ids: Sequence[int]) -> None:
         self._model = model
-        self._ids = list(ids)
-        output = self._forward(self._ids)
+        self.ids = list(ids)
+        output = self._forward(self.ids)
         self.cache: Any = getattr(output, "past_key_values", None)  # recurrent models keep another kind of state
         self.tokens = [int(output.logits[0, -1].argmax())]
 
@@ -68,7 +71,7 @@ class Reading:
     def _forward(self, tokens: Sequence[int], cache: Any = None) -> Any:
         import torch
 
-        device, seen = self._model.device, len(self._ids) if cache is not None else 0
+        device, seen = self._model.device, len(self.ids) if cache is not None else 0
         named = inspect.signature(self._model.forward).parameters
         last = {"logits_to_keep": 1} if cache is None and "logits_to_keep" in named else {}
         with torch.no_grad():
@@ -79,3 +82,47 @@ class Reading:
                 use_cache=True,
                 **last,
             )
+
+
+class Prefilled:
+    """A prompt that a model has read and may answer, made by :meth:`agentmem.llm.clients.LocalModel.prefill`.
+
+        with local.prefill(messages) as read:
+            text = read.finish() if is_worth_it() else ""
+
+    It holds the cache of the prompt and no lock: others may be answered meanwhile. What hooks keep of a request lies in the
+    caller's context, so it is finished in the one in which it was read. Leaving the block stops what was not finished.
+
+    Args:
+        answer: makes the whole answer, given the draft of it or nothing; called once at most.
+    """
+
+    def __init__(self, answer: Callable[[str], str]) -> None:
+        self._answer: Callable[[str], str] | None = answer
+        self._text: str | None = None
+
+    def finish(self, draft: str = "") -> str:
+        """The greedy answer; the same text however often it is asked for.
+
+        Args:
+            draft: the answer that is expected, which the model checks in one pass. Guessed right or wrong, the text is the same.
+
+        Raises:
+            ModelError: it was stopped before, or the model failed.
+        """
+        if self._text is None:
+            if self._answer is None:
+                raise ModelError("This answer was stopped.", hint="let the model read again: local.prefill(messages).")
+            answer, self._answer = self._answer, None
+            self._text = answer(draft)
+        return self._text
+
+    def stop(self) -> None:
+        """Let go of what was read; stopping what was finished or stopped changes nothing."""
+        self._answer = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()

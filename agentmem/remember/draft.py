@@ -14,7 +14,7 @@ from agentmem.notes.messages import ROLES, as_mapping, calls_of, is_message, tex
 from agentmem.notes.note import Fact, Kind, Receipt, Scope
 from agentmem.remember.duplicates import clean_text
 
-__all__ = ["KEYWORDS", "Draft", "make_draft", "make_drafts", "merge_scope", "resolve_trust"]
+__all__ = ["KEYWORDS", "Draft", "check_places", "make_draft", "make_drafts", "merge_scope", "resolve_trust"]
 
 KINDS: tuple[Kind, ...] = ("episodic", "semantic", "experience")
 TRUST_NAMES: Mapping[str, float] = {"untrusted": 0.0, "low": 0.2, "medium": 0.6, "high": 0.9, "trusted": 1.0}
@@ -49,7 +49,8 @@ class Draft:
     metadata: Mapping[str, object] = field(default_factory=dict)
     idempotency_key: str | None = None
     thread: str | None = None
-    derived_from: tuple[str, ...] = ()
+    derived_from: tuple[str | int, ...] = ()
+    """Ids of notes, and places of earlier items of the same call."""
     echoes: int = 0
     """Lines of recalled notes that were taken out of the content."""
 
@@ -166,7 +167,7 @@ def make_draft(
     metadata: Mapping[str, object] | None = None,
     idempotency_key: str | None = None,
     thread: str | None = None,
-    derived_from: Sequence[str] = (),
+    derived_from: Sequence[str | int] = (),
 ) -> Draft:
     """Check every value of one item; raises :class:`InvalidNote` or :class:`InvalidArgument` with the cure."""
     scope = merge_scope(bound, user, agent, session)
@@ -199,6 +200,17 @@ def make_draft(
         thread=thread if thread is not None else scope.session,
         derived_from=_ids(derived_from),
     )
+
+
+def check_places(drafts: Sequence[Draft | Receipt]) -> None:
+    """Nothing can be made from what comes after it."""
+    for number, draft in enumerate(drafts):
+        for place in draft.derived_from if isinstance(draft, Draft) else ():
+            if isinstance(place, int) and not 0 <= place < number:
+                raise InvalidArgument(
+                    f"Item {number}: derived_from names item {place}, which does not stand before it.",
+                    hint="items of one call are counted from 0; everything else is named by its id.",
+                )
 
 
 def merge_scope(bound: Scope, user: str | None, agent: str | None, session: str | None) -> Scope:
@@ -266,11 +278,12 @@ def _tags(tags: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(_name(tag, "tags")) for tag in given))
 
 
-def _ids(ids: object) -> tuple[str, ...]:
+def _ids(ids: object) -> tuple[str | int, ...]:
     given = [ids] if isinstance(ids, str) else list(ids) if isinstance(ids, Iterable) else [ids]
-    if not all(isinstance(id, str) for id in given) or len(given) > MAX_LIST:
+    known = all(isinstance(id, str) or (isinstance(id, int) and not isinstance(id, bool)) for id in given)
+    if not known or len(given) > MAX_LIST:
         raise InvalidArgument(
-            f"derived_from must be a list of at most {MAX_LIST} ids of notes.",
+            f"derived_from must be a list of at most {MAX_LIST} ids of notes, or places of earlier items of the call.",
             hint="e.g. derived_from=[hit.note.id for hit in hits].",
         )
     return tuple(dict.fromkeys(given))

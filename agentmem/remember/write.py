@@ -22,7 +22,7 @@ from agentmem.notes.quoting import strip_notes
 from agentmem.notes.rows import SAID, LinkRow
 from agentmem.projections.linking import link_words, terms_of
 from agentmem.records.transaction import Transaction
-from agentmem.remember.draft import Draft
+from agentmem.remember.draft import Draft, check_places
 from agentmem.remember.duplicates import content_hash, same_meaning_possible
 from agentmem.remember.enriched import rewrite
 from agentmem.remember.neighbours import Neighbourhood
@@ -64,19 +64,22 @@ class Rememberer:
 
         A receipt among the drafts stands for an item that was refused before, and keeps its place.
         """
+        check_places(drafts)
         receipts: list[Receipt] = []
         size = self._core.settings.remember.batch
         for start in range(0, len(drafts), size):
-            receipts += self._batch(drafts[start : start + size])
+            receipts += self._batch(drafts[start : start + size], receipts)
             if progress is not None:
                 progress(len(receipts), len(drafts))
         return receipts
 
-    def _batch(self, drafts: Sequence[Draft | Receipt]) -> list[Receipt]:
+    def _batch(self, drafts: Sequence[Draft | Receipt], before: Sequence[Receipt]) -> list[Receipt]:
         checked = [d if isinstance(d, Receipt) else self._without_echo(d) for d in drafts]
-        return self._core.with_embedder(lambda embedder: self._stored(checked, embedder))
+        return self._core.with_embedder(lambda embedder: self._stored(checked, embedder, before))
 
-    def _stored(self, checked: Sequence[Draft | Receipt], embedder: Embedder) -> list[Receipt]:
+    def _stored(
+        self, checked: Sequence[Draft | Receipt], embedder: Embedder, before: Sequence[Receipt]
+    ) -> list[Receipt]:
         drafts = [d for d in checked if isinstance(d, Draft)]
         vectors, passages = embedded(embedder, [d.content for d in drafts]) if drafts else (None, [])
         self._fail("remember:before-begin")
@@ -84,8 +87,10 @@ class Rememberer:
             self._core.fix_embedder(tx, embedder)
             batch = _Batch(self._core, tx, drafts, [owners[d.scope] for d in drafts], vectors, passages)
             places = iter(range(len(drafts)))
-            receipts = [d if isinstance(d, Receipt) else batch.add(d, next(places)) for d in checked]
-            receipts = batch.finish(receipts)
+            batch.receipts += before
+            for each in checked:
+                batch.receipts.append(each if isinstance(each, Receipt) else batch.add(each, next(places)))
+            receipts = batch.finish(batch.receipts[len(before) :])
             closed = [id for receipt in receipts for id in receipt.superseded]
             retired = self._weights.retire(tx, closed, "superseded") + self._weights.retire(
                 tx, batch.restated, "updated"
@@ -145,6 +150,8 @@ class _Batch:
         self._superseder = Superseder(tx, self._pending.mentioning)
         self._linked: dict[str, list[LinkRow]] = {}
         self._ids: dict[int, str] = {}
+        self.receipts: list[Receipt] = []
+        """Those of the items before, of the whole call."""
         self.restated: list[str] = []
         """Notes that state another fact since something was merged into them."""
         self._words = [_Words.of(draft.content) for draft in drafts]
@@ -371,8 +378,9 @@ class _Batch:
         Raises:
             UnknownNote: one is not there, or no longer: words that were forgotten do not come back in what was made of them.
         """
-        rows = self._tx.notes.rows_of(draft.derived_from) if draft.derived_from else {}
-        missing = next((place for place, id in enumerate(draft.derived_from) if id not in rows), None)
+        told = [self.receipts[each].id if isinstance(each, int) else each for each in draft.derived_from]
+        rows = self._tx.notes.rows_of([id for id in told if id is not None]) if told else {}
+        missing = next((place for place, id in enumerate(told) if id is not None and id not in rows), None)
         if missing is not None:
             raise UnknownNote(
                 f"derived_from[{missing}] names no note in this scope.", hint="memory.notes() lists what there is."

@@ -7,7 +7,7 @@ the requests that its scope admits, as those of the real editors do.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import pytest
 
 from agentmem import Memory, Scope
 from agentmem.editors.requests import taken
+from agentmem.llm.speculation import Prefilled
 from agentmem.notes.edit import EditReceipt, EditRequest, Route
 from agentmem.notes.protocols import Message
 from agentmem.weights.registry import PackContents, PackFiles
@@ -80,15 +81,14 @@ class PlainModel:
     def __init__(self, editor: ScopedEditor, teller: Teller) -> None:
         self.editor, self.teller = editor, teller
 
-    def complete(
-        self, messages: Sequence[Message], *, max_tokens: int = 64, go_on: Callable[[], bool | str] | None = None
-    ) -> str:
+    def complete(self, messages: Sequence[Message], *, max_tokens: int = 64) -> str:
+        return self.prefill(messages, max_tokens=max_tokens).finish()
+
+    def prefill(self, messages: Sequence[Message], *, max_tokens: int = 64) -> Prefilled:
         question = messages[-1]["content"]
         self.editor.routes = [] if self.editor.silent else self.editor.probe([question], self.editor.scope)
-        if go_on is not None and go_on() is False:
-            return ""
         fired = any(route.edit_id is not None for route in self.editor.routes)
-        return self.editor.answer(question) if fired else self.teller(list(messages))
+        return Prefilled(lambda draft: self.editor.answer(question) if fired else self.teller(list(messages)))
 
 
 def teach(memory: Memory, teller: Teller, monkeypatch: pytest.MonkeyPatch) -> None:

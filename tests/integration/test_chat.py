@@ -177,7 +177,7 @@ def test_an_answer_is_given_even_when_it_cannot_be_stored(memory: Memory, monkey
     def full(*args, **kwargs):
         raise StoreFull("The disk is full.", hint="make room.")
 
-    monkeypatch.setattr(memory, "remember", full)
+    monkeypatch.setattr(type(memory._parts.rememberer), "remember", full)
     reply = ChatAgent(Model("Hello!"), memory).chat("Hello!")
 
     assert reply.text == "Hello!"

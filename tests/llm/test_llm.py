@@ -103,18 +103,39 @@ def test_a_stop_string_ends_the_work_too(local: LocalModel, monkeypatch: pytest.
     assert len(calls) < 16
 
 
-def test_whoever_reads_the_first_token_may_break_the_answer_off(local: LocalModel) -> None:
-    """Asked once, after the first token: yes leaves the answer as it is, no ends it there."""
-    asked: list[bool] = []
-
-    def agree(answer: bool) -> bool:
-        asked.append(answer)
-        return answer
-
+def test_what_was_read_is_finished_or_stopped_as_often_as_one_likes(local: LocalModel) -> None:
+    """Finishing gives the whole answer, once and again; stopping gives none, and neither holds the model."""
     whole = local.complete(ASK, max_tokens=24)
-    assert local.complete(ASK, max_tokens=24, go_on=lambda: agree(True)) == whole
-    assert len(local.complete(ASK, max_tokens=24, go_on=lambda: agree(False))) <= 1 < len(whole)
-    assert asked == [True, False]
+    with local.prefill(ASK, max_tokens=24) as read, local.prefill(ASK, max_tokens=24) as other:
+        assert local.complete(ASK, max_tokens=24) == whole
+        assert read.finish() == read.finish("something else") == whole
+        read.stop()
+        other.stop()
+        other.stop()
+        assert read.finish() == whole
+    with pytest.raises(ModelError, match="stopped") as caught:
+        other.finish()
+
+    assert caught.value.hint
+
+
+def test_leaving_the_block_stops_what_was_read(local: LocalModel) -> None:
+    with local.prefill(ASK) as read:
+        pass
+
+    with pytest.raises(ModelError, match="stopped"):
+        read.finish()
+
+
+def test_a_thread_may_ask_while_another_has_read(local: LocalModel) -> None:
+    """What was read holds no lock, whoever goes away without finishing it."""
+    expected, answers = local.complete(ASK, max_tokens=16), []
+    read = local.prefill(ASK, max_tokens=16)
+    thread = threading.Thread(target=lambda: answers.append(local.complete(ASK, max_tokens=16)))
+    thread.start()
+    thread.join(20)
+
+    assert answers == [read.finish()] == [expected]
 
 
 def test_closing_a_stream_stops_the_model(local: LocalModel) -> None:

@@ -44,7 +44,7 @@ def test_a_right_draft_is_checked_in_one_pass(local: LocalModel, asked: list[Mes
     assert whole.count(".") >= 2
 
     with forwards(local.model) as lengths:
-        assert local.complete(asked, max_tokens=64, go_on=lambda: whole) == whole
+        assert local.prefill(asked, max_tokens=64).finish(whole) == whole
     with forwards(local.model) as plain:
         local.complete(asked, max_tokens=64)
     assert len(lengths) == 2 < len(plain)
@@ -58,7 +58,7 @@ def test_a_wrong_draft_changes_nothing(local: LocalModel, asked: list[Message], 
     ids = local.tokenizer(" " + whole, add_special_tokens=False)["input_ids"]
     draft = local.tokenizer.decode(ids[:tokens]).strip() + tail
 
-    assert local.complete(asked, max_tokens=64, go_on=lambda: draft) == whole
+    assert local.prefill(asked, max_tokens=64).finish(draft) == whole
 
 
 @pytest.mark.parametrize("most", [1, 2, 3, 7])
@@ -67,7 +67,7 @@ def test_a_draft_never_makes_an_answer_longer_than_asked_for(
 ) -> None:
     whole = local.complete(asked, max_tokens=64)
 
-    assert local.complete(asked, max_tokens=most, go_on=lambda: whole) == local.complete(asked, max_tokens=most)
+    assert local.prefill(asked, max_tokens=most).finish(whole) == local.complete(asked, max_tokens=most)
 
 
 def test_a_stop_string_ends_a_drafted_answer(local: LocalModel, asked: list[Message]) -> None:
@@ -75,7 +75,7 @@ def test_a_stop_string_ends_a_drafted_answer(local: LocalModel, asked: list[Mess
     stop = whole[whole.index(".") :][:2]
 
     assert (
-        local.complete(asked, max_tokens=64, stop=[stop], go_on=lambda: whole)
+        local.prefill(asked, max_tokens=64, stop=[stop]).finish(whole)
         == local.complete(asked, max_tokens=64, stop=[stop])
         == whole[: whole.index(stop)]
     )
@@ -91,7 +91,7 @@ def test_a_checkpoint_that_shapes_its_choices_is_asked_the_usual_way(asked: list
     other = local.complete(asked, max_tokens=16)
 
     assert other != whole
-    assert local.complete(asked, max_tokens=16, go_on=lambda: whole) == other
+    assert local.prefill(asked, max_tokens=16).finish(whole) == other
 
 
 def test_training_mode_comes_back_module_by_module(local: LocalModel, asked: list[Message]) -> None:
@@ -113,7 +113,7 @@ def test_a_checkpoint_that_names_its_cache_is_asked_with_it(asked: list[Message]
     model.generation_config.cache_implementation = cache
     model.generation_config.disable_compile = True
 
-    assert LocalModel(model, tokenizer).complete(asked, max_tokens=8, go_on=lambda: True) == plain
+    assert LocalModel(model, tokenizer).prefill(asked, max_tokens=8).finish() == plain
 
 
 @pytest.mark.parametrize("family", ["mamba", "openai-gpt"])
@@ -132,5 +132,5 @@ def test_models_without_a_cache_of_keys_answer_too(local: LocalModel, asked: lis
         other = LocalModel(AutoModelForCausalLM.from_config(config).eval(), local.tokenizer)
     plain = other.complete(asked, max_tokens=6)
 
-    assert other.complete(asked, max_tokens=6, go_on=lambda: True) == plain
-    assert other.complete(asked, max_tokens=6, go_on=lambda: plain) == plain
+    assert other.prefill(asked, max_tokens=6).finish() == plain
+    assert other.prefill(asked, max_tokens=6).finish(plain) == plain

@@ -6,10 +6,11 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
+from agentmem.errors import InvalidArgument
+from agentmem.notes.messages import plain_messages
 from agentmem.notes.note import Note
-from agentmem.notes.protocols import Message
 
-__all__ = ["UNANSWERED", "Conversation", "Turn", "as_messages", "hanging"]
+__all__ = ["UNANSWERED", "Conversation", "Turn", "answered", "earlier"]
 
 MAX_TURNS = 200
 UNANSWERED = "unanswered"
@@ -18,7 +19,7 @@ UNANSWERED = "unanswered"
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One message of the session, and the note that it became."""
+    """One message of a conversation, and the note that it became, if it did."""
 
     role: str
     content: str
@@ -65,18 +66,18 @@ class Conversation:
         return len(self._turns)
 
 
-def hanging(turns: Sequence[Turn]) -> tuple[Turn, ...]:
-    """The user's turns that no answer follows."""
+def answered(turns: Sequence[Turn]) -> tuple[Turn, ...]:
+    """The turns without those of the user's that no answer follows."""
     following = [turn.role for turn in turns[1:]] + ["user"]
-    return tuple(turn for turn, role in zip(turns, following, strict=False) if turn.role == role == "user")
+    return tuple(turn for turn, role in zip(turns, following, strict=False) if not turn.role == role == "user")
 
 
-def as_messages(turns: Iterable[Turn]) -> list[Message]:
-    """The turns as a chat model reads them: in alternation, though an answer that could not be kept leaves two user turns in a row."""
-    joined: list[dict[str, str]] = []
-    for turn in turns:
-        if joined and joined[-1]["role"] == turn.role:
-            joined[-1]["content"] += f"\n{turn.content}"
-        else:
-            joined.append({"role": turn.role, "content": turn.content})
-    return list(joined)
+def earlier(history: object) -> tuple[Turn, ...]:
+    """The turns before a question, of a list of messages; those without words say nothing."""
+    try:
+        return tuple(Turn(m["role"], m["content"]) for m in plain_messages(history) if m["content"].strip())
+    except InvalidArgument as error:
+        raise InvalidArgument(
+            f"history must be a list of messages, each with a role and a text. {error.message}",
+            hint='history=[{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}], or leave it out.',
+        ) from error
