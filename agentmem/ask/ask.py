@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from agentmem.ask.answer import Answer, Part, Source, abstention, used_notes
 from agentmem.ask.answer_check import Said, checked
-from agentmem.ask.clauses import Clause, clauses
+from agentmem.ask.clauses import Clause, clauses, told
 from agentmem.ask.conversation import UNANSWERED, Turn, answered
 from agentmem.ask.edit_check import in_force, overruled, says
 from agentmem.ask.prompt import Prompt, Steps, messages
@@ -43,7 +43,9 @@ HASHED = "hash-"  # the fingerprint of vectors that know no meaning
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """One thing that is asked, with everything that was said about how to answer it; ``one`` of several has to be named."""
+    """One thing that is asked, with everything that was said about how to answer it; ``one`` of several has to be named, and what
+    the message ``told`` besides stands before it.
+    """
 
     clause: Clause
     scope: Scope
@@ -56,6 +58,7 @@ class _Asked:
     exclude: Sequence[str]
     count: Callable[[str], int]
     one: bool = False
+    told: str = ""
     spoken: list[str] = field(default_factory=list)
 
     @property
@@ -66,14 +69,16 @@ class _Asked:
         """The things that are asked; what may be about something said around them is not checked."""
         around = "\n".join([self.system or "", *(turn.content for turn in self.turns)]).strip()
         found = [replace(c, asks=c.asks and not of_context(c, around)) for c in clauses(self.question)]
-        return [replace(self, clause=clause, one=len(found) > 1) for clause in found]
+        if len(found) == 1:
+            return [replace(self, clause=found[0])]
+        return [replace(self, clause=clause, one=True, told=told(self.question)) for clause in found]
 
     def wants_notes(self, edit: EditRow | None) -> bool:
         """Whether notes belong into the prompt, given the edit that answers (if any)."""
         return self.use in ("notes", "both") or (self.use == "auto" and edit is None)
 
     def messages(self, hits: Sequence[Hit]) -> list[Message]:
-        return messages(self.system, hits, self.turns, self.question)
+        return messages(self.system, hits, self.turns, f"{self.told} {self.question}".lstrip())
 
     def shown(self, sifted: Sifted | None) -> tuple[Hit, ...]:
         return sifted.found.within(self.context_tokens, self.count) if sifted is not None else ()

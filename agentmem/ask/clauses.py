@@ -15,7 +15,7 @@ from agentmem.extract.relations import relation
 from agentmem.notes.passages import SENTENCE_END
 from agentmem.recall.query import query_words
 
-__all__ = ["WH", "Clause", "Kind", "Sense", "clauses"]
+__all__ = ["WH", "Clause", "Kind", "Sense", "clauses", "told"]
 
 Sense = Literal["holds", "held", "denied"]
 """Whether a clause asks what holds, what held once, or what does not hold."""
@@ -36,6 +36,8 @@ _ABBREVIATED: Final = re.compile(r"\b(?:[A-Z]|Dr|Mr|Mrs|Ms|St|Prof|No|Sr|Jr)\.$"
 _ORDER: Final = re.compile(r"\W*(?:(?:hey|hi|ok|so|and|now|please|just),? )*(?:tell|remind|show|give)\b", re.IGNORECASE)
 MOST: Final = 4
 """Clauses of one message that are answered apart; one with more is asked as a whole."""
+_TELLS: Final = 2
+"""Words that carry meaning in what tells something."""
 WH: Final = r"(?:who|whom|whose|what|which|when|where|why|how)"
 _SHORT: Final = r"(?:['’]?(?:s|re|d|ll|ve))?"  # who's, and whos in haste
 _AUX: Final = (
@@ -154,6 +156,12 @@ def clauses(message: str) -> tuple[Clause, ...]:
     if len(parts) == 1:
         return (_clause(message, asking[0]),)
     return tuple(_resolved(parts))
+
+
+def told(message: str) -> str:
+    """What a message tells besides what it asks: a clause that is asked apart leaves it out."""
+    telling = [part for part in _sentences(message) if not _is_question(part)]
+    return " ".join(part for part in telling if len(query_words(bare_lead(part))) >= _TELLS)
 
 
 def _sentences(text: str) -> list[str]:
