@@ -10,6 +10,7 @@ AgentMemError
 ├── InvalidImport        a file to import is torn, damaged, or of no known shape; nothing was written
 ├── StoreError           the notes could not be read or written
 │   ├── StoreLocked      another process holds what only one may hold
+│   ├── StoreBusy        calls are still running that closing waited for
 │   ├── StoreReadOnly    the directory or the file cannot be written
 │   ├── StoreFull        the disk is full; nothing was written
 │   ├── StoreForeign      files of others, or links, are where this package's own belong; nothing was touched
@@ -51,6 +52,7 @@ __all__ = [
     "ScopeBreach",
     "ScopeError",
     "ScopeRequired",
+    "StoreBusy",
     "StoreCorrupt",
     "StoreError",
     "StoreForeign",
@@ -115,6 +117,10 @@ class StoreError(AgentMemError):
 
 class StoreLocked(StoreError):
     """Another process holds what only one may hold."""
+
+
+class StoreBusy(StoreError, TimeoutError):
+    """Closing was waited for, and calls are still running; the memory closes behind them."""
 
 
 class StoreReadOnly(StoreError):

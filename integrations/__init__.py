@@ -15,11 +15,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from agentmem.integrations.async_chat import AsyncChatAgent
     from agentmem.integrations.chat import ChatAgent, Reply
 
-_HOME = {"ChatAgent": "agentmem.integrations.chat", "Reply": "agentmem.integrations.chat"}
+_HOME = {
+    "AsyncChatAgent": "agentmem.integrations.async_chat",
+    "ChatAgent": "agentmem.integrations.chat",
+    "Reply": "agentmem.integrations.chat",
+}
 
-__all__ = ["ChatAgent", "Reply"]
+__all__ = ["AsyncChatAgent", "ChatAgent", "Reply"]
 
 
 def __getattr__(name: str) -> object:

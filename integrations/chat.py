@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
@@ -24,7 +24,7 @@ from agentmem.notes.speaking import heard
 from agentmem.recall.query import query_words
 from agentmem.recall.result import estimate_tokens
 
-__all__ = ["ChatAgent", "Reply"]
+__all__ = ["ChatAgent", "Reply", "check_options"]
 
 _PIECE = re.compile(r"\s*\S+|\s+$")
 
@@ -87,7 +87,7 @@ class ChatAgent:
             raise InvalidArgument(
                 f"memory must be a Memory, not {type(memory).__name__}.", hint="ChatAgent(model, Memory(…))."
             )
-        _check(system, k, {"context_tokens": context_tokens, "history_tokens": history_tokens}, max_tokens)
+        check_options(system, k, {"context_tokens": context_tokens, "history_tokens": history_tokens}, max_tokens)
         self.memory = memory
         self.user, self.agent = user, agent
         self.session = session or memory.scope.session or f"chat-{uuid.uuid4().hex[:12]}"
@@ -106,7 +106,7 @@ class ChatAgent:
         steps = self._exchange(text, self._heard(text))
         return led(steps, lambda step: say(step) if isinstance(step, Prompt) else step.text)
 
-    def stream(self, text: str) -> Iterator[str]:
+    def stream(self, text: str) -> Generator[str, None, None]:
         """The same answer, piece by piece; remembered when it is finished or no longer listened to.
 
         What is checked, against notes or edits, is checked as a whole, so its pieces come together; what asks nothing comes as the
@@ -115,7 +115,7 @@ class ChatAgent:
         """
         return self._streamed(self._exchange(text, self._heard(text)))
 
-    def _streamed(self, steps: Exchange) -> Iterator[str]:
+    def _streamed(self, steps: Exchange) -> Generator[str, None, None]:
         spoken: list[str] = []
         with suppress(StopIteration):
             step = next(steps)
@@ -270,7 +270,7 @@ def _repeats(text: str, answer: Answer, shown: Sequence[Turn]) -> list[str | int
     return [*(note.id for note in answer.used), *fired, *earlier, *([0] if echoes else [])]
 
 
-def _check(system: object, k: object, room: Mapping[str, object], max_tokens: object) -> None:
+def check_options(system: object, k: object, room: Mapping[str, object], max_tokens: object) -> None:
     """What would otherwise fail in the middle of a conversation."""
     if system is not None and not isinstance(system, str):
         raise InvalidArgument(

@@ -7,6 +7,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -47,6 +48,7 @@ class CachedEmbedder(ABC):
     def _begin_anew(self) -> None:
         self._cache_lock = threading.Lock()
         self._model_lock = threading.RLock()
+        self._next = threading.Lock()
 
     @property
     @abstractmethod
@@ -75,7 +77,7 @@ class CachedEmbedder(ABC):
                     found[key] = row
         done = len(items) - len(missing)
         for part_keys, part_texts in _batches(missing, self.batch_size):
-            with self._model_lock:
+            with self._turn():
                 rows = checked_rows(self._encode(part_texts), len(part_texts), self.dimension)
             found.update(zip(part_keys, rows, strict=True))
             self._remember(part_keys, rows)
@@ -85,6 +87,16 @@ class CachedEmbedder(ABC):
         if not items:
             return np.empty((0, self.dimension), dtype=np.float32)
         return np.stack([found[key] for key in keys])
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """The model for oneself; who waits for it comes before who has just had it, a question before the rest of a long list."""
+        with self._next:
+            self._model_lock.acquire()
+        try:
+            yield
+        finally:
+            self._model_lock.release()
 
     def clear_cache(self) -> None:
         """Forget every cached vector: a forgotten text must not survive here."""

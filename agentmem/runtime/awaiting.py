@@ -1,6 +1,6 @@
 """Waiting for what is awaited, from code that is not: async clients and functions as language models.
 
-The verbs of :class:`~agentmem.AsyncMemory` run on a thread of their own while the caller's loop goes on; what a model awaits then runs on that
+The verbs of :class:`~agentmem.AsyncMemory` run on threads of their own while the caller's loop goes on; what a model awaits then runs on that
 loop, where its connections belong. Everywhere else each model has a loop of its own, on a thread that ends with it.
 """
 

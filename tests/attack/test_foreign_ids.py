@@ -329,17 +329,18 @@ def test_a_conversation_reinforces_in_its_own_scope(memory: Memory) -> None:
     """What an answer drew on is looked up as its user, not as anybody."""
     memory.remember("Bob's boat is called Rex.", **BOB)
     agent = ChatAgent(lambda messages: "Bob's boat is called Rex.", memory, user="bob")
-    asked: list[dict[str, Any]] = []
-    reinforce = type(memory).reinforce
+    asked: list[Scope] = []
+    keeper = type(memory._parts.keeper)
+    reinforce = keeper.reinforce
 
-    def watched(self: Memory, hit: Any, *args: Any, **options: Any) -> None:
-        asked.append(options)
-        reinforce(self, hit, *args, **options)
+    def watched(self: Any, ids: Any, grade: str, scope: Scope, **options: Any) -> None:
+        asked.append(scope)
+        reinforce(self, ids, grade, scope, **options)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Memory, "reinforce", watched)
+        patch.setattr(keeper, "reinforce", watched)
         agent.chat("What is my boat called?")
-    assert [options.get("user") for options in asked] == ["bob"]
+    assert asked == [Scope(user="bob")]
 
 
 COMMANDS = (

@@ -142,10 +142,10 @@ def test_a_stream_that_nobody_listens_to_any_more_is_closed(clock: ManualClock, 
         stream = agent.stream("Count for me, please.")
         first = next(stream)
         if end == "closed":
-            stream.close()  # type: ignore[attr-defined]
+            stream.close()
         elif end == "raised at":
             with pytest.raises(ModelError):
-                stream.throw(ModelError("nobody listens", hint="."))  # type: ignore[attr-defined]
+                stream.throw(ModelError("nobody listens", hint="."))
         del stream
         gc.collect()
 
