@@ -5,7 +5,7 @@ python -m benchmarks.concurrency [--notes 5000] [--recalls 50] [--turns 9] [--ou
 ``recalls``: so many recalls at once, with one thread for reads and with several, in turn, each time with questions that were not
 asked before. Once with the packaged embedder, and once with vectors that are looked up (``looked up``): what is left then is SQL,
 numpy and Python, of which only numpy runs beside anything, and the store takes one transaction at a time. ``beside``: how long a
-recall takes while 1,500 notes are stored in one call, and while a language model takes a second to answer, with one thread for
+recall takes while 600 notes are stored in one call, and while a language model takes a second to answer, with one thread for
 everything (as it was) and with the lanes. Medians of the turns; a ratio is that of its own turn.
 """
 
@@ -29,7 +29,7 @@ from agentmem.embedding.embedders import make_embedder
 from agentmem.runtime.lanes import Lane
 from benchmarks.scale import Corpus
 
-WRITTEN = 1_500
+WRITTEN = 600
 ANSWER = 1.0  # seconds
 
 

@@ -3,6 +3,8 @@
 ChatAgent(lambda messages: "…", memory)                                   a function
 ChatAgent("http://127.0.0.1:8000/v1", memory, model_name="my-model")      a server
 ChatAgent((model, tokenizer), memory)                                     a transformers model
+
+In an async program: AsyncChatAgent(client, AsyncMemory(path)), with `await agent.chat(text)`.
 """
 
 from agentmem import Memory

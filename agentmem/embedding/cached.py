@@ -7,8 +7,8 @@ import threading
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -27,12 +27,15 @@ Progress = Callable[[int, int], None]
 
 
 class CachedEmbedder(ABC):
-    """What all embedders here share: input and output checks, a cache by text, one computation at a time.
+    """What all embedders here share: input and output checks, a cache by text, and one computation at a time unless it is ``concurrent``.
 
     Args:
         batch_size: texts per call of the model.
         cache_size: texts whose vectors are kept (1.5 kB each at 384 dimensions); 0 keeps none.
     """
+
+    concurrent: ClassVar[bool] = False
+    """Whether several threads may compute at once, a question beside a long list; of a model of the caller's nobody knows."""
 
     def __init__(self, *, batch_size: int = 32, cache_size: int = 4096) -> None:
         if batch_size < 1:
@@ -48,7 +51,6 @@ class CachedEmbedder(ABC):
     def _begin_anew(self) -> None:
         self._cache_lock = threading.Lock()
         self._model_lock = threading.RLock()
-        self._next = threading.Lock()
 
     @property
     @abstractmethod
@@ -60,7 +62,7 @@ class CachedEmbedder(ABC):
 
     @abstractmethod
     def _encode(self, texts: Sequence[str]) -> Vectors:
-        """Vectors of up to ``batch_size`` texts; called by one thread at a time."""
+        """Vectors of up to ``batch_size`` texts; called by one thread at a time unless it is ``concurrent``."""
 
     def embed(self, texts: Sequence[str], *, on_progress: Progress | None = None) -> Vectors:
         """float32 array of shape ``(len(texts), dimension)``; every row has Euclidean norm 1."""
@@ -77,7 +79,7 @@ class CachedEmbedder(ABC):
                     found[key] = row
         done = len(items) - len(missing)
         for part_keys, part_texts in _batches(missing, self.batch_size):
-            with self._turn():
+            with nullcontext() if self.concurrent else self._model_lock:
                 rows = checked_rows(self._encode(part_texts), len(part_texts), self.dimension)
             found.update(zip(part_keys, rows, strict=True))
             self._remember(part_keys, rows)
@@ -87,16 +89,6 @@ class CachedEmbedder(ABC):
         if not items:
             return np.empty((0, self.dimension), dtype=np.float32)
         return np.stack([found[key] for key in keys])
-
-    @contextmanager
-    def _turn(self) -> Iterator[None]:
-        """The model for oneself; who waits for it comes before who has just had it, a question before the rest of a long list."""
-        with self._next:
-            self._model_lock.acquire()
-        try:
-            yield
-        finally:
-            self._model_lock.release()
 
     def clear_cache(self) -> None:
         """Forget every cached vector: a forgotten text must not survive here."""

@@ -57,6 +57,8 @@ class MiniLMEmbedder(CachedEmbedder):
     fingerprint.
     """
 
+    concurrent = True
+
     def __init__(self, *, batch_size: int = 32, cache_size: int = 4096) -> None:
         self._workers = min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
         super().__init__(batch_size=batch_size * self._workers, cache_size=cache_size)
@@ -82,10 +84,11 @@ class MiniLMEmbedder(CachedEmbedder):
             return np.concatenate(list(pool.map(model.encode, parts)))
 
     def _loaded(self) -> MiniLM:
-        if self._model is None:
-            verify_minilm(self._path)
-            self._model = MiniLM(self._path)
-        return self._model
+        with self._model_lock:
+            if self._model is None:
+                verify_minilm(self._path)
+                self._model = MiniLM(self._path)
+            return self._model
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +136,8 @@ class OnnxEmbedder(CachedEmbedder):
         batch_size: texts per call; they are sorted by length, and run in parts of similar token counts.
         cache: where the built graph is kept; ``None`` is ``$AGENTMEM_CACHE_DIR`` or the platform's place for caches.
     """
+
+    concurrent = True
 
     def __init__(
         self,

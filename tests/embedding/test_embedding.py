@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +150,22 @@ def test_progress_is_told_after_every_batch() -> None:
 
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
     assert seen[-1] == (5, 5)
+
+
+@pytest.mark.parametrize("backend", ["numpy", "onnx"])
+def test_a_question_is_embedded_beside_a_long_list(backend: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two computations of one packaged model meet, and the vectors are those of one after the other, bit for bit."""
+    alone = make_embedder(None, backend=backend)
+    lists = [[f"Text number {n} of {name} is about topic {n * 7}." for n in range(12)] for name in ("one", "other")]
+    expected = [alone.embed(texts) for texts in lists]
+    made, both = make_embedder(None, backend=backend), threading.Barrier(2, timeout=20)
+    encode = type(made)._encode
+    monkeypatch.setattr(type(made), "_encode", lambda self, texts: (both.wait(), encode(self, texts))[1])
+    with ThreadPoolExecutor(2) as pool:
+        vectors = list(pool.map(made.embed, lists))
+
+    for rows, wanted in zip(vectors, expected, strict=True):
+        np.testing.assert_array_equal(rows, wanted)
 
 
 def test_many_threads_may_embed_at_once() -> None:

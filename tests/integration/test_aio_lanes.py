@@ -225,27 +225,3 @@ async def test_no_thread_is_left_behind(tmp_path: Path, end: str) -> None:
         await asyncio.sleep(0.01)
 
     assert lanes() == before
-
-
-async def test_a_question_comes_before_the_rest_of_a_long_list() -> None:
-    """The embedder has one model; who waits for it is next, however much somebody else still has to do."""
-    calls: list[int] = []
-    begun = threading.Event()
-
-    def slowly(texts: Sequence[str]) -> list[list[float]]:
-        calls.append(len(texts))
-        begun.set()
-        threading.Event().wait(0.01)
-        return [[1.0, 0.0]] * len(texts)
-
-    embedder = make_embedder(slowly)
-    size = embedder.batch_size  # type: ignore[attr-defined]
-    listed = threading.Thread(target=embedder.embed, args=([f"text {n}" for n in range(40 * size)],))
-    listed.start()
-    assert begun.wait(WAIT)
-    await asyncio.to_thread(embedder.embed, ["a question"])
-    asked = len(calls)
-    listed.join(WAIT)
-
-    assert asked <= 5
-    assert sum(calls) > 40 * size
