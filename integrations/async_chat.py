@@ -13,6 +13,7 @@ from agentmem.ask.conversation import Turn
 from agentmem.errors import InvalidArgument
 from agentmem.integrations.chat import ChatAgent, Reply, check_options
 from agentmem.memory import Memory
+from agentmem.runtime.forks import at_fork
 
 __all__ = ["AsyncChatAgent"]
 
@@ -65,6 +66,11 @@ class AsyncChatAgent:
             system=system, k=k, context_tokens=context_tokens, history_tokens=history_tokens, max_tokens=max_tokens,
         )  # fmt: skip
         self._agent: ChatAgent | None = None
+        self._begin_anew()
+        at_fork(self._begin_anew)
+
+    def _begin_anew(self) -> None:
+        """Also in a forked child, where nobody is at a turn."""
         self._turn = asyncio.Lock()
         self._one = threading.Lock()
         """Whoever is cancelled leaves a thread that is still at it."""

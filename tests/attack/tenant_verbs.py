@@ -337,9 +337,8 @@ def waiting(world: World, tenant: Tenant, asking: Asking) -> Call:
             advice = await twin.experience.advise("open the door", "a door", **said)
             return [found, advice, await twin.graph(**said), await twin.get(id, **said)]
         finally:
-            worker, twin._worker = twin._worker, None  # the memory stays open
-            assert worker is not None
-            worker.shutdown()
+            for lane in twin._lanes.values():  # the memory stays open
+                lane.end()
 
     return Call(f"await notes(**{narrow!r}), get({id!r})", lambda: asyncio.run(run()), {id})
 

@@ -19,6 +19,7 @@ import pytest
 
 from agentmem import AsyncMemory, Memory, Settings
 from agentmem.errors import AgentMemError, ModelError, StoreError
+from agentmem.integrations import AsyncChatAgent
 from agentmem.runtime import forks
 from agentmem.settings import IndexSettings
 from agentmem.stores.sqlite.store import SqliteStore
@@ -175,6 +176,31 @@ def test_an_async_memory_in_a_child(tmp_path: Path) -> None:
     asyncio.run(memory.close())
 
 
+def test_an_async_chat_in_a_child(tmp_path: Path) -> None:
+    """Forked in the middle of a turn, it has its own next one in the child, and ends this one in the parent."""
+    said = threading.Event()
+
+    def slow(messages: Any) -> str:
+        assert said.wait(30)
+        return "It is blue."
+
+    async def talk() -> None:
+        async with AsyncMemory(tmp_path / "m", embedder="hash") as memory:
+            agent = AsyncChatAgent(slow, memory, user="ana", session="s")
+            await memory.remember("The kettle is blue.", user="ana")
+            turn = asyncio.create_task(agent.chat("I have a kettle."))
+            await asyncio.sleep(0.1)
+            assert await asyncio.to_thread(in_child, lambda: child(agent)) == 0
+            said.set()
+            assert str(await turn) == "It is blue."
+
+    def child(agent: AsyncChatAgent) -> None:
+        said.set()
+        assert str(asyncio.run(agent.chat("And a heron."))) == "It is blue."
+
+    asyncio.run(talk())
+
+
 def test_chroma_in_a_child(tmp_path: Path) -> None:
     """The index stays the parent's, also when the parent has closed it: a child compares exactly, and says why."""
     memory = Memory(tmp_path / "m", embedder="hash", settings=Settings(index=IndexSettings(exact_limit=0, batch=1)))
@@ -298,6 +324,7 @@ def test_every_lock_is_made_anew(tmp_path: Path) -> None:
         "Semaphore(",
     )
     here = {
+        "lanes.py",
         "lease.py",
         "turns.py",
         "models.py",
