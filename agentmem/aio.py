@@ -16,7 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Concatenate, Literal, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, Self, TypeVar
 
 from agentmem.errors import StoreBusy, StoreError
 from agentmem.experience.memory import ExperienceMemory
@@ -27,6 +27,9 @@ from agentmem.runtime.awaiting import serving
 from agentmem.runtime.forks import at_fork
 from agentmem.runtime.lanes import Lane
 from agentmem.settings import Settings
+
+if TYPE_CHECKING:
+    from agentmem.records.transaction import NoteStore
 
 __all__ = ["AsyncExperience", "AsyncMemory"]
 
@@ -86,7 +89,7 @@ class AsyncMemory:
     caller's loop.
 
     Args:
-        path, scope, embedder, model, device, dtype, plain, llm, clock, settings, read_only: as for :class:`~agentmem.Memory`; errors they cause are
+        path, scope, embedder, model, device, dtype, plain, llm, clock, settings, read_only, store: as for :class:`~agentmem.Memory`; errors they cause are
             raised by ``async with``, or by the first verb that is awaited.
     """
 
@@ -104,10 +107,11 @@ class AsyncMemory:
         clock: Clock | None = None,
         settings: Settings | None = None,
         read_only: bool = False,
+        store: NoteStore | None = None,
     ) -> None:
         self._make = functools.partial(
             Memory, path, scope=scope, embedder=embedder, model=model, device=device, dtype=dtype, plain=plain, llm=llm,
-            clock=clock, settings=settings, read_only=read_only,
+            clock=clock, settings=settings, read_only=read_only, store=store,
         )  # fmt: skip
         self._closing: Future[None] | None = None
         self._start()
