@@ -43,7 +43,10 @@ def test_importing_agentmem_loads_no_library() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["errors", *(f"notes.{each}" for each in ("note", "edit", "protocols", "clock", "filters", "engine", "tables", "curves"))],
+    [
+        "errors",
+        *(f"notes.{each}" for each in ("note", "edit", "protocols", "clock", "filters", "engine", "tables", "curves")),
+    ],
 )
 def test_the_core_loads_no_library(name: str) -> None:
     assert loaded(f"import agentmem.{name}", HEAVY - {"numpy"}) == set()
