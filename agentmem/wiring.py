@@ -40,7 +40,7 @@ from agentmem.runtime.forks import at_fork
 from agentmem.settings import Settings
 from agentmem.upkeep.own import OwnUpkeep, in_percent
 from agentmem.upkeep.rebuild import Upkeep
-from agentmem.weights.pack_store import PackShelf
+from agentmem.weights.pack_store import PackStore
 from agentmem.weights.registry import METHOD, PackContents, PackFiles, WeightBook
 
 if TYPE_CHECKING:
@@ -246,8 +246,8 @@ class Parts:
             if self.core.settings.index.flush_on_close:
                 self.upkeep.flush_if_consulted()
         finally:
-            self.scrubber.settle()
-            self.upkeep.settle()
+            self.scrubber.wait()
+            self.upkeep.wait()
             self.weights.detach()
             if self.core.indexer is not None:
                 self.core.indexer.close()
@@ -409,7 +409,7 @@ def _weights(core: Core, packs: Path, fail: Fail) -> WeightBook:
 
         return stranded(model)
 
-    return WeightBook(core, PackShelf(packs), make, PackFiles(drop, read), stranded, fail)
+    return WeightBook(core, PackStore(packs), make, PackFiles(drop, read), stranded, fail)
 
 
 def _greedy_answers(model: Any, tokenizer: Any, prompts: Sequence[str], max_new_tokens: int) -> list[str]:

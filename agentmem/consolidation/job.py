@@ -15,7 +15,7 @@ from agentmem.consolidation.policy import Decision, Policy
 from agentmem.consolidation.proposal import UNDONE, Plan, Progress, Proposer, barred, kept
 from agentmem.consolidation.report import ConsolidationReport, EditOutcome, UndoReport
 from agentmem.consolidation.settling import BULK, Settled, Settler
-from agentmem.consolidation.verify import Answerer, Canary, Prober, Verdict, Witnesses
+from agentmem.consolidation.verify import Answerer, Canary, Prober, RegressionProbes, Verdict
 from agentmem.core import EVERYBODY, Core
 from agentmem.errors import ConsolidationError
 from agentmem.jobs.lease import Lease
@@ -166,8 +166,8 @@ class Consolidator:
         trial = _Trial(requests, candidates, before, worth, scope=plan.scope, demoted=list(plan.demoted))
         gone = {e.id for e in plan.demoted} & {str(e.id) for e in editor.edits()}  # a damaged pack may have lost some
         strangers = {str(e.id) for e in editor.edits() if plan.scope and not plan.scope.admits(e.scope or Scope())}
-        witnesses = self._witnesses(editor, plan, prober, gone)
-        trial.canaries, trial.older = len(witnesses.canaries), len(witnesses.older)
+        regression = self._regression(editor, plan, prober, gone)
+        trial.canaries, trial.older = len(regression.canaries), len(regression.older)
         with editor.shadow():
             if gone:
                 editor.delete(sorted(gone))
@@ -179,7 +179,7 @@ class Consolidator:
             progress("writing edits", len(requests), len(requests))
             for attempt in range(ROUNDS):
                 progress("verifying by free generation", attempt, ROUNDS)
-                self._verify(trial, prober, witnesses)
+                self._verify(trial, prober, regression)
                 if not trial.verdict.broken:
                     break
                 self._take_back(editor, trial)
@@ -188,13 +188,15 @@ class Consolidator:
                 trial.failed.update(dict.fromkeys(rest, "the batch could not be verified"))
                 if rest:
                     editor.delete(sorted(rest))
-            self._make_room(editor, plan, trial, prober, witnesses)
+            self._make_room(editor, plan, trial, prober, regression)
             progress("verifying by free generation", ROUNDS, ROUNDS)
-            trial.settled = Settler(self._core, editor, prober, progress).run(witnesses.canaries)
+            trial.settled = Settler(self._core, editor, prober, progress).run(regression.canaries)
             trial.data = editor.dump()
         return trial
 
-    def _make_room(self, editor: Editor, plan: Plan, trial: _Trial, prober: Prober, witnesses: Witnesses) -> None:
+    def _make_room(
+        self, editor: Editor, plan: Plan, trial: _Trial, prober: Prober, regression: RegressionProbes
+    ) -> None:
         """Take out the edits whose places are taken by newcomers that have proved themselves, and look once more."""
         places = [plan.displaced.get(trial.candidates[key].note.id) for key in self._standing(trial)]
         leaving = {edit.id: edit for edit in places if edit is not None}
@@ -202,7 +204,7 @@ class Consolidator:
             return
         trial.demoted += leaving.values()
         editor.delete(sorted(leaving.keys() & {str(e.id) for e in editor.edits()}))
-        self._verify(trial, prober, witnesses.without(leaving))
+        self._verify(trial, prober, regression.without(leaving))
         if trial.verdict.broken:
             self._take_back(editor, trial)
 
@@ -218,26 +220,26 @@ class Consolidator:
     def _standing(trial: _Trial) -> list[str]:
         return [key for key in trial.requests if key not in trial.failed]
 
-    def _verify(self, trial: _Trial, prober: Prober, witnesses: Witnesses) -> None:
+    def _verify(self, trial: _Trial, prober: Prober, regression: RegressionProbes) -> None:
         settings = self._core.settings.consolidation
         standing = [trial.requests[key] for key in self._standing(trial)]
         phrased = {key: c.phrased for key, c in trial.candidates.items()}
         probes: dict[str, Sequence[str]] = {key: p.probes for key, p in phrased.items() if p is not None}
         limits = (settings.min_reliability, settings.min_generality)
         former = trial.verdict
-        trial.verdict = prober.verify(standing, probes, witnesses, limits)
+        trial.verdict = prober.verify(standing, probes, regression, limits)
         # What an edit that was taken out again had answered stays on the record.
         for name in ("after", "reliability", "generality"):
             setattr(trial.verdict, name, getattr(former, name) | getattr(trial.verdict, name))
 
-    def _witnesses(self, editor: Editor, plan: Plan, prober: Prober, gone: Collection[str]) -> Witnesses:
+    def _regression(self, editor: Editor, plan: Plan, prober: Prober, gone: Collection[str]) -> RegressionProbes:
         """What has to stay, and what it is answered now; ``gone`` are edits that leave anyway."""
         settings, canaries = self._core.settings.consolidation, self._canaries(plan)
         older = [e for e in editor.edits() if e.id not in gone][-settings.older_edits :] if settings.older_edits else []
         others = [e for e in older if plan.scope and not plan.scope.admits(e.scope or Scope())]
         older = [e for e in older if e not in others]
         scopes = list(dict.fromkeys(boundary(c.note.scope) for c in plan.chosen))
-        return Witnesses(
+        return RegressionProbes(
             canaries=tuple(canaries),
             canaries_said=tuple(prober.ask(canaries)),
             older=tuple(older),

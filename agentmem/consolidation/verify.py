@@ -13,7 +13,7 @@ from agentmem.notes.edit import EditRequest
 from agentmem.notes.note import Scope
 from agentmem.notes.protocols import Editor
 
-__all__ = ["Answerer", "Canary", "Prober", "Verdict", "Witnesses", "same_answer"]
+__all__ = ["Answerer", "Canary", "Prober", "RegressionProbes", "Verdict", "same_answer"]
 
 Answerer = Callable[[Any, Any, Sequence[str], int], list[str]]
 """(model, tokenizer, prompts, max_new_tokens) -> greedy answers, chat template applied, stop honoured."""
@@ -28,7 +28,7 @@ class Canary:
 
 
 @dataclass(frozen=True, slots=True)
-class Witnesses:
+class RegressionProbes:
     """What must stay as it is when edits are written.
 
     Attributes:
@@ -47,7 +47,7 @@ class Witnesses:
     others: tuple[EditRequest, ...] = ()
     others_said: tuple[str, ...] = ()
 
-    def without(self, ids: Collection[str]) -> Witnesses:
+    def without(self, ids: Collection[str]) -> RegressionProbes:
         """The same without some of the older edits."""
         rest = [(r, said) for r, said in zip(self.older, self.older_said, strict=True) if r.id not in ids]
         return replace(self, older=tuple(r for r, _ in rest), older_said=tuple(said for _, said in rest))
@@ -111,7 +111,7 @@ class Prober:
         self,
         requests: Sequence[EditRequest],
         probes: dict[str, Sequence[str]],
-        witnesses: Witnesses,
+        regression: RegressionProbes,
         limits: tuple[float, float],
     ) -> Verdict:
         """Ask everything once and name the edits that fail.
@@ -122,15 +122,15 @@ class Prober:
         """
         verdict = Verdict()
         self._check_edits(verdict, requests, probes, limits)
-        canaries, held = witnesses.canaries, [Canary(r.prompt, r.scope) for r in witnesses.older]
+        canaries, held = regression.canaries, [Canary(r.prompt, r.scope) for r in regression.older]
         changed, taken = "it changes the answer to an unrelated question", "it takes an older edit's question"
-        verdict.locality = self._check_unchanged(verdict, canaries, witnesses.canaries_said, changed)
-        verdict.older_kept = self._check_unchanged(verdict, held, witnesses.older_said, taken)
-        strange = [Canary(r.prompt, r.scope) for r in witnesses.others]
-        self._check_unchanged(verdict, strange, witnesses.others_said, "it takes another's question", told=False)
+        verdict.locality = self._check_unchanged(verdict, canaries, regression.canaries_said, changed)
+        verdict.older_kept = self._check_unchanged(verdict, held, regression.older_said, taken)
+        strange = [Canary(r.prompt, r.scope) for r in regression.others]
+        self._check_unchanged(verdict, strange, regression.others_said, "it takes another's question", told=False)
         # An edit that answers what is none of its business may by luck say the right thing this once.
         new = {r.id for r in requests}
-        self._check_silent(verdict, [*canaries, *witnesses.elsewhere], new, "it fires on an unrelated question")
+        self._check_silent(verdict, [*canaries, *regression.elsewhere], new, "it fires on an unrelated question")
         self._check_silent(verdict, held, new, "it takes an older edit's question")
         self._check_silent(verdict, strange, new, "it takes another's question", told=False)
         return verdict

@@ -102,7 +102,7 @@ class Scrubber:
         else:
             self._reserve.fill()
 
-    def settle(self) -> None:
+    def wait(self) -> None:
         """Wait for background work; called before anything is closed."""
         if self._worker is not None and self._worker is not threading.current_thread():
             self._worker.join()

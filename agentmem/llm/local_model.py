@@ -314,7 +314,7 @@ class _Answer:
         if not self._stops and self._emit is None:
             return False
         self.text, stopped = self._read()
-        self._hand_out(self.text if stopped else self._settled())
+        self._hand_out(self.text if stopped else self._safe_part())
         return stopped
 
     def finish(self) -> None:
@@ -327,7 +327,7 @@ class _Answer:
         found = [at for stop in self._stops if (at := text.find(stop)) >= 0]
         return (text[: min(found)], True) if found else (text, False)
 
-    def _settled(self) -> str:
+    def _safe_part(self) -> str:
         """The text without an unfinished character and without what may become a stop string."""
         text = self.text.rstrip(_UNFINISHED)
         held = max((_overlap(text, stop) for stop in self._stops), default=0)

@@ -171,10 +171,10 @@ def link_contradicts(row: int, fact: Fact, others: Iterable[tuple[int, Fact]]) -
     return _fact_links(row, fact, others, CONTRADICTS, "{subject} · {relation}: “{new}” against “{old}”")
 
 
-def link_ended(row: int, other: int, fact: Fact, *, settled: bool) -> LinkRow:
-    """The link from a note that says that a fact ended to the one that states it; not settled, the two contradict each other."""
+def link_ended(row: int, other: int, fact: Fact, *, certain: bool) -> LinkRow:
+    """The link from a note that says that a fact ended to the one that states it; not certain, the two contradict each other."""
     said = f"{_short(fact.subject)} · {_short(fact.relation)}: “{_short(fact.object)}” no longer"
-    return LinkRow(row, other, SUPERSEDES if settled else CONTRADICTS, 1.0, said)
+    return LinkRow(row, other, SUPERSEDES if certain else CONTRADICTS, 1.0, said)
 
 
 def _fact_links(row: int, fact: Fact, others: Iterable[tuple[int, Fact]], kind: str, reason: str) -> list[LinkRow]:

@@ -63,7 +63,7 @@ class Superseder:
         known = {r: fact for r, fact in found if r != row}
         same = [r for r in known if _same_object(known[r], note.fact)][-MOST:]
         rivals = [r for r, fact in conflicting(note.fact, known.items()) if fact.functional]
-        closed, links = self._settled(note, note.fact, row, self._in_order(rivals, owner), known)
+        closed, links = self._weighed(note, note.fact, row, self._in_order(rivals, owner), known)
         links += self._ended_later(note, note.fact, row, owner)
         supports = [LinkRow(row, r, "supports", 1.0, "says the same") for r in same]
         ids = self._tx.notes.ids_of(closed)
@@ -81,11 +81,11 @@ class Superseder:
             order = _order(note, rival)
             if order < 0:
                 continue
-            settled = order > 0 and not _doubted(note.trust, rival.trust, order)
-            if settled:
+            certain = order > 0 and not _doubted(note.trust, rival.trust, order)
+            if certain:
                 self._tx.notes.close_validity(rival.row, micros(note.valid_from), f"ended by {note.id}")
                 closed.append(rival.row)
-            links.append(link_ended(row, rival.row, known[rival.row], settled=settled))
+            links.append(link_ended(row, rival.row, known[rival.row], certain=certain))
         return closed, links
 
     def _ended_later(self, note: Note, fact: Fact, row: int, owner: int) -> list[LinkRow]:
@@ -102,11 +102,11 @@ class Superseder:
             ending = self._tx.notes.load([other.row])[other.row]
             if not _is_over(fact, said_in(ending).ended):
                 continue
-            settled = not _doubted(ending.trust, note.trust, 1)
+            certain = not _doubted(ending.trust, note.trust, 1)
             held = self._tx.notes.load([row])[row].valid_to
-            if settled and (held is None or micros(held) > _began(other)):
+            if certain and (held is None or micros(held) > _began(other)):
                 self._tx.notes.close_validity(row, _began(other), f"was ended by {ending.id}")
-            return [link_ended(other.row, row, fact, settled=settled)]
+            return [link_ended(other.row, row, fact, certain=certain)]
         return []
 
     def closed_by(self, rows: Sequence[int]) -> list[int]:
@@ -149,7 +149,7 @@ class Superseder:
         facets = self._tx.notes.facets(rows, Selection((owner,), archived=True)) if rows else []
         return sorted(facets, key=lambda f: (_began(f), f.position or 0, f.row))
 
-    def _settled(
+    def _weighed(
         self, note: Note, fact: Fact, row: int, rivals: list[Facets], known: dict[int, Fact]
     ) -> tuple[list[int], list[LinkRow]]:
         """Each value holds until the next one begins, unless that comes from a source that is not trusted.

@@ -176,7 +176,7 @@ class Upkeep:
             self._graph(lambda done, total: None)
         if self._core.indexer is None:
             return
-        self.settle()
+        self.wait()
         self._repair()
         with self._core.reading(EVERYBODY) as tx:
             pending = tx.outbox.count()
@@ -205,7 +205,7 @@ class Upkeep:
             if self._in_background(self._purge_files):
                 return "the files of the vector index are being rewritten in the background"
             return f"the vector index could not be rewritten yet ({self._trouble}); flush() or rebuild('vectors')"
-        self.settle()
+        self.wait()
         try:
             indexer.purge()
         except IndexUnavailable as error:
@@ -223,7 +223,7 @@ class Upkeep:
         self._purge_due = False
         self._core.indexer.purge()
 
-    def settle(self) -> None:
+    def wait(self) -> None:
         """Wait for background work; called before anything is closed."""
         if self._worker is not None and self._worker is not threading.current_thread():
             self._worker.join()
@@ -370,7 +370,7 @@ class Upkeep:
             return tx.vectors.count()
 
     def _index_anew(self, indexer: Indexer) -> None:
-        self.settle()
+        self.wait()
         with self._repairing:
             indexer.rebuild()
         self._recovered()

@@ -1,6 +1,6 @@
 """Packs of weight edits on disk, each under the hash of its own bytes; which one is served is a row in SQL.
 
-A crash can only leave a file that nobody points at; :meth:`PackShelf.collect` removes those.
+A crash can only leave a file that nobody points at; :meth:`PackStore.collect` removes those.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final
 from agentmem.errors import PackMismatch, StoreForeign
 from agentmem.files import owned_files
 
-__all__ = ["PackShelf"]
+__all__ = ["PackStore"]
 
 SUFFIX: Final = ".safetensors"
 _NAME: Final = re.compile(r"([0-9a-f]{64})\.safetensors")
@@ -22,7 +22,7 @@ _DRAFT: Final = re.compile(r"[0-9a-f]{64}\.safetensors\.[0-9a-f]{16}\.tmp")
 _CURE: Final = 'memory.rebuild("weights") writes the edits anew from their notes.'
 
 
-class PackShelf:
+class PackStore:
     """A folder of ``<sha256>.safetensors`` files; nothing else in it is touched."""
 
     def __init__(self, folder: Path) -> None:

@@ -17,7 +17,7 @@ from agentmem.notes.protocols import Editor
 from agentmem.notes.rows import EditRow
 from agentmem.records.transaction import Transaction
 from agentmem.runtime.forks import at_fork
-from agentmem.weights.pack_store import PackShelf
+from agentmem.weights.pack_store import PackStore
 
 __all__ = ["METHOD", "PackFiles", "WeightBook"]
 
@@ -74,7 +74,7 @@ class WeightBook:
     def __init__(
         self,
         core: Core,
-        shelf: PackShelf,
+        pack_store: PackStore,
         make_editor: MakeEditor,
         files: PackFiles,
         stranded: Callable[[Any], str] = lambda model: "",
@@ -85,7 +85,7 @@ class WeightBook:
         self._make_editor = make_editor
         self._files = files
         self._fail = fail
-        self.shelf = shelf
+        self.pack_store = pack_store
         self.lock = threading.RLock()
         self.editor: Editor | None = None
         self.model: Any = None
@@ -187,8 +187,8 @@ class WeightBook:
         self.trouble = None
         try:
             if sha is not None:
-                self.shelf.get(sha)  # the hash is checked before any byte is believed
-                editor.load(self.shelf.path(sha))
+                self.pack_store.get(sha)  # the hash is checked before any byte is believed
+                editor.load(self.pack_store.path(sha))
         except PackMismatch as error:
             # Another process may name the next pack, and remove this one, between the row and the bytes.
             if (newer := self._active()) != sha:
@@ -218,7 +218,7 @@ class WeightBook:
         if active is None or not edit_ids:
             return 0
         try:
-            data = self.shelf.get(active[0])
+            data = self.pack_store.get(active[0])
             held = self._files.read(data).edits
         except PackMismatch:
             tx.ledger.set_active_pack(METHOD, None, micros(self._core.clock.now()))
@@ -275,7 +275,7 @@ class WeightBook:
         sha = self._active()
         while sha is not None:
             try:
-                return self._files.read(self.shelf.get(sha))
+                return self._files.read(self.pack_store.get(sha))
             except PackMismatch:
                 if (newer := self._active()) == sha:
                     raise
@@ -312,8 +312,8 @@ class WeightBook:
         with self._core.writing(EVERYBODY) as tx:
             active, known = tx.ledger.active_pack(METHOD), _listed(tx)
             kept = [active[0]] if active else []
-            removed = self.shelf.collect(kept, known)
-            left = [*kept, *(sha for sha in known if sha not in kept and self.shelf.path(sha).exists())]
+            removed = self.pack_store.collect(kept, known)
+            left = [*kept, *(sha for sha in known if sha not in kept and self.pack_store.path(sha).exists())]
             if sorted(left) != sorted(known):
                 _list(tx, left)
             return removed
@@ -323,19 +323,19 @@ class WeightBook:
         with self._core.reading(EVERYBODY) as tx:
             active, known = tx.ledger.active_pack(METHOD), _listed(tx)
         return [
-            self.shelf.path(sha).name
+            self.pack_store.path(sha).name
             for sha in known
-            if (active is None or sha != active[0]) and os.path.lexists(self.shelf.path(sha))
+            if (active is None or sha != active[0]) and os.path.lexists(self.pack_store.path(sha))
         ]
 
     def unclear(self) -> list[str]:
         """Names of files among the packs that are damaged packs of nobody, or not packs."""
         active = self._active()
-        return self.shelf.unclear([active] if active else [])
+        return self.pack_store.unclear([active] if active else [])
 
     def _put(self, tx: Transaction, data: bytes) -> str:
-        """Inside a write transaction: a pack on the shelf, and in the list of those that are removed one day."""
-        sha = self.shelf.put(data)
+        """Inside a write transaction: a pack in the pack store, and in the list of those that are removed one day."""
+        sha = self.pack_store.put(data)
         if sha not in (known := _listed(tx)):
             _list(tx, [*known, sha])
         return sha

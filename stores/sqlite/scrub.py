@@ -200,7 +200,7 @@ class _Scrubber:
             done = self._round(connection)
             os.fsync(self.descriptor)  # not left to the next truncation, which holds the lock
             if done:
-                self._settle(due)
+                self._noted(due)
                 break
         else:
             self.report.why = "others wrote all the time" if due else ""
@@ -212,7 +212,7 @@ class _Scrubber:
         self.connections.append(_connect(self.path))
         return self.connections[-1]
 
-    def _settle(self, due: int) -> None:
+    def _noted(self, due: int) -> None:
         """Nothing that was due when this began is due any more; on a connection that has seen no page before it was blanked."""
         connection = self._connect()
         with self._turn():

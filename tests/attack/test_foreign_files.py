@@ -21,7 +21,7 @@ from agentmem.files import owned_files
 from agentmem.notes.clock import ManualClock
 from agentmem.settings import IndexSettings
 from agentmem.stores.chroma import generations
-from agentmem.weights.pack_store import PackShelf
+from agentmem.weights.pack_store import PackStore
 from agentmem.weights.registry import METHOD
 
 INDEXED = Settings(index=IndexSettings(exact_limit=2, batch=1))
@@ -129,7 +129,7 @@ def live(rng: random.Random, directory: Path, clock: ManualClock, steps: int) ->
 
 def crash(memory: Memory) -> None:
     """Locks and connections end, and nothing is tidied up."""
-    memory._parts.upkeep.settle()
+    memory._parts.upkeep.wait()
     indexer = memory._parts.core.indexer
     if indexer is not None and indexer._lock_file is not None:
         indexer._replace_index(None)
@@ -191,7 +191,7 @@ def inside(seed: int, root: Path, steps: int = 8) -> list[str]:
     home = root / "home"
     live(rng, home, clock, steps)
     with Memory(home, embedder="hash", clock=clock, settings=INDEXED) as memory:
-        named = {"weights": memory._parts.weights.shelf.folder.name, "index": memory._parts.core.indexer.root.name}
+        named = {"weights": memory._parts.weights.pack_store.folder.name, "index": memory._parts.core.indexer.root.name}
     for name in rng.sample(INSIDE, rng.randint(1, 3)):
         foreign.paths += plant(rng, home / name.format(**named), outside, "file closed link hard")
     foreign.note()
@@ -216,7 +216,7 @@ def test_files_are_never_touched_at_length(tmp_path: Path, seed: int) -> None:
     assert inside(seed, tmp_path / "inside", 20) == []
 
 
-def sloppy_collect(self: PackShelf, keep: Any, former: Any = ()) -> int:
+def sloppy_collect(self: PackStore, keep: Any, former: Any = ()) -> int:
     """The guard taken away: what is not kept is removed, whoever's it is."""
     gone = [p for p in self.folder.iterdir() if p.is_file() and p.stem not in set(keep)] if self.folder.is_dir() else []
     for path in gone:
@@ -239,11 +239,11 @@ def test_without_its_guard_the_harness_finds_breaches(
     """A harness that cannot find anything proves nothing."""
     monkeypatch.setattr("agentmem.files.data_directory.DataDirectory.strangers", lambda self: [])
     if guard == "packs":
-        monkeypatch.setattr(PackShelf, "collect", sloppy_collect)
+        monkeypatch.setattr(PackStore, "collect", sloppy_collect)
     elif guard == "generations":
         monkeypatch.setattr(generations, "remove", sloppy_remove)
     else:
-        monkeypatch.setattr(PackShelf, "collect", sloppy_collect)
+        monkeypatch.setattr(PackStore, "collect", sloppy_collect)
         monkeypatch.setattr(owned_files, "is_ours", lambda path: True)
 
     found: list[str] = []
@@ -325,7 +325,7 @@ def test_a_name_of_ours_that_somebody_has_is_named_and_left_alone(
 @pytest.mark.parametrize("name", ["{weights}/llama.safetensors", "{index}/notes.txt"])
 def test_others_files_in_our_folders_are_named_when_it_is_opened(tmp_path: Path, name: str) -> None:
     with Memory(tmp_path, embedder="hash") as memory:
-        named = {"weights": memory._parts.weights.shelf.folder.name, "index": memory._parts.core.indexer.root.name}
+        named = {"weights": memory._parts.weights.pack_store.folder.name, "index": memory._parts.core.indexer.root.name}
     path = tmp_path / name.format(**named)
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(b"theirs")
@@ -390,7 +390,7 @@ def test_a_file_that_takes_the_place_of_the_reserve_of_an_open_memory_stays(tmp_
 def test_nothing_that_a_user_asks_for_is_written_over_the_memory_itself(tmp_path: Path, name: str, verb: str) -> None:
     with Memory(tmp_path, embedder="hash") as memory:
         memory.remember("Ana lives in Porto.")
-        named = {"weights": memory._parts.weights.shelf.folder.name, "index": memory._parts.core.indexer.root.name}
+        named = {"weights": memory._parts.weights.pack_store.folder.name, "index": memory._parts.core.indexer.root.name}
         with pytest.raises(InvalidArgument, match="memory's own"):
             getattr(memory, verb)(tmp_path / "." / name.format(**named))
         assert memory.check().ok

@@ -52,7 +52,7 @@ def test_what_lies_in_gaps_packs_logs_and_indexes_is_found(open_memory: Callable
     store._scrub = lambda path, patience: Report(done=True)  # type: ignore[attr-defined]
     memory.forget([n.id for n in memory.notes()][::2])
     store._db.outside("PRAGMA wal_checkpoint(TRUNCATE)")  # type: ignore[attr-defined]
-    folder = memory._parts.weights.shelf.folder
+    folder = memory._parts.weights.pack_store.folder
     folder.mkdir(exist_ok=True)
     (folder / f"{'ab' * 32}.safetensors").write_bytes(b"left")
     former = memory._parts.core.indexer.directory.with_name("chroma-999")  # type: ignore[union-attr]

@@ -261,7 +261,7 @@ class World:
         assert replayed == books
         requests = self.memory.edits(user="ana") + self.memory.edits(user="ben")
         expected = to_bytes(sorted(requests, key=lambda e: str(e.id))) if requests else None
-        served = self.memory._parts.weights.shelf.get(active[0]) if active else None
+        served = self.memory._parts.weights.pack_store.get(active[0]) if active else None
         assert served == expected
         live = self.memory.editor
         assert isinstance(live, PlainEditor)

@@ -118,15 +118,15 @@ def test_a_pack_that_is_replaced_while_it_is_read_is_no_trouble(pair: tuple[Memo
     one, other = pair
     first, second = tell(one, FACTS[0]), tell(one, FACTS[1])
     assert len(one.consolidate(user="ann").promoted) == 2
-    shelf: Any = other._parts.weights.shelf
-    get = shelf.get
+    held: Any = other._parts.weights.pack_store
+    get = held.get
 
     def raced(sha: str) -> bytes:
-        del shelf.get
+        del held.get
         one.forget(second, user="ann")
         return get(sha)  # type: ignore[no-any-return]
 
-    shelf.get = raced
+    held.get = raced
     if look == "status":
         assert other.status(user="ann").trouble == ""
     answer = other.ask(FACTS[0][3], user="ann")
@@ -139,7 +139,7 @@ def test_a_damaged_pack_keeps_nobody_from_forgetting_or_correcting(pair: tuple[M
     one, _ = pair
     notes = [tell(one, fact) for fact in FACTS]
     assert len(one.consolidate(user="ann").promoted) == 3
-    folder = one._parts.weights.shelf.folder
+    folder = one._parts.weights.pack_store.folder
     (pack,) = folder.iterdir()
     pack.write_bytes(pack.read_bytes()[:-40])
 

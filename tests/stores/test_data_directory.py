@@ -203,7 +203,7 @@ def test_a_marker_that_was_lost_is_made_again_with_its_id(tmp_path: Path) -> Non
 
     with open_memory(tmp_path) as memory:
         assert sound(memory)
-        assert memory._parts.weights.shelf.get(SHA) == PACK
+        assert memory._parts.weights.pack_store.get(SHA) == PACK
     assert open_directory(tmp_path, now=NOW) == before
 
 
@@ -233,7 +233,7 @@ def test_a_directory_that_was_moved_or_copied_whole_is_the_same_memory(tmp_path:
     for name in "bc":
         with open_memory(tmp_path / name) as memory:
             assert sound(memory)
-            assert memory._parts.weights.shelf.get(SHA) == PACK
+            assert memory._parts.weights.pack_store.get(SHA) == PACK
 
 
 # -- an older version's --------------------------------------------------------------------------------------------
@@ -248,7 +248,7 @@ def test_an_older_version_s_directory_is_taken_over_as_far_as_its_books_name_it(
         report = memory.check()
         assert sound(memory)
         assert report.index == "ok", "the index was moved, not built again"
-        assert memory._parts.weights.shelf.path(SHA).stat().st_ino == inode
+        assert memory._parts.weights.pack_store.path(SHA).stat().st_ino == inode
         (notice,) = report.notices
     assert "weights/llama.safetensors" in notice
     assert f"weights/{'0' * 64}.safetensors" in notice
@@ -291,7 +291,7 @@ def test_a_takeover_that_was_killed_is_finished_by_the_next_opening(tmp_path: Pa
     with open_memory(old) as memory:
         assert sound(memory)
         assert memory.check().index == "ok"
-        assert memory._parts.weights.shelf.get(SHA) == PACK
+        assert memory._parts.weights.pack_store.get(SHA) == PACK
         assert len(memory.notes()) == 6
 
 
@@ -301,7 +301,7 @@ def test_a_pack_that_only_has_the_name_is_not_taken_over(tmp_path: Path) -> None
 
     with open_memory(old) as memory:
         with pytest.raises(PackMismatch, match="missing"):
-            memory._parts.weights.shelf.get(SHA)
+            memory._parts.weights.pack_store.get(SHA)
         assert any("rebuild('weights')" in problem for problem in memory.check().problems)
     assert (old / "weights" / f"{SHA}.safetensors").read_bytes() == b"somebody else's bytes"
 
@@ -311,7 +311,7 @@ def test_an_older_version_s_directory_can_be_read_where_it_cannot_be_written(tmp
     names = sorted(path.name for path in old.rglob("*"))
     with Memory(old, embedder="hash", read_only=True) as memory:
         assert len(memory.notes()) == 6
-        assert memory._parts.weights.shelf.get(SHA) == PACK
+        assert memory._parts.weights.pack_store.get(SHA) == PACK
     assert sorted(path.name for path in old.rglob("*")) == names
 
 
@@ -323,7 +323,7 @@ def test_packs_that_were_made_here_go_even_when_damaged_and_others_only_by_their
     orphan = b"left by a crash, named by its hash"
     with open_memory(tmp_path) as memory:
         weights = memory._parts.weights
-        shelf = weights.shelf
+        shelf = weights.pack_store
         shelf.put(orphan)
         (shelf.folder / f"{'1' * 64}.safetensors").write_bytes(b"whoever put this here")
         (shelf.folder / f"{SHA}.safetensors.0123456789abcdef.tmp").write_bytes(b"half a pa")

@@ -84,7 +84,7 @@ def test_what_is_forgotten_while_the_index_is_busy_leaves_its_files_all_the_same
     indexed._parts.upkeep._in_background(done.wait)
     warnings = indexed.forget(doomed.id).warnings
     done.set()
-    indexed._parts.upkeep.settle()
+    indexed._parts.upkeep.wait()
 
     assert "are being rewritten" in warnings[0]
     assert not on_disk(tmp_path, vector)
@@ -101,7 +101,7 @@ def test_what_was_forgotten_before_a_kill_leaves_the_files_of_the_index_later(
     )  # the thread never gets there
 
     indexed.forget(doomed.id)
-    indexed._parts.upkeep.settle()
+    indexed._parts.upkeep.wait()
     assert on_disk(tmp_path, vector)
     indexed.close()
 
@@ -153,13 +153,13 @@ def test_an_index_that_cannot_be_repaired_is_left_alone_for_a_while(
         indexed._parts.core.indexer.distrust("for the test")
         for _ in range(3):
             assert indexed.recall("Who cooks fish?").degraded
-            indexed._parts.upkeep.settle()
+            indexed._parts.upkeep.wait()
         assert len(tried) == 1
         assert died == []
         assert "The disk is full." in indexed.check().problems[0]
 
     clock.advance(minutes=2)
     assert indexed.recall("Who cooks fish?").degraded
-    indexed._parts.upkeep.settle()
+    indexed._parts.upkeep.wait()
     assert not indexed.recall("Who cooks fish?").degraded
     assert indexed.check().ok
