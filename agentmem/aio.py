@@ -164,6 +164,7 @@ class AsyncMemory:
     get = _verb(Memory.get, "reads")
     notes = _verb(Memory.notes, "reads")
     update = _verb(Memory.update)
+    users = _verb(Memory.users, "reads")
     history = _verb(Memory.history, "reads")
     link = _verb(Memory.link)
     graph = _verb(Memory.graph, "reads")

@@ -22,7 +22,9 @@ from agentmem.notes.filters import parse
 from agentmem.notes.note import Fact, ForgetReceipt, Hit, Link, Note, NoteVersion, Receipt, Scope
 from agentmem.notes.protocols import Clock, Editor, Embedder, Message, Reranker
 from agentmem.notes.rows import Selection
+from agentmem.recall.page import Page, Score
 from agentmem.recall.result import Recollection
+from agentmem.remember.changes import Changes
 from agentmem.remember.draft import KEYWORDS, Draft, make_drafts, merge_scope
 from agentmem.settings import Settings
 
@@ -141,6 +143,8 @@ class Memory:
         trust: float | str | None = None,
         fact: Fact | Sequence[str] | None = None,
         ends: Sequence[str | None] | Sequence[Sequence[str | None]] = (),
+        facts: bool = True,
+        merge: bool = True,
         metadata: Mapping[str, object] | None = None,
         idempotency_key: str | None = None,
         derived_from: Sequence[str] = (),
@@ -153,7 +157,8 @@ class Memory:
 
         Args:
             fact: what the text states; ends: what it says to hold no longer, (subject, relation, value) or several, the value ``None``
-                for whichever there is. Without them, both are read from plain statements by rule.
+                for whichever there is. Without them, both are read from plain statements by rule; with ``facts=False`` none is.
+            merge: ``False`` stores equal and nearly equal words as a note of their own; a repeated ``idempotency_key`` still stores nothing.
             derived_from: ids of the notes that the text was made from: it is forgotten with any of them. In a list of messages, an
                 item may name earlier ones by their places, the first by 0.
 
@@ -166,8 +171,8 @@ class Memory:
         drafts = make_drafts(
             content, self.scope, thread, user=user, agent=agent, session=session, kind=kind, actor=actor,
             occurred_at=occurred_at, valid_from=valid_from, valid_to=valid_to, importance=importance, tags=tags,
-            source=source, trust=trust, fact=fact, ends=ends, metadata=metadata, idempotency_key=idempotency_key,
-            derived_from=derived_from,
+            source=source, trust=trust, fact=fact, ends=ends, facts=facts, merge=merge, metadata=metadata,
+            idempotency_key=idempotency_key, derived_from=derived_from,
         )  # fmt: skip
         receipts = self._remember(drafts)
         if len(receipts) == 1:
@@ -230,16 +235,24 @@ class Memory:
         where: Mapping[str, Any] | None = None,
         as_of: datetime | str | None = None,
         faded: bool = False,
+        min_score: float | None = None,
+        score: Score = "hybrid",
+        offset: int = 0,
     ) -> Recollection:
         """The ``k`` notes that fit ``query`` best, with reasons.
 
         Args:
             where: conditions on fields, e.g. ``{"tags": {"$contains": "work"}}``.
             as_of: only what was valid at that moment; faded: archived notes too.
+            score: ``hybrid`` is a sum of parts, named in ``hit.reasons``, which may be above 1; ``cosine`` finds, orders and scores by nearness
+                in meaning alone: the cosine, from -1 to 1, of the query's vector with that of the note, or with the nearest of a long note's
+                passages, the vectors being kept in half precision. Equal ones come in the order in which they were stored. No reranker, no word, no link has a part in it.
+            min_score: leaves out hits that score less; in the numbers of ``score``.
+            offset: leaves out the first hits, for further pages of the same ``k``; what is written in between may shift them.
         """
         query, scope = self._query(query, k), merge_scope(self.scope, user, agent, session)
-        selection = self._selection(where, as_of, faded)
-        found = self._parts.recaller.recall(query, k, scope, selection)
+        page, selection = Page.of(k, offset, min_score, score), self._selection(where, as_of, faded)
+        found = self._parts.recaller.recall(query, page, scope, selection)
         if found.degraded:
             self._parts.upkeep.repair_soon()
         return found
@@ -293,9 +306,34 @@ class Memory:
         scope = merge_scope(self.scope, user, agent, session)
         return self._parts.keeper.notes(self._selection(where, as_of, faded), scope, limit, offset)
 
-    def update(self, id: str, content: str, *, user: str | None = None, agent: str | None = None) -> Receipt:
-        """Give a note new words: a new version; vector, full text and weights follow, the former words stay in its history."""
-        return self._parts.keeper.update(id, content, merge_scope(self.scope, user, agent, None))
+    def users(self) -> list[Scope]:
+        """The users and agents that have notes, as scopes, by name; the empty scope stands for what is shared.
+
+        It is for jobs that go from one to the next; a memory that is bound to somebody tells of that one alone.
+        """
+        return self._parts.keeper.users(self.scope)
+
+    def update(
+        self,
+        id: str,
+        content: str | None = None,
+        *,
+        tags: Iterable[str] | None = None,
+        importance: float | None = None,
+        metadata: Mapping[str, object] | None = None,
+        facts: bool = True,
+        user: str | None = None,
+        agent: str | None = None,
+    ) -> Receipt:
+        """Give a note new words, tags, importance or metadata: a new version; whatever follows from the words follows, id and links stay.
+
+        Args:
+            content: ``None`` leaves the words; the former ones stay in its history.
+            tags, importance, metadata: take the place of what there is; ``None`` leaves it.
+            facts: whether new words are read for what they state.
+        """
+        changes = Changes.of(content, tags=tags, importance=importance, metadata=metadata, facts=facts)
+        return self._parts.keeper.update(id, changes, merge_scope(self.scope, user, agent, None))
 
     def history(self, id: str, *, user: str | None = None, agent: str | None = None) -> list[NoteVersion]:
         """What a note said before, oldest first, and what it says now."""

@@ -31,6 +31,7 @@ from agentmem.notes.note import Note, Receipt, Scope
 from agentmem.notes.protocols import Clock, Embedder, LanguageModel
 from agentmem.notes.rows import Selection
 from agentmem.projections.text import FullText
+from agentmem.recall.page import Page
 from agentmem.recall.result import Recollection
 from agentmem.recall.search import Recaller
 from agentmem.records.transaction import NoteStore
@@ -136,7 +137,7 @@ class Parts:
         return Asker(self.core, self.weights, self._recall, self._use, self.local)
 
     def _recall(self, question: str, k: int, scope: Scope) -> Recollection:
-        return self.recaller.recall(question, k, scope, Selection(()))
+        return self.recaller.recall(question, Page(k), scope, Selection(()))
 
     def _use(self, notes: Sequence[Note], scope: Scope) -> None:
         if notes and not self.core.store.read_only:  # an answer is worth more than the note of it

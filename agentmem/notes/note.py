@@ -5,10 +5,14 @@ All are frozen: a note is changed by writing a new version of it, never in place
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from datetime import datetime
-from typing import Literal
+from typing import Any, Final, Literal, Self, get_args
+
+from agentmem.errors import InvalidArgument
 
 __all__ = [
     "Fact",
@@ -127,6 +131,35 @@ class Note:
         started = self.valid_from is None or self.valid_from <= moment
         return started and (self.valid_to is None or moment < self.valid_to)
 
+    def to_dict(self) -> dict[str, Any]:
+        """The note as JSON-able values, by the names of its fields; times are ISO 8601. :meth:`from_dict` makes an equal note of them.
+
+        Raises:
+            InvalidArgument: the metadata holds what is not JSON.
+        """
+        try:
+            metadata = json.loads(json.dumps(dict(self.metadata), allow_nan=False, default=_refused))
+        except (TypeError, ValueError) as error:
+            raise InvalidArgument(f"The metadata of note {self.id} is not JSON: {error}.", hint=_PLAIN) from error
+        values: dict[str, Any] = {each.name: getattr(self, each.name) for each in fields(self)}
+        values |= {name: None if values[name] is None else values[name].isoformat() for name in _MOMENTS}
+        values |= {"keywords": list(self.keywords), "tags": list(self.tags), "metadata": metadata}
+        values |= {"scope": asdict(self.scope), "state": asdict(self.state), "fact": None}
+        values["state"]["last_review"] = self.state.last_review.isoformat()
+        if self.fact is not None:
+            values["fact"] = asdict(self.fact) | {"paraphrases": list(self.fact.paraphrases)}
+        return values
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The note that :meth:`to_dict` wrote.
+
+        Raises:
+            InvalidArgument: a key is unknown, one that a note needs is missing, or a value is of the wrong type.
+        """
+        note: Self = _made(cls, values, "a note")
+        return note
+
 
 @dataclass(frozen=True, slots=True)
 class NoteVersion:
@@ -217,3 +250,99 @@ class ForgetReceipt:
     def gone(self) -> bool:
         """True when every probe found nothing."""
         return not self.dry_run and all(self.probes.values())
+
+
+# -- from plain values -----------------------------------------------------------------------------------------
+
+_MOMENTS: Final = ("occurred_at", "created_at", "valid_from", "valid_to", "archived_at")
+_PLAIN: Final = "values are strings, finite numbers, booleans, null, lists and mappings with strings as keys."
+
+
+def _refused(value: object) -> object:
+    raise TypeError(f"a {type(value).__name__} is none of its values")
+
+
+def _text(value: Any) -> str:
+    text: str = _of(str, value)
+    return text
+
+
+def _moment(value: Any) -> datetime:
+    moment = datetime.fromisoformat(_of(str, value))
+    if moment.tzinfo is None:
+        raise ValueError("has no zone")
+    return moment
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError("is no finite number")
+    return float(value)
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, bool):
+        raise ValueError("is no whole number")  # noqa: TRY004 - all that is wrong with a value is told alike
+    number: int = _of(int, value)
+    return number
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    return tuple(_text(each) for each in _of(list, value))
+
+
+def _kind(value: Any) -> Kind:
+    if value not in get_args(Kind):
+        raise ValueError(f"is none of {', '.join(get_args(Kind))}")
+    kind: Kind = value
+    return kind
+
+
+def _json(value: Any) -> Mapping[str, object]:
+    made: Mapping[str, object] = json.loads(json.dumps(_of(dict, value), allow_nan=False, default=_refused))
+    return made
+
+
+def _of(kind: type[Any], value: Any) -> Any:
+    if not isinstance(value, kind):
+        raise ValueError(f"is no {kind.__name__}")  # noqa: TRY004
+    return value
+
+
+_READ: Final[Mapping[type[Any], Mapping[str, Callable[[Any], Any]]]] = {
+    Scope: dict.fromkeys(("user", "agent", "session"), _text),
+    MemoryState: {"stability": _number, "difficulty": _number, "last_review": _moment, "recalls": _whole},
+    Fact: {
+        **dict.fromkeys(("subject", "relation", "object", "question"), _text),
+        "functional": lambda value: _of(bool, value), "paraphrases": _texts,
+    },
+    Note: {
+        **dict.fromkeys(("id", "content", "actor", "thread", "context", "source"), _text),
+        **dict.fromkeys(_MOMENTS, _moment), **dict.fromkeys(("importance", "trust"), _number),
+        **dict.fromkeys(("position", "version"), _whole), **dict.fromkeys(("keywords", "tags"), _texts),
+        "kind": _kind, "metadata": _json, "scope": lambda value: _made(Scope, value, "its scope"),
+        "state": lambda value: _made(MemoryState, value, "its state"), "fact": lambda value: _made(Fact, value, "its fact"),
+    },
+}  # fmt: skip
+
+
+def _made(kind: type[Any], values: Any, what: str) -> Any:
+    """A value of ``kind`` out of plain ones; ``None`` only where its field may be that."""
+    if not isinstance(values, Mapping):
+        raise InvalidArgument(f"{what} is a mapping, not {values!r:.80}.", hint="pass what Note.to_dict() returned.")
+    known = {each.name: each for each in fields(kind)}
+    if unknown := [key for key in values if key not in known]:
+        raise InvalidArgument(f"Unknown key {unknown[0]!r:.80} in {what}.", hint=f"it has: {', '.join(known)}.")
+    needed = [n for n, each in known.items() if each.default is MISSING and each.default_factory is MISSING]
+    if missing := [name for name in needed if name not in values]:
+        raise InvalidArgument(f"{what} lacks {missing[0]!r}.", hint=f"it needs: {', '.join(needed)}.")
+    made = {}
+    for name, value in values.items():
+        try:
+            empty = value is None and "None" in str(known[name].type)
+            made[name] = None if empty else _READ[kind if kind in _READ else Note][name](value)
+        except (TypeError, ValueError, RecursionError) as error:
+            if isinstance(error, InvalidArgument):
+                raise
+            raise InvalidArgument(f"{name!r} in {what}: {value!r:.80} {error}.", hint=_PLAIN) from error
+    return kind(**made)

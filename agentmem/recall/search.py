@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from agentmem.notes.rows import Facets, Selection
 from agentmem.projections.linking import TOGETHER
 from agentmem.recall import rank as ranking
 from agentmem.recall.exact_or_index import choose
+from agentmem.recall.page import Page
 from agentmem.recall.query import (
     QueryView,
     asked_part,
@@ -30,7 +31,7 @@ from agentmem.recall.query import (
     query_terms,
     without_names,
 )
-from agentmem.recall.rank import RANKED, Fits, Ranking
+from agentmem.recall.rank import RANKED, Fits, Ranked, Ranking
 from agentmem.recall.rerank import reranked
 from agentmem.recall.result import Recollection
 from agentmem.recall.why_not import WhyNot, explain
@@ -50,6 +51,14 @@ Scores = list[tuple[int, float]]
 Search = Callable[[int], Scores]
 Best = Callable[[Transaction, Search, int], Scores]
 """The best rows of a search: all of them, or those that are no experiences."""
+
+
+class _Best(NamedTuple):
+    """Notes in the order of their scores, how they were found, and what was missing."""
+
+    ranked: list[Ranked]
+    plan: dict[str, object]
+    warnings: list[str]
 
 
 @dataclass(slots=True)
@@ -79,15 +88,15 @@ class Recaller:
         self._core = core
         self.reranker = reranker
 
-    def recall(self, query: str, k: int, scope: Scope, selection: Selection) -> Recollection:
-        """The best ``k`` notes of what the scope may see and the selection asks for."""
+    def recall(self, query: str, page: Page, scope: Scope, selection: Selection) -> Recollection:
+        """A page of the best notes of what the scope may see and the selection asks for."""
         searched, said = _searched(query)
-        found = self._core.with_embedder(lambda embedder: self._recall(embedder, searched, k, scope, selection))
+        found = self._core.with_embedder(lambda embedder: self._recall(embedder, searched, page, scope, selection))
         if said is None:
             return found
         return replace(found, query=query, plan={**found.plan, "query": said})
 
-    def _recall(self, embedder: Embedder, query: str, k: int, scope: Scope, base: Selection) -> Recollection:
+    def _recall(self, embedder: Embedder, query: str, page: Page, scope: Scope, base: Selection) -> Recollection:
         now = self._core.clock.now()
         with self._core.selecting(scope, base) as (tx, selection):
             if not selection.owners or not tx.notes.any(replace(selection, where=None, as_of=None, archived=True)):
@@ -95,19 +104,68 @@ class Recaller:
             self._core.check_embedder(tx, embedder)
             view = self._view(tx, query, scope, selection.owners, now)
         # Embedding is the slow part: it happens outside the transaction, so that no writer waits for it.
-        vector = embedder.embed([without_names(query, view.named)])[0]
+        vector = embedder.embed([query if page.score == "cosine" else without_names(query, view.named)])[0]
+        again = self.reranker if page.score == "hybrid" else None
+        first = page.k if again is None else max(page.k, self._core.settings.recall.rerank)
         with self._core.reading_of(selection.owners) as tx:
             self._core.check_embedder(tx, embedder)  # the notes may have been embedded anew in between
-            wanted = k if self.reranker is None else max(k, self._core.settings.recall.rerank)
-            found = self._find(tx, view, vector, selection, wanted, now)
-            hits = self._hits(tx, found.ranking, wanted, selection.owners, vector)
-        if self.reranker is not None:  # a model's forward, outside the transaction as well
-            found.plan["reranked"] = len(hits)
-            hits = reranked(self.reranker, query, hits, self._core.settings.recall.rerank_weight)[:k]
-        found.plan["candidates"] = len(found.candidates)
+            if page.score == "cosine":
+                best = self._by_cosine(tx, vector, selection, page)
+            else:
+                best = self._ranked(tx, view, vector, selection, page, first, now)
+            looked = first if again is not None and page.offset < first else 0  # hits that the reranker reads
+            start = 0 if looked else page.offset
+            hits = self._hits(tx, best.ranked[start : max(looked, page.end)], selection.owners, vector)
+        if again is not None and looked:  # a model's forward, outside the transaction as well
+            best.plan["reranked"] = len(hits[:looked])
+            hits = (*reranked(again, query, hits[:looked], self._core.settings.recall.rerank_weight), *hits[looked:])
+            hits = tuple(hit for hit in hits if page.admits(hit.score))[page.offset :]
         return Recollection(
-            query, hits, _asked(selection, now), bool(found.warnings), tuple(found.warnings), found.plan
+            query, hits[: page.k], _asked(selection, now), bool(best.warnings), tuple(best.warnings), best.plan
         )
+
+    def _ranked(
+        self,
+        tx: Transaction,
+        view: QueryView,
+        vector: npt.NDArray[np.float32],
+        selection: Selection,
+        page: Page,
+        first: int,
+        now: datetime,
+    ) -> _Best:
+        """The best notes in their order up to the end of a page, or as far as there are any."""
+        best: dict[int, Ranked] = {}
+        for depth in page.depths(first):
+            found = self._find(tx, view, vector, selection, depth, now)
+            for ranked in found.ranking.best(depth):
+                if len(best) < depth:
+                    best.setdefault(ranked.row, ranked)
+            if len(found.ranking) < depth:
+                break
+        least = None if self.reranker is not None else page.least  # what it adds to a score counts, too
+        kept = [ranked for ranked in best.values() if least is None or ranked.score >= least]
+        return _Best(kept, found.plan | {"candidates": len(found.candidates)}, found.warnings)
+
+    def _by_cosine(self, tx: Transaction, vector: npt.NDArray[np.float32], selection: Selection, page: Page) -> _Best:
+        """The nearest notes alone, by the cosine of their vector, or of the nearest passage of a long one; equal ones as they were stored."""
+        lived, only = self._within(tx, selection)
+        limit, owners = max(page.end, RANKED), selection.owners
+        while True:
+            warnings: list[str] = []
+            near, plan = self._by_vector(tx, owners, vector, limit, only, warnings, _all if lived else aside)
+            admitted = {facet.row for facet in tx.notes.facets(near.tolist(), selection)}
+            if len(admitted) >= page.end or len(near) < limit:
+                break
+            limit *= 4
+        cosines = self._cosines(tx, near, owners, vector).tolist()
+        order = sorted(
+            (-round(cosine, 6), row, cosine)
+            for row, cosine in zip(near.tolist(), cosines, strict=True)
+            if row in admitted and page.admits(cosine)
+        )
+        best = [Ranked(row, cosine, {"cosine": round(cosine, 6)}, ()) for _, row, cosine in order[: page.end]]
+        return _Best(best, plan | {"score": "cosine", "candidates": len(near)}, warnings)
 
     def why_not(self, query: str, note: Note, k: int, scope: Scope, selection: Selection) -> WhyNot:
         """Where ``note`` came out for ``query``, and why not higher."""
@@ -168,15 +226,20 @@ class Recaller:
         self, tx: Transaction, view: QueryView, vector: npt.NDArray[np.float32], selection: Selection, limit: int
     ) -> tuple[Fits, bool, dict[str, object], list[str]]:
         """What vectors and full text find, whether experiences may be among it, how it was searched, and what was missing."""
-        owners, only = selection.owners, self._only(tx, selection)
-        lived = asks_for(selection.where, "kind", "experience") or not tx.experiences.any(owners)
-        if only is not None and not lived:
-            only = sorted(set(only) - tx.experiences.among(only))
+        owners, (lived, only) = selection.owners, self._within(tx, selection)
         warnings: list[str] = []
         best = _all if lived else aside
         near, plan = self._by_vector(tx, owners, vector, limit, only, warnings, best)
         words = self._by_text(tx, view.text, owners, limit, only, best)
         return self._fits(tx, near, words, owners, vector), lived, plan, warnings
+
+    def _within(self, tx: Transaction, selection: Selection) -> tuple[bool, list[int] | None]:
+        """Whether experiences may be among what is found, and the rows of a narrow selection."""
+        only = self._only(tx, selection)
+        lived = asks_for(selection.where, "kind", "experience") or not tx.experiences.any(selection.owners)
+        if only is not None and not lived:
+            only = sorted(set(only) - tx.experiences.among(only))
+        return lived, only
 
     def _fits(
         self, tx: Transaction, near: Rows, words: Scores, owners: Sequence[int], vector: npt.NDArray[np.float32]
@@ -283,9 +346,8 @@ class Recaller:
         return np.asarray(many(days, facets.numbers("stability")), dtype=float)
 
     def _hits(
-        self, tx: Transaction, found: Ranking, k: int, owners: Sequence[int], vector: npt.NDArray[np.float32]
+        self, tx: Transaction, best: Sequence[Ranked], owners: Sequence[int], vector: npt.NDArray[np.float32]
     ) -> tuple[Hit, ...]:
-        best = found.best(k)
         notes = tx.notes.load([ranked.row for ranked in best])
         nearest = self._nearest_passages(tx, notes, owners, vector)
         ids = tx.notes.ids_of(list(dict.fromkeys(row for ranked in best for row in ranked.via)))

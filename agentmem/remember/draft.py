@@ -14,7 +14,7 @@ from agentmem.notes.messages import ROLES, as_mapping, calls_of, is_message, tex
 from agentmem.notes.note import Fact, Kind, Receipt, Scope
 from agentmem.remember.duplicates import clean_text
 
-__all__ = ["KEYWORDS", "Draft", "check_places", "make_draft", "make_drafts", "merge_scope", "resolve_trust"]
+__all__ = ["KEYWORDS", "Draft", "check_places", "flag", "make_draft", "make_drafts", "merge_scope", "resolve_trust"]
 
 KINDS: tuple[Kind, ...] = ("episodic", "semantic", "experience")
 TRUST_NAMES: Mapping[str, float] = {"untrusted": 0.0, "low": 0.2, "medium": 0.6, "high": 0.9, "trusted": 1.0}
@@ -30,7 +30,11 @@ NAME_LIMIT = 256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """One checked item on its way to becoming a note. ``timed``: the caller said when it happened."""
+    """One checked item on its way to becoming a note.
+
+    ``timed``: the caller said when it happened; ``facts``: what it states may be read off its words; ``merge``: it may turn out to be a
+    note that is there already.
+    """
 
     content: str
     scope: Scope
@@ -46,6 +50,8 @@ class Draft:
     trust: float = 1.0
     fact: Fact | None = None
     ends: tuple[Ending, ...] = ()
+    facts: bool = True
+    merge: bool = True
     metadata: Mapping[str, object] = field(default_factory=dict)
     idempotency_key: str | None = None
     thread: str | None = None
@@ -106,8 +112,8 @@ def _message(part: object) -> Mapping[str, Any]:
 
 
 KEYWORDS: Final = frozenset(
-    "content user agent session kind actor occurred_at valid_from valid_to importance tags source trust fact ends "
-    "metadata idempotency_key derived_from".split()
+    "content user agent session kind actor occurred_at valid_from valid_to importance tags source trust fact ends facts "
+    "merge metadata idempotency_key derived_from".split()
 )
 
 
@@ -164,6 +170,8 @@ def make_draft(
     trust: float | str | None = None,
     fact: Fact | Sequence[str] | None = None,
     ends: Sequence[str | None] | Sequence[Sequence[str | None]] = (),
+    facts: bool = True,
+    merge: bool = True,
     metadata: Mapping[str, object] | None = None,
     idempotency_key: str | None = None,
     thread: str | None = None,
@@ -189,13 +197,15 @@ def make_draft(
         occurred_at=_moment(occurred_at, "occurred_at"),
         valid_from=starts,
         valid_to=until,
-        importance=_share(importance, "importance"),
-        tags=_tags(tags),
+        importance=share(importance, "importance"),
+        tags=tag_list(tags),
         source=origin,
         trust=resolve_trust(trust, origin),
         fact=_fact(fact),
         ends=_ends(ends),
-        metadata=_metadata(metadata),
+        facts=flag(facts, "facts"),
+        merge=flag(merge, "merge"),
+        metadata=json_metadata(metadata),
         idempotency_key=_name(idempotency_key, "idempotency_key"),
         thread=thread if thread is not None else scope.session,
         derived_from=_ids(derived_from),
@@ -238,16 +248,23 @@ def resolve_trust(trust: float | str | None, source: str | None) -> float:
                 f"Unknown trust {trust!r}.", hint=f"use a number from 0 to 1, or {', '.join(TRUST_NAMES)}."
             )
         return TRUST_NAMES[trust.lower()]
-    value = _share(trust, "trust")
+    value = share(trust, "trust")
     return 1.0 if value is None else value
 
 
-def _share(value: object, name: str) -> float | None:
+def share(value: object, name: str) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0.0 <= value <= 1.0:
         raise InvalidArgument(f"{name} must be a number from 0 to 1, not {value!r}.", hint=f"e.g. {name}=0.8.")
     return float(value)
+
+
+def flag(value: object, name: str) -> bool:
+    """True or False, and nothing that only passes for it."""
+    if not isinstance(value, bool):
+        raise InvalidArgument(f"{name} must be True or False, not {value!r:.80}.", hint=f"e.g. {name}=False.")
+    return value
 
 
 def _moment(value: object, name: str) -> datetime | None:
@@ -269,7 +286,7 @@ def _name(value: object, name: str) -> str | None:
         ) from error
 
 
-def _tags(tags: Iterable[str]) -> tuple[str, ...]:
+def tag_list(tags: Iterable[str]) -> tuple[str, ...]:
     if not isinstance(tags, Iterable):
         raise InvalidArgument(f"tags must be a list of texts, not {tags!r:.80}.", hint="e.g. tags=['work'].")
     given = [tags] if isinstance(tags, str) else list(tags or ())
@@ -357,7 +374,7 @@ def _of_fact(text: str, name: str) -> str:
         raise InvalidNote(f"The fact's {name}: {error.message}", hint=error.hint) from error
 
 
-def _metadata(metadata: Mapping[str, object] | None) -> Mapping[str, object]:
+def json_metadata(metadata: Mapping[str, object] | None) -> Mapping[str, object]:
     import json
 
     if metadata is None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from agentmem.core import EVERYBODY, Core
 from agentmem.errors import InvalidArgument, UnknownNote
-from agentmem.extract import found_by, keywords, said_in
+from agentmem.extract import Said, found_by, keywords, said_in
 from agentmem.graph.view import Connection, build_view, connect
 from agentmem.notes.clock import micros
 from agentmem.notes.note import Link, Note, NoteVersion, Receipt, Scope
@@ -22,7 +22,9 @@ from agentmem.projections.linking import TOGETHER, aged, link_together, terms_of
 from agentmem.projections.links import WordLinks
 from agentmem.recall.result import estimate_tokens
 from agentmem.records.transaction import Transaction
-from agentmem.remember.duplicates import clean_text, content_hash
+from agentmem.remember.changes import Changes
+from agentmem.remember.duplicates import content_hash
+from agentmem.remember.enriched import rewrite
 from agentmem.remember.supersede import Superseder
 from agentmem.weights.registry import WeightBook
 
@@ -78,6 +80,14 @@ class Keeper:
         with self._core.reading(scope) as tx:
             return tx.notes.history(self._find(tx, id, scope)[0])
 
+    def users(self, scope: Scope) -> list[Scope]:
+        """Whose notes there are, by name; within a scope, its own alone."""
+        with self._core.reading(EVERYBODY) as tx:
+            found = {owner: tx.notes.scope_of(owner) for owner in tx.notes.all_owners()}
+            held = [whose for owner, whose in found.items() if tx.notes.any(Selection((owner,), archived=True))]
+        mine = [whose for whose in held if scope.owner in (whose, Scope())]
+        return sorted(mine, key=lambda whose: (whose.user or "", whose.agent or ""))
+
     def _find(self, tx: Transaction, id: str, scope: Scope) -> tuple[int, Note]:
         if not isinstance(id, str):
             raise InvalidArgument(f"An id is a text, not {type(id).__name__}.", hint="pass receipt.id or hit.note.id.")
@@ -90,50 +100,72 @@ class Keeper:
 
     # -- changing --------------------------------------------------------------------------------------------
 
-    def update(self, id: str, content: str, scope: Scope) -> Receipt:
-        """New words for a note; its fact is read anew, and an edit that says the old words is taken out of the weights."""
-        content = clean_text(content)
+    def update(self, id: str, changes: Changes, scope: Scope) -> Receipt:
+        """What is said of a note, changed; with new words its fact is read anew, and an edit that says the old ones leaves the weights."""
         with self._core.reading(scope) as tx:
             before = self._find(tx, id, scope)[1]
-        if (
-            before.kind == "experience"
-        ):  # its value is found by task, observation and action: other words would belong to none
+        if before.kind == "experience" and (changes.content is not None or changes.metadata is not None):
+            # its value is found by task, observation and action: other words would belong to none
             raise InvalidArgument(
                 "An experience is what was done, and is not reworded.",
                 hint="memory.experience.record() adds what was done; forget() removes it.",
             )
-        if before.content == content:
-            return Receipt(id, "merged", "these are its words already")
-        return self._core.with_embedder(lambda embedder: self._update(id, content, scope, embedder))
+        if changes.of_note(before) == before:
+            return Receipt(id, "merged", "it says so already")
+        if changes.content in (None, before.content):
+            return self._restate(id, changes, scope)
+        return self._core.with_embedder(lambda embedder: self._update(id, changes, scope, embedder))
 
-    def _update(self, id: str, content: str, scope: Scope, embedder: Embedder) -> Receipt:
-        vector, (passages,) = embedded(embedder, [content])
+    def _restate(self, id: str, changes: Changes, scope: Scope) -> Receipt:
+        """The same words, other things said of them."""
+        with self._weights.lock, self._core.writing(scope) as tx:
+            row, note = self._find(tx, id, scope)
+            changed = rewrite(tx, row, note, replace(changes.of_note(note), content=note.content), "updated")
+            self._fail("update:before-commit")
+        self._fail("update:after-commit")
+        return Receipt(id, "stored", f"version {changed.version}")
+
+    def _update(self, id: str, changes: Changes, scope: Scope, embedder: Embedder) -> Receipt:
+        assert changes.content is not None
+        vector, (passages,) = embedded(embedder, [changes.content])
         with self._weights.lock, self._core.writing(scope) as tx:
             self._core.fix_embedder(tx, embedder)
             row, note = self._find(tx, id, scope)
-            changed = replace(note, content=content, keywords=tuple(keywords(content)), version=note.version + 1)
-            stated = said_in(changed)
-            changed = replace(changed, fact=stated.fact)
-            owner = tx.notes.owner(note.scope)
-            assert owner is not None
-            superseder = Superseder(tx)
-            freed, holds = superseder.released(row, note, stated.fact, stated.ended)
-            changed = replace(changed, valid_to=None) if holds else changed
-            word_links = WordLinks(self._core, tx)
-            kept = set(tx.terms.of([row])[row]).intersection(terms_of(content))
-            touched = word_links.depending([row], kept)
-            tx.notes.replace(row, changed, content_hash(content), "updated")
-            self._project(tx, row, owner, changed, vector, passages)
-            word_links.renew({row} | touched | word_links.depending([row], kept) | word_links.drawn(row))
-            superseded, links, why = superseder.apply(changed, row, owner, stated.ended)
-            tx.links.put(links)
-            closed = superseder.reopen(freed, f"holds again: note {note.id}, which superseded it, was changed")
-            self._weights.retire(tx, [note.id, *superseded, *closed], "updated")
+            version, superseded, why = self.reword(tx, row, note, changes, vector, passages)
             self._fail("update:before-commit")
         self._fail("update:after-commit")
         warnings = self._weights.follow()
-        reason = f"version {changed.version}" + (f"; {why}" if why else "")
+        reason = f"version {version}" + (f"; {why}" if why else "")
         return Receipt(id, "superseded" if superseded else "stored", reason, superseded=superseded, warnings=warnings)
+
+    def reword(
+        self, tx: Transaction, row: int, note: Note, changes: Changes, vector: Vectors, passages: Vectors | None
+    ) -> tuple[int, tuple[str, ...], str]:
+        """New words inside a transaction, under the lock of the weights: every projection follows.
+
+        Returns:
+            The new version, the ids of notes that it closes, and why.
+        """
+        changed = changes.of_note(note)
+        changed = replace(changed, keywords=tuple(keywords(changed.content)), version=note.version + 1)
+        stated = said_in(changed) if changes.facts else Said(None)
+        changed = replace(changed, fact=stated.fact)
+        owner = tx.notes.owner(note.scope)
+        assert owner is not None
+        superseder = Superseder(tx)
+        freed, holds = superseder.released(row, note, stated.fact, stated.ended)
+        changed = replace(changed, valid_to=None) if holds else changed
+        word_links = WordLinks(self._core, tx)
+        kept = set(tx.terms.of([row])[row]).intersection(terms_of(changed.content))
+        touched = word_links.depending([row], kept)
+        tx.notes.replace(row, changed, content_hash(changed.content), "updated")
+        self._project(tx, row, owner, changed, vector, passages)
+        word_links.renew({row} | touched | word_links.depending([row], kept) | word_links.drawn(row))
+        superseded, links, why = superseder.apply(changed, row, owner, stated.ended)
+        tx.links.put(links)
+        closed = superseder.reopen(freed, f"holds again: note {note.id}, which superseded it, was changed")
+        self._weights.retire(tx, [note.id, *superseded, *closed], "updated")
+        return changed.version, superseded, why
 
     def _project(
         self, tx: Transaction, row: int, owner: int, note: Note, vector: Vectors, passages: Vectors | None

@@ -204,10 +204,10 @@ class _Batch:
         words = self._words[place]
         if owner in self._buried and (refused := self._forgotten(draft, owner, words.digest)) is not None:
             return refused
-        if (known := self._said_before(draft, owner, words.digest)) is not None:
+        if draft.merge and (known := self._said_before(draft, owner, words.digest)) is not None:
             return known
         near = self._near.of(place)
-        if (merged := self._near_duplicate(draft, owner, near)) is not None:
+        if draft.merge and (merged := self._near_duplicate(draft, owner, near)) is not None:
             return merged
         return self._store(draft, place, owner, words, near)
 
@@ -336,7 +336,7 @@ class _Batch:
     @staticmethod
     def _stated(draft: Draft) -> Said:
         """What the caller says that the words state and end, or can be read off them; nothing off an agent's own answers."""
-        if draft.fact is not None or draft.ends:
+        if draft.fact is not None or draft.ends or not draft.facts:
             return Said(draft.fact, draft.ends)
         return (
             Said(None) if draft.role in AGENTS else said(draft.content, None if draft.actor in AGENTS else draft.actor)

@@ -1,4 +1,4 @@
-"""Commands on notes: remember, recall, notes, history, why-not, forget, fade."""
+"""Commands on notes: remember, recall, notes, users, history, why-not, forget, fade."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def add_to(app: typer.Typer) -> None:
     """Register the commands on notes."""
     panel = "Notes"
     for name, command in (
-        ("remember", remember), ("recall", recall), ("notes", notes), ("history", history), ("why-not", why_not),
+        ("remember", remember), ("recall", recall), ("notes", notes), ("users", users), ("history", history), ("why-not", why_not),
         ("forget", forget), ("fade", fade), ("unfade", unfade),
     ):  # fmt: skip
         app.command(name, rich_help_panel=panel)(at_place(command))
@@ -58,6 +58,8 @@ def remember(
     trust: Annotated[str | None, typer.Option(help="0 to 1, or untrusted, low, medium, high, trusted.")] = None,
     importance: Annotated[float | None, typer.Option(help="0 to 1.")] = None,
     key: Annotated[str | None, typer.Option(help="Idempotency key: a retry stores nothing twice.")] = None,
+    facts: Annotated[bool, typer.Option(help="Read what the words state.")] = True,
+    merge: Annotated[bool, typer.Option(help="Take equal words for the note that is there.")] = True,
 ) -> None:
     """Store notes, durably; says what became of each.
 
@@ -69,6 +71,7 @@ def remember(
     options: dict[str, Any] = {
         "actor": actor, "occurred_at": at, "kind": kind, "tags": tuple(tag or ()), "fact": fact, "source": source,
         "trust": _number(trust), "importance": importance, "idempotency_key": key,
+        "facts": facts, "merge": merge,
     }  # fmt: skip
     with place.memory(make=True) as memory:
         receipts = memory.remember_many(items, **options)
@@ -169,11 +172,15 @@ def recall(
     where: WhereOption = None,
     as_of: Annotated[str | None, typer.Option(help="Only what was valid at that time (ISO 8601).")] = None,
     faded: Annotated[bool, typer.Option(help="Archived notes too.")] = False,
+    min_score: Annotated[float | None, typer.Option(help="Only hits that score as much.")] = None,
+    score: Annotated[str, typer.Option(help="hybrid, or cosine: by nearness in meaning alone.")] = "hybrid",
+    offset: Annotated[int, typer.Option(help="Skip so many hits.")] = 0,
     context: Annotated[int | None, typer.Option(help="Print them as prompt text of at most so many tokens.")] = None,
 ) -> None:
     """Find the notes that fit best, and say why. Exit code 1 when there are none."""
     with place.memory() as memory:
-        found = memory.recall(said(query), k=k, where=where_of(where), as_of=as_of, faded=faded)
+        asked: dict[str, Any] = {"min_score": min_score, "score": score, "offset": offset}
+        found = memory.recall(said(query), k=k, where=where_of(where), as_of=as_of, faded=faded, **asked)
     for warning in found.warnings:
         render.notice(warning)
     if place.json:
@@ -265,6 +272,19 @@ def notes(
                 ("id", "when", "kind", "fact", "note"), rows, styles={"id": "dim", "when": "dim", "fact": "cyan"}
             )
         )
+    if not found:
+        raise typer.Exit(1)
+
+
+def users(place: Place) -> None:
+    """List the users and agents that have notes."""
+    with place.memory() as memory:
+        found = memory.users()
+    if place.json:
+        render.data({"users": [{"user": whose.user, "agent": whose.agent} for whose in found]})
+    else:
+        rows = [(whose.user or "", whose.agent or "", "" if whose else "shared") for whose in found]
+        render.say(render.table(("user", "agent", ""), rows))
     if not found:
         raise typer.Exit(1)
 

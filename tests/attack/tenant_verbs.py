@@ -62,6 +62,7 @@ def _options(world: World, tenant: Tenant, asking: Asking) -> dict[str, Any]:
         "occurred_at": rng.choice([None, None, world.clock.now() - timedelta(days=rng.randrange(40))]),
         "source": rng.choice([None, "web", f"{tenant.mark} page"]),
         "ends": rng.choice([(), (), ("Ana", "lives in", None), (f"{tenant.mark} Quist", "lives in", "Porto")]),
+        "facts": rng.random() < 0.5, "merge": rng.random() < 0.5,
     }  # fmt: skip
     return {name: value for name, value in chosen.items() if rng.random() < 0.4} | asking.said(session=True)
 
@@ -126,13 +127,19 @@ def _narrow(world: World, tenant: Tenant) -> dict[str, Any]:
     return chosen | {"faded": rng.random() < 0.5}
 
 
+def _page(world: World) -> dict[str, Any]:
+    rng = world.rng
+    chosen = {"offset": rng.randrange(30), "score": "cosine", "min_score": rng.uniform(-0.5, 1.0)}
+    return {name: value for name, value in chosen.items() if rng.random() < 0.2}
+
+
 def _echoes(world: World) -> set[str]:
     """What a filter that is refused repeats in its message."""
     return {text for t in world.tenants for text in (t.name, t.mark, *t.ids)}
 
 
 def recall(world: World, tenant: Tenant, asking: Asking) -> Call:
-    query, narrow = _query(world, tenant), _narrow(world, tenant)
+    query, narrow = _query(world, tenant), _narrow(world, tenant) | _page(world)
     run = lambda: [  # noqa: E731
         (h, h.via)
         for h in asking.memory.recall(query, k=world.rng.choice([1, 5, 50]), **narrow, **asking.said(session=True))
@@ -172,7 +179,9 @@ def by_id(verb: str, more: More = lambda world, tenant, id: ((), {})) -> Callabl
     def make(world: World, tenant: Tenant, asking: Asking) -> Call:
         id = world.id_of(tenant)
         rest, options = more(world, tenant, id)
-        said = {} if verb == "unfade" else asking.said()
+        if verb == "unfade" and not asking.bound:  # it has no keywords of a scope: unbound, it is a job's
+            asking.memory, asking.bound = _bound(world, asking), True
+        said = asking.said()
         return Call(
             f"{verb}({id!r}, *{rest!r:.200}, **{options})",
             lambda: getattr(asking.memory, verb)(id, *rest, **options, **said),
@@ -355,7 +364,11 @@ def _two(world: World, tenant: Tenant, id: str) -> tuple[Sequence[Any], dict[str
 
 
 def _new_words(world: World, tenant: Tenant, id: str) -> tuple[Sequence[Any], dict[str, Any]]:
-    return (_shared(world)["content"] if id in world.shared else _words(world, tenant),), {}
+    if id in world.shared:  # what is said of shared notes is for all
+        return (_shared(world)["content"],), {}
+    said: dict[str, Any] = {"tags": [tenant.mark], "importance": 0.7, "metadata": {"mark": tenant.mark}, "facts": False}
+    chosen = {name: value for name, value in said.items() if world.rng.random() < 0.3}
+    return (None if chosen.keys() - {"facts"} and world.rng.random() < 0.5 else _words(world, tenant),), chosen
 
 
 Maker = Callable[[World, Tenant, Asking], Call]
@@ -366,7 +379,7 @@ VERBS: dict[str, tuple[Maker, int]] = {
     "unfade": (by_id("unfade"), 1), "why_not": (why_not, 2), "reinforce": (reinforce, 4), "graph": (graph, 2), "graph_page": (graph_page, 1),
     "export": (export, 2), "load_export": (load_export, 2), "experience": (experience, 4), "chat": (chat, 1), "fade": (fade, 2), "ask": (ask, 2),
     "await": (waiting, 1), "enrich": (whole("enrich", "user", limit=4), 1), "reflect": (whole("reflect", "user"), 1),
-    "status": (whole("status", "user"), 1), "edits": (whole("edits", "user"), 1), "jobs": (whole("jobs"), 1), "stats": (whole("stats"), 1),
+    "status": (whole("status", "user"), 1), "edits": (whole("edits", "user"), 1), "jobs": (whole("jobs"), 1), "stats": (whole("stats"), 1), "users": (whole("users"), 1),
     "check": (whole("check"), 1), "dry run": (whole("consolidate", "user", dry_run=True), 1),
     "undo": (whole("undo_consolidation", "user", dry_run=True), 1), "rebuild": (whole("rebuild", projection="text"), 1),
 }  # fmt: skip

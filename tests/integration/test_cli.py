@@ -22,7 +22,7 @@ from agentmem.notes.rows import EditRow
 
 COMMANDS = (
     "ask chat check consolidate curve demo doctor edits enrich export fade forget graph history import jobs notes "
-    "rebuild recall reflect remember stats status unfade verify why-not".split()
+    "rebuild recall reflect remember stats status unfade users verify why-not".split()
 )
 Run = Callable[..., Any]
 
@@ -193,6 +193,34 @@ def test_a_fact_source_trust_and_tags_are_kept(run: Run):
 
 
 # -- exit codes ----------------------------------------------------------------------------------------------
+
+
+def test_recall_turns_pages_and_leaves_out_what_scores_less(filled: Run):
+    def hits(*words: object) -> list[Any]:
+        return json.loads(run_json("recall", "my sister", "-u", "ana", "--json", *words).stdout)["hits"]
+
+    run_json = filled
+    both = hits("--score", "cosine")
+
+    assert [hit["note"]["content"] for hit in hits("-k", 1, "--offset", 1)] == ["I work at Fernwick Labs."]
+    assert hits("--score", "cosine", "--min-score", both[0]["score"]) == both[:1]
+    assert filled("recall", "x", "-u", "ana", "--score", "dot").exit_code == 2
+
+
+def test_equal_words_and_facts_are_kept_apart_when_asked(filled: Run):
+    result = filled("remember", "My sister lives in Porto.", "--no-merge", "--no-facts", "-u", "ana", "--json")
+    notes = json.loads(filled("notes", "-u", "ana", "--json").stdout)["notes"]
+
+    assert json.loads(result.stdout)["receipts"][0]["status"] == "stored"
+    assert [note["fact"] is None for note in notes] == [False, False, True]
+
+
+def test_users_are_listed(filled: Run):
+    filled("remember", "The office opens at nine.")
+
+    found = json.loads(filled("users", "--json").stdout)["users"]
+    assert found == [{"user": None, "agent": None}, {"user": "ana", "agent": None}]
+    assert "shared" in filled("users").stdout
 
 
 def test_nothing_found_is_1(run: Run):
