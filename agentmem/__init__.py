@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from agentmem.aio import AsyncMemory
     from agentmem.errors import AgentMemError
+    from agentmem.keyed.record import Record
     from agentmem.memory import Memory
     from agentmem.notes.edit import EditReceipt, EditRequest
     from agentmem.notes.note import Fact, ForgetReceipt, Hit, Link, Note, Receipt, Scope
@@ -33,6 +34,7 @@ _HOME = {
     "Note": "agentmem.notes.note",
     "Receipt": "agentmem.notes.note",
     "Recollection": "agentmem.recall.result",
+    "Record": "agentmem.keyed.record",
     "Scope": "agentmem.notes.note",
     "Settings": "agentmem.settings",
 }
@@ -50,6 +52,7 @@ __all__ = [
     "Note",
     "Receipt",
     "Recollection",
+    "Record",
     "Scope",
     "Settings",
     "__version__",

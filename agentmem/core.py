@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from agentmem.errors import EmbedderMismatch, ScopeRequired
+from agentmem.notes.clock import micros
 from agentmem.notes.ids import IdMaker
 from agentmem.notes.note import Scope
 from agentmem.notes.passages import passages
@@ -160,9 +161,11 @@ class Core:
                 "These notes belong to users or agents, and the call does not say whose it asks for.",
                 hint="pass user=… (or agent=…), or open the memory with scope=Scope(user=…).",
             )
+        owners = tx.notes.visible_owners(scope)
         return replace(
             base or Selection(owners=(), archived=True),
-            owners=tx.notes.visible_owners(scope),
+            owners=owners,
+            without=tuple(tx.keyed.expired(owners, micros(self.clock.now()))) if tx.keyed.expiring(owners) else (),
             agent=scope.agent if scope.user is not None else None,
             session=scope.session,
         )
@@ -205,6 +208,13 @@ class Core:
     def reading_of(self, owners: Sequence[int]) -> Iterator[Transaction]:
         """A further read of a request whose owners are known."""
         with self.store.read() as tx:
+            tx.admit(owners)
+            yield tx
+
+    @contextmanager
+    def writing_within(self, owners: Sequence[int]) -> Iterator[Transaction]:
+        """A write that is bound to some owners, of whoever has to act for them."""
+        with self.store.write() as tx:
             tx.admit(owners)
             yield tx
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self, overload
 
 from agentmem import wiring
 from agentmem.ask.ask import Answer, Use
@@ -16,6 +16,10 @@ from agentmem.ask.conversation import earlier
 from agentmem.ask.prompt import Steps, led, saying
 from agentmem.embedding.cross_encoder import make_reranker
 from agentmem.errors import AgentMemError, InvalidArgument, ScopeError
+from agentmem.keyed.asking import Namespaces, Wanted
+from agentmem.keyed.putting import Put, checked_puts
+from agentmem.keyed.record import Record, checked_key, checked_namespace
+from agentmem.keyed.text import Index
 from agentmem.notes.clock import as_moment, micros
 from agentmem.notes.edit import EditRequest
 from agentmem.notes.filters import parse
@@ -25,7 +29,7 @@ from agentmem.notes.rows import Selection
 from agentmem.recall.page import Page, Score
 from agentmem.recall.result import Recollection
 from agentmem.remember.changes import Changes
-from agentmem.remember.draft import KEYWORDS, Draft, make_drafts, merge_scope
+from agentmem.remember.draft import KEYWORDS, Draft, flag, make_drafts, merge_scope
 from agentmem.settings import Settings
 
 if TYPE_CHECKING:
@@ -286,9 +290,25 @@ class Memory:
 
     # -- notes -----------------------------------------------------------------------------------------------
 
-    def get(self, id: str, *, user: str | None = None, agent: str | None = None) -> Note:
-        """One note; a note of another scope is as unknown as one that never was."""
-        return self._parts.keeper.get(id, merge_scope(self.scope, user, agent, None))
+    @overload
+    def get(self, id: str, *, user: str | None = None, agent: str | None = None) -> Note: ...
+    @overload
+    def get(
+        self, id: Sequence[str], key: str, *, refresh: bool = False, user: str | None = None, agent: str | None = None,
+        session: str | None = None,
+    ) -> Record | None: ...  # fmt: skip
+    def get(
+        self, id: str | Sequence[str], key: str | None = None, *, refresh: bool = False, user: str | None = None,
+        agent: str | None = None, session: str | None = None,
+    ) -> Note | Record | None:  # fmt: skip
+        """One note by its id, or one record by its namespace and key, ``None`` where there is no such record.
+
+        A note of another scope is as unknown as one that never was. ``refresh``: a record with a lifetime lives as long again from now on.
+        """
+        if key is None and isinstance(id, str):
+            return self._parts.keeper.get(id, merge_scope(self.scope, user, agent, session))
+        scope = merge_scope(self.scope, user, agent, session)
+        return self._parts.keyed.get(checked_namespace(id), checked_key(key), scope, refresh=flag(refresh, "refresh"))
 
     def notes(
         self,
@@ -377,6 +397,120 @@ class Memory:
     ) -> Path:
         """Write the note graph as one HTML page that needs no server: search, and a click shows a note and why it is linked."""
         return wiring.graph_page(self.graph(user=user, agent=agent, around=around, hops=hops), path)
+
+    # -- records -----------------------------------------------------------------------------------------------
+
+    def put(
+        self,
+        namespace: Sequence[str],
+        key: str,
+        value: Mapping[str, Any],
+        *,
+        index: Index = None,
+        ttl: float | timedelta | None = None,
+        tags: Iterable[str] | None = None,
+        importance: float | None = None,
+        metadata: Mapping[str, object] | None = None,
+        source: str | None = None,
+        trust: float | str | None = None,
+        facts: bool = False,
+        user: str | None = None,
+        agent: str | None = None,
+        session: str | None = None,
+    ) -> Record:
+        """Keep a JSON object under a key, durable when this returns; what was there gives way in place: its id, history and links stay.
+
+        Its text is a note of kind ``record``, which is recalled, linked, exported and forgotten as any other, and is never merged with one.
+
+        Args:
+            namespace: labels without dots, such as ``("users", "ana")``; each scope has namespaces and keys of its own.
+            index: what the text is: ``None`` all strings of the value, a list of paths (``author.name``, ``chapters[*].text``) what those
+                lead to, ``False`` nothing: it is then found by its key and by filters alone.
+            ttl: minutes, or a span, after which it is gone by itself; ``None`` for never.
+            tags, importance, metadata: of the note; ``None`` leaves what there is. source, trust, facts: as for :meth:`remember`; no fact is
+                read unless asked for.
+        """
+        put = Put.of(
+            namespace, key, value, merge_scope(self.scope, user, agent, session), index=index, ttl=ttl, tags=tags,
+            importance=importance, metadata=metadata, source=source, trust=trust, facts=facts,
+        )  # fmt: skip
+        return self._put([put])[0]
+
+    def put_many(
+        self,
+        items: Iterable[Mapping[str, Any]],
+        *,
+        user: str | None = None,
+        agent: str | None = None,
+        session: str | None = None,
+    ) -> list[Record]:
+        """:meth:`put` for several mappings of its arguments in one transaction: all of them or none; of several with one key the last counts."""
+        return self._put(checked_puts(items, merge_scope(self.scope, user, agent, session)))
+
+    def _put(self, puts: Sequence[Put]) -> list[Record]:
+        records = self._parts.keyed.put(puts)
+        self._parts.scrubber.resume()
+        return records
+
+    def delete(
+        self,
+        namespace: Sequence[str],
+        key: str,
+        *,
+        user: str | None = None,
+        agent: str | None = None,
+        session: str | None = None,
+    ) -> ForgetReceipt:
+        """:meth:`forget` of a record's note, with its value; the receipt has no ``ids`` where there is no such record."""
+        scope = merge_scope(self.scope, user, agent, session)
+        return self._parts.keyed.delete(checked_namespace(namespace), checked_key(key), scope)
+
+    def search(
+        self,
+        namespace_prefix: Sequence[str] = (),
+        query: str | None = None,
+        filter: Mapping[str, Any] | None = None,  # noqa: A002 - what stores of other frameworks call it
+        *,
+        limit: int = 10,
+        offset: int = 0,
+        min_score: float | None = None,
+        unscored: bool = False,
+        refresh: bool = False,
+        user: str | None = None,
+        agent: str | None = None,
+        session: str | None = None,
+    ) -> list[Record]:
+        """Records in a namespace and below it: the last put first, or by nearness of their text to ``query``, its cosine as ``score``.
+
+        Args:
+            filter: conditions on the value, such as ``{"author.name": "Ana", "year": {"$gte": 2020}}``.
+            min_score: the least cosine; unscored: with a query, also records without a text, behind all others.
+            refresh: those returned that have a lifetime live as long again from now on.
+        """
+        wanted = Wanted.of(
+            namespace_prefix, query, filter, limit, offset, min_score, unscored=unscored, refresh=refresh
+        )  # fmt: skip
+        return self._parts.keyed.search(wanted, merge_scope(self.scope, user, agent, session))
+
+    def list_namespaces(
+        self,
+        *,
+        prefix: Sequence[str] = (),
+        suffix: Sequence[str] = (),
+        max_depth: int | None = None,
+        limit: int = 100,
+        offset: int = 0,
+        user: str | None = None,
+        agent: str | None = None,
+        session: str | None = None,
+    ) -> list[tuple[str, ...]]:
+        """The namespaces that hold records, sorted; ``*`` in ``prefix`` or ``suffix`` is any one label, ``max_depth`` cuts the names off."""
+        wanted = Namespaces.of(prefix, suffix, max_depth, limit, offset)
+        return self._parts.keyed.list_namespaces(wanted, merge_scope(self.scope, user, agent, session))
+
+    def sweep(self) -> int:
+        """Forget the records whose time is over, which nobody sees any more; returns how many. Opening a memory sweeps up to 256."""
+        return self._parts.keyed.sweep(self.scope)
 
     # -- its model ---------------------------------------------------------------------------------------------
 

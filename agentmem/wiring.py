@@ -8,7 +8,7 @@ import tempfile
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any
 from agentmem.ask.ask import Asker
 from agentmem.core import EVERYBODY, Core
 from agentmem.embedding.cross_encoder import make_reranker
-from agentmem.errors import InvalidArgument, ModelError
+from agentmem.errors import InvalidArgument, ModelError, StoreError
 from agentmem.experience.memory import ExperienceMemory
 from agentmem.files.data_directory import DataDirectory, open_directory
 from agentmem.files.reserve import Reserve
 from agentmem.forget.erase import Eraser
 from agentmem.forget.fade import Fader
 from agentmem.forget.finish import Scrubber
+from agentmem.keyed.memory import AT_OPEN, KeyedMemory
 from agentmem.notes.clock import SystemClock
 from agentmem.notes.curves import curve
 from agentmem.notes.ids import IdMaker
@@ -94,6 +95,7 @@ class Parts:
     eraser: Eraser
     scrubber: Scrubber
     fader: Fader
+    keyed: KeyedMemory
     llm: LanguageModel | None
     model_spec: ModelSpec | None
     policy: Policy | None = None
@@ -299,22 +301,30 @@ def build(
         if not read_only:
             scrubber.at_open()
             upkeep.resume_purge()
+    keeper, eraser = Keeper(core, weights, fail), Eraser(core, weights, scrubber, reserve, fail)
     parts = Parts(
         core=core,
         weights=weights,
         rememberer=Rememberer(core, weights, fail),
         recaller=Recaller(core, reranker),
-        keeper=Keeper(core, weights, fail),
+        keeper=keeper,
         upkeep=upkeep,
-        eraser=Eraser(core, weights, scrubber, reserve, fail),
+        eraser=eraser,
         scrubber=scrubber,
         fader=Fader(core),
+        keyed=KeyedMemory(core, weights, keeper, eraser, upkeep.index_if_due, fail),
         llm=language_model,
         model_spec=model,
         fail=fail,
         scratch=scratch,
         path=None if path is None else directory.root,
     )
+    if not read_only:
+        with (
+            _closed_on_error(store, scratch, core.indexer),
+            suppress(StoreError),
+        ):  # what is left now, the next one does
+            parts.keyed.sweep(Scope(), AT_OPEN)
     return parts
 
 

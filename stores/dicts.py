@@ -185,10 +185,10 @@ class DictTables:
             found += part[::-1] if newest else part
         return found
 
-    def lacking(self, table: Table, *, after: int = 0, limit: int | None = None) -> list[int]:
-        """The notes beyond row ``after`` that have no row in a table; ascending, at most ``limit``."""
-        rows = sorted(row for (row,) in self.rows[NOTE] if row > after and (row,) not in self.rows[table])
-        return rows[:limit]
+    def lacking(self, table: Table, *, after: int = 0, longer: int = -1, limit: int | None = None) -> list[int]:
+        """The notes beyond row ``after``, of more than ``longer`` characters, that have no row in a table; ascending, at most ``limit``."""
+        found = self._found(NOTE, {"id": Span(above=after), "length": Span(above=longer)})
+        return sorted(row[0] for row in found if (row[0],) not in self.rows[table])[:limit]
 
     def count(self, table: Table, where: Where, *, most: int | None = None) -> int:
         """How many rows there are for which every test holds; with ``most`` no further than that."""
@@ -232,7 +232,11 @@ class DictTables:
         def of(name: str) -> Any:
             return _of(NOTE, row, name)
 
-        if of("owner") not in selection.owners or (of("archived_at") is not None and not selection.archived):
+        if (
+            of("id") in selection.without
+            or of("owner") not in selection.owners
+            or (of("archived_at") is not None and not selection.archived)
+        ):
             return False
         for name in ("agent", "session"):
             wanted = getattr(selection, name)

@@ -18,6 +18,7 @@ from agentmem.weights.registry import WeightBook
 
 __all__ = ["Eraser"]
 
+Choose = Callable[[Transaction], Sequence[int]]
 _GOES_ON: Final = "the next forget() or flush() goes on, and so does whoever opens this memory next"
 
 
@@ -53,12 +54,25 @@ class Eraser:
         Raises:
             UnknownNote: an id is of no note that the selection admits; nothing was removed.
         """
+
+        def choose(tx: Transaction) -> Sequence[int]:
+            seen = replace(self._core.selection(tx, scope, selection), without=())
+            return self._named(tx, seen, ids) if ids is not None else tx.notes.select(seen)
+
         if dry_run:
-            with self._core.store.read() as tx:
-                doomed = self._doomed(tx, selection, ids, scope)
+            with self._core.reading(scope) as tx:
+                doomed = self._doomed(tx, choose(tx))
                 return self._receipt(doomed, self._counts(tx, doomed), dry_run=True)
+        return self.forget_chosen(choose, scope)
+
+    def forget_chosen(self, choose: Choose, scope: Scope, owners: Sequence[int] | None = None) -> ForgetReceipt:
+        """Forget the notes in the rows that ``choose`` returns, inside the very transaction that removes them.
+
+        Args:
+            owners: to whom the transaction is bound, if not to whose notes a request in ``scope`` may see.
+        """
         with self._weights.lock:
-            doomed, places = self._reserve.used(lambda: self._removed(selection, ids, scope))
+            doomed, places = self._reserve.used(lambda: self._removed(choose, scope, owners))
         self._fail("forget:after-commit")
         if not doomed.notes:
             return replace(
@@ -75,9 +89,9 @@ class Eraser:
             warnings += self._said_of_weights(scope)
         return replace(receipt, probes=self._probe(doomed, left), warnings=warnings)
 
-    def _removed(self, selection: Selection, ids: Sequence[str] | None, scope: Scope) -> tuple[Doomed, dict[str, int]]:
-        with self._core.store.write() as tx:
-            doomed = self._doomed(tx, selection, ids, scope)
+    def _removed(self, choose: Choose, scope: Scope, owners: Sequence[int] | None) -> tuple[Doomed, dict[str, int]]:
+        with self._core.writing(scope) if owners is None else self._core.writing_within(owners) as tx:
+            doomed = self._doomed(tx, choose(tx))
             places = self._traces.remove(Removal(self._core, self._weights, tx, doomed))
             self._fail("forget:before-commit")
         return doomed, places
@@ -100,9 +114,7 @@ class Eraser:
             )
         return tuple(said)
 
-    def _doomed(self, tx: Transaction, selection: Selection, ids: Sequence[str] | None, scope: Scope) -> Doomed:
-        selection = self._core.selection(tx, scope, selection)
-        rows = self._named(tx, selection, ids) if ids is not None else tx.notes.select(selection)
+    def _doomed(self, tx: Transaction, rows: Sequence[int]) -> Doomed:
         asked = tx.notes.load(rows)
         derived = self._derived(tx, rows)
         edits = tx.ledger.edits(state=None, note_ids=[n.id for n in (*asked.values(), *derived.values())])

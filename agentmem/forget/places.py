@@ -167,7 +167,7 @@ def _memory_gone(r: Removal) -> bool:
 def _tombstones(r: Removal) -> Mapping[str, int]:
     """So that a late write does not bring it back: digests under a key of this store."""
     for row, note in r.doomed.notes.items():
-        for version in r.tx.notes.history(row):
+        for version in filter(lambda each: each.content, r.tx.notes.history(row)):
             r.tx.tombstones.add(r.owner(note), content_hash(version.content), r.now)
     for owner, key in r.tx.keys.of(r.doomed.rows):
         r.tx.tombstones.add(owner, key_hash(key), r.now)
@@ -218,6 +218,10 @@ TRACES: Final[tuple[Trace, ...]] = (
     Trace(
         "experiences", "values and keyed digests of what was done",
         lambda r: r.tx.experiences.delete(r.doomed.rows), lambda r: not r.tx.experiences.among(r.doomed.rows),
+    ),
+    Trace(
+        "records", "its value, under its key",
+        lambda r: r.tx.keyed.delete(r.doomed.rows), lambda r: not r.tx.keyed.of(r.doomed.rows),
     ),
     Trace("tombstones", "keyed digests of its words and keys, written here", _tombstones),
     Trace("index", "its vector, in the index; its files are scrubbed afterwards", _index),

@@ -72,8 +72,10 @@ class Tables(Protocol):
         """
         ...
 
-    def lacking(self, table: Table, *, after: int = 0, limit: int | None = None) -> list[int]:
-        """The notes beyond row ``after`` that have no row in a table, which is known by the note's; ascending, at most ``limit``."""
+    def lacking(self, table: Table, *, after: int = 0, longer: int = -1, limit: int | None = None) -> list[int]:
+        """The notes beyond row ``after``, of more than ``longer`` characters, that have no row in a table, which is known by the note's;
+        ascending, at most ``limit``.
+        """
         ...
 
     def select(

@@ -22,7 +22,21 @@ from agentmem.errors import InvalidArgument
 from agentmem.notes.clock import micros
 from agentmem.notes.note import Note
 
-__all__ = ["And", "Compare", "Filter", "Not", "Or", "asks_for", "compare", "kind_of", "matches", "parse"]
+__all__ = [
+    "MAX_DEPTH",
+    "And",
+    "Compare",
+    "Filter",
+    "Not",
+    "Or",
+    "asks_for",
+    "compare",
+    "compare_any",
+    "kind_of",
+    "limited",
+    "matches",
+    "parse",
+]
 
 Scalar: TypeAlias = str | int | float | bool
 Value: TypeAlias = Scalar | tuple[Scalar, ...]
@@ -85,7 +99,7 @@ _KINDS: Final[Mapping[str, str]] = (
     | {"archived": "flag"}
 )
 _METADATA: Final = re.compile(r"metadata\.([A-Za-z_][A-Za-z0-9_]{0,63})", re.ASCII)
-_MAX_DEPTH: Final = 32
+MAX_DEPTH: Final = 32
 _MAX_VALUES: Final = 10_000
 _MAX_TESTS: Final = 1_000  # each is weighed against all the others when a store plans its search
 
@@ -104,7 +118,15 @@ def parse(where: Mapping[str, object] | Filter | None) -> Filter | None:
     """
     if where is None or where == {}:
         return None
-    parsed = _group(where, 0)
+    return limited(_group(where, 0))
+
+
+def limited(parsed: Filter) -> Filter:
+    """A filter that is not too large to be asked.
+
+    Raises:
+        InvalidArgument: it holds too many conditions or values.
+    """
     if _tests(parsed) > _MAX_TESTS:
         raise InvalidArgument(
             f"The filter holds more than {_MAX_TESTS:,} conditions.",
@@ -163,6 +185,15 @@ def compare(op: str, stored: object, wanted: object) -> bool:
     return _same(stored, wanted)
 
 
+def compare_any(field: str, op: object, value: object) -> Compare:
+    """A checked test of a field that may hold anything.
+
+    Raises:
+        InvalidArgument: the operator is unknown, or the value of the wrong type.
+    """
+    return _test(field, "any", op, value)
+
+
 def kind_of(field: str) -> str:
     """The type of a field: ``text``, ``time``, ``number``, ``flag``, ``list``, or ``any`` for metadata."""
     kind = "any" if _METADATA.fullmatch(field) else _KINDS.get(field)
@@ -173,8 +204,8 @@ def kind_of(field: str) -> str:
 
 
 def _group(where: object, depth: int) -> Filter:
-    if depth > _MAX_DEPTH:
-        raise InvalidArgument(f"The filter is nested deeper than {_MAX_DEPTH} levels.", hint="flatten it.")
+    if depth > MAX_DEPTH:
+        raise InvalidArgument(f"The filter is nested deeper than {MAX_DEPTH} levels.", hint="flatten it.")
     if isinstance(where, Compare | And | Or | Not):
         return _parsed(where, depth)
     if not isinstance(where, Mapping) or not where:

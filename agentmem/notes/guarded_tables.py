@@ -111,10 +111,10 @@ class GuardedTables:
                 self._need_rows(_column(found, place), f"{table.name}: find")
         return found
 
-    def lacking(self, table: Table, *, after: int = 0, limit: int | None = None) -> list[int]:
+    def lacking(self, table: Table, *, after: int = 0, longer: int = -1, limit: int | None = None) -> list[int]:
         """A job's question: everybody's notes are looked at."""
         self._admission.refuse(f"{table.name}: lacking")
-        return self._tables.lacking(table, after=after, limit=limit)
+        return self._tables.lacking(table, after=after, longer=longer, limit=limit)
 
     def foreign(self, rows: Collection[int]) -> set[int]:
         """Those of ``rows`` that belong to somebody else."""

@@ -28,8 +28,8 @@ __all__ = [
     "Status",
 ]
 
-Kind = Literal["episodic", "semantic", "experience", "summary", "portrait", "thought"]
-"""The last three are derived: reflection makes them of other notes, and they go when one of those is forgotten."""
+Kind = Literal["episodic", "semantic", "experience", "record", "summary", "portrait", "thought"]
+"""A record is the text of a value that was put under a key; the last three are derived: reflection makes them of other notes, and they go when one of those is forgotten."""
 Status = Literal["stored", "merged", "superseded", "rejected"]
 
 

@@ -131,7 +131,8 @@ class Selection:
     """Which notes a read is about. ``as_of`` (microseconds) keeps only what was valid then.
 
     ``session`` and ``agent`` narrow within the owners (notes without one stay visible); ``archived=False`` leaves
-    out what has faded; ``closed=True`` keeps notes whose validity has ended, ignoring ``as_of``.
+    out what has faded; ``closed=True`` keeps notes whose validity has ended, ignoring ``as_of``; ``without`` are rows that are left out
+    whatever else they are.
     """
 
     owners: tuple[int, ...]
@@ -141,6 +142,7 @@ class Selection:
     as_of: int | None = None
     archived: bool = False
     closed: bool = True
+    without: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

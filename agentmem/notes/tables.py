@@ -29,6 +29,7 @@ __all__ = [
     "OWNER",
     "PACK",
     "PASSAGE",
+    "RECORD",
     "TABLES",
     "TERM",
     "TOMBSTONE",
@@ -66,7 +67,7 @@ class Without:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A test: the column holds a value, and it lies within these bounds; without any, that it holds one at all."""
+    """A test: the column holds a value, and it lies within these bounds; without any, that it holds one at all. Texts are ordered by character."""
 
     above: Value = None
     below: Value = None
@@ -271,6 +272,18 @@ EXPERIENCE_STEP: Final = Table(
 )
 """The steps of episodes whose return is not known yet."""
 
+RECORD: Final = Table(
+    "record",
+    {
+        "row": int, "owner": int, "whose": str, "namespace": str, "key": str, "value": str, "fields": str, "ttl": int, "expires_at": int,
+        "created_at": int, "put_at": int,
+    },
+    ("row",),
+    notes=("row",),
+    sealed=True,
+)  # fmt: skip
+"""The values of records under their namespaces and keys; one for each, of an owner and within it of ``whose``."""
+
 ERASING: Final = Table("erasing", {"seq": int, "at": int, "place": str}, ("seq",), numbered=True, free=True)
 """What a forgetting has still to do after its commit, by place."""
 
@@ -313,6 +326,6 @@ LINK: Final = Table(
 
 TABLES: Final[tuple[Table, ...]] = (
     META, OWNER, NOTE, VERSION, FACT, TERM, TOMBSTONE, KEY, OUTBOX, USE, EDIT, LEDGER, PACK, LEASE, ENRICHMENT, ENRICHMENT_SOURCE, EXPERIENCE,
-    EXPERIENCE_STEP, ERASING, VECTOR, VECTOR_CHANGE, PASSAGE, NEXT_VECTOR, WORDS, WORDS_CHANGE, LINK,
+    EXPERIENCE_STEP, RECORD, ERASING, VECTOR, VECTOR_CHANGE, PASSAGE, NEXT_VECTOR, WORDS, WORDS_CHANGE, LINK,
 )  # fmt: skip
 """All of them."""

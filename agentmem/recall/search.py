@@ -214,7 +214,9 @@ class Recaller:
             others = rows[places(rows, candidates) < 0]
         fits = fits.joined(others, self._cosines(tx, others, owners, vector))
         hidden = set() if lived else tx.experiences.among(rows.tolist())
-        facets = FacetColumns(tx.notes.facets([row for row in rows.tolist() if row not in hidden], selection))
+        asked = [row for row in rows.tolist() if row not in hidden]
+        # A note without words is found by its key alone, also where a link leads to it.
+        facets = FacetColumns([facet for facet in tx.notes.facets(asked, selection) if facet.length])
         scored = ranking.rank(
             facets, fits, links, view, settings,
             retrievability=self._strengths(facets, now), ended=self._ended(facets, selection, now),

@@ -38,6 +38,8 @@ def explain(
         why = (
             "it has faded: ask with faded=True"
             if note.archived_at and not selection.archived
+            else "it has no words to be found by"
+            if not note.content
             else "the filter leaves it out"
         )
         return WhyNot(note.id, f"Not a candidate: {why}.")

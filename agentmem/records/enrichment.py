@@ -117,13 +117,13 @@ class Enrichment(Area):
 
     def _with_records(self, owners: Sequence[int]) -> Iterator[tuple[int, bool, Row | None]]:
         """Each note that a model may be shown: its row, whether its record is of the words it has now, and (hash, state, attempts) of that."""
-        notes = self._tables.find(NOTE, {"owner": Among(owners)}, columns=("id", "hash", "kind"), order=())
+        notes = self._tables.find(NOTE, {"owner": Among(owners)}, columns=("id", "hash", "kind", "length"), order=())
         known = self._tables.find(
-            ENRICHMENT, {"row": Among([row for row, _, _ in notes])}, columns=("row", "hash", "state", "attempts")
+            ENRICHMENT, {"row": Among([row for row, *_ in notes])}, columns=("row", "hash", "state", "attempts")
         )
         records = {row: tuple(rest) for row, *rest in known}
-        for row, now, kind in notes:
-            if kind not in _MADE:
+        for row, now, kind, length in notes:
+            if kind not in _MADE and length:
                 record = records.get(row)
                 yield row, record is not None and record[0] == now, record
 

@@ -204,6 +204,8 @@ class Notes(SameNotes):
         owners, faded = selection.owners, selection.archived
         known = self._facets.get(rows, self._read_facets)
         admitted = [facets for facets in known.values() if facets.owner in owners and (faded or not facets.archived)]
+        if selection.without:
+            admitted = [facets for facets in admitted if facets.row not in selection.without]
         if selection.session is None and selection.closed:  # as most ask
             return admitted
         return [facets for facets in admitted if _holds(selection, facets)]

@@ -40,14 +40,14 @@ class SameNotes(Area):
         moment: int,
         occurred_at: int | None = None,
     ) -> int | None:
-        """The oldest row with this content in this very scope, by this actor, that holds at ``moment``; of a time when one is given."""
+        """The oldest row with this content, and no record's, in this very scope, by this actor, that holds at ``moment``; of a time when one is given."""
         asked: dict[str, Any] = {"owner": owner, "actor": actor, "agent": scope.agent, "session": scope.session}
         if occurred_at is None:
             asked["hash"] = content_hash
         else:  # what is said often is said at many times: the time leads to it at once, the words to all of these
             asked |= {"occurred_at": occurred_at, "hash": Span(least=content_hash, most=content_hash)}
-        for row, start, end in self._tables.find(NOTE, asked, columns=("id", "valid_from", "valid_to")):
-            if (start is None or start <= moment) and (end is None or end > moment):
+        for row, kind, start, end in self._tables.find(NOTE, asked, columns=("id", "kind", "valid_from", "valid_to")):
+            if kind != "record" and (start is None or start <= moment) and (end is None or end > moment):
                 return int(row)
         return None
 

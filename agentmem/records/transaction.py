@@ -21,6 +21,7 @@ from agentmem.notes.tables import (
     OUTBOX,
     OWNER,
     PASSAGE,
+    RECORD,
     TOMBSTONE,
     VECTOR,
     VERSION,
@@ -32,6 +33,7 @@ from agentmem.notes.tables import (
 from agentmem.records.enrichment import Enrichment
 from agentmem.records.erasing import Erasing
 from agentmem.records.experiences import Experiences
+from agentmem.records.keyed import Keyed
 from agentmem.records.ledger import Ledger
 from agentmem.records.links import Links
 from agentmem.records.notes import Notes
@@ -60,6 +62,7 @@ _COUNTED: Final[Mapping[str, Table]] = {
     "ledger": LEDGER,
     "tombstones": TOMBSTONE,
     "experiences": EXPERIENCE,
+    "records": RECORD,
 }
 
 
@@ -112,6 +115,7 @@ class Transaction:
         self.ledger = Ledger(mine, tables)
         self.enrichment = Enrichment(mine, tables)
         self.experiences = Experiences(mine, tables, secret)
+        self.keyed = Keyed(mine, tables)
         self.erasing = Erasing(mine, tables)
 
     def admit(self, owners: Iterable[int]) -> None:

@@ -110,8 +110,8 @@ class VectorsOfNotes(_OfAnEmbedder):
         return self._tables.count(VECTOR, {})
 
     def missing(self) -> list[int]:
-        """Rows of notes without a vector."""
-        return self._tables.lacking(VECTOR)
+        """Rows of notes that have words and no vector."""
+        return self._tables.lacking(VECTOR, longer=0)
 
     def fingerprint(self) -> tuple[str, int] | None:
         """The embedder's fingerprint and dimension, once fixed."""
@@ -217,8 +217,8 @@ class NextVectors(_OfAnEmbedder):
         self._tables.put(NEXT_VECTOR, [(row, owner, vector.tobytes()) for row, vector in zip(rows, data, strict=True)])
 
     def missing(self, limit: int, after: int = 0) -> list[int]:
-        """Up to ``limit`` rows beyond ``after`` of notes without a vector here, oldest first."""
-        return self._tables.lacking(NEXT_VECTOR, after=after, limit=limit)
+        """Up to ``limit`` rows beyond ``after`` of notes that have words and no vector here, oldest first."""
+        return self._tables.lacking(NEXT_VECTOR, after=after, longer=0, limit=limit)
 
     def count(self) -> int:
         """How many vectors wait here."""

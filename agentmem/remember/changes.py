@@ -17,12 +17,16 @@ __all__ = ["Changes"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
-    """New words, tags, importance and metadata of a note; ``None`` leaves what there is. ``facts``: new words may be read for one."""
+    """New words, tags, importance, metadata and origin (source and trust) of a note; ``None`` leaves what there is.
+
+    ``facts``: new words may be read for what they state.
+    """
 
     content: str | None = None
     tags: tuple[str, ...] | None = None
     importance: float | None = None
     metadata: Mapping[str, object] | None = None
+    origin: tuple[str | None, float] | None = None
     facts: bool = True
 
     @classmethod
@@ -55,10 +59,13 @@ class Changes:
     def of_note(self, note: Note) -> Note:
         """The note with these changes, but for what follows from new words: keywords, fact, version."""
         content = note.content if self.content is None else self.content
+        source, trust = (note.source, note.trust) if self.origin is None else self.origin
         return replace(
             note,
             content=content,
             tags=note.tags if self.tags is None else tuple(dict.fromkeys((*self.tags, *tags_in(content)))),
             importance=note.importance if self.importance is None else self.importance,
             metadata=note.metadata if self.metadata is None else self.metadata,
+            source=source,
+            trust=trust,
         )

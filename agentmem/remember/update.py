@@ -110,6 +110,11 @@ class Keeper:
                 "An experience is what was done, and is not reworded.",
                 hint="memory.experience.record() adds what was done; forget() removes it.",
             )
+        if before.kind == "record" and changes.content is not None:
+            raise InvalidArgument(
+                "These words are the text of a record, and follow from its value.",
+                hint="memory.put(namespace, key, value) puts another value there.",
+            )
         if changes.of_note(before) == before:
             return Receipt(id, "merged", "it says so already")
         if changes.content in (None, before.content):
@@ -139,9 +144,12 @@ class Keeper:
         return Receipt(id, "superseded" if superseded else "stored", reason, superseded=superseded, warnings=warnings)
 
     def reword(
-        self, tx: Transaction, row: int, note: Note, changes: Changes, vector: Vectors, passages: Vectors | None
+        self, tx: Transaction, row: int, note: Note, changes: Changes, vector: Vectors | None, passages: Vectors | None
     ) -> tuple[int, tuple[str, ...], str]:
-        """New words inside a transaction, under the lock of the weights: every projection follows.
+        """New words inside a transaction: every projection follows.
+
+        Args:
+            vector, passages: of the new words; ``None`` where there are none.
 
         Returns:
             The new version, the ids of notes that it closes, and why.
@@ -168,12 +176,15 @@ class Keeper:
         return changed.version, superseded, why
 
     def _project(
-        self, tx: Transaction, row: int, owner: int, note: Note, vector: Vectors, passages: Vectors | None
+        self, tx: Transaction, row: int, owner: int, note: Note, vector: Vectors | None, passages: Vectors | None
     ) -> None:
-        tx.vectors.put([row], owner, vector)
+        if vector is None:
+            tx.vectors.delete([row])
+        else:
+            tx.vectors.put([row], owner, vector)
         if passages is not None:
             tx.passages.put(row, owner, passages)
-        tx.outbox.put("upsert", owner, [row])
+        tx.outbox.put("remove" if vector is None else "upsert", owner, [row])
         tx.text.put(row, owner, *found_by(note))
         tx.terms.replace(owner, row, terms_of(note.content))
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     Vector = npt.NDArray[np.float32]
 
-__all__ = ["Rememberer", "as_json", "key_hash", "other_words", "replayed"]
+__all__ = ["Batch", "Rememberer", "as_json", "key_hash", "other_words", "replayed"]
 
 INSTRUCTIONS = ("system", "developer")
 DERIVED = ("summary", "thought", "portrait")
@@ -85,7 +85,7 @@ class Rememberer:
         self._fail("remember:before-begin")
         with self._core.writing_of(*dict.fromkeys(d.scope for d in drafts)) as (tx, owners):
             self._core.fix_embedder(tx, embedder)
-            batch = _Batch(self._core, tx, drafts, [owners[d.scope] for d in drafts], vectors, passages)
+            batch = Batch(self._core, tx, drafts, [owners[d.scope] for d in drafts], vectors, passages)
             places = iter(range(len(drafts)))
             batch.receipts += before
             for each in checked:
@@ -126,7 +126,7 @@ class _Words(NamedTuple):
         return cls(content_hash(text), tuple(keywords(text)), tuple(tags(text)), tuple(terms_of(text)))
 
 
-class _Batch:
+class Batch:
     """The items of one transaction: what earlier items stored is visible to later ones."""
 
     def __init__(

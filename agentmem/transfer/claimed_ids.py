@@ -58,7 +58,7 @@ def was_forgotten(tx: Transaction, record: NoteRecord, *, bound: bool) -> bool:
     versions = record.versions()
     moments = [record.occurred_at, *(v.changed_at for v in versions[1:])]
     for version, moment in zip(versions, moments, strict=True):
-        at = tx.tombstones.find(owner, content_hash(version.content))
+        at = tx.tombstones.find(owner, content_hash(version.content)) if version.content else None
         if at is not None and micros(moment) <= at:
             return True
     return any(tx.tombstones.find(owner, key_hash(key.key)) is not None for key in record.keys)

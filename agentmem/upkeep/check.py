@@ -56,7 +56,9 @@ def unlike_vectors(core: Core, tx: Transaction, rows: Sequence[int]) -> list[int
     """Those of ``rows`` whose vector, or one of whose passages, is not of their words; embeds all of them."""
     import numpy as np
 
-    notes = tx.notes.load(rows)
+    notes = {
+        row: note for row, note in tx.notes.load(rows).items() if note.content
+    }  # without words, nothing to find it by
     hidden = tx.experiences.among(list(notes))
     vectors, passages = (
         embedded(core.embedder, [note.content for note in notes.values()]) if notes else (np.empty((0, 0)), [])
@@ -138,7 +140,7 @@ class Comparison:
     def _looked(self, look: Look, rows: Sequence[int]) -> list[str]:
         if look == self._vectors:
             with self._core.reading(EVERYBODY) as tx:
-                texts = [note.content for note in tx.notes.load(rows).values()]
+                texts = [note.content for note in tx.notes.load(rows).values() if note.content]
             embedded(
                 self._core.embedder, texts
             )  # outside of the read, which finds what was computed in the embedder's cache

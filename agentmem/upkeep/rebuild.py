@@ -349,7 +349,7 @@ class Upkeep:
         for start in range(0, len(rows), CHUNK):
             part = rows[start : start + CHUNK]
             with self._core.reading(EVERYBODY) as tx:
-                texts = [note.content for note in tx.notes.load(part).values()]
+                texts = [note.content for note in tx.notes.load(part).values() if note.content]
             embedded(
                 self._core.embedder, texts
             )  # outside of the write, which finds what was computed in the embedder's cache

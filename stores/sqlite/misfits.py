@@ -39,6 +39,10 @@ _MISFITS: Final[Mapping[str, str]] = {
     "experiences of another owner than their note": (
         "SELECT count(*) FROM experience e JOIN note n ON n.id = e.row WHERE n.owner <> e.owner"
     ),
+    "records of another owner than their note": "SELECT count(*) FROM record k JOIN note n ON n.id = k.row WHERE n.owner <> k.owner",
+    "records without a value, or notes of records without one": (
+        "SELECT count(*) FROM note n LEFT JOIN record k ON k.row = n.id WHERE (n.kind = 'record') <> (k.row IS NOT NULL)"
+    ),
     "steps of an episode without their experience": (
         "SELECT count(*) FROM experience_step WHERE row NOT IN (SELECT row FROM experience)"
     ),

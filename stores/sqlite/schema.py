@@ -291,6 +291,18 @@ _SEALED_ROWS: Final = (
     *(f"UPDATE {table} AS {alias} SET seal = {made}" for table, alias, made in _ALIASES),  # noqa: S608 - constants
 )
 
+# A record is a note, and beside it its value under a namespace and a key. A namespace is written with a dot behind each of its labels, so that
+# what lies below it is a range of texts. `whose` says for which agent and session of the owner it was put.
+_RECORDS: Final = (
+    """CREATE TABLE record (
+        row INTEGER PRIMARY KEY REFERENCES note (id) ON DELETE CASCADE, owner INTEGER NOT NULL, whose TEXT NOT NULL,
+        namespace TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, fields TEXT NOT NULL, ttl INTEGER, expires_at INTEGER,
+        created_at INTEGER NOT NULL, put_at INTEGER NOT NULL, seal BLOB
+    ) STRICT""",
+    "CREATE UNIQUE INDEX record_key ON record (owner, whose, namespace, key)",
+    "CREATE INDEX record_expiry ON record (owner, expires_at) WHERE expires_at IS NOT NULL",
+)
+
 MIGRATIONS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("first schema", _NOTES + _PROJECTIONS + _BOOKS),
     ("enrichment", _ENRICHMENT),
@@ -304,5 +316,6 @@ MIGRATIONS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("words instead of a full-text index of all owners", _WORDS),
     ("whose the lines of the ledger are", _LEDGER_OWNERS),
     ("seals of every row that is nowhere else, names that can go", _SEALED_ROWS),
+    ("records under keys", _RECORDS),
 )
 """(what for, statements) each; the n-th brings a store to version n."""

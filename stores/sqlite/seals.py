@@ -2,7 +2,7 @@
 
 SQLite notices damage of its structure, not of a value: a bit that flips inside a cell changes a word, a time or a number, and nobody is told. So
 what is written nowhere else is sealed, by the bytes of all its columns: notes with their facts, former versions, owners, links that no
-words make, experiences with the steps that wait, what a model added, keys and tombstones, edits and the ledger. Not sealed is what changes with every use, the state
+words make, experiences with the steps that wait, records, what a model added, keys and tombstones, edits and the ledger. Not sealed is what changes with every use, the state
 of a curve and the uses themselves, and what can be made again.
 
 A seal is taken anew only over what was whole before: a change of one column must not make the damage of another one true.
@@ -39,6 +39,10 @@ SEAL_OF_LINK: Final = (
     "seal_of(l.source, l.target, CAST(l.kind AS BLOB), l.weight, CAST(l.reason AS BLOB), l.used_at, l.derived)"
 )
 SEAL_OF_EXPERIENCE: Final = "seal_of(e.row, e.owner, e.state, e.action, e.q, e.visits)"
+SEAL_OF_RECORD: Final = (
+    "seal_of(k.row, k.owner, CAST(k.whose AS BLOB), CAST(k.namespace AS BLOB), CAST(k.key AS BLOB), CAST(k.value AS BLOB), "
+    "CAST(k.fields AS BLOB), k.ttl, k.expires_at, k.created_at, k.put_at)"
+)
 SEAL_OF_STEP: Final = "seal_of(t.owner, t.episode, t.step, t.row, t.reward, t.next)"
 SEAL_OF_KEY: Final = "seal_of(i.owner, CAST(i.key AS BLOB), i.row, CAST(i.receipt AS BLOB))"
 SEAL_OF_TOMBSTONE: Final = "seal_of(b.owner, b.mac, b.at)"
@@ -93,6 +97,10 @@ _OF_ROWS: Final = (
     (
         f"SELECT t.step, {_NAME.format('t.row')} FROM experience_step t WHERE t.seal IS NOT {SEAL_OF_STEP} ORDER BY t.row",  # noqa: S608
         "step {} of an open episode, experience {}, is not what was written: restore a backup, or forget() it",
+    ),
+    (
+        f"SELECT CAST(k.key AS BLOB), {_NAME.format('k.row')} FROM record k WHERE k.seal IS NOT {SEAL_OF_RECORD} ORDER BY k.row",  # noqa: S608
+        "the record {}, of note {}, is not what was put: restore a backup, or put() or delete() it",
     ),
     (
         f"SELECT CAST(i.key AS BLOB), i.owner FROM idempotency i WHERE i.seal IS NOT {SEAL_OF_KEY} ORDER BY i.owner, i.key",  # noqa: S608

@@ -204,4 +204,4 @@ def delete(table: Table, tests: Sequence[str]) -> str:
 def lacking(table: Table) -> str:
     """Notes beyond a row that have none in a table."""
     (key,) = table.key
-    return f"SELECT id FROM note WHERE id > ? AND NOT EXISTS (SELECT 1 FROM {table.name} WHERE {key} = note.id) ORDER BY id LIMIT ?"  # noqa: S608 - declared names
+    return f"SELECT id FROM note WHERE id > ? AND length > ? AND NOT EXISTS (SELECT 1 FROM {table.name} WHERE {key} = note.id) ORDER BY id LIMIT ?"  # noqa: S608 - declared names

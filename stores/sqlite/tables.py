@@ -98,10 +98,10 @@ class SqliteTables:
         sql = self._statement(shape, lambda: statements.find_of_each(table, each, columns, order, tests, newest=newest))
         return self._db.rows(sql, (json.dumps(list(dict.fromkeys(asked.values))), limit - 1, *values))
 
-    def lacking(self, table: Table, *, after: int = 0, limit: int | None = None) -> list[int]:
-        """The notes beyond row ``after`` that have no row in a table; ascending, at most ``limit``."""
+    def lacking(self, table: Table, *, after: int = 0, longer: int = -1, limit: int | None = None) -> list[int]:
+        """The notes beyond row ``after``, of more than ``longer`` characters, that have no row in a table; ascending, at most ``limit``."""
         sql = self._statement(("lacking", table.name), lambda: statements.lacking(table))
-        return [row for (row,) in self._db.rows(sql, (int(after), -1 if limit is None else int(limit)))]
+        return [row for (row,) in self._db.rows(sql, (int(after), int(longer), -1 if limit is None else int(limit)))]
 
     def select(
         self,

@@ -65,6 +65,9 @@ def admitted(selection: Selection, *, owners: Sequence[int] | None = None, among
             values.append(wanted)
     if not selection.archived:
         sql.append("n.archived_at IS NULL")
+    if selection.without:
+        sql.append("n.id NOT IN (SELECT value FROM json_each(?))")
+        values.append(json_list(selection.without))
     if not selection.closed:
         if selection.as_of is None:
             sql.append("n.valid_to IS NULL")
