@@ -8,7 +8,6 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from agentmem.core import EVERYBODY, Core
-from agentmem.forget.erase import Eraser
 from agentmem.keyed import filters
 from agentmem.keyed.asking import Namespaces, Wanted
 from agentmem.keyed.putting import Put, Putting
@@ -25,6 +24,8 @@ from agentmem.weights.registry import WeightBook
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+
+    from agentmem.forget.erase import Eraser
 
     Vectors = npt.NDArray[np.float32]
 

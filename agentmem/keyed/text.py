@@ -14,7 +14,7 @@ __all__ = ["Index", "checked_index", "text_of"]
 Index = Literal[False] | Sequence[str] | None
 """``None``: all strings; ``False``: nothing; else paths such as ``title``, ``author.name``, ``chapters[*].text``, ``tags[0]``, ``$`` for all."""
 MAX_PATHS: Final = 64
-_STEP: Final = re.compile(r"(?:^|\.)(?P<name>[^.\[\]]+)|\[(?P<place>\*|-?\d{1,9})\]")
+_STEP: Final = re.compile(r"(?:^|(?<=.)\.)(?P<name>[^.\[\]]+)|\[(?P<place>\*|-?\d{1,9})\]")
 
 
 def checked_index(index: Any) -> Literal[False] | list[str] | None:

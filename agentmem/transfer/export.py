@@ -164,7 +164,7 @@ def values_of(tx: Transaction, rows: Sequence[int], *, vectors: bool = False) ->
     """The lines of some notes, as plain values."""
     notes, uses = tx.notes.load(rows), tx.uses.days(rows)
     edits = tx.ledger.edits(state=None, note_ids=[note.id for note in notes.values()])
-    valued, enriched = tx.experiences.values(rows), tx.enrichment.saved(rows)
+    valued, enriched, keyed = tx.experiences.values(rows), tx.enrichment.saved(rows), tx.keyed.of(rows)
     halves: Mapping[int, bytes] = {}
     if vectors:
         held, block = tx.vectors.load(rows)
@@ -181,6 +181,7 @@ def values_of(tx: Transaction, rows: Sequence[int], *, vectors: bool = False) ->
             vector=halves.get(row),
             experience=valued.get(row),
             enrichment=enriched.get(row),
+            record=keyed.get(row),
         )
 
 

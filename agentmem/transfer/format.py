@@ -1,6 +1,6 @@
 """The file that memories are exchanged in: JSON lines, a header first, a footer with counts and a checksum last.
 
-Lines in between are notes (each with its fact, history, uses, books, what acting taught of it, what a language model added to it,
+Lines in between are notes (each with its fact, history, uses, books, the value whose text it is, what acting taught of it, what a language model added to it,
 and, on request, its vector), then links, then what those additions were made from, then lines of the ledger whose notes are gone.
 Times are ISO 8601 in UTC.
 
@@ -11,8 +11,8 @@ episode and the state it has come to are kept as keyed digests only. So the last
 
 A file that was exported with a key has one line more: HMAC-SHA256 over every byte before it.
 
-Version 1 had no experiences, no enrichment and no last use of links, version 2 no signature and no edits that are candidates; such
-files are still read.
+Version 1 had no experiences, no enrichment and no last use of links, version 2 no signature and no edits that are candidates, version 3
+no records; such files are still read.
 """
 
 from __future__ import annotations
@@ -29,10 +29,12 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from agentmem.errors import InvalidArgument, InvalidImport
+from agentmem.keyed.record import labels
 from agentmem.notes.clock import from_micros
 from agentmem.notes.episode import ExperienceRow
 from agentmem.notes.note import Note, NoteVersion
 from agentmem.notes.rows import SAID, EditRow, LedgerEntry, LinkRow, SavedEnrichment, UseDay
+from agentmem.records.keyed import KeyedRow
 from agentmem.remember.duplicates import content_hash
 from agentmem.transfer.records import (
     LINE,
@@ -71,7 +73,7 @@ __all__ = [
 ]  # fmt: skip
 
 FORMAT: Final = "agentmem-export"
-VERSION: Final = 3
+VERSION: Final = 4
 MIN_KEY: Final = 16
 
 
@@ -144,7 +146,11 @@ def parse(line: bytes, number: int) -> tuple[Record | Header, dict[str, Any]]:
 
 def said(values: Mapping[str, Any]) -> dict[str, Any]:
     """What a note says, without what its use changes: two notes with one id must agree in this."""
-    return {name: value for name, value in values.items() if name not in _LIVING}
+    return {
+        name: value
+        for name, value in values.items()
+        if name not in _LIVING and (name != "record" or value is not None)  # which older files do not have
+    }
 
 
 # -- values as they are written --------------------------------------------------------------------------------
@@ -161,6 +167,7 @@ def note_values(
     vector: bytes | None = None,
     experience: ExperienceRow | None = None,
     enrichment: SavedEnrichment | None = None,
+    record: KeyedRow | None = None,
 ) -> dict[str, Any]:
     """The line of a note; ``history`` ends with the present version, ``vector`` is float16 in little-endian."""
     fact, state, last = note.fact, note.state, history[-1]
@@ -199,6 +206,13 @@ def note_values(
         "vector": None if vector is None else base64.b64encode(vector).decode("ascii"),
         "experience": None if experience is None else {"q": experience.q, "visits": experience.visits},
         "enrichment": None if enrichment is None else _enrichment_values(enrichment, history),
+        "record": None if record is None else {
+            "namespace": list(labels(record.namespace)), "key": record.key, "value": json.loads(record.value),
+            "index": json.loads(record.fields), "ttl": record.ttl, "created_at": _at(record.created_at),
+        },
+        "record_times": None if record is None else {
+            "updated_at": _at(record.put_at), "expires_at": None if record.expires_at is None else _at(record.expires_at),
+        },
     }  # fmt: skip
 
 
@@ -264,5 +278,7 @@ def _plain(value: object) -> object:
     raise TypeError(f"{type(value).__name__} is not JSON")
 
 
-_LIVING: Final = frozenset("state archived_at uses keys edits ledger vector experience enrichment trust".split())
+_LIVING: Final = frozenset(
+    "state archived_at uses keys edits ledger vector experience enrichment trust record_times".split()
+)
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain)

@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Any
 from agentmem.core import EVERYBODY, Core
 from agentmem.errors import InvalidImport
 from agentmem.extract import found_by
+from agentmem.keyed.record import address
 from agentmem.notes.clock import micros
 from agentmem.notes.note import Note, Scope
 from agentmem.notes.passages import embedded, of_passages
@@ -266,13 +267,14 @@ class _Work:
             self._fail("import:before-commit")
         if self._taken_over is not None and self._header.fingerprint == embedder.fingerprint:
             self._taken_over.notes(here)
-        self._add(counted, len(fresh), sum(self._carries(record, embedder) for record in fresh))
+        worded = sum(bool(record.content) for record in fresh)
+        self._add(counted, len(fresh), worded, sum(self._carries(record, embedder) for record in fresh))
 
     def _carries(self, record: NoteRecord, embedder: Embedder) -> bool:
         ours = self._header.vectors and self._header.fingerprint == embedder.fingerprint
         return ours and record.vector is not None
 
-    def _add(self, counted: ImportReport, stored: int, carried: int) -> None:
+    def _add(self, counted: ImportReport, stored: int, worded: int, carried: int) -> None:
         self.report.notes += stored
         self.report.skipped += counted.skipped
         self.report.conflicts += counted.conflicts
@@ -282,7 +284,7 @@ class _Work:
         self.report.capped += counted.capped
         self.report.links += counted.links
         self.report.carried += carried
-        self.report.embedded += stored - carried
+        self.report.embedded += worded - carried
         self._left_out.update(counted.conflicts)
 
     def _fresh(self, tx: Transaction, batch: Sequence[_Pair], report: ImportReport) -> list[NoteRecord]:
@@ -290,7 +292,7 @@ class _Work:
         rows = tx.notes.rows_of([record.id for record, _ in batch])
         taken = taken_by_others(tx, [record for record, _ in batch], bound=bool(self._scope))
         present = {values["id"]: said(values) for values in values_of(tx, list(rows.values()))}
-        fresh = []
+        fresh, keys = [], set[tuple[Scope, tuple[str, ...]]]()
         for record, values in batch:
             if record.id in present:
                 if present[record.id] == said(values):
@@ -303,12 +305,28 @@ class _Work:
                 record.id in self._gone or was_forgotten(tx, record, bound=bool(self._scope))
             ):
                 report.forgotten.append(record.id)
-            else:
+            elif self._has_its_key(tx, record, keys):
                 fresh.append(record)
+            else:  # another record stands there, and the memory's stay
+                report.conflicts.append(record.id)
         return fresh
 
+    @staticmethod
+    def _has_its_key(tx: Transaction, record: NoteRecord, keys: set[tuple[Scope, tuple[str, ...]]]) -> bool:
+        """Whether nothing stands under the key of a record, here or in ``keys``, to which it is added; any other note needs none."""
+        if record.record is None:
+            return True
+        owner = tx.notes.owner(record.scope)
+        place = address(owner or 0, record.scope, record.record.namespace, record.record.key)
+        named = (record.scope.owner, place[1:])
+        if named in keys or (owner is not None and tx.keyed.find(place) is not None):
+            return False
+        keys.add(named)
+        return True
+
     def _vectors(self, records: Sequence[NoteRecord], embedder: Embedder) -> dict[str, _Embedded]:
-        """Carried over when the file's embedder is the memory's own, else computed; those of passages are always computed."""
+        """Carried over when the file's embedder is the memory's own, else computed; those of passages are always computed; none without words."""
+        records = [record for record in records if record.content]
         carried = [record for record in records if self._carries(record, embedder)]
         lacking = [record for record in records if not self._carries(record, embedder)]
         parts = of_passages(embedder, [record.content for record in carried])
@@ -340,11 +358,12 @@ class _Work:
             assert owner is not None
             row = tx.notes.restore(note, owner, content_hash(note.content), record.versions())
             stored[row] = (owner, note)
-            vector, passages = vectors[record.id]
-            tx.vectors.put([row], owner, vector[None, :])
-            if passages is not None and record.experience is None:
-                tx.passages.put(row, owner, passages)
-            tx.outbox.put("upsert", owner, [row])
+            if record.content:
+                vector, passages = vectors[record.id]
+                tx.vectors.put([row], owner, vector[None, :])
+                if passages is not None and record.experience is None:
+                    tx.passages.put(row, owner, passages)
+                tx.outbox.put("upsert", owner, [row])
             if record.experience is None:  # experiences are met by acting, not by association
                 tx.terms.add([(owner, row, terms_of(note.content))])
             tx.uses.restore(row, [UseDay(use.events, use.tokens, micros(use.last)) for use in record.uses])

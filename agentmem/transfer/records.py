@@ -23,6 +23,8 @@ from pydantic import (
 )
 
 from agentmem.errors import InvalidArgument, InvalidImport
+from agentmem.keyed.record import checked_key, checked_namespace, checked_value
+from agentmem.keyed.text import checked_index
 from agentmem.notes.clock import as_utc
 from agentmem.notes.note import Fact, Kind, MemoryState, Note, NoteVersion, Scope
 from agentmem.remember.duplicates import MAX_BYTES, clean_text
@@ -74,6 +76,10 @@ def _plain(value: dict[str, Any]) -> dict[str, Any]:
     raise ValueError(f"it is more than {MAX_DEPTH} levels deep")
 
 
+def _words(value: str) -> str:
+    return clean_text(value) if value else value
+
+
 def _text(value: str) -> str:
     if "\0" in value:
         raise ValueError("a text cannot hold NUL")
@@ -82,6 +88,7 @@ def _text(value: str) -> str:
 
 Moment = Annotated[datetime, BeforeValidator(_moment)]
 Content = Annotated[str, AfterValidator(clean_text)]
+WordsOrNone = Annotated[str, AfterValidator(_words)]
 Text = Annotated[str, AfterValidator(_text), Field(max_length=MAX_BYTES)]
 Name = Annotated[str, AfterValidator(_text), Field(min_length=1, max_length=MAX_NAME)]
 Id = Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
@@ -138,7 +145,7 @@ class VersionRecord(_Strict):
     """What a note said before."""
 
     version: Annotated[int, Field(ge=1, le=_COUNT)]
-    content: Content
+    content: WordsOrNone
     changed_at: Moment
     reason: Text
 
@@ -205,12 +212,35 @@ class EnrichmentRecord(_Strict):
     keywords: Words
 
 
+class ValueRecord(_Strict):
+    """The value whose text a note is; ``ttl`` in microseconds."""
+
+    namespace: Annotated[list[str], AfterValidator(lambda given: list(checked_namespace(given)))]
+    key: Annotated[str, AfterValidator(checked_key)]
+    value: dict[str, Any]
+    index: Annotated[Literal[False] | list[str] | None, AfterValidator(checked_index)]
+    ttl: Annotated[int, Field(ge=1, le=_COUNT * 8)] | None
+    created_at: Moment
+
+    @model_validator(mode="after")
+    def _can_be_put(self) -> ValueRecord:
+        checked_value(self.value)
+        return self
+
+
+class TimesRecord(_Strict):
+    """When a value was put last, and when it is gone by itself."""
+
+    updated_at: Moment
+    expires_at: Moment | None
+
+
 class NoteRecord(_Strict):
     """A note with everything that is its own."""
 
     type: Literal["note"]
     id: Id
-    content: Content
+    content: WordsOrNone
     kind: Kind
     user: Name | None
     agent: Name | None
@@ -243,6 +273,8 @@ class NoteRecord(_Strict):
     vector: str | None
     experience: ExperienceRecord | None = None
     enrichment: EnrichmentRecord | None = None
+    record: ValueRecord | None = None
+    record_times: TimesRecord | None = None
 
     @model_validator(mode="after")
     def _whole(self) -> NoteRecord:
@@ -251,6 +283,11 @@ class NoteRecord(_Strict):
             raise ValueError("its versions are not in order")
         if self.enrichment is not None and self.enrichment.version not in (None, *versions):
             raise ValueError("its enrichment is about a version that it never had")
+        valued = {self.kind == "record", self.record is not None, self.record_times is not None}
+        if len(valued) > 1:
+            raise ValueError("it is half a record")
+        if self.record is None and not all((self.content, *(each.content for each in self.history))):
+            raise ValueError("it has no words")
         if self.experience is not None and (self.kind != "experience" or self.acted is None):
             raise ValueError("its metadata does not say what was done in which situation")
         days = [use.last.date() for use in self.uses]

@@ -8,14 +8,18 @@ from collections.abc import Set as AbstractSet
 from typing import Final
 
 from agentmem.experience.values import action_digest, state_digest
+from agentmem.keyed.record import address, checked_value
 from agentmem.notes.clock import micros
+from agentmem.notes.note import Scope
 from agentmem.notes.rows import EditRow, EnrichmentRow, LinkRow, SavedEnrichment
 from agentmem.projections.linking import TOGETHER, by_words
+from agentmem.records.area import dumps
+from agentmem.records.keyed import KeyedRow
 from agentmem.records.transaction import Transaction
 from agentmem.remember.duplicates import content_hash
 from agentmem.remember.enriched import plain_again
 from agentmem.transfer.format import EditRecord, LinkRecord, MadeFromRecord, NoteRecord
-from agentmem.transfer.records import EntryRecord
+from agentmem.transfer.records import EntryRecord, TimesRecord, ValueRecord
 
 __all__ = ["restore_beside", "restore_edits", "restore_links", "restore_made_from"]
 
@@ -41,7 +45,17 @@ def restore_beside(tx: Transaction, record: NoteRecord, row: int, owner: int, ot
                 micros(entry.at), entry.event, note_id=record.id, edit_id=entry.edit_id, details=entry.details
             )
     _enrichment(tx, record, row)
+    if record.record is not None and record.record_times is not None:
+        tx.keyed.put(_keyed_row(record.record, record.record_times, row, owner, record.scope))
     return _experience(tx, record, row, owner)
+
+
+def _keyed_row(kept: ValueRecord, times: TimesRecord, row: int, owner: int, scope: Scope) -> KeyedRow:
+    ends = None if times.expires_at is None else micros(times.expires_at)
+    return KeyedRow(
+        row, *address(owner, scope, kept.namespace, kept.key), checked_value(kept.value), dumps(kept.index), kept.ttl, ends,
+        micros(kept.created_at), micros(times.updated_at),
+    )  # fmt: skip
 
 
 def _new_entries(tx: Transaction, record: NoteRecord) -> list[EntryRecord]:

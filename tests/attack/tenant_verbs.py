@@ -275,6 +275,71 @@ def experience(world: World, tenant: Tenant, asking: Asking) -> Call:
     return Call(f"record{act}", lambda: asking.memory.experience.record(*act, idempotency_key=key, **said))
 
 
+NAMESPACES = ((), ("a",), ("a", "b"), ("*",), ("users", "all"))
+KEYS = ("k", "key-1", "%")
+
+
+def _keyed(world: World, tenant: Tenant) -> tuple[tuple[str, ...], str]:
+    """Also other tenants' names: who guesses where their records lie must not find them."""
+    rng, other = world.rng, world.rng.choice(world.tenants)
+    return rng.choice([*NAMESPACES[1:], ("users", tenant.name), ("users", other.name)]), rng.choice(
+        [*KEYS, tenant.name]
+    )
+
+
+def put(world: World, tenant: Tenant, asking: Asking) -> Call:
+    rng, said = world.rng, asking.said(session=True)
+    namespace, key = _keyed(world, tenant)
+    echoed = {text for other in world.tenants for text in (other.name, *other.ids) if text in (*namespace, key)}
+    value = {"text": _words(world, tenant), "mark": tenant.mark, "n": rng.randrange(5)}
+    options = {
+        "index": rng.choice([None, None, False, ["text"]]),
+        "ttl": rng.choice([None, None, 30]),
+        "facts": rng.random() < 0.3,
+    }
+    many = [{"namespace": namespace, "key": k, "value": value} for k in KEYS]
+    if rng.random() < 0.2:
+        return Call(f"put_many({many!r:.200})", lambda: asking.memory.put_many(many, **said), echoed)
+    return Call(
+        f"put({namespace}, {key!r}, {value!r:.200})",
+        lambda: asking.memory.put(namespace, key, value, **options, **said),
+        echoed,
+    )
+
+
+def keyed(world: World, tenant: Tenant, asking: Asking) -> Call:
+    """Everything else that goes by namespaces and keys."""
+    rng, said = world.rng, asking.said(session=True)
+    namespace, key = _keyed(world, tenant)
+    prefix, page = rng.choice([*NAMESPACES, namespace]), {"limit": rng.choice([1, 50]), "offset": rng.choice([0, 0, 1])}
+    where = rng.choice(
+        [
+            None,
+            {"n": {"$gte": 2}},
+            {"mark": {"$ne": "x"}},
+            {"$or": [{"n": {"$exists": False}}, {"mark": {"$exists": True}}]},
+        ]
+    )
+    query = rng.choice([None, f"my {rng.choice(NOUNS)} {tenant.mark}"])
+    ways: list[tuple[str, Callable[[], Any]]] = [
+        ("get", lambda: asking.memory.get(namespace, key, refresh=rng.random() < 0.5, **said)),
+        ("delete", lambda: asking.memory.delete(namespace, key, **said)),
+        ("search", lambda: asking.memory.search(prefix, query, where, unscored=rng.random() < 0.5, **page, **said)),
+        (
+            "list_namespaces",
+            lambda: asking.memory.list_namespaces(prefix=prefix, max_depth=rng.choice([None, 1]), **page, **said),
+        ),
+    ]
+    name, run = rng.choice(ways)
+    echoed = {
+        text for other in world.tenants for text in (other.name,) if text in (*namespace, key) and other is not tenant
+    }
+    # A namespace that a tenant named after somebody else comes back to him: it is his own.
+    return Call(
+        f"{name}({namespace}, {key!r}, {prefix}, {query!r}, {where})", run, echoed | {t.name for t in world.tenants}
+    )
+
+
 def chat(world: World, tenant: Tenant, asking: Asking) -> Call:
     """Its model repeats the whole prompt: what was recalled for it comes out, and is remembered as the tenant's own."""
     text, session = (
@@ -377,7 +442,7 @@ VERBS: dict[str, tuple[Maker, int]] = {
     "forget": (forget, 4), "get": (by_id("get"), 2), "history": (by_id("history"), 2), "update": (by_id("update", _new_words), 3),
     "link": (by_id("link", _two), 4), "why_linked": (by_id("why_linked", lambda w, t, id: ((w.id_of(t),), {})), 2), "explain": (by_id("explain"), 1),
     "unfade": (by_id("unfade"), 1), "why_not": (why_not, 2), "reinforce": (reinforce, 4), "graph": (graph, 2), "graph_page": (graph_page, 1),
-    "export": (export, 2), "load_export": (load_export, 2), "experience": (experience, 4), "chat": (chat, 1), "fade": (fade, 2), "ask": (ask, 2),
+    "export": (export, 2), "load_export": (load_export, 2), "experience": (experience, 4), "put": (put, 5), "keyed": (keyed, 6), "sweep": (whole("sweep"), 1), "chat": (chat, 1), "fade": (fade, 2), "ask": (ask, 2),
     "await": (waiting, 1), "enrich": (whole("enrich", "user", limit=4), 1), "reflect": (whole("reflect", "user"), 1),
     "status": (whole("status", "user"), 1), "edits": (whole("edits", "user"), 1), "jobs": (whole("jobs"), 1), "stats": (whole("stats"), 1), "users": (whole("users"), 1),
     "check": (whole("check"), 1), "dry run": (whole("consolidate", "user", dry_run=True), 1),

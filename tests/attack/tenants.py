@@ -39,6 +39,7 @@ THEIRS = {
     "receipts": "SELECT * FROM idempotency WHERE owner = ? ORDER BY key",
     "experiences": "SELECT * FROM experience WHERE owner = ? ORDER BY row",
     "steps": "SELECT * FROM experience_step WHERE owner = ? ORDER BY episode, step",
+    "records": "SELECT * FROM record WHERE owner = ? ORDER BY row",
     "enrichment": "SELECT e.* FROM enrichment e JOIN note n ON n.id = e.row WHERE n.owner = ? ORDER BY e.row",
     "edits": "SELECT id, note_id, state, note_version, request FROM edit WHERE owner = ? ORDER BY id",
 }

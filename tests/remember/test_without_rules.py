@@ -10,7 +10,7 @@ import pytest
 from agentmem import Fact, Memory, Scope
 from agentmem.errors import InvalidArgument, InvalidNote
 from agentmem.notes.clock import ManualClock
-from agentmem.notes.storage import EditRow
+from agentmem.notes.rows import EditRow
 
 # -- facts=False ---------------------------------------------------------------------------------------------------
 

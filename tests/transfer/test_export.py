@@ -168,7 +168,7 @@ def test_what_is_exported_says_what_it_is(exported, tmp_path: Path) -> None:
     """Header first, footer last, counts that are right, and a file for its owner only."""
     header, *inner, footer = lines(exported[1])
 
-    assert (header["format"], header["version"], header["scope"]) == ("agentmem-export", 3, None)
+    assert (header["format"], header["version"], header["scope"]) == ("agentmem-export", 4, None)
     assert {part["type"] for part in inner} == {"note", "link", "made_from", "ledger"}
     assert footer["notes"] == sum(part["type"] == "note" for part in inner)
     assert exported[1].stat().st_mode & 0o077 == 0
@@ -359,7 +359,7 @@ def made_from(inner: list[dict[str, Any]]) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda n: n[1].update(content=""), "Line 3, note.content"),
+        (lambda n: n[1].update(content=""), "it has no words"),
         (lambda n: n[1].update(content="a\0b"), "Line 3, note.content"),
         (lambda n: n[0].update(occurred_at="yesterday"), "Line 2, note.occurred_at"),
         (lambda n: n[0].update(importance=2.0), "Line 2, note.importance"),
@@ -397,7 +397,7 @@ def test_a_wrong_line_is_named_and_nothing_is_written(open_memory, exported, cha
 
 def test_a_newer_format_is_refused_with_the_cure(open_memory, exported) -> None:
     newer = exported[1].with_name("newer.jsonl")
-    newer.write_bytes(exported[1].read_bytes().replace(b'"version":3', b'"version":4', 1))
+    newer.write_bytes(exported[1].read_bytes().replace(b'"version":4', b'"version":5', 1))
     with pytest.raises(InvalidImport, match="upgrade"):
         open_memory(name="target").load_export(newer)
 
@@ -408,16 +408,98 @@ def test_a_file_of_the_first_version_is_still_read(open_memory, exported) -> Non
     def older(inner: list[dict[str, Any]]) -> None:
         inner[:] = [part for part in inner if part["type"] != "made_from"]
         for part in inner:
-            for name in ("experience", "enrichment", "used_at"):
+            for name in ("experience", "enrichment", "used_at", "record", "record_times"):
                 part.pop(name, None)
 
     target, path = open_memory(name="target"), forge(exported[1], older)
-    path.write_bytes(path.read_bytes().replace(b'"version":3', b'"version":1', 1))
+    path.write_bytes(path.read_bytes().replace(b'"version":4', b'"version":1', 1))
     report = target.load_export(path)
 
     assert report.notes == len([part for part in lines(path) if part.get("type") == "note"])
     assert target.check().ok
     assert not target.experience.advise("Tidy up.", "mug in the sink", user="ana")
+
+
+def test_records_come_back_under_their_keys(open_memory, clock: ManualClock) -> None:
+    """With value, lifetime and history, with and without a text; and a second import finds nothing left to do."""
+    source, target = open_memory(name="source"), open_memory(name="target")
+    source.put(("a", "b"), "k", {"text": "The old boat."}, user="ana")
+    source.put(
+        ("a", "b"), "k", {"text": "The boat.", "deep": [{"n": 10**30, "x": -0.5}]}, ttl=90, user="ana", agent="cook"
+    )
+    source.put(("a", "b"), "k", {"text": "The new boat."}, user="ana", tags=["x"])
+    source.put(("a",), "hidden", {"text": "Nobody finds it."}, index=False, user="ana", session="monday")
+    path = source.path / "out.jsonl"
+    source.export(path, everything=True)
+
+    report = target.load_export(path)
+
+    assert (report.notes, report.embedded, report.conflicts) == (3, 2, [])
+    for scope in ({"user": "ana"}, {"user": "ana", "agent": "cook"}, {"user": "ana", "session": "monday"}):
+        assert target.search((), unscored=True, **scope) == source.search((), unscored=True, **scope)
+        assert target.search((), **scope)
+    id = source.get(("a", "b"), "k", user="ana").id
+    assert [v.content for v in target.history(id, user="ana")] == ["The old boat.", "The new boat."]
+    assert target.load_export(path).notes == 0
+    assert target.check(deep=True).ok
+    assert target.put(("a", "b"), "k", {"text": "Another."}, user="ana").id == id
+
+
+def test_a_key_that_is_taken_stays_what_it_is(open_memory) -> None:
+    source, target = open_memory(name="source"), open_memory(name="target")
+    theirs = source.put(("a",), "k", {"text": "The boat of the file."}, user="ana")
+    mine = target.put(("a",), "k", {"text": "My own boat."}, user="ana")
+    path = source.path / "out.jsonl"
+    source.export(path, everything=True)
+
+    report = target.load_export(path)
+
+    assert (report.notes, report.conflicts) == (0, [theirs.id])
+    assert target.get(("a",), "k", user="ana") == mine
+    assert len(target.notes(user="ana")) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda n: n.update(record=None), "half a record"), (lambda n: n.update(kind="episodic"), "half a record"),
+        (lambda n: n.update(record_times=None), "half a record"), (lambda n: n["record"].update(namespace=["a.b"]), "no label"),
+        (lambda n: n["record"].update(namespace=[]), "empty"), (lambda n: n["record"].update(key=""), "key"),
+        (lambda n: n["record"].update(value=[1]), "record.value"), (lambda n: n["record"].update(value={"a": "x" * 2_000_000}), "bytes"),
+        (lambda n: n["record"].update(ttl=-1), "ttl"), (lambda n: n["record"].update(index=["a..b"]), "path"),
+        (lambda n: n["record"].update(other=1), "record.other"), (lambda n: n.update(content="", record=None, record_times=None, kind="semantic"), "no words"),
+    ],
+)  # fmt: skip
+def test_a_record_that_nobody_could_have_put_is_refused(open_memory, change: Any, said: str) -> None:
+    source, target = open_memory(name="source"), open_memory(name="target")
+    source.put(("a",), "k", {"text": "The boat."})
+    path = source.path / "out.jsonl"
+    source.export(path)
+
+    with pytest.raises(InvalidImport) as caught:
+        target.load_export(forge(path, lambda inner: change(next(part for part in inner if part["type"] == "note"))))
+
+    assert said in caught.value.message
+    assert_empty(target)
+
+
+def test_two_records_of_a_file_under_one_key_are_one(open_memory) -> None:
+    """Nobody writes such a file; who forges one gets the first of them."""
+    source, target = open_memory(name="source"), open_memory(name="target")
+    for key in "ab":
+        source.put(("n",), key, {"text": f"The boat {key}."}, user="ana")
+    path = source.path / "out.jsonl"
+    source.export(path, everything=True)
+
+    def same(inner: list[dict[str, Any]]) -> None:
+        for part in inner:
+            if part["type"] == "note":
+                part["record"]["key"] = "a"
+
+    report = target.load_export(forge(path, same))
+
+    assert (report.notes, len(report.conflicts)) == (1, 1)
+    assert target.check(deep=True).ok
 
 
 def test_the_copy_advises_as_the_original_and_goes_on_learning(open_memory, exported) -> None:
