@@ -27,12 +27,12 @@ from agentmem.experience.values import (
     render,
     state_digest,
 )
-from agentmem.extract import found_by
 from agentmem.notes.clock import micros
 from agentmem.notes.episode import ExperienceRow, StepRow
 from agentmem.notes.note import Note, Receipt, Scope
 from agentmem.notes.protocols import Embedder
 from agentmem.notes.rows import SAID, Selection
+from agentmem.projections.project import Projected, project
 from agentmem.records.transaction import Transaction
 from agentmem.remember.draft import merge_scope, resolve_trust
 from agentmem.remember.duplicates import clean_text, content_hash
@@ -226,9 +226,7 @@ class ExperienceMemory:
             metadata={"task": step.task, "observation": step.observation, "action": step.action},
         )
         row = tx.notes.insert(note, owner, content_hash(note.content))
-        tx.text.put(row, owner, *found_by(note))
-        tx.vectors.put([row], owner, vector)
-        tx.outbox.put("upsert", owner, [row])
+        project(tx, [Projected(row, owner, note, vector[0], acted=True)])
         return row, note.id
 
     def _visited(self, tx: Transaction, row: int) -> str:

@@ -12,6 +12,7 @@ from agentmem.keyed.record import Record, address, checked_key, checked_namespac
 from agentmem.keyed.text import Index, checked_index, text_of
 from agentmem.notes.clock import from_micros
 from agentmem.notes.note import Note, Scope
+from agentmem.projections.project import Projected, project
 from agentmem.records.area import dumps
 from agentmem.records.keyed import KeyedRow
 from agentmem.records.transaction import Transaction
@@ -175,7 +176,7 @@ class Putting:
             state=self._core.curve.initial(now, importance=importance), metadata=draft.metadata,
         )  # fmt: skip
         row = self._tx.notes.insert(note, self._owner, content_hash(""))
-        self._tx.text.put(row, self._owner, "", "")
+        project(self._tx, [Projected(row, self._owner, note, None)])
         return row
 
     # -- those that are there ------------------------------------------------------------------------------------

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from agentmem.extract import found_by
 from agentmem.notes.note import Link, Note
 from agentmem.notes.rows import LinkRow
+from agentmem.projections.project import Projected, project
 from agentmem.records.transaction import Transaction
 
 if TYPE_CHECKING:
@@ -38,16 +38,15 @@ class PendingRows:
         self._vectors = vectors
         self._passages = passages
         self._mentions = mentions
-        self._text: list[tuple[int, int, str, str]] = []
-        self._stored: dict[int, list[tuple[int, int]]] = {}
+        self._stored: list[Projected] = []
         self._links: list[LinkRow] = []
-        self._terms: list[tuple[int, int, Sequence[str]]] = []
+        self._terms: dict[int, Sequence[str]] = {}
         self._found: dict[int, dict[str, list[int]]] = {}
 
     def store(self, row: int, owner: int, place: int, note: Note) -> None:
         """The note of item ``place`` lies in ``row``."""
-        self._stored.setdefault(owner, []).append((row, place))
-        self._text.append((row, owner, *found_by(note)))
+        assert self._vectors is not None
+        self._stored.append(Projected(row, owner, note, self._vectors[place], self._passages[place]))
 
     def link(self, links: Sequence[LinkRow]) -> None:
         self._links += links
@@ -69,7 +68,7 @@ class PendingRows:
             if rows:
                 before[term] = rows[-self._mentions :]
             rows.append(row)
-        self._terms.append((owner, row, terms))
+        self._terms[row] = terms
         return before
 
     def mentioning(self, owner: int, term: str) -> Sequence[int]:
@@ -79,17 +78,8 @@ class PendingRows:
 
     def write(self) -> None:
         """Everything collected, table by table."""
-        for owner, stored in self._stored.items():
-            assert self._vectors is not None
-            rows = [row for row, _ in stored]
-            self._tx.vectors.put(rows, owner, self._vectors[[place for _, place in stored]])
-            for row, place in stored:
-                if (passages := self._passages[place]) is not None:
-                    self._tx.passages.put(row, owner, passages)
-            self._tx.outbox.put("upsert", owner, rows)
+        project(self._tx, self._stored, terms=self._terms)
         self._tx.links.put(self._links)
-        self._tx.terms.add(self._terms)
-        self._tx.text.put_many(self._text)
 
     def public(self, linked: Sequence[Sequence[LinkRow]], known: dict[int, str]) -> list[tuple[Link, ...]]:
         """Several lists of links with ids instead of rows; ``known`` has the ids of the batch's own rows."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from agentmem.core import EVERYBODY, Core
 from agentmem.errors import InvalidArgument, UnknownNote
-from agentmem.extract import Said, found_by, keywords, said_in
+from agentmem.extract import Said, keywords, said_in
 from agentmem.graph.view import Connection, build_view, connect
 from agentmem.notes.clock import micros
 from agentmem.notes.note import Link, Note, NoteVersion, Receipt, Scope
@@ -20,6 +20,7 @@ from agentmem.notes.quoting import note_line
 from agentmem.notes.rows import LinkRow, Selection
 from agentmem.projections.linking import TOGETHER, aged, link_together, terms_of
 from agentmem.projections.links import WordLinks
+from agentmem.projections.project import Projected, project
 from agentmem.recall.result import estimate_tokens
 from agentmem.records.transaction import Transaction
 from agentmem.remember.changes import Changes
@@ -167,26 +168,14 @@ class Keeper:
         kept = set(tx.terms.of([row])[row]).intersection(terms_of(changed.content))
         touched = word_links.depending([row], kept)
         tx.notes.replace(row, changed, content_hash(changed.content), "updated")
-        self._project(tx, row, owner, changed, vector, passages)
+        found = Projected(row, owner, changed, None if vector is None else vector[0], passages)
+        project(tx, [found], reworded=True)
         word_links.renew({row} | touched | word_links.depending([row], kept) | word_links.drawn(row))
         superseded, links, why = superseder.apply(changed, row, owner, stated.ended)
         tx.links.put(links)
         closed = superseder.reopen(freed, f"holds again: note {note.id}, which superseded it, was changed")
         self._weights.retire(tx, [note.id, *superseded, *closed], "updated")
         return changed.version, superseded, why
-
-    def _project(
-        self, tx: Transaction, row: int, owner: int, note: Note, vector: Vectors | None, passages: Vectors | None
-    ) -> None:
-        if vector is None:
-            tx.vectors.delete([row])
-        else:
-            tx.vectors.put([row], owner, vector)
-        if passages is not None:
-            tx.passages.put(row, owner, passages)
-        tx.outbox.put("remove" if vector is None else "upsert", owner, [row])
-        tx.text.put(row, owner, *found_by(note))
-        tx.terms.replace(owner, row, terms_of(note.content))
 
     def link(self, a: str, b: str, kind: str, reason: str, weight: float, scope: Scope) -> Link:
         if not isinstance(kind, str) or not kind.isidentifier():

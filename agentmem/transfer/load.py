@@ -12,15 +12,14 @@ from typing import IO, TYPE_CHECKING, Any
 
 from agentmem.core import EVERYBODY, Core
 from agentmem.errors import InvalidImport
-from agentmem.extract import found_by
 from agentmem.keyed.record import address
 from agentmem.notes.clock import micros
-from agentmem.notes.note import Note, Scope
+from agentmem.notes.note import Scope
 from agentmem.notes.passages import embedded, of_passages
 from agentmem.notes.protocols import Embedder
 from agentmem.notes.rows import UseDay
-from agentmem.projections.linking import terms_of
 from agentmem.projections.links import WordLinks
+from agentmem.projections.project import Projected, project
 from agentmem.records.transaction import Transaction
 from agentmem.remember.draft import resolve_trust
 from agentmem.remember.duplicates import content_hash
@@ -348,7 +347,7 @@ class _Work:
     ) -> None:
         others = edits_of_others(tx, fresh, bound=bool(self._scope))
         taken = others | tx.ledger.taken([edit.id for record in fresh for edit in record.edits])
-        stored: dict[int, tuple[int, Note]] = {}
+        stored: list[Projected] = []
         for record in fresh:
             note = record.note()
             if note.trust > self._trust:
@@ -357,22 +356,15 @@ class _Work:
             owner = tx.notes.owner(note.scope, create=True)
             assert owner is not None
             row = tx.notes.restore(note, owner, content_hash(note.content), record.versions())
-            stored[row] = (owner, note)
-            if record.content:
-                vector, passages = vectors[record.id]
-                tx.vectors.put([row], owner, vector[None, :])
-                if passages is not None and record.experience is None:
-                    tx.passages.put(row, owner, passages)
-                tx.outbox.put("upsert", owner, [row])
-            if record.experience is None:  # experiences are met by acting, not by association
-                tx.terms.add([(owner, row, terms_of(note.content))])
+            vector, passages = vectors[record.id] if record.content else (None, None)
+            stored.append(Projected(row, owner, note, vector, passages, acted=record.experience is not None))
             tx.uses.restore(row, [UseDay(use.events, use.tokens, micros(use.last)) for use in record.uses])
             if not restore_beside(tx, record, row, owner, others):
                 report.met.append(record.id)
             report.edits += restore_edits(tx, record, owner, taken, proven=self.report.proven)
-        tx.text.put_many([(row, owner, *found_by(note)) for row, (owner, note) in stored.items()])
-        links = WordLinks(self._core, tx)
-        report.links += links.renew([*stored, *tx.threads.after(list(stored)).values()])
+        project(tx, stored)
+        rows = [each.row for each in stored]
+        report.links += WordLinks(self._core, tx).renew([*rows, *tx.threads.after(rows).values()])
 
     @staticmethod
     def _here(tx: Transaction, batch: Sequence[NoteRecord], left: Collection[str]) -> list[tuple[int, int]]:

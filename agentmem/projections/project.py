@@ -1,0 +1,81 @@
+"""From the words of notes into every projection of them: the one way for whoever stores, rewords or imports a note.
+
+What each projection holds is rebuilt by itself (:mod:`agentmem.projections.text`, :mod:`agentmem.projections.links`, the vectors by
+:mod:`agentmem.upkeep.rebuild`), and taken out where :mod:`agentmem.forget.places` says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from agentmem.extract import found_by
+from agentmem.notes.note import Note
+from agentmem.projections.linking import terms_of
+from agentmem.records.transaction import Transaction
+
+if TYPE_CHECKING:
+    from agentmem.notes.arrays import Vectors
+
+__all__ = ["Projected", "project"]
+
+
+class Projected(NamedTuple):
+    """A note that was written, and what was computed of its words.
+
+    Attributes:
+        vector: shape (dimension,); ``None`` for a note without words.
+        passages: those of a long note, shape (passages, dimension).
+        acted: it is an experience, met by acting and not by association: without passages and terms.
+    """
+
+    row: int
+    owner: int
+    note: Note
+    vector: Vectors | None
+    passages: Vectors | None = None
+    acted: bool = False
+
+
+def project(
+    tx: Transaction,
+    notes: Sequence[Projected],
+    *,
+    terms: Mapping[int, Sequence[str]] | None = None,
+    reworded: bool = False,
+) -> None:
+    """Carry new words into vectors, passages, the queue of the vector index, full text and terms; links come after.
+
+    Args:
+        terms: what the notes mention, by row, where it is known.
+        reworded: the notes had other words before.
+    """
+    _vectors(tx, notes, reworded=reworded)
+    tx.text.put_many((each.row, each.owner, *found_by(each.note)) for each in notes)
+    told = [each for each in notes if not each.acted]
+    mentions = [
+        (each.owner, each.row, terms_of(each.note.content) if terms is None else terms.get(each.row, ()))
+        for each in told
+    ]
+    if reworded:
+        tx.terms.delete([row for _, row, _ in mentions])
+    tx.terms.add(mentions)
+
+
+def _vectors(tx: Transaction, notes: Sequence[Projected], *, reworded: bool) -> None:
+    import numpy as np
+
+    told: dict[int, list[Projected]] = {}
+    for each in notes:
+        if each.vector is not None:
+            told.setdefault(each.owner, []).append(each)
+        elif reworded:
+            tx.vectors.delete([each.row])
+            tx.outbox.put("remove", each.owner, [each.row])
+    for owner, mine in told.items():
+        rows = [each.row for each in mine]
+        tx.vectors.put(rows, owner, np.stack([each.vector for each in mine if each.vector is not None]))
+        for each in mine:
+            if each.passages is not None and not each.acted:
+                tx.passages.put(each.row, owner, each.passages)
+        tx.outbox.put("upsert", owner, rows)
