@@ -65,9 +65,8 @@ class OwnUpkeep:
 
     def is_alone(self) -> bool:
         """Whether nobody else has anything that is embedded."""
-        with self._core.reading(EVERYBODY) as tx:
-            everybody = tx.vectors.count()
-        return self.held("vectors") == everybody
+        with self._core.reading(EVERYBODY) as tx:  # one look at both, since others may be writing
+            return sum(map(tx.vectors.size_of, tx.notes.visible_owners(self._scope))) == tx.vectors.count()
 
     def _counts(self, tx: Transaction, owners: Sequence[int]) -> dict[str, int]:
         selection = Selection(tuple(owners), archived=True)

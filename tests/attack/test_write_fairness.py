@@ -119,6 +119,14 @@ def test_threads_come_in_the_order_in_which_they_asked() -> None:
 
 def test_who_is_interrupted_leaves_the_queue(tmp_path: Path) -> None:
     """An interrupt while waiting, a wait that was too long, an error inside: the next one gets its turn."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a process in the background ignores it
+    try:
+        _interrupted_and_late(tmp_path)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _interrupted_and_late(tmp_path: Path) -> None:
     queue, other, third = (Turns(tmp_path, patience, "here") for patience in (0.3, 30, 30))
     for each in (queue, other, third):
         each.open()
