@@ -180,27 +180,22 @@ class KeyedMemory:
     def _nearest(
         self, embedder: Embedder, query: str, wanted: Wanted, scope: Scope, now: int
     ) -> list[tuple[KeyedRow, str, float | None]]:
+        import numpy as np
+
         vector = embedder.embed([query])[0]
         with self._core.reading(scope) as tx:
             self._core.check_embedder(tx, embedder)
             owner = tx.notes.owner(scope)
-            rows = list(self._filtered(tx, wanted, scope, now))
-            cosines = self._core.exact.scores(
-                tx, [f.row for f in rows], () if owner is None else (owner,), vector
-            ).tolist()
-            scored = [
-                each._replace(score=cosine if cosine == cosine else None)  # noqa: PLR0124 - NaN
-                for each, cosine in zip(rows, cosines, strict=True)
-            ]
-            kept = [
-                each
-                for each in scored
-                if (wanted.unscored if each.score is None else wanted.least is None or each.score >= wanted.least)
-            ]
-            kept.sort(
-                key=lambda each: (each.score is None, -round(each.score or 0.0, 6))
-            )  # equal ones: the last put first
-            return self._loaded(tx, self._page(iter(kept), wanted))
+            found = list(self._filtered(tx, wanted, scope, now))
+            rows, owners = [each.row for each in found], () if owner is None else (owner,)
+            cosines = self._core.exact.scores(tx, rows, owners, vector)
+            scored = ~np.isnan(cosines)
+            near = np.flatnonzero(scored if wanted.least is None else scored & (cosines >= wanted.least))
+            near = near[np.argsort(-np.round(cosines[near], 6), kind="stable")]  # equal ones: the last put first
+            order = np.concatenate((near, np.flatnonzero(~scored))) if wanted.unscored else near
+            chosen = order[wanted.offset : wanted.offset + wanted.limit].tolist()
+            page = [found[at]._replace(score=float(cosines[at]) if scored[at] else None) for at in chosen]
+            return self._loaded(tx, page)
 
     def _filtered(self, tx: Transaction, wanted: Wanted, scope: Scope, now: int) -> Iterator[_Found]:
         """What lies below the prefix and satisfies the filter, the last put first."""

@@ -21,6 +21,14 @@ SAYS = {
         "logits as if never learnt: True | as the base model: True",
     ],
     "07_experience": ["experience succeeded in 84%", "nothing    succeeded in 6%", "drawn: learning.png"],
+    "08_records": [
+        "by meaning: complaint",
+        "by filter: ['order']",
+        "same id: True | versions: 2",
+        "expired: None | swept: 1",
+        "deleted: True",
+        "nobody else's: None",
+    ],
 }
 
 

@@ -164,6 +164,19 @@ class NotePromises(StoreSuite):
             tx.notes.set_archived([old], None)
             assert old in rows()
 
+    def test_rows_that_are_left_out_are_admitted_by_nothing(self) -> None:
+        """Neither listed nor counted nor ranked, whatever else is asked for."""
+        store, make, put = self.store, self.note, self.put
+        with store.write() as tx:
+            first, second, third = (put(tx, make(i)) for i in range(3))
+            for where in (None, parse({"content": {"$contains": "apples"}})):
+                asked = Selection((1,), where=where, without=(second, 99))
+                assert tx.notes.select(asked) == [first, third]
+                assert tx.notes.page(asked, 0, 5) == [first, third]
+                assert tx.notes.count(asked) == 2
+                assert [facet.row for facet in tx.notes.facets([third, second, first], asked)] == [third, first]
+                assert not tx.notes.any(Selection((1,), where=where, without=(first, second, third)))
+
     def test_resting(self) -> None:
         """What may fade: active, long unreviewed, not important, no fact; read along an index, other owners' rows untouched."""
         store, make, put = self.store, self.note, self.put

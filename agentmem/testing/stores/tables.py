@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from agentmem.errors import StoreError
-from agentmem.notes.tables import LEASE, LEDGER, TERM, VERSION, Among, Span, Without
+from agentmem.notes.tables import LEASE, LEDGER, TERM, VECTOR, VERSION, Among, Span, Without
 from agentmem.testing.stores.suite import StoreSuite
 
 __all__ = ["TablePromises"]
@@ -31,6 +31,7 @@ class TablePromises(StoreSuite):
             assert versions(content=Without(["v1", "v2"]), version=Span(below=5)) == [3, 4]
             assert versions(changed_at=Span(above=20, most=50)) == [3, 4, 5]
             assert versions(changed_at=Span(least=20, below=50), content=Among(["v2", "v4"])) == [2, 4]
+            assert versions(content=Span(least="v2", below="v4")) == [2, 3]
             newest = tables.find(VERSION, {"row": row}, columns=("version",), newest=True, limit=2)
             assert newest == [(7,), (6,)]
             assert tables.count(VERSION, {}) == 7
@@ -96,6 +97,18 @@ class TablePromises(StoreSuite):
             assert first(2, newest=True) == [("b", 1), ("b", 4), ("a", 3), ("a", 5)]
             assert first(1, newest=True, row=Span(below=4)) == [("b", 1), ("a", 3)]
             assert first(0) == []
+
+    def test_notes_that_lack_a_row_are_found(self) -> None:
+        """In order, beyond one, so many, and only those that say enough."""
+        with self.store.write() as tx:
+            rows = [self.put(tx, self.note(number, content="x" * number)) for number in range(5)]
+            tx.vectors.delete(rows)
+            tx.vectors.put([rows[3]], 1, self.unit(1))
+
+            assert tx.tables.lacking(VECTOR) == [rows[0], rows[1], rows[2], rows[4]]
+            assert tx.tables.lacking(VECTOR, after=rows[0], limit=2) == [rows[1], rows[2]]
+            assert tx.tables.lacking(VECTOR, longer=0) == [rows[1], rows[2], rows[4]]
+            assert tx.tables.lacking(VECTOR, longer=1, limit=1) == [rows[2]]
 
     def test_a_row_about_no_note_is_refused(self) -> None:
         """Nothing hangs in the air: what names a note needs it, and goes with it."""
