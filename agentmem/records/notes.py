@@ -238,6 +238,10 @@ class Notes(SameNotes):
         self._tables.refuse("notes: everybody's")
         return self._tables.count(NOTE, {})
 
+    def wordless(self, owners: Sequence[int]) -> int:
+        """How many notes of some owners have no words, and so no vector."""
+        return self._tables.count(NOTE, {"owner": Among(owners), "length": 0})
+
     def any(self, selection: Selection) -> bool:
         """Whether the selection admits a note; stops at the first."""
         return bool(self._tables.count_selected(selection, most=1))

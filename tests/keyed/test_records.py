@@ -239,6 +239,15 @@ def test_what_is_not_indexed_is_found_by_key_and_filter_alone(memory: Memory) ->
     assert "no words" in memory.why_not("boat", number.id).reason
 
 
+def test_a_bound_memory_misses_no_vector_of_what_has_no_words(tmp_path: Path) -> None:
+    with Memory(tmp_path / "m", embedder="hash", scope=Scope(user="ana")) as memory:
+        memory.put(ANA, "a", {"text": "The boat."})
+        memory.put(ANA, "b", {"n": 1})
+
+        assert memory.check().ok, str(memory.check())
+        assert memory.rebuild("vectors") == 1
+
+
 def test_a_text_comes_and_goes_and_every_projection_follows(memory: Memory) -> None:
     others = [memory.put(ANA, str(n), {"text": "The blue boat lies in Porto."}).id for n in range(3)]
     put = memory.put(ANA, "x", {"text": "The blue boat lies in Porto."})
