@@ -38,7 +38,7 @@ class OwnUpkeep:
         with self._core.reading(self._scope) as tx:
             owners = self._core.selection(tx, self._scope).owners
             counts = self._counts(tx, owners)
-            problems = self._problems(tx, counts)
+            problems = self._problems(tx, counts, tx.notes.wordless(owners))
             if half := _under_way(tx):
                 problems.append(f"{half}: memory.reembed(embedder) goes on")
         if unsound:
@@ -65,8 +65,9 @@ class OwnUpkeep:
 
     def is_alone(self) -> bool:
         """Whether nobody else has anything that is embedded."""
-        with self._core.reading(EVERYBODY) as tx:  # one look at both, since others may be writing
-            return sum(map(tx.vectors.size_of, tx.notes.visible_owners(self._scope))) == tx.vectors.count()
+        with self._core.reading(EVERYBODY) as tx:  # one look: somebody may be writing
+            mine = sum(map(tx.vectors.size_of, tx.notes.visible_owners(self._scope)))
+            return mine == tx.vectors.count()
 
     def _counts(self, tx: Transaction, owners: Sequence[int]) -> dict[str, int]:
         selection = Selection(tuple(owners), archived=True)
@@ -78,10 +79,10 @@ class OwnUpkeep:
             "experiences": len(tx.experiences.rows(owners)),
         }
 
-    def _problems(self, tx: Transaction, counts: Mapping[str, int]) -> list[str]:
-        problems = []
-        if counts["vectors"] != counts["notes"]:
-            problems.append(f"{counts['vectors']} of {counts['notes']} notes have a vector: rebuild('vectors')")
+    def _problems(self, tx: Transaction, counts: Mapping[str, int], wordless: int) -> list[str]:
+        problems, worded = [], counts["notes"] - wordless
+        if counts["vectors"] != worded:
+            problems.append(f"{counts['vectors']} of {worded} notes have a vector: rebuild('vectors')")
         edits = tx.ledger.edits()
         if not edits:
             return problems
