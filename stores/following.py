@@ -11,7 +11,7 @@ from agentmem.notes.rows import Change
 from agentmem.records.transaction import Transaction
 from agentmem.runtime.forks import at_fork
 
-__all__ = ["Following", "Log", "Store"]
+__all__ = ["ChangeLog", "Following", "Store"]
 
 
 class Store(Protocol):
@@ -23,7 +23,7 @@ class Store(Protocol):
     def writing(self) -> bool: ...
 
 
-class Log(Protocol):
+class ChangeLog(Protocol):
     """The newest change of each row, numbered in the order of the changes."""
 
     def changes(self, after: int) -> list[Change]: ...
@@ -40,7 +40,7 @@ class Following(ABC):
         log: the log to follow, in the transaction that is read.
     """
 
-    def __init__(self, store: Store, log: Callable[[Transaction], Log]) -> None:
+    def __init__(self, store: Store, log: Callable[[Transaction], ChangeLog]) -> None:
         self._store = store
         self._log = log
         self._begin_anew()

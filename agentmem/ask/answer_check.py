@@ -13,7 +13,7 @@ from agentmem.ask.sift import Sifted
 from agentmem.notes.note import Hit, Note
 from agentmem.recall.query import query_words
 
-__all__ = ["Said", "checked", "unsupported"]
+__all__ = ["Given", "checked", "unsupported"]
 
 Say = Callable[[Sequence[Hit]], Generator[Any, str, str]]
 """Asks the model again, with other notes; through whoever has it."""
@@ -22,7 +22,7 @@ _TERSE = 4  # words: an answer that only repeats what a note has
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class Given:
     """What a model said to these notes; with ``why`` it is not given, ``known`` is what is known instead, and ``about`` of whom."""
 
     text: str
@@ -32,7 +32,7 @@ class Said:
     about: str = ""
 
 
-def checked(clause: Clause, said: Said, sifted: Sifted | None, say: Say, *, terse: bool) -> Generator[Any, str, Said]:
+def checked(clause: Clause, said: Given, sifted: Sifted | None, say: Say, *, terse: bool) -> Generator[Any, str, Given]:
     """What may be given of an answer, or why nothing.
 
     Args:
@@ -53,18 +53,18 @@ def checked(clause: Clause, said: Said, sifted: Sifted | None, say: Say, *, ters
         return replace(said, text="", why="untold", known=known)
     if terse and notes and _is_misread(said.text, clause, notes):
         own = yield from say(())
-        return replace(said, text="", why="untold", known=known) if is_unknown(own) else Said(own, ())
+        return replace(said, text="", why="untold", known=known) if is_unknown(own) else Given(own, ())
     return said
 
 
 def _again(
-    clause: Clause, said: Said, sifted: Sifted | None, say: Say, wrong: tuple[Note, ...], *, terse: bool
-) -> Generator[Any, str, Said]:
+    clause: Clause, said: Given, sifted: Sifted | None, say: Say, wrong: tuple[Note, ...], *, terse: bool
+) -> Generator[Any, str, Given]:
     """What the model says without the notes that it took a wrong answer from."""
     rest = tuple(hit for hit in said.hits if hit.note not in wrong)
     again = (yield from say(rest)) if rest else ""
     if again and not is_unknown(again) and used_notes(again, clause.text, [hit.note for hit in rest]):
-        return (yield from checked(clause, Said(again, rest), sifted, say, terse=terse))
+        return (yield from checked(clause, Given(again, rest), sifted, say, terse=terse))
     return replace(said, text="", why="untold" if rest else "over", known=tuple(hit.note for hit in rest) or wrong)
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from agentmem.ask.answer import Answer, Part, Source, abstention, used_notes
-from agentmem.ask.answer_check import Said, checked
+from agentmem.ask.answer_check import Given, checked
 from agentmem.ask.clauses import Clause, clauses, told
 from agentmem.ask.conversation import UNANSWERED, Turn, answered
 from agentmem.ask.edit_check import in_force, overruled, says
@@ -190,7 +190,7 @@ class Asker:
                 heart = replace(heart, route=None, edit=None, warnings=(*heart.warnings, why))
         elif text is None or hits:
             text = yield from self._draft(asked, editor, hits)
-        given = Said(text, hits)
+        given = Given(text, hits)
         if heart.edit is None:
             given = yield from checked(
                 asked.clause, given, sifted, lambda hits: self._draft(asked, editor, hits), terse=editor is not None
@@ -268,7 +268,7 @@ class Asker:
         found = sifted.found
         return Answer(text, "none", warnings=(*warnings, *found.warnings), degraded=found.degraded, parts=(part,))
 
-    def _answer(self, asked: _Asked, given: Said, sifted: Sifted | None, heart: _Heart, tokens: int) -> Answer:
+    def _answer(self, asked: _Asked, given: Given, sifted: Sifted | None, heart: _Heart, tokens: int) -> Answer:
         notes = tuple(hit.note for hit in given.hits)
         edit, warnings = heart.edit, heart.warnings
         used = used_notes(given.text, asked.question, notes) if not given.why else ()
@@ -311,7 +311,7 @@ def _finished(read: Prefilled, draft: str = "") -> str:
         return read.finish(draft)
 
 
-def _unknown(asked: _Asked, said: Said) -> tuple[str, tuple[Note, ...]]:
+def _unknown(asked: _Asked, said: Given) -> tuple[str, tuple[Note, ...]]:
     """A model's own words of not knowing, where it says more than that; else ours, with what is known instead."""
     text, known = abstention(asked.clause.said if asked.one else "", said.why, said.known, said.about)
     own = len(query_words(said.text)) > len(query_words("I do not know."))

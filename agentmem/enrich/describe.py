@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from agentmem.core import EVERYBODY, Core
-from agentmem.enrich.model.answers import Construction, Evolution, Neighbourhood
+from agentmem.enrich.model.answers import Construction, Evolution, NeighbourAnswers
 from agentmem.enrich.model.dialogue import Dialogue
 from agentmem.enrich.model.grounding import constructed, evolved
 from agentmem.enrich.model.prompts import about_neighbours, about_note
@@ -191,10 +191,10 @@ class Enricher:
             run.kept.append(task.note.id)
             return
         about = run.dialogue.ask(about_note(task.note), Construction)
-        around = Neighbourhood()
+        around = NeighbourAnswers()
         if task.others:
             others = list(task.others.values())
-            around = run.dialogue.ask(about_neighbours(task.note, others), Neighbourhood, [n.id for n in others])
+            around = run.dialogue.ask(about_neighbours(task.note, others), NeighbourAnswers, [n.id for n in others])
         self._fail("enrich:before-begin")
         with self._core.writing(run.scope or EVERYBODY) as tx:
             done = self._apply(tx, task, about, around, run)
@@ -231,7 +231,7 @@ class Enricher:
         fit = {r: other for r, other in tx.notes.load(described).items() if _may_stand_beside(note, other)}
         return dict(list(fit.items())[:wanted])
 
-    def _apply(self, tx: Transaction, task: _Task, about: Construction, around: Neighbourhood, run: _Run) -> bool:
+    def _apply(self, tx: Transaction, task: _Task, about: Construction, around: NeighbourAnswers, run: _Run) -> bool:
         """Everything that the model said of one note, or nothing when the note is not what it saw."""
         tx.admit((task.owner,))
         now = micros(self._core.clock.now())
@@ -254,7 +254,7 @@ class Enricher:
         return True
 
     @staticmethod
-    def _link(tx: Transaction, task: _Task, around: Neighbourhood, present: dict[int, Note], run: _Run) -> None:
+    def _link(tx: Transaction, task: _Task, around: NeighbourAnswers, present: dict[int, Note], run: _Run) -> None:
         by_id = {note.id: row for row, note in present.items()}
         links = [
             LinkRow(task.row, by_id[said.id], RELATED, RELATED_WEIGHT, f"the model: {said.relation}")

@@ -14,7 +14,7 @@ from datetime import date
 from agentmem.core import Core
 from agentmem.enrich.describe import checked_limit, lease, same_boundary
 from agentmem.enrich.model.answers import DayThoughts, Merging, Portrait
-from agentmem.enrich.model.days import Part, parts_of, print_of, readable
+from agentmem.enrich.model.days import DayPart, parts_of, print_of, readable
 from agentmem.enrich.model.dialogue import Dialogue
 from agentmem.enrich.model.prompts import about_day, about_portrait, about_thoughts
 from agentmem.enrich.model.report import Failure, ReflectReport
@@ -111,7 +111,7 @@ class Reflector:
 
     # -- days ------------------------------------------------------------------------------------------------
 
-    def _due(self, tx: Transaction, scope: Scope, asked: date | None) -> tuple[list[Part], int]:
+    def _due(self, tx: Transaction, scope: Scope, asked: date | None) -> tuple[list[DayPart], int]:
         """The parts of days that have no summary of what they say now; and how many notes may not be shown."""
         parts, left_out = self._parts(tx, scope)
         known = {n.metadata.get("sources") for n in self._notes(tx, scope, ("summary",))}
@@ -119,7 +119,7 @@ class Reflector:
         due = [p for p in parts if p.print not in known and (p.day < today if asked is None else p.day == asked)]
         return due, left_out
 
-    def _parts(self, tx: Transaction, scope: Scope) -> tuple[list[Part], int]:
+    def _parts(self, tx: Transaction, scope: Scope) -> tuple[list[DayPart], int]:
         said = self._notes(tx, scope, SAID)
         fit = [n for n in said if readable(n, secrets_too=self._settings.secrets)]
         return parts_of(fit, self._settings.day_notes), len(said) - len(fit)
@@ -140,7 +140,7 @@ class Reflector:
         rows = tx.notes.select(self._core.selection(tx, scope, base), order="occurred")
         return [n for n in tx.notes.load(rows).values() if same_boundary(n.scope, scope)]
 
-    def _sum_up(self, part: Part, run: _Run) -> None:
+    def _sum_up(self, part: DayPart, run: _Run) -> None:
         notes = list(part.notes)
         ids = [n.id for n in notes]
         said = run.dialogue.ask(about_day(notes), DayThoughts, ids)

@@ -45,7 +45,7 @@ from agentmem.errors import (
 from agentmem.files import owned_files
 from agentmem.files.reserve import NAME as RESERVE
 from agentmem.files.reserve import is_reserve
-from agentmem.files.sqlite_files import SIDES, Database, bound_to, look
+from agentmem.files.sqlite_files import SIDES, DatabaseFile, bound_to, look
 
 __all__ = ["DATABASE", "LOCK_FILES", "MARKER", "OLD_WEIGHTS", "DataDirectory", "is_of_a_memory", "open_directory"]
 
@@ -152,7 +152,7 @@ def _for_writing(root: Path, now: datetime) -> DataDirectory:
         return directory if held is not None else _marked(directory, now)
 
 
-def _known(root: Path, found: Database) -> str | None:
+def _known(root: Path, found: DatabaseFile) -> str | None:
     """The id by which a database knows its directory, when the marker was lost."""
     said = bound_to(root / DATABASE) if found.ours else None
     return said if said is not None and _ID.fullmatch(said) else None
@@ -268,7 +268,7 @@ def _marked(directory: DataDirectory, now: datetime) -> DataDirectory:
 # -- the database ----------------------------------------------------------------------------------------------
 
 
-def _refuse(root: Path, found: Database, *, marked: bool, writing: bool) -> None:
+def _refuse(root: Path, found: DatabaseFile, *, marked: bool, writing: bool) -> None:
     """Raise unless the files of the database are ours, or there are none. An empty one is ours where we left our marker."""
     if elsewhere := (*found.links, *(found.shared if writing else ())):
         raise _foreign(root, [DATABASE + side for side in elsewhere])

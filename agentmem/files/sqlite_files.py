@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
-__all__ = ["APPLICATION_ID", "BOUND_TO", "SIDES", "Database", "bound_to", "look"]
+__all__ = ["APPLICATION_ID", "BOUND_TO", "SIDES", "DatabaseFile", "bound_to", "look"]
 
 APPLICATION_ID: Final = 0x61676D6D  # "agmm": tells our files from other SQLite files
 BOUND_TO: Final = "directory"
@@ -34,7 +34,7 @@ _LOG_MAGIC: Final = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")
 
 
 @dataclass(frozen=True, slots=True)
-class Database:
+class DatabaseFile:
     """What lies where a database is expected; ``sides``, ``links`` and ``shared`` are endings of its name (its own: empty).
 
     Attributes:
@@ -56,7 +56,7 @@ class Database:
     strange: tuple[str, ...] = ()
 
 
-def look(path: Path) -> Database:
+def look(path: Path) -> DatabaseFile:
     """Look at a database and the files beside it without opening any of them as a database."""
     states = {side: _status(Path(f"{path}{side}")) for side in ("", *SIDES)}
     found = {side: status for side, status in states.items() if status is not None}
@@ -64,14 +64,14 @@ def look(path: Path) -> Database:
     shared = tuple(side for side, status in found.items() if stat.S_ISREG(status.st_mode) and status.st_nlink > 1)
     sides = tuple(side for side in SIDES if side in found)
     if "" not in found or links:
-        return Database("" in found, sides=sides, links=links, shared=shared)
+        return DatabaseFile("" in found, sides=sides, links=links, shared=shared)
     application = _application(path, found[""].st_size)
     # An id of 0 is none: then a younger first page may stand in the log.
     ours = application == APPLICATION_ID or (
         application == 0 and "-wal" in sides and _marked_in_log(Path(f"{path}-wal"))
     )
     strange = tuple(side for side in sides if not _is_of_sqlite(Path(f"{path}{side}"), side))
-    return Database(True, not found[""].st_size, application is not None, ours, sides, links, shared, strange)
+    return DatabaseFile(True, not found[""].st_size, application is not None, ours, sides, links, shared, strange)
 
 
 def _is_of_sqlite(path: Path, side: str) -> bool:

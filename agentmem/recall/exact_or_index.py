@@ -8,7 +8,7 @@ from typing import Literal
 
 from agentmem.settings import IndexSettings
 
-__all__ = ["Plan", "Way", "choose", "shortlist"]
+__all__ = ["SearchPlan", "Way", "choose", "shortlist"]
 
 Way = Literal["exact", "signs", "chroma"]
 
@@ -35,7 +35,7 @@ def shortlist(size: int, wanted: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class SearchPlan:
     """One way of finding the nearest vectors.
 
     ``exact``: every vector is compared; ``signs``: a shortlist by sign bits (``shortlist`` vectors of each owner) is
@@ -53,7 +53,9 @@ class Plan:
         return named | ({"shortlist": self.shortlist} if self.shortlist else {})
 
 
-def choose(size: int, wanted: int, settings: IndexSettings, *, index: str = "none", only: int | None = None) -> Plan:
+def choose(
+    size: int, wanted: int, settings: IndexSettings, *, index: str = "none", only: int | None = None
+) -> SearchPlan:
     """The plan for a scope of ``size`` vectors of which the ``wanted`` nearest are asked for.
 
     Args:
@@ -64,15 +66,17 @@ def choose(size: int, wanted: int, settings: IndexSettings, *, index: str = "non
         only: to how many rows a filter has narrowed the search already.
     """
     if only is not None:
-        return Plan("exact", f"a filter leaves {only} notes", only)
+        return SearchPlan("exact", f"a filter leaves {only} notes", only)
     if size > settings.exact_limit:
         if index == "ok":
-            return Plan("chroma", f"more than {settings.exact_limit:,} vectors are not kept in memory", size)
+            return SearchPlan("chroma", f"more than {settings.exact_limit:,} vectors are not kept in memory", size)
         why = f"the vector index is {index}"
     else:
         why = ""
     compared = shortlist(size, wanted)
     full, short = SCAN * size, SIGNS * size + RESCORE * compared
     if short < full:
-        return Plan("signs", why or f"about {short / 1000:.1f} ms instead of {full / 1000:.1f} for all", size, compared)
-    return Plan("exact", why or f"{size:,} vectors are compared sooner than a shortlist is made", size)
+        return SearchPlan(
+            "signs", why or f"about {short / 1000:.1f} ms instead of {full / 1000:.1f} for all", size, compared
+        )
+    return SearchPlan("exact", why or f"{size:,} vectors are compared sooner than a shortlist is made", size)

@@ -43,7 +43,7 @@ from agentmem.records.repeats import Keys, Tombstones
 from agentmem.records.terms import Terms
 from agentmem.records.threads import Threads
 from agentmem.records.uses import Uses
-from agentmem.records.vectors import NextVectors, Passages, VectorsOfNotes
+from agentmem.records.vectors import NextVectors, VectorsOfNotes, VectorsOfPassages
 from agentmem.records.words import Words
 
 __all__ = ["NoteStore", "Transaction"]
@@ -105,7 +105,7 @@ class Transaction:
         self.text = Words(mine, tables, secret)
         self.vectors = VectorsOfNotes(mine, tables)
         self.next_vectors = NextVectors(mine, tables)
-        self.passages = Passages(mine, tables)
+        self.passages = VectorsOfPassages(mine, tables)
         self.links = Links(mine, tables)
         self.terms = Terms(mine, tables)
         self.keys = Keys(mine, tables, secret)

@@ -14,7 +14,7 @@ from agentmem.records.halves import arrays, checked, matrix
 if TYPE_CHECKING:
     from agentmem.notes.arrays import Rows, Vectors
 
-__all__ = ["NextVectors", "Passages", "VectorsOfNotes", "changes", "counter"]
+__all__ = ["NextVectors", "VectorsOfNotes", "VectorsOfPassages", "changes", "counter"]
 
 _SERVING: Final = ("embedder_fingerprint", "embedder_dimension")
 _COMING: Final = ("next_embedder_fingerprint", "next_embedder_dimension")
@@ -138,7 +138,7 @@ class VectorsOfNotes(_OfAnEmbedder):
         self._set_embedder(None)
 
 
-class Passages(Area):
+class VectorsOfPassages(Area):
     """Those of the passages of a long note: they stand and fall with its own."""
 
     def put(self, row: int, owner: int, vectors: Vectors) -> None:

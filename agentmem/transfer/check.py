@@ -22,7 +22,7 @@ from agentmem.transfer.format import (
     signer,
 )
 
-__all__ = ["Check", "lines_of"]
+__all__ = ["FileCheck", "lines_of"]
 
 MAX_LINE: Final = 64 * 2**20
 _ORDER: Final = ("note", "link", "made_from", "ledger")
@@ -38,7 +38,7 @@ def lines_of(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
         yield number, line
 
 
-class Check:
+class FileCheck:
     """Every line by itself, and all of them together."""
 
     def __init__(self, scope: Scope, key: bytes | str | None = None) -> None:

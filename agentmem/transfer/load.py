@@ -23,7 +23,7 @@ from agentmem.projections.project import Projected, project
 from agentmem.records.transaction import Transaction
 from agentmem.remember.draft import resolve_trust
 from agentmem.remember.duplicates import content_hash
-from agentmem.transfer.check import Check, lines_of
+from agentmem.transfer.check import FileCheck, lines_of
 from agentmem.transfer.claimed_ids import edits_of_others, taken_by_others, was_forgotten
 from agentmem.transfer.export import values_of
 from agentmem.transfer.format import (
@@ -134,7 +134,7 @@ class Importer:
         """
         most = 1.0 if key is not None and trust is None else resolve_trust(trust, "import")
         with _opened(path) as file:
-            check = Check(scope, key)
+            check = FileCheck(scope, key)
             header, footer = check.run(file)
             file.seek(0)
             report = ImportReport(path, dry_run=dry_run, proven=key is not None)

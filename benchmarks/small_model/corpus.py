@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from agentmem.evaluation.world import RELATIONS, Kind, Note, World, WorldFact, answer, random_date, relation
+from agentmem.evaluation.world import RELATIONS, Kind, ToldNote, World, WorldFact, answer, random_date, relation
 from benchmarks.small_model import layouts, wording
 
 if TYPE_CHECKING:
@@ -323,14 +323,14 @@ class Conversation:
                 return text
         return self.world.statement(fact, self.rng)
 
-    def _note(self, fact: WorldFact, date: str) -> Note:
+    def _note(self, fact: WorldFact, date: str) -> ToldNote:
         untrusted = self.rng.random() < 0.08
         if fact.kind == "person" and fact.subject != MYSELF and self.rng.random() < 0.25:
-            return Note(date, fact.subject, self.rng.choice(self.world.my_statements(fact)), untrusted)
+            return ToldNote(date, fact.subject, self.rng.choice(self.world.my_statements(fact)), untrusted)
         speaker = MYSELF
         if fact.subject != MYSELF and self.rng.random() < 0.25:
             speaker = self.rng.choice((self.rng.choice(self.world.subjects("person")), "assistant", "note"))
-        return Note(date, speaker, self._sentence(fact), untrusted)
+        return ToldNote(date, speaker, self._sentence(fact), untrusted)
 
     def _say(
         self,

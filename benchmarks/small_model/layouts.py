@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from agentmem.evaluation.world import NOTES_HEADER, Note, render_notes
+from agentmem.evaluation.world import NOTES_HEADER, ToldNote, render_notes
 from benchmarks.small_model import wording
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _LINES = (
 )
 
 
-def render(notes: Sequence[Note], rng: Random) -> str:
+def render(notes: Sequence[ToldNote], rng: Random) -> str:
     """Render ``notes`` as agentmem does (60 %) or in a random other layout."""
     if rng.random() < 0.6:
         return render_notes(notes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from agentmem.evaluation.world import RELATIONS, Note, World, WorldFact, answer, random_date, render_notes
+from agentmem.evaluation.world import RELATIONS, ToldNote, World, WorldFact, answer, random_date, render_notes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -50,20 +50,20 @@ class ProbeMaker:
         """Ask in a fresh chat."""
         return Probe([self.ask(fact, held_out)], answer(value))
 
-    def other_notes(self, fact: WorldFact, count: int) -> list[Note]:
+    def other_notes(self, fact: WorldFact, count: int) -> list[ToldNote]:
         """Return ``count`` notes that say nothing about the same subject and relation; most contradict the world."""
         chosen = [f for f in self.facts(count + 1) if (f.subject, f.relation) != (fact.subject, fact.relation)]
         return [self.note(self.changed(f) if self.rng.random() < 0.75 else f) for f in chosen[:count]]
 
-    def note(self, fact: WorldFact, held_out: bool = False) -> Note:
+    def note(self, fact: WorldFact, held_out: bool = False) -> ToldNote:
         """Return a note by the user in the third person."""
-        return Note("", "user", self.world.statement(fact, self.rng, held_out=held_out))
+        return ToldNote("", "user", self.world.statement(fact, self.rng, held_out=held_out))
 
-    def my_note(self, fact: WorldFact, speaker: str) -> Note:
+    def my_note(self, fact: WorldFact, speaker: str) -> ToldNote:
         """Return a note in the words of ``speaker`` about themselves."""
-        return Note("", speaker, self.rng.choice(self.world.my_statements(fact)))
+        return ToldNote("", speaker, self.rng.choice(self.world.my_statements(fact)))
 
-    def system(self, ordered: Sequence[Note], others: Sequence[Note]) -> dict[str, str]:
+    def system(self, ordered: Sequence[ToldNote], others: Sequence[ToldNote]) -> dict[str, str]:
         """Mix notes, keeping the order of ``ordered``, date them oldest first, and render the system message."""
         total = len(ordered) + len(others)
         places = sorted(self.rng.sample(range(total), len(ordered)))
@@ -71,10 +71,12 @@ class ProbeMaker:
         picked = dict(zip(places, ordered, strict=True))
         notes = [picked[place] if place in picked else next(rest) for place in range(total)]
         dates = sorted(random_date(self.rng) for _ in notes)
-        dated = [Note(date, note.speaker, note.text, note.untrusted) for date, note in zip(dates, notes, strict=True)]
+        dated = [
+            ToldNote(date, note.speaker, note.text, note.untrusted) for date, note in zip(dates, notes, strict=True)
+        ]
         return {"role": "system", "content": render_notes(dated)}
 
-    def noted(self, fact: WorldFact, note: Note) -> Probe:
+    def noted(self, fact: WorldFact, note: ToldNote) -> Probe:
         """Ask for ``fact`` with its note among three to seven others."""
         others = self.other_notes(fact, self.rng.randint(3, 7))
         return Probe([self.system([note], others), self.ask(fact)], answer(fact.value))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agentmem.integrations.chat import ChatAgent, Reply
-from agentmem.integrations.cli.demo_story import SECRET, SESSIONS, START, STRANGER, USER, Contact, Story, Turn
+from agentmem.integrations.cli.demo_story import SECRET, SESSIONS, START, STRANGER, USER, Contact, Story, StoryTurn
 from agentmem.memory import Memory
 from agentmem.notes.clock import ManualClock
 from agentmem.notes.note import Fact, ForgetReceipt, MemoryState, Receipt, Scope
@@ -35,7 +35,7 @@ class Told:
 
     session: str
     when: datetime
-    turn: Turn
+    turn: StoryTurn
     reply: Reply
     became: str
 

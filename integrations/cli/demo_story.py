@@ -9,7 +9,7 @@ from random import Random
 from agentmem.evaluation.world import World, WorldFact
 
 __all__ = [
-    "ADDRESS_BOOK", "SECRET", "SESSIONS", "START", "STRANGER", "USER", "Contact", "Story", "Turn", "make_story",
+    "ADDRESS_BOOK", "SECRET", "SESSIONS", "START", "STRANGER", "USER", "Contact", "Story", "StoryTurn", "make_story",
 ]  # fmt: skip
 
 USER, STRANGER = "mara", "ben"
@@ -27,7 +27,7 @@ _WORDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class StoryTurn:
     """What the user says, and the word that a right answer holds (``None``: anything polite will do)."""
 
     text: str
@@ -55,38 +55,38 @@ class Story:
     late: Contact
 
 
-SESSIONS: tuple[tuple[str, int, tuple[Turn, ...]], ...] = (
+SESSIONS: tuple[tuple[str, int, tuple[StoryTurn, ...]], ...] = (
     (
         "monday",
         0,
         (
-            Turn("Hello!"),
-            Turn("I live in Lisbon."),
-            Turn("I work as a translator."),
-            Turn("Where do I live?", "Lisbon"),
-            Turn("My sister lives in Hanoi."),
-            Turn("My hobby is pottery."),
+            StoryTurn("Hello!"),
+            StoryTurn("I live in Lisbon."),
+            StoryTurn("I work as a translator."),
+            StoryTurn("Where do I live?", "Lisbon"),
+            StoryTurn("My sister lives in Hanoi."),
+            StoryTurn("My hobby is pottery."),
         ),
     ),
     (
         "a week later",
         7,
         (
-            Turn("What is my hobby?", "pottery"),
-            Turn("I live in Bergen."),
-            Turn("My favourite food is couscous."),
-            Turn("I am allergic to walnuts."),
-            Turn("My phone number is +351 912 345 678."),
+            StoryTurn("What is my hobby?", "pottery"),
+            StoryTurn("I live in Bergen."),
+            StoryTurn("My favourite food is couscous."),
+            StoryTurn("I am allergic to walnuts."),
+            StoryTurn("My phone number is +351 912 345 678."),
         ),
     ),
     (
         "three weeks later",
         21,
         (
-            Turn("Where do I live?", "Bergen"),
-            Turn("What do I work as?", "translator"),
-            Turn("What is my favourite food?", "couscous"),
-            Turn("Thank you."),
+            StoryTurn("Where do I live?", "Bergen"),
+            StoryTurn("What do I work as?", "translator"),
+            StoryTurn("What is my favourite food?", "couscous"),
+            StoryTurn("Thank you."),
         ),
     ),
 )

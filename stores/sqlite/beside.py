@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import Final
 
 from agentmem.stores.sqlite import scrub
-from agentmem.stores.sqlite.scrub import Report
+from agentmem.stores.sqlite.scrub import ScrubReport
 
 __all__ = ["Scrub", "scrub_beside"]
 
-Scrub = Callable[[Path, float], Report | None]
+Scrub = Callable[[Path, float], ScrubReport | None]
 """Scrubs a database file, waiting for others so many seconds at a time; ``None`` where no process can be started."""
 
 _LONGEST: Final = 600.0  # seconds; a process that is stopped then has broken nothing, and goes on the next time
 
 
-def scrub_beside(path: Path, patience: float) -> Report | None:
+def scrub_beside(path: Path, patience: float) -> ScrubReport | None:
     """Blank what deleted rows left in ``path``; the report of the process, ``None`` when it could not be started."""
     if not sys.executable:
         return None
@@ -29,15 +29,15 @@ def scrub_beside(path: Path, patience: float) -> Report | None:
     try:
         ended = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_LONGEST, check=False)  # noqa: S603 - our interpreter, our file
     except subprocess.TimeoutExpired:
-        return Report(why=f"it took longer than {_LONGEST:.0f} seconds")
+        return ScrubReport(why=f"it took longer than {_LONGEST:.0f} seconds")
     except OSError:
         return None
     try:
-        return Report(**json.loads(ended.stdout))
+        return ScrubReport(**json.loads(ended.stdout))
     except (ValueError, TypeError):
         lines = ended.stderr.decode("utf-8", "replace").strip().splitlines()
         return (
             None
             if ended.returncode == 2
-            else Report(why=lines[-1] if lines else f"the process ended with {ended.returncode}")
+            else ScrubReport(why=lines[-1] if lines else f"the process ended with {ended.returncode}")
         )

@@ -23,7 +23,7 @@ from agentmem.files.sqlite_files import APPLICATION_ID
 from agentmem.runtime.forks import at_fork, leave, torn
 from agentmem.stores.sqlite.failures import DRIVER_ERRORS, translate
 from agentmem.stores.sqlite.log import refuse_damaged
-from agentmem.stores.sqlite.reading import Reading
+from agentmem.stores.sqlite.reading import ReadOnlyFile
 from agentmem.stores.sqlite.turns import Turns
 
 __all__ = ["APPLICATION_ID", "Database", "Durability", "Tracer", "read_only"]
@@ -60,7 +60,7 @@ class Database:
         durability: Durability = "full",
         tracer: Tracer | None = None,
         prepare: Callable[[sqlite3.Connection], None] | None = None,
-        reading: Reading | None = None,
+        reading: ReadOnlyFile | None = None,
     ) -> None:
         if durability not in ("full", "normal"):
             raise InvalidArgument(f"Unknown durability {durability!r}.", hint="it is 'full' or 'normal'.")

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     Words = npt.NDArray[np.uint32]
     Flags = npt.NDArray[np.bool_]
 
-__all__ = ["Log", "Seen", "read_log", "refuse_damaged"]
+__all__ = ["Seen", "WriteAheadLog", "read_log", "refuse_damaged"]
 
 _HEADER: Final = 32
 _SALTS: Final = slice(16, 24)
@@ -61,7 +61,7 @@ class Seen(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Log:
+class WriteAheadLog:
     """The frames of a log, each compared with the one before it; all arrays have shape (frames,).
 
     Attributes:
@@ -157,7 +157,7 @@ def _gone(log: Path) -> bool:
         return True
 
 
-def read_log(path: Path) -> Log | None:
+def read_log(path: Path) -> WriteAheadLog | None:
     """The log at ``path``; ``None`` if there is none, it cannot be read, or others began it anew meanwhile."""
     try:
         descriptor = os.open(path, _PLAIN)  # SQLite locks the database and the index of the log, never the log
@@ -175,7 +175,7 @@ def read_log(path: Path) -> Log | None:
         os.close(descriptor)
 
 
-def _read(descriptor: int, header: bytes) -> Log:
+def _read(descriptor: int, header: bytes) -> WriteAheadLog:
     magic, _, size = struct.unpack(">3I", header[:12])
     if magic & ~1 == _MAGIC and size in _PAGE_SIZES:
         log = _frames(descriptor, header, size, big=bool(magic & 1))
@@ -186,7 +186,7 @@ def _read(descriptor: int, header: bytes) -> Log:
     return next((log for log in guesses if log.damaged), guesses[0])
 
 
-def _frames(descriptor: int, header: bytes, size: int, *, big: bool) -> Log:
+def _frames(descriptor: int, header: bytes, size: int, *, big: bool) -> WriteAheadLog:
     length, order = _FRAME + size, ">u4" if big else "<u4"
     sums, heads = [np.zeros((0, 2), np.uint32)], [np.zeros((0, 6), ">u4")]
     weights, step = _weights(2 + size // 4)
@@ -206,7 +206,7 @@ def _frames(descriptor: int, header: bytes, size: int, *, big: bool) -> Log:
     standing = np.frombuffer(header, ">u4", 2, 24).astype(np.uint32)
     should = np.vstack([standing, stored])[: len(stored)] @ step + added
     resumed = np.vstack([start, should])[: len(stored)] @ step + added
-    return Log(
+    return WriteAheadLog(
         header=header,
         sound=int.from_bytes(header[:4], "big") == _MAGIC | big and bool((start == standing).all()),
         pages=head[:, 0].astype(np.uint32),
@@ -256,7 +256,7 @@ def _seen(path: Path) -> Seen | None:
     return Seen(fields[9], fields[6], _KEPT.unpack(found[2 * _INDEX.size :])[0])
 
 
-def _damaged(path: Path, log: Log) -> StoreCorrupt:
+def _damaged(path: Path, log: WriteAheadLog) -> StoreCorrupt:
     what = f"can be read up to frame {log.taken} of {len(log.own)}" if log.sound else "does not begin as it was written"
     cure = f"import sqlite3; sqlite3.connect({str(path)!r}).execute('PRAGMA wal_checkpoint(TRUNCATE)')"
     return StoreCorrupt(

@@ -10,7 +10,7 @@ from agentmem.files.sqlite_files import APPLICATION_ID
 from agentmem.stores.sqlite.connection import Database
 from agentmem.stores.sqlite.schema import MIGRATIONS
 
-__all__ = ["SCHEMA_VERSION", "TOMBSTONE_KEY", "Secret", "is_current", "migrate"]
+__all__ = ["SCHEMA_VERSION", "TOMBSTONE_KEY", "StoreSecret", "is_current", "migrate"]
 
 SCHEMA_VERSION: Final = len(MIGRATIONS)
 TOMBSTONE_KEY: Final = "tombstone_key"
@@ -44,7 +44,7 @@ def is_current(database: Database) -> bool:
         return _version(database) == SCHEMA_VERSION
 
 
-class Secret:
+class StoreSecret:
     """The store's secret, drawn once, when it was made, and read when it is first asked for.
 
     Raises:

@@ -22,13 +22,13 @@ from agentmem.errors import StoreCorrupt, StoreLocked
 from agentmem.stores.sqlite.failures import DRIVER_ERRORS
 from agentmem.stores.sqlite.log import refuse_damaged
 
-__all__ = ["Reading"]
+__all__ = ["ReadOnlyFile"]
 
 _TRIES: Final = 5
 Stamp = tuple[tuple[int, int, int] | None, ...]
 
 
-class Reading:
+class ReadOnlyFile:
     """How a database file is opened for reading now.
 
     Attributes:

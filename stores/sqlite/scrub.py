@@ -35,7 +35,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final, NoReturn
 
-__all__ = ["FILE", "RESERVE", "TURNS", "Layout", "Report", "free_pages", "gap", "remnants", "scrub", "wal_pages"]
+__all__ = ["FILE", "RESERVE", "TURNS", "Layout", "ScrubReport", "free_pages", "gap", "remnants", "scrub", "wal_pages"]
 
 FILE: Final = "file"
 """The place of the table ``erasing`` that stands for the bytes of the database file."""
@@ -62,7 +62,7 @@ _PLAIN: Final = os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 @dataclass(slots=True)
-class Report:
+class ScrubReport:
     """What was done.
 
     Attributes:
@@ -183,13 +183,13 @@ class _Scrubber:
     descriptor: int
     patience: float
     until: float = 0.0
-    report: Report = field(default_factory=Report)
+    report: ScrubReport = field(default_factory=ScrubReport)
     connections: list[sqlite3.Connection] = field(default_factory=list)
     suspects: set[int] | None = None  # None: every page
     salts: bytes = b""
     version: int = 0
 
-    def run(self) -> Report:
+    def run(self) -> ScrubReport:
         connection = self._connect()
         (due,) = connection.execute("SELECT coalesce(max(seq), 0) FROM erasing WHERE place = ?", (FILE,)).fetchone()
         while due and self.report.rounds < _MOST_ROUNDS:
@@ -320,7 +320,7 @@ class _Scrubber:
                 return
 
 
-def scrub(path: str, patience: float) -> tuple[Report, object]:
+def scrub(path: str, patience: float) -> tuple[ScrubReport, object]:
     """Do what the table ``erasing`` says to be due for the file: blank gaps and free pages, empty the log, and take it off the table.
 
     Args:
@@ -336,7 +336,7 @@ def scrub(path: str, patience: float) -> tuple[Report, object]:
     if not _alone(
         turn, time.monotonic() + patience
     ):  # two would wait for each other's reads; who comes second mostly finds nothing left to do
-        return Report(why="another process is at it"), None
+        return ScrubReport(why="another process is at it"), None
     descriptor = os.open(path, os.O_RDWR | _PLAIN)
     Layout.of(descriptor)
     scrubber = _Scrubber(path, descriptor, patience)
@@ -399,8 +399,8 @@ def main(arguments: Iterable[str]) -> NoReturn:
         report, _held = scrub(path, float(patience))
     except (OSError, ValueError, sqlite3.Error) as error:
         full = getattr(error, "errno", 0) == errno.ENOSPC or getattr(error, "sqlite_errorname", "") == "SQLITE_FULL"
-        report, _held = Report(why=str(error), full=full), error
-    os.write(1, json.dumps({name: getattr(report, name) for name in Report.__slots__}).encode())
+        report, _held = ScrubReport(why=str(error), full=full), error
+    os.write(1, json.dumps({name: getattr(report, name) for name in ScrubReport.__slots__}).encode())
     os._exit(0 if report.done else 1)
 
 

@@ -17,7 +17,7 @@ from agentmem.stores.sqlite.connection import Database, Durability, Tracer, read
 from agentmem.stores.sqlite.marks import teach as teach_marks
 from agentmem.stores.sqlite.migrations import is_current, migrate
 from agentmem.stores.sqlite.misfits import misfits
-from agentmem.stores.sqlite.reading import Reading
+from agentmem.stores.sqlite.reading import ReadOnlyFile
 from agentmem.stores.sqlite.scrub import FILE
 from agentmem.stores.sqlite.seals import broken
 from agentmem.stores.sqlite.tables import SqliteTables
@@ -64,7 +64,7 @@ class SqliteStore:
         self.path = None if path is None else Path(path)
         self._scrub = scrub
         self._read_only = read_only and path is not None
-        self._reading = Reading(self.path) if read_only and self.path is not None else None
+        self._reading = ReadOnlyFile(self.path) if read_only and self.path is not None else None
         self._through = self._reading
         self._db = Database(self.path, durability=durability, tracer=tracer, prepare=prepare, reading=self._through)
         try:

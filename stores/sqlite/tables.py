@@ -13,7 +13,7 @@ from agentmem.notes.rows import Selection
 from agentmem.notes.tables import FACT, NOTE, OWNER, Among, Table, Value, Where
 from agentmem.stores.sqlite import selecting, statements
 from agentmem.stores.sqlite.connection import Database
-from agentmem.stores.sqlite.migrations import Secret
+from agentmem.stores.sqlite.migrations import StoreSecret
 from agentmem.stores.sqlite.seals import keep_version, kept, seal, whole
 from agentmem.stores.sqlite.where import json_list
 
@@ -33,7 +33,7 @@ class SqliteTables:
 
     def __init__(self, database: Database) -> None:
         self._db = database
-        self._secret = Secret(database)
+        self._secret = StoreSecret(database)
         self._statements: dict[object, str] = {}
 
     def put(self, table: Table, rows: Iterable[Sequence[Value]], *, keep: bool = False) -> int:

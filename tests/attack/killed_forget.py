@@ -73,7 +73,7 @@ def forget(place: Path, step: str) -> None:
     raise AssertionError(f"{step} was not reached")
 
 
-def _killed(path: Path, patience: float, seconds: float) -> scrub.Report:
+def _killed(path: Path, patience: float, seconds: float) -> scrub.ScrubReport:
     """Kill the process that scrubs after a while, and this one too."""
     process = subprocess.Popen(
         [sys.executable, "-I", "-S", scrub.__file__, str(path), str(patience)], stdout=subprocess.DEVNULL
@@ -82,7 +82,7 @@ def _killed(path: Path, patience: float, seconds: float) -> scrub.Report:
     process.kill()
     process.wait()
     os.kill(os.getpid(), signal.SIGKILL)
-    return scrub.Report()
+    return scrub.ScrubReport()
 
 
 def look(place: Path, step: str, expected: int, killed: bool) -> None:

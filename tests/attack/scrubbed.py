@@ -143,7 +143,7 @@ def scrubbing(path: Path, without: str) -> None:
         scrub.remnants = lambda *_: {}  # type: ignore[assignment]
     if without == "commit":  # neither behind the blanking nor at the end: nobody learns that his pages are out of date
         scrub._commit = lambda connection: connection.execute("ROLLBACK")  # type: ignore[assignment]
-        scrub._Scrubber._settle = lambda self, due: None  # type: ignore[method-assign]
+        scrub._Scrubber._noted = lambda self, due: None  # type: ignore[method-assign]
         look = scrub.remnants
         scrub.remnants = lambda *where: (time.sleep(0.03), look(*where))[1]  # type: ignore[assignment]  # so that the neighbour reads meanwhile
     scrub.main([str(path), "10"])

@@ -22,7 +22,7 @@ from agentmem.forget.places import TRACES, Traces
 from agentmem.integrations import ChatAgent
 from agentmem.notes.clock import ManualClock
 from agentmem.settings import IndexSettings
-from agentmem.stores.sqlite.scrub import Report
+from agentmem.stores.sqlite.scrub import ScrubReport
 
 HERE = Path(__file__).parent
 ANA = Scope(user="ana")
@@ -217,7 +217,7 @@ def test_without_scrubbing_the_search_finds_what_is_left(memory: Memory, place: 
     """The null control: rows are deleted, nothing is blanked, and the very same search goes red."""
     rng = random.Random(7)
     words = [canary(rng) for _ in range(10)]
-    memory._parts.core.store._scrub = lambda path, patience: Report(done=True)  # type: ignore[attr-defined]
+    memory._parts.core.store._scrub = lambda path, patience: ScrubReport(done=True)  # type: ignore[attr-defined]
     company(memory, rng)
     ids = _note(memory, words, tmp_path)
     company(memory, rng, 24)

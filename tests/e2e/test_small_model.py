@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from agentmem.evaluation.world import UNKNOWN_ANSWER, Note, World, WorldFact, answer, relation, render_notes
+from agentmem.evaluation.world import UNKNOWN_ANSWER, ToldNote, World, WorldFact, answer, relation, render_notes
 from agentmem.llm.small_model import load_small_model, small_model_path
 
 if TYPE_CHECKING:
@@ -79,11 +79,11 @@ def _changed(world: World, fact: WorldFact, rng: Random) -> WorldFact:
     return WorldFact(fact.subject, fact.kind, fact.relation, world.counterfactual(fact, rng))
 
 
-def _notes(world: World, relevant: list[Note], rng: Random) -> dict[str, str]:
+def _notes(world: World, relevant: list[ToldNote], rng: Random) -> dict[str, str]:
     """Return a system message with four other notes before and between the relevant ones."""
-    others = [Note("", "user", world.statement(_changed(world, f, rng), rng)) for f in rng.sample(world.facts, 4)]
+    others = [ToldNote("", "user", world.statement(_changed(world, f, rng), rng)) for f in rng.sample(world.facts, 4)]
     notes = [*others[:2], *relevant, *others[2:]]
-    dated = [Note(f"2026-03-{day:02d}", note.speaker, note.text) for day, note in enumerate(notes, 1)]
+    dated = [ToldNote(f"2026-03-{day:02d}", note.speaker, note.text) for day, note in enumerate(notes, 1)]
     return {"role": "system", "content": render_notes(dated)}
 
 
@@ -153,7 +153,7 @@ def test_reads_notes_against_its_own_knowledge(asker: Asker, world: World) -> No
     facts = [_changed(world, fact, rng) for fact in rng.sample(world.facts, _SAMPLE)]
     chats = [
         [
-            _notes(world, [Note("", "user", world.statement(fact, rng))], rng),
+            _notes(world, [ToldNote("", "user", world.statement(fact, rng))], rng),
             _user(world.question(fact, rng, held_out=True)),
         ]
         for fact in facts
@@ -168,7 +168,7 @@ def test_newest_note_wins(asker: Asker, world: World) -> None:
     facts = [_changed(world, fact, rng) for fact in rng.sample(world.facts, _SAMPLE)]
     chats = []
     for fact in facts:
-        both = [Note("", "user", world.statement(item, rng)) for item in (_changed(world, fact, rng), fact)]
+        both = [ToldNote("", "user", world.statement(item, rng)) for item in (_changed(world, fact, rng), fact)]
         chats.append([_notes(world, both, rng), _user(world.question(fact, rng, held_out=True))])
 
     assert asker.accuracy(chats, [answer(fact.value) for fact in facts]) >= 0.7
@@ -180,7 +180,7 @@ def test_reads_what_the_user_said_about_themselves(asker: Asker, world: World) -
     facts = [f for f in rng.sample(world.facts, 3 * _SAMPLE) if f.kind == "person"][:_SAMPLE]
     chats = [
         [
-            _notes(world, [Note("", "user", rng.choice(world.my_statements(fact)))], rng),
+            _notes(world, [ToldNote("", "user", rng.choice(world.my_statements(fact)))], rng),
             _user(world.my_question(fact.relation, rng, held_out=True)),
         ]
         for fact in facts

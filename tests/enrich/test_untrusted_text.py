@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentmem import Memory
-from agentmem.enrich.model.answers import CandidateFact, Construction, Evolution, Neighbourhood
+from agentmem.enrich.model.answers import CandidateFact, Construction, Evolution, NeighbourAnswers
 from agentmem.enrich.model.dialogue import parsed
 from agentmem.enrich.model.grounding import constructed, evolved, grounded
 from agentmem.enrich.model.prompts import about_note, quoted
@@ -182,14 +182,14 @@ def test_however_often_a_note_evolves_what_the_model_added_can_be_taken_back(
 
 @given(st.text(max_size=200) | answers.map(lambda a: f"Here: {json.dumps(a)} Bye."))
 def test_no_text_breaks_the_parser(text: str):
-    found = outcome(text, Neighbourhood)
+    found = outcome(text, NeighbourAnswers)
 
     assert not isinstance(found, InvalidAnswer) or (found.message.endswith(".") and found.hint)
 
 
 @pytest.mark.parametrize("wrapped", ["```json\n{}\n```", "<think>{no}</think>{}", "Sure: {} and more {"])
 def test_json_is_found_in_what_models_put_around_it(wrapped: str):
-    assert parsed(wrapped, Neighbourhood) == Neighbourhood()
+    assert parsed(wrapped, NeighbourAnswers) == NeighbourAnswers()
 
 
 @pytest.mark.parametrize(

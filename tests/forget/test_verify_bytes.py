@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from agentmem import Memory
 from agentmem.errors import InvalidArgument
 from agentmem.integrations.cli.app import app
-from agentmem.stores.sqlite.scrub import Report
+from agentmem.stores.sqlite.scrub import ScrubReport
 
 SECRET = "zqxvbnkwrtplmh"
 
@@ -49,7 +49,7 @@ def test_what_lies_in_gaps_packs_logs_and_indexes_is_found(open_memory: Callable
     memory.remember_many([f"note {i} of {SECRET} " + "pear " * (i % 90) for i in range(200)], progress=False)
     memory.flush()
     store = memory._parts.core.store
-    store._scrub = lambda path, patience: Report(done=True)  # type: ignore[attr-defined]
+    store._scrub = lambda path, patience: ScrubReport(done=True)  # type: ignore[attr-defined]
     memory.forget([n.id for n in memory.notes()][::2])
     store._db.outside("PRAGMA wal_checkpoint(TRUNCATE)")  # type: ignore[attr-defined]
     folder = memory._parts.weights.pack_store.folder

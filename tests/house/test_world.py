@@ -12,10 +12,10 @@ from agentmem.evaluation.world import (
     RELATIONS,
     UNKNOWN_ANSWER,
     Kind,
-    Note,
-    Relation,
+    ToldNote,
     World,
     WorldFact,
+    WorldRelation,
     answer,
     random_date,
     relation,
@@ -68,7 +68,7 @@ def test_facts_can_be_looked_up(world: World) -> None:
 
 
 @pytest.mark.parametrize("item", RELATIONS, ids=lambda item: item.name)
-def test_wordings_are_many_and_held_out_ones_are_never_trained(item: Relation) -> None:
+def test_wordings_are_many_and_held_out_ones_are_never_trained(item: WorldRelation) -> None:
     """Held-out wordings are disjoint from trained ones, and there are enough of both."""
     trained, held_out = set(item.all_questions()), set(item.all_questions(held_out=True))
     told, told_held_out = set(item.all_statements()), set(item.all_statements(held_out=True))
@@ -86,7 +86,7 @@ def test_wordings_are_many_and_held_out_ones_are_never_trained(item: Relation) -
 
 
 @pytest.mark.parametrize("item", [item for item in RELATIONS if item.kind == "person"], ids=lambda item: item.name)
-def test_people_speak_for_themselves(item: Relation) -> None:
+def test_people_speak_for_themselves(item: WorldRelation) -> None:
     """Relations of people have first-person wordings, held-out questions among them."""
     mine, held_out = set(item.all_my_questions()), set(item.all_my_questions(held_out=True))
 
@@ -151,8 +151,8 @@ def test_counterfactual_is_another_value_of_the_relation(world: World) -> None:
 def test_notes_are_rendered_with_date_and_speaker() -> None:
     """The block of notes has the form that agentmem writes into prompts."""
     notes = [
-        Note("2026-03-01", "user", "Ana Torres lives in Porto."),
-        Note("2026-03-04", "Ana Torres", "I work as a nurse.", untrusted=True),
+        ToldNote("2026-03-01", "user", "Ana Torres lives in Porto."),
+        ToldNote("2026-03-04", "Ana Torres", "I work as a nurse.", untrusted=True),
     ]
 
     assert render_notes(notes) == (

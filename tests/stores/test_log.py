@@ -17,7 +17,7 @@ import pytest
 
 from agentmem.errors import StoreCorrupt
 from agentmem.notes.clock import ManualClock
-from agentmem.stores.sqlite.log import Log, read_log
+from agentmem.stores.sqlite.log import WriteAheadLog, read_log
 from agentmem.stores.sqlite.store import SqliteStore
 
 WRITER = Path(__file__).with_name("log_writer.py")
@@ -41,7 +41,7 @@ def log_of(path: Path) -> Path:
     return Path(f"{path}-wal")
 
 
-def frames(path: Path) -> Log:
+def frames(path: Path) -> WriteAheadLog:
     log = read_log(log_of(path))
     assert log is not None
     return log
@@ -63,7 +63,7 @@ def flip(path: Path, at: int, bit: int = 0) -> None:
     change(path, at, lambda old: bytes([old[0] ^ 1 << bit]))
 
 
-def ends(log: Log) -> list[int]:
+def ends(log: WriteAheadLog) -> list[int]:
     """The frames after which a commit ends."""
     return [int(frame) + 1 for frame in log.commits.nonzero()[0]]
 

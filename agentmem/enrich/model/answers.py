@@ -19,7 +19,7 @@ __all__ = [
     "Evolution",
     "Merge",
     "Merging",
-    "Neighbourhood",
+    "NeighbourAnswers",
     "Portrait",
     "Related",
     "Thought",
@@ -93,7 +93,7 @@ class Evolution(_Answer):
     reason: Reason
 
 
-class Neighbourhood(_Answer):
+class NeighbourAnswers(_Answer):
     """A-MEM's link generation and memory evolution, in one answer."""
 
     links: Annotated[list[Related], BeforeValidator(_few)] = []

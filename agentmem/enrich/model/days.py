@@ -11,11 +11,11 @@ from agentmem.extract.secrets import secrets
 from agentmem.notes.note import Note
 from agentmem.notes.quoting import UNTRUSTED_BELOW
 
-__all__ = ["Part", "parts_of", "print_of", "readable"]
+__all__ = ["DayPart", "parts_of", "print_of", "readable"]
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class DayPart:
     """A day's notes, or a part of a long day's, in the order of time; ``number`` counts from 1."""
 
     day: date
@@ -32,13 +32,13 @@ class Part:
         return print_of(self.notes)
 
 
-def parts_of(notes: Iterable[Note], size: int) -> list[Part]:
+def parts_of(notes: Iterable[Note], size: int) -> list[DayPart]:
     """Days (UTC) in order, in parts of at most ``size`` notes; a note that comes later changes the last part only."""
     days: dict[date, list[Note]] = {}
     for note in notes:
         days.setdefault(note.occurred_at.date(), []).append(note)
     return [
-        Part(day, start // size + 1, tuple(days[day][start : start + size]))
+        DayPart(day, start // size + 1, tuple(days[day][start : start + size]))
         for day in sorted(days)
         for start in range(0, len(days[day]), size)
     ]

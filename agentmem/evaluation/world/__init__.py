@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from agentmem.evaluation.world.relations import Kind, Relation, Wordings
+from agentmem.evaluation.world.relations import Kind, Wordings, WorldRelation
 from agentmem.evaluation.world.text import (
     NOTES_HEADER,
     UNKNOWN_ANSWER,
-    Note,
+    ToldNote,
     answer,
     random_date,
     render_notes,
@@ -19,12 +19,12 @@ __all__ = [
     "RELATIONS",
     "UNKNOWN_ANSWER",
     "Kind",
-    "Note",
-    "Relation",
     "Split",
+    "ToldNote",
     "Wordings",
     "World",
     "WorldFact",
+    "WorldRelation",
     "answer",
     "random_date",
     "relation",

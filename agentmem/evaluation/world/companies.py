@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from agentmem.evaluation.world.relations import Relation, Wordings
+from agentmem.evaluation.world.relations import Wordings, WorldRelation
 
 __all__ = ["COMPANY_RELATIONS"]
 
-_HEADQUARTERS = Relation(
+_HEADQUARTERS = WorldRelation(
     name="headquarters",
     kind="company",
     nouns=("headquarters", "head office"),
@@ -46,7 +46,7 @@ _HEADQUARTERS = Relation(
     ),
 )
 
-_PRODUCT = Relation(
+_PRODUCT = WorldRelation(
     name="product",
     kind="company",
     nouns=("product", "main product"),
@@ -86,7 +86,7 @@ _PRODUCT = Relation(
     ),
 )
 
-_FOUNDER = Relation(
+_FOUNDER = WorldRelation(
     name="founder",
     kind="company",
     nouns=("founder", "creator"),
@@ -126,7 +126,7 @@ _FOUNDER = Relation(
     ),
 )
 
-_FOUNDING_YEAR = Relation(
+_FOUNDING_YEAR = WorldRelation(
     name="founding_year",
     kind="company",
     nouns=("founding year", "year of foundation"),
@@ -166,4 +166,4 @@ _FOUNDING_YEAR = Relation(
     ),
 )
 
-COMPANY_RELATIONS: tuple[Relation, ...] = (_HEADQUARTERS, _PRODUCT, _FOUNDER, _FOUNDING_YEAR)
+COMPANY_RELATIONS: tuple[WorldRelation, ...] = (_HEADQUARTERS, _PRODUCT, _FOUNDER, _FOUNDING_YEAR)

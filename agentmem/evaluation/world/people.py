@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from agentmem.evaluation.world.relations import Relation, Wordings
+from agentmem.evaluation.world.relations import Wordings, WorldRelation
 
 __all__ = ["PERSON_RELATIONS"]
 
-_HOME_CITY = Relation(
+_HOME_CITY = WorldRelation(
     name="home_city",
     kind="person",
     nouns=("home city", "city of residence"),
@@ -64,7 +64,7 @@ _HOME_CITY = Relation(
     ),
 )
 
-_EMPLOYER = Relation(
+_EMPLOYER = WorldRelation(
     name="employer",
     kind="person",
     nouns=("employer", "company"),
@@ -122,7 +122,7 @@ _EMPLOYER = Relation(
     ),
 )
 
-_OCCUPATION = Relation(
+_OCCUPATION = WorldRelation(
     name="occupation",
     kind="person",
     nouns=("occupation", "job", "profession"),
@@ -183,7 +183,7 @@ _OCCUPATION = Relation(
     shown="{v}",
 )
 
-_HOBBY = Relation(
+_HOBBY = WorldRelation(
     name="hobby",
     kind="person",
     nouns=("hobby", "favourite pastime"),
@@ -243,7 +243,7 @@ _HOBBY = Relation(
     ),
 )
 
-_FOOD = Relation(
+_FOOD = WorldRelation(
     name="favourite_food",
     kind="person",
     nouns=("favourite food", "favourite dish"),
@@ -307,7 +307,7 @@ _FOOD = Relation(
     ),
 )
 
-_INSTRUMENT = Relation(
+_INSTRUMENT = WorldRelation(
     name="instrument",
     kind="person",
     nouns=("instrument", "musical instrument"),
@@ -368,4 +368,4 @@ _INSTRUMENT = Relation(
     shown="the {v}",
 )
 
-PERSON_RELATIONS: tuple[Relation, ...] = (_HOME_CITY, _EMPLOYER, _OCCUPATION, _HOBBY, _FOOD, _INSTRUMENT)
+PERSON_RELATIONS: tuple[WorldRelation, ...] = (_HOME_CITY, _EMPLOYER, _OCCUPATION, _HOBBY, _FOOD, _INSTRUMENT)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from agentmem.evaluation.world.relations import Relation, Wordings
+from agentmem.evaluation.world.relations import Wordings, WorldRelation
 
 __all__ = ["PLACE_RELATIONS"]
 
-_COUNTRY = Relation(
+_COUNTRY = WorldRelation(
     name="country",
     kind="place",
     nouns=("country", "home country"),
@@ -46,7 +46,7 @@ _COUNTRY = Relation(
     ),
 )
 
-_RIVER = Relation(
+_RIVER = WorldRelation(
     name="river",
     kind="place",
     nouns=("river", "local river"),
@@ -87,7 +87,7 @@ _RIVER = Relation(
     shown="the {v}",
 )
 
-_SPECIALTY = Relation(
+_SPECIALTY = WorldRelation(
     name="specialty",
     kind="place",
     nouns=("specialty", "main export"),
@@ -127,7 +127,7 @@ _SPECIALTY = Relation(
     ),
 )
 
-_MAYOR = Relation(
+_MAYOR = WorldRelation(
     name="mayor",
     kind="place",
     nouns=("mayor", "head of the town hall"),
@@ -167,4 +167,4 @@ _MAYOR = Relation(
     ),
 )
 
-PLACE_RELATIONS: tuple[Relation, ...] = (_COUNTRY, _RIVER, _SPECIALTY, _MAYOR)
+PLACE_RELATIONS: tuple[WorldRelation, ...] = (_COUNTRY, _RIVER, _SPECIALTY, _MAYOR)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-__all__ = ["GenericFrames", "Kind", "Relation", "Wordings"]
+__all__ = ["GenericFrames", "Kind", "Wordings", "WorldRelation"]
 
 Kind = Literal["person", "company", "place"]
 
@@ -66,7 +66,7 @@ class GenericFrames:
 
 
 @dataclass(frozen=True)
-class Relation:
+class WorldRelation:
     """One attribute that the subjects of one kind have.
 
     Attributes:

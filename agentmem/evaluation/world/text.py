@@ -15,7 +15,7 @@ __all__ = [
     "LEAD_INS",
     "NOTES_HEADER",
     "UNKNOWN_ANSWER",
-    "Note",
+    "ToldNote",
     "answer",
     "fill",
     "lead_in",
@@ -47,7 +47,7 @@ LEAD_INS = Wordings(
 
 
 @dataclass(frozen=True)
-class Note:
+class ToldNote:
     """A remembered sentence with its date and the name of who said it."""
 
     date: str
@@ -80,7 +80,7 @@ def random_date(rng: Random) -> str:
     return f"{rng.randrange(2024, 2028)}-{rng.randrange(1, 13):02d}-{rng.randrange(1, 29):02d}"
 
 
-def render_notes(notes: Iterable[Note], header: str = NOTES_HEADER) -> str:
+def render_notes(notes: Iterable[ToldNote], header: str = NOTES_HEADER) -> str:
     """Render recalled notes the way they are put into a prompt."""
     lines = [header]
     for note in notes:

@@ -11,7 +11,7 @@ from agentmem.evaluation.world import names, text
 from agentmem.evaluation.world.companies import COMPANY_RELATIONS
 from agentmem.evaluation.world.people import PERSON_RELATIONS
 from agentmem.evaluation.world.places import PLACE_RELATIONS
-from agentmem.evaluation.world.relations import Kind, Relation
+from agentmem.evaluation.world.relations import Kind, WorldRelation
 from agentmem.evaluation.world.values import VALUE_LISTS, invented_value
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["DEFAULT_SEED", "RELATIONS", "Split", "World", "WorldFact", "relation"]
 
 DEFAULT_SEED = 2026
-RELATIONS: tuple[Relation, ...] = PERSON_RELATIONS + COMPANY_RELATIONS + PLACE_RELATIONS
+RELATIONS: tuple[WorldRelation, ...] = PERSON_RELATIONS + COMPANY_RELATIONS + PLACE_RELATIONS
 
 Split = Literal["train", "test"]
 
@@ -33,7 +33,7 @@ _MAKERS: dict[Kind, Callable[[Random], str]] = {
 _BY_NAME = {item.name: item for item in RELATIONS}
 
 
-def relation(name: str) -> Relation:
+def relation(name: str) -> WorldRelation:
     """Return the relation called ``name``.
 
     Raises:
