@@ -30,7 +30,9 @@ from agentmem.recall.page import Page, Score
 from agentmem.recall.result import Recollection
 from agentmem.remember.changes import Changes
 from agentmem.remember.draft import KEYWORDS, Draft, flag, make_drafts, merge_scope
+from agentmem.runtime.progress import progress_bar, stage_progress
 from agentmem.settings import Settings
+from agentmem.upkeep.own import in_percent
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -215,7 +217,7 @@ class Memory:
             except AgentMemError as error:
                 error.message = f"Item {number}: {error.message}"
                 raise
-        with wiring.progress_bar("remembering", progress, len(drafts)) as report:
+        with progress_bar("remembering", progress, len(drafts)) as report:
             return self._remember(drafts, report)
 
     def _remember(
@@ -396,7 +398,9 @@ class Memory:
         hops: int = 2,
     ) -> Path:
         """Write the note graph as one HTML page that needs no server: search, and a click shows a note and why it is linked."""
-        return wiring.graph_page(self.graph(user=user, agent=agent, around=around, hops=hops), path)
+        from agentmem.graph.page import write_page
+
+        return write_page(self.graph(user=user, agent=agent, around=around, hops=hops), path)
 
     # -- records -----------------------------------------------------------------------------------------------
 
@@ -567,7 +571,7 @@ class Memory:
         if not dry_run:
             self._parts.need_model()
         scope = merge_scope(self.scope, user, agent, None)
-        with wiring.stage_progress(progress) as report:
+        with stage_progress(progress) as report:
             return self._parts.consolidator().run(scope, dry_run=dry_run, budget=budget, progress=report)
 
     def ask(
@@ -653,7 +657,7 @@ class Memory:
     ) -> EnrichReport:
         """Let ``llm`` describe, link and evolve notes that it has not seen; ``again``: also those that were given up."""
         job, scope = self._parts.enricher(), merge_scope(self.scope, user, agent, None)
-        with wiring.progress_bar("enriching", progress, 64) as report:
+        with progress_bar("enriching", progress, 64) as report:
             return job.run(scope, limit, again=again, progress=report)
 
     def reflect(
@@ -704,8 +708,8 @@ class Memory:
         if projection == "weights":
             self._parts.need_model()
         own = self._parts.own(self.scope)
-        with wiring.progress_bar(f"rebuilding {projection}", progress) as report:
-            held = self._parts.upkeep.rebuild(projection, report if own is None else wiring.in_percent(report))
+        with progress_bar(f"rebuilding {projection}", progress) as report:
+            held = self._parts.upkeep.rebuild(projection, report if own is None else in_percent(report))
         return held if own is None else own.held(projection)
 
     def reembed(
@@ -725,8 +729,8 @@ class Memory:
                 "The embedder is everybody's, and this memory is bound to one owner of several.",
                 hint="reembed() with a Memory that is not bound.",
             )
-        with wiring.progress_bar("embedding anew", progress) as report:
-            held = self._parts.reembed(embedder, report if own is None else wiring.in_percent(report))
+        with progress_bar("embedding anew", progress) as report:
+            held = self._parts.reembed(embedder, report if own is None else in_percent(report))
         return held if own is None else own.held("vectors")
 
     def export(
@@ -738,7 +742,7 @@ class Memory:
         Args:
             key: signs the file with HMAC-SHA256 (16 bytes or more), so that :meth:`load_export` with the same key knows it for one's own.
         """
-        with wiring.progress_bar("exporting", progress) as report:
+        with progress_bar("exporting", progress) as report:
             scope = merge_scope(self.scope, user, agent, None)
             return self._parts.exporter().export(
                 Path(path), scope, everything=everything, vectors=vectors, key=key, progress=report
@@ -754,7 +758,7 @@ class Memory:
         What a file says is a claim: its notes are trusted with at most ``trust`` (by default 0.6, what an import is worth), and its edits
         are candidates, on which :meth:`consolidate` decides. A file that was exported with ``key`` is restored as it was.
         """
-        with wiring.progress_bar("importing", progress) as report:
+        with progress_bar("importing", progress) as report:
             scope = merge_scope(self.scope, user, agent, None)
             return self._parts.importer().load(
                 Path(path), scope, forgotten=forgotten, dry_run=dry_run, key=key, trust=trust, progress=report

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 import tempfile
 import threading
 import weakref
@@ -40,18 +39,15 @@ from agentmem.remember.update import Keeper
 from agentmem.remember.write import Rememberer
 from agentmem.runtime.forks import at_fork
 from agentmem.settings import Settings
-from agentmem.upkeep.own import OwnUpkeep, in_percent
+from agentmem.upkeep.own import OwnUpkeep
 from agentmem.upkeep.rebuild import Upkeep
 from agentmem.weights.pack_store import PackStore
 from agentmem.weights.registry import METHOD, PackContents, PackFiles, WeightBook
 
 if TYPE_CHECKING:
-    import networkx as nx
-
     from agentmem.consolidation.drift import DriftMeter, VerifyReport
     from agentmem.consolidation.job import Consolidator
     from agentmem.consolidation.policy import Policy
-    from agentmem.consolidation.proposal import Progress
     from agentmem.consolidation.rewriting import Rewriter
     from agentmem.enrich.describe import Enricher
     from agentmem.enrich.reflect import Reflector
@@ -62,7 +58,7 @@ if TYPE_CHECKING:
     from agentmem.transfer.export import Exporter
     from agentmem.transfer.load import Importer
 
-__all__ = ["Parts", "build", "graph_page", "in_percent", "model_spec", "progress_bar", "stage_progress"]
+__all__ = ["Parts", "build", "model_spec"]
 
 Fail = Callable[[str], None]
 
@@ -451,52 +447,3 @@ def model_spec(
     from agentmem.llm.loading import ModelSpec
 
     return ModelSpec(model, tokenizer, device, dtype, plain)
-
-
-def graph_page(view: nx.DiGraph, path: str | Path) -> Path:
-    """Write the page of a note graph."""
-    from agentmem.graph.page import write_page
-
-    return write_page(view, path)
-
-
-@contextmanager
-def progress_bar(
-    label: str, wanted: bool | Callable[[int, int], None], total: int | None = None
-) -> Iterator[Callable[[int, int], None]]:
-    """A bar on a terminal for long work; a callable is called instead; silent in pipes and for work known to be short."""
-    if callable(wanted):
-        yield wanted
-        return
-    if not wanted or (total is not None and total < 64) or not sys.stderr.isatty():
-        yield lambda done, of: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress as Bar
-
-    with Bar(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(label, total=total)
-        yield lambda done, of: bar.update(task, completed=done, total=of)
-
-
-@contextmanager
-def stage_progress(wanted: bool | Progress) -> Iterator[Progress]:
-    """The same for jobs of several stages."""
-    if callable(wanted):
-        yield wanted
-        return
-    if not wanted or not sys.stderr.isatty():
-        yield lambda stage, done, total: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress as Bar
-
-    with Bar(console=Console(stderr=True), transient=True) as bar:
-        tasks: dict[str, Any] = {}
-
-        def report(stage: str, done: int, total: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = bar.add_task(stage, total=total or None)
-            bar.update(tasks[stage], completed=done, total=total or None)
-
-        yield report
