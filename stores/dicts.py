@@ -185,6 +185,10 @@ class DictTables:
             found += part[::-1] if newest else part
         return found
 
+    def values(self, table: Table, where: Where, column: str) -> list[Any]:
+        """The values of one column in the rows for which every test holds, each once, ascending."""
+        return sorted({_of(table, row, column) for row in self._found(table, where)} - {None})
+
     def lacking(self, table: Table, *, after: int = 0, longer: int = -1, limit: int | None = None) -> list[int]:
         """The notes beyond row ``after``, of more than ``longer`` characters, that have no row in a table; ascending, at most ``limit``."""
         found = self._found(NOTE, {"id": Span(above=after), "length": Span(above=longer)})

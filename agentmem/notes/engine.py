@@ -72,6 +72,10 @@ class Tables(Protocol):
         """
         ...
 
+    def values(self, table: Table, where: Where, column: str) -> list[Any]:
+        """The values of one column in the rows for which every test holds, each once, ascending; every request asks this."""
+        ...
+
     def lacking(self, table: Table, *, after: int = 0, longer: int = -1, limit: int | None = None) -> list[int]:
         """The notes beyond row ``after``, of more than ``longer`` characters, that have no row in a table, which is known by the note's;
         ascending, at most ``limit``.

@@ -111,6 +111,15 @@ class GuardedTables:
                 self._need_rows(_column(found, place), f"{table.name}: find")
         return found
 
+    def values(self, table: Table, where: Where, column: str) -> list[Any]:
+        """The values in rows that are the request's own."""
+        if self._admission.owners is None or table.free:
+            return self._tables.values(table, where, column)
+        what = f"{table.name}: values"
+        if table.leads or column in table.notes:
+            self._admission.refuse(what)
+        return self._tables.values(table, self._narrowed(table, where, what), column)
+
     def lacking(self, table: Table, *, after: int = 0, longer: int = -1, limit: int | None = None) -> list[int]:
         """A job's question: everybody's notes are looked at."""
         self._admission.refuse(f"{table.name}: lacking")
@@ -203,6 +212,8 @@ class GuardedTables:
             return self._tables.delete(table, where)
         if table.leads:
             mine = self.find(table, where, columns=table.key)
+            if len(mine) == self._tables.count(table, where):
+                return self._tables.delete(table, where)
             return sum(self._tables.delete(table, dict(zip(table.key, key, strict=True))) for key in mine)
         return self._tables.delete(table, self._narrowed(table, where, f"{table.name}: delete"))
 

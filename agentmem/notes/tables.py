@@ -161,7 +161,9 @@ NOTE: Final = Table(
     loose=("stability", "difficulty", "last_review", "recalls"),
     computed=("asks",),
 )  # fmt: skip
-"""The notes. A row that is asked for with its owner is handed out only if it stands under the owner whom it was written for."""
+"""The notes. Words that are asked for with their owner, and owners that are asked for alone, are handed out only if the note stands under the
+owner whom it was written for.
+"""
 
 VERSION: Final = Table(
     "note_version",

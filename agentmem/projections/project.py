@@ -74,7 +74,9 @@ def _vectors(tx: Transaction, notes: Sequence[Projected], *, reworded: bool) -> 
             tx.outbox.put("remove", each.owner, [each.row])
     for owner, mine in told.items():
         rows = [each.row for each in mine]
-        tx.vectors.put(rows, owner, np.stack([each.vector for each in mine if each.vector is not None]))
+        tx.vectors.put(
+            rows, owner, np.stack([each.vector for each in mine if each.vector is not None]), fresh=not reworded
+        )
         for each in mine:
             if each.passages is not None and not each.acted:
                 tx.passages.put(each.row, owner, each.passages)

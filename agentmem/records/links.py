@@ -64,7 +64,7 @@ class Links(Area):
         self._tables.need_rows({source, target}, "link: delete")
         self._changed((source, target))
         asked = {"source": source, "target": target}
-        return self._tables.delete(LINK, asked if kind is None else {**asked, "kind": kind})
+        return self._everybodys.delete(LINK, asked if kind is None else {**asked, "kind": kind})
 
     def belonging(self, rows: Sequence[int]) -> list[LinkRow]:
         """The links of the kinds that words make, derived or not, that belong to ``rows``."""

@@ -79,15 +79,7 @@ class SameNotes(Area):
 
     def actors(self, owners: Iterable[int]) -> list[str]:
         """The actors of some owners, sorted; a look at the index per actor, not at each of the notes."""
-        names: set[str] = set()
-        for owner in owners:
-            last = Span()
-            while found := self._tables.find(
-                NOTE, {"owner": owner, "actor": last}, columns=("actor",), order=("actor",), limit=1, often=True
-            ):
-                names.add(found[0][0])
-                last = Span(above=found[0][0])
-        return sorted(names)
+        return sorted({name for owner in owners for name in self._tables.values(NOTE, {"owner": owner}, "actor")})
 
     def _holding(self, found: Sequence[Row], moment: int | None) -> list[Row]:
         if not found:

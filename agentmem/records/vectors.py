@@ -44,8 +44,11 @@ class VectorsOfNotes(_OfAnEmbedder):
 
     names = _SERVING
 
-    def put(self, rows: Sequence[int], owner: int, vectors: Vectors) -> None:
+    def put(self, rows: Sequence[int], owner: int, vectors: Vectors, *, fresh: bool = False) -> None:
         """Store one vector per row, replacing earlier ones; passages of what a note was go.
+
+        Args:
+            fresh: the notes have none yet.
 
         Raises:
             InvalidArgument: not one finite, non-zero vector per row.
@@ -55,7 +58,8 @@ class VectorsOfNotes(_OfAnEmbedder):
             return
         known = self.fingerprint()
         data = checked(rows, vectors, None if known is None else known[1])
-        self._tables.delete(PASSAGE, {"row": Among(rows)})
+        if not fresh:
+            self._tables.delete(PASSAGE, {"row": Among(rows)})
         self._tables.put(VECTOR, [(row, owner, vector.tobytes()) for row, vector in zip(rows, data, strict=True)])
 
     def delete(self, rows: Sequence[int]) -> int:
@@ -178,7 +182,7 @@ class VectorsOfPassages(Area):
         return {row: len(data) for row, data in found}
 
     def _decoded(self, found: Sequence[tuple[Any, ...]]) -> dict[int, Vectors]:
-        widths = self._widths([row for row, _ in found])
+        widths = self._widths([row for row, _ in found]) if found else {}
         return {row: matrix(data, widths[row]) for row, data in found if row in widths}
 
 

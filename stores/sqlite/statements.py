@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from agentmem.notes.rows import TOLD
-from agentmem.notes.tables import NOTE, OWNER, Among, Span, Table, Value, Where, Without
+from agentmem.notes.tables import LINK, NOTE, OWNER, Among, Span, Table, Value, Where, Without
 from agentmem.stores.sqlite.where import json_list
 
 __all__ = [
     "TOGETHER", "bound", "change", "change_of_rows", "conditions", "count", "delete", "find", "find_of_each", "lacking", "put", "replace", "seal_anew", "split",
     "typed",
+    "values",
 ]  # fmt: skip
 
 TOGETHER: Final = 512
@@ -102,6 +103,11 @@ def _where(tests: Sequence[str]) -> str:
     return f" WHERE {' AND '.join(tests)}" if tests else ""
 
 
+def looked_at(columns: Sequence[str]) -> bool:
+    """Whether a note that is asked for these is checked: its words with whose they are, or whose it is alone."""
+    return "owner" in columns and ("content" in columns or set(columns) == {"id", "owner"})
+
+
 def find(
     table: Table, columns: Sequence[str], tests: Sequence[str], order: Sequence[str], *, newest: bool, whole: bool
 ) -> str:
@@ -109,11 +115,21 @@ def find(
     wanted = [_COMPUTED.get(name, name) for name in columns]
     if table is OWNER:
         wanted.append(f"seal IS {_seal(table, {})}")
-    elif table is NOTE and {"id", "owner"} <= set(columns):
+    elif table is NOTE and looked_at(columns):
         wanted.append(_WHOSE)
     down = " DESC" if newest else ""
     sorted_by = f" ORDER BY {', '.join(name + down for name in order)}" if order else ""
-    return f"SELECT {', '.join(wanted)} FROM {table.name}{_where(tests)}{sorted_by}{'' if whole else ' LIMIT ?'}"  # noqa: S608 - declared names
+    return f"SELECT {', '.join(wanted)} FROM {_among(table, tests)}{sorted_by}{'' if whole else ' LIMIT ?'}"  # noqa: S608 - declared names
+
+
+def _among(table: Table, tests: Sequence[str]) -> str:
+    """Where rows come from. Links that end somewhere are told apart by their index alone, and only those wanted are read."""
+    of_key = [test for test in tests if test.startswith(("source ", "target ", "kind "))] if table is LINK else []
+    first = tests[: len(of_key)]
+    if not of_key or list(first) != of_key or not first[0].startswith("target "):
+        return f"{table.name}{_where(tests)}"
+    ends = f"(SELECT source, target, kind FROM link{_where(first)})"  # noqa: S608 - declared names
+    return f"{ends} CROSS JOIN link USING (source, target, kind){_where(tests[len(first) :])}"
 
 
 def find_of_each(
@@ -194,6 +210,12 @@ def replace(table: Table) -> str:
     marks = ", ".join(f"?{place}" for place in range(1, len(names) + 1))
     sets = ", ".join(f"{name} = excluded.{name}" for name in names if name not in table.key)
     return f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({marks}) ON CONFLICT ({', '.join(table.key)}) DO UPDATE SET {sets}"  # noqa: S608 - declared names
+
+
+def values(table: Table, column: str, tests: Sequence[str]) -> str:
+    """Each value once: a hop along the index per value, not a look at each row. The tests are numbered, being used twice."""
+    least = f"SELECT min({column}) FROM {table.name}{_where([*tests, f'{column} IS NOT NULL'])}"  # noqa: S608 - declared names
+    return f"WITH RECURSIVE known (value) AS ({least} UNION ALL SELECT ({least} AND {column} > known.value) FROM known WHERE known.value IS NOT NULL) SELECT value FROM known WHERE value IS NOT NULL"  # noqa: S608 - declared names
 
 
 def delete(table: Table, tests: Sequence[str]) -> str:

@@ -98,6 +98,12 @@ class SqliteTables:
         sql = self._statement(shape, lambda: statements.find_of_each(table, each, columns, order, tests, newest=newest))
         return self._db.rows(sql, (json.dumps(list(dict.fromkeys(asked.values))), limit - 1, *values))
 
+    def values(self, table: Table, where: Where, column: str) -> list[Any]:
+        """The values of one column in the rows for which every test holds, each once, ascending."""
+        tests, values = statements.conditions(table, where, first=1)
+        sql = self._statement(("values", table.name, column, tests), lambda: statements.values(table, column, tests))
+        return [value for (value,) in self._db.answer(sql, tuple(values))]
+
     def lacking(self, table: Table, *, after: int = 0, longer: int = -1, limit: int | None = None) -> list[int]:
         """The notes beyond row ``after``, of more than ``longer`` characters, that have no row in a table; ascending, at most ``limit``."""
         sql = self._statement(("lacking", table.name), lambda: statements.lacking(table))
@@ -191,7 +197,7 @@ class SqliteTables:
 
     def _put_numbered(self, table: Table, batch: Sequence[Row]) -> int:
         new = self._statement(("put", table.name), lambda: statements.put(table, keep=False))
-        if not table.sealed and all(row[0] is None for row in batch):
+        if len(batch) > 1 and not table.sealed and all(row[0] is None for row in batch):
             self._db.many(new, batch)
             return int(self._db.value("SELECT last_insert_rowid()"))
         number = 0

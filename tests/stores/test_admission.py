@@ -203,7 +203,7 @@ def test_a_row_whose_insertion_failed_is_known_no_more(filed: Filed) -> None:
 
 EVERYBODYS = {
     "ledger": {"append", "held", "taken", "forgotten", "edited"},  # how many, and whose an id is, is told to nobody
-    "links": {"_strengthen", "_read"},  # admitted before; behind it, `_admitted`
+    "links": {"delete", "_strengthen", "_read"},  # admitted before; behind it, `_admitted`
     "notes": {"has_owned", "replace", "_rows_of", "_read_ids", "_read_facets"},  # each narrowed by who calls it
     "outbox": {"count"},  # how far the index is behind
     "owners": {

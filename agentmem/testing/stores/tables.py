@@ -52,6 +52,16 @@ class TablePromises(StoreSuite):
             assert tables.delete(VERSION, {"version": Span(most=3)}) == 3
             assert tables.count(VERSION, {}) == 5
 
+    def test_values_come_once_and_in_order(self) -> None:
+        """However many rows bear one; nothing is no value."""
+        with self.store.write() as tx:
+            for number, edit in enumerate(("b", None, "a", "b", "c", "a")):
+                tx.tables.put(LEDGER, [(None, number, "x" if number < 4 else "y", None, edit, "{}", None)])
+
+            assert tx.tables.values(LEDGER, {}, "edit_id") == ["a", "b", "c"]
+            assert tx.tables.values(LEDGER, {"event": "x"}, "edit_id") == ["a", "b"]
+            assert tx.tables.values(LEDGER, {"event": "z"}, "edit_id") == []
+
     def test_nothing_and_something_are_told_apart(self) -> None:
         """What is not there is asked for by itself, and is no value; it comes before all that is."""
         with self.store.write() as tx:
