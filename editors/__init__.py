@@ -16,7 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from agentmem.editors.calibrating import calibrate
+    from agentmem.editors.gate.key_space import calibrate
     from agentmem.editors.grace.config import GraceConfig
     from agentmem.editors.port import ModelPort
     from agentmem.editors.registry import available_editors, make_editor
@@ -30,7 +30,7 @@ _HOME = {
     "ModelPort": "agentmem.editors.port",
     "WiseConfig": "agentmem.editors.wise.config",
     "available_editors": "agentmem.editors.registry",
-    "calibrate": "agentmem.editors.calibrating",
+    "calibrate": "agentmem.editors.gate.key_space",
     "make_editor": "agentmem.editors.registry",
 }
 

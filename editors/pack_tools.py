@@ -13,9 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from agentmem.editors import packs, records
+from agentmem.editors import packs
+from agentmem.editors.core.requests import rival_of
+from agentmem.editors.deltas import records
+from agentmem.editors.deltas.records import Book
 from agentmem.editors.packs import Pack
-from agentmem.editors.records import Book, rival_of
 from agentmem.errors import EditError, InvalidArgument, PackMismatch
 from agentmem.notes.edit import EditRequest
 

@@ -59,7 +59,7 @@ __all__ = [
 FORMAT = 4
 _ENTRY = "agentmem"
 _PART = "part."
-_LAYOUTS = {"records": "agentmem.editors.records", "tiers": "agentmem.editors.tiers.pack"}
+_LAYOUTS = {"records": "agentmem.editors.deltas.records", "tiers": "agentmem.editors.tiers.pack"}
 
 
 @dataclass(frozen=True, eq=False)

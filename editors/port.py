@@ -20,7 +20,7 @@ from agentmem.editors.caches import fresh_copy
 from agentmem.editors.fingerprint import fingerprint
 from agentmem.editors.hooks import Hook, Injection, KeyTap, injection, own_forward, taps
 from agentmem.editors.prefix import LayerCall, Prefix, PromptBatch
-from agentmem.editors.structure import Structure, find_structure, first_tensor, in_eval_mode
+from agentmem.editors.structure import Structure, find_structure, first_tensor, in_eval_mode, projection
 from agentmem.errors import EditError, InvalidArgument, LayerNotFound
 from agentmem.llm.local_model import context_length
 from agentmem.runtime.forks import at_fork
@@ -37,7 +37,7 @@ class ModelPort:
         layers: dotted path of the decoder layer list, when it cannot be found by structure.
 
     Attributes:
-        agreeing: for shapes of batches, how far this model computes all rows alike (:mod:`agentmem.editors.grace.lanes`).
+        agreeing: for shapes of batches, how far this model computes all rows alike (:class:`~agentmem.editors.lanes.Lanes`).
 
     Raises:
         LayerNotFound: no decoder layers were found.
@@ -102,9 +102,7 @@ class ModelPort:
         """What reads the key; ``None`` when it is the residual stream after the last layer."""
         if self._key_layer == self.depth - 1:
             return self.structure.ffn_out
-        from agentmem.editors.rome.sites import projections  # which is built on this module
-
-        return projections(self)[self._key_layer]
+        return projection(self.structure, self._key_layer)[0]
 
     @contextmanager
     def holding(self, layer: int) -> Iterator[None]:

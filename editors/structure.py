@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from agentmem.errors import LayerNotFound
 
-__all__ = ["Structure", "find_structure", "first_tensor", "in_eval_mode"]
+__all__ = ["Structure", "by_row", "find_structure", "first_tensor", "in_eval_mode", "projection", "projections"]
 
 _PROBE_LENGTH = 5
 
@@ -77,6 +77,11 @@ def first_tensor(value: Any) -> Tensor | None:
     return None
 
 
+def by_row(value: Tensor, batch: int) -> Tensor:
+    """[batch, tokens, width]: some blocks flatten the first two before the feed-forward part."""
+    return value.view(batch, -1, value.shape[-1]) if value.dim() == 2 else value
+
+
 @contextmanager
 def in_eval_mode(model: nn.Module) -> Iterator[None]:
     """Switch dropout off, and put every module's own training flag back afterwards."""
@@ -123,6 +128,37 @@ def find_structure(model: nn.Module, layers: str | None = None) -> Structure:
         d_model=d_model,
         d_key=d_key,
     )
+
+
+def projection(structure: Structure, layer: int) -> tuple[nn.Module, str]:
+    """The feed-forward output projection of one layer, and its dotted name: the counterpart of the last layer's.
+
+    Raises:
+        LayerNotFound: no module does that for every token (fused mixtures of experts), or this layer has none.
+    """
+    last = f"{structure.layers_path}.{len(structure.layers) - 1}."
+    inside = structure.ffn_out_path.removeprefix(last)
+    if structure.ffn_out is None or not inside or inside == structure.ffn_out_path:
+        raise LayerNotFound(
+            "No feed-forward output projection that every token passes was found in this model.",
+            hint='use make_editor("grace", …), which does not need one.',
+        )
+    try:
+        return structure.layers[layer].get_submodule(inside), f"{structure.layers_path}.{layer}.{inside}"
+    except AttributeError as error:
+        raise LayerNotFound(
+            f"Layer {layer} has no {inside!r} as the last one has.",
+            hint='use make_editor("grace", …), or another layer.',
+        ) from error
+
+
+def projections(structure: Structure) -> tuple[nn.Module, ...]:
+    """The feed-forward output projection of every layer.
+
+    Raises:
+        LayerNotFound: as :func:`projection`.
+    """
+    return tuple(projection(structure, layer)[0] for layer in range(len(structure.layers)))
 
 
 def _probe(model: nn.Module) -> _Trace:

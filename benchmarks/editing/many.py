@@ -16,8 +16,8 @@ import numpy as np
 
 from agentmem.editors import make_editor
 from agentmem.editors.compact import FINE, ROUGH, Compact, coarse
-from agentmem.editors.grace.codebook import Codebook
-from agentmem.editors.naming import Asked
+from agentmem.editors.gate.codebook import Codebook
+from agentmem.editors.gate.naming import Asked
 from agentmem.editors.packs import PackedEdit
 from agentmem.evaluation.world import RELATIONS, World, WorldFact
 from agentmem.notes.edit import EditRequest

@@ -1,47 +1,16 @@
-"""Options of the GRACE editor, and of the gate that other editors share with it."""
+"""Options of the GRACE editor."""
 
 from __future__ import annotations
 
-from typing import Literal, TypeVar
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
+from agentmem.editors.core.config import checked, resolved_layer
+from agentmem.editors.gate.config import GateConfig
 from agentmem.errors import InvalidArgument
 
-__all__ = ["GateConfig", "GraceConfig", "checked", "make_config", "resolved_layer"]
-
-
-class GateConfig(BaseModel):
-    """How keys are made, and when they match.
-
-    Attributes:
-        key_norm: ``lda`` weighs directions by how little paraphrases differ in them, ``white`` by their overall
-            variance, ``raw`` not at all.
-        key_dim: at most this many key dimensions.
-        unit_keys: scale keys to length 1.
-        false_alarm: share of unrelated prompts that may lie inside some radius.
-        look_alike_alarm: the same among look-alike prompts, some of which really ask the same; those of an edit
-            itself are kept out of its keys' reach one by one.
-        look_alikes: how many look-alike prompts to derive per edit for its radius (other subjects in the same
-            words, other questions about the same subject); 0 for none.
-        contexts: the prompt and at most this many - 1 paraphrases are used to learn an edit.
-        positions: route at every assistant turn's start (``turns``) or at the last token alone (``last``).
-        layers: dotted path of the decoder layers, when they cannot be found by structure.
-        chat: render prompts through the chat template; ``None``: when there is one.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    key_norm: Literal["lda", "white", "raw"] = "lda"
-    key_dim: int = Field(256, ge=1)
-    unit_keys: bool = False
-    false_alarm: float = Field(0.01, ge=0, lt=1)
-    look_alike_alarm: float = Field(0.03, ge=0, lt=1)
-    look_alikes: int = Field(20, ge=0)
-    contexts: int = Field(4, ge=1)
-    positions: Literal["turns", "last"] = "turns"
-    layers: str | None = None
-    chat: bool | None = None
+__all__ = ["GraceConfig", "make_config"]
 
 
 class GraceConfig(GateConfig):
@@ -122,30 +91,6 @@ class GraceConfig(GateConfig):
                 hint=f"choose 0 … {depth - 2}; early layers can express longer targets.",
             )
         return layer
-
-
-def resolved_layer(layer: float, depth: int) -> int:
-    """An index, a negative index or a fraction of the depth, as an index."""
-    index = int(layer * depth) if isinstance(layer, float) else layer
-    return index + depth if index < 0 else index
-
-
-Config = TypeVar("Config", bound=GateConfig)
-
-
-def checked(kind: type[Config], name: str, options: dict[str, object]) -> Config:
-    """Check options of a method given by name.
-
-    Raises:
-        InvalidArgument: an unknown option or a value out of range.
-    """
-    try:
-        return kind.model_validate(options)
-    except ValidationError as error:
-        first = error.errors()[0]
-        option = ".".join(str(part) for part in first["loc"]) or "options"
-        known = ", ".join(sorted(kind.model_fields))
-        raise InvalidArgument(f"{name} option {option}: {first['msg']}.", hint=f"the options are: {known}.") from error
 
 
 def make_config(options: dict[str, object]) -> GraceConfig:

@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Any, Self, cast
 
 from agentmem.editors import packs
-from agentmem.editors.calibrating import found_key_space
-from agentmem.editors.grace.codebook import Codebook
+from agentmem.editors.gate.codebook import Codebook
+from agentmem.editors.gate.editor import GatedEditor
+from agentmem.editors.gate.key_space import found_key_space
+from agentmem.editors.gate.routing import Router
 from agentmem.editors.grace.config import GraceConfig, make_config
-from agentmem.editors.grace.routing import Router
 from agentmem.editors.grace.transaction import Transaction
-from agentmem.editors.keyed_editor import GatedEditor
 from agentmem.editors.packs import Calibration
 from agentmem.errors import PackMismatch
 from agentmem.notes.edit import EditReceipt, EditRequest
@@ -48,7 +48,7 @@ class GraceEditor(GatedEditor):
         """An editor of the algorithm that the options name."""
         algorithm = options.get("algorithm", config.algorithm if config is not None else "late")
         if cls is GraceEditor and algorithm == "paper":
-            from agentmem.editors.grace.paper import PaperGraceEditor  # which is built on this class
+            from agentmem.editors.published.grace.editor import PaperGraceEditor  # which is built on this class
 
             return super().__new__(cast("type[Self]", PaperGraceEditor))
         return super().__new__(cls)

@@ -10,32 +10,18 @@ import torch
 from torch import Tensor
 
 from agentmem.editors.compact import FINE, coarse
+from agentmem.editors.gate.intake import Fit
 from agentmem.editors.grace.config import GraceConfig
-from agentmem.editors.grace.lanes import Batch, Lanes, label_lead, label_losses
 from agentmem.editors.gradients import gradients
+from agentmem.editors.lanes import Batch, Lanes, label_lead, label_losses
 from agentmem.editors.packs import Array
 from agentmem.editors.port import ModelPort
-from agentmem.editors.prefix import PromptBatch
 from agentmem.editors.prompts import Rendered
 from agentmem.editors.structure import in_eval_mode
 
-__all__ = ["Fit", "fit_values", "label_lead", "label_losses", "says_each", "says_target"]
+__all__ = ["fit_values", "says_each"]
 
 Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True, eq=False)
-class Fit:
-    """What optimising one value came to; ``loss`` is in nats per target token.
-
-    ``said``: which contexts are answered with the target, by the value as it is kept.
-    """
-
-    value: Array
-    converged: bool
-    loss: float
-    steps: int
-    said: tuple[bool, ...] = ()
 
 
 @dataclass
@@ -74,7 +60,7 @@ def fit_values(
 ) -> list[Fit]:
     """Optimise one value per edit until every context of the edit answers with the target.
 
-    An edit comes to the same bits whatever else is given: see :mod:`agentmem.editors.grace.lanes`.
+    An edit comes to the same bits whatever else is given: see :mod:`agentmem.editors.lanes`.
 
     Args:
         edits: for each edit the contexts (prompt, labels) in which the value has to work.
@@ -91,15 +77,6 @@ def fit_values(
         with torch.inference_mode(False), torch.enable_grad(), in_eval_mode(port.model):
             fits |= dict(zip(batch.edits, _Descent(port, batch, config).run(tell), strict=True))
     return [fits[i] for i in range(len(edits))]
-
-
-def says_target(port: ModelPort, contexts: Sequence[Rendered], values: Tensor, layer: int) -> list[bool]:
-    """Whether each context answers greedily with its labels when its value is added."""
-    batch = PromptBatch(tuple(c.prompt for c in contexts), tuple(c.labels for c in contexts))
-    prefix = port.prefix(batch, layer=layer)
-    with torch.inference_mode(False), torch.no_grad(), in_eval_mode(port.model):
-        logits = port.suffix(prefix, values.to(prefix.hidden.device))
-    return [bool(row) for row in (label_lead(logits.float(), prefix) > 0).tolist()]
 
 
 def says_each(

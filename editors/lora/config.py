@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
-from agentmem.errors import InvalidArgument
+from agentmem.editors.core.config import EditorConfig, checked
 
 __all__ = ["LoraConfig", "make_config"]
 
 
-class LoraConfig(BaseModel):
+class LoraConfig(EditorConfig):
     """How the adapter is trained.
 
     Attributes:
@@ -21,11 +21,7 @@ class LoraConfig(BaseModel):
         batch: rows per step.
         contexts: the prompt and at most this many - 1 paraphrases are trained on.
         seed: of the first values and of the order of rows.
-        layers: dotted path of the decoder layers, when they cannot be found by structure.
-        chat: render prompts through the chat template; ``None``: when there is one.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     rank: int = Field(8, ge=1)
     alpha: float = Field(16.0, gt=0)
@@ -36,8 +32,6 @@ class LoraConfig(BaseModel):
     batch: int = Field(16, ge=1)
     contexts: int = Field(4, ge=1)
     seed: int = 0
-    layers: str | None = None
-    chat: bool | None = None
 
 
 def make_config(options: dict[str, object]) -> LoraConfig:
@@ -46,10 +40,4 @@ def make_config(options: dict[str, object]) -> LoraConfig:
     Raises:
         InvalidArgument: an unknown option or a value out of range.
     """
-    try:
-        return LoraConfig.model_validate(options)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"]) or "options"
-        known = ", ".join(sorted(LoraConfig.model_fields))
-        raise InvalidArgument(f"LoRA option {name}: {first['msg']}.", hint=f"the options are: {known}.") from error
+    return checked(LoraConfig, "LoRA", options)

@@ -7,16 +7,16 @@ from typing import Any
 
 import torch
 
-from agentmem.editors.delta_editor import DeltaEditor, LowRank, Visible
-from agentmem.editors.grace.writer import says_target
+from agentmem.editors.core.requests import rival_of, taken
+from agentmem.editors.core.sessions import BookShadow
+from agentmem.editors.deltas.editor import DeltaEditor, LowRank, Visible
+from agentmem.editors.deltas.records import Book, Record
+from agentmem.editors.lanes import says_target
 from agentmem.editors.lora.config import make_config
 from agentmem.editors.lora.training import Trained, train
 from agentmem.editors.port import ModelPort
 from agentmem.editors.prompts import Rendered, Renderer
-from agentmem.editors.records import Book, Record, rival_of
-from agentmem.editors.requests import taken
-from agentmem.editors.rome.sites import projections
-from agentmem.editors.sessions import BookShadow
+from agentmem.editors.structure import projections
 from agentmem.errors import InvalidArgument
 from agentmem.notes.edit import EditReceipt, EditRequest
 from agentmem.notes.note import Scope
@@ -61,7 +61,7 @@ class LoraEditor(DeltaEditor):
     ) -> None:
         self.config = make_config(options)
         port = ModelPort(model, tokenizer, layers=self.config.layers)
-        modules = projections(port)
+        modules = projections(port.structure)
         if self.config.layer >= port.depth:
             raise InvalidArgument(
                 f"layer={self.config.layer}, but the model has {port.depth} layers.",

@@ -5,14 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
+from agentmem.editors.core.config import EditorConfig, checked, resolved_layer
 from agentmem.errors import InvalidArgument
 
 __all__ = ["EmmetConfig", "LocateConfig", "MemitConfig", "RomeConfig", "make_config"]
 
 
-class LocateConfig(BaseModel):
+class LocateConfig(EditorConfig):
     """What the three methods share.
 
     Attributes:
@@ -30,11 +31,7 @@ class LocateConfig(BaseModel):
         shrinkage: C + shrinkage · mean(diag C) · I is what is inverted.
         batch: values optimised together. With 1, an edit's bits do not depend on what is written beside it.
         cache: folder that keeps C between processes, by the model's fingerprint; ``None`` for none.
-        layers: dotted path of the decoder layers, when they cannot be found by structure.
-        chat: render prompts through the chat template; ``None``: when there is one.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     layer: int | float = 0.25
     contexts: int = Field(4, ge=1)
@@ -51,8 +48,6 @@ class LocateConfig(BaseModel):
     shrinkage: float = Field(0.01, gt=0)
     batch: int = Field(1, ge=1)
     cache: Path | None = None
-    layers: str | None = None
-    chat: bool | None = None
 
     def span(self, depth: int) -> tuple[int, ...]:
         """The layers that are written to, ascending.
@@ -60,8 +55,7 @@ class LocateConfig(BaseModel):
         Raises:
             InvalidArgument: they are not all in ``[0, depth - 1)``: at least one layer must lie above.
         """
-        last = int(self.layer * depth) if isinstance(self.layer, float) else self.layer
-        last = last + depth if last < 0 else last
+        last = resolved_layer(self.layer, depth)
         if not 0 <= last < depth - 1:
             raise InvalidArgument(
                 f"layer={self.layer} leaves no layer above the edit: the model has {depth}.",
@@ -128,13 +122,4 @@ def make_config(method: Literal["rome", "emmet", "memit"], options: dict[str, ob
     Raises:
         InvalidArgument: an unknown option or a value out of range.
     """
-    kind = _KINDS[method]
-    try:
-        return kind.model_validate(options)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"]) or "options"
-        known = ", ".join(sorted(kind.model_fields))
-        raise InvalidArgument(
-            f"{method.upper()} option {name}: {first['msg']}.", hint=f"the options are: {known}."
-        ) from error
+    return checked(_KINDS[method], method.upper(), options)

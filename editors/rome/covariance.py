@@ -15,7 +15,7 @@ from torch import Tensor
 from agentmem.editors.packs import write_file
 from agentmem.editors.port import ModelPort
 from agentmem.editors.prompts import Renderer
-from agentmem.editors.rome.sites import read
+from agentmem.editors.reading import read
 from agentmem.errors import InvalidArgument
 
 __all__ = ["Moments", "corpus_name", "second_moments"]

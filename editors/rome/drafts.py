@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agentmem.editors.background import look_alikes
+from agentmem.editors.core.requests import rival_of, taken
+from agentmem.editors.deltas.records import Book
 from agentmem.editors.prompts import Renderer
-from agentmem.editors.records import Book, rival_of
-from agentmem.editors.requests import taken
 from agentmem.editors.rome.config import LocateConfig
 from agentmem.editors.rome.subject import locate, subject_of
 from agentmem.editors.rome.values import Share, Task, Value

@@ -11,16 +11,17 @@ import torch
 from torch import Tensor
 
 from agentmem.editors.background import background_groups
-from agentmem.editors.delta_editor import DeltaEditor, LowRank, Visible
+from agentmem.editors.deltas.editor import DeltaEditor, LowRank, Visible
+from agentmem.editors.deltas.records import Book, Record
 from agentmem.editors.port import ModelPort
 from agentmem.editors.prompts import Renderer
-from agentmem.editors.records import Book, Record
+from agentmem.editors.reading import read, require_additive
 from agentmem.editors.rome.closed_form import Form, closed_form, whiten
 from agentmem.editors.rome.config import make_config
 from agentmem.editors.rome.covariance import Moments, corpus_name, second_moments
 from agentmem.editors.rome.drafts import Draft, prepare
-from agentmem.editors.rome.sites import projections, read, require_additive
 from agentmem.editors.rome.values import fit_values, spread
+from agentmem.editors.structure import projections
 from agentmem.notes.edit import EditReceipt, EditRequest, Route
 from agentmem.notes.note import Scope
 
@@ -76,7 +77,7 @@ class LocateEditor(DeltaEditor):
         port = ModelPort(model, tokenizer, layers=self.config.layers)
         renderer = Renderer(tokenizer, chat=self.config.chat)
         self.layers = self.config.span(port.depth)
-        modules = projections(port)
+        modules = projections(port.structure)
         require_additive(port, self.layers[-1])
         groups = background_groups() if background is None else background
         self._texts = tuple(t for group in groups for t in ((group,) if isinstance(group, str) else group))

@@ -16,8 +16,8 @@ from torch.nn.functional import cross_entropy
 from agentmem.editors.gradients import gradients
 from agentmem.editors.port import ModelPort
 from agentmem.editors.prefix import Prefix, PromptBatch
+from agentmem.editors.reading import read
 from agentmem.editors.rome.config import LocateConfig
-from agentmem.editors.rome.sites import read
 from agentmem.editors.rome.subject import Located
 from agentmem.editors.structure import in_eval_mode
 

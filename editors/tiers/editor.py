@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from agentmem.editors import packs
+from agentmem.editors.core.requests import named, taken, unstored
+from agentmem.editors.gate.editor import GatedEditor
+from agentmem.editors.gate.shadow import Shadow
 from agentmem.editors.grace.editor import GraceEditor
-from agentmem.editors.grace.shadow import Shadow
-from agentmem.editors.keyed_editor import GatedEditor
 from agentmem.editors.packs import Calibration
-from agentmem.editors.requests import named, taken, unstored
 from agentmem.editors.tiers import pack as tiers
 from agentmem.editors.tiers.pack import TieredPack
 from agentmem.editors.wise.editor import WiseEditor
@@ -167,7 +167,7 @@ class TieredEditor:
     # Changing it
 
     def write(self, requests: Sequence[EditRequest]) -> list[EditReceipt]:
-        """Learn facts in the fresh tier; see :meth:`~agentmem.editors.keyed_editor.GatedEditor.write`.
+        """Learn facts in the fresh tier; see :meth:`~agentmem.editors.gate.editor.GatedEditor.write`.
 
         Raises:
             InvalidArgument: a prompt or target is empty, or an id comes twice.

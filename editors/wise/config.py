@@ -6,7 +6,8 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from agentmem.editors.grace.config import GateConfig, checked, resolved_layer
+from agentmem.editors.core.config import checked, resolved_layer
+from agentmem.editors.gate.config import GateConfig
 from agentmem.errors import InvalidArgument
 
 __all__ = ["WiseConfig", "make_config"]

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from agentmem.editors import packs
-from agentmem.editors.grace.codebook import Codebook
-from agentmem.editors.grace.routing import as_route
-from agentmem.editors.keyed_editor import GatedEditor
+from agentmem.editors.gate.codebook import Codebook
+from agentmem.editors.gate.editor import GatedEditor
+from agentmem.editors.gate.routing import as_route
 from agentmem.editors.packs import Calibration
 from agentmem.editors.wise.config import WiseConfig, make_config
 from agentmem.editors.wise.library import Library, unpacked

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from agentmem.editors.grace.codebook import Codebook, Match
+from agentmem.editors.core.scopes import admits
+from agentmem.editors.gate.codebook import Codebook, Match
 from agentmem.editors.packs import Array, Pack, PackedEdit, dump
 from agentmem.editors.wise.memory import Blueprint, SideMemory
 from agentmem.editors.wise.sharding import Cell, partition
@@ -94,7 +95,7 @@ class Library(Codebook):
         if self.gate == "both":
             mine = self.memory_of.get(named.edit.id) if named.edit is not None else None
             return self.memories.index(mine) if mine is not None else None
-        seen = [i for i, m in enumerate(self.memories) if _admitted(m.cell.scope, scope)]
+        seen = [i for i, m in enumerate(self.memories) if admits(scope, m.cell.scope)]
         return max(seen, key=lambda i: float(row[i]) - self.memories[i].threshold, default=None)
 
     def _nearest_in(self, memory: SideMemory, key: Array) -> PackedEdit:
@@ -142,7 +143,3 @@ def _packed(cell: Cell, number: int, pack: Pack, plan: Blueprint) -> tuple[Array
             raise PackMismatch("A shard of the pack has another size.", hint="write its edits anew.")
         found.append(array)
     return tuple(found)
-
-
-def _admitted(owner: Scope | None, scope: Scope | None) -> bool:
-    return not owner or (scope is not None and scope.admits(owner))

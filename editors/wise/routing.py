@@ -18,9 +18,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from agentmem.editors.grace.codebook import Match
-from agentmem.editors.grace.replay import Forward, Replay
-from agentmem.editors.grace.routing import Call, Router, Routes, View
+from agentmem.editors.gate.codebook import Match
+from agentmem.editors.gate.replay import Forward, Replay
+from agentmem.editors.gate.routing import Call, Router, Routes, View
 from agentmem.editors.hooks import KeyTap, is_own_forward, own_forward
 from agentmem.editors.port import ModelPort
 from agentmem.editors.wise.library import Library
@@ -66,7 +66,7 @@ class Span:
 
 
 class WiseRouter(Router):
-    """Hooks that route requests through side memories; see :class:`~agentmem.editors.grace.routing.Router`.
+    """Hooks that route requests through side memories; see :class:`~agentmem.editors.gate.routing.Router`.
 
     Args:
         site: where the side memories sit.

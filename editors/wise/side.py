@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from agentmem.editors.hooks import Hook
 from agentmem.editors.port import ModelPort
-from agentmem.errors import LayerNotFound
+from agentmem.editors.structure import by_row, projection
 from agentmem.runtime.forks import at_fork
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class SideSite:
 
     def __init__(self, port: ModelPort, layer: int) -> None:
         self.layer = layer
-        self.module, self.path = _projection(port, layer)
+        self.module, self.path = projection(port.structure, layer)
         self._free_lock()
         at_fork(self._free_lock)
         self._holders = 0
@@ -148,34 +148,14 @@ class SideSite:
     def _after(self, _module: nn.Module, args: Any, output: Any) -> Any:
         tap = self._tap.get()
         if tap is not None:
-            tap.seen = _rows(args[0], tap.batch).detach()
+            tap.seen = by_row(args[0], tap.batch).detach()
         adding = self._adding.get()
         if adding is None:
             return None
         batch, governed = adding
-        activations, changed = _rows(args[0], batch), _rows(output, batch)
+        activations, changed = by_row(args[0], batch), by_row(output, batch)
         for part in governed:
             rows, columns = part.rows.to(changed.device), part.columns.to(changed.device)
             here = changed[rows, columns].to(part.delta.weight.dtype) + part.delta(activations[rows, columns])
             changed = changed.index_put((rows, columns), here.to(changed.dtype))
         return changed.view(output.shape)
-
-
-def _rows(value: Tensor, batch: int) -> Tensor:
-    """[batch, tokens, width]: some blocks flatten the first two before the feed-forward part."""
-    return value.view(batch, -1, value.shape[-1]) if value.dim() == 2 else value
-
-
-def _projection(port: ModelPort, layer: int) -> tuple[nn.Module, str]:
-    """The counterpart, in another layer, of the last layer's output projection."""
-    structure = port.structure
-    last = f"{structure.layers_path}.{port.depth - 1}."
-    inside = structure.ffn_out_path.removeprefix(last)
-    path = f"{structure.layers_path}.{layer}.{inside}"
-    found = dict(structure.layers[layer].named_modules()).get(inside) if inside else None
-    if found is None:
-        raise LayerNotFound(
-            f"Layer {layer} has no feed-forward output projection that every token passes.",
-            hint='use make_editor("grace", …), which needs none, or another layer.',
-        )
-    return found, path

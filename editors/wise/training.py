@@ -15,8 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from agentmem.editors.grace.writer import Fit, label_lead, label_losses
+from agentmem.editors.gate.intake import Fit
 from agentmem.editors.gradients import gradients
+from agentmem.editors.lanes import label_lead, label_losses
 from agentmem.editors.packs import Array
 from agentmem.editors.port import ModelPort
 from agentmem.editors.prefix import Prefix, PromptBatch

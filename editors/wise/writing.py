@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from agentmem.editors.grace.transaction import Draft, Intake
-from agentmem.editors.grace.writer import Fit
+from agentmem.editors.core.requests import named
+from agentmem.editors.gate.intake import Draft, Fit, Intake
 from agentmem.editors.packs import Array, PackedEdit
-from agentmem.editors.requests import named
 from agentmem.editors.wise.library import Library, shard_digest
 from agentmem.editors.wise.memory import SideMemory
 from agentmem.editors.wise.sharding import Cell, partition

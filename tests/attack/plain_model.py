@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from agentmem import Memory, Scope
-from agentmem.editors.requests import taken
+from agentmem.editors.core.requests import taken
 from agentmem.llm.speculation import Prefilled
 from agentmem.notes.edit import EditReceipt, EditRequest, Route
 from agentmem.notes.protocols import Message

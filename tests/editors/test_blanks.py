@@ -8,9 +8,9 @@ import pytest
 import tiny
 
 from agentmem.editors import EditRequest
+from agentmem.editors.core.requests import named
 from agentmem.editors.evaluation import answer
 from agentmem.editors.prompts import Renderer
-from agentmem.editors.requests import named
 
 BLANKS = (" {}", "{}\n", " \t{} ")
 REQUESTS = tuple(

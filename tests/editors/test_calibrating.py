@@ -11,7 +11,7 @@ import torch
 from helpers import generate
 
 from agentmem.editors import GraceConfig, calibrate, make_editor
-from agentmem.editors.grace.separability import best_layer, candidate_layers, score_keys
+from agentmem.editors.gate.separability import best_layer, candidate_layers, score_keys
 from agentmem.editors.layer_scores import LayerScore
 from agentmem.editors.packs import read_pack
 from agentmem.errors import InvalidArgument
@@ -125,7 +125,9 @@ def test_results_are_kept_by_model_and_recipe(taught, tok, tmp_path, monkeypatch
     model = taught("llama")
     first = calibrate(model, tok, groups=GROUPS, cache=tmp_path)
     (file,) = tmp_path.iterdir()
-    monkeypatch.setattr("agentmem.editors.calibrating.measure_layers", lambda *_a, **_k: pytest.fail("measured again"))
+    monkeypatch.setattr(
+        "agentmem.editors.gate.key_space.measure_layers", lambda *_a, **_k: pytest.fail("measured again")
+    )
     again = calibrate(model, tok, groups=GROUPS, cache=tmp_path)
     assert again.scores == first.scores
     assert again.layer == first.layer

@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentmem.editors.compact import Compact
-from agentmem.editors.grace.codebook import Codebook
-from agentmem.editors.grace.geometry import Rivals, covisible, radii
-from agentmem.editors.grace.nearest import Keys
-from agentmem.editors.naming import Asked
+from agentmem.editors.core.scopes import covisible
+from agentmem.editors.gate.codebook import Codebook
+from agentmem.editors.gate.geometry import Rivals, radii
+from agentmem.editors.gate.naming import Asked
+from agentmem.editors.gate.nearest import Keys
 from agentmem.editors.packs import Calibration, PackedEdit
 from agentmem.notes.edit import EditRequest
 from agentmem.notes.note import Scope

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from agentmem.editors.compact import FINE, Compact, coarse, expand, shrink
-from agentmem.editors.grace.codebook import Codebook
+from agentmem.editors.gate.codebook import Codebook
 from agentmem.editors.packed import Calibration, PackedEdit
 from agentmem.editors.packs import dump, parse
 from agentmem.notes.edit import EditRequest

@@ -13,9 +13,10 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agentmem.editors import EditRequest, make_editor, packs
+from agentmem.editors import EditRequest, lanes, make_editor, packs
 from agentmem.editors.background import background_groups
-from agentmem.editors.grace import lanes, transaction, writer
+from agentmem.editors.gate import intake
+from agentmem.editors.grace import writer
 from agentmem.editors.port import ModelPort
 from agentmem.editors.prompts import Renderer
 from agentmem.editors.tiers import pack as tiers
@@ -214,13 +215,13 @@ def test_without_fixed_shapes_company_leaves_a_trace(editors, monkeypatch):
 
     def shared(self: Any, prompts: Any) -> Any:
         keys = iter(self.calibration.keys(self.port.keys([p for own in prompts for p in own]).numpy()))
-        return [transaction.np.stack([next(keys) for _ in own]) for own in prompts]
+        return [intake.np.stack([next(keys) for _ in own]) for own in prompts]
 
     histories = [([people], [0]), ([people[:5], people[5:]], [7, 2]), ([[one] for one in people[:6]], [5])]
     make = editors("grace")
     assert [traces(make, history) for history in histories] == ["", "", ""]
     monkeypatch.setattr(writer.Lanes, "batches", together)
-    monkeypatch.setattr(transaction.Intake, "_keys", shared)
+    monkeypatch.setattr(intake.Intake, "_keys", shared)
     assert any(traces(make, history) for history in histories)
 
 

@@ -11,7 +11,7 @@ from helpers import OTHER, generate
 
 from agentmem.editors import EditRequest, make_editor
 from agentmem.editors.evaluation import Case, answer, evaluate
-from agentmem.editors.grace import transaction
+from agentmem.editors.gate import intake
 from agentmem.errors import EditError, InvalidArgument, UnknownEdit
 from agentmem.notes.note import Scope
 
@@ -53,7 +53,7 @@ def test_delete_undoes_write_by_hash(make, requests_):
 def test_batched_values_equal_single_ones(make, requests_, monkeypatch):
     """Optimising many edits at once gives what each alone gives, within rounding."""
     # A hair's difference may fall on two sides of a step of what is stored: values are compared as they were found.
-    monkeypatch.setattr(transaction, "coarse", lambda rows, _tolerance: rows)
+    monkeypatch.setattr(intake, "coarse", lambda rows, _tolerance: rows)
     together, alone = make(), make()
     together.write(requests_)
     for request in requests_:

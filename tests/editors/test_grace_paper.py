@@ -13,9 +13,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from agentmem.editors import EditRequest, GraceConfig, make_editor
-from agentmem.editors.grace.balls import Query, place, stream
-from agentmem.editors.grace.geometry import covisible
+from agentmem.editors.core.scopes import covisible
 from agentmem.editors.packs import drop, parse
+from agentmem.editors.published.grace.balls import Query, place, stream
 from agentmem.errors import EditError, InvalidArgument, PackMismatch
 from agentmem.notes.note import Scope
 
@@ -96,7 +96,7 @@ def test_balls_of_different_targets_never_overlap(queries):
 @settings(max_examples=100, deadline=None)
 def test_the_nearest_key_answers(queries, point):
     """A request gets the value of the nearest ball, or none: never that of a farther one."""
-    from agentmem.editors.grace.paper_book import PaperBook, packed, raw_space
+    from agentmem.editors.published.grace.book import PaperBook, packed, raw_space
 
     book = PaperBook("grace", "f", (), 0.0, 0.0)
     requests = [EditRequest("p", "t", id=q.id, scope=q.scope) for q in queries]
@@ -124,7 +124,7 @@ def test_the_nearest_key_answers(queries, point):
 @settings(max_examples=60, deadline=None)
 def test_the_state_follows_from_the_order(queries):
     """Taking edits in one by one, or reading all of them from a pack, gives the same balls."""
-    from agentmem.editors.grace.paper_book import PaperBook, packed, raw_space
+    from agentmem.editors.published.grace.book import PaperBook, packed, raw_space
 
     empty = grown = PaperBook("grace", "f", (), 0.0, 0.0)
     for q in queries:

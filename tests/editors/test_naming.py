@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentmem.editors.background import look_alikes
-from agentmem.editors.naming import Mention, Mentions, last_message
+from agentmem.editors.gate.naming import Mention, Mentions, last_message
 from agentmem.notes.edit import EditRequest
 
 

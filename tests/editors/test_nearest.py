@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentmem.editors.compact import Compact
-from agentmem.editors.grace import codebook
-from agentmem.editors.grace.codebook import Codebook
-from agentmem.editors.grace.nearest import Keys, Shadow
-from agentmem.editors.naming import Asked
+from agentmem.editors.gate import codebook
+from agentmem.editors.gate.codebook import Codebook
+from agentmem.editors.gate.naming import Asked
+from agentmem.editors.gate.nearest import Keys, Shadow
 from agentmem.editors.packs import Calibration, PackedEdit
 from agentmem.notes.edit import EditRequest
 from agentmem.notes.note import Scope

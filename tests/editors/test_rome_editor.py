@@ -9,11 +9,12 @@ import torch
 from helpers import OTHER, generate, logits
 
 from agentmem.editors import EditRequest, make_editor, packs
+from agentmem.editors.deltas.records import Record
 from agentmem.editors.evaluation import answer
-from agentmem.editors.records import Record
+from agentmem.editors.reading import read
 from agentmem.editors.rome.drafts import prepare
-from agentmem.editors.rome.sites import projections, read
 from agentmem.editors.rome.values import spread
+from agentmem.editors.structure import projections
 from agentmem.errors import EditError, InvalidArgument, LayerNotFound, ModelError, PackMismatch, UnknownEdit
 
 METHODS = ("rome", "emmet", "memit")
@@ -75,7 +76,7 @@ def test_the_hook_is_the_weight_edit(architecture, build, tok):
     editor = build("memit", model, layer=1, spread=2)
     editor.load(random_book(editor, 5).bytes)
     merged = tiny.untrained(architecture, len(tok))
-    sites = projections(build("memit", merged, layer=1, spread=2).port)
+    sites = projections(build("memit", merged, layer=1, spread=2).port.structure)
     with torch.no_grad():
         for layer, (left, right) in editor._deltas(editor.book, (0, 1, 2, 3, 4)).items():
             weight, delta = sites[layer].weight, left @ right.T

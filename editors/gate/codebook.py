@@ -9,9 +9,10 @@ from functools import partial
 
 import numpy as np
 
-from agentmem.editors.grace.geometry import CLEAR_OF, Rivals, base_radius, radii
-from agentmem.editors.grace.nearest import Bools, Doubles, Integers, Keys, Shadow
-from agentmem.editors.naming import Asked, Mentions
+from agentmem.editors.core.scopes import admits
+from agentmem.editors.gate.geometry import CLEAR_OF, Rivals, base_radius, radii
+from agentmem.editors.gate.naming import Asked, Mentions
+from agentmem.editors.gate.nearest import Bools, Doubles, Integers, Keys, Shadow
 from agentmem.editors.packs import Array, Calibration, Pack, PackedEdit, dump
 from agentmem.notes.note import Scope
 from agentmem.runtime.lazily import cached_property
@@ -200,7 +201,7 @@ class Codebook:
         if scope in self._masks:
             return self._masks[scope]
         known, codes = self._scopes
-        seen = np.array([not s or (scope is not None and scope.admits(s)) for s in known], dtype=bool)
+        seen = np.array([admits(scope, owner) for owner in known], dtype=bool)
         mask: Bools = seen[codes]
         if len(self._masks) >= _MASKS:
             self._masks.clear()

@@ -15,12 +15,13 @@ from typing import Any
 
 from agentmem.editors import packs
 from agentmem.editors.background import background_groups
-from agentmem.editors.grace.calibration import calibrate
-from agentmem.editors.grace.codebook import Codebook
-from agentmem.editors.grace.config import GateConfig
-from agentmem.editors.grace.routing import Router, Routes, View, as_route, check_scopes
-from agentmem.editors.grace.shadow import OUTSIDE, Session, Shadow
-from agentmem.editors.naming import Asked
+from agentmem.editors.core.scopes import per_row
+from agentmem.editors.gate.calibration import calibrate
+from agentmem.editors.gate.codebook import Codebook
+from agentmem.editors.gate.config import GateConfig
+from agentmem.editors.gate.naming import Asked
+from agentmem.editors.gate.routing import Router, Routes, View, as_route
+from agentmem.editors.gate.shadow import OUTSIDE, Session, Shadow
 from agentmem.editors.packs import Calibration
 from agentmem.editors.port import ModelPort
 from agentmem.editors.prompts import Renderer
@@ -344,7 +345,7 @@ class GatedEditor:
             self._routes.set(tuple)
             return None
         scopes = session.scopes if session.scopes is not None else (self.default_scope,)
-        return View(book, lambda batch: check_scopes(scopes, batch))
+        return View(book, lambda batch: per_row(scopes, batch))
 
     def _on_routes(self, routes: Routes) -> None:
         self._routes.set(routes)

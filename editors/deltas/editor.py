@@ -1,6 +1,6 @@
 """What all editors share that add a matrix to what some projections compute: state, contexts, hooks, packs.
 
-A subclass says how a set of requests becomes a :class:`~agentmem.editors.records.Book`, and which delta a set of
+A subclass says how a set of requests becomes a :class:`~agentmem.editors.deltas.records.Book`, and which delta a set of
 visible records adds at a layer. ``y += x Δᵀ`` happens in a forward hook, at every token, so cached, uncached and
 batched generation see the same model; a row to which nothing is visible keeps its bits.
 """
@@ -19,15 +19,17 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from agentmem.editors import packs, records
+from agentmem.editors import packs
+from agentmem.editors.core.requests import named, unstored
+from agentmem.editors.core.scopes import per_row
+from agentmem.editors.core.sessions import OUTSIDE, BookSession, BookShadow
+from agentmem.editors.deltas import records
+from agentmem.editors.deltas.records import Book
 from agentmem.editors.hooks import Hook, is_own_forward
 from agentmem.editors.port import ModelPort
 from agentmem.editors.prompts import Renderer
-from agentmem.editors.records import Book
-from agentmem.editors.requests import named, unstored
-from agentmem.editors.sessions import OUTSIDE, BookSession, BookShadow
 from agentmem.editors.structure import first_tensor
-from agentmem.errors import EditError, InvalidArgument, PackMismatch, UnknownEdit
+from agentmem.errors import EditError, PackMismatch, UnknownEdit
 from agentmem.notes.edit import EditorStatus, EditReceipt, EditRequest, Route
 from agentmem.notes.note import Scope
 from agentmem.runtime.forks import at_fork
@@ -331,7 +333,8 @@ class DeltaEditor(ABC):
             return None
         x, y = cast("Tensor", first_tensor(args)), cast("Tensor", output)
         scopes = session.scopes if session.scopes is not None else (self.default_scope,)
-        sets = _per_row(scopes, book, x.shape[0])
+        seen = {scope: book.visible(scope) for scope in set(scopes)}
+        sets = [seen[scope] for scope in per_row(scopes, x.shape[0])]
         if x.dim() < 3 or x.shape[1] > 1:  # a lone token belongs to a request whose routes are known
             routes = self._seen(layer, x, book, sets)
             if routes is not None:
@@ -366,17 +369,3 @@ class DeltaEditor(ABC):
 def _plus(x: Tensor, y: Tensor, delta: LowRank) -> Tensor:
     left, right = delta
     return (y.to(left.dtype) + (x.to(right.dtype) @ right) @ left.T).to(y.dtype)
-
-
-def _per_row(scopes: Sequence[Scope | None], book: Book, rows: int) -> list[Visible]:
-    """What each row may see. Beams and samples of one request, and tokens that were flattened, share its scope.
-
-    Raises:
-        InvalidArgument: the number of scopes does not fit the batch.
-    """
-    if not scopes or rows % len(scopes):
-        raise InvalidArgument(
-            f"{len(scopes)} scopes were given for a batch of {rows} rows.", hint="give one scope per row."
-        )
-    sets = {scope: book.visible(scope) for scope in set(scopes)}
-    return [sets[scope] for scope in scopes for _ in range(rows // len(scopes))]

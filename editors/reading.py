@@ -18,10 +18,10 @@ from torch import Tensor, nn
 
 from agentmem.editors.hooks import own_forward
 from agentmem.editors.port import ModelPort
-from agentmem.editors.structure import first_tensor, in_eval_mode
-from agentmem.errors import LayerNotFound, ModelError
+from agentmem.editors.structure import first_tensor, in_eval_mode, projections
+from agentmem.errors import ModelError
 
-__all__ = ["Reading", "projections", "read", "require_additive"]
+__all__ = ["Reading", "read", "require_additive"]
 
 
 @dataclass(frozen=True)
@@ -47,30 +47,6 @@ class _Collector:
 
 
 _COLLECTOR: ContextVar[_Collector | None] = ContextVar("agentmem_ffn_collector", default=None)
-
-
-def projections(port: ModelPort) -> tuple[nn.Module, ...]:
-    """The feed-forward output projection of every layer.
-
-    Raises:
-        LayerNotFound: no module does that for every token (fused mixtures of experts), or a layer has none.
-    """
-    path, layers = port.structure.ffn_out_path, port.structure.layers
-    inside = path.removeprefix(f"{port.structure.layers_path}.{len(layers) - 1}.")
-    if port.structure.ffn_out is None or not inside or inside == path:
-        raise LayerNotFound(
-            "No feed-forward output projection that every token passes was found in this model.",
-            hint='use make_editor("grace", …), which does not need one.',
-        )
-    found = []
-    for number, layer in enumerate(layers):
-        try:
-            found.append(layer.get_submodule(inside))
-        except AttributeError as error:
-            raise LayerNotFound(
-                f"Layer {number} has no {inside!r} as the last one has.", hint='use make_editor("grace", …).'
-            ) from error
-    return tuple(found)
 
 
 def read(
@@ -105,7 +81,7 @@ def read(
 
 @contextmanager
 def _watching(port: ModelPort, layers: set[int], hidden_after: int | None, collector: _Collector) -> Iterator[None]:
-    modules = projections(port)
+    modules = projections(port.structure)
     token = _COLLECTOR.set(collector)
     handles = [modules[i].register_forward_hook(partial(_pass, collector, i)) for i in sorted(layers)]
     if hidden_after is not None:

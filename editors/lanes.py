@@ -23,7 +23,7 @@ from agentmem.editors.prompts import Rendered
 from agentmem.editors.structure import in_eval_mode
 from agentmem.llm.local_model import context_length
 
-__all__ = ["Batch", "Lanes", "Shape", "label_lead", "label_losses", "mixes_rows", "shape_of"]
+__all__ = ["Batch", "Lanes", "Shape", "label_lead", "label_losses", "mixes_rows", "says_target", "shape_of"]
 
 _LABELS = 2  # targets are padded to whole multiples
 _TURNS = 4  # edits that wait for each lane: what is kept of their prompts takes memory
@@ -163,6 +163,15 @@ class Lanes:
             losses = label_losses(logits, prefix)
             (gradient,) = gradients(losses.sum(), [values])
         return prefix.hidden, prefix.scale, logits.detach(), losses.detach(), gradient
+
+
+def says_target(port: ModelPort, contexts: Sequence[Rendered], values: Tensor, layer: int) -> list[bool]:
+    """Whether each context answers greedily with its labels when its value is added."""
+    batch = PromptBatch(tuple(c.prompt for c in contexts), tuple(c.labels for c in contexts))
+    prefix = port.prefix(batch, layer=layer)
+    with torch.inference_mode(False), torch.no_grad(), in_eval_mode(port.model):
+        logits = port.suffix(prefix, values.to(prefix.hidden.device))
+    return [bool(row) for row in (label_lead(logits.float(), prefix) > 0).tolist()]
 
 
 def _same_in_all(tensor: Tensor, lanes: int) -> bool:

@@ -21,7 +21,7 @@ from agentmem.editors.caches import (
     states,
     tokens_in,
 )
-from agentmem.editors.grace.codebook import Match
+from agentmem.editors.gate.codebook import Match
 from agentmem.editors.hooks import Injection, KeyTap, own_forward
 from agentmem.editors.port import ModelPort
 from agentmem.errors import EditError

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from agentmem.editors.grace.geometry import covisible
+from agentmem.editors.core.scopes import covisible
 from agentmem.editors.packs import Array
 from agentmem.notes.note import Scope
 

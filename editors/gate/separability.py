@@ -7,14 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from agentmem.editors.grace.calibration import fit_projection, is_constant
-from agentmem.editors.grace.config import GateConfig
-from agentmem.editors.grace.geometry import base_radius
-from agentmem.editors.grace.nearest import Keys
+from agentmem.editors.gate.calibration import fit_projection, is_constant
+from agentmem.editors.gate.config import GateConfig
+from agentmem.editors.gate.geometry import base_radius
+from agentmem.editors.gate.nearest import Keys
 from agentmem.editors.layer_scores import LayerScore
 from agentmem.editors.packs import Array, Calibration
 from agentmem.editors.port import ModelPort
 from agentmem.editors.prompts import Renderer
+from agentmem.editors.reading import read
 from agentmem.errors import InvalidArgument, LayerNotFound
 
 __all__ = ["best_layer", "candidate_layers", "measure_layers", "score_keys"]
@@ -143,8 +144,6 @@ def _auc(near: npt.NDArray[np.float64], far: npt.NDArray[np.float64]) -> float:
 
 def _raw_keys(port: ModelPort, prompts: Sequence[tuple[int, ...]], layers: Sequence[int]) -> dict[int, Array]:
     """By layer, [n, d_key] the feed-forward input at each prompt's last token, in one pass over the prompts."""
-    from agentmem.editors.rome.sites import read
-
     if port.structure.ffn_out is None:
         raise LayerNotFound(
             "This model's keys are read after its last layer; there are no others to compare.",

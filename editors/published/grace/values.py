@@ -10,16 +10,17 @@ import torch
 from torch import Tensor
 
 from agentmem.editors.caches import fresh_copy
+from agentmem.editors.gate.intake import Fit
 from agentmem.editors.grace.config import GraceConfig
-from agentmem.editors.grace.paper_site import Replacement, Site, by_row
-from agentmem.editors.grace.writer import Fit, label_lead, label_losses
 from agentmem.editors.gradients import gradients
 from agentmem.editors.hooks import own_forward
+from agentmem.editors.lanes import label_lead, label_losses
 from agentmem.editors.packs import Array
 from agentmem.editors.port import ModelPort
 from agentmem.editors.prefix import Prefix, PromptBatch
 from agentmem.editors.prompts import Rendered
-from agentmem.editors.structure import in_eval_mode
+from agentmem.editors.published.grace.site import Replacement, Site
+from agentmem.editors.structure import by_row, in_eval_mode
 
 __all__ = ["Values"]
 

@@ -1,4 +1,4 @@
-"""What one context sees of an editor whose state is a :class:`~agentmem.editors.records.Book`."""
+"""What one context sees of an editor whose state is a :class:`~agentmem.editors.deltas.records.Book`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from agentmem.editors.records import Book, Record
+from agentmem.editors.deltas.records import Book, Record
 from agentmem.notes.note import Scope
 
 __all__ = ["OUTSIDE", "BookSession", "BookShadow"]

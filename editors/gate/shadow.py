@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from agentmem.editors.grace.codebook import Codebook
+from agentmem.editors.gate.codebook import Codebook
 from agentmem.editors.packs import PackedEdit
 from agentmem.notes.note import Scope
 

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 from agentmem.editors.hooks import Hook
 from agentmem.editors.port import ModelPort
-from agentmem.editors.structure import first_tensor
+from agentmem.editors.structure import by_row, first_tensor, projection
 from agentmem.errors import InvalidArgument
 
-__all__ = ["Replacement", "Site", "by_row", "chosen"]
+__all__ = ["Replacement", "Site", "chosen"]
 
 
 @dataclass
@@ -51,9 +51,7 @@ class Site:
     def __init__(self, port: ModelPort, layer: int) -> None:
         self._before: nn.Module | None = None
         if port.structure.ffn_out is not None:
-            from agentmem.editors.rome.sites import projections
-
-            self.module = projections(port)[layer]
+            self.module = projection(port.structure, layer)[0]
             self.path = f"feed-forward output projection of layer {layer}"
             return
         if layer == 0:
@@ -108,11 +106,6 @@ class Site:
             _ACTIVE.reset(token)
             for handle in handles:
                 handle.remove()
-
-
-def by_row(value: Tensor, batch: int) -> Tensor:
-    """[batch, tokens, width]: some blocks flatten the first two before the feed-forward part."""
-    return value.view(batch, -1, value.shape[-1]) if value.dim() == 2 else value
 
 
 def chosen(plan: Tensor, values: Tensor, output: Tensor) -> Tensor:

@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from agentmem.editors.grace.geometry import covisible
+from agentmem.editors.core.scopes import admits
 from agentmem.editors.packs import decode, encode, entry_of, read_bytes, request_from
 from agentmem.errors import EditError, PackMismatch, UnknownEdit
 from agentmem.notes.edit import EditRequest
 from agentmem.notes.note import Scope
 from agentmem.runtime.lazily import cached_property
 
-__all__ = ["Arrays", "Book", "Record", "drop", "parse", "rival_of"]
+__all__ = ["Arrays", "Book", "Record", "drop", "parse"]
 
 LAYOUT = "records"
 
@@ -98,11 +98,7 @@ class Book:
 
     def visible(self, scope: Scope | None) -> tuple[int, ...]:
         """The records that a request in this scope may see, in order."""
-        return tuple(
-            i
-            for i, record in enumerate(self.records)
-            if not record.request.scope or (scope is not None and scope.admits(record.request.scope))
-        )
+        return tuple(i for i, record in enumerate(self.records) if admits(scope, record.request.scope))
 
     def stacked(self, name: str, chosen: Sequence[int] | None = None) -> npt.NDArray[Any]:
         """[n, …] one array of the chosen records, or of all."""
@@ -160,17 +156,6 @@ def drop(pack: bytes | Path | str, ids: Iterable[str]) -> bytes:
             hint=f'editor = make_editor("{book.method}", model, tokenizer); editor.load(path); editor.delete(ids).',
         )
     return book.with_records((), unwanted).bytes
-
-
-def rival_of(
-    request: EditRequest, labels: tuple[int, ...], held: Sequence[tuple[EditRequest, tuple[int, ...]]]
-) -> str | None:
-    """An edit with another target for the same prompt that some request could see together with this one."""
-    for other, theirs in held:
-        clash = other.prompt.strip() == request.prompt.strip() and theirs != labels
-        if clash and covisible([request.scope, other.scope])[0, 1]:
-            return str(other.id)
-    return None
 
 
 def _records(requests: Sequence[EditRequest], tensors: Arrays) -> tuple[Record, ...]:

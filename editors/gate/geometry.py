@@ -9,7 +9,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from agentmem.editors.grace.nearest import Bools, Doubles, Integers, Keys
+from agentmem.editors.core.scopes import coded, together
+from agentmem.editors.gate.nearest import Bools, Doubles, Integers, Keys
 from agentmem.editors.packs import Array
 from agentmem.notes.note import Scope
 from agentmem.runtime.lazily import cached_property
@@ -22,7 +23,6 @@ __all__ = [
     "Integers",
     "Rivals",
     "base_radius",
-    "covisible",
     "distances",
     "radii",
 ]
@@ -53,7 +53,7 @@ class Rivals:
     @classmethod
     def of(cls, targets: Integers, scopes: Sequence[Scope | None], owners: Integers) -> Rivals:
         """``scopes`` [E] of the edits, ``owners`` [K] the edit of each key."""
-        users, agents = _names(scopes)
+        users, agents = coded(scopes)
         return cls(targets, users[owners], agents[owners])
 
     @cached_property
@@ -64,7 +64,7 @@ class Rivals:
         different: Bools = self.targets[block, None] != self.targets[None, :]
         if self._unscoped:
             return different
-        return different & _together(self.users[block], self.agents[block], self.users, self.agents)
+        return different & together(self.users[block], self.agents[block], self.users, self.agents)
 
 
 def radii(keys: Keys, conflicts: Conflicts, reach: float, limits: Array, rows: Integers | None = None) -> Doubles:
@@ -120,28 +120,3 @@ def distances(queries: Array, keys: Array) -> Doubles:
     squared = (left**2).sum(1)[:, None] + (right**2).sum(1)[None, :] - 2 * left @ right.T
     roots: Doubles = np.sqrt(np.maximum(squared, 0))
     return roots
-
-
-def covisible(scopes: Sequence[Scope | None]) -> Bools:
-    """[E, E] True where some request may see both edits: users never meet, nor do agents without a user."""
-    users, agents = _names(scopes)
-    return _together(users, agents, users, agents)
-
-
-def _names(scopes: Sequence[Scope | None]) -> tuple[Integers, Integers]:
-    """[E] the users and the agents as numbers, -1 for none."""
-    return _codes([s.user if s else None for s in scopes]), _codes([s.agent if s else None for s in scopes])
-
-
-def _together(users: Integers, agents: Integers, other_users: Integers, other_agents: Integers) -> Bools:
-    """[n, m] True where some request may see both."""
-    same_user, same_agent = users[:, None] == other_users[None, :], agents[:, None] == other_agents[None, :]
-    both_users = (users >= 0)[:, None] & (other_users >= 0)[None, :]
-    agents_agree = same_agent | (agents < 0)[:, None] | (other_agents < 0)[None, :]
-    together: Bools = np.where(both_users, same_user, agents_agree)
-    return together
-
-
-def _codes(names: Sequence[str | None]) -> Integers:
-    codes: dict[str, int] = {}
-    return np.array([-1 if n is None else codes.setdefault(n, len(codes)) for n in names], dtype=np.int64)

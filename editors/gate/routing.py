@@ -17,19 +17,18 @@ import torch
 from torch import Tensor
 
 from agentmem.editors.caches import fresh_copy
-from agentmem.editors.grace.codebook import Codebook, Match
-from agentmem.editors.grace.replay import Forward, Replay, cache_of
+from agentmem.editors.gate.codebook import Codebook, Match
+from agentmem.editors.gate.naming import LONGEST, Asked, last_message
+from agentmem.editors.gate.replay import Forward, Replay, cache_of
 from agentmem.editors.hooks import Hook, KeyTap, install_tap, is_own_forward, remove_tap
-from agentmem.editors.naming import LONGEST, Asked, last_message
 from agentmem.editors.port import ModelPort
-from agentmem.errors import InvalidArgument
 from agentmem.notes.edit import Route
 from agentmem.notes.note import Scope
 
 if TYPE_CHECKING:
     from transformers.cache_utils import Cache
 
-__all__ = ["Call", "Decisions", "Router", "Routes", "View", "as_route", "check_scopes"]
+__all__ = ["Call", "Decisions", "Router", "Routes", "View", "as_route"]
 
 Decisions = dict[int, Match]
 """Token position (counted over a row's real tokens) -> what was decided there."""
@@ -320,16 +319,3 @@ def as_route(decisions: Decisions) -> Route:
         margin=match.margin,
         position=at,
     )
-
-
-def check_scopes(scopes: Sequence[Scope | None], batch: int) -> list[Scope | None]:
-    """One scope per row; beams and samples of one request share its scope.
-
-    Raises:
-        InvalidArgument: the number of scopes does not fit the batch.
-    """
-    if not scopes or batch % len(scopes):
-        raise InvalidArgument(
-            f"{len(scopes)} scopes were given for a batch of {batch} rows.", hint="give one scope per row."
-        )
-    return [scope for scope in scopes for _ in range(batch // len(scopes))]

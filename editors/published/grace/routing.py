@@ -19,13 +19,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from agentmem.editors.grace.paper_book import PaperBook
-from agentmem.editors.grace.paper_site import Site, by_row, chosen
-from agentmem.editors.grace.replay import Forward, cache_of
-from agentmem.editors.grace.routing import Router, Routes, View, as_route
+from agentmem.editors.gate.replay import Forward, cache_of
+from agentmem.editors.gate.routing import Router, Routes, View, as_route
 from agentmem.editors.hooks import Hook, is_own_forward
 from agentmem.editors.packs import Array
 from agentmem.editors.port import ModelPort
+from agentmem.editors.published.grace.book import PaperBook
+from agentmem.editors.published.grace.site import Site, chosen
+from agentmem.editors.structure import by_row
 from agentmem.notes.edit import Route
 from agentmem.notes.note import Scope
 

@@ -10,19 +10,18 @@ import numpy as np
 import torch
 
 from agentmem.editors import packs
-from agentmem.editors.grace.balls import Ball, place
-from agentmem.editors.grace.codebook import Codebook
+from agentmem.editors.core.requests import named, taken
+from agentmem.editors.gate.codebook import Codebook
+from agentmem.editors.gate.intake import Fit, Intake
+from agentmem.editors.gate.routing import as_route
 from agentmem.editors.grace.editor import GraceEditor
-from agentmem.editors.grace.paper_book import PaperBook, packed, query_of, raw_space
-from agentmem.editors.grace.paper_routing import PaperRouter
-from agentmem.editors.grace.paper_site import Site
-from agentmem.editors.grace.paper_values import Values
-from agentmem.editors.grace.routing import as_route
-from agentmem.editors.grace.transaction import Intake
-from agentmem.editors.grace.writer import Fit
 from agentmem.editors.packs import Array, Calibration
 from agentmem.editors.prompts import Rendered
-from agentmem.editors.requests import named, taken
+from agentmem.editors.published.grace.balls import Ball, place
+from agentmem.editors.published.grace.book import PaperBook, packed, query_of, raw_space
+from agentmem.editors.published.grace.routing import PaperRouter
+from agentmem.editors.published.grace.site import Site
+from agentmem.editors.published.grace.values import Values
 from agentmem.errors import PackMismatch
 from agentmem.notes.edit import EditReceipt, EditRequest, Route
 from agentmem.notes.note import Scope

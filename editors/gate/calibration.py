@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agentmem.editors.compact import FINE, coarse
-from agentmem.editors.grace.config import GateConfig
+from agentmem.editors.gate.config import GateConfig
 from agentmem.editors.packs import Array, Calibration
 from agentmem.editors.port import ModelPort
 from agentmem.editors.prompts import Renderer

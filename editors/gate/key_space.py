@@ -8,20 +8,18 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from agentmem.editors import packs
 from agentmem.editors.background import background_groups
-from agentmem.editors.grace.calibration import calibrate as calibrate_layer
-from agentmem.editors.grace.separability import best_layer, measure_layers
+from agentmem.editors.gate.calibration import calibrate as calibrate_layer
+from agentmem.editors.gate.config import GateConfig
+from agentmem.editors.gate.separability import best_layer, measure_layers
 from agentmem.editors.layer_scores import LayerScore
 from agentmem.editors.packed import Calibration, calibration_from, calibration_tensors
 from agentmem.editors.port import ModelPort
 from agentmem.editors.prompts import Renderer
 from agentmem.errors import InvalidArgument, PackMismatch
-
-if TYPE_CHECKING:
-    from agentmem.editors.grace.config import GateConfig
 
 __all__ = ["calibrate", "found_key_space"]
 
@@ -48,7 +46,7 @@ def calibrate(
         tokenizer: its tokenizer.
         groups: prompts; those of one group ask the same in other words; built-in when ``None``.
         key_layer: ``"auto"`` measures, ``"last"`` or an index (negative: from the end) does not.
-        config: how keys are made and matched; :class:`GraceConfig`'s defaults when ``None``.
+        config: how keys are made and matched; the defaults when ``None``.
         cache: a folder that keeps results by model fingerprint; by default ``$AGENTMEM_CACHE_DIR/calibrations``, and
             nothing is kept when that is not set either.
 
@@ -56,9 +54,7 @@ def calibrate(
         InvalidArgument: too few groups, or no such layer.
         LayerNotFound: the decoder layers could not be found.
     """
-    from agentmem.editors.grace.config import GraceConfig
-
-    config = config or GraceConfig()
+    config = config or GateConfig()
     port = ModelPort(model, tokenizer, layers=config.layers)
     chosen = [tuple(group) for group in groups] if groups is not None else list(background_groups())
     return found_key_space(port, Renderer(tokenizer, chat=config.chat), config, chosen, key_layer, cache)

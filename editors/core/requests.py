@@ -7,10 +7,11 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 
+from agentmem.editors.core.scopes import covisible
 from agentmem.errors import EditError, InvalidArgument
 from agentmem.notes.edit import EditRequest
 
-__all__ = ["named", "taken", "unstored"]
+__all__ = ["named", "rival_of", "taken", "unstored"]
 
 
 def named(request: EditRequest) -> EditRequest:
@@ -38,6 +39,17 @@ def named(request: EditRequest) -> EditRequest:
         return request
     described = json.dumps(asdict(request), sort_keys=True, ensure_ascii=True)
     return replace(request, id=f"e-{hashlib.sha256(described.encode()).hexdigest()[:16]}")
+
+
+def rival_of(
+    request: EditRequest, labels: tuple[int, ...], held: Sequence[tuple[EditRequest, tuple[int, ...]]]
+) -> str | None:
+    """An edit with another target for the same prompt that some request could see together with this one."""
+    for other, theirs in held:
+        clash = other.prompt.strip() == request.prompt.strip() and theirs != labels
+        if clash and covisible([request.scope, other.scope])[0, 1]:
+            return str(other.id)
+    return None
 
 
 def taken(rival: str) -> str:

@@ -9,11 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from agentmem.editors.compact import Compact
-from agentmem.editors.grace.balls import Ball, Query, stream
-from agentmem.editors.grace.codebook import Codebook, Match
-from agentmem.editors.grace.geometry import distances
-from agentmem.editors.naming import Asked
+from agentmem.editors.core.scopes import admits
+from agentmem.editors.gate.codebook import Codebook, Match
+from agentmem.editors.gate.geometry import distances
+from agentmem.editors.gate.naming import Asked
 from agentmem.editors.packs import Array, Calibration, Pack, PackedEdit, dump
+from agentmem.editors.published.grace.balls import Ball, Query, stream
 from agentmem.errors import PackMismatch
 from agentmem.notes.edit import EditRequest
 from agentmem.notes.note import Scope
@@ -97,7 +98,7 @@ class PaperBook(Codebook):
         """By scope, [E] which balls its requests may see."""
         return {
             scope: np.array([
-                not ball.scope or (scope is not None and scope.admits(ball.scope)) for ball in self.balls
+                admits(scope, ball.scope) for ball in self.balls
             ], dtype=bool)
             for scope in set(scopes)
         }  # fmt: skip

@@ -1,0 +1,1 @@
+"""Methods as their papers have them, to compare with."""

@@ -1,0 +1,1 @@
+"""GRACE as published (Hartvigsen et al. 2023): deferral balls, values that replace."""
