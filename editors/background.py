@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["LookAlikes", "background_groups", "guess_subject", "look_alikes"]
+__all__ = ["LookAlikes", "background_groups", "groups_of", "guess_subject", "look_alikes"]
 
 _DISGUISED = 2
 _ENDING = re.compile(r"(?<=\w{3})(?:ing|ed|es|s|e)$")
@@ -37,6 +37,13 @@ def background_groups() -> tuple[tuple[str, ...], ...]:
     ]
     plain = [tuple(ways) for ways in text["plain"]]
     return tuple(sorted((*combined, *plain), key=lambda group: _order(group[0])))
+
+
+def groups_of(given: Sequence[str] | Sequence[Sequence[str]] | None) -> list[tuple[str, ...]]:
+    """Background prompts as a user gives them, texts or groups of paraphrases, as groups; the built-in ones for ``None``."""
+    if given is None:
+        return list(background_groups())
+    return [(group,) if isinstance(group, str) else tuple(group) for group in given]
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,7 +144,7 @@ class _Content:
         head, _ = packs.decode(data)
         if "layout" in head:
             book = records.parse(data)
-            rows = {r.id: _Edit(r.request, r.labels, r.arrays, r) for r in book.records}
+            rows = {r.id: _Edit(r.request, r.labels, r.arrays, r) for r in book.edits}
             return cls(data, book, rows, {}, book.shared)
         held = packs.parse(data)
         names = [f.name for f in fields(packs.PackedEdit) if f.name not in ("request", "labels", "others")]
@@ -176,7 +176,7 @@ class _Content:
         """This pack with these edits instead of its own."""
         items = [edit.item for edit in edits.values()]
         if isinstance(self.held, Book):
-            return self.held.with_records(items, self.held.ids, self.held.shared).bytes
+            return self.held.with_edits(items, self.held.ids, self.held.shared).bytes
         return packs.dump(replace(self.held, edits=tuple(items)))
 
 

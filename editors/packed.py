@@ -91,6 +91,11 @@ class PackedEdit:
         """The edit's identity."""
         return str(self.request.id)
 
+    @property
+    def key_count(self) -> int:
+        """How many keys it has."""
+        return len(self.keys)
+
 
 def entry_of(request: EditRequest) -> dict[str, Any]:
     """A request as it stands in a pack's head: what was not said is left out."""

@@ -21,6 +21,7 @@ _METHODS = {
     "tiered": ("agentmem.editors.tiers.editor", "TieredEditor"),
     "wise": ("agentmem.editors.wise.editor", "WiseEditor"),
 }
+_PUBLISHED = {"grace": ("agentmem.editors.published.grace.editor", "PublishedGraceEditor")}
 
 
 def available_editors() -> tuple[str, ...]:
@@ -44,7 +45,8 @@ def make_editor(method: str, model: Any, tokenizer: Any, **options: object) -> E
     if method not in _METHODS:
         known = ", ".join(available_editors())
         raise InvalidArgument(f"There is no editor named {method!r}.", hint=f"choose one of: {known}.")
-    module, name = _METHODS[method]
+    algorithm = options.get("algorithm", getattr(options.get("config"), "algorithm", None))
+    module, name = _METHODS[method] if algorithm != "paper" else _PUBLISHED.get(method, _METHODS[method])
     try:
         factory = getattr(import_module(module), name)
     except ModuleNotFoundError as missing:

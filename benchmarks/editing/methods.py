@@ -143,9 +143,9 @@ class Editing:
     def _borrow(self, ids: list[str]) -> Written:
         """The same keys and values under another closed form."""
         assert self.lender is not None
-        source = self.lender.editor.book
-        records = [record for record in source.records if record.id in set(ids)]
-        book = self.editor.book.with_records(records, self.editor.book.ids)
+        source = self.lender.editor.state
+        records = [record for record in source.edits if record.id in set(ids)]
+        book = self.editor.state.with_edits(records, self.editor.state.ids)
         self.editor.load(book.bytes)
         self._spent = {name: self.lender._spent[name] for name in ids}
         self.editor.attach()

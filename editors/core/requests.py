@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 
 from agentmem.editors.core.scopes import covisible
 from agentmem.errors import EditError, InvalidArgument
 from agentmem.notes.edit import EditRequest
 
-__all__ = ["named", "rival_of", "taken", "unstored"]
+__all__ = ["in_order", "named", "rival_of", "taken", "unstored"]
 
 
 def named(request: EditRequest) -> EditRequest:
@@ -39,6 +39,11 @@ def named(request: EditRequest) -> EditRequest:
         return request
     described = json.dumps(asdict(request), sort_keys=True, ensure_ascii=True)
     return replace(request, id=f"e-{hashlib.sha256(described.encode()).hexdigest()[:16]}")
+
+
+def in_order(requests: Iterable[EditRequest]) -> list[EditRequest]:
+    """Named requests by their ids: the order in which they were given makes no difference to what is learnt."""
+    return sorted(requests, key=lambda request: str(request.id))
 
 
 def rival_of(

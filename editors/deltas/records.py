@@ -6,7 +6,6 @@ every pack (:mod:`agentmem.editors.packs`).
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agentmem.editors.core.scopes import admits
+from agentmem.editors.core.state import State
 from agentmem.editors.packs import decode, encode, entry_of, read_bytes, request_from
 from agentmem.errors import EditError, PackMismatch, UnknownEdit
 from agentmem.notes.edit import EditRequest
@@ -48,36 +48,26 @@ class Record:
         """The edit's identity."""
         return str(self.request.id)
 
+    @property
+    def key_count(self) -> int:
+        """Each is one change, at however many layers."""
+        return 1
+
 
 @dataclass(frozen=True, eq=False)
-class Book:
+class Book(State[Record]):
     """An immutable set of records, sorted by id; everything else is derived from it.
 
     Attributes:
-        settings: what the meaning of the records depends on; a pack with other settings is refused.
-        shared: arrays that belong to the set as a whole; without them any subset of the records is a state.
+        shared: arrays that belong to the set as a whole; without them any subset of the edits is a state.
     """
 
-    method: str
-    fingerprint: str
-    settings: tuple[tuple[str, Any], ...]
-    records: tuple[Record, ...] = ()
     shared: Arrays = field(default_factory=dict)
 
-    def __len__(self) -> int:
-        return len(self.records)
-
-    def with_records(self, added: Iterable[Record], removed: Iterable[str] = (), shared: Arrays | None = None) -> Book:
-        """A book with some records more and some less, in canonical order."""
-        gone = set(removed)
-        kept = [record for record in self.records if record.id not in gone] + list(added)
-        kept.sort(key=lambda record: record.id)
-        return replace(self, records=tuple(kept), shared=dict(shared or {}) if kept else {})
-
-    @cached_property
-    def ids(self) -> frozenset[str]:
-        """The ids of all records."""
-        return frozenset(record.id for record in self.records)
+    def with_edits(self, added: Iterable[Record], removed: Iterable[str] = (), shared: Arrays | None = None) -> Book:
+        """A book with some edits more and some less, in canonical order."""
+        edits = self.changed(added, removed)
+        return replace(self, edits=edits, shared=dict(shared or {}) if edits else {})
 
     @cached_property
     def bytes(self) -> bytes:
@@ -87,33 +77,28 @@ class Book:
             "method": self.method,
             "fingerprint": self.fingerprint,
             "settings": dict(self.settings),
-            "edits": [entry_of(record.request) for record in self.records],
+            "edits": [entry_of(record.request) for record in self.edits],
         }
         return encode(head, self._tensors())
 
-    @cached_property
-    def hash(self) -> str:
-        """sha256 of :attr:`bytes`."""
-        return hashlib.sha256(self.bytes).hexdigest()
-
     def visible(self, scope: Scope | None) -> tuple[int, ...]:
         """The records that a request in this scope may see, in order."""
-        return tuple(i for i, record in enumerate(self.records) if admits(scope, record.request.scope))
+        return tuple(i for i, record in enumerate(self.edits) if admits(scope, record.request.scope))
 
     def stacked(self, name: str, chosen: Sequence[int] | None = None) -> npt.NDArray[Any]:
         """[n, …] one array of the chosen records, or of all."""
-        rows = range(len(self.records)) if chosen is None else chosen
-        return np.stack([self.records[i].arrays[name] for i in rows])
+        rows = range(len(self.edits)) if chosen is None else chosen
+        return np.stack([self.edits[i].arrays[name] for i in rows])
 
     def _tensors(self) -> dict[str, npt.NDArray[Any]]:
-        if not self.records:
+        if not self.edits:
             return {}
         tensors: dict[str, npt.NDArray[Any]] = {
-            f"record.{name}": np.ascontiguousarray(self.stacked(name)) for name in self.records[0].arrays
+            f"record.{name}": np.ascontiguousarray(self.stacked(name)) for name in self.edits[0].arrays
         }
         tensors |= {f"shared.{name}": np.ascontiguousarray(array) for name, array in self.shared.items()}
-        tensors["labels"] = np.array([t for record in self.records for t in record.labels], dtype=np.int64)
-        tensors["label_count"] = np.array([len(record.labels) for record in self.records], dtype=np.int32)
+        tensors["labels"] = np.array([t for record in self.edits for t in record.labels], dtype=np.int64)
+        tensors["label_count"] = np.array([len(record.labels) for record in self.edits], dtype=np.int32)
         return tensors
 
 
@@ -131,11 +116,11 @@ def parse(pack: bytes | Path | str) -> Book:
         )
     requests = [request_from(entry) for entry in head["edits"]]
     try:
-        records = _records(requests, tensors)
+        edits = _records(requests, tensors)
     except (KeyError, IndexError, ValueError) as error:
         raise PackMismatch(f"The pack is incomplete: {error}.", hint="restore it from a copy.") from error
     shared = {name.removeprefix("shared."): a for name, a in tensors.items() if name.startswith("shared.")}
-    return Book(head["method"], head["fingerprint"], tuple(sorted(head["settings"].items())), records, shared)
+    return Book(head["method"], head["fingerprint"], tuple(sorted(head["settings"].items())), shared, edits=edits)
 
 
 def drop(pack: bytes | Path | str, ids: Iterable[str]) -> bytes:
@@ -155,7 +140,7 @@ def drop(pack: bytes | Path | str, ids: Iterable[str]) -> bytes:
             f"Edits of a {book.method!r} pack share one set of trained values, so one cannot be taken out without the model.",
             hint=f'editor = make_editor("{book.method}", model, tokenizer); editor.load(path); editor.delete(ids).',
         )
-    return book.with_records((), unwanted).bytes
+    return book.with_edits((), unwanted).bytes
 
 
 def _records(requests: Sequence[EditRequest], tensors: Arrays) -> tuple[Record, ...]:

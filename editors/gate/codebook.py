@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Self
 
 import numpy as np
 
 from agentmem.editors.core.scopes import admits
+from agentmem.editors.core.state import State
 from agentmem.editors.gate.geometry import CLEAR_OF, Rivals, base_radius, radii
 from agentmem.editors.gate.naming import Asked, Mentions
 from agentmem.editors.gate.nearest import Bools, Doubles, Integers, Keys, Shadow
@@ -48,48 +49,28 @@ class Match:
 
 
 @dataclass(frozen=True, eq=False)
-class Codebook:
+class Codebook(State[PackedEdit]):
     """An immutable set of edits; everything else is derived from it.
 
     Radii depend on the set alone, never on the order in which it grew, so removing an edit restores its
     neighbours' reach exactly (the paper's split rule would leave a scar).
     """
 
-    method: str
-    fingerprint: str
-    settings: tuple[tuple[str, object], ...]
     false_alarm: float
     look_alike_alarm: float
     calibration: Calibration | None = None
-    edits: tuple[PackedEdit, ...] = ()
-
-    def __len__(self) -> int:
-        return len(self.edits)
 
     def with_edits(
         self, added: Iterable[PackedEdit], removed: Iterable[str] = (), calibration: Calibration | None = None
-    ) -> Codebook:
-        """A codebook with some edits more and some less, in canonical order."""
-        gone = set(removed)
-        edits = [edit for edit in self.edits if edit.id not in gone] + list(added)
-        edits.sort(key=lambda edit: edit.id)
-        kept = (calibration or self.calibration) if edits else None
-        return replace(self, calibration=kept, edits=tuple(edits))
-
-    @cached_property
-    def ids(self) -> frozenset[str]:
-        """The ids of all edits."""
-        return frozenset(edit.id for edit in self.edits)
+    ) -> Self:
+        """The state with some edits more and some less, in canonical order."""
+        edits = self.changed(added, removed)
+        return replace(self, calibration=(calibration or self.calibration) if edits else None, edits=edits)
 
     @cached_property
     def bytes(self) -> bytes:
         """The canonical pack of this state."""
         return dump(Pack(self.method, self.fingerprint, dict(self.settings), self.calibration, self.edits))
-
-    @cached_property
-    def hash(self) -> str:
-        """sha256 of :attr:`bytes`."""
-        return hashlib.sha256(self.bytes).hexdigest()
 
     @cached_property
     def keys(self) -> Array:

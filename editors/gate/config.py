@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
 from agentmem.editors.core.config import EditorConfig
+
+if TYPE_CHECKING:
+    from agentmem.editors.prompts import Renderer
 
 __all__ = ["GateConfig"]
 
@@ -36,3 +39,7 @@ class GateConfig(EditorConfig):
     look_alikes: int = Field(20, ge=0)
     contexts: int = Field(4, ge=1)
     positions: Literal["turns", "last"] = "turns"
+
+    def opening(self, renderer: Renderer) -> tuple[int, ...]:
+        """The tokens at whose end requests are routed; none for the last token alone."""
+        return renderer.opening if self.positions == "turns" else ()

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from agentmem.editors.background import look_alikes
 from agentmem.editors.compact import FINE, ROUGH, Compact, coarse
-from agentmem.editors.core.requests import taken, unstored
+from agentmem.editors.core.requests import taken
 from agentmem.editors.core.scopes import covisible
 from agentmem.editors.gate.codebook import Codebook
 from agentmem.editors.gate.config import GateConfig
@@ -20,7 +20,7 @@ from agentmem.editors.port import ModelPort
 from agentmem.editors.prompts import Rendered, Renderer
 from agentmem.notes.edit import EditReceipt, EditRequest
 
-__all__ = ["Draft", "Fit", "Intake"]
+__all__ = ["Draft", "Fit", "Intake", "receipts_of"]
 
 _OTHERS = (
     4  # other questions about a subject that an edit keeps, and one for each key: those that could be taken for its own
@@ -86,7 +86,7 @@ class Draft:
 
 @dataclass
 class Intake:
-    """What every write begins with: names, keys, and who is turned away; the codebook given is only read."""
+    """What every write begins with: keys, and who is turned away; the codebook given is only read."""
 
     port: ModelPort
     renderer: Renderer
@@ -94,25 +94,6 @@ class Intake:
     layer: int
     book: Codebook
     calibration: Calibration
-    _receipts: dict[str, EditReceipt] = field(default_factory=dict)
-
-    def receipts(self, requests: Sequence[EditRequest], drafts: Sequence[Draft]) -> list[EditReceipt]:
-        """One receipt per request, in order."""
-        self._receipts |= {draft.id: _receipt(draft) for draft in drafts}
-        return [self._receipts[str(request.id)] for request in requests]
-
-    def fresh(self, requests: Sequence[EditRequest]) -> list[EditRequest]:
-        """The requests that are not stored yet."""
-        stored = {edit.id: edit for edit in self.book.edits}
-        new = unstored(requests, {name: edit.request for name, edit in stored.items()})
-        for name in {str(request.id) for request in requests} & set(stored):
-            self._receipts[name] = EditReceipt(name, "aliased", "it was already there", keys=len(stored[name].keys))
-        return new
-
-    def held(self, requests: Sequence[EditRequest]) -> list[EditReceipt]:
-        """Receipts for the requests that are stored already."""
-        self.fresh(requests)
-        return [self._receipts[str(r.id)] for r in requests if str(r.id) in self._receipts]
 
     def drafts(self, requests: Sequence[EditRequest]) -> list[Draft]:
         """Render every prompt, paraphrase and look-alike, and compute their keys."""
@@ -209,6 +190,11 @@ def _gaps(queries: Array, keys: Array) -> Array:
 def _by_nearness(queries: Array, keys: Array) -> Array:
     """The queries, those that come nearest to any key first."""
     return queries[np.argsort(_gaps(queries, keys).min(1), kind="stable")] if len(queries) else queries
+
+
+def receipts_of(drafts: Iterable[Draft]) -> dict[str, EditReceipt]:
+    """What became of each, by id."""
+    return {draft.id: _receipt(draft) for draft in drafts}
 
 
 def _receipt(draft: Draft) -> EditReceipt:

@@ -11,12 +11,13 @@ import weakref
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import torch
 from torch import Tensor
 
 from agentmem.editors.caches import fresh_copy
+from agentmem.editors.core.sessions import Routes, View
 from agentmem.editors.gate.codebook import Codebook, Match
 from agentmem.editors.gate.naming import LONGEST, Asked, last_message
 from agentmem.editors.gate.replay import Forward, Replay, cache_of
@@ -28,21 +29,12 @@ from agentmem.notes.note import Scope
 if TYPE_CHECKING:
     from transformers.cache_utils import Cache
 
-__all__ = ["Call", "Decisions", "Router", "Routes", "View", "as_route"]
+__all__ = ["Call", "Decisions", "Router", "as_route"]
+
+B = TypeVar("B", bound=Codebook)
 
 Decisions = dict[int, Match]
 """Token position (counted over a row's real tokens) -> what was decided there."""
-
-Routes = Callable[[], tuple[Route, ...]]
-"""Finds out the routes of a request, one per row: looking takes time, and not everybody asks."""
-
-
-@dataclass(frozen=True)
-class View:
-    """What the calling context sees: a codebook, and whose request this is, row by row."""
-
-    codebook: Codebook
-    scopes: Callable[[int], Sequence[Scope | None]]
 
 
 @dataclass(frozen=True)
@@ -54,10 +46,10 @@ class _Before:
 
 
 @dataclass
-class Call:
+class Call(Generic[B]):
     """One forward of the backbone that has to be routed; ``before`` are the tokens of earlier chunks of the same prompts."""
 
-    view: View
+    view: View[B]
     forward: Forward
     scopes: Sequence[Scope | None]
     before: _Before
@@ -72,21 +64,21 @@ class Call:
 class _Memory:
     """The last routed forward of this context, so that a row which grows by one token keeps its decisions."""
 
-    codebook: Codebook
+    state: Codebook
     decisions: dict[tuple[Scope | None, tuple[int, ...]], Decisions]
     cache: Callable[[], Cache | None]
     tail: _Before
     length: int
 
 
-class Router:
+class Router(Generic[B]):
     """Hooks that route requests through a codebook.
 
     Args:
         port: the model.
         layer: values are added after this layer.
         opening: tokens that the chat template writes before an answer; empty without a template.
-        view: gives the calling context's codebook, or ``None`` when it wants the bare model.
+        view: gives the calling context's state, or ``None`` when it wants the bare model.
         on_routes: told the routes of each request.
     """
 
@@ -95,8 +87,8 @@ class Router:
         port: ModelPort,
         layer: int,
         opening: tuple[int, ...],
-        view: Callable[[], View | None],
-        on_routes: Callable[[Routes], None],
+        view: Callable[[], View[B] | None],
+        on_routes: Callable[[Routes], object],
     ) -> None:
         self._port, self._layer, self._opening = port, layer, opening
         # without an opening nobody knows whether a chunk is of a prompt or of an answer, so none is read with what came before
@@ -104,7 +96,7 @@ class Router:
         self._special = frozenset(port.tokenizer.all_special_ids)
         self._view, self._on_routes = view, on_routes
         self._names = tuple(inspect.signature(port.structure.backbone.forward).parameters)
-        self._call: ContextVar[Call | None] = ContextVar("agentmem_call", default=None)
+        self._call: ContextVar[Call[B] | None] = ContextVar("agentmem_call", default=None)
         self._memory: ContextVar[_Memory | None] = ContextVar("agentmem_memory", default=None)
         self._handles: list[Any] = []
 
@@ -164,20 +156,20 @@ class Router:
     def _go_on(self, forward: Forward) -> None:
         """One more token of an answer: a value added at prefill lives on in the cache."""
 
-    def _replay(self, call: Call, output: Any, cache: Cache | None) -> Replay:
+    def _replay(self, call: Call[B], output: Any, cache: Cache | None) -> Replay:
         return Replay(self._port, self._layer, call.forward, output, cache)
 
-    def _close(self, call: Call) -> None:
+    def _close(self, call: Call[B]) -> None:
         self._call.set(None)
         if call.tap is not None:
             remove_tap(call.tap)
 
-    def _open(self, view: View, forward: Forward) -> Call:
+    def _open(self, view: View[B], forward: Forward) -> Call[B]:
         """Find the positions of this forward at which a decision is due."""
         rows, first = forward.rows()
-        scopes = view.scopes(forward.batch)
+        scopes = view.per_row(forward.batch)
         memory = self._memory.get()
-        if memory is not None and memory.codebook is not view.codebook:
+        if memory is not None and memory.state is not view.state:
             memory = None
         decided: list[Decisions] = []
         due: list[tuple[int, int]] = []
@@ -228,7 +220,7 @@ class Router:
         rows, _ = forward.rows()
         return any((*memory.tail.rows[i], *rows[i])[-size:] == self._opening for i in unopened)
 
-    def _route(self, call: Call, output: Any) -> Any:
+    def _route(self, call: Call[B], output: Any) -> Any:
         cache = cache_of(output) or call.forward.cache
         replay = self._replay(call, output, cache)
         if call.tap is not None and call.open and call.tap.keys is not None:
@@ -237,11 +229,11 @@ class Router:
         self._remember(call, cache)
         return replay.output if replay.changed else None
 
-    def _decide(self, call: Call, due: list[tuple[int, int]], raw: Tensor, replay: Replay) -> None:
+    def _decide(self, call: Call[B], due: list[tuple[int, int]], raw: Tensor, replay: Replay) -> None:
         """Decide position by position: an answer that fires changes what later positions of its row see."""
         while due:
             scopes, texts = [call.scopes[i] for i, _ in due], [self._asked(call, i, at) for i, at in due]
-            matches = call.view.codebook.answer(raw.cpu().numpy(), scopes, texts)
+            matches = call.view.state.answer(raw.cpu().numpy(), scopes, texts)
             fired: dict[int, int] = {}
             for (i, at), match in zip(due, matches, strict=True):
                 if match.edit is not None:
@@ -258,7 +250,7 @@ class Router:
             )
             raw = raw[:0] if again is None else again
 
-    def _asked(self, call: Call, i: int, at: int) -> Asked:
+    def _asked(self, call: Call[B], i: int, at: int) -> Asked:
         """The message that an answer at ``at`` replies to; nothing when the tokens are not known."""
         if call.forward.arguments.get("input_ids") is None:
             return Asked()
@@ -269,7 +261,7 @@ class Router:
         whole = begins or (known and len(message) + len(self._opening) >= len(row))
         return Asked(str(self._port.tokenizer.decode(message, skip_special_tokens=True)), whole)
 
-    def _reuse(self, call: Call, replay: Replay) -> None:
+    def _reuse(self, call: Call[B], replay: Replay) -> None:
         """Uncached generation: add again, at the same places, what was decided when the prompt came."""
         opened = {i for i, _ in call.open}
         kept = [
@@ -282,7 +274,7 @@ class Router:
         if kept:
             replay.run(kept, [])
 
-    def _remember(self, call: Call, cache: Cache | None) -> None:
+    def _remember(self, call: Call[B], cache: Cache | None) -> None:
         uncached = cache is None
         known = (
             {(s, row): d for s, row, d in zip(call.scopes, call.rows, call.decided, strict=True)} if uncached else {}
@@ -291,7 +283,7 @@ class Router:
         tail = [row[-self._reach :] if self._reach else () for row in joined]
         held: Callable[[], Cache | None] = weakref.ref(cache) if cache is not None else (lambda: None)
         before, length = _Before(tail, call.before.whole), call.forward.past + call.forward.length
-        self._memory.set(_Memory(call.view.codebook, known, held, before, length))
+        self._memory.set(_Memory(call.view.state, known, held, before, length))
         if call.open or not call.forward.past:  # tokens that go on with an answer leave its route standing
             decided = call.decided
             self._on_routes(lambda: tuple(as_route(decisions) for decisions in decided))

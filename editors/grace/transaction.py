@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agentmem.editors.core.requests import named
+from agentmem.editors.core.requests import in_order
 from agentmem.editors.gate.codebook import Codebook
-from agentmem.editors.gate.intake import Draft, Intake
+from agentmem.editors.gate.intake import Draft, Intake, receipts_of
 from agentmem.editors.grace.config import GraceConfig
 from agentmem.editors.grace.writer import fit_values, says_each
 from agentmem.notes.edit import EditReceipt, EditRequest
@@ -25,19 +25,17 @@ class Transaction(Intake):
 
     def run(
         self, requests: Sequence[EditRequest], progress: Callable[[int, int], None] | None
-    ) -> tuple[list[EditReceipt], Codebook]:
+    ) -> tuple[dict[str, EditReceipt], Codebook]:
         """Write requests; the order in which they are given makes no difference to the state.
 
         Returns:
-            Receipts in the order of the requests, and the codebook afterwards.
+            Receipts by id, and the codebook afterwards.
         """
-        asked = [named(request) for request in requests]
-        fresh = self.fresh(asked)
-        drafts = self.drafts(sorted(fresh, key=lambda request: str(request.id)))
+        drafts = self.drafts(in_order(requests))
         self.refuse_conflicts(drafts)
         self._fit([draft for draft in drafts if draft.status != "failed"], progress)
         after = self.settle(drafts)
-        return self.receipts(asked, drafts), after
+        return receipts_of(drafts), after
 
     def _fit(self, drafts: Sequence[Draft], progress: Callable[[int, int], None] | None) -> None:
         leaders, followers = self._twins(drafts)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from agentmem.editors.core.config import EditorConfig, checked
+from agentmem.editors.core.config import EditorConfig
 
-__all__ = ["LoraConfig", "make_config"]
+__all__ = ["LoraConfig"]
 
 
 class LoraConfig(EditorConfig):
@@ -32,12 +32,3 @@ class LoraConfig(EditorConfig):
     batch: int = Field(16, ge=1)
     contexts: int = Field(4, ge=1)
     seed: int = 0
-
-
-def make_config(options: dict[str, object]) -> LoraConfig:
-    """Check options given by name.
-
-    Raises:
-        InvalidArgument: an unknown option or a value out of range.
-    """
-    return checked(LoraConfig, "LoRA", options)

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 
-from agentmem.editors.core.requests import rival_of, taken
-from agentmem.editors.core.sessions import BookShadow
+from agentmem.editors.core.requests import in_order, rival_of, taken
 from agentmem.editors.deltas.editor import DeltaEditor, LowRank, Visible
 from agentmem.editors.deltas.records import Book, Record
 from agentmem.editors.lanes import says_target
-from agentmem.editors.lora.config import make_config
+from agentmem.editors.lora.config import LoraConfig
 from agentmem.editors.lora.training import Trained, train
-from agentmem.editors.port import ModelPort
-from agentmem.editors.prompts import Rendered, Renderer
+from agentmem.editors.prompts import Rendered
 from agentmem.editors.structure import projections
 from agentmem.errors import InvalidArgument
 from agentmem.notes.edit import EditReceipt, EditRequest
-from agentmem.notes.note import Scope
 
 __all__ = ["LoraEditor"]
 
@@ -37,11 +34,9 @@ class LoraEditor(DeltaEditor):
     costs as much as writing. Nothing routes: the adapter acts on every token of every request.
 
     Args:
-        model: a transformers causal language model.
-        tokenizer: its tokenizer.
         on_progress: called with (epochs done, epochs at most) while the adapter is trained.
         default_scope: kept for the protocol; facts here have no scope.
-        options: fields of :class:`~agentmem.editors.lora.config.LoraConfig`.
+        options: fields of :class:`~agentmem.editors.lora.config.LoraConfig`; the rest as in every editor.
 
     Raises:
         InvalidArgument: an unknown option, or one out of range.
@@ -49,36 +44,25 @@ class LoraEditor(DeltaEditor):
     """
 
     method = "lora"
+    options = LoraConfig
+    config: LoraConfig
 
-    def __init__(
-        self,
-        model: Any,
-        tokenizer: Any,
-        *,
-        on_progress: Callable[[int, int], None] | None = None,
-        default_scope: Scope | None = None,
-        **options: object,
-    ) -> None:
-        self.config = make_config(options)
-        port = ModelPort(model, tokenizer, layers=self.config.layers)
-        modules = projections(port.structure)
-        if self.config.layer >= port.depth:
+    def __init__(self, model: Any, tokenizer: Any, **options: Any) -> None:
+        super().__init__(model, tokenizer, **options)
+        modules = projections(self.port.structure)
+        if self.config.layer >= self.port.depth:
             raise InvalidArgument(
-                f"layer={self.config.layer}, but the model has {port.depth} layers.",
-                hint=f"choose 0 … {port.depth - 1}.",
+                f"layer={self.config.layer}, but the model has {self.port.depth} layers.",
+                hint=f"choose 0 … {self.port.depth - 1}.",
             )
         sites = {i: module for i, module in enumerate(modules) if i >= self.config.layer}
-        settings = self.config.model_dump(exclude={"layers", "chat"})
-        super().__init__(
-            port, Renderer(tokenizer, chat=self.config.chat), sites, settings,
-            on_progress=on_progress, default_scope=default_scope,
-        )  # fmt: skip
+        self._begin(sites, self.config.model_dump(exclude={"layers", "chat"}))
 
-    def _learn(self, book: Book, fresh: Sequence[EditRequest]) -> tuple[dict[str, EditReceipt], Book]:
+    def _learn(self, state: Book, fresh: Sequence[EditRequest]) -> tuple[dict[str, EditReceipt], Book]:
         receipts: dict[str, EditReceipt] = {}
-        new = self._admitted(book, fresh, receipts)
+        new = self._admitted(state, in_order(fresh), receipts)
         while new:
-            after, trained = self._trained(book.with_records(new))
+            after, trained = self._trained(state.with_edits(new))
             told = _by_record(trained, self._rows(after))
             failed = {record.id for record in new if not told[record.id][0]}
             if not failed:
@@ -93,14 +77,14 @@ class LoraEditor(DeltaEditor):
                     loss=told[name][1], steps=trained.steps,
                 )  # fmt: skip
             new = [record for record in new if record.id not in failed]
-        return receipts, book
+        return receipts, state
 
     def _admitted(self, book: Book, fresh: Sequence[EditRequest], receipts: dict[str, EditReceipt]) -> list[Record]:
         """Records of the requests worth training; the others get their receipt."""
         pairs = {str(r.id): self.renderer.pair(r.prompt, r.target) for r in fresh}
         zeros = torch.zeros(len(fresh), self.port.structure.d_model)
         known = says_target(self.port, list(pairs.values()), zeros, 0)
-        held = [(record.request, record.labels) for record in book.records]
+        held = [(record.request, record.labels) for record in book.edits]
         new = []
         for request, said in zip(fresh, known, strict=True):
             name = str(request.id)
@@ -119,19 +103,16 @@ class LoraEditor(DeltaEditor):
                 held.append((request, pairs[name].labels))
         return new
 
-    def _without(self, book: Book, ids: set[str]) -> Book:
-        return self._trained(book.with_records((), ids))[0]
+    def _without(self, state: Book, ids: set[str]) -> Book:
+        return self._trained(super()._without(state, ids))[0]
 
-    def _joined(self, outer: Book, shadow: BookShadow) -> Book:
-        if outer is shadow.base:
-            return shadow.book
-        added, removed = shadow.changes()
-        return self._trained(outer.with_records(added, removed & outer.ids))[0]
+    def _joined(self, added: Sequence[Record], removed: set[str], inner: Book) -> Book:
+        return self._trained(super()._joined(added, removed, inner))[0]
 
     def _rows(self, book: Book) -> list[tuple[str, Rendered]]:
         """(id, prompt with target) of everything to train on, in canonical order."""
         rows = []
-        for record in book.records:
+        for record in book.edits:
             asked = dict.fromkeys((record.request.prompt, *record.request.paraphrases))
             chosen = list(asked)[: self.config.contexts]
             rows += [(record.id, self.renderer.pair(text, record.request.target)) for text in chosen]
@@ -148,7 +129,7 @@ class LoraEditor(DeltaEditor):
             for layer, pair in trained.factors.items()
             for side, f in zip(("down", "up"), pair, strict=True)
         }
-        return book.with_records((), (), shared), trained
+        return book.with_edits((), (), shared), trained
 
     def _deltas(self, book: Book, visible: Visible) -> Mapping[int, LowRank]:
         del visible  # everybody sees the whole adapter

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 from pydantic import Field
 
-from agentmem.editors.core.config import EditorConfig, checked, resolved_layer
-from agentmem.errors import InvalidArgument
+from agentmem.editors.core.config import EditorConfig, Layer, layer_below_another
 
-__all__ = ["EmmetConfig", "LocateConfig", "MemitConfig", "RomeConfig", "make_config"]
+__all__ = ["EmmetConfig", "LocateConfig", "MemitConfig", "RomeConfig"]
 
 
 class LocateConfig(EditorConfig):
@@ -33,7 +31,7 @@ class LocateConfig(EditorConfig):
         cache: folder that keeps C between processes, by the model's fingerprint; ``None`` for none.
     """
 
-    layer: int | float = 0.25
+    layer: Layer = 0.25
     contexts: int = Field(4, ge=1)
     prefixes: int = Field(2, ge=0)
     essence: int = Field(6, ge=0)
@@ -53,14 +51,9 @@ class LocateConfig(EditorConfig):
         """The layers that are written to, ascending.
 
         Raises:
-            InvalidArgument: they are not all in ``[0, depth - 1)``: at least one layer must lie above.
+            InvalidArgument: no layer lies above them.
         """
-        last = resolved_layer(self.layer, depth)
-        if not 0 <= last < depth - 1:
-            raise InvalidArgument(
-                f"layer={self.layer} leaves no layer above the edit: the model has {depth}.",
-                hint=f"choose 0 … {depth - 2}; a quarter or a third of the depth is usual.",
-            )
+        last = layer_below_another("layer", self.layer, depth)
         return tuple(range(max(0, last - self.width + 1), last + 1))
 
     @property
@@ -100,7 +93,7 @@ class MemitConfig(LocateConfig):
         ridge: λ in units of d_key (paper: 15,000 at d_key = 16,384, so about 0.9).
     """
 
-    layer: int | float = 0.4
+    layer: Layer = 0.4
     spread: int = Field(3, ge=1)
     ridge: float = Field(0.9, gt=0)
 
@@ -111,15 +104,3 @@ class MemitConfig(LocateConfig):
     @property
     def weight(self) -> float:
         return self.ridge
-
-
-_KINDS: dict[str, type[LocateConfig]] = {"rome": RomeConfig, "emmet": EmmetConfig, "memit": MemitConfig}
-
-
-def make_config(method: Literal["rome", "emmet", "memit"], options: dict[str, object]) -> LocateConfig:
-    """Check options given by name.
-
-    Raises:
-        InvalidArgument: an unknown option or a value out of range.
-    """
-    return checked(_KINDS[method], method.upper(), options)

@@ -67,7 +67,7 @@ def prepare(
         InvalidArgument: a prompt or a target is empty.
     """
     labels = {str(r.id): renderer.pair(r.prompt, r.target).labels for r in requests}
-    held = [(record.request, record.labels) for record in book.records]
+    held = [(record.request, record.labels) for record in book.edits]
     drafts: list[Draft] = []
     for request in requests:
         draft = Draft(request)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -10,14 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from agentmem.editors.background import background_groups
+from agentmem.editors.background import groups_of
+from agentmem.editors.core.requests import in_order
 from agentmem.editors.deltas.editor import DeltaEditor, LowRank, Visible
 from agentmem.editors.deltas.records import Book, Record
-from agentmem.editors.port import ModelPort
-from agentmem.editors.prompts import Renderer
 from agentmem.editors.reading import read, require_additive
 from agentmem.editors.rome.closed_form import Form, closed_form, whiten
-from agentmem.editors.rome.config import make_config
+from agentmem.editors.rome.config import EmmetConfig, LocateConfig, MemitConfig, RomeConfig
 from agentmem.editors.rome.covariance import Moments, corpus_name, second_moments
 from agentmem.editors.rome.drafts import Draft, prepare
 from agentmem.editors.rome.values import fit_values, spread
@@ -48,12 +47,8 @@ class LocateEditor(DeltaEditor):
     mode does that): else no edit could be taken out from under another.
 
     Args:
-        model: a transformers causal language model.
-        tokenizer: its tokenizer.
         background: prompts whose keys make C, as texts or as groups of paraphrases; built-in when ``None``.
-        on_progress: called with (edits done, total) during long writes.
-        default_scope: whose requests those are that come outside of :meth:`request`.
-        options: fields of the method's configuration in :mod:`agentmem.editors.rome.config`.
+        options: fields of the method's configuration in :mod:`agentmem.editors.rome.config`; the rest as in every editor.
 
     Raises:
         InvalidArgument: an unknown option, or one out of range.
@@ -62,6 +57,7 @@ class LocateEditor(DeltaEditor):
     """
 
     form: ClassVar[Form]
+    config: LocateConfig
 
     def __init__(
         self,
@@ -69,29 +65,21 @@ class LocateEditor(DeltaEditor):
         tokenizer: Any,
         *,
         background: Sequence[str] | Sequence[Sequence[str]] | None = None,
-        on_progress: Callable[[int, int], None] | None = None,
-        default_scope: Scope | None = None,
-        **options: object,
+        **options: Any,
     ) -> None:
-        self.config = make_config(self.form, options)
-        port = ModelPort(model, tokenizer, layers=self.config.layers)
-        renderer = Renderer(tokenizer, chat=self.config.chat)
-        self.layers = self.config.span(port.depth)
-        modules = projections(port.structure)
-        require_additive(port, self.layers[-1])
-        groups = background_groups() if background is None else background
-        self._texts = tuple(t for group in groups for t in ((group,) if isinstance(group, str) else group))
+        super().__init__(model, tokenizer, **options)
+        self.layers = self.config.span(self.port.depth)
+        modules = projections(self.port.structure)
+        require_additive(self.port, self.layers[-1])
+        self._texts = tuple(text for group in groups_of(background) for text in group)
         self._moments: Moments | None = None
         settings = {
             "layers": list(self.layers),
             "weight": self.config.weight,
             "shrinkage": self.config.shrinkage,
-            "background": corpus_name(port, renderer, self._texts, self.config.tokens),
+            "background": corpus_name(self.port, self.renderer, self._texts, self.config.tokens),
         }
-        super().__init__(
-            port, renderer, {layer: modules[layer] for layer in self.layers}, settings,
-            on_progress=on_progress, default_scope=default_scope,
-        )  # fmt: skip
+        self._begin({layer: modules[layer] for layer in self.layers}, settings)
 
     def calibrate(self) -> Moments:
         """C of each layer; computed from the background prompts once, at the first write at the latest."""
@@ -105,7 +93,7 @@ class LocateEditor(DeltaEditor):
 
     def probe(self, prompts: Sequence[str], scope: Scope | None = None) -> list[Route]:
         """Which edit each prompt gets most of, without generating; distance 0 is just what its key gets, 1 nothing."""
-        book = self.book
+        book = self.state
         visible = book.visible(scope if scope is not None else self.default_scope)
         if not visible or not prompts:
             return [Route(None) for _ in prompts]
@@ -129,31 +117,31 @@ class LocateEditor(DeltaEditor):
         return tuple(routes)
 
     def _coefficients(self, x: Tensor, book: Book, visible: Visible, layer: int) -> _Coefficients | None:
-        _, right = self._view(book, visible, layer, x.device)
+        _, right = self._delta(book, visible, layer, x.device)
         if right.shape[1] != len(visible):  # solved on the other side: single edits cannot be told apart
             return None
         keys = torch.from_numpy(book.stacked("keys", visible)[:, self.layers.index(layer)]).to(right)
         own = (keys * right.T).sum(-1).clamp(min=1e-6)
         return _Coefficients((x.detach().to(right.dtype) @ right) / own, visible)
 
-    def _details(self, book: Book) -> dict[str, object]:
-        visible = tuple(range(len(book)))
+    def _details(self, state: Book) -> dict[str, object]:
+        visible = tuple(range(len(state)))
         norms = {
             layer: float((left.double() @ right.double().T).norm())
-            for layer, (left, right) in (self._deltas(book, visible) if visible else {}).items()
+            for layer, (left, right) in (self._deltas(state, visible) if visible else {}).items()
         }
-        return {"norms": norms, "background_texts": len(self._texts)}
+        return super()._details(state) | {"norms": norms, "background_texts": len(self._texts)}
 
     # Writing
 
-    def _learn(self, book: Book, fresh: Sequence[EditRequest]) -> tuple[dict[str, EditReceipt], Book]:
-        drafts = prepare(fresh, book, self.renderer, self.config, self._texts)
+    def _learn(self, state: Book, fresh: Sequence[EditRequest]) -> tuple[dict[str, EditReceipt], Book]:
+        drafts = prepare(in_order(fresh), state, self.renderer, self.config, self._texts)
         open_ = [draft for draft in drafts if draft.task is not None]
         for start in range(0, len(open_), self.config.batch):
             self._find(open_[start : start + self.config.batch])
             if self.on_progress is not None:
                 self.on_progress(min(start + self.config.batch, len(open_)), len(open_))
-        known = {record.id: record for record in book.records}
+        known = {record.id: record for record in state.edits}
         known |= {draft.id: self._record(draft) for draft in drafts if draft.share is not None}
         for draft in drafts:
             if draft.twin is not None and draft.twin in known:
@@ -162,8 +150,8 @@ class LocateEditor(DeltaEditor):
                 draft.status, draft.reason = "aliased", f"shares the value of {draft.twin}"
             elif draft.twin is not None:
                 draft.fail(f"{draft.twin} asks for the same and could not be learnt")
-        after = book.with_records([known[d.id] for d in drafts if d.id in known])
-        if len(after) > len(book):
+        after = state.with_edits([known[d.id] for d in drafts if d.id in known])
+        if len(after) > len(state):
             self._deltas(after, tuple(range(len(after))))  # a set that cannot be solved for is refused here
         return {draft.id: draft.receipt() for draft in drafts}, after
 
@@ -197,9 +185,6 @@ class LocateEditor(DeltaEditor):
         }
         return Record(draft.request, draft.task.labels, arrays)
 
-    def _without(self, book: Book, ids: set[str]) -> Book:
-        return book.with_records((), ids)
-
     def _deltas(self, book: Book, visible: Visible) -> Mapping[int, LowRank]:
         names = ("keys", "directions", "residuals")
         arrays = [torch.from_numpy(np.ascontiguousarray(book.stacked(name, visible))) for name in names]
@@ -222,6 +207,7 @@ class RomeEditor(LocateEditor):
     """
 
     method = "rome"
+    options = RomeConfig
     form = "rome"
 
 
@@ -229,6 +215,7 @@ class EmmetEditor(LocateEditor):
     """EMMET (Gupta et al. 2024): all edits' constraints met at once; for one edit it is ROME."""
 
     method = "emmet"
+    options = EmmetConfig
     form = "emmet"
 
 
@@ -236,6 +223,7 @@ class MemitEditor(LocateEditor):
     """MEMIT (Meng et al. 2023): several layers share each change, by least squares against λ C."""
 
     method = "memit"
+    options = MemitConfig
     form = "memit"
 
 
@@ -248,7 +236,7 @@ def _routes(found: _Coefficients, book: Book) -> list[Route]:
         first = int(order[0])
         distance = float(row[first])
         margin = float(row[int(order[1])]) - distance if len(order) > 1 else float("inf")
-        request = book.records[found.visible[first]].request if distance <= _MINE else None
+        request = book.edits[found.visible[first]].request if distance <= _MINE else None
         routes.append(
             Route(
                 edit_id=request.id if request else None, note_id=request.note_id if request else None,

@@ -14,13 +14,14 @@ from typing import Any
 
 from agentmem.editors import packs
 from agentmem.editors.core.requests import named, taken, unstored
-from agentmem.editors.gate.editor import GatedEditor
-from agentmem.editors.gate.shadow import Shadow
+from agentmem.editors.core.sessions import Shadow
+from agentmem.editors.gate.codebook import Codebook
 from agentmem.editors.grace.editor import GraceEditor
 from agentmem.editors.packs import Calibration
 from agentmem.editors.tiers import pack as tiers
 from agentmem.editors.tiers.pack import TieredPack
 from agentmem.editors.wise.editor import WiseEditor
+from agentmem.editors.wise.library import Library
 from agentmem.errors import PackMismatch, UnknownEdit
 from agentmem.notes.edit import EditorStatus, EditReceipt, EditRequest, Route
 from agentmem.notes.note import Scope
@@ -35,8 +36,8 @@ Waiting = dict[str, EditRequest]
 class _Both:
     """A private copy of both tiers; ``commit`` makes it everybody's."""
 
-    fresh: Shadow
-    settled: Shadow
+    fresh: Shadow[Codebook]
+    settled: Shadow[Library]
     waiting: Waiting
     _publish: Callable[[Waiting], None]
 
@@ -86,8 +87,8 @@ class TieredEditor:
             "background": background, "calibration": calibration,
             "on_progress": on_progress, "default_scope": default_scope,
         }  # fmt: skip
-        self.fresh: GatedEditor = GraceEditor(model, tokenizer, **shared, **(fresh or {}))
-        self.settled: GatedEditor = WiseEditor(model, tokenizer, **shared, **(settled or {}))
+        self.fresh = GraceEditor(model, tokenizer, **shared, **(fresh or {}))
+        self.settled = WiseEditor(model, tokenizer, **shared, **(settled or {}))
         self._main: Waiting = {}
         self._shadow: ContextVar[_Both | None] = ContextVar("agentmem_tiers", default=None)
         self._free_lock()
@@ -120,7 +121,7 @@ class TieredEditor:
         Raises:
             UnknownEdit: it is in none.
         """
-        places = {"fresh": self.fresh.codebook.ids, "settled": self.settled.codebook.ids, "waiting": self._waiting}
+        places = {"fresh": self.fresh.state.ids, "settled": self.settled.state.ids, "waiting": self._waiting}
         for name, ids in places.items():
             if id in ids:
                 return name
@@ -167,7 +168,7 @@ class TieredEditor:
     # Changing it
 
     def write(self, requests: Sequence[EditRequest]) -> list[EditReceipt]:
-        """Learn facts in the fresh tier; see :meth:`~agentmem.editors.gate.editor.GatedEditor.write`.
+        """Learn facts in the fresh tier; see :meth:`~agentmem.editors.core.editor.SideMemoryEditor.write`.
 
         Raises:
             InvalidArgument: a prompt or target is empty, or an id comes twice.
@@ -276,8 +277,8 @@ class TieredEditor:
         self._waiting.update({str(request.id): request for request in pack.waiting})
 
     def _packed(self) -> TieredPack:
-        parts = [editor.dump() if editor.codebook else None for editor in (self.fresh, self.settled)]
-        return TieredPack(self.fresh.codebook.fingerprint, parts[0], parts[1], self.waiting)
+        parts = [editor.dump() if editor.state else None for editor in (self.fresh, self.settled)]
+        return TieredPack(self.fresh.state.fingerprint, parts[0], parts[1], self.waiting)
 
     # Asking
 

@@ -6,11 +6,11 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from agentmem.editors.core.config import checked, resolved_layer
+from agentmem.editors.core.config import Layer, checked, resolved_layer
 from agentmem.editors.gate.config import GateConfig
 from agentmem.errors import InvalidArgument
 
-__all__ = ["WiseConfig", "make_config"]
+__all__ = ["WiseConfig"]
 
 _NO_RECIPE = frozenset({"layer", "layers", "chat"})  # resolved elsewhere, or part of the fingerprint
 _LATER = ("activation_ratio", "largest_change")  # options that packs written before did not know
@@ -59,7 +59,7 @@ class WiseConfig(GateConfig):
         verify: leave out, with a failed receipt, what a shard cannot say after training.
     """
 
-    layer: int | float = -1
+    layer: Layer = -1
     gate: Literal["keys", "activation", "both"] = "keys"
     span: Literal["answer", "all"] = "answer"
     mask: Literal["columns", "elements"] = "columns"
@@ -88,8 +88,6 @@ class WiseConfig(GateConfig):
 
     @model_validator(mode="after")
     def _consistent(self) -> WiseConfig:
-        if isinstance(self.layer, float) and not 0 <= self.layer < 1:
-            raise ValueError("layer as a fraction must be in [0, 1)")
         if self.shards > 1 and self.mask == "columns" and self.ratio * self.shards > 1:
             raise ValueError("shards of one memory would overlap: shards * ratio must not exceed 1")
         return self
@@ -112,7 +110,7 @@ class WiseConfig(GateConfig):
             "margin_unit": "absolute", "margin_weight": 1.0, "threshold": "minimum",
             "activation_ratio": 0.88, "largest_change": 1.0, "verify": False,
         }  # fmt: skip
-        return checked(cls, "WISE", published | changes)
+        return checked(cls, "wise", published | changes)
 
     def layer_of(self, depth: int) -> int:
         """The layer as an index in ``[1, depth)``.
@@ -132,15 +130,3 @@ class WiseConfig(GateConfig):
         """Everything that decides what a set of records becomes."""
         plain = {name for name in _LATER if getattr(self, name) == type(self).model_fields[name].default}
         return self.model_dump(exclude=set(_NO_RECIPE | plain))
-
-
-def make_config(options: dict[str, object]) -> WiseConfig:
-    """Check WISE's options given by name; ``config=WiseConfig(...)`` alone is taken as it is.
-
-    Raises:
-        InvalidArgument: an unknown option or a value out of range.
-    """
-    given = options.get("config")
-    if isinstance(given, WiseConfig) and len(options) == 1:
-        return given
-    return checked(WiseConfig, "WISE", options)

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from agentmem.editors import packs
-from agentmem.editors.gate.codebook import Codebook
+from agentmem.editors.gate.calibration import calibrate
+from agentmem.editors.gate.codebook import Match
 from agentmem.editors.gate.editor import GatedEditor
-from agentmem.editors.gate.routing import as_route
+from agentmem.editors.gate.naming import Asked
 from agentmem.editors.packs import Calibration
-from agentmem.editors.wise.config import WiseConfig, make_config
+from agentmem.editors.wise.config import WiseConfig
 from agentmem.editors.wise.library import Library, unpacked
 from agentmem.editors.wise.lora import LoraExport, write_adapter
 from agentmem.editors.wise.routing import Span, WiseRouter, norms
@@ -23,13 +24,13 @@ from agentmem.editors.wise.side import SideSite
 from agentmem.editors.wise.training import Trainer, listen
 from agentmem.editors.wise.writing import WiseIntake, trained
 from agentmem.errors import InvalidArgument
-from agentmem.notes.edit import EditReceipt, EditRequest, Route
+from agentmem.notes.edit import EditReceipt, EditRequest
 from agentmem.notes.note import Scope
 
 __all__ = ["WiseEditor"]
 
 
-class WiseEditor(GatedEditor):
+class WiseEditor(GatedEditor[Library]):
     """Facts in a side copy of one feed-forward projection (WISE, Wang et al. 2024), learnt by the shard.
 
     Records are trained together, at most 64 to a shard, into a masked change of the projection; the gate decides
@@ -37,16 +38,7 @@ class WiseEditor(GatedEditor):
     left bit-identical. Deleting a record trains its shard anew without it: the state is then the one in which it
     was never written, bit for bit. See :class:`WiseConfig`, and :meth:`WiseConfig.paper` for WISE as published.
 
-    Args:
-        model: a transformers causal language model.
-        tokenizer: its tokenizer.
-        config: all options in one value, instead of by name.
-        background: prompts that calibrate keys and margins, as texts or as groups of paraphrases; built-in when
-            ``None``.
-        calibration: a key space found earlier on the same model, to save the time.
-        on_progress: called with (edits done, total) after each trained memory.
-        default_scope: whose requests those are that come outside of :meth:`request`.
-        options: fields of :class:`WiseConfig`.
+    The arguments are those of :class:`~agentmem.editors.gate.editor.GatedEditor`; the background calibrates margins, too.
 
     Raises:
         InvalidArgument: an unknown option, or one out of range.
@@ -54,24 +46,10 @@ class WiseEditor(GatedEditor):
     """
 
     method = "wise"
+    options = WiseConfig
+    config: WiseConfig
 
-    def __init__(
-        self,
-        model: Any,
-        tokenizer: Any,
-        *,
-        config: WiseConfig | None = None,
-        background: Sequence[str] | Sequence[Sequence[str]] | None = None,
-        calibration: Calibration | None = None,
-        on_progress: Callable[[int, int], None] | None = None,
-        default_scope: Scope | None = None,
-        **options: object,
-    ) -> None:
-        self.config: WiseConfig = make_config(options if config is None else options | {"config": config})
-        super().__init__(
-            model, tokenizer, self.config,
-            background=background, calibration=calibration, on_progress=on_progress, default_scope=default_scope,
-        )  # fmt: skip
+    def _set_up(self) -> None:
         self.layer = self.config.layer_of(self.port.depth)
         self.site = SideSite(self.port, self.layer)
         groups = self.background_groups()
@@ -82,14 +60,10 @@ class WiseEditor(GatedEditor):
             self.method, self.port.fingerprint(), tuple(sorted(recipe.items())),
             self.config.false_alarm, self.config.look_alike_alarm, gate=self.config.gate,
         )  # fmt: skip
-        stops = {self.renderer.stop, getattr(tokenizer, "eos_token_id", None)} - {None}
+        stops = {self.renderer.stop, getattr(self.port.tokenizer, "eos_token_id", None)} - {None}
         span = Span(self.config.span == "all", frozenset(int(token) for token in stops if token is not None))
-        self._router = WiseRouter(self.port, self.site, span, self._opening, self._view, self._on_routes)
-
-    @property
-    def library(self) -> Library:
-        """The state that the calling context sees."""
-        return _library(self.codebook)
+        opening = self.config.opening(self.renderer)
+        self._router = WiseRouter(self.port, self.site, span, opening, self._view, self._routes.set)
 
     def export_lora(self, folder: Path | str, *, memory: str | None = None, rank: int | None = 16) -> LoraExport:
         """Write one side memory as a LoRA adapter in peft's layout.
@@ -104,7 +78,7 @@ class WiseEditor(GatedEditor):
         Raises:
             InvalidArgument: there is no such memory, or several and none was named.
         """
-        held = {m.cell.name: m for m in self.library.memories}
+        held = {m.cell.name: m for m in self.state.memories}
         name = next(iter(held)) if memory is None and len(held) == 1 else memory
         if name is None or name not in held:
             raise InvalidArgument(
@@ -115,50 +89,44 @@ class WiseEditor(GatedEditor):
         base = str(getattr(getattr(self.port.model, "config", None), "_name_or_path", ""))
         return write_adapter(Path(folder), self.site, base, (name, chosen.cell.ids), chosen.dense, rank)
 
-    def probe(self, prompts: Sequence[str], scope: Scope | None = None) -> list[Route]:
-        """Which edit would answer each prompt, without generating."""
-        library = self.library
-        if library.gate == "keys" or library.calibration is None or not prompts:
-            return super().probe(prompts, scope)
-        rows = [self.renderer.prompt(prompt) for prompt in prompts]
+    def _key_space(self) -> Calibration:
+        return calibrate(self.port, self.renderer, self.config, self.background_groups())
+
+    def _matched(
+        self, state: Library, rows: Sequence[tuple[int, ...]], scopes: Sequence[Scope | None], asked: Sequence[Asked]
+    ) -> list[Match]:
+        if state.gate == "keys":
+            return super()._matched(state, rows, scopes, asked)
+        assert state.calibration is not None
         with self._lock:
             heard = [listen(self.port, self.site, row) for row in rows]
-        keys = library.calibration.keys(np.stack([key for _, key in heard]))
-        scores = np.stack([norms(library, read, self.config.span == "all") for read, _ in heard])
-        asked = scope if scope is not None else self.default_scope
-        matches = library.weigh(keys, scores, [asked] * len(rows))
-        return [as_route({len(row) - 1: match}) for row, match in zip(rows, matches, strict=True)]
+        keys = state.calibration.keys(np.stack([key for _, key in heard]))
+        scores = np.stack([norms(state, read, self.config.span == "all") for read, _ in heard])
+        return state.weigh(keys, scores, scopes)
 
-    def _written(self, book: Codebook, requests: Sequence[EditRequest]) -> tuple[list[EditReceipt], Codebook]:
-        calibration = book.calibration or self.calibrate()
+    def _learn(self, state: Library, fresh: Sequence[EditRequest]) -> tuple[dict[str, EditReceipt], Library]:
+        calibration = state.calibration or self.calibrate()
         intake = WiseIntake(
-            self.port,
-            self.renderer,
-            self.config,
-            self.layer,
-            _library(book),
-            calibration,
-            trainer=self._trainer,
-        )
-        return intake.run(requests, self.on_progress)
+            self.port, self.renderer, self.config, self.layer, state, calibration, trainer=self._trainer
+        )  # fmt: skip
+        return intake.run(fresh, self.on_progress)
 
-    def _without(self, book: Codebook, ids: Sequence[str]) -> Codebook:
-        return self._train(book.with_edits((), ids), [_library(book)])
+    def _without(self, state: Library, ids: set[str]) -> Library:
+        return self._train(state.with_edits((), ids), [state])
 
-    def _joined(self, added: Sequence[packs.PackedEdit], removed: set[str], shadow: Codebook) -> Codebook:
-        known = [_library(self._main), _library(shadow)]
-        return self._train(super()._joined(added, removed, shadow), known)
+    def _joined(self, added: Sequence[packs.PackedEdit], removed: set[str], inner: Library) -> Library:
+        return self._train(super()._joined(added, removed, inner), [self._main, inner])
 
-    def _train(self, book: Codebook, known: Sequence[Library]) -> Library:
-        return trained(_library(book), self._trainer, known, self.on_progress)[0]
+    def _train(self, library: Library, known: Sequence[Library]) -> Library:
+        return trained(library, self._trainer, known, self.on_progress)[0]
 
-    def _unpacked(self, pack: packs.Pack) -> Codebook:
-        empty = _library(self._main.with_edits((), self._main.ids)).with_memories(())
+    def _unpacked(self, pack: packs.Pack) -> Library:
+        empty = self._main.with_edits((), self._main.ids).with_memories(())
         return unpacked(empty, pack, self._trainer.plan)
 
-    def _details(self, book: Codebook) -> dict[str, object]:
-        memories = _library(book).memories
-        return {
+    def _details(self, state: Library) -> dict[str, object]:
+        memories = state.memories
+        return super()._details(state) | {
             "layer": self.layer,
             "side_of": self.site.path,
             "gate": self.config.gate,
@@ -167,8 +135,3 @@ class WiseEditor(GatedEditor):
             "thresholds": {m.cell.name: m.threshold for m in memories},
             "delta_bytes": sum(m.size_bytes for m in memories),
         }
-
-
-def _library(book: Codebook) -> Library:
-    assert isinstance(book, Library)
-    return book

@@ -118,7 +118,6 @@ def unpacked(empty: Library, pack: Pack, plan: Blueprint) -> Library:
     """
     config = plan.config
     book = empty.with_edits(pack.edits, (), pack.calibration)
-    assert isinstance(book, Library)
     cells = partition(book.edits, config.shard_size, config.shards)
     stored: list[Mapping[str, Any]] = list(pack.parts.get("memories", ()))
     named = [(entry["name"], tuple(tuple(shard) for shard in entry["shards"])) for entry in stored]

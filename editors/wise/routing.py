@@ -18,9 +18,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from agentmem.editors.core.sessions import Routes, View
 from agentmem.editors.gate.codebook import Match
 from agentmem.editors.gate.replay import Forward, Replay
-from agentmem.editors.gate.routing import Call, Router, Routes, View
+from agentmem.editors.gate.routing import Call, Router
 from agentmem.editors.hooks import KeyTap, is_own_forward, own_forward
 from agentmem.editors.port import ModelPort
 from agentmem.editors.wise.library import Library
@@ -65,7 +66,7 @@ class Span:
         return range(at, min(ends, default=len(row)))
 
 
-class WiseRouter(Router):
+class WiseRouter(Router[Library]):
     """Hooks that route requests through side memories; see :class:`~agentmem.editors.gate.routing.Router`.
 
     Args:
@@ -79,8 +80,8 @@ class WiseRouter(Router):
         site: SideSite,
         span: Span,
         opening: tuple[int, ...],
-        view: Callable[[], View | None],
-        on_routes: Callable[[Routes], None],
+        view: Callable[[], View[Library] | None],
+        on_routes: Callable[[Routes], object],
     ) -> None:
         super().__init__(port, site.layer, opening, view, on_routes)
         self._site, self._span = site, span
@@ -105,7 +106,7 @@ class WiseRouter(Router):
         call = self._call.get()
         if call is None:
             return
-        if _library(call.view).gate != "keys":
+        if call.view.state.gate != "keys":
             self._site.listen(call.forward.batch)
         if call.forward.past and (kept := self._kept(call.view, call.forward)):
             parts = [
@@ -129,14 +130,14 @@ class WiseRouter(Router):
         parts = [(i, 0, memory) for i, memory in enumerate(kept) if memory is not None]
         self._site.add(forward.batch, _governed(parts, self._site))
 
-    def _kept(self, view: View, forward: Forward) -> Rows:
+    def _kept(self, view: View[Library], forward: Forward) -> Rows:
         """What was decided for each row of this forward's cache; beams and samples share their request's.
 
         Raises:
             EditError: the cache has been cut to other rows than it was filled with.
         """
         held = self._held.get(forward.cache) if forward.cache is not None else None
-        if held is None or held.library is not view.codebook or not any(held.rows):
+        if held is None or held.library is not view.state or not any(held.rows):
             return ()
         if forward.batch % len(held.rows):
             raise EditError(
@@ -146,7 +147,7 @@ class WiseRouter(Router):
         times = forward.batch // len(held.rows)
         return tuple(memory for memory in held.rows for _ in range(times))
 
-    def _rest(self, call: Call, row: int) -> range:
+    def _rest(self, call: Call[Library], row: int) -> range:
         """The positions of a chunk that still belong to the answer begun before it."""
         tokens = call.rows[row]
         if self._span.whole:
@@ -155,14 +156,14 @@ class WiseRouter(Router):
         ends += [at for i, at in call.open if i == row]
         return range(min(ends, default=len(tokens)))
 
-    def _replay(self, call: Call, output: Any, cache: Cache | None) -> Replay:
+    def _replay(self, call: Call[Library], output: Any, cache: Cache | None) -> Replay:
         return _SideReplay(
             self._port, self._layer, call.forward, output, cache, call=call, site=self._site, span=self._span
         )
 
-    def _decide(self, call: Call, due: list[tuple[int, int]], raw: Tensor, replay: Replay) -> None:
+    def _decide(self, call: Call[Library], due: list[tuple[int, int]], raw: Tensor, replay: Replay) -> None:
         """By activation norms everything can be decided at once: no memory changes what its own layer reads."""
-        library = _library(call.view)
+        library = call.view.state
         heard = self._heard.get()
         if library.gate == "keys" or heard is None:
             super()._decide(call, due, raw, replay)
@@ -180,16 +181,16 @@ class WiseRouter(Router):
         if fired:
             replay.run(fired, [])
 
-    def _remember(self, call: Call, cache: Cache | None) -> None:
+    def _remember(self, call: Call[Library], cache: Cache | None) -> None:
         super()._remember(call, cache)
         if cache is None:
             return
-        library = _library(call.view)
+        library = call.view.state
         kept = self._kept(call.view, call.forward) if call.forward.past else ()
         rows = tuple(self._last(call, i, library, kept[i] if kept else None) for i in range(len(call.rows)))
         self._held[cache] = _Held(library, rows)
 
-    def _last(self, call: Call, row: int, library: Library, before: SideMemory | None) -> SideMemory | None:
+    def _last(self, call: Call[Library], row: int, library: Library, before: SideMemory | None) -> SideMemory | None:
         """Which memory governs the token after this forward."""
         tokens, decided = call.rows[row], call.decided[row]
         if not decided:
@@ -205,7 +206,7 @@ class WiseRouter(Router):
 class _SideReplay(Replay):
     """Reruns in which the fired rows' answers pass their side memory."""
 
-    call: Call = field(kw_only=True)
+    call: Call[Library] = field(kw_only=True)
     site: SideSite = field(kw_only=True)
     span: Span = field(kw_only=True)
 
@@ -217,7 +218,7 @@ class _SideReplay(Replay):
     def _changing(
         self, places: Sequence[tuple[int, int, Match]], rows: list[int], start: int, tap: KeyTap | None
     ) -> AbstractContextManager[None]:
-        call, library = self.call, _library(self.call.view)
+        call, library = self.call, self.call.view.state
         parts: dict[tuple[int, int], SideMemory] = {}
         for row, column, match in places:
             assert match.edit is not None
@@ -244,11 +245,6 @@ def norms(library: Library, heard: Tensor, whole: bool) -> npt.NDArray[np.float3
     read = (heard if whole else heard[-1:]).float()
     found = [float(m.delta(read.device)(read).norm(dim=-1).mean()) for m in library.memories]
     return np.array(found, dtype=np.float32)
-
-
-def _library(view: View) -> Library:
-    assert isinstance(view.codebook, Library)
-    return view.codebook
 
 
 def _governed(parts: Sequence[tuple[int, int, SideMemory]], site: SideSite) -> list[Governed]:

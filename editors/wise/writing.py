@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from agentmem.editors.core.requests import named
-from agentmem.editors.gate.intake import Draft, Fit, Intake
+from agentmem.editors.core.requests import in_order
+from agentmem.editors.gate.intake import Draft, Fit, Intake, receipts_of
 from agentmem.editors.packs import Array, PackedEdit
 from agentmem.editors.wise.library import Library, shard_digest
 from agentmem.editors.wise.memory import SideMemory
@@ -81,21 +81,20 @@ class WiseIntake(Intake):
     book: Library
     trainer: Trainer = field(kw_only=True)
 
-    def run(self, requests: Sequence[EditRequest], progress: Progress | None) -> tuple[list[EditReceipt], Library]:
+    def run(self, requests: Sequence[EditRequest], progress: Progress | None) -> tuple[dict[str, EditReceipt], Library]:
         """Write requests; neither their order nor their grouping makes a difference to the state.
 
         Returns:
-            Receipts in the order of the requests, and the library afterwards.
+            Receipts by id, and the library afterwards.
         """
-        asked = [named(request) for request in requests]
-        drafts = self.drafts(sorted(self.fresh(asked), key=lambda request: str(request.id)))
+        drafts = self.drafts(in_order(requests))
         self.refuse_conflicts(drafts)
         for draft in drafts:
             if draft.status != "failed":
                 draft.value = NOTHING
         self.settle(drafts)
         after = self._learn(drafts, progress) if any(d.value is not None for d in drafts) else self.book
-        return self.receipts(asked, drafts), after
+        return receipts_of(drafts), after
 
     def _learn(self, drafts: Sequence[Draft], progress: Progress | None) -> Library:
         """Train with the drafts; those whose shard cannot hold them beside the others fail, and it is tried anew."""
@@ -103,7 +102,6 @@ class WiseIntake(Intake):
         while True:
             kept = [draft for draft in drafts if draft.value is not None]
             book = self.book.with_edits([d.packed() for d in kept], (), self.calibration)
-            assert isinstance(book, Library)
             after, fits = trained(book, self.trainer, known, progress)
             known.append(after)
             for draft in kept:

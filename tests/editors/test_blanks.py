@@ -53,4 +53,4 @@ def test_blanks_around_a_message_are_no_part_of_the_question(make, taught, tok, 
     plain.write(REQUESTS)
 
     assert said == [request.target for request in REQUESTS]
-    assert (editor.codebook.keys == plain.codebook.keys).all()
+    assert (editor.state.keys == plain.state.keys).all()

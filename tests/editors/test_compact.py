@@ -83,7 +83,9 @@ def test_an_edit_takes_half_the_bytes_of_a_published_one() -> None:
         )  # fmt: skip
 
     nothing = Calibration(np.zeros(512, np.float32), np.zeros((512, 256), np.float32), False, rows(0), 0.0)
-    books = [Codebook("grace", "base", (), 0.01, 0.01, nothing, tuple(edit(i) for i in range(n))) for n in (100, 200)]
+    books = [
+        Codebook("grace", "base", (), 0.01, 0.01, nothing, edits=tuple(edit(i) for i in range(n))) for n in (100, 200)
+    ]
 
     assert (len(books[1].bytes) - len(books[0].bytes)) / 100 - _texts(books[1].edits[-1]) <= (512 + 256) * 4 / 2
     again = parse(books[0].bytes)

@@ -37,7 +37,7 @@ def test_delete_undoes_write_by_hash(make, requests_):
         editor.write([request])
         hashes.append(editor.state_hash())
     assert len(set(hashes)) == 5
-    radii = editor.codebook.radii.copy()
+    radii = editor.state.radii.copy()
 
     for request, before in zip(reversed(requests_), reversed(hashes[:-1]), strict=True):
         assert editor.delete([request.id]) == [request.id]
@@ -47,7 +47,7 @@ def test_delete_undoes_write_by_hash(make, requests_):
     editor.write(requests_[2:3])
     editor.write(requests_[3:])
     assert editor.state_hash() == hashes[-1]
-    assert (editor.codebook.radii == radii).all()
+    assert (editor.state.radii == radii).all()
 
 
 def test_batched_values_equal_single_ones(make, requests_, monkeypatch):
@@ -59,7 +59,7 @@ def test_batched_values_equal_single_ones(make, requests_, monkeypatch):
     for request in requests_:
         alone.write([request])
 
-    for a, b in zip(together.codebook.edits, alone.codebook.edits, strict=True):
+    for a, b in zip(together.state.edits, alone.state.edits, strict=True):
         assert abs(a.value - b.value).max() <= 1e-5 * max(1.0, abs(a.value).max())
 
 
@@ -265,7 +265,7 @@ def test_status_reports(make, requests_):
     status = editor.status()
 
     assert (status.state, status.edits, status.keys, status.method) == ("active", 4, 4, "grace")
-    assert status.size_bytes == len(editor.codebook.bytes)
+    assert status.size_bytes == len(editor.state.bytes)
     assert status.state_hash == editor.state_hash()
     editor.detach()
     assert editor.status().state == "detached"

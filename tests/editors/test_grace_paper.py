@@ -196,7 +196,7 @@ def test_the_value_replaces_the_layers_output(paper, taught, tok, requests_):
     handle.remove()
 
     edited, base = seen
-    assert torch.equal(edited[0, -1], torch.from_numpy(editor.codebook.edits[0].value))
+    assert torch.equal(edited[0, -1], torch.from_numpy(editor.state.edits[0].value))
     assert torch.equal(edited[0, :-1], base[0, :-1])
 
 
@@ -241,15 +241,15 @@ def test_delete_undoes_write_whatever_the_rules_did(paper):
     stored = [request for request, receipt in zip(stream_, receipts, strict=True) if receipt.ok]
     assert len({r.reason.split(":")[0] for r in receipts}) > 1
     full = editor.state_hash()
-    held = editor.codebook.order
+    held = editor.state.order
     assert held == tuple(r.id for r in stored)
 
     gone = stored[1]
     editor.delete([gone.id])
     without.write([r for r in stored if r.id != gone.id])
-    assert editor.codebook.order == without.codebook.order
+    assert editor.state.order == without.state.order
     assert editor.state_hash() == without.state_hash()
-    assert [b.radius for b in editor.codebook.balls] == [b.radius for b in without.codebook.balls]
+    assert [b.radius for b in editor.state.balls] == [b.radius for b in without.state.balls]
     editor.write([gone])
     assert editor.state_hash() != full  # it comes last now: the order is part of the paper's state
     editor.delete([gone.id])
@@ -263,7 +263,7 @@ def test_save_and_load(paper, tmp_path, taught, tok, requests_):
     digest = editor.save(tmp_path / "paper.safetensors")
     other.load(tmp_path / "paper.safetensors")
     assert other.state_hash() == digest == editor.state_hash()
-    assert [b.radius for b in other.codebook.balls] == [b.radius for b in editor.codebook.balls]
+    assert [b.radius for b in other.state.balls] == [b.radius for b in editor.state.balls]
 
     late = make_editor("grace", taught("llama"), tok)
     with pytest.raises(PackMismatch):
@@ -271,7 +271,7 @@ def test_save_and_load(paper, tmp_path, taught, tok, requests_):
     with pytest.raises(PackMismatch):
         paper(eps_init=2.0).load(tmp_path / "paper.safetensors")
     with pytest.raises(EditError):
-        drop(tmp_path / "paper.safetensors", [editor.codebook.order[0]])
+        drop(tmp_path / "paper.safetensors", [editor.state.order[0]])
 
 
 def test_a_shadow_commits_or_leaves_nothing(paper, requests_):

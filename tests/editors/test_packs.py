@@ -60,7 +60,7 @@ def test_aliases_and_scopes_survive_a_drop(make, requests_):
     editor = make()
     twin = replace(requests_[0], id="zz", scope=Scope(user="u", session="s"), paraphrases=("Where is Ana?",))
     editor.write([requests_[0], twin])
-    data = packs.drop(editor.codebook.bytes, ["e0"])
+    data = packs.drop(editor.state.bytes, ["e0"])
     editor.delete(["e0"])
 
     assert packs.list_edits(data) == (twin,)

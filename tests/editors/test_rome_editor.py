@@ -48,7 +48,7 @@ def random_book(editor, count):
     generator = np.random.default_rng(0)
     deep, wide, narrow = len(editor.layers), editor.port.structure.d_key, editor.port.structure.d_model
     keys = generator.normal(size=(count, deep, wide)).astype(np.float32)
-    return editor.book.with_records(
+    return editor.state.with_edits(
         Record(
             EditRequest(f"Where is {i}?", "There.", id=f"r{i:03}"),
             (1, 0),
@@ -78,7 +78,7 @@ def test_the_hook_is_the_weight_edit(architecture, build, tok):
     merged = tiny.untrained(architecture, len(tok))
     sites = projections(build("memit", merged, layer=1, spread=2).port.structure)
     with torch.no_grad():
-        for layer, (left, right) in editor._deltas(editor.book, (0, 1, 2, 3, 4)).items():
+        for layer, (left, right) in editor._deltas(editor.state, (0, 1, 2, 3, 4)).items():
             weight, delta = sites[layer].weight, left @ right.T
             weight += delta.T if type(sites[layer]).__name__ == "Conv1D" else delta
 
@@ -99,7 +99,7 @@ def test_a_thousand_edits_on_a_model_are_finite(build, tok):
     assert torch.isfinite(logits(model, tok, [HOME])).all()
     gone = [f"r{i:03}" for i in range(0, 1000, 2)]
     editor.delete(gone)
-    assert editor.state_hash() == book.with_records((), gone).hash
+    assert editor.state_hash() == book.with_edits((), gone).hash
     editor.delete([r.id for r in editor.edits()])
     assert torch.equal(logits(model, tok, [HOME]), base)
 
@@ -119,7 +119,7 @@ def test_delete_leaves_what_an_editor_has_that_never_wrote_it(method, build, dee
     assert one.delete(["e1", "e2"]) == ["e1", "e2"]
 
     assert one.state_hash() == two.state_hash()
-    for a, b in zip(one._deltas(one.book, (0, 1)).values(), two._deltas(two.book, (0, 1)).values(), strict=True):
+    for a, b in zip(one._deltas(one.state, (0, 1)).values(), two._deltas(two.state, (0, 1)).values(), strict=True):
         assert torch.equal(a[0], b[0])
         assert torch.equal(a[1], b[1])
     two.detach()
@@ -136,8 +136,8 @@ def test_the_constraint_holds_at_the_stored_key(build, requests_):
     """EMMET's delta gives each key its residual; ROME's does so for the last id only, by its nature."""
     editor = build("emmet")
     editor.write(requests_)
-    (left, right) = editor._deltas(editor.book, (0, 1, 2, 3))[0]
-    keys, residuals = (torch.from_numpy(editor.book.stacked(name)[:, 0]) for name in ("keys", "residuals"))
+    (left, right) = editor._deltas(editor.state, (0, 1, 2, 3))[0]
+    keys, residuals = (torch.from_numpy(editor.state.stacked(name)[:, 0]) for name in ("keys", "residuals"))
     got = (keys @ right) @ left.T
 
     assert (got - residuals).abs().max() <= 1e-4 * residuals.abs().max()
@@ -148,7 +148,7 @@ def test_one_edit_of_emmet_is_one_edit_of_rome(build, requests_):
     rome, emmet = build("rome"), build("emmet")
     rome.write(requests_[:1])
     emmet.write(requests_[:1])
-    dense = [left @ right.T for left, right in (e._deltas(e.book, (0,))[0] for e in (rome, emmet))]
+    dense = [left @ right.T for left, right in (e._deltas(e.state, (0,))[0] for e in (rome, emmet))]
 
     assert torch.allclose(*dense, rtol=1e-5, atol=1e-5 * float(dense[0].abs().max()))
 
@@ -156,7 +156,7 @@ def test_one_edit_of_emmet_is_one_edit_of_rome(build, requests_):
 def test_memit_shares_a_change_out_over_layers(build, requests_):
     """With every layer's share added in turn, the last layer holds what the value asked for."""
     editor = build("memit", layer=2, spread=3)
-    draft = prepare(requests_[:1], editor.book, editor.renderer, editor.config, editor._texts)[0]
+    draft = prepare(requests_[:1], editor.state, editor.renderer, editor.config, editor._texts)[0]
     value = torch.linspace(-3, 3, 64)
     share = spread(editor.port, draft.task, value, editor.layers)
     context = draft.task.contexts[0]

@@ -72,7 +72,7 @@ def test_the_way_there_leaves_no_trace_in_the_state(editor):
 def test_forgetting_without_the_model_takes_the_whole_shard_and_the_rest_waits(editor):
     editor.write(FACTS)
     editor.settle([f.id for f in FACTS])
-    shard_mates = [m.cell.ids for m in editor.settled.library.memories if "e1" in m.cell.ids][0]
+    shard_mates = [m.cell.ids for m in editor.settled.state.memories if "e1" in m.cell.ids][0]
     rest = packs.drop(editor.dump(), ["e1"])
     assert {r.id for r in packs.list_edits(rest)} == {"e0", "e2", "e3"}
     held = tiers.parse(rest)

@@ -205,13 +205,13 @@ def test_other_shards_are_untouched(wise, requests_):
     """A delete trains the shard of the record alone: every other memory is the very same object."""
     editor = wise(shard_size=2)
     editor.write(requests_)
-    before = {m.cell.name: m for m in editor.library.memories}
+    before = {m.cell.name: m for m in editor.state.memories}
     assert len(before) > 1
     full = [m for m in before.values() if len(m.cell.ids) == 2]
     gone = full[0].cell.ids[0] if full else next(iter(before.values())).cell.ids[0]
     editor.delete([gone])
 
-    for memory in editor.library.memories:
+    for memory in editor.state.memories:
         old = before.get(memory.cell.name)
         if old is not None and old.cell == memory.cell:
             assert all(a is b for a, b in zip(memory.packed, old.packed, strict=True))
@@ -259,7 +259,7 @@ def test_scopes_are_enforced_and_never_share_a_shard(wise, taught, tok):
     )  # fmt: skip
 
     assert all(r.ok for r in receipts)
-    assert len(editor.library.memories) == 3
+    assert len(editor.state.memories) == 3
     assert answer(model, tok, [HOME, tiny.HOME[0].format("Bo")]) == [base, "Delhi."]
     with editor.request(scopes=[ana, bo, Scope(user="eve")]):
         assert answer(model, tok, [HOME] * 3) == ["Cairo.", "Lima.", base]
@@ -270,7 +270,7 @@ def test_masked_out_coordinates_never_change(wise, requests_):
     for mask in ("columns", "elements"):
         editor = wise(mask=mask, ratio=0.5)
         assert all(r.ok for r in editor.write(requests_[:2]))
-        memory = editor.library.memories[0]
+        memory = editor.state.memories[0]
         plan, name = memory.blueprint, memory.cell.name
         free = plan.elements(name, 0) if mask == "elements" else np.zeros(memory.dense.shape, bool)
         if mask == "columns":
@@ -357,7 +357,7 @@ def test_lora_export_is_the_side_memory(architecture, wise, taught, tok, request
     """The adapter's product is the change of the projection: at full rank exactly, at less with the error it says."""
     editor = wise(architecture)
     editor.write(requests_)
-    memory = editor.library.memories[0]
+    memory = editor.state.memories[0]
     whole = editor.export_lora(tmp_path / "whole", rank=None)
     small = editor.export_lora(tmp_path / "small", rank=2)
 
@@ -406,7 +406,7 @@ def test_the_papers_mode_edits(wise, taught, tok, requests_):
     config = WiseConfig.paper(layer=2, alpha=0.2, beta=1.0, gamma=0.5, prefixes=2, shard_size=3)
     model, editor = taught("llama"), wise(config=config)
     editor.write(requests_)
-    memory, whole = editor.library.memories[0], editor.state_hash()
+    memory, whole = editor.state.memories[0], editor.state_hash()
     assert [len(ids) for ids in memory.cell.shards].count(0) == 0
     assert memory.threshold > 0
     assert all(abs(packed).max() <= 1.0 for packed in memory.packed)
@@ -428,7 +428,7 @@ def test_the_papers_memory_is_neither_split_nor_merged_before_it_is_full(wise, r
     editor.write(requests_)
     whole.write(requests_)
 
-    (memory,), (other,) = editor.library.memories, whole.library.memories
+    (memory,), (other,) = editor.state.memories, whole.state.memories
     assert [len(ids) for ids in memory.cell.shards] == [len(requests_), 0]
     assert memory.threshold == pytest.approx(0.88 * other.threshold)
 
@@ -439,8 +439,8 @@ def test_no_entry_moves_further_than_the_largest_change(wise, requests_):
     free.write(requests_)
     held.write(requests_)
 
-    assert max(abs(free.library.memories[0].packed[0])) > 1e-3
-    assert max(abs(held.library.memories[0].packed[0])) == pytest.approx(1e-3)
+    assert max(abs(free.state.memories[0].packed[0])) > 1e-3
+    assert max(abs(held.state.memories[0].packed[0])) == pytest.approx(1e-3)
 
 
 def test_options_that_came_later_leave_old_packs_readable():

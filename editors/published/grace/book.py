@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -37,24 +38,18 @@ class PaperBook(Codebook):
 
     def with_edits(
         self, added: Iterable[PackedEdit], removed: Iterable[str] = (), calibration: Calibration | None = None
-    ) -> PaperBook:
-        """A codebook with some edits more, at the end of the stream, and some less."""
+    ) -> Self:
+        """The state with some edits more, at the end of the stream, and some less."""
         more, gone = list(added), set(removed)
-        book = super().with_edits(more, gone, calibration)
-        assert isinstance(book, PaperBook)
         fresh = {edit.id for edit in more}
         stayed = [name for name in self.order if name not in gone | fresh]
+        book = super().with_edits(more, gone, calibration)
         return replace(book, order=(*stayed, *(edit.id for edit in more)))
 
     def in_order(self) -> list[PackedEdit]:
         """The edits as they came."""
         held = self.by_id
         return [held[name] for name in self.order]
-
-    @cached_property
-    def by_id(self) -> dict[str, PackedEdit]:
-        """The edits by id."""
-        return {edit.id: edit for edit in self.edits}
 
     @cached_property
     def balls(self) -> tuple[Ball, ...]:

@@ -4,35 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 import torch
 
 from agentmem.editors import packs
-from agentmem.editors.core.requests import named, taken
-from agentmem.editors.gate.codebook import Codebook
-from agentmem.editors.gate.intake import Fit, Intake
-from agentmem.editors.gate.routing import as_route
-from agentmem.editors.grace.editor import GraceEditor
+from agentmem.editors.core.config import layer_below_another
+from agentmem.editors.core.requests import taken
+from agentmem.editors.gate.codebook import Match
+from agentmem.editors.gate.editor import GatedEditor
+from agentmem.editors.gate.intake import Fit
+from agentmem.editors.gate.naming import Asked
 from agentmem.editors.packs import Array, Calibration
 from agentmem.editors.prompts import Rendered
 from agentmem.editors.published.grace.balls import Ball, place
 from agentmem.editors.published.grace.book import PaperBook, packed, query_of, raw_space
+from agentmem.editors.published.grace.config import PublishedGraceConfig
 from agentmem.editors.published.grace.routing import PaperRouter
 from agentmem.editors.published.grace.site import Site
 from agentmem.editors.published.grace.values import Values
 from agentmem.errors import PackMismatch
-from agentmem.notes.edit import EditReceipt, EditRequest, Route
+from agentmem.notes.edit import EditReceipt, EditRequest
 from agentmem.notes.note import Scope
 
-__all__ = ["PaperGraceEditor"]
+__all__ = ["PublishedGraceEditor"]
 
 Progress = Callable[[int, int], None]
 
 
-class PaperGraceEditor(GraceEditor):
-    """GRACE as published (Hartvigsen et al. 2023); what :class:`GraceEditor` makes of :meth:`GraceConfig.paper`.
+class PublishedGraceEditor(GatedEditor[PaperBook]):
+    """GRACE as published (Hartvigsen et al. 2023); see :class:`PublishedGraceConfig` for the options.
 
     Edits come one after the other, and the order decides: a Split takes reach from a ball for good. So deleting
     replays the edits that remain, in their order, and ``delete(write(S, x)) == S`` holds here too, at the price of
@@ -43,8 +44,13 @@ class PaperGraceEditor(GraceEditor):
     again.
     """
 
+    method = "grace"
+    options = PublishedGraceConfig
+    config: PublishedGraceConfig
+
     def _set_up(self) -> None:
         config = self.config
+        self.layer = layer_below_another("value_layer", config.value_layer, self.port.depth)
         settings: dict[str, object] = {
             "algorithm": "paper", "value_layer": self.layer, "eps_init": config.eps_init, "init": config.init,
             "replacement": config.replacement, "steps": config.steps, "lr": config.lr,
@@ -61,53 +67,43 @@ class PaperGraceEditor(GraceEditor):
             self.renderer.opening,
             config.replacement,
             self._view,
-            self._on_routes,
+            self._routes.set,
         )
 
     def calibrate(self) -> Calibration:
         """The raw space: the published algorithm compares activations as they are, and has nothing to find."""
         return raw_space(self.port.structure.d_key)
 
-    def probe(self, prompts: Sequence[str], scope: Scope | None = None) -> list[Route]:
-        """Which edit would answer each prompt, without generating."""
-        book = _paper(self.codebook)
-        if not book or not prompts:
-            return [Route(None) for _ in prompts]
-        rows = [self.renderer.prompt(prompt) for prompt in prompts]
+    def _key_space(self) -> Calibration:
+        return raw_space(self.port.structure.d_key)
+
+    def _matched(
+        self, state: PaperBook, rows: Sequence[tuple[int, ...]], scopes: Sequence[Scope | None], asked: Sequence[Asked]
+    ) -> list[Match]:
         with self._lock:
             keys = self._values.keys(rows)
-        asked = scope if scope is not None else self.default_scope
-        matches = book.match(keys, [asked] * len(rows))
-        return [as_route({len(row) - 1: match}) for row, match in zip(rows, matches, strict=True)]
+        return state.match(keys, scopes, asked)
 
-    def _written(self, book: Codebook, requests: Sequence[EditRequest]) -> tuple[list[EditReceipt], Codebook]:
-        space = self.calibrate()
-        intake = Intake(self.port, self.renderer, self.config, self.layer, book, space)
-        asked = [named(request) for request in requests]
-        write = _Write(_paper(book), self, space)
-        receipts = {receipt.id: receipt for receipt in intake.held(asked)}
-        fresh = intake.fresh(asked)
+    def _learn(self, state: PaperBook, fresh: Sequence[EditRequest]) -> tuple[dict[str, EditReceipt], PaperBook]:
+        write = _Write(state, self, self.calibrate())
+        receipts = {}
         for done, request in enumerate(fresh, start=1):
             receipts[str(request.id)] = write.take(request)
             if self.on_progress is not None:
                 self.on_progress(done, len(fresh))
-        return [receipts[str(request.id)] for request in asked], write.book
+        return receipts, write.book
 
-    def _without(self, book: Codebook, ids: Sequence[str]) -> Codebook:
-        return self._rebuilt(_paper(book), [edit for edit in _paper(book).in_order() if edit.id not in ids])
+    def _without(self, state: PaperBook, ids: set[str]) -> PaperBook:
+        return self._rebuilt(state, [edit for edit in state.in_order() if edit.id not in ids])
 
-    def _joined(self, added: Sequence[packs.PackedEdit], removed: set[str], shadow: Codebook) -> Codebook:
-        outer, inner = _paper(self._main), _paper(shadow)
+    def _joined(self, added: Sequence[packs.PackedEdit], removed: set[str], inner: PaperBook) -> PaperBook:
         fresh = {edit.id: edit for edit in added}
-        stayed = [edit for edit in outer.in_order() if edit.id not in removed | set(fresh)]
-        wanted = [*stayed, *(fresh[name] for name in inner.order if name in fresh)]
-        if tuple(edit.id for edit in wanted) == inner.order:
-            return inner
-        return self._rebuilt(inner, wanted)
+        stayed = [edit for edit in self._main.in_order() if edit.id not in removed | set(fresh)]
+        return self._rebuilt(inner, [*stayed, *(fresh[name] for name in inner.order if name in fresh)])
 
     def _rebuilt(self, known: PaperBook, wanted: Sequence[packs.PackedEdit]) -> PaperBook:
         """The state after these edits alone, in this order; values that cannot have changed are taken over."""
-        empty = _paper(self._main).with_edits((), self._main.ids)
+        empty = self._main.with_edits((), self._main.ids)
         if not wanted:
             return empty
         space = self.calibrate()
@@ -137,21 +133,21 @@ class PaperGraceEditor(GraceEditor):
             return Fit(value, True, float("nan"), 0)
         return self._values.fitted(contexts, start=value)
 
-    def _details(self, book: Codebook) -> dict[str, object]:
-        balls = _paper(book).balls
-        return super()._details(book) | {
+    def _details(self, state: PaperBook) -> dict[str, object]:
+        return super()._details(state) | {
+            "value_layer": self.layer,
+            "values": len({edit.value.tobytes() for edit in state.edits}),
             "algorithm": "paper",
             "key_site": self.site.path,
-            "key_dim": int(book.keys.shape[1]),
-            "balls": len(balls),
-            "outside_their_ball": len(outside(_paper(book))),
+            "balls": len(state.balls),
+            "outside_their_ball": len(outside(state)),
         }
 
-    def _unpacked(self, pack: packs.Pack) -> Codebook:
+    def _unpacked(self, pack: packs.Pack) -> PaperBook:
         width = self.port.structure.d_model
         if any(edit.value.shape != (width,) or len(edit.keys) != 1 for edit in pack.edits):
             raise PackMismatch("The pack's edits have another shape.", hint="write its edits anew.")
-        return _paper(self._main).with_edits((), self._main.ids).opened(pack)
+        return self._main.with_edits((), self._main.ids).opened(pack)
 
 
 @dataclass
@@ -159,7 +155,7 @@ class _Write:
     """A stream of requests on its way into the codebook."""
 
     book: PaperBook
-    editor: PaperGraceEditor
+    editor: PublishedGraceEditor
     space: Calibration
 
     def take(self, request: EditRequest) -> EditReceipt:
@@ -214,7 +210,3 @@ def outside(book: PaperBook) -> list[str]:
             if gap > ball.radius:
                 found.append(name)
     return sorted(found)
-
-
-def _paper(book: Codebook) -> PaperBook:
-    return cast("PaperBook", book)

@@ -19,8 +19,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from agentmem.editors.core.sessions import Routes, View
 from agentmem.editors.gate.replay import Forward, cache_of
-from agentmem.editors.gate.routing import Router, Routes, View, as_route
+from agentmem.editors.gate.routing import Router, as_route
 from agentmem.editors.hooks import Hook, is_own_forward
 from agentmem.editors.packs import Array
 from agentmem.editors.port import ModelPort
@@ -70,7 +71,7 @@ class _Seen:
     carried: list[int]
 
 
-class PaperRouter(Router):
+class PaperRouter(Router[PaperBook]):
     """Hooks around one layer that replace its output for the tokens that a ball answers.
 
     Args:
@@ -78,8 +79,8 @@ class PaperRouter(Router):
         layer: the site's.
         site: whose input is read and whose output is replaced.
         opening: tokens that the chat template writes before an answer; empty without a template.
-        replacement: see :class:`~agentmem.editors.grace.config.GraceConfig`.
-        view: gives the calling context's codebook, or ``None`` when it wants the bare model.
+        replacement: see :class:`~agentmem.editors.published.grace.config.PublishedGraceConfig`.
+        view: gives the calling context's state, or ``None`` when it wants the bare model.
         on_routes: told the routes of each request.
     """
 
@@ -90,8 +91,8 @@ class PaperRouter(Router):
         site: Site,
         opening: tuple[int, ...],
         replacement: str,
-        view: Callable[[], View | None],
-        on_routes: Callable[[Routes], None],
+        view: Callable[[], View[PaperBook] | None],
+        on_routes: Callable[[Routes], object],
     ) -> None:
         super().__init__(port, layer, opening, view, on_routes)
         self._site, self._replacement = site, replacement
@@ -122,18 +123,17 @@ class PaperRouter(Router):
         view = self._view()
         if view is None:
             return
-        assert isinstance(view.codebook, PaperBook)
         forward = Forward.of(self._names, args, kwargs)
         rows, first = forward.rows()
         seen = self._seen.get()
-        if seen is not None and seen.book is not view.codebook:
+        if seen is not None and seen.book is not view.state:
             seen = None
         asks = [self._end_of_prompt(row, forward, seen) for row in rows]
         self._pass.set(
             _Pass(
-                view.codebook,
+                view.state,
                 forward,
-                tuple(view.scopes(forward.batch)),
+                tuple(view.per_row(forward.batch)),
                 rows,
                 first,
                 asks,

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from agentmem.editors.caches import fresh_copy
 from agentmem.editors.gate.intake import Fit
-from agentmem.editors.grace.config import GraceConfig
 from agentmem.editors.gradients import gradients
 from agentmem.editors.hooks import own_forward
 from agentmem.editors.lanes import label_lead, label_losses
@@ -19,6 +18,7 @@ from agentmem.editors.packs import Array
 from agentmem.editors.port import ModelPort
 from agentmem.editors.prefix import Prefix, PromptBatch
 from agentmem.editors.prompts import Rendered
+from agentmem.editors.published.grace.config import PublishedGraceConfig
 from agentmem.editors.published.grace.site import Replacement, Site
 from agentmem.editors.structure import by_row, in_eval_mode
 
@@ -33,7 +33,7 @@ class Values:
         site: its output is what a value replaces; its input is the key.
     """
 
-    def __init__(self, port: ModelPort, layer: int, site: Site, config: GraceConfig) -> None:
+    def __init__(self, port: ModelPort, layer: int, site: Site, config: PublishedGraceConfig) -> None:
         self.port, self.layer, self.site, self.config = port, layer, site, config
 
     def keys(self, prompts: Sequence[Sequence[int]]) -> Array:
