@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,10 @@ _METHODS = {
     "tiered": ("agentmem.editors.tiers.editor", "TieredEditor"),
     "wise": ("agentmem.editors.wise.editor", "WiseEditor"),
 }
-_PUBLISHED = {"grace": ("agentmem.editors.published.grace.editor", "PublishedGraceEditor")}
+_PUBLISHED = {
+    "grace": ("agentmem.editors.published.grace.editor", "PublishedGraceEditor"),
+    "wise": ("agentmem.editors.published.wise.editor", "PublishedWiseEditor"),
+}
 
 
 def available_editors() -> tuple[str, ...]:
@@ -45,8 +49,7 @@ def make_editor(method: str, model: Any, tokenizer: Any, **options: object) -> E
     if method not in _METHODS:
         known = ", ".join(available_editors())
         raise InvalidArgument(f"There is no editor named {method!r}.", hint=f"choose one of: {known}.")
-    algorithm = options.get("algorithm", getattr(options.get("config"), "algorithm", None))
-    module, name = _METHODS[method] if algorithm != "paper" else _PUBLISHED.get(method, _METHODS[method])
+    module, name = (_PUBLISHED if _as_published(method, options) else _METHODS)[method]
     try:
         factory = getattr(import_module(module), name)
     except ModuleNotFoundError as missing:
@@ -55,3 +58,14 @@ def make_editor(method: str, model: Any, tokenizer: Any, **options: object) -> E
         raise MissingExtra(f"Editing weights needs {missing.name}.", hint=f"pip install {missing.name}") from missing
     editor: Editor = factory(model, tokenizer, **options)
     return editor
+
+
+def _as_published(method: str, options: Mapping[str, object]) -> bool:
+    """Whether the options ask for what only the published algorithm has."""
+
+    def said(option: str) -> object:
+        return options.get(option, getattr(options.get("config"), option, None))
+
+    if method == "wise":
+        return said("gate") in ("activation", "both") or bool(said("margin_weight"))
+    return method == "grace" and said("algorithm") == "paper"

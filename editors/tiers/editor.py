@@ -10,17 +10,17 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from agentmem.editors import packs
 from agentmem.editors.core.requests import named, taken, unstored
 from agentmem.editors.core.sessions import Shadow
 from agentmem.editors.gate.codebook import Codebook
-from agentmem.editors.grace.editor import GraceEditor
+from agentmem.editors.gate.editor import GatedEditor
 from agentmem.editors.packs import Calibration
+from agentmem.editors.registry import make_editor
 from agentmem.editors.tiers import pack as tiers
 from agentmem.editors.tiers.pack import TieredPack
-from agentmem.editors.wise.editor import WiseEditor
 from agentmem.editors.wise.library import Library
 from agentmem.errors import PackMismatch, UnknownEdit
 from agentmem.notes.edit import EditorStatus, EditReceipt, EditRequest, Route
@@ -87,8 +87,8 @@ class TieredEditor:
             "background": background, "calibration": calibration,
             "on_progress": on_progress, "default_scope": default_scope,
         }  # fmt: skip
-        self.fresh = GraceEditor(model, tokenizer, **shared, **(fresh or {}))
-        self.settled = WiseEditor(model, tokenizer, **shared, **(settled or {}))
+        self.fresh = cast("GatedEditor[Codebook]", make_editor("grace", model, tokenizer, **shared, **(fresh or {})))
+        self.settled = cast("GatedEditor[Library]", make_editor("wise", model, tokenizer, **shared, **(settled or {})))
         self._main: Waiting = {}
         self._shadow: ContextVar[_Both | None] = ContextVar("agentmem_tiers", default=None)
         self._free_lock()

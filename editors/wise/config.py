@@ -126,6 +126,11 @@ class WiseConfig(GateConfig):
             )
         return layer
 
+    @property
+    def hears(self) -> bool:
+        """Whether activations take part in what decides, as published."""
+        return self.gate != "keys" or self.margin_weight > 0
+
     def recipe(self) -> dict[str, object]:
         """Everything that decides what a set of records becomes."""
         plain = {name for name in _LATER if getattr(self, name) == type(self).model_fields[name].default}

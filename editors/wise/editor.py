@@ -6,26 +6,21 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import Any, ClassVar
 
 from agentmem.editors import packs
 from agentmem.editors.gate.calibration import calibrate
-from agentmem.editors.gate.codebook import Match
 from agentmem.editors.gate.editor import GatedEditor
-from agentmem.editors.gate.naming import Asked
 from agentmem.editors.packs import Calibration
 from agentmem.editors.wise.config import WiseConfig
 from agentmem.editors.wise.library import Library, unpacked
 from agentmem.editors.wise.lora import LoraExport, write_adapter
-from agentmem.editors.wise.routing import Span, WiseRouter, norms
+from agentmem.editors.wise.routing import Span, WiseRouter
 from agentmem.editors.wise.side import SideSite
-from agentmem.editors.wise.training import Trainer, listen
+from agentmem.editors.wise.training import Trainer
 from agentmem.editors.wise.writing import WiseIntake, trained
 from agentmem.errors import InvalidArgument
 from agentmem.notes.edit import EditReceipt, EditRequest
-from agentmem.notes.note import Scope
 
 __all__ = ["WiseEditor"]
 
@@ -49,21 +44,29 @@ class WiseEditor(GatedEditor[Library]):
     options = WiseConfig
     config: WiseConfig
 
+    hears: ClassVar[bool] = False  # whether activations take part in what decides
+
     def _set_up(self) -> None:
+        if self.config.hears and not self.hears:
+            raise InvalidArgument("This editor decides by keys alone.", hint='make_editor("wise", …) takes every gate.')
         self.layer = self.config.layer_of(self.port.depth)
         self.site = SideSite(self.port, self.layer)
-        groups = self.background_groups()
-        self._trainer = Trainer(self.port, self.renderer, self.site, self.config, groups)
-        told = hashlib.sha256(json.dumps(groups).encode()).hexdigest()[:16]
+        self._trainer = self._new_trainer()
+        told = hashlib.sha256(json.dumps(self.background_groups()).encode()).hexdigest()[:16]
         recipe: dict[str, Any] = self.config.recipe() | {"layer": self.layer, "background": told}
         self._main = Library(
             self.method, self.port.fingerprint(), tuple(sorted(recipe.items())),
-            self.config.false_alarm, self.config.look_alike_alarm, gate=self.config.gate,
+            self.config.false_alarm, self.config.look_alike_alarm,
         )  # fmt: skip
         stops = {self.renderer.stop, getattr(self.port.tokenizer, "eos_token_id", None)} - {None}
         span = Span(self.config.span == "all", frozenset(int(token) for token in stops if token is not None))
-        opening = self.config.opening(self.renderer)
-        self._router = WiseRouter(self.port, self.site, span, opening, self._view, self._routes.set)
+        self._router = self._new_router(span, self.config.opening(self.renderer))
+
+    def _new_trainer(self) -> Trainer:
+        return Trainer(self.port, self.renderer, self.site, self.config, self.background_groups())
+
+    def _new_router(self, span: Span, opening: tuple[int, ...]) -> WiseRouter:
+        return WiseRouter(self.port, self.site, span, opening, self._view, self._routes.set)
 
     def export_lora(self, folder: Path | str, *, memory: str | None = None, rank: int | None = 16) -> LoraExport:
         """Write one side memory as a LoRA adapter in peft's layout.
@@ -91,18 +94,6 @@ class WiseEditor(GatedEditor[Library]):
 
     def _key_space(self) -> Calibration:
         return calibrate(self.port, self.renderer, self.config, self.background_groups())
-
-    def _matched(
-        self, state: Library, rows: Sequence[tuple[int, ...]], scopes: Sequence[Scope | None], asked: Sequence[Asked]
-    ) -> list[Match]:
-        if state.gate == "keys":
-            return super()._matched(state, rows, scopes, asked)
-        assert state.calibration is not None
-        with self._lock:
-            heard = [listen(self.port, self.site, row) for row in rows]
-        keys = state.calibration.keys(np.stack([key for _, key in heard]))
-        scores = np.stack([norms(state, read, self.config.span == "all") for read, _ in heard])
-        return state.weigh(keys, scores, scopes)
 
     def _learn(self, state: Library, fresh: Sequence[EditRequest]) -> tuple[dict[str, EditReceipt], Library]:
         calibration = state.calibration or self.calibrate()

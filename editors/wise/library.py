@@ -6,29 +6,26 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
-from agentmem.editors.core.scopes import admits
-from agentmem.editors.gate.codebook import Codebook, Match
+from agentmem.editors.gate.codebook import Codebook
 from agentmem.editors.packs import Array, Pack, PackedEdit, dump
 from agentmem.editors.wise.memory import Blueprint, SideMemory
 from agentmem.editors.wise.sharding import Cell, partition
 from agentmem.errors import PackMismatch
-from agentmem.notes.note import Scope
 from agentmem.runtime.lazily import cached_property
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 __all__ = ["Library", "shard_digest", "unpacked"]
 
 
 @dataclass(frozen=True, eq=False)
 class Library(Codebook):
-    """An immutable set of records with the memories trained on them; ``gate`` as in :class:`WiseConfig`."""
+    """An immutable set of records with the memories trained on them."""
 
     memories: tuple[SideMemory, ...] = ()
-    gate: str = "keys"
 
     def with_memories(self, memories: Iterable[SideMemory]) -> Library:
         """The same records with these memories, which must be trained on just them."""
@@ -64,44 +61,6 @@ class Library(Codebook):
             for digest, packed in zip(memory.digests, memory.packed, strict=True)
             if packed is not None
         }
-
-    def weigh(self, keys: Array, scores: npt.NDArray[np.float32], scopes: Sequence[Scope | None]) -> list[Match]:
-        """Decide by activation norms: the memory that would add most answers, if it is above its threshold.
-
-        Distance and radius of a match are the norm and the threshold with their signs turned, so that a request
-        is answered, as with keys, when the distance is at most the radius. The edit named is the memory's record
-        with the nearest key: the norm alone does not say which.
-
-        Args:
-            keys: [n, r] keys of requests.
-            scores: [n, M] activation norms.
-            scopes: [n] whose requests they are.
-        """
-        by_key = self.match(keys, scopes)
-        found = []
-        for key, row, scope, named in zip(keys, scores, scopes, by_key, strict=True):
-            best = self._heaviest(row, scope, named)
-            if best is None:
-                found.append(replace(named, edit=None) if self.gate == "both" else Match(None))
-                continue
-            edit = named.edit if self.gate == "both" else self._nearest_in(self.memories[best], key)
-            score, threshold = float(row[best]), self.memories[best].threshold
-            fired = edit if score >= threshold else None
-            rest = float(np.max(np.delete(row, best), initial=0.0))
-            found.append(Match(fired, edit, -score, -threshold, score - rest))
-        return found
-
-    def _heaviest(self, row: npt.NDArray[np.float32], scope: Scope | None, named: Match) -> int | None:
-        if self.gate == "both":
-            mine = self.memory_of.get(named.edit.id) if named.edit is not None else None
-            return self.memories.index(mine) if mine is not None else None
-        seen = [i for i, m in enumerate(self.memories) if admits(scope, m.cell.scope)]
-        return max(seen, key=lambda i: float(row[i]) - self.memories[i].threshold, default=None)
-
-    def _nearest_in(self, memory: SideMemory, key: Array) -> PackedEdit:
-        mine = set(memory.cell.ids)
-        edits = [edit for edit in self.edits if edit.id in mine]
-        return min(edits, key=lambda e: (float(np.linalg.norm(e.keys - key, axis=1).min()), e.id))
 
 
 def shard_digest(name: str, shard: int, edits: Sequence[PackedEdit]) -> str:

@@ -8,13 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -32,7 +29,7 @@ from agentmem.errors import EditError
 if TYPE_CHECKING:
     from transformers.cache_utils import Cache
 
-__all__ = ["WiseRouter", "norms"]
+__all__ = ["Span", "WiseRouter"]
 
 Rows = tuple[SideMemory | None, ...]
 
@@ -86,7 +83,6 @@ class WiseRouter(Router[Library]):
         super().__init__(port, site.layer, opening, view, on_routes)
         self._site, self._span = site, span
         self._held: WeakKeyDictionary[Cache, _Held] = WeakKeyDictionary()
-        self._heard: ContextVar[Tensor | None] = ContextVar("agentmem_wise_heard", default=None)
 
     def attach(self) -> None:
         if not self.attached:
@@ -106,8 +102,6 @@ class WiseRouter(Router[Library]):
         call = self._call.get()
         if call is None:
             return
-        if call.view.state.gate != "keys":
-            self._site.listen(call.forward.batch)
         if call.forward.past and (kept := self._kept(call.view, call.forward)):
             parts = [
                 (i, call.first[i] + at, memory)
@@ -119,7 +113,7 @@ class WiseRouter(Router[Library]):
 
     def _leave(self, module: torch.nn.Module, args: Any, output: Any) -> Any:
         if not is_own_forward():
-            self._heard.set(self._site.stop())
+            self._site.stop()
         return super()._leave(module, args, output)
 
     def _go_on(self, forward: Forward) -> None:
@@ -160,26 +154,6 @@ class WiseRouter(Router[Library]):
         return _SideReplay(
             self._port, self._layer, call.forward, output, cache, call=call, site=self._site, span=self._span
         )
-
-    def _decide(self, call: Call[Library], due: list[tuple[int, int]], raw: Tensor, replay: Replay) -> None:
-        """By activation norms everything can be decided at once: no memory changes what its own layer reads."""
-        library = call.view.state
-        heard = self._heard.get()
-        if library.gate == "keys" or heard is None:
-            super()._decide(call, due, raw, replay)
-            return
-        heads = [heard[i, call.first[i] : call.first[i] + at + 1] for i, at in due]
-        scores = np.stack([norms(library, head, self._span.whole) for head in heads])
-        assert library.calibration is not None  # a view always has edits
-        keys = library.calibration.keys(raw.cpu().numpy())
-        matches = library.weigh(keys, scores, [call.scopes[i] for i, _ in due])
-        fired = []
-        for (i, at), match in zip(due, matches, strict=True):
-            call.decided[i][at] = match
-            if match.edit is not None:
-                fired.append((i, call.first[i] + at, match))
-        if fired:
-            replay.run(fired, [])
 
     def _remember(self, call: Call[Library], cache: Cache | None) -> None:
         super()._remember(call, cache)
@@ -233,18 +207,6 @@ class _SideReplay(Replay):
         if self.span.whole:
             fired = [(row, self.call.first[row], match) for row, _, match in fired]
         return super().run(fired, asked)
-
-
-def norms(library: Library, heard: Tensor, whole: bool) -> npt.NDArray[np.float32]:
-    """[M] the activation norm of every memory for one prompt.
-
-    Args:
-        heard: [T, d_ffn] what the projection read, up to the deciding token.
-        whole: the mean over all tokens (what a memory that governs all would change), else the last alone.
-    """
-    read = (heard if whole else heard[-1:]).float()
-    found = [float(m.delta(read.device)(read).norm(dim=-1).mean()) for m in library.memories]
-    return np.array(found, dtype=np.float32)
 
 
 def _governed(parts: Sequence[tuple[int, int, SideMemory]], site: SideSite) -> list[Governed]:

@@ -28,9 +28,8 @@ from agentmem.editors.wise.memory import Blueprint
 from agentmem.editors.wise.side import Delta, Governed, SideSite
 from agentmem.notes.edit import EditRequest
 
-__all__ = ["Background", "Lesson", "Trainer", "listen", "margin_loss"]
+__all__ = ["NOTHING", "Chunk", "Lesson", "Trainer", "listen"]
 
-_BACKGROUND = 64
 _APART = 0.02  # an activation loss below it counts as kept margins
 NOTHING: Array = np.zeros(0, dtype=np.float32)
 
@@ -44,26 +43,7 @@ class Lesson:
 
 
 @dataclass(frozen=True, eq=False)
-class Background:
-    """What the projection reads on unrelated prompts.
-
-    Attributes:
-        activations: [m, T, d_ffn], fp32; ``real``: [m, T] True where there is a token.
-        output: mean norm of what the projection writes there.
-    """
-
-    activations: Tensor
-    real: Tensor
-    output: float
-
-    def scores(self, delta: Delta, *, held_out: bool) -> Tensor:
-        """[m / 2] activation norms: one half of the prompts trains margins, the other, held out, sets thresholds."""
-        start = int(held_out)
-        return _mean_norm(delta(self.activations[start::2]), self.real[start::2])
-
-
-@dataclass(frozen=True, eq=False)
-class _Chunk:
+class Chunk:
     """Contexts replayed together: [n] governed rows and columns, [B, W] which prompt tokens are scored."""
 
     prefix: Prefix
@@ -79,7 +59,7 @@ class Trainer:
 
     Args:
         site: where the side memory sits.
-        background: prompts in groups, for prefixes and for the activation margins.
+        background: prompts in groups, for prefixes.
     """
 
     def __init__(
@@ -92,7 +72,6 @@ class Trainer:
     ) -> None:
         self.port, self.renderer, self.site, self.config = port, renderer, site, config
         self._groups = background
-        self._background: Background | None = None
         self._plan: Blueprint | None = None
 
     @property
@@ -102,23 +81,6 @@ class Trainer:
             heard, _ = listen(self.port, self.site, self.renderer.prompt("1"))
             self._plan = Blueprint(self.port.structure.d_model, heard.shape[-1], self.config)
         return self._plan
-
-    @property
-    def background(self) -> Background:
-        """Activations of some background prompts, over the tokens that a memory would govern."""
-        if self._background is None:
-            texts = [group[0] for group in self._groups[::4]][:_BACKGROUND]
-            heard = [listen(self.port, self.site, self.renderer.prompt(text))[0] for text in texts]
-            heard = heard if self.config.span == "all" else [a[-1:] for a in heard]
-            width = max(len(a) for a in heard)
-            real = torch.stack([torch.arange(width) < len(a) for a in heard])
-            stacked = torch.stack([torch.nn.functional.pad(a, (0, 0, 0, width - len(a))) for a in heard])
-            with torch.no_grad():
-                weights = next(iter(self.port.model.parameters())).dtype
-                written = self.site.module(stacked.to(self.site.device, weights)).float().cpu()
-            output = float(_mean_norm(written, real).mean())
-            self._background = Background(stacked.to(self.site.device), real.to(self.site.device), output)
-        return self._background
 
     def lesson(self, request: EditRequest) -> Lesson:
         """A request with its contexts: at most ``contexts``, and ``prefixes`` more."""
@@ -152,8 +114,8 @@ class Trainer:
             for chunk in self._chunks([Lesson(lesson.id, lesson.contexts[:1]) for lesson in lessons]):
                 logits, heard = self._logits(chunk, delta)
                 loss, lead = label_losses(logits, chunk.prefix).tolist(), label_lead(logits, chunk.prefix)
-                let = _mean_norm(delta(heard), chunk.scored) >= threshold  # 0 when keys alone decide
-                said = ((lead > 0) & let.to(lead.device)).tolist()
+                lets, says = self.lets(delta, heard, chunk, threshold), lead > 0
+                said = (says if lets is None else says & lets.to(says.device)).tolist()
                 found |= {
                     owner: Fit(NOTHING, ok, nats, steps)
                     for owner, ok, nats in zip(chunk.owners, said, loss, strict=True)
@@ -161,28 +123,26 @@ class Trainer:
         return found
 
     def threshold(self, lessons: Sequence[Lesson], delta: Delta) -> float:
-        """The activation norm above which a memory answers; 0 when keys alone decide."""
-        if self.config.gate == "keys":
-            return 0.0
-        scores = []
-        with self._training(), torch.no_grad():
-            for chunk in self._chunks(lessons):
-                _, heard = self._logits(chunk, delta)
-                scores.append(_mean_norm(delta(heard), chunk.scored))
-            edits, apart = (
-                torch.cat(scores).cpu().numpy(),
-                self.background.scores(delta, held_out=True).cpu().numpy(),
-            )
-        if self.config.threshold == "minimum":
-            return float(edits.min()) * self.config.activation_ratio
-        return float((np.quantile(apart, 0.95) + np.quantile(edits, 0.05)) / 2)
+        """The activation norm above which a memory answers: 0, for keys alone decide."""
+        del lessons, delta
+        return 0.0
+
+    def margins(self, delta: Delta, heard: Tensor, chunk: Chunk) -> Tensor | None:
+        """What else the loss has, besides the targets: nothing."""
+        del delta, heard, chunk
+        return None
+
+    def lets(self, delta: Delta, heard: Tensor, chunk: Chunk, threshold: float) -> Tensor | None:
+        """[B] whether the memory would answer each prompt; ``None`` when keys alone decide."""
+        del delta, heard, chunk, threshold
+        return None
 
     @contextmanager
     def _training(self) -> Iterator[None]:
         with torch.inference_mode(False), torch.enable_grad(), in_eval_mode(self.port.model):
             yield
 
-    def _chunks(self, lessons: Sequence[Lesson]) -> Iterator[_Chunk]:
+    def _chunks(self, lessons: Sequence[Lesson]) -> Iterator[Chunk]:
         """Contexts in canonical order, the short ones first, so that padding does not depend on chance."""
         listed = [(context, lesson.id, i) for lesson in lessons for i, context in enumerate(lesson.contexts)]
         listed.sort(key=lambda item: (len(item[0].prompt), item[1], item[2]))
@@ -197,7 +157,7 @@ class Trainer:
             governed = real if whole else real & (columns >= prefix.at)
             rows, at = governed.nonzero(as_tuple=True)
             scored = governed & (columns <= prefix.at)
-            yield _Chunk(
+            yield Chunk(
                 prefix,
                 rows,
                 at,
@@ -206,7 +166,7 @@ class Trainer:
                 tuple(i == 0 for _, _, i in part),
             )
 
-    def _logits(self, chunk: _Chunk, delta: Delta) -> tuple[Tensor, Tensor]:
+    def _logits(self, chunk: Chunk, delta: Delta) -> tuple[Tensor, Tensor]:
         """[B, Y, vocabulary] logits with the delta in place, and [B, W, d_ffn] what the projection read."""
         count = len(chunk.owners)
         governed = Governed(chunk.rows, chunk.columns, delta)
@@ -232,7 +192,7 @@ class _Descent:
         self.optimiser: torch.optim.Optimizer | None = None
         self.steps = 0
 
-    def run(self, chunks: Sequence[_Chunk]) -> None:
+    def run(self, chunks: Sequence[Chunk]) -> None:
         """Descend until every context leads by the margin for a whole round, or the steps are used up."""
         optimiser = self._optimiser(chunks[0])
         least = [float("-inf")] * len(chunks)
@@ -243,14 +203,14 @@ class _Descent:
             if number == len(chunks) - 1 and min(least) >= self.config.margin:
                 return
 
-    def _step(self, optimiser: torch.optim.Optimizer, chunk: _Chunk) -> float:
+    def _step(self, optimiser: torch.optim.Optimizer, chunk: Chunk) -> float:
         """One step; the smallest lead before it, or minus infinity while the activation margins are not kept."""
         delta = Delta(self.parameter, self.inputs)
         logits, heard = self.trainer._logits(chunk, delta)
         loss = label_losses(logits, chunk.prefix).mean()
         apart = 0.0
-        if self.config.margin_weight:
-            margins = self._margins(delta, heard, chunk).to(loss.device)
+        if (margins := self.trainer.margins(delta, heard, chunk)) is not None:
+            margins = margins.to(loss.device)
             loss, apart = loss + self.config.margin_weight * margins, float(margins.detach())
         (gradient,) = gradients(loss, [self.parameter])
         self.parameter.grad = gradient if self.mask is None else gradient * self.mask
@@ -261,14 +221,7 @@ class _Descent:
         lead = float(label_lead(logits.detach(), chunk.prefix).amin())
         return lead if apart <= _APART else float("-inf")
 
-    def _margins(self, delta: Delta, heard: Tensor, chunk: _Chunk) -> Tensor:
-        apart = self.trainer.background
-        unit = apart.output if self.config.margin_unit == "output" else 1.0
-        edits = _mean_norm(delta(heard), chunk.scored) / unit
-        margins = (self.config.alpha, self.config.beta, self.config.gamma)
-        return margin_loss(edits, apart.scores(delta, held_out=False) / unit, margins)
-
-    def _optimiser(self, chunk: _Chunk) -> torch.optim.Optimizer:
+    def _optimiser(self, chunk: Chunk) -> torch.optim.Optimizer:
         """Adam keeps its moments for a whole shard; the paper starts SGD anew for every record."""
         if self.config.optimiser == "sgd":
             return torch.optim.SGD([self.parameter], lr=self.config.lr)
@@ -291,27 +244,8 @@ class _Descent:
         return entries
 
 
-def margin_loss(edits: Tensor, apart: Tensor, margins: tuple[float, float, float]) -> Tensor:
-    """The paper's L_a: max(0, d_i - alpha) + max(0, beta - d_e) + max(0, gamma - (d_e - d_i)), averaged.
-
-    Args:
-        edits: [B] activation norms d_e of edited prompts.
-        apart: [m] activation norms d_i of unrelated prompts.
-        margins: alpha, beta, gamma.
-    """
-    alpha, beta, gamma = margins
-    gap = edits[:, None] - apart[None, :]
-    return (apart - alpha).relu().mean() + (beta - edits).relu().mean() + (gamma - gap).relu().mean()
-
-
 def listen(port: ModelPort, site: SideSite, prompt: Sequence[int]) -> tuple[Tensor, Array]:
     """[T, d_ffn] what the projection reads on a prompt, fp32 on the CPU, and [d_key] the prompt's raw key."""
     with site.hearing(1) as heard:
         key: Array = port.keys([prompt]).numpy()[0]
     return heard[0][0].float().cpu(), key
-
-
-def _mean_norm(vectors: Tensor, real: Tensor) -> Tensor:
-    """[B] the mean Euclidean norm of [B, T, d] vectors over the tokens that are real."""
-    norms, real = (vectors.square().sum(-1) + 1e-20).sqrt(), real.to(vectors.device)
-    return (norms * real).sum(-1) / real.sum(-1).clamp(min=1)

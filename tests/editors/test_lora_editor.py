@@ -62,7 +62,7 @@ def test_what_cannot_be_learnt_fails_by_receipt(build):
     assert (editor.state_hash(), lazy.status().state) == (before, "empty")
     with pytest.raises(InvalidArgument):
         editor.write([EditRequest(HOME, "")])
-    with pytest.raises(InvalidArgument, match="Option rang of .lora."):
+    with pytest.raises(InvalidArgument, match="Option rang of"):
         build(rang=3)
     with pytest.raises(InvalidArgument, match="layers"):
         build(layer=9)

@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentmem.editors.packs import PackedEdit
+from agentmem.editors.published.wise.training import margin_loss
 from agentmem.editors.wise.config import WiseConfig
 from agentmem.editors.wise.lora import factors
 from agentmem.editors.wise.memory import Blueprint, ties
 from agentmem.editors.wise.routing import Span
 from agentmem.editors.wise.sharding import partition
-from agentmem.editors.wise.training import margin_loss
 from agentmem.notes.edit import EditRequest
 from agentmem.notes.note import Scope
 
