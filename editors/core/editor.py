@@ -21,7 +21,7 @@ from agentmem.editors.core.sessions import OUTSIDE, Routes, Session, Shadow, Vie
 from agentmem.editors.core.state import State
 from agentmem.editors.port import ModelPort
 from agentmem.editors.prompts import Renderer
-from agentmem.errors import EditError, PackMismatch, UnknownEdit
+from agentmem.errors import EditError, InvalidArgument, PackMismatch, UnknownEdit
 from agentmem.notes.edit import EditorStatus, EditReceipt, EditRequest, Route
 from agentmem.notes.note import Scope
 from agentmem.runtime.forks import at_fork
@@ -73,6 +73,11 @@ class SideMemoryEditor(ABC, Generic[S]):
         default_scope: Scope | None = None,
         **options: object,
     ) -> None:
+        if config is not None and not isinstance(config, self.options):
+            raise InvalidArgument(
+                f"{type(config).__name__} is no configuration of {self.method!r}.",
+                hint=f"give a {self.options.__name__}, or its options by name.",
+            )
         given = config.model_dump() if config is not None else {}
         self.config = checked(self.options, self.method, given | options)
         self.port = ModelPort(model, tokenizer, layers=self.config.layers)

@@ -23,7 +23,6 @@ __all__ = [
     "Integers",
     "Rivals",
     "base_radius",
-    "distances",
     "radii",
 ]
 
@@ -112,11 +111,3 @@ def base_radius(keys: Keys, background: Array, negatives: Array, alarms: tuple[f
 
 def _low(distances: npt.NDArray[np.floating], share: float) -> float:
     return float(np.quantile(distances.astype(np.float64), share, method="lower"))
-
-
-def distances(queries: Array, keys: Array) -> Doubles:
-    """[n, K] Euclidean distances by one matrix product, accurate to rounding of the squared norms."""
-    left, right = queries.astype(np.float64), keys.astype(np.float64)
-    squared = (left**2).sum(1)[:, None] + (right**2).sum(1)[None, :] - 2 * left @ right.T
-    roots: Doubles = np.sqrt(np.maximum(squared, 0))
-    return roots

@@ -12,9 +12,6 @@ import re
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-
 from agentmem.editors.background import guess_subject
 from agentmem.extract.lexicon import NEGATIONS, STOPWORDS
 from agentmem.extract.verbs import KIN
@@ -145,10 +142,6 @@ class Mentions:
                 self._by_word.setdefault(word, []).append(at)
             if mention and not words:
                 self._wordless.append(at)
-
-    def nameable(self) -> npt.NDArray[np.bool_]:
-        """[E] which edits have a subject."""
-        return np.array([bool(mention) for mention in self._all], dtype=bool)
 
     def in_text(self, text: str) -> list[int]:
         """The edits whose subjects the text names, ascending."""

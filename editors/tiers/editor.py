@@ -58,11 +58,8 @@ class TieredEditor:
     Args:
         model: a transformers causal language model.
         tokenizer: its tokenizer.
-        background: prompts that calibrate the key space; built-in when ``None``.
-        calibration: a key space found earlier on the same model, to save the time.
-        on_progress: called with (edits done, total) during long writes.
-        default_scope: whose requests those are that come outside of :meth:`request`.
         fresh, settled: options of the GRACE and of the WISE tier.
+        shared: options of both: ``background``, ``calibration``, ``on_progress``, ``default_scope``.
 
     Raises:
         InvalidArgument: an unknown option, or one out of range.
@@ -76,17 +73,10 @@ class TieredEditor:
         model: Any,
         tokenizer: Any,
         *,
-        background: Sequence[str] | Sequence[Sequence[str]] | None = None,
-        calibration: Calibration | None = None,
-        on_progress: Callable[[int, int], None] | None = None,
-        default_scope: Scope | None = None,
         fresh: dict[str, Any] | None = None,
         settled: dict[str, Any] | None = None,
+        **shared: Any,
     ) -> None:
-        shared: dict[str, Any] = {
-            "background": background, "calibration": calibration,
-            "on_progress": on_progress, "default_scope": default_scope,
-        }  # fmt: skip
         self.fresh = cast("GatedEditor[Codebook]", make_editor("grace", model, tokenizer, **shared, **(fresh or {})))
         self.settled = cast("GatedEditor[Library]", make_editor("wise", model, tokenizer, **shared, **(settled or {})))
         self._main: Waiting = {}

@@ -12,7 +12,6 @@ import numpy.typing as npt
 from agentmem.editors.compact import Compact
 from agentmem.editors.core.scopes import admits
 from agentmem.editors.gate.codebook import Codebook, Match
-from agentmem.editors.gate.geometry import distances
 from agentmem.editors.gate.naming import Asked
 from agentmem.editors.packs import Array, Calibration, Pack, PackedEdit, dump
 from agentmem.editors.published.grace.balls import Ball, Query, stream
@@ -103,7 +102,7 @@ class PaperBook(Codebook):
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
         """[n] the nearest visible ball of each query (-1: none is visible), and [n, E] all distances."""
         keys = np.stack([ball.key for ball in self.balls])
-        gaps = distances(queries, keys)
+        gaps = _distances(queries, keys)
         masks = self.ball_masks(scopes)
         gaps[~np.stack([masks[scope] for scope in scopes])] = np.inf
         nearest, rows = gaps.argmin(1), np.arange(len(gaps))
@@ -167,3 +166,11 @@ def raw_space(d_key: int) -> Calibration:
         np.zeros((0, 0), np.float32),
         0.0,
     )
+
+
+def _distances(queries: Array, keys: Array) -> npt.NDArray[np.float64]:
+    """[n, K] Euclidean distances by one matrix product, accurate to rounding of the squared norms."""
+    left, right = queries.astype(np.float64), keys.astype(np.float64)
+    squared = (left**2).sum(1)[:, None] + (right**2).sum(1)[None, :] - 2 * left @ right.T
+    roots: npt.NDArray[np.float64] = np.sqrt(np.maximum(squared, 0))
+    return roots
