@@ -23,7 +23,7 @@ from agentmem.editors.prompts import Rendered
 from agentmem.editors.structure import in_eval_mode
 from agentmem.llm.local_model import context_length
 
-__all__ = ["Batch", "Lanes", "Shape", "label_lead", "label_losses", "mixes_rows", "says_target", "shape_of"]
+__all__ = ["LaneBatch", "Lanes", "Shape", "label_lead", "label_losses", "mixes_rows", "says_target", "shape_of"]
 
 _LABELS = 2  # targets are padded to whole multiples
 _TURNS = 4  # edits that wait for each lane: what is kept of their prompts takes memory
@@ -39,7 +39,7 @@ class Shape:
 
 
 @dataclass(frozen=True, eq=False)
-class Batch:
+class LaneBatch:
     """Edits of one shape that take turns in the lanes.
 
     Attributes:
@@ -105,7 +105,7 @@ class Lanes:
         self._limit = context_length(port.model)
         self._alone = mixes_rows(port.model)
 
-    def batches(self, edits: Sequence[Sequence[Rendered]]) -> Iterator[Batch]:
+    def batches(self, edits: Sequence[Sequence[Rendered]]) -> Iterator[LaneBatch]:
         """Every edit once, those of one shape together; each is given by its contexts."""
         shapes: dict[Shape, list[int]] = {}
         for i, contexts in enumerate(edits):
@@ -117,7 +117,7 @@ class Lanes:
                 placed = [edits[i] for i in part] + [edits[part[-1]]] * (-len(part) % lanes)
                 with torch.inference_mode(False):
                     parts = [self._prefix(placed[at : at + lanes], shape) for at in range(0, len(placed), lanes)]
-                    batch = Batch(tuple(part), lanes, shape.contexts, joined(parts))
+                    batch = LaneBatch(tuple(part), lanes, shape.contexts, joined(parts))
                 yield batch
 
     def _room(self, shape: Shape, contexts: Sequence[Rendered]) -> tuple[int, int]:
@@ -146,7 +146,7 @@ class Lanes:
         in another order of the lanes it must be the same again.
         """
         lanes = len(copies)
-        batch = Batch(tuple(range(lanes)), lanes, shape.contexts, self._prefix(copies, shape))
+        batch = LaneBatch(tuple(range(lanes)), lanes, shape.contexts, self._prefix(copies, shape))
         found = self._computed(batch.prefix)
         if not all(_same_in_all(tensor, lanes) for tensor in found):
             return 1, 1

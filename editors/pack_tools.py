@@ -65,7 +65,7 @@ def merge(parts: Iterable[bytes | Path | str]) -> bytes:
         EditError: an id stands for different edits, two edits answer one prompt differently for the same people, or the
             method's edits are learnt together.
     """
-    contents = [_Content.read(part) for part in parts]
+    contents = [_PackContent.read(part) for part in parts]
     if not contents:
         raise InvalidArgument("There is nothing to merge.", hint="merge([one, other]) with packs as bytes or paths.")
     first = next((content for content in contents if content.edits), contents[0])
@@ -103,7 +103,7 @@ def diff(before: bytes | Path | str, after: bytes | Path | str) -> PackDiff:
     Raises:
         PackMismatch: a pack cannot be read, or is damaged.
     """
-    one, other = _Content.read(before), _Content.read(after)
+    one, other = _PackContent.read(before), _PackContent.read(after)
     both = sorted(set(one.edits) & set(other.edits))
     return PackDiff(
         added=tuple(other.edits[id].request for id in sorted(set(other.edits) - set(one.edits))),
@@ -129,7 +129,7 @@ class _Edit:
 
 
 @dataclass(frozen=True, eq=False)
-class _Content:
+class _PackContent:
     """A pack of either layout, seen alike: ``space`` is what edits are measured in, ``shared`` what they share."""
 
     data: bytes
@@ -139,7 +139,7 @@ class _Content:
     shared: Mapping[str, Any]
 
     @classmethod
-    def read(cls, pack: bytes | Path | str) -> _Content:
+    def read(cls, pack: bytes | Path | str) -> _PackContent:
         data = packs.read_bytes(pack)
         head, _ = packs.decode(data)
         if "layout" in head:
@@ -160,7 +160,7 @@ class _Content:
     def method(self) -> str:
         return self.held.method
 
-    def differences(self, other: _Content) -> tuple[str, ...]:
+    def differences(self, other: _PackContent) -> tuple[str, ...]:
         """What keeps the edits of two packs apart; an empty pack has no key space, and nothing shared."""
         either = bool(self.edits) and bool(other.edits)
         pairs = {

@@ -21,11 +21,11 @@ from agentmem.editors.port import ModelPort
 from agentmem.editors.structure import first_tensor, in_eval_mode, projections
 from agentmem.errors import ModelError
 
-__all__ = ["Reading", "read", "require_additive"]
+__all__ = ["LayerReading", "read", "require_additive"]
 
 
 @dataclass(frozen=True)
-class Reading:
+class LayerReading:
     """What one forward over some prompts showed.
 
     Attributes:
@@ -57,7 +57,7 @@ def read(
     hidden_after: int | None = None,
     adding: Mapping[int, Tensor] | None = None,
     columns: Sequence[int] | None = None,
-) -> Reading:
+) -> LayerReading:
     """Run the backbone of the bare model over prompts, padded on the right, and keep what passed.
 
     Args:
@@ -76,7 +76,7 @@ def read(
     collector = _Collector(len(rows), at, adding or {})
     with _watching(port, {*layers, *(adding or {})}, hidden_after, collector), own_forward():
         port.structure.backbone(input_ids=ids, attention_mask=mask, use_cache=False)
-    return Reading(collector.keys, collector.hidden)
+    return LayerReading(collector.keys, collector.hidden)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ import numpy as np
 from agentmem.editors import make_editor
 from agentmem.editors.compact import FINE, ROUGH, Compact, coarse
 from agentmem.editors.gate.codebook import Codebook
-from agentmem.editors.gate.naming import Asked
+from agentmem.editors.gate.naming import AskedText
 from agentmem.editors.packs import PackedEdit
 from agentmem.evaluation.world import RELATIONS, World, WorldFact
 from agentmem.notes.edit import EditRequest
@@ -88,7 +88,7 @@ class Many:
         ``pass``: as a request is routed, which its words may settle; ``route``: with a look at the keys.
         """
         book = self.book(count)
-        raw, texts = self._raw(self.others), [Asked(text, whole=True) for text in self.others]
+        raw, texts = self._raw(self.others), [AskedText(text, whole=True) for text in self.others]
         queries = self.space.keys(raw)
         started = time.process_time()
         book.match(queries[:1], [None], texts[:1])
@@ -109,7 +109,7 @@ class Many:
         raw, spent, right, wrong = self._raw(asked), [], 0, 0
         for at, key, text in zip(chosen, raw, asked, strict=True):
             started = time.process_time()
-            (match,) = book.answer(key[None], [None], [Asked(text, whole=True)])
+            (match,) = book.answer(key[None], [None], [AskedText(text, whole=True)])
             spent.append(time.process_time() - started)
             said = match.edit.request.target if match.edit is not None else None
             right, wrong = right + (said == self.facts[at].value), wrong + (said not in (None, self.facts[at].value))
@@ -128,7 +128,7 @@ class Many:
         }  # fmt: skip
 
 
-def _median_ms(route: Callable[..., object], requests: Sequence[tuple[Array, Sequence[Asked]]]) -> float:
+def _median_ms(route: Callable[..., object], requests: Sequence[tuple[Array, Sequence[AskedText]]]) -> float:
     spent = []
     for keys, texts in requests:
         started = time.process_time()

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from agentmem.editors.core.editor import SideMemoryEditor
 from agentmem.editors.deltas import records
-from agentmem.editors.deltas.records import Book, Record
+from agentmem.editors.deltas.records import Book, DeltaRecord
 from agentmem.editors.hooks import Hook, is_own_forward
 from agentmem.editors.structure import first_tensor
 from agentmem.notes.edit import Route
@@ -69,7 +69,7 @@ class DeltaEditor(SideMemoryEditor[Book]):
     def _without(self, state: Book, ids: set[str]) -> Book:
         return state.with_edits((), ids)
 
-    def _joined(self, added: Sequence[Record], removed: set[str], inner: Book) -> Book:
+    def _joined(self, added: Sequence[DeltaRecord], removed: set[str], inner: Book) -> Book:
         del inner
         return self._main.with_edits(added, removed & self._main.ids)
 

@@ -22,7 +22,7 @@ from agentmem.notes.edit import EditRequest
 from agentmem.notes.note import Scope
 from agentmem.runtime.lazily import cached_property
 
-__all__ = ["Arrays", "Book", "Record", "drop", "parse"]
+__all__ = ["Arrays", "Book", "DeltaRecord", "drop", "parse"]
 
 LAYOUT = "records"
 
@@ -30,7 +30,7 @@ Arrays = Mapping[str, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True, eq=False)
-class Record:
+class DeltaRecord:
     """One stored edit.
 
     Attributes:
@@ -55,7 +55,7 @@ class Record:
 
 
 @dataclass(frozen=True, eq=False)
-class Book(State[Record]):
+class Book(State[DeltaRecord]):
     """An immutable set of records, sorted by id; everything else is derived from it.
 
     Attributes:
@@ -64,7 +64,9 @@ class Book(State[Record]):
 
     shared: Arrays = field(default_factory=dict)
 
-    def with_edits(self, added: Iterable[Record], removed: Iterable[str] = (), shared: Arrays | None = None) -> Book:
+    def with_edits(
+        self, added: Iterable[DeltaRecord], removed: Iterable[str] = (), shared: Arrays | None = None
+    ) -> Book:
         """A book with some edits more and some less, in canonical order."""
         edits = self.changed(added, removed)
         return replace(self, edits=edits, shared=dict(shared or {}) if edits else {})
@@ -143,7 +145,7 @@ def drop(pack: bytes | Path | str, ids: Iterable[str]) -> bytes:
     return book.with_edits((), unwanted).bytes
 
 
-def _records(requests: Sequence[EditRequest], tensors: Arrays) -> tuple[Record, ...]:
+def _records(requests: Sequence[EditRequest], tensors: Arrays) -> tuple[DeltaRecord, ...]:
     if not requests:
         return ()
     labels = np.split(tensors["labels"], np.cumsum(tensors["label_count"])[:-1])
@@ -151,6 +153,6 @@ def _records(requests: Sequence[EditRequest], tensors: Arrays) -> tuple[Record, 
     if any(len(array) != len(requests) for array in rows.values()) or len(labels) != len(requests):
         raise ValueError("rows and edits differ in number")
     return tuple(
-        Record(request, tuple(int(t) for t in label), {name: array[i] for name, array in rows.items()})
+        DeltaRecord(request, tuple(int(t) for t in label), {name: array[i] for name, array in rows.items()})
         for i, (request, label) in enumerate(zip(requests, labels, strict=True))
     )

@@ -12,13 +12,13 @@ import numpy as np
 from agentmem.editors.core.scopes import admits
 from agentmem.editors.core.state import State
 from agentmem.editors.gate.geometry import CLEAR_OF, Rivals, base_radius, radii
-from agentmem.editors.gate.naming import Asked, Mentions
-from agentmem.editors.gate.nearest import Bools, Doubles, Integers, Keys, Shadow
+from agentmem.editors.gate.naming import AskedText, Mentions
+from agentmem.editors.gate.nearest import Bools, Doubles, Integers, KeySearch, KeySieve
 from agentmem.editors.packs import Array, Calibration, Pack, PackedEdit, dump
 from agentmem.notes.note import Scope
 from agentmem.runtime.lazily import cached_property
 
-__all__ = ["Codebook", "Match"]
+__all__ = ["Codebook", "KeyMatch"]
 
 INDEXED_FROM = 20_000  # keys: from here on ruling most out first is faster than looking at all
 _TRIED, _WORTH_IT = 64, 0.02  # unrelated prompts that try an index, and the share of keys that it may leave for them
@@ -27,7 +27,7 @@ _MASKS = 16  # scopes whose edits are remembered
 
 
 @dataclass(frozen=True, slots=True)
-class Match:
+class KeyMatch:
     """The nearest key to one query; ``edit`` is ``None`` when the query lies outside its radius.
 
     Where the keys are indexed, nothing is known of those farther away than any key reaches: ``nearest`` is ``None`` when all are,
@@ -41,9 +41,9 @@ class Match:
     distance: float = float("inf")
     radius: float = 0.0
     margin: float = float("inf")
-    look: Callable[[], Match] | None = field(default=None, compare=False, repr=False)
+    look: Callable[[], KeyMatch] | None = field(default=None, compare=False, repr=False)
 
-    def looked(self) -> Match:
+    def looked(self) -> KeyMatch:
         """The same with everything that a look at the keys tells."""
         return self if self.look is None else self.look()
 
@@ -96,16 +96,16 @@ class Codebook(State[PackedEdit]):
         return codes
 
     @cached_property
-    def search(self) -> Keys:
+    def search(self) -> KeySearch:
         """What finds the nearest of all keys."""
-        return Keys(self.keys)
+        return KeySearch(self.keys)
 
     @cached_property
-    def index(self) -> Shadow | None:
+    def index(self) -> KeySieve | None:
         """What rules out most of many keys; ``None`` for few, and where it would rule out too few to be worth its time."""
         if len(self.keys) <= INDEXED_FROM:
             return None
-        shadow = Shadow(self.search)
+        shadow = KeySieve(self.search)
         return shadow if shadow.leaves(self._background.rows[:_TRIED], self.reach) <= _WORTH_IT else None
 
     @cached_property
@@ -163,8 +163,8 @@ class Codebook(State[PackedEdit]):
         return float(self._background.nearest(query[None])[1][0])
 
     @cached_property
-    def _background(self) -> Keys:
-        return Keys(self.calibration.background if self.calibration is not None else np.zeros((0, 0), np.float32))
+    def _background(self) -> KeySearch:
+        return KeySearch(self.calibration.background if self.calibration is not None else np.zeros((0, 0), np.float32))
 
     @property
     def _negatives(self) -> Array:
@@ -195,8 +195,8 @@ class Codebook(State[PackedEdit]):
         return {}
 
     def match(
-        self, queries: Array, scopes: Sequence[Scope | None], asked: Sequence[Asked] | None = None
-    ) -> list[Match]:
+        self, queries: Array, scopes: Sequence[Scope | None], asked: Sequence[AskedText] | None = None
+    ) -> list[KeyMatch]:
         """The nearest visible key of each query (paper: deferral), and whether the query is within its radius.
 
         An edit whose subject the request names comes first, and reaches farther.
@@ -207,19 +207,19 @@ class Codebook(State[PackedEdit]):
             asked: [n] the message that asks; without it nothing counts as named, and the key alone decides.
         """
         if not self.edits:
-            return [Match(None) for _ in scopes]
-        asked = asked or [Asked()] * len(scopes)
+            return [KeyMatch(None) for _ in scopes]
+        asked = asked or [AskedText()] * len(scopes)
         named = [self._named(each, scope) for each, scope in zip(asked, scopes, strict=True)]
         return self._found(queries, scopes, asked, named)
 
-    def answer(self, raw: Array, scopes: Sequence[Scope | None], asked: Sequence[Asked]) -> list[Match]:
+    def answer(self, raw: Array, scopes: Sequence[Scope | None], asked: Sequence[AskedText]) -> list[KeyMatch]:
         """What :meth:`match` says of raw keys [n, d_key], without a look at all keys where words say enough.
 
         Where every edit answers only requests that name its subject, one that names none is nobody's, however near it lies, and
         one that does is compared with the edits it names. So what a request costs does not grow with the number of edits.
         """
         if not self.edits or self.calibration is None:
-            return [Match(None) for _ in scopes]
+            return [KeyMatch(None) for _ in scopes]
         named = [self._named(each, scope) for each, scope in zip(asked, scopes, strict=True)]
         space = self.calibration
         if not (self.mentions.all_needed and all(each.whole for each in asked)):
@@ -230,30 +230,30 @@ class Codebook(State[PackedEdit]):
             else {}
         )
 
-        def look(i: int) -> Match:
+        def look(i: int) -> KeyMatch:
             return self._found(space.keys(raw[i : i + 1]), scopes[i : i + 1], asked[i : i + 1], named[i : i + 1])[0]
 
         found = []
         for i, mine in enumerate(named):
-            match = self._among_named(keys[i], mine) if mine else Match(None)
+            match = self._among_named(keys[i], mine) if mine else KeyMatch(None)
             if match.edit is None:
-                found.append(Match(None, look=partial(look, i)))
+                found.append(KeyMatch(None, look=partial(look, i)))
             else:
                 found.append(match if _is_clear(match) else look(i))
         return found
 
-    def _named(self, asked: Asked, scope: Scope | None) -> list[int]:
+    def _named(self, asked: AskedText, scope: Scope | None) -> list[int]:
         """The edits that a request may see and may be about."""
         meant = self.mentions.meant(asked.text)
         return [at for at in meant if self.visible(scope)[at]] if meant else meant
 
     def _found(
-        self, queries: Array, scopes: Sequence[Scope | None], asked: Sequence[Asked], named: Sequence[Sequence[int]]
-    ) -> list[Match]:
+        self, queries: Array, scopes: Sequence[Scope | None], asked: Sequence[AskedText], named: Sequence[Sequence[int]]
+    ) -> list[KeyMatch]:
         found = self._nearest_seen(queries, [self.visible(scope) for scope in scopes])
         return [self._decide(*row) for row in zip(queries, found, asked, named, strict=True)]
 
-    def _decide(self, query: Array, match: Match, asked: Asked, named: Sequence[int]) -> Match:
+    def _decide(self, query: Array, match: KeyMatch, asked: AskedText, named: Sequence[int]) -> KeyMatch:
         """``match``: what the key alone says; ``named``: the edits that the request may see and may be about."""
         if named:
             among = self._among_named(query, named)
@@ -272,7 +272,7 @@ class Codebook(State[PackedEdit]):
         """The index of each edit."""
         return {edit.id: at for at, edit in enumerate(self.edits)}
 
-    def _among_named(self, query: Array, named: Sequence[int]) -> Match:
+    def _among_named(self, query: Array, named: Sequence[int]) -> KeyMatch:
         keys = self._keys_of(named)
         found = self._nearest(keys, self.search.exact(query, keys))
         assert found.nearest is not None  # every edit has keys
@@ -292,7 +292,7 @@ class Codebook(State[PackedEdit]):
         """[E + 1] the number of each edit's first key, and of all keys."""
         return np.searchsorted(self.owners, np.arange(len(self.edits) + 1))
 
-    def _nearest_seen(self, queries: Array, seen: Sequence[Bools]) -> list[Match]:
+    def _nearest_seen(self, queries: Array, seen: Sequence[Bools]) -> list[KeyMatch]:
         """The nearest key of each query among those of the edits [E] that it may see."""
         if self.index is not None:
             within = zip(self.index.within(queries, self.reach), seen, strict=True)
@@ -301,7 +301,7 @@ class Codebook(State[PackedEdit]):
             match for block in self.search.blocks(len(queries)) for match in self._scanned(queries[block], seen[block])
         ]
 
-    def _scanned(self, queries: Array, seen: Sequence[Bools]) -> list[Match]:
+    def _scanned(self, queries: Array, seen: Sequence[Bools]) -> list[KeyMatch]:
         """By a look at every key."""
         rough, doubts = self.search.rough(queries), self.search.doubt(queries)
         found = []
@@ -310,30 +310,30 @@ class Codebook(State[PackedEdit]):
                 row[~edits[self.owners]] = np.inf
             key, gap = self.search.first(query, row, doubt)
             if key < 0:
-                found.append(Match(None))
+                found.append(KeyMatch(None))
                 continue
             row[self.key_codes == self.key_codes[key]] = np.inf
             found.append(self._match_of(key, gap, self.search.first(query, row)[1]))
         return found
 
-    def _indexed(self, keys: Integers, gaps: Doubles, seen: Bools) -> Match:
+    def _indexed(self, keys: Integers, gaps: Doubles, seen: Bools) -> KeyMatch:
         """Of the keys within reach, whose distances are ``gaps``."""
         mine = seen[self.owners[keys]]
         keys, gaps = keys[mine], gaps[mine]
-        return self._nearest(keys, gaps, self.reach) if len(keys) else Match(None, radius=self.reach)
+        return self._nearest(keys, gaps, self.reach) if len(keys) else KeyMatch(None, radius=self.reach)
 
-    def _nearest(self, keys: Integers, gaps: Doubles, farthest: float = np.inf) -> Match:
+    def _nearest(self, keys: Integers, gaps: Doubles, farthest: float = np.inf) -> KeyMatch:
         """The nearest of some keys, by their distances; beyond ``farthest`` there may be others."""
         first = int(np.argmin(gaps))
         codes = self.key_codes[keys]
         runner_up = float(np.min(gaps, where=codes != codes[first], initial=farthest))
         return self._match_of(int(keys[first]), float(gaps[first]), runner_up)
 
-    def _match_of(self, key: int, distance: float, runner_up: float) -> Match:
+    def _match_of(self, key: int, distance: float, runner_up: float) -> KeyMatch:
         edit, radius = self.edits[self.owners[key]], self._radius(key)
-        return Match(edit if distance <= radius else None, edit, distance, radius, runner_up - distance)
+        return KeyMatch(edit if distance <= radius else None, edit, distance, radius, runner_up - distance)
 
 
-def _is_clear(match: Match) -> bool:
+def _is_clear(match: KeyMatch) -> bool:
     """Whether the nearest is so much nearer than the next with another target that it is meant."""
     return match.distance <= _RATIO * (match.distance + match.margin)

@@ -15,8 +15,8 @@ from agentmem.editors import packs
 from agentmem.editors.background import groups_of
 from agentmem.editors.core.config import EditorConfig
 from agentmem.editors.core.editor import SideMemoryEditor
-from agentmem.editors.gate.codebook import Codebook, Match
-from agentmem.editors.gate.naming import Asked
+from agentmem.editors.gate.codebook import Codebook, KeyMatch
+from agentmem.editors.gate.naming import AskedText
 from agentmem.editors.gate.routing import Router, as_route
 from agentmem.editors.packs import Calibration, PackedEdit
 from agentmem.errors import PackMismatch
@@ -110,12 +110,12 @@ class GatedEditor(SideMemoryEditor[B]):
             return [Route(None) for _ in prompts]
         rows = [self.renderer.prompt(prompt) for prompt in prompts]
         scopes = [scope if scope is not None else self.default_scope] * len(rows)
-        matches = self._matched(state, rows, scopes, [Asked(prompt, True) for prompt in prompts])
+        matches = self._matched(state, rows, scopes, [AskedText(prompt, True) for prompt in prompts])
         return [as_route({len(row) - 1: match}) for row, match in zip(rows, matches, strict=True)]
 
     def _matched(
-        self, state: B, rows: Sequence[tuple[int, ...]], scopes: Sequence[Scope | None], asked: Sequence[Asked]
-    ) -> list[Match]:
+        self, state: B, rows: Sequence[tuple[int, ...]], scopes: Sequence[Scope | None], asked: Sequence[AskedText]
+    ) -> list[KeyMatch]:
         """What the gate says of rendered prompts."""
         assert state.calibration is not None  # a state with edits has one
         with self._lock:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agentmem.editors.core.scopes import coded, together
-from agentmem.editors.gate.nearest import Bools, Doubles, Integers, Keys
+from agentmem.editors.gate.nearest import Bools, Doubles, Integers, KeySearch
 from agentmem.editors.packs import Array
 from agentmem.notes.note import Scope
 from agentmem.runtime.lazily import cached_property
@@ -66,7 +66,7 @@ class Rivals:
         return different & together(self.users[block], self.agents[block], self.users, self.agents)
 
 
-def radii(keys: Keys, conflicts: Conflicts, reach: float, limits: Array, rows: Integers | None = None) -> Doubles:
+def radii(keys: KeySearch, conflicts: Conflicts, reach: float, limits: Array, rows: Integers | None = None) -> Doubles:
     """How far each key reaches: ``min(reach, limit, half the distance to the nearest key with another target)``.
 
     So balls of different targets never overlap: r_i + r_j <= d(K_i, K_j).
@@ -90,7 +90,7 @@ def radii(keys: Keys, conflicts: Conflicts, reach: float, limits: Array, rows: I
     return np.minimum(reach, apart_enough)
 
 
-def base_radius(keys: Keys, background: Array, negatives: Array, alarms: tuple[float, float]) -> float:
+def base_radius(keys: KeySearch, background: Array, negatives: Array, alarms: tuple[float, float]) -> float:
     """The radius at which unrelated and look-alike prompts would raise no more false alarms than allowed.
 
     It shrinks as keys accumulate, because the nearest of many keys is nearer.

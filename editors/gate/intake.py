@@ -14,13 +14,13 @@ from agentmem.editors.core.requests import taken
 from agentmem.editors.core.scopes import covisible
 from agentmem.editors.gate.codebook import Codebook
 from agentmem.editors.gate.config import GateConfig
-from agentmem.editors.gate.nearest import Keys
+from agentmem.editors.gate.nearest import KeySearch
 from agentmem.editors.packs import Array, Calibration, PackedEdit
 from agentmem.editors.port import ModelPort
 from agentmem.editors.prompts import Rendered, Renderer
 from agentmem.notes.edit import EditReceipt, EditRequest
 
-__all__ = ["Draft", "Fit", "Intake", "receipts_of"]
+__all__ = ["EditDraft", "Fit", "Intake", "receipts_of"]
 
 _OTHERS = (
     4  # other questions about a subject that an edit keeps, and one for each key: those that could be taken for its own
@@ -44,7 +44,7 @@ class Fit:
 
 
 @dataclass(eq=False)
-class Draft:
+class EditDraft:
     """A request on its way in."""
 
     request: EditRequest
@@ -76,7 +76,7 @@ class Draft:
     def fail(self, reason: str) -> None:
         self.status, self.reason, self.value = "failed", reason, None
 
-    def join(self, leader: Draft) -> None:
+    def join(self, leader: EditDraft) -> None:
         """Become what a draft of the same words became."""
         if leader.value is None:
             self.fail(leader.reason)
@@ -95,7 +95,7 @@ class Intake:
     book: Codebook
     calibration: Calibration
 
-    def drafts(self, requests: Sequence[EditRequest]) -> list[Draft]:
+    def drafts(self, requests: Sequence[EditRequest]) -> list[EditDraft]:
         """Render every prompt, paraphrase and look-alike, and compute their keys."""
         contexts = [self._contexts(request) for request in requests]
         alike = look_alikes([(r.prompt, r.subject, r.paraphrases) for r in requests], self.config.look_alikes)
@@ -111,7 +111,7 @@ class Intake:
             gaps = np.concatenate([_gaps(swapped, own), _gaps(others, own)])
             negatives = np.minimum(gaps.min(1), _FARTHEST).astype(np.float16)
             apart = Compact(coarse(others[: _OTHERS + len(own)] - own[0], ROUGH))
-            drafts.append(Draft(request, context, own, negatives, _least(gaps), apart))
+            drafts.append(EditDraft(request, context, own, negatives, _least(gaps), apart))
         return drafts
 
     def _contexts(self, request: EditRequest) -> tuple[Rendered, ...]:
@@ -127,14 +127,14 @@ class Intake:
         """
         return [self.calibration.keys(self.port.keys(own).numpy()) for own in prompts]
 
-    def refuse_conflicts(self, drafts: Sequence[Draft]) -> None:
+    def refuse_conflicts(self, drafts: Sequence[EditDraft]) -> None:
         """Two targets for one key cannot both be kept: the one that is there, or sorts first, stays."""
         if not drafts:
             return
         reach = 2 * max(_NOISE_MARGIN * self.calibration.noise, 1e-6)
         entering = sorted(drafts, key=lambda draft: draft.id)
-        rivals: list[PackedEdit | Draft] = [*self.book.edits, *entering]
-        keys = Keys(np.concatenate([rival.keys for rival in rivals]))
+        rivals: list[PackedEdit | EditDraft] = [*self.book.edits, *entering]
+        keys = KeySearch(np.concatenate([rival.keys for rival in rivals]))
         ends = np.cumsum([len(rival.keys) for rival in rivals])
         for draft, end in zip(entering, ends[len(self.book.edits) :], strict=True):
             near = np.flatnonzero(keys.maybe_within(draft.keys, reach).any(0))
@@ -144,7 +144,7 @@ class Intake:
             if rival is not None and gap <= reach:
                 draft.fail(taken(rival.id))
 
-    def settle(self, drafts: Sequence[Draft]) -> Codebook:
+    def settle(self, drafts: Sequence[EditDraft]) -> Codebook:
         """The codebook with every draft whose own keys it answers; the others fail, latest id first."""
         floor = max(_NOISE_MARGIN * self.calibration.noise, 1e-6)
         kept = [draft for draft in drafts if draft.value is not None]
@@ -163,14 +163,14 @@ class Intake:
             kept.remove(short[-1])
 
 
-def _contradicts(rival: PackedEdit | Draft, draft: Draft) -> bool:
+def _contradicts(rival: PackedEdit | EditDraft, draft: EditDraft) -> bool:
     """Whether one request may see both, and they say different things."""
-    if (isinstance(rival, Draft) and rival.status == "failed") or rival.labels == draft.labels:
+    if (isinstance(rival, EditDraft) and rival.status == "failed") or rival.labels == draft.labels:
         return False
     return bool(covisible([draft.request.scope, rival.request.scope])[0, 1])
 
 
-def _apart(one: PackedEdit | Draft, other: Draft) -> float:
+def _apart(one: PackedEdit | EditDraft, other: EditDraft) -> float:
     """The least distance between their keys."""
     return float(_gaps(one.keys, other.keys).min())
 
@@ -192,12 +192,12 @@ def _by_nearness(queries: Array, keys: Array) -> Array:
     return queries[np.argsort(_gaps(queries, keys).min(1), kind="stable")] if len(queries) else queries
 
 
-def receipts_of(drafts: Iterable[Draft]) -> dict[str, EditReceipt]:
+def receipts_of(drafts: Iterable[EditDraft]) -> dict[str, EditReceipt]:
     """What became of each, by id."""
     return {draft.id: _receipt(draft) for draft in drafts}
 
 
-def _receipt(draft: Draft) -> EditReceipt:
+def _receipt(draft: EditDraft) -> EditReceipt:
     loss, steps = (draft.fit.loss, draft.fit.steps) if draft.fit is not None else (float("nan"), 0)
     keys = 0 if draft.status == "failed" else len(draft.keys)
     return EditReceipt(draft.id, draft.status, draft.reason, loss=loss, steps=steps, keys=keys)

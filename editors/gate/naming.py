@@ -18,7 +18,7 @@ from agentmem.extract.verbs import KIN
 from agentmem.notes.edit import EditRequest
 from agentmem.runtime.lazily import cached_property
 
-__all__ = ["LONGEST", "Asked", "Mention", "Mentions", "last_message"]
+__all__ = ["LONGEST", "AskedText", "Mention", "Mentions", "last_message"]
 
 _ASKER = "user"
 _I = frozenset({"i", "me", "my", "mine", "myself"})
@@ -199,7 +199,7 @@ def _as_asked(name: str) -> str:
     return f"my {name[len(_ASKER) + 3 :]}" if name.startswith(f"{_ASKER}'s ") else name
 
 
-class Asked(NamedTuple):
+class AskedText(NamedTuple):
     """The words that ask: ``whole`` is false when the message began before them, so that a name may be missing."""
 
     text: str = ""

@@ -2,7 +2,7 @@
 
 A matrix product in single precision says how far every key lies, but for a known error; what comes within that error of the
 nearest is measured again in double precision. So an answer is that of an exact search, at the price of a rough one. Beyond some
-ten thousand keys even that is much to read for every request, most of which no edit answers: a :class:`Shadow` of the keys, a
+ten thousand keys even that is much to read for every request, most of which no edit answers: a :class:`KeySieve` of the keys, a
 quarter as large, then rules out nearly all that lie too far away to answer.
 """
 
@@ -17,7 +17,7 @@ import numpy.typing as npt
 from agentmem.editors.packs import Array
 from agentmem.runtime.lazily import cached_property
 
-__all__ = ["Bools", "Doubles", "Integers", "Keys", "Shadow"]
+__all__ = ["Bools", "Doubles", "Integers", "KeySearch", "KeySieve"]
 
 Bools = npt.NDArray[np.bool_]
 Doubles = npt.NDArray[np.float64]
@@ -28,7 +28,7 @@ _BLOCK = 1 << 22  # distances held at once
 _COLUMNS = 64  # of a shadow
 
 
-class Keys:
+class KeySearch:
     """Keys that are asked which of them lie nearest; every answer is exact.
 
     Args:
@@ -126,7 +126,7 @@ class Keys:
         return float(np.sqrt(self._squares.max(initial=0.0))) * rounding
 
 
-class Shadow:
+class KeySieve:
     """Keys seen through the few columns in which they differ most, and the length of the rest.
 
     By the triangle inequality nothing is farther apart here than it is: ``|q - k|^2 >= |q' - k'|^2 + (|q''| - |k''|)^2`` for any
@@ -135,11 +135,11 @@ class Shadow:
     thousand, for the radii at which edits answer.
     """
 
-    def __init__(self, keys: Keys) -> None:
+    def __init__(self, keys: KeySearch) -> None:
         self._keys = keys
         spread = keys.rows.var(axis=0) if len(keys) else np.zeros(keys.rows.shape[1])
         self._leading = np.sort(np.argsort(-spread, kind="stable")[:_COLUMNS])
-        self._cast = Keys(self._seen(keys.rows))
+        self._cast = KeySearch(self._seen(keys.rows))
 
     @property
     def nbytes(self) -> int:

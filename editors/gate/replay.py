@@ -21,7 +21,7 @@ from agentmem.editors.caches import (
     states,
     tokens_in,
 )
-from agentmem.editors.gate.codebook import Match
+from agentmem.editors.gate.codebook import KeyMatch
 from agentmem.editors.hooks import Injection, KeyTap, own_forward
 from agentmem.editors.port import ModelPort
 from agentmem.errors import EditError
@@ -103,9 +103,9 @@ class Replay:
     output: Any
     cache: Cache | None
     changed: bool = False
-    applied: dict[int, list[tuple[int, Match]]] = field(default_factory=dict)
+    applied: dict[int, list[tuple[int, KeyMatch]]] = field(default_factory=dict)
 
-    def run(self, fired: Sequence[tuple[int, int, Match]], asked: Sequence[tuple[int, int]]) -> Tensor | None:
+    def run(self, fired: Sequence[tuple[int, int, KeyMatch]], asked: Sequence[tuple[int, int]]) -> Tensor | None:
         """Add values and recompute what depends on them.
 
         Args:
@@ -140,7 +140,7 @@ class Replay:
         return tap.keys
 
     def _changing(
-        self, places: Sequence[tuple[int, int, Match]], rows: list[int], start: int, tap: KeyTap | None
+        self, places: Sequence[tuple[int, int, KeyMatch]], rows: list[int], start: int, tap: KeyTap | None
     ) -> AbstractContextManager[None]:
         """Inside, a forward of these rows from column ``start`` on carries what answers at ``places``."""
         return own_forward(self._injection(places, rows, start), tap)
@@ -149,7 +149,7 @@ class Replay:
         """True when the cache still holds every token before the window, for all rows."""
         return self.cache is not None and all(type(la) in (DynamicLayer, StaticLayer) for la in self.cache.layers)
 
-    def _injection(self, places: Sequence[tuple[int, int, Match]], rows: list[int], start: int) -> Injection:
+    def _injection(self, places: Sequence[tuple[int, int, KeyMatch]], rows: list[int], start: int) -> Injection:
         device = self.forward.device
         values = [m.edit.value for _, _, m in places if m.edit is not None]
         return Injection(

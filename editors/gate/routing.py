@@ -18,8 +18,8 @@ from torch import Tensor
 
 from agentmem.editors.caches import fresh_copy
 from agentmem.editors.core.sessions import Routes, View
-from agentmem.editors.gate.codebook import Codebook, Match
-from agentmem.editors.gate.naming import LONGEST, Asked, last_message
+from agentmem.editors.gate.codebook import Codebook, KeyMatch
+from agentmem.editors.gate.naming import LONGEST, AskedText, last_message
 from agentmem.editors.gate.replay import Forward, Replay, cache_of
 from agentmem.editors.hooks import Hook, KeyTap, install_tap, is_own_forward, remove_tap
 from agentmem.editors.port import ModelPort
@@ -33,7 +33,7 @@ __all__ = ["Call", "Decisions", "Router", "as_route"]
 
 B = TypeVar("B", bound=Codebook)
 
-Decisions = dict[int, Match]
+Decisions = dict[int, KeyMatch]
 """Token position (counted over a row's real tokens) -> what was decided there."""
 
 
@@ -250,16 +250,16 @@ class Router(Generic[B]):
             )
             raw = raw[:0] if again is None else again
 
-    def _asked(self, call: Call[B], i: int, at: int) -> Asked:
+    def _asked(self, call: Call[B], i: int, at: int) -> AskedText:
         """The message that an answer at ``at`` replies to; nothing when the tokens are not known."""
         if call.forward.arguments.get("input_ids") is None:
-            return Asked()
+            return AskedText()
         before = call.before.rows[i]
         row = (*before, *call.rows[i][: at + 1])
         message, begins = last_message(row, self._special, len(self._opening))
         known = call.before.whole and (not call.forward.past or len(before) < self._reach)
         whole = begins or (known and len(message) + len(self._opening) >= len(row))
-        return Asked(str(self._port.tokenizer.decode(message, skip_special_tokens=True)), whole)
+        return AskedText(str(self._port.tokenizer.decode(message, skip_special_tokens=True)), whole)
 
     def _reuse(self, call: Call[B], replay: Replay) -> None:
         """Uncached generation: add again, at the same places, what was decided when the prompt came."""

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from agentmem.editors.gate.calibration import fit_projection, is_constant
 from agentmem.editors.gate.config import GateConfig
 from agentmem.editors.gate.geometry import base_radius
-from agentmem.editors.gate.nearest import Keys
+from agentmem.editors.gate.nearest import KeySearch
 from agentmem.editors.layer_scores import LayerScore
 from agentmem.editors.packs import Array, Calibration
 from agentmem.editors.port import ModelPort
@@ -122,7 +122,7 @@ def _recognise(
     rest = np.setdiff1d(np.arange(len(keys)), first)
     owner = np.searchsorted(groups, names[rest])
     none = np.zeros(0, np.float32)
-    reach = base_radius(Keys(edits), unrelated, none, (config.false_alarm, config.look_alike_alarm))
+    reach = base_radius(KeySearch(edits), unrelated, none, (config.false_alarm, config.look_alike_alarm))
     gaps = _gaps(keys[rest], edits)
     near = gaps[np.arange(len(rest)), owner]
     return (gaps.argmin(1) == owner) & (near <= reach), near, _gaps(unrelated, edits).min(1)

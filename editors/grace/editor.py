@@ -11,7 +11,7 @@ from agentmem.editors.gate.editor import GatedEditor
 from agentmem.editors.gate.key_space import found_key_space
 from agentmem.editors.gate.routing import Router
 from agentmem.editors.grace.config import GraceConfig
-from agentmem.editors.grace.transaction import Transaction
+from agentmem.editors.grace.transaction import GraceWrite
 from agentmem.editors.packs import Calibration
 from agentmem.errors import PackMismatch
 from agentmem.notes.edit import EditReceipt, EditRequest
@@ -41,7 +41,7 @@ class GraceEditor(GatedEditor[Codebook]):
 
     def _learn(self, state: Codebook, fresh: Sequence[EditRequest]) -> tuple[dict[str, EditReceipt], Codebook]:
         calibration = state.calibration or self.calibrate()
-        transaction = Transaction(self.port, self.renderer, self.config, self.layer, state, calibration)
+        transaction = GraceWrite(self.port, self.renderer, self.config, self.layer, state, calibration)
         return transaction.run(fresh, self.on_progress)
 
     def _key_space(self) -> Calibration:

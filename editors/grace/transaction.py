@@ -9,16 +9,16 @@ import numpy as np
 
 from agentmem.editors.core.requests import in_order
 from agentmem.editors.gate.codebook import Codebook
-from agentmem.editors.gate.intake import Draft, Intake, receipts_of
+from agentmem.editors.gate.intake import EditDraft, Intake, receipts_of
 from agentmem.editors.grace.config import GraceConfig
 from agentmem.editors.grace.writer import fit_values, says_each
 from agentmem.notes.edit import EditReceipt, EditRequest
 
-__all__ = ["Transaction"]
+__all__ = ["GraceWrite"]
 
 
 @dataclass
-class Transaction(Intake):
+class GraceWrite(Intake):
     """Everything that a GRACE write needs."""
 
     config: GraceConfig
@@ -37,7 +37,7 @@ class Transaction(Intake):
         after = self.settle(drafts)
         return receipts_of(drafts), after
 
-    def _fit(self, drafts: Sequence[Draft], progress: Callable[[int, int], None] | None) -> None:
+    def _fit(self, drafts: Sequence[EditDraft], progress: Callable[[int, int], None] | None) -> None:
         leaders, followers = self._twins(drafts)
         contexts = [draft.contexts[: self.config.contexts] for draft in leaders]
         fits = fit_values(self.port, contexts, self.layer, self.config, progress)
@@ -53,7 +53,7 @@ class Transaction(Intake):
             draft.join(leader)
         self._keep_verified([draft for draft in drafts if draft.value is not None])
 
-    def _twins(self, drafts: Sequence[Draft]) -> tuple[list[Draft], list[tuple[Draft, Draft]]]:
+    def _twins(self, drafts: Sequence[EditDraft]) -> tuple[list[EditDraft], list[tuple[EditDraft, EditDraft]]]:
         """Drafts whose value has to be found, and those that come to the very same: what is taught has the same tokens.
 
         One that was merely near would have another value alone, and the state would tell, after the other is gone, that it
@@ -69,7 +69,7 @@ class Transaction(Intake):
                 followers.append((draft, leader))
         return leaders, followers
 
-    def _known(self, drafts: Sequence[Draft]) -> list[Draft]:
+    def _known(self, drafts: Sequence[EditDraft]) -> list[EditDraft]:
         """The stored edits that ask in the very words of a draft, as drafts that are done."""
         asked = {draft.contexts[0].prompt for draft in drafts}
         labels = {draft.labels for draft in drafts}
@@ -78,11 +78,11 @@ class Transaction(Intake):
             if edit.labels in labels and self.renderer.prompt(edit.request.prompt) in asked:
                 contexts = self._contexts(edit.request)
                 found.append(
-                    Draft(edit.request, contexts, edit.keys, edit.negatives, edit.limits, edit.others, edit.value)
+                    EditDraft(edit.request, contexts, edit.keys, edit.negatives, edit.limits, edit.others, edit.value)
                 )
         return found
 
-    def _keep_verified(self, drafts: Sequence[Draft]) -> None:
+    def _keep_verified(self, drafts: Sequence[EditDraft]) -> None:
         """Only paraphrases that the value really answers stay keys; the prompt itself always does."""
         told = {d.id: d.fit.said for d in drafts if d.fit is not None and len(d.fit.said) == len(d.contexts)}
         rest = [draft for draft in drafts if draft.id not in told]

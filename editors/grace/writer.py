@@ -13,7 +13,7 @@ from agentmem.editors.compact import FINE, coarse
 from agentmem.editors.gate.intake import Fit
 from agentmem.editors.grace.config import GraceConfig
 from agentmem.editors.gradients import gradients
-from agentmem.editors.lanes import Batch, Lanes, label_lead, label_losses
+from agentmem.editors.lanes import LaneBatch, Lanes, label_lead, label_losses
 from agentmem.editors.packs import Array
 from agentmem.editors.port import ModelPort
 from agentmem.editors.prompts import Rendered
@@ -95,7 +95,7 @@ def says_each(
     return [found[i] for i in range(len(edits))]
 
 
-def _said(port: ModelPort, batch: Batch, values: Sequence[Array]) -> list[tuple[bool, ...]]:
+def _said(port: ModelPort, batch: LaneBatch, values: Sequence[Array]) -> list[tuple[bool, ...]]:
     """Which contexts of each edit of a batch are answered with its value [d_model]."""
     device = batch.prefix.hidden.device
     found: list[tuple[bool, ...]] = []
@@ -115,7 +115,7 @@ class _Descent:
         batch: ``places`` below are those of its edits, ``lanes`` those that are computed now.
     """
 
-    def __init__(self, port: ModelPort, batch: Batch, config: GraceConfig) -> None:
+    def __init__(self, port: ModelPort, batch: LaneBatch, config: GraceConfig) -> None:
         device, width = batch.prefix.hidden.device, batch.prefix.hidden.shape[-1]
         self.port, self.config, self.batch = port, config, batch
         self.rms = batch.prefix.scale.view(-1, batch.contexts).mean(-1)

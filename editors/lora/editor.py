@@ -9,7 +9,7 @@ import torch
 
 from agentmem.editors.core.requests import in_order, rival_of, taken
 from agentmem.editors.deltas.editor import DeltaEditor, LowRank, Visible
-from agentmem.editors.deltas.records import Book, Record
+from agentmem.editors.deltas.records import Book, DeltaRecord
 from agentmem.editors.lanes import says_target
 from agentmem.editors.lora.config import LoraConfig
 from agentmem.editors.lora.training import Trained, train
@@ -79,7 +79,9 @@ class LoraEditor(DeltaEditor):
             new = [record for record in new if record.id not in failed]
         return receipts, state
 
-    def _admitted(self, book: Book, fresh: Sequence[EditRequest], receipts: dict[str, EditReceipt]) -> list[Record]:
+    def _admitted(
+        self, book: Book, fresh: Sequence[EditRequest], receipts: dict[str, EditReceipt]
+    ) -> list[DeltaRecord]:
         """Records of the requests worth training; the others get their receipt."""
         pairs = {str(r.id): self.renderer.pair(r.prompt, r.target) for r in fresh}
         zeros = torch.zeros(len(fresh), self.port.structure.d_model)
@@ -99,14 +101,14 @@ class LoraEditor(DeltaEditor):
             if reason:
                 receipts[name] = EditReceipt(name, "failed", reason)
             else:
-                new.append(Record(request, pairs[name].labels))
+                new.append(DeltaRecord(request, pairs[name].labels))
                 held.append((request, pairs[name].labels))
         return new
 
     def _without(self, state: Book, ids: set[str]) -> Book:
         return self._trained(super()._without(state, ids))[0]
 
-    def _joined(self, added: Sequence[Record], removed: set[str], inner: Book) -> Book:
+    def _joined(self, added: Sequence[DeltaRecord], removed: set[str], inner: Book) -> Book:
         return self._trained(super()._joined(added, removed, inner))[0]
 
     def _rows(self, book: Book) -> list[tuple[str, Rendered]]:

@@ -22,14 +22,14 @@ from torch import Tensor
 
 from agentmem.errors import EditError
 
-__all__ = ["Delta", "Form", "closed_form", "whiten"]
+__all__ = ["Form", "LowRankDelta", "closed_form", "whiten"]
 
 Form = Literal["rome", "emmet", "memit"]
 _CUTOFF = 1e-10  # keys that agree to about 1e-5 are one constraint: they share what both want
 
 
 @dataclass(frozen=True, eq=False)
-class Delta:
+class LowRankDelta:
     """A matrix ``left @ right.T`` kept as factors: left [d_model, n], right [d_key, n], float64.
 
     As long as no more than d_key edits were solved for, ``left`` is Rᵀ and ``x @ right`` says how much of each
@@ -50,7 +50,7 @@ class Delta:
         return float(inner.sum().clamp(min=0).sqrt())
 
 
-def closed_form(keys: Tensor, directions: Tensor, residuals: Tensor, form: Form, weight: float = 0.0) -> Delta:
+def closed_form(keys: Tensor, directions: Tensor, residuals: Tensor, form: Form, weight: float = 0.0) -> LowRankDelta:
     """The change of a linear map that answers ``residuals`` at ``keys`` and disturbs the background least.
 
     Args:
@@ -77,19 +77,19 @@ def closed_form(keys: Tensor, directions: Tensor, residuals: Tensor, form: Form,
     return delta
 
 
-def _solved(k: Tensor, u: Tensor, r: Tensor, form: Form, weight: float) -> Delta:
+def _solved(k: Tensor, u: Tensor, r: Tensor, form: Form, weight: float) -> LowRankDelta:
     if form == "rome":
         triangle = torch.triu(u @ k.T)
-        delta = Delta(r.T, torch.linalg.solve_triangular(triangle, u, upper=True).T)
+        delta = LowRankDelta(r.T, torch.linalg.solve_triangular(triangle, u, upper=True).T)
     elif weight > 0 and len(k) > k.shape[1]:
         # (Uᵀ K + λ)⁻¹ Uᵀ = Uᵀ (K Uᵀ + λ)⁻¹: the smaller side is solved (Woodbury)
         small = u.T @ k + weight * torch.eye(k.shape[1], dtype=torch.float64)
         delta = _thin(torch.linalg.solve(small, u.T @ r).T)
     elif weight > 0:
         gram = _symmetric(u @ k.T) + weight * torch.eye(len(k), dtype=torch.float64)
-        delta = Delta(r.T, torch.cholesky_solve(u, torch.linalg.cholesky(gram)).T)
+        delta = LowRankDelta(r.T, torch.cholesky_solve(u, torch.linalg.cholesky(gram)).T)
     else:
-        delta = Delta(r.T, (_pseudo_inverse(_symmetric(u @ k.T)) @ u).T)
+        delta = LowRankDelta(r.T, (_pseudo_inverse(_symmetric(u @ k.T)) @ u).T)
     return delta
 
 
@@ -99,12 +99,12 @@ def whiten(keys: Tensor, second_moment: Tensor) -> Tensor:
     return torch.cholesky_solve(keys.double().T, factor).T.contiguous()
 
 
-def _thin(dense: Tensor) -> Delta:
+def _thin(dense: Tensor) -> LowRankDelta:
     """A dense matrix as factors of its smaller side."""
     rows, columns = dense.shape
     if rows <= columns:
-        return Delta(torch.eye(rows, dtype=dense.dtype), dense.T)
-    return Delta(dense, torch.eye(columns, dtype=dense.dtype))
+        return LowRankDelta(torch.eye(rows, dtype=dense.dtype), dense.T)
+    return LowRankDelta(dense, torch.eye(columns, dtype=dense.dtype))
 
 
 def _symmetric(gram: Tensor) -> Tensor:

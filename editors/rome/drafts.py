@@ -15,11 +15,11 @@ from agentmem.editors.rome.values import Share, Task, Value
 from agentmem.errors import InvalidArgument
 from agentmem.notes.edit import EditReceipt, EditRequest
 
-__all__ = ["Draft", "prepare"]
+__all__ = ["LocateDraft", "prepare"]
 
 
 @dataclass(eq=False)
-class Draft:
+class LocateDraft:
     """A request on its way in.
 
     Attributes:
@@ -56,7 +56,7 @@ def prepare(
     renderer: Renderer,
     config: LocateConfig,
     texts: Sequence[str],
-) -> list[Draft]:
+) -> list[LocateDraft]:
     """A draft per request, in order; what cannot be located or contradicts an edit has failed already.
 
     Args:
@@ -68,9 +68,9 @@ def prepare(
     """
     labels = {str(r.id): renderer.pair(r.prompt, r.target).labels for r in requests}
     held = [(record.request, record.labels) for record in book.edits]
-    drafts: list[Draft] = []
+    drafts: list[LocateDraft] = []
     for request in requests:
-        draft = Draft(request)
+        draft = LocateDraft(request)
         mine = labels[str(request.id)]
         if rival := rival_of(request, mine, held):
             draft.fail(taken(rival))
@@ -85,7 +85,7 @@ def prepare(
 
 
 def _locate(
-    draft: Draft, labels: tuple[int, ...], renderer: Renderer, config: LocateConfig, texts: Sequence[str]
+    draft: LocateDraft, labels: tuple[int, ...], renderer: Renderer, config: LocateConfig, texts: Sequence[str]
 ) -> None:
     request = draft.request
     try:

@@ -13,12 +13,12 @@ from torch import Tensor
 from agentmem.editors.background import groups_of
 from agentmem.editors.core.requests import in_order
 from agentmem.editors.deltas.editor import DeltaEditor, LowRank, Visible
-from agentmem.editors.deltas.records import Book, Record
+from agentmem.editors.deltas.records import Book, DeltaRecord
 from agentmem.editors.reading import read, require_additive
 from agentmem.editors.rome.closed_form import Form, closed_form, whiten
 from agentmem.editors.rome.config import EmmetConfig, LocateConfig, MemitConfig, RomeConfig
 from agentmem.editors.rome.covariance import Moments, corpus_name, second_moments
-from agentmem.editors.rome.drafts import Draft, prepare
+from agentmem.editors.rome.drafts import LocateDraft, prepare
 from agentmem.editors.rome.values import fit_values, spread
 from agentmem.editors.structure import projections
 from agentmem.notes.edit import EditReceipt, EditRequest, Route
@@ -146,7 +146,7 @@ class LocateEditor(DeltaEditor):
         for draft in drafts:
             if draft.twin is not None and draft.twin in known:
                 held = known[draft.twin]
-                known[draft.id] = Record(draft.request, held.labels, held.arrays)
+                known[draft.id] = DeltaRecord(draft.request, held.labels, held.arrays)
                 draft.status, draft.reason = "aliased", f"shares the value of {draft.twin}"
             elif draft.twin is not None:
                 draft.fail(f"{draft.twin} asks for the same and could not be learnt")
@@ -155,7 +155,7 @@ class LocateEditor(DeltaEditor):
             self._deltas(after, tuple(range(len(after))))  # a set that cannot be solved for is refused here
         return {draft.id: draft.receipt() for draft in drafts}, after
 
-    def _find(self, drafts: Sequence[Draft]) -> None:
+    def _find(self, drafts: Sequence[LocateDraft]) -> None:
         """Find the values of one batch."""
         tasks = [draft.task for draft in drafts if draft.task is not None]
         for draft, task, value in zip(
@@ -172,7 +172,7 @@ class LocateEditor(DeltaEditor):
             else:
                 draft.share = spread(self.port, task, value.residual, self.layers)
 
-    def _record(self, draft: Draft) -> Record:
+    def _record(self, draft: LocateDraft) -> DeltaRecord:
         assert draft.share is not None
         assert draft.task is not None
         moments = self.calibrate()
@@ -183,7 +183,7 @@ class LocateEditor(DeltaEditor):
             "directions": directions.numpy(),  # float64: what is rounded here is lost in every constraint
             "residuals": draft.share.residuals.numpy(),
         }
-        return Record(draft.request, draft.task.labels, arrays)
+        return DeltaRecord(draft.request, draft.task.labels, arrays)
 
     def _deltas(self, book: Book, visible: Visible) -> Mapping[int, LowRank]:
         names = ("keys", "directions", "residuals")

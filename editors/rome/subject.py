@@ -9,11 +9,11 @@ from agentmem.editors.background import guess_subject
 from agentmem.editors.prompts import Renderer
 from agentmem.errors import InvalidArgument
 
-__all__ = ["Located", "locate", "subject_of"]
+__all__ = ["LocatedPrompt", "locate", "subject_of"]
 
 
 @dataclass(frozen=True, slots=True)
-class Located:
+class LocatedPrompt:
     """A rendered prompt cut after its subject.
 
     Attributes:
@@ -45,7 +45,7 @@ def subject_of(prompt: str, subject: str | None) -> str:
     return name
 
 
-def locate(renderer: Renderer, prompt: str, subject: str, *, before: str = "") -> Located:
+def locate(renderer: Renderer, prompt: str, subject: str, *, before: str = "") -> LocatedPrompt:
     """Cut a prompt after the last token of its subject's last mention.
 
     The head is the shortest run of tokens that shows the prompt up to there, so a token that holds the subject's
@@ -69,7 +69,7 @@ def locate(renderer: Renderer, prompt: str, subject: str, *, before: str = "") -
             f"The rendered prompt does not show {subject!r} as it was given.",
             hint="use other words, or chat=False.",
         )
-    return Located(whole[:size], whole[size:])
+    return LocatedPrompt(whole[:size], whole[size:])
 
 
 def _end(text: str, subject: str) -> int:

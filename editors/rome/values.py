@@ -18,7 +18,7 @@ from agentmem.editors.port import ModelPort
 from agentmem.editors.prefix import Prefix, PromptBatch
 from agentmem.editors.reading import read
 from agentmem.editors.rome.config import LocateConfig
-from agentmem.editors.rome.subject import Located
+from agentmem.editors.rome.subject import LocatedPrompt
 from agentmem.editors.structure import in_eval_mode
 
 __all__ = ["Share", "Task", "Value", "fit_values", "spread"]
@@ -34,9 +34,9 @@ class Task:
         essence: other prompts about the subject, whose answers shall stay.
     """
 
-    contexts: tuple[Located, ...]
+    contexts: tuple[LocatedPrompt, ...]
     labels: tuple[int, ...]
-    essence: tuple[Located, ...] = ()
+    essence: tuple[LocatedPrompt, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,7 @@ from agentmem.editors.packs import Calibration
 from agentmem.editors.wise.config import WiseConfig
 from agentmem.editors.wise.library import Library, unpacked
 from agentmem.editors.wise.lora import LoraExport, write_adapter
-from agentmem.editors.wise.routing import Span, WiseRouter
+from agentmem.editors.wise.routing import GovernedSpan, WiseRouter
 from agentmem.editors.wise.side import SideSite
 from agentmem.editors.wise.training import Trainer
 from agentmem.editors.wise.writing import WiseIntake, trained
@@ -59,13 +59,13 @@ class WiseEditor(GatedEditor[Library]):
             self.config.false_alarm, self.config.look_alike_alarm,
         )  # fmt: skip
         stops = {self.renderer.stop, getattr(self.port.tokenizer, "eos_token_id", None)} - {None}
-        span = Span(self.config.span == "all", frozenset(int(token) for token in stops if token is not None))
+        span = GovernedSpan(self.config.span == "all", frozenset(int(token) for token in stops if token is not None))
         self._router = self._new_router(span, self.config.opening(self.renderer))
 
     def _new_trainer(self) -> Trainer:
         return Trainer(self.port, self.renderer, self.site, self.config, self.background_groups())
 
-    def _new_router(self, span: Span, opening: tuple[int, ...]) -> WiseRouter:
+    def _new_router(self, span: GovernedSpan, opening: tuple[int, ...]) -> WiseRouter:
         return WiseRouter(self.port, self.site, span, opening, self._view, self._routes.set)
 
     def export_lora(self, folder: Path | str, *, memory: str | None = None, rank: int | None = 16) -> LoraExport:

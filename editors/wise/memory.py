@@ -15,7 +15,7 @@ from torch import Tensor
 from agentmem.editors.packs import Array
 from agentmem.editors.wise.config import WiseConfig
 from agentmem.editors.wise.sharding import Cell
-from agentmem.editors.wise.side import Delta
+from agentmem.editors.wise.side import SideDelta
 from agentmem.runtime.lazily import cached_property
 
 __all__ = ["Blueprint", "SideMemory", "ties"]
@@ -94,17 +94,17 @@ class SideMemory:
         """Of the packed deltas."""
         return sum(p.nbytes for p in self.packed if p is not None)
 
-    def delta(self, device: torch.device | str = "cpu") -> Delta:
+    def delta(self, device: torch.device | str = "cpu") -> SideDelta:
         """The change as the hook applies it, on a device; built once."""
         weight, inputs = self._tensors
         held = self._placed.get(str(device))
         if held is None:
             moved = inputs.to(device) if inputs is not None else None
-            held = self._placed[str(device)] = Delta(weight.to(device), moved)
+            held = self._placed[str(device)] = SideDelta(weight.to(device), moved)
         return held
 
     @cached_property
-    def _placed(self) -> dict[str, Delta]:
+    def _placed(self) -> dict[str, SideDelta]:
         return {}
 
     @cached_property

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from agentmem.editors.core.sessions import Routes, View
-from agentmem.editors.gate.codebook import Match
+from agentmem.editors.gate.codebook import KeyMatch
 from agentmem.editors.gate.replay import Forward, Replay
 from agentmem.editors.gate.routing import Call, Router
 from agentmem.editors.hooks import KeyTap, is_own_forward, own_forward
@@ -29,13 +29,13 @@ from agentmem.errors import EditError
 if TYPE_CHECKING:
     from transformers.cache_utils import Cache
 
-__all__ = ["Span", "WiseRouter"]
+__all__ = ["GovernedSpan", "WiseRouter"]
 
 Rows = tuple[SideMemory | None, ...]
 
 
 @dataclass(frozen=True)
-class _Held:
+class _HeldRows:
     """Which memory governs each row of a cache."""
 
     library: Library
@@ -43,7 +43,7 @@ class _Held:
 
 
 @dataclass(frozen=True)
-class Span:
+class GovernedSpan:
     """Which tokens an answering memory governs.
 
     Attributes:
@@ -75,14 +75,14 @@ class WiseRouter(Router[Library]):
         self,
         port: ModelPort,
         site: SideSite,
-        span: Span,
+        span: GovernedSpan,
         opening: tuple[int, ...],
         view: Callable[[], View[Library] | None],
         on_routes: Callable[[Routes], object],
     ) -> None:
         super().__init__(port, site.layer, opening, view, on_routes)
         self._site, self._span = site, span
-        self._held: WeakKeyDictionary[Cache, _Held] = WeakKeyDictionary()
+        self._held: WeakKeyDictionary[Cache, _HeldRows] = WeakKeyDictionary()
 
     def attach(self) -> None:
         if not self.attached:
@@ -162,7 +162,7 @@ class WiseRouter(Router[Library]):
         library = call.view.state
         kept = self._kept(call.view, call.forward) if call.forward.past else ()
         rows = tuple(self._last(call, i, library, kept[i] if kept else None) for i in range(len(call.rows)))
-        self._held[cache] = _Held(library, rows)
+        self._held[cache] = _HeldRows(library, rows)
 
     def _last(self, call: Call[Library], row: int, library: Library, before: SideMemory | None) -> SideMemory | None:
         """Which memory governs the token after this forward."""
@@ -182,7 +182,7 @@ class _SideReplay(Replay):
 
     call: Call[Library] = field(kw_only=True)
     site: SideSite = field(kw_only=True)
-    span: Span = field(kw_only=True)
+    span: GovernedSpan = field(kw_only=True)
 
     @contextmanager
     def _within(self, governed: list[Governed], rows: int, tap: KeyTap | None) -> Iterator[None]:
@@ -190,7 +190,7 @@ class _SideReplay(Replay):
             yield
 
     def _changing(
-        self, places: Sequence[tuple[int, int, Match]], rows: list[int], start: int, tap: KeyTap | None
+        self, places: Sequence[tuple[int, int, KeyMatch]], rows: list[int], start: int, tap: KeyTap | None
     ) -> AbstractContextManager[None]:
         call, library = self.call, self.call.view.state
         parts: dict[tuple[int, int], SideMemory] = {}
@@ -203,7 +203,7 @@ class _SideReplay(Replay):
         listed = [(row, column, memory) for (row, column), memory in parts.items()]
         return self._within(_governed(listed, self.site), len(rows), tap)
 
-    def run(self, fired: Sequence[tuple[int, int, Match]], asked: Sequence[tuple[int, int]]) -> Tensor | None:
+    def run(self, fired: Sequence[tuple[int, int, KeyMatch]], asked: Sequence[tuple[int, int]]) -> Tensor | None:
         if self.span.whole:
             fired = [(row, self.call.first[row], match) for row, _, match in fired]
         return super().run(fired, asked)

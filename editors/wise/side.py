@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-__all__ = ["Delta", "Governed", "SideSite"]
+__all__ = ["Governed", "SideDelta", "SideSite"]
 
 
 @dataclass(frozen=True, eq=False)
-class Delta:
+class SideDelta:
     """A change of the projection, on the inputs that it reads.
 
     Attributes:
@@ -49,7 +49,7 @@ class Governed:
 
     rows: Tensor
     columns: Tensor
-    delta: Delta
+    delta: SideDelta
 
 
 @dataclass

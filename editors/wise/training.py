@@ -25,7 +25,7 @@ from agentmem.editors.prompts import Rendered, Renderer
 from agentmem.editors.structure import in_eval_mode
 from agentmem.editors.wise.config import WiseConfig
 from agentmem.editors.wise.memory import Blueprint
-from agentmem.editors.wise.side import Delta, Governed, SideSite
+from agentmem.editors.wise.side import Governed, SideDelta, SideSite
 from agentmem.notes.edit import EditRequest
 
 __all__ = ["NOTHING", "Chunk", "Lesson", "Trainer", "listen"]
@@ -101,13 +101,13 @@ class Trainer:
             The packed delta, and the optimiser steps that it took.
         """
         with self._training():
-            descent = _Descent(self, name, shard)
+            descent = _ShardDescent(self, name, shard)
             groups = [lessons] if self.config.training == "together" else [[lesson] for lesson in lessons]
             for group in groups:
                 descent.run(list(self._chunks(group)))
             return descent.packed(), descent.steps
 
-    def check(self, lessons: Sequence[Lesson], delta: Delta, threshold: float, steps: int) -> dict[str, Fit]:
+    def check(self, lessons: Sequence[Lesson], delta: SideDelta, threshold: float, steps: int) -> dict[str, Fit]:
         """How each record's own prompt is answered, if the gate lets it: a :class:`Fit` without a value."""
         found: dict[str, Fit] = {}
         with self._training(), torch.no_grad():
@@ -122,17 +122,17 @@ class Trainer:
                 }
         return found
 
-    def threshold(self, lessons: Sequence[Lesson], delta: Delta) -> float:
+    def threshold(self, lessons: Sequence[Lesson], delta: SideDelta) -> float:
         """The activation norm above which a memory answers: 0, for keys alone decide."""
         del lessons, delta
         return 0.0
 
-    def margins(self, delta: Delta, heard: Tensor, chunk: Chunk) -> Tensor | None:
+    def margins(self, delta: SideDelta, heard: Tensor, chunk: Chunk) -> Tensor | None:
         """What else the loss has, besides the targets: nothing."""
         del delta, heard, chunk
         return None
 
-    def lets(self, delta: Delta, heard: Tensor, chunk: Chunk, threshold: float) -> Tensor | None:
+    def lets(self, delta: SideDelta, heard: Tensor, chunk: Chunk, threshold: float) -> Tensor | None:
         """[B] whether the memory would answer each prompt; ``None`` when keys alone decide."""
         del delta, heard, chunk, threshold
         return None
@@ -166,7 +166,7 @@ class Trainer:
                 tuple(i == 0 for _, _, i in part),
             )
 
-    def _logits(self, chunk: Chunk, delta: Delta) -> tuple[Tensor, Tensor]:
+    def _logits(self, chunk: Chunk, delta: SideDelta) -> tuple[Tensor, Tensor]:
         """[B, Y, vocabulary] logits with the delta in place, and [B, W, d_ffn] what the projection read."""
         count = len(chunk.owners)
         governed = Governed(chunk.rows, chunk.columns, delta)
@@ -175,7 +175,7 @@ class Trainer:
         return logits, heard[0].float()
 
 
-class _Descent:
+class _ShardDescent:
     """One shard's parameter and its optimiser."""
 
     def __init__(self, trainer: Trainer, name: str, shard: int) -> None:
@@ -205,7 +205,7 @@ class _Descent:
 
     def _step(self, optimiser: torch.optim.Optimizer, chunk: Chunk) -> float:
         """One step; the smallest lead before it, or minus infinity while the activation margins are not kept."""
-        delta = Delta(self.parameter, self.inputs)
+        delta = SideDelta(self.parameter, self.inputs)
         logits, heard = self.trainer._logits(chunk, delta)
         loss = label_losses(logits, chunk.prefix).mean()
         apart = 0.0
@@ -227,7 +227,7 @@ class _Descent:
             return torch.optim.SGD([self.parameter], lr=self.config.lr)
         if self.optimiser is None:
             with torch.no_grad():
-                _, heard = self.trainer._logits(chunk, Delta(self.parameter, self.inputs))
+                _, heard = self.trainer._logits(chunk, SideDelta(self.parameter, self.inputs))
             read = heard if self.inputs is None else heard[..., self.inputs]
             share = 1.0 if self.mask is None else self.config.ratio
             reach = float(read[chunk.rows, chunk.columns].abs().sum(-1).mean()) * share

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from agentmem.editors.core.requests import in_order
-from agentmem.editors.gate.intake import Draft, Fit, Intake, receipts_of
+from agentmem.editors.gate.intake import EditDraft, Fit, Intake, receipts_of
 from agentmem.editors.packs import Array, PackedEdit
 from agentmem.editors.wise.library import Library, shard_digest
 from agentmem.editors.wise.memory import SideMemory
@@ -96,7 +96,7 @@ class WiseIntake(Intake):
         after = self._learn(drafts, progress) if any(d.value is not None for d in drafts) else self.book
         return receipts_of(drafts), after
 
-    def _learn(self, drafts: Sequence[Draft], progress: Progress | None) -> Library:
+    def _learn(self, drafts: Sequence[EditDraft], progress: Progress | None) -> Library:
         """Train with the drafts; those whose shard cannot hold them beside the others fail, and it is tried anew."""
         known = [self.book]
         while True:
@@ -115,7 +115,7 @@ class WiseIntake(Intake):
                 draft.fail(reason)
 
 
-def _failing(library: Library, drafts: Sequence[Draft], fits: Mapping[str, Fit]) -> list[tuple[Draft, str]]:
+def _failing(library: Library, drafts: Sequence[EditDraft], fits: Mapping[str, Fit]) -> list[tuple[EditDraft, str]]:
     """Drafts that are not said; or, if they cost an older record its answer, all drafts of that memory."""
     unsaid = {name for name, fit in fits.items() if not fit.converged}
     mine = {draft.id for draft in drafts}

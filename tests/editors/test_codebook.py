@@ -13,8 +13,8 @@ from agentmem.editors.compact import Compact
 from agentmem.editors.core.scopes import covisible
 from agentmem.editors.gate.codebook import Codebook
 from agentmem.editors.gate.geometry import Rivals, radii
-from agentmem.editors.gate.naming import Asked
-from agentmem.editors.gate.nearest import Keys
+from agentmem.editors.gate.naming import AskedText
+from agentmem.editors.gate.nearest import KeySearch
 from agentmem.editors.packs import Calibration, PackedEdit
 from agentmem.notes.edit import EditRequest
 from agentmem.notes.note import Scope
@@ -113,7 +113,7 @@ def test_two_users_never_conflict():
     """Edits of different users may share a key with different targets."""
     assert not covisible([Scope(user="u"), Scope(user="v")])[0, 1]
     keys = np.zeros((2, 4), np.float32)
-    assert (radii(Keys(keys), np.zeros((2, 2), bool), 0.5, np.ones(2, np.float32)) == 0.5).all()
+    assert (radii(KeySearch(keys), np.zeros((2, 2), bool), 0.5, np.ones(2, np.float32)) == 0.5).all()
 
 
 @given(edits(), st.integers(0, 5), st.integers(1, 6))
@@ -192,7 +192,7 @@ def test_a_named_subject_widens_the_reach_of_its_own_edits_alone():
     query = np.array([[0.45, 0]], np.float32)
 
     def answer(text):
-        (match,) = held.match(query, [None], [Asked(text, True)])
+        (match,) = held.match(query, [None], [AskedText(text, True)])
         return match.edit.id if match.edit is not None else None
 
     assert answer("") is None
@@ -200,9 +200,9 @@ def test_a_named_subject_widens_the_reach_of_its_own_edits_alone():
     assert answer("And Ben Roth?") == "b"
     assert answer("Where does Anabel Limasol live?") is None
     rival = held.with_edits([named("Ana Lima", "c", [0.6, 0], target=2)])
-    assert rival.match(query, [None], [Asked("Ana Lima?", True)])[0].edit.id == "c"
+    assert rival.match(query, [None], [AskedText("Ana Lima?", True)])[0].edit.id == "c"
     between = np.array([[0.3, 0]], np.float32)
-    assert rival.match(between, [None], [Asked("Ana Lima?", True)])[0].edit is None, (
+    assert rival.match(between, [None], [AskedText("Ana Lima?", True)])[0].edit is None, (
         "as near to one fact of hers as to the other"
     )
 
@@ -211,7 +211,7 @@ def test_a_request_that_lies_nearer_to_another_question_is_left_alone():
     """However far a named subject lets an edit reach, what is known to ask something else is nearer to itself."""
     held = small_book(named("Ana Lima", "a", [0, 0], apart=0.8))
     query = np.array([[0.45, 0], [0.35, 0], [0.8, 0]], np.float32)
-    matches = held.match(query, [None] * 3, [Asked("Ana Lima?", True)] * 3)
+    matches = held.match(query, [None] * 3, [AskedText("Ana Lima?", True)] * 3)
     assert [m.edit is not None for m in matches] == [False, True, False]
     assert all(m.distance <= m.radius for m in matches if m.edit is not None)
 
@@ -222,7 +222,7 @@ def test_edits_without_a_subject_keep_their_plain_reach(sample):
     """Nothing can name them."""
     held = book(*sample)
     for query in held.keys + np.float32(0.1):
-        plain, said = held.match(np.stack([query, query]), [None, None], [Asked(), Asked("Who is p?", True)])
+        plain, said = held.match(np.stack([query, query]), [None, None], [AskedText(), AskedText("Who is p?", True)])
         assert (plain.edit, plain.radius) == (said.edit, said.radius)
 
 
@@ -241,7 +241,7 @@ def test_a_request_about_somebody_else_is_not_answered_however_near_its_key() ->
 
     def fired(request: EditRequest, text: str | None, whole: bool = True) -> bool:
         held = book(space, [PackedEdit(request, (1,), key, *rest)])
-        (match,) = held.match(key, [None], None if text is None else [Asked(text, whole)])
+        (match,) = held.match(key, [None], None if text is None else [AskedText(text, whole)])
         assert match.nearest is not None  # what was nearest is told in any case
         return match.edit is not None
 
@@ -256,7 +256,7 @@ def test_a_request_about_somebody_else_is_not_answered_however_near_its_key() ->
 
 NAMES = ("Ana Lima", "Leo Braun", "Ada", None)
 ASKED = st.builds(
-    Asked,
+    AskedText,
     st.sampled_from(["Where does Ana Lima live?", "And Leo Braun?", "What is new?", "Ada or Leo Braun?", ""]),
     st.booleans(),
 )
@@ -292,11 +292,11 @@ def test_a_request_that_names_nobody_costs_no_search():
         np.zeros(3, np.float32), np.zeros(0, np.float16), np.full(1, 9, np.float32), Compact(np.zeros((0, 4), np.float32)),
     )  # fmt: skip
     held, raw = book(space, [edit]), np.ones((1, 4), np.float32)
-    assert held.answer(raw, [None], [Asked("What is new?", True)])[0].look is not None
-    assert held.answer(raw, [None], [Asked("is new?", False)])[0].look is None, "the name may have been said before"
-    assert held.answer(raw, [None], [Asked("What of Ana Lima?", True)])[0].edit is edit
-    assert held.answer(-9 * raw, [None], [Asked("What of Ana Lima?", True)])[0].look is not None, (
+    assert held.answer(raw, [None], [AskedText("What is new?", True)])[0].look is not None
+    assert held.answer(raw, [None], [AskedText("is new?", False)])[0].look is None, "the name may have been said before"
+    assert held.answer(raw, [None], [AskedText("What of Ana Lima?", True)])[0].edit is edit
+    assert held.answer(-9 * raw, [None], [AskedText("What of Ana Lima?", True)])[0].look is not None, (
         "she is named, but far from it"
     )
     plain = replace(edit, request=replace(edit.request, id="f", prompt="Where does she live?"))
-    assert book(space, [edit, plain]).answer(raw, [None], [Asked("What is new?", True)])[0].look is None
+    assert book(space, [edit, plain]).answer(raw, [None], [AskedText("What is new?", True)])[0].look is None

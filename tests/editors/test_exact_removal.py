@@ -211,7 +211,7 @@ def test_without_fixed_shapes_company_leaves_a_trace(editors, monkeypatch):
             chosen = [i for i, contexts in enumerate(edits) if len(contexts) == count]
             rows = [context for i in chosen for context in edits[i]]
             own = lanes.PromptBatch(tuple(c.prompt for c in rows), tuple(c.labels for c in rows))
-            yield lanes.Batch(tuple(chosen), len(chosen), count, self._port.prefix(own, layer=self._layer))
+            yield lanes.LaneBatch(tuple(chosen), len(chosen), count, self._port.prefix(own, layer=self._layer))
 
     def shared(self: Any, prompts: Any) -> Any:
         keys = iter(self.calibration.keys(self.port.keys([p for own in prompts for p in own]).numpy()))

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from agentmem.editors.compact import Compact
 from agentmem.editors.gate import codebook
 from agentmem.editors.gate.codebook import Codebook
-from agentmem.editors.gate.naming import Asked
-from agentmem.editors.gate.nearest import Keys, Shadow
+from agentmem.editors.gate.naming import AskedText
+from agentmem.editors.gate.nearest import KeySearch, KeySieve
 from agentmem.editors.packs import Calibration, PackedEdit
 from agentmem.notes.edit import EditRequest
 from agentmem.notes.note import Scope
@@ -44,7 +44,7 @@ def clouds(draw, wide=st.integers(1, 96)):
 def test_the_nearest_is_the_nearest_however_close_the_next(cloud):
     """Also where single precision alone could not tell two keys apart."""
     rows, queries = cloud
-    at, gaps = Keys(rows).nearest(queries)
+    at, gaps = KeySearch(rows).nearest(queries)
     exact = measured(queries, rows)
     assert (exact[np.arange(5), at] == exact.min(1)).all()
     assert np.allclose(gaps, exact.min(1), rtol=1e-12, atol=0)
@@ -55,9 +55,9 @@ def test_the_nearest_is_the_nearest_however_close_the_next(cloud):
 def test_within_a_radius_none_is_missed_and_none_is_added(cloud, times):
     """By all columns, and by the few of the shadow."""
     rows, queries = cloud
-    keys, exact = Keys(rows), measured(queries, rows)
+    keys, exact = KeySearch(rows), measured(queries, rows)
     radius = float(np.median(exact)) * times
-    shadow = Shadow(keys).within(queries, radius)
+    shadow = KeySieve(keys).within(queries, radius)
     for query, gaps, (found, how_far) in zip(queries, exact, shadow, strict=True):
         plain = keys.measured(query, np.flatnonzero(keys.maybe_within(query[None], radius)[0]), radius)
         wanted = np.flatnonzero(gaps <= radius)
@@ -72,9 +72,9 @@ def test_a_shadow_rules_nearly_all_out_when_few_columns_tell_keys_apart():
     rng = np.random.default_rng(0)
     spread = rng.permutation(np.r_[np.full(24, 6.0), np.full(104, 0.5)])
     rows = (rng.normal(size=(20_000, 128)) * spread).astype(np.float32)
-    keys = Keys(rows)
-    shadow = Shadow(keys)
-    with patch.object(Keys, "measured", autospec=True, side_effect=Keys.measured) as looked_at:
+    keys = KeySearch(rows)
+    shadow = KeySieve(keys)
+    with patch.object(KeySearch, "measured", autospec=True, side_effect=KeySearch.measured) as looked_at:
         ((found, _),) = shadow.within(rows[:1] + np.float32(0.1), 8.0)
     assert 0 in found
     assert looked_at.call_args.args[2].size < 20
@@ -84,12 +84,12 @@ def test_a_shadow_rules_nearly_all_out_when_few_columns_tell_keys_apart():
 def test_no_keys_and_no_queries():
     """Nothing is near nothing."""
     none, one = np.zeros((0, 4), np.float32), np.ones((1, 4), np.float32)
-    at, gaps = Keys(none).nearest(one)
+    at, gaps = KeySearch(none).nearest(one)
     assert (at.tolist(), gaps.tolist()) == ([-1], [np.inf])
-    assert Keys(one).nearest(none)[0].shape == (0,)
-    assert Shadow(Keys(none)).within(one, 9.0)[0][0].size == 0
+    assert KeySearch(one).nearest(none)[0].shape == (0,)
+    assert KeySieve(KeySearch(none)).within(one, 9.0)[0][0].size == 0
     hidden = np.full((1, 1), np.inf, np.float32)
-    assert Keys(one).nearest(one, hidden)[0].tolist() == [-1]
+    assert KeySearch(one).nearest(one, hidden)[0].tolist() == [-1]
 
 
 SCOPES = (None, Scope(user="u"), Scope(user="v"), Scope(agent="a"))
@@ -125,7 +125,7 @@ def books(draw):
 def test_an_indexed_book_decides_as_one_that_looks_at_every_key(book, text):
     """The same edits answer, at the same distance, with the same radius; what lies beyond every reach is not named."""
     held, queries, scopes = book
-    asked = [Asked(text, bool(text))] * len(queries)
+    asked = [AskedText(text, bool(text))] * len(queries)
     looked = held.match(queries, scopes, asked)
     with patch.multiple(codebook, INDEXED_FROM=0, _WORTH_IT=1.0):
         fresh = held.with_edits(())

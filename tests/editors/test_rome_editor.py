@@ -9,7 +9,7 @@ import torch
 from helpers import OTHER, generate, logits
 
 from agentmem.editors import EditRequest, make_editor, packs
-from agentmem.editors.deltas.records import Record
+from agentmem.editors.deltas.records import DeltaRecord
 from agentmem.editors.evaluation import answer
 from agentmem.editors.reading import read
 from agentmem.editors.rome.drafts import prepare
@@ -49,7 +49,7 @@ def random_book(editor, count):
     deep, wide, narrow = len(editor.layers), editor.port.structure.d_key, editor.port.structure.d_model
     keys = generator.normal(size=(count, deep, wide)).astype(np.float32)
     return editor.state.with_edits(
-        Record(
+        DeltaRecord(
             EditRequest(f"Where is {i}?", "There.", id=f"r{i:03}"),
             (1, 0),
             {

@@ -13,7 +13,7 @@ from agentmem.editors.published.wise.training import margin_loss
 from agentmem.editors.wise.config import WiseConfig
 from agentmem.editors.wise.lora import factors
 from agentmem.editors.wise.memory import Blueprint, ties
-from agentmem.editors.wise.routing import Span
+from agentmem.editors.wise.routing import GovernedSpan
 from agentmem.editors.wise.sharding import partition
 from agentmem.notes.edit import EditRequest
 from agentmem.notes.note import Scope
@@ -111,12 +111,12 @@ def test_paper_mode_has_the_published_numbers():
 def test_an_answer_ends_before_its_stop_token(row, data):
     """A memory governs from the deciding token up to the first stop after it, or up to the next decision."""
     at = data.draw(st.integers(0, len(row) - 1))
-    span = Span(whole=False, stops=frozenset({0})).of(row, at, [])
+    span = GovernedSpan(whole=False, stops=frozenset({0})).of(row, at, [])
     assert span.start == at
     assert 0 not in row[at + 1 : span.stop]
     assert span.stop == len(row) or row[span.stop] == 0
-    assert Span(whole=True, stops=frozenset({0})).of(row, at, []) == range(len(row))
-    assert Span(whole=False, stops=frozenset()).of(row, at, [at, len(row)]) == range(at, len(row))
+    assert GovernedSpan(whole=True, stops=frozenset({0})).of(row, at, []) == range(len(row))
+    assert GovernedSpan(whole=False, stops=frozenset()).of(row, at, [at, len(row)]) == range(at, len(row))
 
 
 @given(seed=st.integers(0, 99), rank=st.integers(1, 6))

@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from agentmem.editors.compact import Compact
 from agentmem.editors.core.scopes import admits
-from agentmem.editors.gate.codebook import Codebook, Match
-from agentmem.editors.gate.naming import Asked
+from agentmem.editors.gate.codebook import Codebook, KeyMatch
+from agentmem.editors.gate.naming import AskedText
 from agentmem.editors.packs import Array, Calibration, Pack, PackedEdit, dump
 from agentmem.editors.published.grace.balls import Ball, Query, stream
 from agentmem.errors import PackMismatch
@@ -125,23 +125,23 @@ class PaperBook(Codebook):
         self,
         queries: Array,
         scopes: Sequence[Scope | None],
-        asked: Sequence[Asked] | None = None,  # noqa: ARG002
-    ) -> list[Match]:
+        asked: Sequence[AskedText] | None = None,  # noqa: ARG002
+    ) -> list[KeyMatch]:
         """The nearest visible ball of each query, and whether the query is inside; ``asked`` decides nothing here."""
         if not self.balls or not len(queries):
-            return [Match(None) for _ in scopes]
+            return [KeyMatch(None) for _ in scopes]
         best, gaps = self.nearest(queries, scopes)
         return [self._matched(query, int(at), row) for query, at, row in zip(queries, best, gaps, strict=True)]
 
-    def _matched(self, query: Array, at: int, gaps: npt.NDArray[np.float64]) -> Match:
+    def _matched(self, query: Array, at: int, gaps: npt.NDArray[np.float64]) -> KeyMatch:
         if at < 0:
-            return Match(None)
+            return KeyMatch(None)
         ball, gap = self.balls[at], float(gaps[at])
         rivals = np.array([other.labels != ball.labels for other in self.balls])
         runner_up = float(np.min(gaps, where=rivals, initial=np.inf))
         owners = [self.by_id[name] for name in ball.owners]
         edit = min(owners, key=lambda owner: float(np.linalg.norm(owner.keys[0] - query)))
-        return Match(edit if gap <= ball.radius else None, edit, gap, ball.radius, runner_up - gap)
+        return KeyMatch(edit if gap <= ball.radius else None, edit, gap, ball.radius, runner_up - gap)
 
 
 def query_of(edit: PackedEdit) -> Query:

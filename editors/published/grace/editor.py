@@ -11,10 +11,10 @@ import torch
 from agentmem.editors import packs
 from agentmem.editors.core.config import layer_below_another
 from agentmem.editors.core.requests import taken
-from agentmem.editors.gate.codebook import Match
+from agentmem.editors.gate.codebook import KeyMatch
 from agentmem.editors.gate.editor import GatedEditor
 from agentmem.editors.gate.intake import Fit
-from agentmem.editors.gate.naming import Asked
+from agentmem.editors.gate.naming import AskedText
 from agentmem.editors.packs import Array, Calibration
 from agentmem.editors.prompts import Rendered
 from agentmem.editors.published.grace.balls import Ball, place
@@ -78,8 +78,12 @@ class PublishedGraceEditor(GatedEditor[PaperBook]):
         return raw_space(self.port.structure.d_key)
 
     def _matched(
-        self, state: PaperBook, rows: Sequence[tuple[int, ...]], scopes: Sequence[Scope | None], asked: Sequence[Asked]
-    ) -> list[Match]:
+        self,
+        state: PaperBook,
+        rows: Sequence[tuple[int, ...]],
+        scopes: Sequence[Scope | None],
+        asked: Sequence[AskedText],
+    ) -> list[KeyMatch]:
         with self._lock:
             keys = self._values.keys(rows)
         return state.match(keys, scopes, asked)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agentmem.editors.core.scopes import admits
-from agentmem.editors.gate.codebook import Match
+from agentmem.editors.gate.codebook import KeyMatch
 from agentmem.editors.packs import Array, PackedEdit
 from agentmem.editors.wise.library import Library
 from agentmem.editors.wise.memory import SideMemory
@@ -36,7 +36,7 @@ def norms(library: Library, heard: Tensor, whole: bool) -> npt.NDArray[np.float3
 
 def weigh(
     library: Library, gate: str, keys: Array, scores: npt.NDArray[np.float32], scopes: Sequence[Scope | None]
-) -> list[Match]:
+) -> list[KeyMatch]:
     """Decide by activation norms: the memory that would add most answers, if it is above its threshold.
 
     Distance and radius of a match are the norm and the threshold with their signs turned, so that a request
@@ -54,18 +54,18 @@ def weigh(
     for key, row, scope, named in zip(keys, scores, scopes, by_key, strict=True):
         best = _heaviest(library, gate, row, scope, named)
         if best is None:
-            found.append(replace(named, edit=None) if gate == "both" else Match(None))
+            found.append(replace(named, edit=None) if gate == "both" else KeyMatch(None))
             continue
         edit = named.edit if gate == "both" else _nearest_in(library, library.memories[best], key)
         score, threshold = float(row[best]), library.memories[best].threshold
         fired = edit if score >= threshold else None
         rest = float(np.max(np.delete(row, best), initial=0.0))
-        found.append(Match(fired, edit, -score, -threshold, score - rest))
+        found.append(KeyMatch(fired, edit, -score, -threshold, score - rest))
     return found
 
 
 def _heaviest(
-    library: Library, gate: str, row: npt.NDArray[np.float32], scope: Scope | None, named: Match
+    library: Library, gate: str, row: npt.NDArray[np.float32], scope: Scope | None, named: KeyMatch
 ) -> int | None:
     if gate == "both":
         mine = library.memory_of.get(named.edit.id) if named.edit is not None else None

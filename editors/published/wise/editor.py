@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from agentmem.editors.gate.codebook import Match
-from agentmem.editors.gate.naming import Asked
+from agentmem.editors.gate.codebook import KeyMatch
+from agentmem.editors.gate.naming import AskedText
 from agentmem.editors.published.wise.activation import norms, weigh
 from agentmem.editors.published.wise.routing import ActivationRouter
 from agentmem.editors.published.wise.training import ActivationTrainer
 from agentmem.editors.wise.editor import WiseEditor
 from agentmem.editors.wise.library import Library
-from agentmem.editors.wise.routing import Span, WiseRouter
+from agentmem.editors.wise.routing import GovernedSpan, WiseRouter
 from agentmem.editors.wise.training import Trainer, listen
 from agentmem.notes.note import Scope
 
@@ -28,7 +28,7 @@ class PublishedWiseEditor(WiseEditor):
     def _new_trainer(self) -> Trainer:
         return ActivationTrainer(self.port, self.renderer, self.site, self.config, self.background_groups())
 
-    def _new_router(self, span: Span, opening: tuple[int, ...]) -> WiseRouter:
+    def _new_router(self, span: GovernedSpan, opening: tuple[int, ...]) -> WiseRouter:
         if self.config.gate == "keys":
             return super()._new_router(span, opening)
         return ActivationRouter(
@@ -36,8 +36,12 @@ class PublishedWiseEditor(WiseEditor):
         )  # fmt: skip
 
     def _matched(
-        self, state: Library, rows: Sequence[tuple[int, ...]], scopes: Sequence[Scope | None], asked: Sequence[Asked]
-    ) -> list[Match]:
+        self,
+        state: Library,
+        rows: Sequence[tuple[int, ...]],
+        scopes: Sequence[Scope | None],
+        asked: Sequence[AskedText],
+    ) -> list[KeyMatch]:
         if self.config.gate == "keys":
             return super()._matched(state, rows, scopes, asked)
         assert state.calibration is not None  # a state with edits has one

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from agentmem.editors.published.wise.activation import mean_norm
-from agentmem.editors.wise.side import Delta
+from agentmem.editors.wise.side import SideDelta
 from agentmem.editors.wise.training import Chunk, Lesson, Trainer, listen
 from agentmem.runtime.lazily import cached_property
 
@@ -32,7 +32,7 @@ class Background:
     real: Tensor
     output: float
 
-    def scores(self, delta: Delta, *, held_out: bool) -> Tensor:
+    def scores(self, delta: SideDelta, *, held_out: bool) -> Tensor:
         """[m / 2] activation norms: one half of the prompts trains margins, the other, held out, sets thresholds."""
         start = int(held_out)
         return mean_norm(delta(self.activations[start::2]), self.real[start::2])
@@ -56,7 +56,7 @@ class ActivationTrainer(Trainer):
         output = float(mean_norm(written, real).mean())
         return Background(stacked.to(self.site.device), real.to(self.site.device), output)
 
-    def threshold(self, lessons: Sequence[Lesson], delta: Delta) -> float:
+    def threshold(self, lessons: Sequence[Lesson], delta: SideDelta) -> float:
         """The activation norm above which a memory answers; 0 when keys alone decide."""
         if self.config.gate == "keys":
             return 0.0
@@ -73,7 +73,7 @@ class ActivationTrainer(Trainer):
             return float(edits.min()) * self.config.activation_ratio
         return float((np.quantile(apart, 0.95) + np.quantile(edits, 0.05)) / 2)
 
-    def margins(self, delta: Delta, heard: Tensor, chunk: Chunk) -> Tensor | None:
+    def margins(self, delta: SideDelta, heard: Tensor, chunk: Chunk) -> Tensor | None:
         """The paper's L_a, unless it has no weight."""
         config, apart = self.config, self.background
         if not config.margin_weight:
@@ -83,7 +83,7 @@ class ActivationTrainer(Trainer):
         margins = (config.alpha, config.beta, config.gamma)
         return margin_loss(edits, apart.scores(delta, held_out=False) / unit, margins)
 
-    def lets(self, delta: Delta, heard: Tensor, chunk: Chunk, threshold: float) -> Tensor | None:
+    def lets(self, delta: SideDelta, heard: Tensor, chunk: Chunk, threshold: float) -> Tensor | None:
         """[B] whether the memory would answer each prompt."""
         return mean_norm(delta(heard), chunk.scored) >= threshold
 
