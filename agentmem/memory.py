@@ -16,7 +16,7 @@ from agentmem.ask.conversation import earlier
 from agentmem.ask.prompt import Steps, led, saying
 from agentmem.embedding.cross_encoder import make_reranker
 from agentmem.errors import AgentMemError, InvalidArgument, ScopeError
-from agentmem.keyed.asking import Namespaces, Wanted
+from agentmem.keyed.asking import Namespaces, WantedRecords
 from agentmem.keyed.putting import Put, checked_puts
 from agentmem.keyed.record import Record, checked_key, checked_namespace
 from agentmem.keyed.text import Index
@@ -491,7 +491,7 @@ class Memory:
             min_score: the least cosine; unscored: with a query, also records without a text, behind all others.
             refresh: those returned that have a lifetime live as long again from now on.
         """
-        wanted = Wanted.of(
+        wanted = WantedRecords.of(
             namespace_prefix, query, filter, limit, offset, min_score, unscored=unscored, refresh=refresh
         )  # fmt: skip
         return self._parts.keyed.search(wanted, merge_scope(self.scope, user, agent, session))
@@ -641,7 +641,7 @@ class Memory:
         return self._parts.verify(merge_scope(self.scope, user, agent, None), sample, seed)
 
     def edits(self, *, user: str | None = None, agent: str | None = None) -> list[EditRequest]:
-        """What the books say that the weights hold: question, answer, and the note it came from. Needs no model."""
+        """What the registry says that the weights hold: question, answer, and the note it came from. Needs no model."""
         return self._parts.upkeep.edits(merge_scope(self.scope, user, agent, None))
 
     # -- the memory as a whole ---------------------------------------------------------------------------------
@@ -737,7 +737,7 @@ class Memory:
         self, path: str | Path, *, user: str | None = None, agent: str | None = None, everything: bool = False,
         vectors: bool = False, key: bytes | str | None = None, progress: bool | Callable[[int, int], None] = False,
     ) -> ExportReport:  # fmt: skip
-        """Write one scope's notes, or ``everything``, with history, links, uses and books, to a file of JSON lines.
+        """Write one scope's notes, or ``everything``, with history, links, uses and registry, to a file of JSON lines.
 
         Args:
             key: signs the file with HMAC-SHA256 (16 bytes or more), so that :meth:`load_export` with the same key knows it for one's own.
@@ -784,7 +784,7 @@ class Memory:
         agent: str | None = None,
         dry_run: bool = False,
     ) -> ForgetReceipt:
-        """Remove notes from everywhere: text, vectors, links, what was derived from them, books, and the model's weights.
+        """Remove notes from everywhere: text, vectors, links, what was derived from them, the registry, and the model's weights.
 
         Args:
             what: an id, several ids, or a filter as in :meth:`recall`; unknown ids raise, an empty filter is refused.

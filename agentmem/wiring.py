@@ -42,7 +42,7 @@ from agentmem.settings import Settings
 from agentmem.upkeep.own import OwnUpkeep
 from agentmem.upkeep.rebuild import Upkeep
 from agentmem.weights.pack_store import PackStore
-from agentmem.weights.registry import METHOD, PackContents, PackFiles, WeightBook
+from agentmem.weights.registry import METHOD, PackContents, PackFiles, WeightRegistry
 
 if TYPE_CHECKING:
     from agentmem.consolidation.drift import DriftMeter, VerifyReport
@@ -83,7 +83,7 @@ class Parts:
     """Everything a :class:`~agentmem.Memory` delegates to."""
 
     core: Core
-    weights: WeightBook
+    weights: WeightRegistry
     rememberer: Rememberer
     recaller: Recaller
     keeper: Keeper
@@ -392,7 +392,7 @@ def _core(
     )
 
 
-def _weights(core: Core, packs: Path, fail: Fail) -> WeightBook:
+def _weights(core: Core, packs: Path, fail: Fail) -> WeightRegistry:
     method = METHOD if core.settings.consolidation.bulk_after is None else "tiered"
 
     def make(model: Any, tokenizer: Any) -> Any:
@@ -416,7 +416,7 @@ def _weights(core: Core, packs: Path, fail: Fail) -> WeightBook:
 
         return stranded(model)
 
-    return WeightBook(core, PackStore(packs), make, PackFiles(drop, read), stranded, fail)
+    return WeightRegistry(core, PackStore(packs), make, PackFiles(drop, read), stranded, fail)
 
 
 def _greedy_answers(model: Any, tokenizer: Any, prompts: Sequence[str], max_new_tokens: int) -> list[str]:

@@ -64,7 +64,7 @@ SPECIES = (
 
 @dataclass
 class FactLife:
-    """A fact and what the books would hold of it."""
+    """A fact and what the registry would hold of it."""
 
     number: int
     species: Species

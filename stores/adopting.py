@@ -2,7 +2,7 @@
 
 Older versions kept their packs in ``weights/`` and the index in ``chroma-<n>/`` beside the notes, under names that anybody could have
 given. Of those, only what the database itself names is moved into the folders that bear the directory's id: the active pack, if its bytes
-have the hash that the books say, and the generation of the index, if its files are exactly those that were recorded. Whatever else lies
+have the hash that the registry says, and the generation of the index, if its files are exactly those that were recorded. Whatever else lies
 there stays where it is, and is listed once, for ``check()``. Each move is a rename and the database is bound to the directory last, so
 what was killed in between is finished by the next opening.
 """
@@ -42,7 +42,7 @@ def bind(
     """Bind the database to the directory that it lies in; what was found out of place, in words, else nothing.
 
     Args:
-        method: whose active pack the books name.
+        method: whose active pack the registry name.
         fail: called with the name of each durable step; tests stop the process there.
     """
     with store.read() as tx:
@@ -83,14 +83,14 @@ def left_behind(store: NoteStore, directory: DataDirectory) -> list[str]:
 
 
 def _move_pack(directory: DataDirectory, sha: str | None) -> None:
-    """The active pack, whose name and bytes the books can check."""
+    """The active pack, whose name and bytes the registry can check."""
     if sha is None:
         return
     old, new = directory.root / OLD_WEIGHTS / f"{sha}.safetensors", directory.weights / f"{sha}.safetensors"
     try:
         matches = hashlib.sha256(owned_files.read(old)).hexdigest() == sha
     except (OSError, StoreForeign):
-        return  # gone, moved already, or not ours: the books say what is missing
+        return  # gone, moved already, or not ours: the registry says what is missing
     if matches and not os.path.lexists(new):
         owned_files.make_folder(directory.weights)
         old.rename(new)

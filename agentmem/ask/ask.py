@@ -28,7 +28,7 @@ from agentmem.notes.rows import EditRow
 from agentmem.notes.speaking import failures, said
 from agentmem.recall.query import query_words
 from agentmem.recall.result import Recollection, estimate_tokens
-from agentmem.weights.registry import WeightBook
+from agentmem.weights.registry import WeightRegistry
 
 if TYPE_CHECKING:
     from agentmem.llm.local_model import LocalModel
@@ -107,7 +107,7 @@ class Asker:
     def __init__(
         self,
         core: Core,
-        weights: WeightBook,
+        weights: WeightRegistry,
         recall: Callable[[str, int, Scope], Recollection],
         use: Callable[[Sequence[Note], Scope], None],
         local: Callable[[], LocalModel | None],

@@ -43,7 +43,7 @@ def in_force(
         owners = core.admit(tx, scope)
         edit = next(iter(tx.ledger.edits(owners=owners, ids=[str(route.edit_id)])), None)
         if edit is None:
-            return None, "", ("an edit fired that the books do not hold: it was not used",)
+            return None, "", ("an edit fired that the registry does not hold: it was not used",)
         row = tx.notes.rows_of([edit.note_id]).get(edit.note_id)
         note = tx.notes.load([row])[row] if row is not None else None
         if note is not None and not scope.admits(note.scope):

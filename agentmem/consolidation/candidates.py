@@ -154,7 +154,7 @@ def boundary(scope: Scope) -> Scope | None:
 
 
 def as_json(request: EditRequest) -> Mapping[str, object]:
-    """What the books keep of a request, so that the weights can be rebuilt from notes and books alone."""
+    """What the registry keeps of a request, so that the weights can be rebuilt from notes and registry alone."""
     return {
         "prompt": request.prompt,
         "target": request.target,

@@ -1,4 +1,4 @@
-"""The drift meter: how far notes, books, pack and model are apart, and whether the edits still answer."""
+"""The drift meter: how far notes, registry, pack and model are apart, and whether the edits still answer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from agentmem.consolidation.phrasing import Phrased, requests_for
 from agentmem.consolidation.policy import Policy
 from agentmem.consolidation.proposal import barred
 from agentmem.consolidation.report import PastRun
-from agentmem.consolidation.rewriting import request_in_books
+from agentmem.consolidation.rewriting import request_in_registry
 from agentmem.consolidation.verify import Canary, Prober, same_answer
 from agentmem.consolidation.wordings import independent
 from agentmem.core import EVERYBODY, Core
@@ -23,7 +23,7 @@ from agentmem.notes.note import Note, Scope
 from agentmem.notes.rows import EditRow, LedgerEntry
 from agentmem.projections.linking import conflicting
 from agentmem.records.transaction import Transaction
-from agentmem.weights.registry import METHOD, PackContents, WeightBook
+from agentmem.weights.registry import METHOD, PackContents, WeightRegistry
 
 __all__ = ["DriftMeter", "VerifyReport", "WeightStatus"]
 
@@ -35,11 +35,11 @@ class WeightStatus:
     """How far the weights have drifted from the notes. Ids are those of notes.
 
     Attributes:
-        edits: how many edits the books hold for the scope.
+        edits: how many edits the registry holds for the scope.
         waiting: facts that the policy would promote now, by the signals of the store alone.
         stale: edits whose note says something else now, has ended, or is gone.
         contradicted: edits that a newer note of the same fact speaks against.
-        unserved, stray: edits in the books that the pack lacks, and edits in the pack that the books do not know.
+        unserved, stray: edits in the registry that the pack lacks, and edits in the pack that the registry does not know.
         pack: sha256 of the active pack; ``trouble`` why it cannot be served, with its cure, or empty.
         base: fingerprint of the model that the pack was written on; ``attached`` of the model attached now.
     """
@@ -112,7 +112,7 @@ class VerifyReport:
 class DriftMeter:
     """Compares what should hold with what does; reads only."""
 
-    def __init__(self, core: Core, weights: WeightBook, policy: Policy) -> None:
+    def __init__(self, core: Core, weights: WeightRegistry, policy: Policy) -> None:
         self._core = core
         self._weights = weights
         self._policy = policy
@@ -120,7 +120,7 @@ class DriftMeter:
     def status(self, scope: Scope) -> WeightStatus:
         """The drift of one scope (unbound: of all). Needs no model."""
         with self._core.reading(EVERYBODY) as tx:
-            books = {e.id for e in tx.ledger.edits()}
+            listed = {e.id for e in tx.ledger.edits()}
         with self._core.reading(scope or EVERYBODY) as tx:
             owners = tx.notes.visible_owners(scope) if scope else tx.notes.all_owners()
             edits = tx.ledger.edits(owners=owners)
@@ -151,7 +151,7 @@ class DriftMeter:
             stale=tuple(stale),
             contradicted=tuple(contradicted),
             unserved=tuple(e.note_id for e in edits if e.id not in written) if not trouble else (),
-            stray=() if scope else tuple(sorted(written - books)),  # nobody's, and so nobody's in particular
+            stray=() if scope else tuple(sorted(written - listed)),  # nobody's, and so nobody's in particular
             pack=active[0] if active and concerned else None,
             trouble=trouble if concerned else "",
             base=held.base if concerned else None,
@@ -241,5 +241,5 @@ def _probes(edit: EditRow, note: Note | None) -> Sequence[str]:
     phrased = requests_for(note) if note is not None else None
     if not isinstance(phrased, Phrased):
         return ()
-    request = request_in_books(edit)
+    request = request_in_registry(edit)
     return independent(phrased.probes, (request.prompt, *request.paraphrases), request.subject)

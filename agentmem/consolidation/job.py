@@ -1,6 +1,6 @@
 """The consolidation job: propose, write in shadow, verify by free generation, commit or roll back.
 
-Until the commit nothing that serves a request has changed; the commit is one SQL transaction that writes the books and
+Until the commit nothing that serves a request has changed; the commit is one SQL transaction that writes the registry and
 flips the pointer to the new pack. Whatever was remembered or forgotten meanwhile is honoured there.
 """
 
@@ -25,7 +25,7 @@ from agentmem.notes.note import Scope
 from agentmem.notes.protocols import Editor
 from agentmem.notes.rows import EditRow
 from agentmem.records.transaction import Transaction
-from agentmem.weights.registry import METHOD, WeightBook
+from agentmem.weights.registry import METHOD, WeightRegistry
 
 __all__ = ["Consolidator"]
 
@@ -65,7 +65,7 @@ class Consolidator:
     def __init__(
         self,
         core: Core,
-        weights: WeightBook,
+        weights: WeightRegistry,
         policy: Policy,
         answer: Answerer,
         canary_texts: Sequence[str],
@@ -289,7 +289,7 @@ class Consolidator:
             return replace(report, warnings=self._weights.follow())
 
     def _last_run(self, tx: Transaction, scope: Scope) -> tuple[UndoReport, list[EditRow]]:
-        """The newest consolidation with edits in the books, and those of its edits that are still there."""
+        """The newest consolidation with edits in the registry, and those of its edits that are still there."""
         owners = tx.notes.visible_owners(scope) if scope else tx.notes.all_owners()
         held = {edit.id: edit for edit in tx.ledger.edits(owners=owners)}
         begun = {e.edit_id: e.seq for e in tx.ledger.entries(event="promoted", limit=None) if e.edit_id in held}

@@ -1,4 +1,4 @@
-"""``rebuild("weights")``: the edits of the books written anew, each admitted by the policy and asked again before it is served."""
+"""``rebuild("weights")``: the edits of the registry written anew, each admitted by the policy and asked again before it is served."""
 
 from __future__ import annotations
 
@@ -15,35 +15,37 @@ from agentmem.notes.note import Scope
 from agentmem.notes.protocols import Editor
 from agentmem.notes.rows import EditRow
 from agentmem.records.transaction import Transaction
-from agentmem.weights.registry import METHOD, WeightBook
+from agentmem.weights.registry import METHOD, WeightRegistry
 
-__all__ = ["Rewriter", "request_in_books"]
+__all__ = ["Rewriter", "request_in_registry"]
 
 
 class Rewriter:
-    """Writes what the books say into an empty side memory.
+    """Writes what the registry says into an empty side memory.
 
-    The books may have come from elsewhere, and the model may be another one: so what the policy would demote is not written again,
+    The registry may have come from elsewhere, and the model may be another one: so what the policy would demote is not written again,
     and what does not answer its own question afterwards is taken out.
 
     Args:
         prober: makes what asks the attached model.
     """
 
-    def __init__(self, core: Core, weights: WeightBook, policy: Policy, prober: Callable[[Editor], Prober]) -> None:
+    def __init__(self, core: Core, weights: WeightRegistry, policy: Policy, prober: Callable[[Editor], Prober]) -> None:
         self._core = core
         self._weights = weights
         self._policy = policy
         self._prober = prober
 
     def run(self, report: Callable[[int, int], None]) -> int:
-        """Returns how many edits the weights hold then; each of the others leaves the books with a line in the ledger that says why."""
+        """Returns how many edits the weights hold then; each of the others leaves the registry with a line in the ledger that says why."""
         with self._weights.lock:
             editor = self._weights.need()
             with self._core.reading(EVERYBODY) as tx:
                 edits = tx.ledger.edits()
                 refused = self._overruled(tx, edits)
-            written, failed, data = self._written(editor, [request_in_books(e) for e in edits if e.id not in refused])
+            written, failed, data = self._written(
+                editor, [request_in_registry(e) for e in edits if e.id not in refused]
+            )
             refused |= failed
             with self._core.writing(EVERYBODY) as tx:
                 self._enter(tx, edits, written, refused)
@@ -94,8 +96,8 @@ class Rewriter:
             tx.ledger.put_edit(replace(edit, method=METHOD))
 
 
-def request_in_books(edit: EditRow) -> EditRequest:
-    """The edit request that the books remember."""
+def request_in_registry(edit: EditRow) -> EditRequest:
+    """The edit request that the registry remembers."""
     kept = edit.request
     user, agent = kept.get("user"), kept.get("agent")
     paraphrases = kept.get("paraphrases") or ()

@@ -14,7 +14,7 @@ from agentmem.forget.places import DUE, Doomed, Removal, Traces
 from agentmem.notes.note import ForgetReceipt, Note, Scope
 from agentmem.notes.rows import Selection
 from agentmem.records.transaction import Transaction
-from agentmem.weights.registry import WeightBook
+from agentmem.weights.registry import WeightRegistry
 
 __all__ = ["Eraser"]
 
@@ -35,7 +35,7 @@ class Eraser:
     def __init__(
         self,
         core: Core,
-        weights: WeightBook,
+        weights: WeightRegistry,
         scrubber: Scrubber,
         reserve: Reserve,
         fail: Callable[[str], None] = lambda step: None,

@@ -16,7 +16,7 @@ from agentmem.errors import AgentMemError, StoreError, StoreFull
 from agentmem.files.reserve import Reserve
 from agentmem.forget.places import DUE, FILE, INDEX, PACKS
 from agentmem.runtime.forks import at_fork
-from agentmem.weights.registry import WeightBook
+from agentmem.weights.registry import WeightRegistry
 
 __all__ = ["Scrubber"]
 
@@ -38,7 +38,7 @@ class Scrubber:
     def __init__(
         self,
         core: Core,
-        weights: WeightBook,
+        weights: WeightRegistry,
         purge_index: Callable[[], str],
         reserve: Reserve,
         fail: Callable[[str], None] = lambda step: None,

@@ -23,7 +23,7 @@ from agentmem.remember.duplicates import content_hash
 from agentmem.remember.enriched import take_back
 from agentmem.remember.supersede import Superseder
 from agentmem.remember.write import key_hash
-from agentmem.weights.registry import WeightBook
+from agentmem.weights.registry import WeightRegistry
 
 __all__ = ["DUE", "FILE", "INDEX", "PACKS", "TRACES", "Doomed", "Removal", "Trace", "Traces"]
 
@@ -66,7 +66,7 @@ class Removal:
     """One transaction that removes, or one that looks afterwards."""
 
     core: Core
-    weights: WeightBook
+    weights: WeightRegistry
     tx: Transaction
     doomed: Doomed
     owners: list[int] = field(init=False)
@@ -232,7 +232,7 @@ TRACES: Final[tuple[Trace, ...]] = (
     ),
     Trace("links of others", "that it stood between them, or made a word common", _relinked),
     Trace("followers", "what it had ended", _followers),
-    Trace("books", "edits of any state with their requests; the ledger keeps its id, and whose it was", _books, lambda r: not r.tx.ledger.edits(state=None, note_ids=r.doomed.ids)),
+    Trace("registry", "edits of any state with their requests; the ledger keeps its id, and whose it was", _books, lambda r: not r.tx.ledger.edits(state=None, note_ids=r.doomed.ids)),
     Trace(
         "names", "whose it was, once nothing else is left of that user or agent; what stays is a keyed digest",
         _names, lambda r: not r.tx.notes.empty_owners(r.owners),

@@ -11,10 +11,10 @@ from agentmem.notes.filters import Filter
 from agentmem.recall.page import Page
 from agentmem.remember.draft import flag
 
-__all__ = ["Namespaces", "Wanted"]
+__all__ = ["Namespaces", "WantedRecords"]
 
 
-class Wanted(NamedTuple):
+class WantedRecords(NamedTuple):
     """Records below a prefix that satisfy a filter, by nearness to a query if there is one."""
 
     prefix: tuple[str, ...]

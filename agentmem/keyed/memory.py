@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from agentmem.core import EVERYBODY, Core
 from agentmem.keyed import filters
-from agentmem.keyed.asking import Namespaces, Wanted
+from agentmem.keyed.asking import Namespaces, WantedRecords
 from agentmem.keyed.putting import Put, Putting
 from agentmem.keyed.record import Record, address, labels, space, written
 from agentmem.notes.clock import micros
@@ -19,7 +19,7 @@ from agentmem.notes.protocols import Embedder
 from agentmem.records.keyed import KeyedRow
 from agentmem.records.transaction import Transaction
 from agentmem.remember.update import Keeper
-from agentmem.weights.registry import WeightBook
+from agentmem.weights.registry import WeightRegistry
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,7 +56,7 @@ class KeyedMemory:
     def __init__(
         self,
         core: Core,
-        weights: WeightBook,
+        weights: WeightRegistry,
         keeper: Keeper,
         eraser: Eraser,
         written: Callable[[], None] = lambda: None,
@@ -163,7 +163,7 @@ class KeyedMemory:
             held = self._refreshed([held], scope, now)[0]
         return Record.of(held, id)
 
-    def search(self, wanted: Wanted, scope: Scope) -> list[Record]:
+    def search(self, wanted: WantedRecords, scope: Scope) -> list[Record]:
         """Records below a prefix that satisfy a filter: the last put first, or by nearness to a query."""
         now = self._now()
         if wanted.query is None:
@@ -178,7 +178,7 @@ class KeyedMemory:
         return [Record.of(row, id, score) for row, id, score in found]
 
     def _nearest(
-        self, embedder: Embedder, query: str, wanted: Wanted, scope: Scope, now: int
+        self, embedder: Embedder, query: str, wanted: WantedRecords, scope: Scope, now: int
     ) -> list[tuple[KeyedRow, str, float | None]]:
         import numpy as np
 
@@ -197,7 +197,7 @@ class KeyedMemory:
             page = [found[at]._replace(score=float(cosines[at]) if scored[at] else None) for at in chosen]
             return self._loaded(tx, page)
 
-    def _filtered(self, tx: Transaction, wanted: Wanted, scope: Scope, now: int) -> Iterator[_Found]:
+    def _filtered(self, tx: Transaction, wanted: WantedRecords, scope: Scope, now: int) -> Iterator[_Found]:
         """What lies below the prefix and satisfies the filter, the last put first."""
         owner = tx.notes.owner(scope)
         columns = ("row", "put_at", "expires_at")
@@ -217,7 +217,7 @@ class KeyedMemory:
                     yield each
 
     @staticmethod
-    def _page(found: Iterator[_Found], wanted: Wanted) -> list[_Found]:
+    def _page(found: Iterator[_Found], wanted: WantedRecords) -> list[_Found]:
         return list(islice(found, wanted.offset, wanted.offset + wanted.limit))
 
     @staticmethod

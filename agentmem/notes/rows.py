@@ -147,7 +147,7 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class EditRow:
-    """One edit in the books: which note it came from, and whether the active pack holds it.
+    """One edit in the registry: which note it came from, and whether the active pack holds it.
 
     ``state`` is ``active`` or ``retired``; ``request`` is the edit request as JSON-able values (removed when the note is
     forgotten).

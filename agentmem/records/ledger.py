@@ -1,4 +1,4 @@
-"""The books of consolidation: edits, the packs that serve them, leases, and a log of what happened."""
+"""The registry of consolidation: edits, the packs that serve them, leases, and a log of what happened."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class Ledger(Area):
         return [_edit(row) for row in self._tables.find(EDIT, where)]
 
     def delete_edits(self, ids: Sequence[str]) -> int:
-        """Remove edits from the books; returns how many."""
+        """Remove edits from the registry; returns how many."""
         return self._tables.delete(EDIT, {"id": Among(ids)})
 
     def held(self) -> int:

@@ -116,7 +116,7 @@ class Owners(Area):
             self._named[id] = name
 
     def empty(self, ids: Sequence[int]) -> list[int]:
-        """Those of these owners that have a name, and nothing else: no note and no edit in the books."""
+        """Those of these owners that have a name, and nothing else: no note and no edit in the registry."""
         named = [id for id, owner in self._read(ids).items() if owner.name != _NOBODY]
         return [
             id

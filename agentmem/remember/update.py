@@ -27,7 +27,7 @@ from agentmem.remember.changes import Changes
 from agentmem.remember.duplicates import content_hash
 from agentmem.remember.enriched import rewrite
 from agentmem.remember.supersede import Superseder
-from agentmem.weights.registry import WeightBook
+from agentmem.weights.registry import WeightRegistry
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -54,7 +54,7 @@ class Keeper:
         fail: called with the name of each durable step; tests stop the process there.
     """
 
-    def __init__(self, core: Core, weights: WeightBook, fail: Callable[[str], None] = lambda step: None) -> None:
+    def __init__(self, core: Core, weights: WeightRegistry, fail: Callable[[str], None] = lambda step: None) -> None:
         self._core = core
         self._weights = weights
         self._fail = fail

@@ -28,7 +28,7 @@ from agentmem.remember.enriched import rewrite
 from agentmem.remember.neighbours import Neighbourhood
 from agentmem.remember.pending import PendingRows
 from agentmem.remember.supersede import Superseder
-from agentmem.weights.registry import WeightBook
+from agentmem.weights.registry import WeightRegistry
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,7 +52,7 @@ class Rememberer:
         fail: called with the name of each durable step; tests stop the process there.
     """
 
-    def __init__(self, core: Core, weights: WeightBook, fail: Callable[[str], None] = lambda step: None) -> None:
+    def __init__(self, core: Core, weights: WeightRegistry, fail: Callable[[str], None] = lambda step: None) -> None:
         self._core = core
         self._weights = weights
         self._fail = fail

@@ -31,7 +31,7 @@ def taken_by_others(tx: Transaction, records: Sequence[NoteRecord], *, bound: bo
 
 
 def edits_of_others(tx: Transaction, records: Sequence[NoteRecord], *, bound: bool) -> set[str]:
-    """Ids of edits, in the notes or in the lines of their books, that name an edit which is, or was, of another owner."""
+    """Ids of edits, in the notes or in the lines of their ledger, that name an edit which is, or was, of another owner."""
     named = {
         r.id: {*(edit.id for edit in r.edits), *(entry.edit_id for entry in r.ledger if entry.edit_id is not None)}
         for r in records

@@ -1,6 +1,6 @@
 """The file that memories are exchanged in: JSON lines, a header first, a footer with counts and a checksum last.
 
-Lines in between are notes (each with its fact, history, uses, books, the value whose text it is, what acting taught of it, what a language model added to it,
+Lines in between are notes (each with its fact, history, uses, edits, the value whose text it is, what acting taught of it, what a language model added to it,
 and, on request, its vector), then links, then what those additions were made from, then lines of the ledger whose notes are gone.
 Times are ISO 8601 in UTC.
 

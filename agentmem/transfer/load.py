@@ -83,7 +83,7 @@ class ImportReport:
         """What is left to do, in words."""
         found = []
         if self.edits and self.proven:
-            found.append("the books hold edits that no weights hold yet: memory.rebuild('weights')")
+            found.append("the registry holds edits that no weights hold yet: memory.rebuild('weights')")
         elif self.edits:
             found.append(
                 f"{self.edits} edits of the file are candidates: memory.consolidate() decides on their notes, and verifies what it writes"
@@ -238,7 +238,7 @@ class _Work:
                 self._links(links)
             if made := [r for r, _ in batch if isinstance(r, MadeFromRecord)]:
                 self._made_from(made)
-            if entries and not self._scope:  # a user's file has none, and nobody's books are a user's to write
+            if entries and not self._scope:  # a user's file has none, and nobody's edits are a user's to write
                 self._entries(entries)
             self._fail("import:after-batch")
         if self._taken_over is not None:
@@ -374,7 +374,7 @@ class _Work:
         found = [(rows[record.id], owners[record.scope.owner]) for record in batch if record.id in rows]
         return [(row, owner) for row, owner in found if owner is not None]
 
-    # -- links and books -------------------------------------------------------------------------------------
+    # -- links and edits -------------------------------------------------------------------------------------
 
     def _links(self, batch: Sequence[LinkRecord]) -> None:
         if self.report.dry_run:

@@ -173,7 +173,7 @@ class KeyRecord(_Strict):
 
 
 class EditRecord(_Strict):
-    """An edit of the books."""
+    """An edit of the registry."""
 
     id: Name
     method: Name

@@ -1,4 +1,4 @@
-"""What stands beside a note that is imported: its books, its value as an experience, what a model added, and its links."""
+"""What stands beside a note that is imported: its edits, its value as an experience, what a model added, and its links."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from agentmem.notes.note import Scope
 from agentmem.notes.rows import Selection
 from agentmem.records.transaction import Transaction
 from agentmem.upkeep.rebuild import CheckReport
-from agentmem.weights.registry import WeightBook
+from agentmem.weights.registry import WeightRegistry
 
 __all__ = ["OwnUpkeep", "in_percent"]
 
@@ -27,7 +27,7 @@ def in_percent(report: Progress) -> Progress:
 class OwnUpkeep:
     """:class:`~agentmem.upkeep.rebuild.Upkeep` as one owner gets to see it: a user, or an agent; shared notes are everybody's own."""
 
-    def __init__(self, core: Core, weights: WeightBook, scope: Scope) -> None:
+    def __init__(self, core: Core, weights: WeightRegistry, scope: Scope) -> None:
         self._core = core
         self._weights = weights
         self._scope = scope.owner

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from agentmem.consolidation.figures import counted
-from agentmem.consolidation.rewriting import request_in_books
+from agentmem.consolidation.rewriting import request_in_registry
 from agentmem.core import EVERYBODY, Core
 from agentmem.errors import AgentMemError, IndexUnavailable, InvalidArgument, StoreError
 from agentmem.notes.edit import EditRequest
@@ -22,7 +22,7 @@ from agentmem.records.transaction import Transaction
 from agentmem.runtime.forks import at_fork
 from agentmem.upkeep.check import Comparison, lacking_vectors, told, unfinished, unlike_vectors
 from agentmem.upkeep.reembed import GRAPH_DUE, Reembedder, add_passages, under_way
-from agentmem.weights.registry import METHOD, WeightBook
+from agentmem.weights.registry import METHOD, WeightRegistry
 
 if TYPE_CHECKING:
     from agentmem.stores.chroma.indexer import Indexer
@@ -59,14 +59,14 @@ class Upkeep:
 
     Args:
         text: the words of the notes in full text.
-        rewrite: writes the edits of the books into the weights anew.
+        rewrite: writes the edits of the registry into the weights anew.
         notices: says what lies in the directory and is not touched.
     """
 
     def __init__(
         self,
         core: Core,
-        weights: WeightBook,
+        weights: WeightRegistry,
         text: FullText,
         rewrite: Callable[[Progress], int],
         notices: Callable[[], list[str]] = list,
@@ -295,14 +295,16 @@ class Upkeep:
     def _check_edits(self, tx: Transaction) -> list[str]:
         """Books, pack and live model hold the same edits, and each edit says what its note says."""
         edits = tx.ledger.edits()
-        books = {edit.id for edit in edits}
+        listed = {edit.id for edit in edits}
         try:
             held = self._weights.contents().edits
         except AgentMemError as error:
             return [f"weights: {error.message} rebuild('weights')"]
         problems = []
-        if books != held:
-            problems.append(f"the books hold {counted(len(books), 'edit')}, the pack {len(held)}: rebuild('weights')")
+        if listed != held:
+            problems.append(
+                f"the registry holds {counted(len(listed), 'edit')}, the pack {len(held)}: rebuild('weights')"
+            )
         if self._weights.editor is not None:
             live = {e.id for e in self._weights.editor.edits()}
             if live != held:
@@ -406,9 +408,11 @@ class Upkeep:
     # -- numbers ---------------------------------------------------------------------------------------------
 
     def edits(self, scope: Scope) -> list[EditRequest]:
-        """The active edits that a scope may see, as the books hold them."""
+        """The active edits that a scope may see, as the registry holds them."""
         with self._core.reading(scope) as tx:
-            return [request_in_books(edit) for edit in tx.ledger.edits(owners=self._core.selection(tx, scope).owners)]
+            return [
+                request_in_registry(edit) for edit in tx.ledger.edits(owners=self._core.selection(tx, scope).owners)
+            ]
 
     def stats(self) -> Mapping[str, object]:
         values: dict[str, object] = {"bytes": self._core.store.size()}

@@ -1,4 +1,4 @@
-"""The weights as a projection: a model with its editor, the active pack, and the books that both must agree with."""
+"""The weights as a projection: a model with its editor, the active pack, and the registry that both must agree with."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from agentmem.records.transaction import Transaction
 from agentmem.runtime.forks import at_fork
 from agentmem.weights.pack_store import PackStore
 
-__all__ = ["METHOD", "PackFiles", "WeightBook"]
+__all__ = ["METHOD", "PackFiles", "WeightRegistry"]
 
 _PACKS = "packs"
 """Under this key the store lists the packs that it ever named and whose files may still be there."""
@@ -54,11 +54,11 @@ class PackFiles(NamedTuple):
     read: Callable[[bytes], PackContents]
 
 
-class WeightBook:
-    """Keeps the live editor equal to the active pack, and the active pack equal to the books.
+class WeightRegistry:
+    """Keeps the live editor equal to the active pack, and the active pack equal to the registry.
 
     Every change of the weights is: write a new pack file, then flip one row in the same transaction that changes the
-    books. Other processes see the row and load the file before their next request.
+    registry. Other processes see the row and load the file before their next request.
 
     Args:
         stranded: asked in a forked child why a model of the parent's cannot be used there, in words; empty when it can.
@@ -167,7 +167,7 @@ class WeightBook:
 
     @contextmanager
     def serving(self) -> Iterator[Editor]:
-        """One request: the editor as the books have it now, held for the length of the block."""
+        """One request: the editor as the registry has it now, held for the length of the block."""
         with self.lock:
             editor = self.need()
             self._sync(editor)
@@ -212,7 +212,7 @@ class WeightBook:
         """Inside a write transaction: make a pack without these edits the active one. Needs no model.
 
         A pack that cannot be read cannot lose single edits, so it goes as a whole: nobody is served from it anyway, and what
-        else it held stands in the books, to be written anew.
+        else it held stands in the registry, to be written anew.
         """
         active = tx.ledger.active_pack(METHOD)
         if active is None or not edit_ids:
@@ -235,7 +235,7 @@ class WeightBook:
         return self.take_out(tx, tx.ledger.edits(note_ids=note_ids) if note_ids else [], reason)
 
     def take_out(self, tx: Transaction, edits: Sequence[EditRow], reason: str) -> int:
-        """Inside a write transaction: take these edits out of pack and books, with a line in the ledger for each."""
+        """Inside a write transaction: take these edits out of pack and registry, with a line in the ledger for each."""
         if edits:
             self.drop(tx, [edit.id for edit in edits])
             tx.ledger.delete_edits([edit.id for edit in edits])
@@ -249,10 +249,10 @@ class WeightBook:
         """Inside a write transaction: make ``data``, less what is no longer in ``keep``, the active pack.
 
         Args:
-            keep, known: ids of the edits in the books, now and when the work on ``data`` began.
+            keep, known: ids of the edits in the registry, now and when the work on ``data`` began.
 
         Raises:
-            JobLocked: an edit came into the books meanwhile, which this pack would lose.
+            JobLocked: an edit came into the registry meanwhile, which this pack would lose.
         """
         held = self._files.read(data).edits
         if keep - held - known:
@@ -294,7 +294,7 @@ class WeightBook:
     def follow(self) -> tuple[str, ...]:
         """:meth:`refresh` for a call that has committed: what it did stands, so trouble is told in words, not raised.
 
-        Every request serves what the books say then, and the next change or open removes the files.
+        Every request serves what the registry says then, and the next change or open removes the files.
         """
         try:
             self.refresh()

@@ -287,7 +287,7 @@ class Demo:
         self._late_id = receipt.id
 
     def forget_late(self, reference: Path) -> None:
-        """Forget it, and compare with the model that never learnt it: books, bytes, logits."""
+        """Forget it, and compare with the model that never learnt it: registry, bytes, logits."""
         late, editor = self.story.late, self.memory.editor
         assert editor is not None
         with self._timed("forget"):

@@ -42,7 +42,7 @@ def export(
     ] = False,
     key_file: KeyOption = None,
 ) -> None:
-    """Write notes, with history, links, uses and books, to a file of JSON lines.
+    """Write notes, with history, links, uses and registry, to a file of JSON lines.
 
     agentmem export ana.jsonl --user ana
     """

@@ -139,7 +139,7 @@ def refusals(report: ConsolidationReport, limit: int = 30) -> Any:
 
 
 def edits(place: Place) -> None:
-    """What the weights hold, as the books say, each with the note it came from. Exit code 1 when there is nothing."""
+    """What the weights hold, as the registry says, each with the note it came from. Exit code 1 when there is nothing."""
     with place.memory() as memory:
         held = memory.edits()
     if place.json:
@@ -171,12 +171,12 @@ def status(place: Place) -> None:
         render.data(found.to_dict())
     else:
         rows = [
-            ("edits", str(found.edits), "in the books"),
+            ("edits", str(found.edits), "in the registry"),
             ("waiting", str(len(found.waiting)), "facts the policy would promote now"),
             ("stale", str(len(found.stale)), "the note says something else now, or ended"),
             ("contradicted", str(len(found.contradicted)), "a newer note says otherwise"),
-            ("unserved", str(len(found.unserved)), "in the books, not in the pack"),
-            ("stray", str(len(found.stray)), "in the pack, not in the books"),
+            ("unserved", str(len(found.unserved)), "in the registry, not in the pack"),
+            ("stray", str(len(found.stray)), "in the pack, not in the registry"),
             ("pack", (found.pack or "none")[:12], found.trouble or "sound"),
         ]
         render.say(render.table(("", "", "meaning"), rows, title="Drift of the weights"))

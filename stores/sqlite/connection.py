@@ -143,7 +143,7 @@ class Database:
         """How many rows this connection has changed so far."""
         return self._open().total_changes
 
-    def answer(self, sql: str, parameters: tuple[object, ...] = ()) -> list[Any]:
+    def cached_rows(self, sql: str, parameters: tuple[object, ...] = ()) -> list[Any]:
         """:meth:`rows` of a question that every request asks; asked again only when something has changed."""
         moment = self.moment
         if moment != self._answered or len(self._answers) > _ANSWERS:

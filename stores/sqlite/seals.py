@@ -112,7 +112,7 @@ _OF_ROWS: Final = (
     ),
     (
         f"SELECT CAST(d.id AS BLOB), CAST(d.note_id AS BLOB) FROM edit d WHERE d.seal IS NOT {SEAL_OF_EDIT} ORDER BY d.id",  # noqa: S608
-        "edit {} of note {} is not what was written in the books: restore a backup, or forget() the note",
+        "edit {} of note {} is not what was written in the registry: restore a backup, or forget() the note",
     ),
     (
         f"SELECT {_NAME.format('m.row')} FROM enrichment m WHERE m.seal IS NOT {SEAL_OF_ENRICHMENT} ORDER BY m.row",  # noqa: S608

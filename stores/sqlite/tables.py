@@ -71,7 +71,7 @@ class SqliteTables:
             shape, lambda: statements.find(table, wanted, tests, sorted_by, newest=newest, whole=limit is None)
         )
         bound = tuple(values) if limit is None else (*values, int(limit))
-        found = self._db.answer(sql, bound) if often else self._db.rows(sql, bound)
+        found = self._db.cached_rows(sql, bound) if often else self._db.rows(sql, bound)
         return _looked_at(table, wanted, found) if table.checked else found
 
     def find_of_each(
@@ -102,7 +102,7 @@ class SqliteTables:
         """The values of one column in the rows for which every test holds, each once, ascending."""
         tests, values = statements.conditions(table, where, first=1)
         sql = self._statement(("values", table.name, column, tests), lambda: statements.values(table, column, tests))
-        return [value for (value,) in self._db.answer(sql, tuple(values))]
+        return [value for (value,) in self._db.cached_rows(sql, tuple(values))]
 
     def lacking(self, table: Table, *, after: int = 0, longer: int = -1, limit: int | None = None) -> list[int]:
         """The notes beyond row ``after``, of more than ``longer`` characters, that have no row in a table; ascending, at most ``limit``."""
@@ -133,7 +133,7 @@ class SqliteTables:
     def count_selected(self, selection: Selection, *, most: int | None = None) -> int:
         """How many notes a selection admits; with ``most`` no further than that."""
         sql, values = selecting.counted(selection, most)
-        return int(self._db.answer(sql, tuple(values))[0][0] if most is not None else self._db.value(sql, values))
+        return int(self._db.cached_rows(sql, tuple(values))[0][0] if most is not None else self._db.value(sql, values))
 
     def keep_version(self, row: int) -> bool:
         """Let a note as it is now join its history, and tell whether it is what was written."""

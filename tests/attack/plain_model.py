@@ -1,6 +1,6 @@
 """A model and its side memory that cost no time: what an edit answers is said, everything else is the prompt again.
 
-Editor and model are doubles of what is plugged in; the job, the books, the packs and whoever asks are the real ones. An edit answers
+Editor and model are doubles of what is plugged in; the job, the registry, the packs and whoever asks are the real ones. An edit answers
 the requests that its scope admits, as those of the real editors do.
 """
 

@@ -167,7 +167,7 @@ def look(place: Path, model: object, line: dict[str, object], expected: dict[str
     line |= {
         "problems": [p for p in report.problems if "embedded anew" not in p],  # a re-embedding that was stopped goes on
         "is": "before" if found == expected["before"] else "after" if found == expected["after"] else str(found),
-        "books": sorted(str(e.id) for e in memory.edits()),
+        "registry": sorted(str(e.id) for e in memory.edits()),
         "live": sorted(str(e.id) for e in editor.edits()),
         "pack": sorted(memory._parts.weights.contents().edits),
         "packs": len(packs),

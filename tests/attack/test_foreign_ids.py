@@ -220,7 +220,7 @@ def test_an_id_of_whom_nobody_knows_is_for_no_user_to_take(memory: Memory, tmp_p
 
 
 def _edited(memory: Memory, user: str, edit: str) -> str:
-    """A note with an edit in the books, and a line about that."""
+    """A note with an edit in the registry, and a line about that."""
     told = str(memory.remember(f"{user} lives in Porto.", user=user).id)
     with memory._parts.core.store.write() as tx:
         owner = tx.notes.owner(Scope(user=user))
@@ -233,7 +233,7 @@ def _edited(memory: Memory, user: str, edit: str) -> str:
 
 @pytest.mark.parametrize("forgotten", [False, True])
 def test_an_edit_that_another_had_is_not_taken(memory: Memory, tmp_path: Path, *, forgotten: bool) -> None:
-    """Neither its id nor a line of the books about it, whether its note is there or was forgotten; its owner gets both back, once."""
+    """Neither its id nor a line of the registry about it, whether its note is there or was forgotten; its owner gets both back, once."""
     theirs = _edited(memory, "alice", "the edit")
     memory.export(tmp_path / "alice.jsonl", user="alice")
     with Memory(None, embedder="hash", clock=memory.clock) as elsewhere:

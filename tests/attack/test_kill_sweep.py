@@ -46,7 +46,7 @@ def holds(outcomes: list[dict[str, object]]) -> None:
         assert outcome["killed"], outcome
         assert outcome.get("problems") == [], outcome
         assert outcome["is"] in ("before", "after"), outcome
-        assert outcome["books"] == outcome["live"] == outcome["pack"], outcome
+        assert outcome["registry"] == outcome["live"] == outcome["pack"], outcome
         assert outcome["packs"] in (0, 1), "a pack that nobody serves was left behind"
         if outcome["step"] in SURE:
             assert outcome["is"] == "after", "what was acknowledged, or would be, is lost"

@@ -28,7 +28,7 @@ def tell(
 
 
 def enter(memory: Memory, note_id: str, user: str = "ann") -> None:
-    """An edit of a note in the books, as a consolidation enters it."""
+    """An edit of a note in the registry, as a consolidation enters it."""
     core, note = memory._parts.core, memory.get(note_id, user=user)
     with core.store.write() as tx:
         owner = tx.notes.owner(note.scope)

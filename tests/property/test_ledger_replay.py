@@ -1,4 +1,4 @@
-"""Whatever happens in whatever order, notes, books and pack are what the ledger says when it is read from the start.
+"""Whatever happens in whatever order, notes, registry and pack are what the ledger says when it is read from the start.
 
 The side memory is a double that keeps its edits as JSON and answers what it was told; store, job, books and packs are
 the real ones, on disk, and a crash is an exception at a named step followed by opening the directory again.

@@ -1,4 +1,4 @@
-"""Two processes on one directory: each pack names what the books hold, and none is read after it was replaced."""
+"""Two processes on one directory: each pack names what the registry holds, and none is read after it was replaced."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def tell(memory: Memory, fact: tuple[str, ...]) -> str:
 
 
 def sound(memory: Memory, notes: Sequence[str]) -> None:
-    """Every note has one edit, in the books, the pack and the model."""
+    """Every note has one edit, in the registry, the pack and the model."""
     assert sorted(str(edit.note_id) for edit in memory.edits(user="ann")) == sorted(notes)
     memory.ask(FACTS[0][3], user="ann", use="weights")
     assert memory.status().ok, memory.status()
@@ -135,7 +135,7 @@ def test_a_pack_that_is_replaced_while_it_is_read_is_no_trouble(pair: tuple[Memo
 
 
 def test_a_damaged_pack_keeps_nobody_from_forgetting_or_correcting(pair: tuple[Memory, Memory]) -> None:
-    """Nothing is served from it, so it goes; the other edits stand in the books, and a rebuild writes them anew."""
+    """Nothing is served from it, so it goes; the other edits stand in the registry, and a rebuild writes them anew."""
     one, _ = pair
     notes = [tell(one, fact) for fact in FACTS]
     assert len(one.consolidate(user="ann").promoted) == 3

@@ -210,10 +210,10 @@ def test_kill_9_while_consolidating_leaves_books_and_weights_in_agreement(tmp_pa
             forgotten.add(str(event["forgotten"]))
         elif "problems" in event:
             looks += 1
-            notes, books = set(map(str, event["notes"])), list(map(str, event["books"]))  # type: ignore[call-overload]
+            notes, registry = set(map(str, event["notes"])), list(map(str, event["registry"]))  # type: ignore[call-overload]
             assert event["problems"] == []
-            assert event["books"] == event["live"]
-            assert set(books) <= notes, "an edit outlived its note"
+            assert event["registry"] == event["live"]
+            assert set(registry) <= notes, "an edit outlived its note"
             assert remembered - forgotten - doubtful <= notes, "acknowledged and lost"
             assert not forgotten & notes, "a forgotten note came back"
             assert event["packs"] in (0, 1), "packs that nobody serves were left behind"

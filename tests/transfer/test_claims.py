@@ -186,7 +186,7 @@ def test_a_signed_file_comes_back_as_it_was(
 def test_what_the_policy_no_longer_wants_is_not_rebuilt(
     export: Path, tmp_path: Path, clock: ManualClock, model: tuple[Any, Any]
 ) -> None:
-    """A rebuild asks the policy again: an edit of the books is no warrant."""
+    """A rebuild asks the policy again: an edit of the registry is no warrant."""
     with Memory(
         tmp_path / "target",
         embedder="hash",

@@ -238,7 +238,7 @@ def test_a_forgetting_of_the_source_travels_with_its_books(
 
 
 def test_a_bound_memory_exports_its_own_notes_only(open_memory, exported, tmp_path: Path) -> None:
-    """Neither another user's, nor an agent's, nor the shared ones, nor a link to any of them, nor their books."""
+    """Neither another user's, nor an agent's, nor the shared ones, nor a link to any of them, nor their registry."""
     source, bound = open_memory(name="source"), open_memory(Scope(user="ben"), name="source")
     report = bound.export(tmp_path / "ben.jsonl")
     source.export(tmp_path / "bot.jsonl", agent="bot")
