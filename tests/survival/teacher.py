@@ -66,7 +66,7 @@ def look(directory: Path, model: object) -> None:
     say(
         problems=[p for p in report.problems if "index" not in p],
         notes=[note.id for note in memory.notes()],
-        books=sorted(str(e.note_id) for e in edits),
+        registry=sorted(str(e.note_id) for e in edits),
         live=sorted(str(e.note_id) for e in editor.edits()),
         packs=len(list(directory.glob("weights-*/*"))),
     )

@@ -183,8 +183,8 @@ def test_every_note_is_found_whether_indexed_or_not(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kills", [8, pytest.param(20, marks=pytest.mark.slow)])
-def test_kill_9_while_consolidating_leaves_books_and_weights_in_agreement(tmp_path: Path, kills: int) -> None:
-    """Children are killed while facts become weights; books, pack and model hold the same edits each time."""
+def test_kill_9_while_consolidating_leaves_registry_and_weights_in_agreement(tmp_path: Path, kills: int) -> None:
+    """Children are killed while facts become weights; registry, pack and model hold the same edits each time."""
     teacher = Path(__file__).with_name("teacher.py")
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     run = subprocess.run(
