@@ -10,13 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from agentmem.editors.compact import Compact, expand, shrink
-from agentmem.editors.layer_scores import LayerScore, score_table
 from agentmem.notes.edit import EditRequest
 from agentmem.notes.note import Scope
 
 __all__ = [
     "Array",
     "Calibration",
+    "LayerScore",
     "PackedEdit",
     "calibration_from",
     "calibration_tensors",
@@ -27,6 +27,32 @@ __all__ = [
 ]
 
 Array = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class LayerScore:
+    """What one layer's keys are worth, measured on phrasing groups that took no part in fitting its projection.
+
+    Attributes:
+        layer: whose feed-forward input the key is.
+        recognised: share of paraphrases that are nearest to their own question's key, and within the radius that the
+            allowed false alarm leaves.
+        auc: probability that a paraphrase is nearer to its question than an unrelated prompt is to any.
+        d_prime: distance between the two means, in units of their pooled standard deviation.
+        paraphrases: how many paraphrases were asked.
+    """
+
+    layer: int
+    recognised: float
+    auc: float
+    d_prime: float
+    paraphrases: int
+
+    @property
+    def standard_error(self) -> float:
+        """Of :attr:`recognised`."""
+        share = self.recognised
+        return float((share * (1 - share) / max(1, self.paraphrases)) ** 0.5)
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +80,7 @@ class Calibration:
     def table(self) -> str:
         """The measured layers as text, the chosen one marked."""
         last = max((row.layer for row in self.scores), default=-1)
-        return score_table(self.scores, last if self.layer is None else self.layer)
+        return _score_table(self.scores, last if self.layer is None else self.layer)
 
     def keys(self, raw: Array) -> Array:
         """[n, d_key] raw activations -> [n, r] keys."""
@@ -202,3 +228,12 @@ def _counts(parts: Iterable[Sized]) -> npt.NDArray[Any]:
 def _narrow(numbers: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
     """Numbers that are not negative, in as few bytes as hold the largest."""
     return numbers.astype(np.min_scalar_type(numbers.max(initial=0)))
+
+
+def _score_table(scores: Sequence[LayerScore], chosen: int) -> str:
+    """The rows as text, the chosen layer marked."""
+    lines = ["  layer  recognised    AUC     d'"]
+    for row in scores:
+        mark = "*" if row.layer == chosen else " "
+        lines.append(f"{mark} {row.layer:>5}  {row.recognised:>10.3f}  {row.auc:.3f}  {row.d_prime:>5.2f}")
+    return "\n".join(lines)

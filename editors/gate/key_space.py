@@ -15,8 +15,7 @@ from agentmem.editors.background import background_groups
 from agentmem.editors.gate.calibration import calibrate as calibrate_layer
 from agentmem.editors.gate.config import GateConfig
 from agentmem.editors.gate.separability import best_layer, measure_layers
-from agentmem.editors.layer_scores import LayerScore
-from agentmem.editors.packed import Calibration, calibration_from, calibration_tensors
+from agentmem.editors.packed import Calibration, LayerScore, calibration_from, calibration_tensors
 from agentmem.editors.port import ModelPort
 from agentmem.editors.prompts import Renderer
 from agentmem.errors import InvalidArgument, PackMismatch

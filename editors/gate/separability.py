@@ -11,7 +11,7 @@ from agentmem.editors.gate.calibration import fit_projection, is_constant
 from agentmem.editors.gate.config import GateConfig
 from agentmem.editors.gate.geometry import base_radius
 from agentmem.editors.gate.nearest import KeySearch
-from agentmem.editors.layer_scores import LayerScore
+from agentmem.editors.packed import LayerScore
 from agentmem.editors.packs import Array, Calibration
 from agentmem.editors.port import ModelPort
 from agentmem.editors.prompts import Renderer

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
 
 from agentmem.editors import packs
 from agentmem.editors.core.config import layer_below_another
+from agentmem.editors.core.requests import in_order
 from agentmem.editors.gate.codebook import Codebook
 from agentmem.editors.gate.editor import GatedEditor
+from agentmem.editors.gate.intake import EditDraft, Intake, receipts_of
 from agentmem.editors.gate.key_space import found_key_space
 from agentmem.editors.gate.routing import Router
 from agentmem.editors.grace.config import GraceConfig
-from agentmem.editors.grace.transaction import GraceWrite
+from agentmem.editors.grace.writer import fit_values, says_each
 from agentmem.editors.packs import Calibration
 from agentmem.errors import PackMismatch
 from agentmem.notes.edit import EditReceipt, EditRequest
@@ -56,3 +61,82 @@ class GraceEditor(GatedEditor[Codebook]):
         if any(edit.value.shape != (width,) for edit in pack.edits):
             raise PackMismatch("The pack's values have another width.", hint="write its edits anew.")
         return self._main.with_edits((), self._main.ids).with_edits(pack.edits, (), pack.calibration)
+
+
+@dataclass
+class GraceWrite(Intake):
+    """Everything that a GRACE write needs."""
+
+    config: GraceConfig
+
+    def run(
+        self, requests: Sequence[EditRequest], progress: Callable[[int, int], None] | None
+    ) -> tuple[dict[str, EditReceipt], Codebook]:
+        """Write requests; the order in which they are given makes no difference to the state.
+
+        Returns:
+            Receipts by id, and the codebook afterwards.
+        """
+        drafts = self.drafts(in_order(requests))
+        self.refuse_conflicts(drafts)
+        self._fit([draft for draft in drafts if draft.status != "failed"], progress)
+        after = self.settle(drafts)
+        return receipts_of(drafts), after
+
+    def _fit(self, drafts: Sequence[EditDraft], progress: Callable[[int, int], None] | None) -> None:
+        leaders, followers = self._twins(drafts)
+        contexts = [draft.contexts[: self.config.contexts] for draft in leaders]
+        fits = fit_values(self.port, contexts, self.layer, self.config, progress)
+        again = [i for i, fit in enumerate(fits) if not fit.converged and len(contexts[i]) > 1]
+        # a paraphrase that the model cannot follow must not cost the edit itself
+        alone = fit_values(self.port, [contexts[i][:1] for i in again], self.layer, self.config)
+        fits = [dict(zip(again, alone, strict=True)).get(i, fit) for i, fit in enumerate(fits)]
+        for draft, fit in zip(leaders, fits, strict=True):
+            draft.fit, draft.value = fit, fit.value
+            if not fit.converged:
+                draft.fail(f"after {fit.steps} steps the model still did not say the target (loss {fit.loss:.3f})")
+        for draft, leader in followers:
+            draft.join(leader)
+        self._keep_verified([draft for draft in drafts if draft.value is not None])
+
+    def _twins(self, drafts: Sequence[EditDraft]) -> tuple[list[EditDraft], list[tuple[EditDraft, EditDraft]]]:
+        """Drafts whose value has to be found, and those that come to the very same: what is taught has the same tokens.
+
+        One that was merely near would have another value alone, and the state would tell, after the other is gone, that it
+        had been there.
+        """
+        first = {draft.contexts: draft for draft in self._known(drafts)}
+        leaders, followers = [], []
+        for draft in drafts:
+            leader = first.setdefault(draft.contexts, draft)
+            if leader is draft:
+                leaders.append(draft)
+            else:
+                followers.append((draft, leader))
+        return leaders, followers
+
+    def _known(self, drafts: Sequence[EditDraft]) -> list[EditDraft]:
+        """The stored edits that ask in the very words of a draft, as drafts that are done."""
+        asked = {draft.contexts[0].prompt for draft in drafts}
+        labels = {draft.labels for draft in drafts}
+        found = []
+        for edit in self.book.edits:
+            if edit.labels in labels and self.renderer.prompt(edit.request.prompt) in asked:
+                contexts = self._contexts(edit.request)
+                found.append(
+                    EditDraft(edit.request, contexts, edit.keys, edit.negatives, edit.limits, edit.others, edit.value)
+                )
+        return found
+
+    def _keep_verified(self, drafts: Sequence[EditDraft]) -> None:
+        """Only paraphrases that the value really answers stay keys; the prompt itself always does."""
+        told = {d.id: d.fit.said for d in drafts if d.fit is not None and len(d.fit.said) == len(d.contexts)}
+        rest = [draft for draft in drafts if draft.id not in told]
+        values = [draft.value for draft in rest if draft.value is not None]
+        rows = self.config.batch_on(self.port.device.type)
+        said = says_each(self.port, [d.contexts for d in rest], values, self.layer, rows)
+        told |= {draft.id: each for draft, each in zip(rest, said, strict=True)}
+        for draft in drafts:
+            if dropped := [i for i, ok in enumerate(told[draft.id]) if i and not ok]:
+                draft.keys, draft.limits = np.delete(draft.keys, dropped, 0), np.delete(draft.limits, dropped)
+                draft.reason += f"{'; ' if draft.reason else ''}{len(dropped)} paraphrases were left out"

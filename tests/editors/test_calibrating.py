@@ -12,7 +12,7 @@ from helpers import generate
 
 from agentmem.editors import GraceConfig, calibrate, make_editor
 from agentmem.editors.gate.separability import best_layer, candidate_layers, score_keys
-from agentmem.editors.layer_scores import LayerScore
+from agentmem.editors.packed import LayerScore
 from agentmem.editors.packs import read_pack
 from agentmem.errors import InvalidArgument
 
