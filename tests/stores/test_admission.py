@@ -234,6 +234,19 @@ def test_the_guard_is_passed_by_where_it_is_known_and_nowhere_else() -> None:
     assert found == EVERYBODYS
 
 
+def test_no_verb_reaches_for_the_bare_tables() -> None:
+    """They lie behind the areas; only tests and the promises of a store look at them."""
+    package = Path(inspect.getfile(agentmem)).parent
+    reaching = {
+        path.relative_to(package).parts[0]
+        for path in package.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr == "tables" and ast.unparse(node.value).endswith("tx")
+    }
+
+    assert reaching <= {"testing"}
+
+
 def test_every_transaction_of_a_verb_says_whose_it_is() -> None:
     """Outside of the core nothing opens a transaction of the store directly, but where it binds it itself on the next lines."""
     package = Path(inspect.getfile(agentmem)).parent
