@@ -15,7 +15,7 @@ from agentmem.notes.filters import matches
 from agentmem.notes.protocols import Clock
 from agentmem.notes.rows import SHARED_OWNER, Selection, asks
 from agentmem.notes.tables import FACT, NOTE, OWNER, PASSAGE, TABLES, VERSION, Among, Span, Table, Value, Where, Without
-from agentmem.records.codec import decode
+from agentmem.records.codec import FACT_COLUMNS, decode
 from agentmem.records.transaction import Transaction
 from agentmem.runtime.forks import at_fork
 
@@ -23,7 +23,6 @@ __all__ = ["DictStore", "DictTables"]
 
 _UNIQUE: Final[Mapping[Table, str]] = {NOTE: "uid", OWNER: "mac"}
 _ORDERS: Final[Mapping[str, str]] = {"created": "created_at", "occurred": "occurred_at"}
-_FACT: Final = ("subject", "relation", "object", "functional", "question", "paraphrases")
 
 
 class DictTables:
@@ -255,7 +254,7 @@ class DictTables:
         return selection.where is None or matches(selection.where, self._note(row))
 
     def _note(self, row: Row) -> Any:
-        told = self.find(FACT, {"row": row[0]}, columns=_FACT)
+        told = self.find(FACT, {"row": row[0]}, columns=FACT_COLUMNS)
         return decode(row, told[0] if told else None, self.rows[OWNER][(row[1],)][1])
 
     # -- about the store -------------------------------------------------------------------------------------

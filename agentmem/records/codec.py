@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from agentmem.errors import AgentMemError, InvalidNote, StoreCorrupt
 from agentmem.notes.clock import from_micros, micros
@@ -13,7 +13,11 @@ from agentmem.notes.engine import Row
 from agentmem.notes.note import Fact, Kind, MemoryState, Note, Scope
 from agentmem.records.area import dumps
 
-__all__ = ["decode", "encode", "encode_fact", "fact_of", "normalised"]
+__all__ = ["FACT_COLUMNS", "decode", "encode", "encode_fact", "fact_of", "normalised"]
+
+
+FACT_COLUMNS: Final = ("subject", "relation", "object", "functional", "question", "paraphrases")
+"""What a fact is made of, as a row holds it."""
 
 
 def encode(note: Note, *, row: int | None, owner: int, content_hash: bytes, changed_at: int, reason: str) -> Row:
@@ -59,7 +63,7 @@ def encode(note: Note, *, row: int | None, owner: int, content_hash: bytes, chan
 
 
 def decode(row: Row, fact: Sequence[Any] | None, user: str | None) -> Note:
-    """The note of a row; ``fact`` is (subject, relation, object, functional, question, paraphrases), ``user`` who its owner is.
+    """The note of a row; ``fact`` holds :data:`FACT_COLUMNS`, ``user`` who its owner is.
 
     Raises:
         StoreCorrupt: its values are none that a note can have.
@@ -119,7 +123,7 @@ def encode_fact(row: int, owner: int, fact: Fact) -> Row:
 
 
 def fact_of(columns: Sequence[Any]) -> Fact:
-    """The fact of (subject, relation, object, functional, question, paraphrases)."""
+    """The fact of :data:`FACT_COLUMNS`."""
     subject, relation, value, functional, question, paraphrases = columns
     return Fact(subject, relation, value, bool(functional), question, _texts(paraphrases))
 

@@ -30,7 +30,7 @@ class Enrichment(Area):
         found = [
             (0 if record is None else record[2], row)
             for row, current, record in self._with_records(owners)
-            if record is None or not current or (record[1] == "failed" and (attempts is None or record[2] < attempts))
+            if _is_outstanding(record, attempts, current=current)
         ]
         return [row for _, row in sorted(found)]
 
@@ -107,13 +107,13 @@ class Enrichment(Area):
 
     def counts(self, owners: Sequence[int], attempts: int) -> Mapping[str, int]:
         """How many notes of some owners are done, kept, failed (given up) and outstanding."""
-        states = Counter(
-            record[1]
-            for _, current, record in self._with_records(owners)
-            if record is not None and current and (record[1] != "failed" or record[2] >= attempts)
-        )
-        found = {name: states.get(name, 0) for name in ("done", "kept", "failed")}
-        return found | {"outstanding": len(self.outstanding(owners, attempts))}
+        states: Counter[str] = Counter()
+        for _, current, record in self._with_records(owners):
+            if record is None or _is_outstanding(record, attempts, current=current):
+                states["outstanding"] += 1
+            else:
+                states[record[1]] += 1
+        return {name: states[name] for name in ("done", "kept", "failed", "outstanding")}
 
     def _with_records(self, owners: Sequence[int]) -> Iterator[tuple[int, bool, Row | None]]:
         """Each note that a model may be shown: its row, whether its record is of the words it has now, and (hash, state, attempts) of that."""
@@ -135,6 +135,13 @@ class Enrichment(Area):
         for *place, reason in self._tables.find(table, asked, columns=(*table.key, "reason")):
             if reason.startswith(EVOLVED) and reason != EVOLVED:
                 self._tables.change(table, dict(zip(table.key, place, strict=True)), {"reason": EVOLVED})
+
+
+def _is_outstanding(record: Row | None, attempts: int | None, *, current: bool) -> bool:
+    """Whether a note has no (hash, state, attempts) of the words it has now, or may be tried once more."""
+    if record is None or not current:
+        return True
+    return bool(record[1] == "failed" and (attempts is None or record[2] < attempts))
 
 
 def _columns(row: int, saved: SavedEnrichment, *, attempts: int) -> Row:

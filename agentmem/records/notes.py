@@ -13,7 +13,7 @@ from agentmem.notes.note import Note, NoteVersion, Scope
 from agentmem.notes.protocols import Clock
 from agentmem.notes.rows import SHARED_OWNER, Facets, Selection
 from agentmem.notes.tables import FACT, KEY, NEXT_VECTOR, NOTE, TERM, VERSION, Among, Span, Table
-from agentmem.records.codec import decode, encode, encode_fact
+from agentmem.records.codec import FACT_COLUMNS, decode, encode, encode_fact
 from agentmem.records.known import KnownRows, Present
 from agentmem.records.owners import Owners
 from agentmem.records.same import SameNotes
@@ -21,7 +21,6 @@ from agentmem.records.same import SameNotes
 __all__ = ["Notes"]
 
 _COLUMNS: Final = tuple(NOTE.columns)
-_OF_FACT: Final = ("row", "subject", "relation", "object", "functional", "question", "paraphrases")
 _FACETS: Final = (
     "id", "owner", "actor", "session", "occurred_at", "length", "importance", "trust", "stability", "difficulty", "last_review",
     "recalls", "archived_at", "thread", "position", "valid_from", "valid_to", "asks",
@@ -185,7 +184,7 @@ class Notes(SameNotes):
         if not rows:
             return {}
         found = {row[0]: row for row in self._tables.find(NOTE, {"id": Among(rows)}, order=())}
-        told = self._tables.find(FACT, {"row": Among(found)}, columns=_OF_FACT, order=())
+        told = self._tables.find(FACT, {"row": Among(found)}, columns=("row", *FACT_COLUMNS), order=())
         facts = {row: fact for row, *fact in told}
         owners = self._owners.among({columns[1] for columns in found.values()})
         return Present(

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Any
 
 from agentmem.notes.engine import Row
 from agentmem.notes.note import Fact, Scope
 from agentmem.notes.tables import FACT, NOTE, Among, Span
 from agentmem.records.area import Area
-from agentmem.records.codec import fact_of, normalised
+from agentmem.records.codec import FACT_COLUMNS, fact_of, normalised
 
 __all__ = ["SameNotes"]
-
-_FACT: Final = ("row", "subject", "relation", "object", "functional", "question", "paraphrases")
 
 
 class SameNotes(Area):
@@ -72,7 +70,7 @@ class SameNotes(Area):
         asked: dict[str, Any] = {"owner": owner, "subject_key": normalised(subject)}
         if relation is not None:
             asked["relation_key"] = normalised(relation)
-        found = self._tables.find(FACT, asked, columns=_FACT)
+        found = self._tables.find(FACT, asked, columns=("row", *FACT_COLUMNS))
         if holding_from is not None or open_only:
             found = self._holding(found, holding_from)
         return [(row, fact_of(fact)) for row, *fact in found]
