@@ -357,9 +357,15 @@ class Database:
                 self._depth, self._writing, self._thread = 0, False, 0
 
     def _explain(self, error: BaseException) -> None:
-        """Values that no statement could have written break whoever reads them, anywhere: then the damage is what is told."""
+        """Values that no statement could have written break whoever reads them, anywhere: then the damage is what is told.
+
+        A file that is read as one that nobody changes looks damaged, too, when somebody did.
+        """
+        if isinstance(error, StoreCorrupt):
+            self._unchanged()
         if isinstance(error, AgentMemError) or not isinstance(error, _BROKEN_BY_DAMAGE):
             return
+        self._unchanged()
         try:
             sound = self.value("PRAGMA quick_check(1)") == "ok"
         except StoreError:

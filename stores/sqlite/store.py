@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,7 @@ from agentmem.stores.sqlite.where import prepare as teach_filters
 __all__ = ["SqliteStore"]
 
 
+_PAUSES: Final = (0.005, 0.02, 0.08, 0.3, 1.0)  # seconds before a file that is being written is read again
 _IN_MEMORY: Final = 256 * 2**20  # a larger store is not copied through memory when it is erased
 
 
@@ -244,10 +246,19 @@ class SqliteStore:
 
     def _bring_up_to_date(self) -> None:
         """The newest schema: in the file, or in a copy of one that is only read."""
-        if self._reading is not None and not is_current(self._db):
+        if self._reading is not None and not self._is_current():
             self._copy()
         if self._through is None:
             migrate(self._db)
+
+    def _is_current(self) -> bool:
+        """Whether a file that is only read has the newest schema, asked again when others wrote it meanwhile."""
+        for pause in _PAUSES:
+            try:
+                return is_current(self._db)
+            except StoreLocked:
+                time.sleep(pause)
+        return is_current(self._db)
 
     def _copy(self) -> None:
         """Read from a copy of the file from now on, which can be written as well."""

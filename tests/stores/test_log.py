@@ -9,13 +9,13 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from agentmem.errors import StoreCorrupt
+from agentmem.errors import StoreCorrupt, StoreLocked
 from agentmem.notes.clock import ManualClock
 from agentmem.stores.sqlite.log import WriteAheadLog, read_log
 from agentmem.stores.sqlite.store import SqliteStore
@@ -294,6 +294,35 @@ def test_a_longer_commit_that_nobody_saw_is_no_damage(live: Path, tmp_path: Path
     assert log.commits[log.taken :].any()
 
     assert keys(base) == KEYS
+
+
+class Meddler:
+    """Writes a store as soon as somebody reads it, so many times."""
+
+    def __init__(self, path: Path, times: int) -> None:
+        self.path, self.left = path, times
+
+    def __call__(self, sql: str, parameters: Sequence[object]) -> None:
+        if self.left and sql == "BEGIN":
+            self.left -= 1
+            with closing(SqliteStore(self.path)) as store:
+                put(store, f"key {self.left}", 5000)
+
+
+def test_a_store_that_is_written_while_it_is_opened_for_reading_is_looked_at_again(live: Path) -> None:
+    SqliteStore(live).close()
+    meddler = Meddler(live, 4)
+
+    with closing(SqliteStore(live, read_only=True, tracer=meddler)) as store, store.read() as tx:
+        assert all(tx.meta_get(f"key {n}") for n in range(4))
+    assert not meddler.left
+
+
+def test_a_store_that_never_rests_says_that_it_is_being_written(live: Path) -> None:
+    """And is not called damaged."""
+    SqliteStore(live).close()
+    with pytest.raises(StoreLocked, match="while it was read"):
+        SqliteStore(live, read_only=True, tracer=Meddler(live, 99))
 
 
 def writer(path: Path, seed: int) -> subprocess.Popen[bytes]:
