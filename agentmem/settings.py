@@ -70,7 +70,7 @@ class RecallSettings(_Section):
     """Weights of the parts of a score; cosine has weight 1, so each is in units of cosine."""
 
     candidates: int = Field(200, ge=10, description="candidates taken from full text and from vectors, each")
-    text: float = Field(0.35, ge=0, description="weight of BM25 / its maximum")
+    text: float = Field(0.08, ge=0, description="what a point of BM25 is worth")
     spread: float = Field(0.3, ge=0, description="share of its neighbours' activation that a note receives")
     together: float = Field(
         0.3,
@@ -81,13 +81,18 @@ class RecallSettings(_Section):
     actor: float = Field(
         0.2, ge=0, description='bonus of notes by an actor whom the query names, or means by "I" or "you"'
     )
-    length: float = Field(0.03, ge=0, description="per natural log of the note's length: longer notes say more")
+    length: float = Field(
+        0.05, ge=0, description="per natural log of the note's length, up to two sentences: shorter ones say little"
+    )
     session: float = Field(0.2, ge=0, description="share of the best score in the same session")
     time: float = Field(0.3, ge=0, description="bonus of notes from the time that the query names")
     answer: float = Field(
         0.2, ge=0, description="share that a note receives of the cosine of the question asked right before it"
     )
     question: float = Field(0.1, ge=0, description="malus of notes that only ask: what answers comes after them")
+    reply: float = Field(
+        0.2, ge=0, description="malus of what an assistant said, unless it is asked for: what holds is told by its user"
+    )
     retrievability: float = Field(0.05, ge=0, description="span between a forgotten and a fresh note")
     interference: float = Field(
         1.0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,11 +31,14 @@ class CachedEmbedder:
         known: dict[str, npt.NDArray[np.float32]] = {}
         if path is not None and path.exists():
             stored = np.load(path)
-            known = dict(zip(stored["texts"].tolist(), stored["vectors"], strict=True))
+            texts = json.loads(stored["texts"].tobytes())
+            known = dict(zip(texts, stored["vectors"], strict=True))
         embedder = cls(make_embedder(None), known)
         yield embedder
         if path is not None:
-            np.savez(path, texts=np.array(list(known)), vectors=np.stack(list(known.values())))
+            # bytes: an array of texts has room for the longest of them in each place
+            texts = np.frombuffer(json.dumps(list(known)).encode(), np.uint8)
+            np.savez(path, texts=texts, vectors=np.stack(list(known.values())))
 
     def embed(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Vectors of shape (texts, dimension)."""

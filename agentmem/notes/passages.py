@@ -1,7 +1,9 @@
 """Long texts in passages: one vector for all of a long text says little of any part of it, and the model stops reading it at 256 tokens.
 
-A note longer than ``LONG`` characters has a vector for each of its passages besides the one for the whole, and fits a query as well
-as the best of them does (MaxP: Dai and Callan 2019, https://doi.org/10.1145/3331184.3331303).
+A note longer than ``LONG`` characters has a vector for each of its passages besides the one for the whole. How well it fits a query
+is told by both: by the whole of it, and for ``NEAREST`` of the way by its nearest passage (MaxP: Dai and Callan 2019,
+https://doi.org/10.1145/3331184.3331303). The nearest passage alone would let long notes crowd out short ones: of ever so many
+passages, one comes near to anything.
 """
 
 from __future__ import annotations
@@ -18,10 +20,12 @@ if TYPE_CHECKING:
 
     Vectors = npt.NDArray[np.float32]
 
-__all__ = ["LONG", "SENTENCE_END", "embedded", "of_passages", "passages"]
+__all__ = ["LONG", "NEAREST", "SENTENCE_END", "embedded", "of_passages", "passages"]
 
 LONG: Final = 480
 """Characters from which a note is read in passages."""
+NEAREST: Final = 0.4
+"""How far the nearest passage moves the cosine of a note from that of the whole of it: ``benchmarks/recall_parts.py`` compares others."""
 SIZE: Final = 320
 """Characters of a passage, about sixty words: ``benchmarks/passage_study.py`` compares half to twice as many."""
 MOST: Final = 128

@@ -1,6 +1,6 @@
 """From candidates to a ranking: pure arithmetic on a few hundred rows.
 
-score = cosine + text·bm25/max + spread·(activation of linked notes) + small terms for actor, length, session, time,
+score = cosine + text·bm25 + spread·(activation of linked notes) + small terms for actor, length, session, time,
 retrievability, importance, against notes that only ask, and against notes that a stronger memory interferes with. Every part is kept by name, so that a hit can say why it is there. Linear fusion is
 used because reciprocal-rank fusion flattens the sharp head of BM25 (measured on LoCoMo: 0.54 against 0.76).
 """
@@ -13,7 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from agentmem.extract import MACHINES
 from agentmem.notes.columns import FacetColumns, Flags, LinkColumns, Rows, Values, aligned, places
+from agentmem.notes.passages import LONG
 from agentmem.notes.quoting import UNTRUSTED_BELOW
 from agentmem.recall.query import QueryView
 from agentmem.runtime.lazily import cached_property
@@ -51,15 +53,14 @@ DEFAULT_CONDUCTANCE = 0.5
 FORWARD = 1.5
 """Times this, activation flows from a turn to the one after it: answers come after what they answer."""
 SPREAD_SEEDS = 64
-SEED_TEXT = 0.02
-"""What a point of BM25 is worth, in units of cosine, when choosing them."""
 RANKED = 160
 """Candidates that are ranked when the query names neither a time nor an actor, which could lift one from far below."""
 ALIKE = 0.7
 """Cosine from which two notes may be versions of one thing."""
 AS_GOOD = 0.15
 """A rival fits the query at most this much worse: what does not answer it cannot stand for the answer."""
-MAX_LENGTH = 2000
+MAX_LENGTH = 200
+"""Characters from which a note says enough to be an answer: "Yes, in Porto." says little by itself, two sentences do not say more than ten."""
 GENERATIONS = 16
 """Values of one fact, each superseded by the next, along which a score is handed on."""
 Conductors = tuple[Rows, Rows, Values]
@@ -145,14 +146,12 @@ class Fits:
     bm25: Values
 
     def first(self, settings: RecallSettings, count: int) -> Rows:
-        """The ``count`` rows with the largest cosine + text·bm25/max, best first."""
-        return self._best(
-            np.maximum(0.0, self.cosine) + settings.text * self.bm25 / (self.bm25.max(initial=0.0) or 1.0), count
-        )
+        """The ``count`` rows with the largest cosine + text·bm25, best first."""
+        return self._best(np.maximum(0.0, self.cosine) + settings.text * self.bm25, count)
 
-    def seeds(self) -> Rows:
+    def seeds(self, settings: RecallSettings) -> Rows:
         """The rows that activation starts from, best first."""
-        return self._best(self.cosine + SEED_TEXT * self.bm25, SPREAD_SEEDS)
+        return self.first(settings, SPREAD_SEEDS)
 
     def joined(self, rows: Rows, cosine: Values) -> Fits:
         """With further rows that no word of the query is in."""
@@ -189,12 +188,14 @@ def rank(
     """
     rows = facets.rows
     semantic, words = np.maximum(0.0, aligned(rows, fits.rows, fits.cosine)), aligned(rows, fits.rows, fits.bm25)
-    text = settings.text * words / (words.max(initial=0.0) or 1.0)
+    text = settings.text * words
     base = semantic + text
     among = _Among.of(facets, links)
     spread, conductors = _spread(rows, base, among, settings)
-    parts = {"semantic": semantic, "text": text, "links": spread, "session": _session_heat(facets, base, settings)}
-    parts["answers"] = settings.answer * _asked_before(facets, semantic, among)
+    short = facets.numbers("length") <= LONG  # a long note says itself what it is about, whatever stands beside it
+    parts = {"semantic": semantic, "text": text, "links": spread * short}
+    parts["session"] = _session_heat(facets, base, settings)
+    parts["answers"] = settings.answer * _asked_before(facets, semantic, among) * short
     if not query.spans:  # who asks about a time asks for what held then
         parts["successor"] = settings.successor * _inherited(base, among, ended)
     parts |= _small_terms(facets, query, settings, retrievability, ended)
@@ -277,6 +278,7 @@ def _small_terms(
         "importance": settings.importance * (facets.numbers("importance") - 0.5),
         "question": mark(-settings.question, facets.only_asks),
         "superseded": mark(-settings.superseded, ended),
+        "reply": mark(-settings.reply, _said_by_machines(facets)),
         "untrusted": mark(-settings.untrusted, facets.numbers("trust") < UNTRUSTED_BELOW),
     }
     if query.actors:
@@ -286,6 +288,12 @@ def _small_terms(
     if query.spans:
         parts["time"] = mark(settings.time, facets.within(query.spans))
     return parts
+
+
+def _said_by_machines(facets: FacetColumns) -> Flags:
+    return np.array(
+        [actor is not None and actor.casefold() in MACHINES for actor in facets.column("actor")], dtype=bool
+    )
 
 
 def interference(

@@ -202,7 +202,7 @@ class Recaller:
     ) -> _Found:
         settings, owners = self._core.settings.recall, selection.owners
         fits, lived, plan, warnings = self._candidates(tx, view, vector, selection, max(settings.candidates, 2 * k))
-        candidates, seeds = fits.rows, fits.seeds()
+        candidates, seeds = fits.rows, fits.seeds(settings)
         links = self._links(tx, seeds, now)
         # Nothing in the query lifts a note that neither its words nor its meaning brought near the top, unless it names somebody or
         # a time.

@@ -14,12 +14,15 @@ from agentmem.stores.text.field import Field, Found, grown
 if TYPE_CHECKING:
     from agentmem.notes.arrays import Digests, Rows, TextRows
 
+    Flags = npt.NDArray[np.bool_]
     Values = npt.NDArray[np.float64]
 
 __all__ = ["Matches", "Postings"]
 
 _BESIDE: Final = 0.5
 """What a word beside a note counts, in words of its own."""
+_SHORT: Final = 80
+"""Words up to which a note is found by what stands around it: a longer one says itself what it is about."""
 _CELLS: Final = 300_000
 """Pairs of a phrase and a note that are held at a time."""
 
@@ -75,9 +78,16 @@ class Postings:
             self._words = None
             own = np.zeros(self._size + 1)
             own[1:] = self._own.lengths[: self._size]
-            self._lengths = own[1:] + own[self._before[: self._size]] + own[self._after[: self._size]]
-            self._lengths += self._context.lengths[: self._size]
+            beside = own[self._before[: self._size]] + own[self._after[: self._size]]
+            self._lengths = own[1:] + np.where(self._short[1:], beside, 0.0) + self._context.lengths[: self._size]
         return self._lengths
+
+    @property
+    def _short(self) -> Flags:
+        """By slot, one more than it is, whether what stands around a note counts for it; not for slot 0, which stands for no note."""
+        short = np.zeros(self._size + 1, bool)
+        short[1:] = self._own.lengths[: self._size] <= _SHORT
+        return short
 
     @property
     def words(self) -> float:
@@ -155,7 +165,9 @@ class Postings:
         # A cell for each pair of a phrase and a note; the first of each phrase is for a note that is not there.
         width = self._size + 1
         slots = own.slots
-        columns = (slots + 1, self._before[slots], self._after[slots], context.slots + 1)
+        before, after = self._before[slots], self._after[slots]
+        # what stands beside a long note is credited to the note that is not there
+        columns = (slots + 1, before * self._short[before], after * self._short[after], context.slots + 1)
         base = (own.which - first) * width
         cells = [base + columns[0], base + columns[1], base + columns[2], (context.which - first) * width + columns[3]]
         table = np.zeros(phrases * width)

@@ -28,12 +28,14 @@ if TYPE_CHECKING:
     Values = npt.NDArray[np.float64]
     _Held = tuple[Postings, tuple[Found, Found]]
 
-__all__ = ["TextIndex"]
+__all__ = ["TextIndex", "worth"]
 
 _K1: Final = 1.2
 _B: Final = 0.75
-_LEAST: Final = 1e-6
-"""What a word is worth that more than half of the notes have."""
+_COMMON: Final = 5.0
+"""Inverse document frequency at which a word counts for half of it: what many notes have tells them apart by less than its bits."""
+_UNSEEN: Final = 20
+"""Notes without any of the words that are taken to be there besides: among three notes alone no word would be rare."""
 _MAX_WORDS: Final = 64
 _MAX_LENGTH: Final = 200
 _SCORED: Final = 5_000
@@ -43,8 +45,11 @@ _BATCH: Final = 4_096
 
 
 class TextIndex(Following):
-    """Finds the notes of some owners by words: BM25 as SQLite's FTS5 has it (Robertson et al. 1994, Okapi at TREC-3; k1 = 1.2,
-    b = .75), over a note's own words, and for half as much those around it.
+    """Finds the notes of some owners by words: BM25 (Robertson et al. 1994, Okapi at TREC-3; k1 = 1.2, b = .75) over a note's own
+    words, and for half as much those around it.
+
+    Scores can be compared between queries and between stores, as a share of the best one could not: where nothing but common words is
+    shared, as in a handful of answers to much the same questions, they stay low (measured in ``benchmarks/recall_parts.py``).
 
     Args:
         store: tells when a write was rolled back.
@@ -194,21 +199,21 @@ def _scores(found: Sequence[tuple[Postings, Matches]]) -> list[tuple[Rows, Value
     average = sum(postings.words for postings, _ in found) / count
     phrases = max(int(matches.which.max(initial=-1)) for _, matches in found) + 1
     having = np.bincount(np.concatenate([matches.which for _, matches in found]), minlength=phrases)
-    worth = np.array([_worth(count, number) for number in having.tolist()])
+    values = np.array([worth(count, number) for number in having.tolist()])
     scores: list[tuple[Rows, Values]] = []
     for postings, (which, slots, often) in found:
         length = postings.lengths[slots] / average if average else 1.0
-        parts = worth[which] * (often * (_K1 + 1.0) / (often + _K1 * (1.0 - _B + _B * length)))
+        parts = values[which] * (often * (_K1 + 1.0) / (often + _K1 * (1.0 - _B + _B * length)))
         whole = np.bincount(slots, weights=parts).astype(np.float64, copy=False)
         there = whole.nonzero()[0]
         scores.append((postings.rows[there], whole[there]))
     return scores
 
 
-def _worth(count: int, having: int) -> float:
-    """The inverse document frequency of a phrase that so many of the notes have."""
-    worth = math.log((count - having + 0.5) / (having + 0.5))
-    return worth if worth > 0.0 else _LEAST
+def worth(count: int, having: int) -> float:
+    """What a phrase is worth that so many of the notes have: its inverse document frequency, less of it the commoner it is."""
+    rarity = math.log1p((_UNSEEN + count - having + 0.5) / (having + 0.5))
+    return rarity * rarity / (rarity + _COMMON)
 
 
 def _best(scores: Sequence[tuple[Rows, Values]], limit: int) -> list[tuple[int, float]]:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from agentmem.errors import EmbedderMismatch, InvalidArgument
-from agentmem.notes.columns import firsts, together
+from agentmem.notes.columns import places, together
 from agentmem.notes.cosines import ROUGH, as_stored, may_be_best
 from agentmem.notes.cosines import cosines as exactly
+from agentmem.notes.passages import NEAREST
 from agentmem.notes.rows import Change
 from agentmem.records.transaction import Transaction
 from agentmem.stores.following import Following, Store
@@ -70,12 +71,14 @@ class ExactIndex(Following):
             k: how many to return at most.
             rows: when given, look at these rows only.
             shortlist: when given, of each owner compare only so many, those with the most similar sign bits.
-            passages: a long note is as near as the nearest of its passages.
+            passages: the nearest passage of a long note counts besides, by :data:`agentmem.notes.passages.NEAREST`.
         """
         with self._lock:
             blocks = self._loaded(tx, owners)
             query = _unit(vector, blocks)
-            lifted = self._by_passage(tx, owners, query, k, rows) if passages else []
+            near, nearest = (
+                self._passages_of(tx, owners, query) if passages else (np.empty(0, np.int64), np.empty(0, np.float32))
+            )
             found_rows, found = [np.empty(0, np.int64)], [np.empty(0, np.float32)]
             for block in blocks:
                 slots = None if rows is None else block.slots(rows)
@@ -83,18 +86,14 @@ class ExactIndex(Following):
                     slots = slots[slots >= 0]
                 elif 0 < shortlist < len(block):
                     slots = block.shortlist(query, shortlist)
-                    if lifted:  # what a passage brings near is compared as a whole, too
-                        near = block.slots(np.concatenate([near for near, _ in lifted]))
-                        slots = together(slots, near[near >= 0])
+                    lifted = block.slots(
+                        _best(near, nearest, k)[0]
+                    )  # what a passage brings near is compared as a whole, too
+                    slots = together(slots, lifted[lifted >= 0])
                 block_rows, cosines = block.cosines(query, slots)
                 found_rows.append(block_rows)
-                found.append(cosines)
-            best = _best(np.concatenate(found_rows), np.concatenate(found), k)
-            if not lifted:
-                return best
-            # What is among the best by neither is not among the best by the larger of both.
-            near, cosines = (np.concatenate(parts) for parts in zip(best, *lifted, strict=True))
-            return _best(*_largest(near, cosines), k)
+                found.append(_lifted(cosines, _of_rows(block_rows, near, nearest)))
+            return _best(np.concatenate(found_rows), np.concatenate(found), k)
 
     def nearest(
         self,
@@ -154,8 +153,8 @@ class ExactIndex(Following):
             return sum(len(block) for block in self._loaded(tx, owners))
 
     def scores(self, tx: Transaction, rows: Sequence[int] | Rows, owners: Sequence[int], vector: Vectors) -> Vectors:
-        """The cosine of each of ``rows``, in their order, that of the nearest passage for a long note; NaN where these owners have no
-        vector for it.
+        """The cosine of each of ``rows``, in their order, that of a long note moved towards its nearest passage; NaN where these owners
+        have no vector for it.
         """
         with self._lock:
             blocks = self._loaded(tx, owners)
@@ -166,14 +165,14 @@ class ExactIndex(Following):
                 known = slots >= 0
                 scores[known] = block.cosines(query, slots[known])[1]
             for held in self._held_passages(tx, owners):
-                np.fmax(scores, held.of(rows, query), out=scores, where=~np.isnan(scores))
+                scores = _lifted(scores, held.of(rows, query))
             return scores
 
     def by_passage(self, tx: Transaction, owners: Sequence[int], vector: Vectors, k: int) -> Rows:
         """The ``k`` notes of each owner with the nearest passages."""
         with self._lock:
             query = _unit(vector, self._loaded(tx, owners))
-            found = [rows for rows, _ in self._by_passage(tx, owners, query, k, None)]
+            found = [_best(*held.best(query), k)[0] for held in self._held_passages(tx, owners)]
             return np.concatenate(found) if found else np.empty(0, np.int64)
 
     def nearest_passages(
@@ -229,18 +228,14 @@ class ExactIndex(Following):
             held.append(self._passages[owner])
         return [passages for passages in held if len(passages)]
 
-    def _by_passage(
-        self, tx: Transaction, owners: Sequence[int], query: Vectors, k: int, rows: Sequence[int] | None
-    ) -> list[tuple[Rows, Vectors]]:
-        """The ``k`` notes of each owner with the nearest passages."""
-        found = []
-        for held in self._held_passages(tx, owners):
-            near, cosines = held.best(query)
-            if rows is not None:
-                among = np.isin(near, np.asarray(rows, np.int64))
-                near, cosines = near[among], cosines[among]
-            found.append(_best(near, cosines, k))
-        return found
+    def _passages_of(self, tx: Transaction, owners: Sequence[int], query: Vectors) -> tuple[Rows, Vectors]:
+        """The rows that have passages, ascending, and the cosine of the nearest passage of each."""
+        found = [held.best(query) for held in self._held_passages(tx, owners)]
+        if not found:
+            return np.empty(0, np.int64), np.empty(0, np.float32)
+        rows, cosines = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        order = np.argsort(rows)
+        return rows[order], cosines[order]
 
     def _loaded(self, tx: Transaction, owners: Sequence[int]) -> list[Block]:
         tx.need(owners)
@@ -296,11 +291,19 @@ def _load_passages(tx: Transaction, owner: int) -> Passages:
     return held
 
 
-def _largest(rows: Rows, cosines: Vectors) -> tuple[Rows, Vectors]:
-    """Each row once, with the largest of its cosines."""
-    order = np.lexsort((-cosines, rows))
-    best = order[firsts(rows[order])]
-    return rows[best], cosines[best]
+def _of_rows(rows: Rows, known: Rows, values: Vectors) -> Vectors:
+    """The value of each of ``rows``, NaN for a row that is not in ``known``, which ascends."""
+    if not len(known):
+        return np.full(len(rows), np.nan, np.float32)
+    at = places(rows, known)
+    found: Vectors = np.where(at < 0, np.float32(np.nan), values[at])
+    return found
+
+
+def _lifted(cosines: Vectors, nearest: Vectors) -> Vectors:
+    """Cosines of notes, each moved towards that of its nearest passage; ``nearest`` is NaN where there is none."""
+    lifted: Vectors = cosines + np.float32(NEAREST) * np.nan_to_num(np.fmax(nearest - cosines, 0.0))
+    return lifted
 
 
 def _unit(vector: Vectors, blocks: Sequence[Block]) -> Vectors:

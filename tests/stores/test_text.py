@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from agentmem.errors import StoreCorrupt
 from agentmem.extract.stems import Tokenizer
 from agentmem.notes.note import Scope
 from agentmem.stores.sqlite.store import SqliteStore
-from agentmem.stores.text.text import TextIndex
+from agentmem.stores.text.text import TextIndex, worth
 
 HOSTILE = [
     '"',
@@ -224,13 +225,29 @@ TEXT = st.lists(st.sampled_from(WORDS), max_size=12).map(" ".join)
 NOTE = st.tuples(TEXT, TEXT, st.sampled_from([None, "t", "u"]), st.integers(0, 3))
 
 
+def fts5_worth(count: int, having: int) -> float:
+    """What a word is worth in SQLite."""
+    return max(math.log((count - having + 0.5) / (having + 0.5)), 1e-6)
+
+
+def test_a_word_is_worth_more_than_in_proportion_the_rarer_it_is() -> None:
+    """And even among a handful of notes one that a single note has is worth something."""
+    bits = [worth(1_000, having) for having in (500, 100, 10, 1)]
+    plain = [fts5_worth(1_000, having) for having in (500, 100, 10, 1)]
+    assert bits == sorted(bits)
+    assert all(mine / bits[-1] < 0.9 * theirs / plain[-1] for mine, theirs in zip(bits[1:-1], plain[1:-1], strict=True))
+    assert worth(3, 1) > 1.5 * worth(3, 3) > 0
+
+
 @settings(max_examples=150, deadline=None)
 @given(
     st.lists(NOTE, min_size=1, max_size=25),
     st.lists(st.sampled_from([*WORDS, "Ana Delgado", "the apples", "is a is"]), min_size=1, max_size=6),
 )
 def test_scores_are_those_of_fts5(make, notes, words) -> None:
-    """Of one owner's notes the same ones are found as by SQLite's own full text, with the same scores to nine decimals."""
+    """Of one owner's notes the same ones are found as by SQLite's own full text, with the same scores to nine decimals but for what a
+    word is worth.
+    """
     oracle = sqlite3.connect(":memory:")
     oracle.execute(
         "CREATE VIRTUAL TABLE fts USING fts5(own, before, after, context, tokenize = 'porter unicode61 remove_diacritics 2')"
@@ -254,10 +271,15 @@ def test_scores_are_those_of_fts5(make, notes, words) -> None:
             "INSERT INTO fts (rowid, own, before, after, context) VALUES (?, ?, ?, ?, ?)",
             (row, notes[row - 1][0], *words_beside, notes[row - 1][1]),
         )
-    asked = " OR ".join(f'"{word}"' for word in dict.fromkeys(words))
-    expected = dict(
-        oracle.execute("SELECT rowid, -bm25(fts, 1.0, 0.5, 0.5, 0.5) FROM fts WHERE fts MATCH ?", (asked,)).fetchall()
-    )
+    expected: dict[int, float] = {}
+    for word in dict.fromkeys(words):
+        scores = oracle.execute(
+            "SELECT rowid, -bm25(fts, 1.0, 0.5, 0.5, 0.5) FROM fts WHERE fts MATCH ?", (f'"{word}"',)
+        ).fetchall()
+        for row, score in scores:
+            expected[row] = expected.get(row, 0.0) + score * worth(len(notes), len(scores)) / fts5_worth(
+                len(notes), len(scores)
+            )
     found = dict(ask(TextIndex(store), store, words, limit=100))
     store.close()
 
