@@ -27,21 +27,10 @@ if TYPE_CHECKING:
     from agentmem.stores.text.text import TextIndex
     from agentmem.stores.vectors.exact import ExactIndex
 
-__all__ = ["EVERYBODY", "Core", "aside"]
+__all__ = ["EVERYBODY", "Core"]
 
 EVERYBODY: Final = None
 """In place of a scope: a job that works on everybody's notes, each in its own owner's, and says so."""
-
-
-def aside(tx: Transaction, search: Callable[[int], list[tuple[int, float]]], k: int) -> list[tuple[int, float]]:
-    """The best ``k`` that are no experiences, however many of those lie before them."""
-    limit = k
-    while True:
-        found = search(limit)
-        hidden = tx.experiences.among([row for row, _ in found])
-        if len(found) - len(hidden) >= k or len(found) < limit:
-            return [pair for pair in found if pair[0] not in hidden][:k]
-        limit *= 4
 
 
 T = TypeVar("T")

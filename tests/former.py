@@ -8,13 +8,15 @@ from typing import Final
 from agentmem.stores.sqlite import schema
 from agentmem.stores.sqlite.seals import FIRST_SEAL, FIRST_SEAL_OF_VERSION
 
-__all__ = ["LEDGER", "RECORDS", "SEALED", "undo"]
+__all__ = ["LEDGER", "RECORDS", "SEALED", "SPACES", "undo"]
 
 LEDGER: Final = "whose the lines of the ledger are"
 SEALED: Final = "seals of every row that is nowhere else, names that can go"
 RECORDS: Final = "records under keys"
+SPACES: Final = "experiences apart from what was told"
 _TABLES: Final = ("link", "experience", "experience_step", "idempotency", "tombstone", "edit", "ledger", "enrichment")
 _UNDOING: Final[Mapping[str, tuple[str, ...]]] = {
+    SPACES: tuple(f"UPDATE {table} SET owner = abs(owner)" for table in ("words", "vector", "vector_next", "outbox")),
     RECORDS: ("DROP TABLE record",),
     SEALED: (
         f"UPDATE seal AS s SET digest = (SELECT {FIRST_SEAL} FROM note n LEFT JOIN fact f ON f.row = n.id WHERE n.id = s.row)",

@@ -1,7 +1,7 @@
 """Experience memory: what was done in a task, what came of it, and what that advises next time.
 
 An experience is a note of kind ``experience`` whose value stands beside it in the store: it has an owner, a vector and full text
-like any note, is found by ``recall`` only when asked for, and is gone, value and all, when the note is forgotten.
+like any note, but in a space of their own, where ``recall`` looks only when asked to, and is gone, value and all, when the note is forgotten.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from agentmem.notes.episode import ExperienceRow, StepRow
 from agentmem.notes.note import Note, Receipt, Scope
 from agentmem.notes.protocols import Embedder
 from agentmem.notes.rows import SAID, Selection
+from agentmem.notes.spaces import lived
 from agentmem.projections.project import Projected, project
 from agentmem.records.transaction import Transaction
 from agentmem.remember.draft import merge_scope, resolve_trust
@@ -226,7 +227,7 @@ class ExperienceMemory:
             metadata={"task": step.task, "observation": step.observation, "action": step.action},
         )
         row = tx.notes.insert(note, owner, content_hash(note.content))
-        project(tx, [Projected(row, owner, note, vector[0], acted=True)])
+        project(tx, [Projected(row, lived(owner), note, vector[0])])
         return row, note.id
 
     def _visited(self, tx: Transaction, row: int) -> str:
@@ -286,9 +287,8 @@ class ExperienceMemory:
     ) -> list[list[tuple[ExperienceRow, Note]]]:
         """Situations near the one asked about, the very same one among them, each with all its valued actions."""
         table, owners = tx.experiences, selection.owners
-        rows, _ = self._core.exact.search(
-            tx, owners, vector, self._core.settings.experience.candidates, rows=table.rows(owners)
-        )
+        spaces, most = tuple(map(lived, owners)), self._core.settings.experience.candidates
+        rows, _ = self._core.exact.search(tx, spaces, vector, most)
         same = [
             table.mark(owner, state_digest(agent, task, observation))
             for owner in owners

@@ -119,7 +119,11 @@ class Eraser:
         derived = self._derived(tx, rows)
         edits = tx.ledger.edits(state=None, note_ids=[n.id for n in (*asked.values(), *derived.values())])
         return Doomed(
-            asked | derived, tuple(n.id for n in asked.values()), tuple(n.id for n in derived.values()), edits
+            asked | derived,
+            tuple(n.id for n in asked.values()),
+            tuple(n.id for n in derived.values()),
+            edits,
+            tx.spaces([*asked, *derived]),
         )
 
     @staticmethod

@@ -40,12 +40,13 @@ DUE: Final[Mapping[str, str]] = {
 
 @dataclass(slots=True)
 class Doomed:
-    """All that one call removes."""
+    """All that one call removes; ``spaces`` tell where the vector and the words of each row lie."""
 
     notes: dict[int, Note]
     asked: tuple[str, ...]
     derived: tuple[str, ...]
     edits: list[EditRow]
+    spaces: dict[int, int]
 
     @property
     def rows(self) -> list[int]:
@@ -147,8 +148,8 @@ def _relinked(r: Removal) -> Mapping[str, int]:
 
 def _text_gone(r: Removal) -> bool:
     for row, note in r.doomed.notes.items():
-        owner, words = r.tx.notes.owner(note.scope), query_words(note.content)[:16]
-        if owner is not None and any(found == row for found, _ in r.core.text.search(r.tx, words, (owner,), 200)):
+        words, spaces = query_words(note.content)[:16], (r.doomed.spaces[row],)
+        if any(found == row for found, _ in r.core.text.search(r.tx, words, spaces, 200)):
             return False
     return True
 
@@ -175,8 +176,8 @@ def _tombstones(r: Removal) -> Mapping[str, int]:
 
 
 def _index(r: Removal) -> int:
-    for row, note in r.doomed.notes.items():
-        r.tx.outbox.put("remove", r.owner(note), [row])
+    for row, space in r.doomed.spaces.items():
+        r.tx.outbox.put("remove", space, [row])
     return len(r.doomed.notes) if r.core.indexer is not None else 0
 
 

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from typing import Final, Protocol
 
 from agentmem.errors import ScopeBreach
+from agentmem.notes.spaces import whose
 
 __all__ = ["Admission", "Held"]
 
@@ -80,8 +81,8 @@ class Admission:
             yield
 
     def need(self, owners: Iterable[int], what: str) -> None:
-        """Raise unless all of these owners are admitted."""
-        if self.owners is not None and not self.owners.issuperset(owners):
+        """Raise unless all of these owners, or the owners of these spaces, are admitted."""
+        if self.owners is not None and not self.owners.issuperset(map(whose, owners)):
             raise ScopeBreach(
                 f"{what} was about to touch notes of an owner outside the scope of its request.", hint=_HINT
             )

@@ -12,6 +12,7 @@ from typing import Any
 from agentmem.notes.admission import Admission
 from agentmem.notes.engine import Row, Tables
 from agentmem.notes.rows import Selection
+from agentmem.notes.spaces import both
 from agentmem.notes.tables import Among, Span, Table, Value, Where, Without
 
 __all__ = ["GuardedTables"]
@@ -233,7 +234,8 @@ class GuardedTables:
             return where
         if not table.owned:
             self._admission.refuse(what)
-        return {**where, "owner": Among(sorted(self._admission.owners or ()))}
+        mine = sorted(self._admission.owners or ())
+        return {**where, "owner": Among(both(mine) if table.spaced else mine)}
 
     def _need_rows(self, rows: Iterable[Any], what: str) -> None:
         self._admission.need_rows({row for row in rows if row is not None}, what)

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from agentmem.notes.filters import Filter
+from agentmem.notes.filters import Filter, asks_for
+from agentmem.notes.spaces import both
 
 __all__ = [
     "HALF_LIFE",
@@ -143,6 +144,11 @@ class Selection:
     archived: bool = False
     closed: bool = True
     without: tuple[int, ...] = ()
+
+    @property
+    def spaces(self) -> tuple[int, ...]:
+        """Where a search for it looks: among experiences only if it asks for some."""
+        return both(self.owners) if asks_for(self.where, "kind", "experience") else self.owners
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,26 +13,20 @@ now, in the order in which they were stored, whatever happened in between:
 So incremental writing, an import and a rebuild make the same graph: the same ends, kinds, reasons and weights, to the last bit where the
 vectors are the same (:mod:`agentmem.notes.cosines`). A model that computes them anew may give others in their last digits; a link of which only
 that, or which of several equally near notes it leads to, would be other is left as it is. Links that a person, history, use or a model made are none of this, and
-stay as they are. Experiences are met by acting and have none. An owner with more notes than ``settings.remember.neighbour_limit`` is not
+stay as they are. Experiences are met by acting: they have none, and lie in a space of their own. An owner with more notes than ``settings.remember.neighbour_limit`` is not
 compared for similarity: there the `similar` links are what they were when they were made.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Final
 
 from agentmem.core import Core
-from agentmem.notes.note import Note, Scope
 from agentmem.notes.rows import LinkRow
+from agentmem.notes.spaces import is_lived
 from agentmem.projections.linking import SIMILAR, link_words, terms_of
 from agentmem.records.transaction import Transaction
-
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
-    Vectors = npt.NDArray[np.float32]
 
 __all__ = ["WordLinks", "named"]
 
@@ -57,19 +51,18 @@ class WordLinks:
     def of(self, rows: Iterable[int]) -> dict[int, list[LinkRow]]:
         """The links that belong to each of ``rows``, as the notes are now."""
         made: dict[int, list[LinkRow]] = {}
-        for owner, notes in self._by_owner(sorted(set(rows))):
-            before = self._tx.threads.before(list(notes))
-            hidden = self._tx.experiences.among([*notes, *before.values()])
-            shown = [row for row in notes if row not in hidden]
-            made.update((row, []) for row in notes)
-            near, terms = self._near(owner, shown), self._tx.terms.of(shown)
-            for row in shown:
+        for owner, notes in self._by_owner(sorted(set(rows))).items():
+            before, near, terms = self._tx.threads.before(notes), self._near(owner, notes), self._tx.terms.of(notes)
+            for row in notes:
                 mentions = self._tx.terms.before(owner, row, terms[row], self._settings.rare + 1) if terms[row] else {}
-                previous = before.get(row)
-                if previous in hidden:
-                    previous = None
-                made[row] = link_words(row, self._settings, before=previous, near=near.get(row, ()), mentions=mentions)
-        return self._with_uncompared(made)
+                made[row] = link_words(
+                    row, self._settings, before=before.get(row), near=near.get(row, ()), mentions=mentions
+                )
+            if self._too_large(owner):  # its `similar` links stay as they are
+                for link in self._tx.links.belonging(notes):
+                    if link.kind == SIMILAR and link.derived:
+                        made[link.source].append(link)
+        return made
 
     def renew(self, rows: Iterable[int]) -> int:
         """Make the links of ``rows`` what they should be; returns how many were missing."""
@@ -94,8 +87,8 @@ class WordLinks:
         found |= {
             link.source for link in self._tx.links.touching(rows, (SIMILAR,)) if link.derived and link.target in gone
         }
-        for owner, notes in self._by_owner(rows):
-            terms = {term for each in self._tx.terms.of(list(notes)).values() for term in each}.difference(unchanged)
+        for owner, notes in self._by_owner(rows).items():
+            terms = {term for each in self._tx.terms.of(notes).values() for term in each}.difference(unchanged)
             first, reach = (
                 min(notes),
                 self._settings.rare + 1 + len(notes),
@@ -105,7 +98,7 @@ class WordLinks:
 
     def drawn(self, row: int) -> set[int]:
         """Later notes that are near enough to the words that a note has now to be linked to it, unless they have nearer ones in plenty."""
-        ((owner, _),) = self._by_owner([row])
+        (owner,) = self._by_owner([row])
         known, vectors = self._tx.vectors.load([row])
         most = self._settings.max_similar
         if not len(known) or not most or self._too_large(owner):
@@ -137,8 +130,8 @@ class WordLinks:
 
     def terms(self, rows: Sequence[int]) -> tuple[dict[int, list[str]], dict[int, list[str]]]:
         """The terms that each of ``rows`` should have, and those that it has."""
-        notes, hidden = self._tx.notes.load(rows), self._tx.experiences.among(rows)
-        wanted = {row: [] if row in hidden else sorted(terms_of(note.content)) for row, note in notes.items()}
+        notes, spaces = self._tx.notes.load(rows), self._tx.spaces(rows)
+        wanted = {row: [] if is_lived(spaces[row]) else sorted(terms_of(note.content)) for row, note in notes.items()}
         return wanted, self._tx.terms.of(rows)
 
     def _compared(self, rows: Sequence[int]) -> tuple[list[LinkRow], list[LinkRow]]:
@@ -149,14 +142,9 @@ class WordLinks:
         missing = [link for key, link in wanted.items() if key not in there or key in wrong]
         return missing, [held[key] for key in sorted(wrong)]
 
-    def _by_owner(self, rows: Sequence[int]) -> Iterator[tuple[int, dict[int, Note]]]:
-        found: dict[Scope, dict[int, Note]] = {}
-        for row, note in self._tx.notes.load(rows).items():
-            found.setdefault(note.scope.owner, {})[row] = note
-        for scope, notes in found.items():
-            owner = self._tx.notes.owner(scope)
-            assert owner is not None
-            yield owner, notes
+    def _by_owner(self, rows: Sequence[int]) -> dict[int, list[int]]:
+        """Those of ``rows`` that words can link."""
+        return {space: found for space, found in self._tx.by_space(rows).items() if not is_lived(space)}
 
     def _near(self, owner: int, rows: Sequence[int]) -> dict[int, list[Near]]:
         """(row, cosine) of the nearest notes stored before each of ``rows``; nothing of an owner that is too large to be compared."""
@@ -164,33 +152,13 @@ class WordLinks:
         if not len(known) or self._too_large(owner):
             return {}
         k = max(NEIGHBOURS, self._settings.max_similar)
-        found = dict(zip(known.tolist(), self._nearest(owner, vectors, k, known.tolist()), strict=True))
-        hidden = self._tx.experiences.among(sorted({row for near in found.values() for row, _ in near}))
-        for place, row in enumerate(known.tolist()):
-            limit = k
-            while any(other in hidden for other, _ in found[row]) and len(found[row]) >= limit:
-                limit *= 4
-                (found[row],) = self._nearest(owner, vectors[place : place + 1], limit, [row])
-                hidden |= self._tx.experiences.among([other for other, _ in found[row]])
-        return {
-            row: [(other, cosine) for other, cosine in near if other not in hidden][:k] for row, near in found.items()
-        }
-
-    def _nearest(self, owner: int, vectors: Vectors, k: int, before: Sequence[int]) -> list[list[Near]]:
-        return self._core.exact.nearest(self._tx, owner, vectors, k, self._settings.similar, before=before)
+        before = known.tolist()
+        near = self._core.exact.nearest(self._tx, owner, vectors, k, self._settings.similar, before=before)
+        return dict(zip(before, near, strict=True))
 
     def _too_large(self, owner: int) -> bool:
         limit = self._settings.neighbour_limit
         return self._core.exact.count(self._tx, (owner,), limit) > limit
-
-    def _with_uncompared(self, made: dict[int, list[LinkRow]]) -> dict[int, list[LinkRow]]:
-        """The `similar` links of owners that are too large stay as they are."""
-        for owner, notes in self._by_owner(list(made)):
-            if self._too_large(owner):
-                for link in self._tx.links.belonging(list(notes)):
-                    if link.kind == SIMILAR and link.derived:
-                        made[link.source].append(link)
-        return made
 
     def _cosine(self, link: LinkRow) -> float:
         """Of the two ends of a link, as their vectors are now; below any other when one has none."""

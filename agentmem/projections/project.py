@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from agentmem.extract import found_by
 from agentmem.notes.note import Note
+from agentmem.notes.spaces import is_lived
 from agentmem.projections.linking import terms_of
 from agentmem.records.transaction import Transaction
 
@@ -24,17 +25,16 @@ class Projected(NamedTuple):
     """A note that was written, and what was computed of its words.
 
     Attributes:
+        space: the owner's number, or that of its experiences: those are met by acting and not by association, without passages and terms.
         vector: shape (dimension,); ``None`` for a note without words.
         passages: those of a long note, shape (passages, dimension).
-        acted: it is an experience, met by acting and not by association: without passages and terms.
     """
 
     row: int
-    owner: int
+    space: int
     note: Note
     vector: Vectors | None
     passages: Vectors | None = None
-    acted: bool = False
 
 
 def project(
@@ -51,11 +51,11 @@ def project(
         reworded: the notes had other words before.
     """
     _vectors(tx, notes, reworded=reworded)
-    tx.text.put_many((each.row, each.owner, *found_by(each.note)) for each in notes)
-    told = [each for each in notes if not each.acted]
+    tx.text.put_many((each.row, each.space, *found_by(each.note)) for each in notes)
     mentions = [
-        (each.owner, each.row, terms_of(each.note.content) if terms is None else terms.get(each.row, ()))
-        for each in told
+        (each.space, each.row, terms_of(each.note.content) if terms is None else terms.get(each.row, ()))
+        for each in notes
+        if not is_lived(each.space)
     ]
     if reworded:
         tx.terms.delete([row for _, row, _ in mentions])
@@ -68,16 +68,16 @@ def _vectors(tx: Transaction, notes: Sequence[Projected], *, reworded: bool) -> 
     told: dict[int, list[Projected]] = {}
     for each in notes:
         if each.vector is not None:
-            told.setdefault(each.owner, []).append(each)
+            told.setdefault(each.space, []).append(each)
         elif reworded:
             tx.vectors.delete([each.row])
-            tx.outbox.put("remove", each.owner, [each.row])
-    for owner, mine in told.items():
+            tx.outbox.put("remove", each.space, [each.row])
+    for space, mine in told.items():
         rows = [each.row for each in mine]
         tx.vectors.put(
-            rows, owner, np.stack([each.vector for each in mine if each.vector is not None]), fresh=not reworded
+            rows, space, np.stack([each.vector for each in mine if each.vector is not None]), fresh=not reworded
         )
         for each in mine:
-            if each.passages is not None and not each.acted:
-                tx.passages.put(each.row, owner, each.passages)
-        tx.outbox.put("upsert", owner, rows)
+            if each.passages is not None and not is_lived(space):
+                tx.passages.put(each.row, space, each.passages)
+        tx.outbox.put("upsert", space, rows)

@@ -78,5 +78,5 @@ class FullText:
     @staticmethod
     def _items(tx: Transaction, rows: Sequence[int]) -> list[Item]:
         """In order of the rows, so that they are appended."""
-        notes, owners = tx.notes.load(rows), tx.notes.owners_of(rows)
-        return [(row, owners[row], *found_by(notes[row])) for row in sorted(notes)]
+        notes, spaces = tx.notes.load(rows), tx.spaces(rows)
+        return [(row, spaces[row], *found_by(notes[row])) for row in sorted(notes)]

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from agentmem.core import Core, aside
+from agentmem.core import Core
 from agentmem.errors import IndexUnavailable
 from agentmem.extract import dates
 from agentmem.notes.clock import from_micros, micros
 from agentmem.notes.columns import FacetColumns, Flags, LinkColumns, Rows, Values, aligned, places, together
-from agentmem.notes.filters import asks_for
 from agentmem.notes.note import Hit, MemoryState, Note, Scope
 from agentmem.notes.passages import LONG, passages
 from agentmem.notes.protocols import Embedder, Reranker
@@ -48,9 +47,6 @@ DAY = 86_400e6
 _ENDS = 2_048  # characters of a long query that are searched for, at either end
 Scores = list[tuple[int, float]]
 """Rows with a score each, best first."""
-Search = Callable[[int], Scores]
-Best = Callable[[Transaction, Search, int], Scores]
-"""The best rows of a search: all of them, or those that are no experiences."""
 
 
 class _Best(NamedTuple):
@@ -115,7 +111,7 @@ class Recaller:
                 best = self._ranked(tx, view, vector, selection, page, first, now)
             looked = first if again is not None and page.offset < first else 0  # hits that the reranker reads
             start = 0 if looked else page.offset
-            hits = self._hits(tx, best.ranked[start : max(looked, page.end)], selection.owners, vector)
+            hits = self._hits(tx, best.ranked[start : max(looked, page.end)], selection.spaces, vector)
         if again is not None and looked:  # a model's forward, outside the transaction as well
             best.plan["reranked"] = len(hits[:looked])
             hits = (*reranked(again, query, hits[:looked], self._core.settings.recall.rerank_weight), *hits[looked:])
@@ -149,16 +145,15 @@ class Recaller:
 
     def _by_cosine(self, tx: Transaction, vector: npt.NDArray[np.float32], selection: Selection, page: Page) -> _Best:
         """The nearest notes alone, by the cosine of their vector, or of the nearest passage of a long one; equal ones as they were stored."""
-        lived, only = self._within(tx, selection)
-        limit, owners = max(page.end, RANKED), selection.owners
+        limit, spaces, only = max(page.end, RANKED), selection.spaces, self._only(tx, selection)
         while True:
             warnings: list[str] = []
-            near, plan = self._by_vector(tx, owners, vector, limit, only, warnings, _all if lived else aside)
+            near, plan = self._by_vector(tx, spaces, vector, limit, only, warnings)
             admitted = {facet.row for facet in tx.notes.facets(near.tolist(), selection)}
             if len(admitted) >= page.end or len(near) < limit:
                 break
             limit *= 4
-        cosines = self._cosines(tx, near, owners, vector).tolist()
+        cosines = self._cosines(tx, near, spaces, vector).tolist()
         order = sorted(
             (-round(cosine, 6), row, cosine)
             for row, cosine in zip(near.tolist(), cosines, strict=True)
@@ -200,58 +195,49 @@ class Recaller:
         now: datetime,
         extra: Sequence[int] = (),
     ) -> _Found:
-        settings, owners = self._core.settings.recall, selection.owners
-        fits, lived, plan, warnings = self._candidates(tx, view, vector, selection, max(settings.candidates, 2 * k))
+        settings, spaces = self._core.settings.recall, selection.spaces
+        fits, plan, warnings = self._candidates(tx, view, vector, selection, max(settings.candidates, 2 * k))
         candidates, seeds = fits.rows, fits.seeds(settings)
         links = self._links(tx, seeds, now)
         # Nothing in the query lifts a note that neither its words nor its meaning brought near the top, unless it names somebody or
         # a time.
         top = candidates if view.actors or view.spans else fits.first(settings, max(RANKED, 4 * k))
         others = links.beyond(candidates)
-        rows = np.concatenate((top, others))
         if extra:
-            rows = together(rows, np.array(extra, dtype=np.int64))
-            others = rows[places(rows, candidates) < 0]
-        fits = fits.joined(others, self._cosines(tx, others, owners, vector))
-        hidden = set() if lived else tx.experiences.among(rows.tolist())
-        asked = [row for row in rows.tolist() if row not in hidden]
-        # A note without words is found by its key alone, also where a link leads to it.
-        facets = FacetColumns([facet for facet in tx.notes.facets(asked, selection) if facet.length])
+            named = np.array(extra, dtype=np.int64)
+            top, others = together(top, named[places(named, candidates) >= 0]), together(others, named)
+            others = others[places(others, candidates) < 0]
+        # A link may lead out of the spaces that are searched, or to a note without words, which is found by its key alone.
+        cosines = self._core.exact.scores(tx, others, spaces, vector).astype(float)
+        here = ~np.isnan(cosines)
+        others, fits = others[here], fits.joined(others[here], cosines[here])
+        facets = FacetColumns(tx.notes.facets(np.concatenate((top, others)).tolist(), selection))
         scored = ranking.rank(
             facets, fits, links, view, settings,
             retrievability=self._strengths(facets, now), ended=self._ended(facets, selection, now),
-            alike=self._alike(tx, seeds, owners) if settings.interference else None,
+            alike=self._alike(tx, seeds, spaces) if settings.interference else None,
         )  # fmt: skip
         return _Found(scored, candidates, plan | {"text": "bm25", "neighbours": len(others)}, warnings)
 
     def _candidates(
         self, tx: Transaction, view: QueryView, vector: npt.NDArray[np.float32], selection: Selection, limit: int
-    ) -> tuple[Fits, bool, dict[str, object], list[str]]:
-        """What vectors and full text find, whether experiences may be among it, how it was searched, and what was missing."""
-        owners, (lived, only) = selection.owners, self._within(tx, selection)
+    ) -> tuple[Fits, dict[str, object], list[str]]:
+        """What vectors and full text find, how it was searched, and what was missing."""
+        spaces, only = selection.spaces, self._only(tx, selection)
         warnings: list[str] = []
-        best = _all if lived else aside
-        near, plan = self._by_vector(tx, owners, vector, limit, only, warnings, best)
-        words = self._by_text(tx, view.text, owners, limit, only, best)
-        return self._fits(tx, near, words, owners, vector), lived, plan, warnings
-
-    def _within(self, tx: Transaction, selection: Selection) -> tuple[bool, list[int] | None]:
-        """Whether experiences may be among what is found, and the rows of a narrow selection."""
-        only = self._only(tx, selection)
-        lived = asks_for(selection.where, "kind", "experience") or not tx.experiences.any(selection.owners)
-        if only is not None and not lived:
-            only = sorted(set(only) - tx.experiences.among(only))
-        return lived, only
+        near, plan = self._by_vector(tx, spaces, vector, limit, only, warnings)
+        words = self._core.text.search(tx, query_terms(view.text), spaces, limit, only)
+        return self._fits(tx, near, words, spaces, vector), plan, warnings
 
     def _fits(
-        self, tx: Transaction, near: Rows, words: Scores, owners: Sequence[int], vector: npt.NDArray[np.float32]
+        self, tx: Transaction, near: Rows, words: Scores, spaces: Sequence[int], vector: npt.NDArray[np.float32]
     ) -> Fits:
         """The candidates: what is near in meaning, and what shares words with the query."""
         said = _rows(words)
         order = np.argsort(said)
         scores = np.array([score for _, score in words], dtype=float)[order]
         rows = together(near, said)
-        return Fits(rows, self._cosines(tx, rows, owners, vector), aligned(rows, said[order], scores))
+        return Fits(rows, self._cosines(tx, rows, spaces, vector), aligned(rows, said[order], scores))
 
     def _only(self, tx: Transaction, selection: Selection) -> list[int] | None:
         """Rows of a narrow selection: filtering 200 candidates afterwards would lose what it asks for."""
@@ -263,63 +249,47 @@ class Recaller:
     def _by_vector(
         self,
         tx: Transaction,
-        owners: Sequence[int],
+        spaces: Sequence[int],
         vector: npt.NDArray[np.float32],
         limit: int,
         only: list[int] | None,
         warnings: list[str],
-        best: Best,
     ) -> tuple[Rows, dict[str, object]]:
         indexer, settings = self._core.indexer, self._core.settings.index
         health = indexer.health() if indexer is not None else "not kept"
         if health in ("missing", "damaged"):
             warnings.append(f"the vector index is {health}; the stored vectors were compared instead")
         narrowed = None if only is None else len(only)
-        size = 0 if only is not None else self._core.exact.count(tx, owners, settings.exact_limit)
+        size = 0 if only is not None else self._core.exact.count(tx, spaces, settings.exact_limit)
         if health == "ok" and size > settings.exact_limit and tx.outbox.count() > WAITING:
             health = "behind"  # it has seen too little: comparing what waits would cost more than not asking it
         plan = choose(size, limit, settings, index=health, only=narrowed)
         if plan.way == "chroma":
             try:
-                found = best(tx, lambda n: self._by_index(tx, owners, vector, n), limit)
-                return _rows(found), plan.describe()
+                return self._by_index(tx, spaces, vector, limit), plan.describe()
             except IndexUnavailable as error:
                 warnings.append(f"the vector index failed ({error.message}); the stored vectors were compared instead")
                 plan = choose(size, limit, settings, index="failing")
-
-        def scan(n: int) -> tuple[Rows, npt.NDArray[np.float32]]:
-            return self._core.exact.search(tx, owners, vector, n, rows=only, shortlist=plan.shortlist, passages=True)
-
-        def pairs(n: int) -> Scores:
-            rows, cosines = scan(n)
-            return list(zip(rows.tolist(), cosines.tolist(), strict=True))
-
-        near = scan(limit)[0] if best is _all else _rows(best(tx, pairs, limit))
+        near, _ = self._core.exact.search(tx, spaces, vector, limit, rows=only, shortlist=plan.shortlist, passages=True)
         return near, plan.describe() | ({"filtered": narrowed} if narrowed is not None else {})
 
-    def _by_index(self, tx: Transaction, owners: Sequence[int], vector: npt.NDArray[np.float32], limit: int) -> Scores:
+    def _by_index(self, tx: Transaction, spaces: Sequence[int], vector: npt.NDArray[np.float32], limit: int) -> Rows:
         """The index knows what the outbox has delivered; the rest is compared exactly, and so is what it found."""
         assert self._core.indexer is not None
-        rows = {item.row: None for item in tx.outbox.take(WAITING) if item.op == "upsert" and item.owner in owners}
-        rows.update(dict.fromkeys(self._core.exact.by_passage(tx, owners, vector, limit).tolist()))
-        for owner in owners:
-            rows.update(dict.fromkeys(row for row, _ in self._core.indexer.search(owner, vector, limit)))
-        scores = self._core.exact.scores(tx, list(rows), owners, vector)
+        rows = {item.row: None for item in tx.outbox.take(WAITING) if item.op == "upsert" and item.owner in spaces}
+        rows.update(dict.fromkeys(self._core.exact.by_passage(tx, spaces, vector, limit).tolist()))
+        for space in spaces:
+            rows.update(dict.fromkeys(row for row, _ in self._core.indexer.search(space, vector, limit)))
+        scores = self._core.exact.scores(tx, list(rows), spaces, vector)
         # without a vector it may be a removed row, or one of another owner
         found = [(row, score) for row, score in zip(rows, scores.tolist(), strict=True) if score == score]  # noqa: PLR0124 - NaN
-        return sorted(found, key=lambda item: -item[1])[:limit]
+        return _rows(sorted(found, key=lambda item: -item[1])[:limit])
 
-    def _by_text(
-        self, tx: Transaction, query: str, owners: Sequence[int], limit: int, only: list[int] | None, best: Best
-    ) -> Scores:
-        terms = query_terms(query)
-        return best(tx, lambda n: self._core.text.search(tx, terms, owners, n, only), limit)
-
-    def _cosines(self, tx: Transaction, rows: Rows, owners: Sequence[int], vector: npt.NDArray[np.float32]) -> Values:
+    def _cosines(self, tx: Transaction, rows: Rows, spaces: Sequence[int], vector: npt.NDArray[np.float32]) -> Values:
         """[n] the cosine of each row; 0 without a vector."""
         if not len(rows):
             return np.zeros(0)
-        scores: Values = self._core.exact.scores(tx, rows, owners, vector).astype(float)
+        scores: Values = self._core.exact.scores(tx, rows, spaces, vector).astype(float)
         return np.nan_to_num(scores, copy=False)
 
     def _links(self, tx: Transaction, rows: Rows, now: datetime) -> LinkColumns:
@@ -329,9 +299,9 @@ class Recaller:
             links = [link for link in links if link.kind != TOGETHER]
         return LinkColumns(links, micros(now))
 
-    def _alike(self, tx: Transaction, rows: Rows, owners: Sequence[int]) -> tuple[Rows, Values]:
+    def _alike(self, tx: Transaction, rows: Rows, spaces: Sequence[int]) -> tuple[Rows, Values]:
         """The cosines between the best candidates: shape (rows, rows)."""
-        found, cosines = self._core.exact.alike(tx, rows, owners)
+        found, cosines = self._core.exact.alike(tx, rows, spaces)
         return found, cosines.astype(float)
 
     @staticmethod
@@ -348,10 +318,10 @@ class Recaller:
         return np.asarray(many(days, facets.numbers("stability")), dtype=float)
 
     def _hits(
-        self, tx: Transaction, best: Sequence[Ranked], owners: Sequence[int], vector: npt.NDArray[np.float32]
+        self, tx: Transaction, best: Sequence[Ranked], spaces: Sequence[int], vector: npt.NDArray[np.float32]
     ) -> tuple[Hit, ...]:
         notes = tx.notes.load([ranked.row for ranked in best])
-        nearest = self._nearest_passages(tx, notes, owners, vector)
+        nearest = self._nearest_passages(tx, notes, spaces, vector)
         ids = tx.notes.ids_of(list(dict.fromkeys(row for ranked in best for row in ranked.via)))
         return tuple(
             Hit(notes[row], score, parts, tuple(ids[other] for other in via if other in ids), nearest.get(row))
@@ -360,24 +330,20 @@ class Recaller:
         )
 
     def _nearest_passages(
-        self, tx: Transaction, notes: Mapping[int, Note], owners: Sequence[int], vector: npt.NDArray[np.float32]
+        self, tx: Transaction, notes: Mapping[int, Note], spaces: Sequence[int], vector: npt.NDArray[np.float32]
     ) -> dict[int, str]:
         """What of each long note comes nearest to the query."""
         long = [row for row, note in notes.items() if len(note.content) > LONG]
         if not long:
             return {}
         parts = {row: passages(notes[row].content) for row in long}
-        places = self._core.exact.nearest_passages(tx, long, owners, vector)
+        places = self._core.exact.nearest_passages(tx, long, spaces, vector)
         return {row: parts[row][place] for row, place in places.items() if place < len(parts[row])}
 
 
 def _asked(selection: Selection, now: datetime) -> datetime:
     """The moment that a recollection answers for."""
     return now if selection.as_of is None else from_micros(selection.as_of)
-
-
-def _all(tx: Transaction, search: Search, k: int) -> Scores:  # noqa: ARG001 - a Best
-    return search(k)
 
 
 def _rows(scores: Scores) -> Rows:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from agentmem.notes.engine import Tables
 from agentmem.notes.episode import ExperienceRow, StepRow
@@ -75,10 +74,6 @@ class Experiences(Area):
         """Whether some owners have experiences; stops at the first."""
         return bool(self._tables.find(EXPERIENCE, {"owner": Among(owners)}, columns=("row",), limit=1, often=True))
 
-    def rows(self, owners: Sequence[int]) -> list[int]:
-        """The experiences of some owners."""
-        return [row for (row,) in self._tables.find(EXPERIENCE, {"owner": Among(owners)}, columns=("row",))]
-
     def among(self, rows: Sequence[int]) -> set[int]:
         """Those of ``rows`` that are experiences."""
         if not rows:
@@ -95,14 +90,13 @@ class Experiences(Area):
         """Add a step to an episode."""
         self._tables.put(EXPERIENCE_STEP, [(owner, episode, *step)])
 
-    def drop_steps(self, owner: int, episode: bytes, before: int | None = None) -> None:
-        """Remove the steps with a number under ``before``, or all of them."""
-        asked: dict[str, Any] = {"owner": owner, "episode": episode}
-        self._tables.delete(EXPERIENCE_STEP, asked if before is None else {**asked, "step": Span(below=before)})
+    def drop_steps(self, owner: int, episode: bytes) -> None:
+        """Remove the steps of an episode."""
+        self._tables.delete(EXPERIENCE_STEP, {"owner": owner, "episode": episode})
 
-    def count(self) -> int:
-        """How many experiences there are."""
-        return self._tables.count(EXPERIENCE, {})
+    def count(self, owners: Sequence[int] | None = None) -> int:
+        """How many experiences there are, or some owners have."""
+        return self._tables.count(EXPERIENCE, {} if owners is None else {"owner": Among(owners)})
 
     def delete(self, rows: Sequence[int]) -> int:
         """Remove the values of some notes and their waiting steps; returns how many experiences there were."""

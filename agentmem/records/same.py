@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from agentmem.notes.engine import Row
 from agentmem.notes.note import Fact, Scope
@@ -12,6 +12,10 @@ from agentmem.records.area import Area
 from agentmem.records.codec import FACT_COLUMNS, fact_of, normalised
 
 __all__ = ["SameNotes"]
+
+
+_MADE: Final = ("record", "experience")
+"""Kinds of notes whose words were put together by this package, not said."""
 
 
 class SameNotes(Area):
@@ -37,15 +41,24 @@ class SameNotes(Area):
         actor: str | None,
         moment: int,
         occurred_at: int | None = None,
+        *,
+        kind: str = "episodic",
     ) -> int | None:
-        """The oldest row with this content, and no record's, in this very scope, by this actor, that holds at ``moment``; of a time when one is given."""
+        """The oldest row with this content, in this very scope, by this actor, that holds at ``moment``; of a time when one is given.
+
+        What a record or an experience says is nobody's statement: it is the same as another of its ``kind`` alone.
+        """
         asked: dict[str, Any] = {"owner": owner, "actor": actor, "agent": scope.agent, "session": scope.session}
         if occurred_at is None:
             asked["hash"] = content_hash
         else:  # what is said often is said at many times: the time leads to it at once, the words to all of these
             asked |= {"occurred_at": occurred_at, "hash": Span(least=content_hash, most=content_hash)}
-        for row, kind, start, end in self._tables.find(NOTE, asked, columns=("id", "kind", "valid_from", "valid_to")):
-            if kind != "record" and (start is None or start <= moment) and (end is None or end > moment):
+        for row, its, start, end in self._tables.find(NOTE, asked, columns=("id", "kind", "valid_from", "valid_to")):
+            if (
+                (its == kind or its not in _MADE)
+                and (start is None or start <= moment)
+                and (end is None or end > moment)
+            ):
                 return int(row)
         return None
 

@@ -10,6 +10,7 @@ from agentmem.notes.admission import Admission
 from agentmem.notes.engine import Tables
 from agentmem.notes.guarded_tables import GuardedTables
 from agentmem.notes.protocols import Clock
+from agentmem.notes.spaces import lived
 from agentmem.notes.tables import (
     EDIT,
     EXPERIENCE,
@@ -134,6 +135,18 @@ class Transaction:
     def need(self, owners: Iterable[int]) -> None:
         """Raise unless ``owners`` are admitted: for what was read before and is kept outside of the store, such as vectors in memory."""
         self.admission.need(owners, "a search in memory")
+
+    def spaces(self, rows: Sequence[int]) -> dict[int, int]:
+        """In which space the vector and the words of each of those rows lie that exist."""
+        owners, acted = self.notes.owners_of(rows), self.experiences.among(rows)
+        return {row: lived(owners[row]) if row in acted else owners[row] for row in rows if row in owners}
+
+    def by_space(self, rows: Sequence[int]) -> dict[int, list[int]]:
+        """Those of ``rows`` that exist, by their space."""
+        found: dict[int, list[int]] = {}
+        for row, space in self.spaces(rows).items():
+            found.setdefault(space, []).append(row)
+        return found
 
     def counts(self) -> Mapping[str, int]:
         """How much there is of everything; a job's question."""

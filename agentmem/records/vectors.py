@@ -169,12 +169,12 @@ class VectorsOfPassages(Area):
         return self._decoded(self._tables.find(PASSAGE, asked, columns=_DATA, limit=limit))
 
     def missing(self, longer: int) -> list[int]:
-        """Rows of notes of more than ``longer`` characters that have a vector and no passages."""
-        found = self._tables.find(NOTE, {"length": Span(above=longer)}, columns=("id", "kind"))
-        rows = [row for row, kind in found if kind != "experience"]
+        """Rows of notes of more than ``longer`` characters that have a vector and no passages; experiences need none."""
+        rows = [row for (row,) in self._tables.find(NOTE, {"length": Span(above=longer)}, columns=("id",))]
         there = {row for (row,) in self._tables.find(PASSAGE, {"row": Among(rows)}, columns=("row",), order=())}
         lacking = [row for row in rows if row not in there]
-        return [row for (row,) in self._tables.find(VECTOR, {"row": Among(lacking)}, columns=("row",))]
+        asked = {"row": Among(lacking), "owner": Span(above=0)}
+        return [row for (row,) in self._tables.find(VECTOR, asked, columns=("row",))]
 
     def _widths(self, rows: Sequence[int]) -> dict[int, int]:
         """How many bytes the vector of each note has: each of its passages has as many."""

@@ -15,6 +15,7 @@ from agentmem.notes.arrays import TextRows
 from agentmem.notes.engine import Row, Tables
 from agentmem.notes.guarded_tables import GuardedTables
 from agentmem.notes.rows import Change
+from agentmem.notes.spaces import whose
 from agentmem.notes.tables import WORDS, WORDS_CHANGE, Among, Span
 from agentmem.records.area import Area
 from agentmem.records.vectors import changes, counter
@@ -140,7 +141,7 @@ class Words(Area):
     def _key_of(self, owner: int) -> bytes:
         key = self._keys.get(owner)
         if key is None:
-            key = self._keys[owner] = hmac.digest(self._key(), b"words of %d" % owner, "sha256")
+            key = self._keys[owner] = hmac.digest(self._key(), b"words of %d" % whose(owner), "sha256")
         return key
 
     def _forget(self) -> None:

@@ -23,9 +23,7 @@ def rewrite(tx: Transaction, row: int, before: Note, after: Note, reason: str) -
     changed = replace(after, version=before.version + 1)
     tx.notes.replace(row, changed, content_hash(changed.content), reason)
     if before.keywords != changed.keywords:
-        owner = tx.notes.owner(changed.scope)
-        assert owner is not None
-        tx.text.put(row, owner, *found_by(changed))
+        tx.text.put(row, tx.spaces([row])[row], *found_by(changed))
     if before.fact == changed.fact:
         for edit in tx.ledger.edits(note_ids=[before.id]):
             if edit.note_version == before.version:

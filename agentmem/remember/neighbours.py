@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from agentmem.core import Core, aside
+from agentmem.core import Core
 from agentmem.notes.cosines import ROUGH, as_stored, cosines, may_be_best
 from agentmem.projections.links import NEIGHBOURS
 from agentmem.records.transaction import Transaction
@@ -49,7 +49,6 @@ class Neighbourhood:
         self._stored: dict[int, dict[int, list[Near]]] = {}
         self._beside: dict[int, _Beside] = {}
         self._rows: dict[int, int] = {}
-        self._hidden: set[int] = set()
 
     def of(self, place: int) -> list[Near]:
         """(row, cosine) of the notes near an item that a link or a merge could want, best first.
@@ -97,20 +96,10 @@ class Neighbourhood:
             return []
         if owner not in self._stored:
             mine = [i for i in range(place, len(self._owners)) if self._owners[i] == owner]
-            near = self._nearest(owner, mine, self._most)
+            assert self._vectors is not None
+            near = self._core.exact.nearest(self._tx, owner, self._vectors[mine], self._most, self._floor)
             self._stored[owner] = dict(zip(mine, near, strict=True))
-            self._hidden |= self._tx.experiences.among([row for found in near for row, _ in found])
-        return self._without_experiences(owner, place, self._stored[owner].get(place, []))
-
-    def _without_experiences(self, owner: int, place: int, near: list[Near]) -> list[Near]:
-        """Experiences are no notes to link or merge with; where some stand in the way, those behind them are fetched."""
-        if not any(row in self._hidden for row, _ in near):
-            return near
-        return aside(self._tx, lambda limit: self._nearest(owner, [place], limit)[0], self._most)
-
-    def _nearest(self, owner: int, places: Sequence[int], k: int) -> list[list[Near]]:
-        assert self._vectors is not None
-        return self._core.exact.nearest(self._tx, owner, self._vectors[places], k, self._floor)
+        return self._stored[owner].get(place, [])
 
 
 class _Beside:

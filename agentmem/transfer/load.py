@@ -14,7 +14,7 @@ from agentmem.core import EVERYBODY, Core
 from agentmem.errors import InvalidImport
 from agentmem.keyed.record import address
 from agentmem.notes.clock import micros
-from agentmem.notes.note import Scope
+from agentmem.notes.note import Note, Scope
 from agentmem.notes.passages import embedded, of_passages
 from agentmem.notes.protocols import Embedder
 from agentmem.notes.rows import UseDay
@@ -347,7 +347,7 @@ class _Work:
     ) -> None:
         others = edits_of_others(tx, fresh, bound=bool(self._scope))
         taken = others | tx.ledger.taken([edit.id for record in fresh for edit in record.edits])
-        stored: list[Projected] = []
+        stored: dict[int, tuple[Note, Vector | None, Vector | None]] = {}
         for record in fresh:
             note = record.note()
             if note.trust > self._trust:
@@ -357,13 +357,13 @@ class _Work:
             assert owner is not None
             row = tx.notes.restore(note, owner, content_hash(note.content), record.versions())
             vector, passages = vectors[record.id] if record.content else (None, None)
-            stored.append(Projected(row, owner, note, vector, passages, acted=record.experience is not None))
             tx.uses.restore(row, [UseDay(use.events, use.tokens, micros(use.last)) for use in record.uses])
             if not restore_beside(tx, record, row, owner, others):
                 report.met.append(record.id)
+            stored[row] = (note, vector, passages)
             report.edits += restore_edits(tx, record, owner, taken, proven=self.report.proven)
-        project(tx, stored)
-        rows = [each.row for each in stored]
+        rows = list(stored)
+        project(tx, [Projected(row, space, *stored[row]) for row, space in tx.spaces(rows).items()])
         report.links += WordLinks(self._core, tx).renew([*rows, *tx.threads.after(rows).values()])
 
     @staticmethod

@@ -12,6 +12,7 @@ from agentmem.errors import AgentMemError
 from agentmem.extract import found_by
 from agentmem.notes.clock import micros
 from agentmem.notes.passages import LONG, embedded
+from agentmem.notes.spaces import is_lived
 from agentmem.projections.links import WordLinks, named
 from agentmem.records.transaction import Transaction
 from agentmem.upkeep.reembed import under_way
@@ -59,7 +60,7 @@ def unlike_vectors(core: Core, tx: Transaction, rows: Sequence[int]) -> list[int
     notes = {
         row: note for row, note in tx.notes.load(rows).items() if note.content
     }  # without words, nothing to find it by
-    hidden = tx.experiences.among(list(notes))
+    spaces = tx.spaces(list(notes))
     vectors, passages = (
         embedded(core.embedder, [note.content for note in notes.values()]) if notes else (np.empty((0, 0)), [])
     )
@@ -67,7 +68,7 @@ def unlike_vectors(core: Core, tx: Transaction, rows: Sequence[int]) -> list[int
     parts = tx.passages.load(list(notes))
     unlike = []
     for row, vector, part in zip(notes, vectors, passages, strict=True):
-        wanted = None if row in hidden else part
+        wanted = None if is_lived(spaces[row]) else part
         if (
             row not in held
             or not _alike(held[row][None, :], vector[None, :])
@@ -164,8 +165,8 @@ class Comparison:
 
     def _text(self, tx: Transaction, rows: Sequence[int]) -> list[str]:
         notes = tx.notes.load(rows)
-        owners = tx.notes.owners_of(list(notes))
-        items = [(row, owners[row], *found_by(note)) for row, note in notes.items()]
+        spaces = tx.spaces(list(notes))
+        items = [(row, spaces[row], *found_by(note)) for row, note in notes.items()]
         return _said(tx, tx.text.differing(items), "are in the full text with other words, or not at all", "text")
 
     def _vectors(self, tx: Transaction, rows: Sequence[int]) -> list[str]:

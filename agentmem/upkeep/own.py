@@ -9,6 +9,7 @@ from agentmem.core import EVERYBODY, Core
 from agentmem.errors import AgentMemError
 from agentmem.notes.note import Scope
 from agentmem.notes.rows import Selection
+from agentmem.notes.spaces import both
 from agentmem.records.transaction import Transaction
 from agentmem.upkeep.rebuild import CheckReport
 from agentmem.weights.registry import WeightRegistry
@@ -66,17 +67,17 @@ class OwnUpkeep:
     def is_alone(self) -> bool:
         """Whether nobody else has anything that is embedded."""
         with self._core.reading(EVERYBODY) as tx:  # one look: somebody may be writing
-            mine = sum(map(tx.vectors.size_of, tx.notes.visible_owners(self._scope)))
+            mine = sum(map(tx.vectors.size_of, both(tx.notes.visible_owners(self._scope))))
             return mine == tx.vectors.count()
 
     def _counts(self, tx: Transaction, owners: Sequence[int]) -> dict[str, int]:
         selection = Selection(tuple(owners), archived=True)
         return {
             "notes": tx.notes.count(selection),
-            "vectors": sum(map(tx.vectors.size_of, owners)),
+            "vectors": sum(map(tx.vectors.size_of, both(owners))),
             "links": _links(tx, selection),
             "edits": len(tx.ledger.edits(owners=owners)),
-            "experiences": len(tx.experiences.rows(owners)),
+            "experiences": tx.experiences.count(owners),
         }
 
     def _problems(self, tx: Transaction, counts: Mapping[str, int], wordless: int) -> list[str]:

@@ -378,14 +378,9 @@ class Upkeep:
         self._recovered()
 
     def _embed(self, tx: Transaction, rows: list[int]) -> None:
-        by_owner: dict[int, list[int]] = {}
         notes = tx.notes.load(rows)
-        for row, note in notes.items():
-            owner = tx.notes.owner(note.scope)
-            assert owner is not None
-            by_owner.setdefault(owner, []).append(row)
-        for owner, members in by_owner.items():
-            tx.vectors.put(members, owner, self._core.embed([notes[row].content for row in members]))
+        for space, members in tx.by_space(rows).items():
+            tx.vectors.put(members, space, self._core.embed([notes[row].content for row in members]))
 
     def _graph(self, report: Progress) -> int:
         """Terms, and the links that words make, anew; any other link is left as it is."""
@@ -395,10 +390,8 @@ class Upkeep:
             links = WordLinks(self._core, tx)
             for start in range(0, len(rows), CHUNK):
                 wanted, held = links.terms(rows[start : start + CHUNK])
-                notes = tx.notes.load([row for row, terms in wanted.items() if terms != held[row]])
-                for row, note in notes.items():
-                    owner = tx.notes.owner(note.scope)
-                    assert owner is not None
+                unlike = [row for row, terms in wanted.items() if terms != held[row]]
+                for row, owner in tx.notes.owners_of(unlike).items():
                     tx.terms.replace(owner, row, wanted[row])
             for start in range(0, len(rows), CHUNK):
                 links.renew(rows[start : start + CHUNK])

@@ -146,11 +146,9 @@ def add_passages(core: Core, report: Progress) -> int:
         core.discard(texts)  # nothing may remember what is forgotten while this runs
         with core.writing(EVERYBODY) as tx:
             core.check_embedder(tx)
-            for row, note in _unchanged(tx, notes).items():
+            for row, space in tx.spaces(list(_unchanged(tx, notes))).items():
                 if (vectors := parts[row]) is not None:
-                    owner = tx.notes.owner(note.scope)
-                    assert owner is not None
-                    tx.passages.put(row, owner, vectors)
+                    tx.passages.put(row, space, vectors)
         report(min(start + CHUNK, len(todo)), len(todo))
     return len(todo)
 
@@ -169,14 +167,9 @@ def _unchanged(tx: Transaction, notes: dict[int, Note]) -> dict[int, Note]:
 
 
 def _put(tx: Transaction, notes: dict[int, Note], vectors: Sequence[object]) -> None:
-    by_owner: dict[int, list[int]] = {}
-    for row, note in notes.items():
-        owner = tx.notes.owner(note.scope)
-        assert owner is not None
-        by_owner.setdefault(owner, []).append(row)
     place = {row: number for number, row in enumerate(notes)}
-    for owner, rows in by_owner.items():
-        tx.next_vectors.put(rows, owner, [vectors[place[row]] for row in rows])  # type: ignore[arg-type]
+    for space, rows in tx.by_space(list(notes)).items():
+        tx.next_vectors.put(rows, space, [vectors[place[row]] for row in rows])  # type: ignore[arg-type]
 
 
 def _discard(embedder: Embedder, texts: Sequence[str]) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from agentmem.notes.spaces import both
 from agentmem.records.transaction import NoteStore
 
 if TYPE_CHECKING:
@@ -28,19 +29,19 @@ def compare(store: NoteStore, index: ChromaIndex, *, deep: bool) -> list[str]:
     """
     with store.read() as tx:
         waiting = {item.row for item in tx.outbox.take(2**62)}
-        owners = tx.notes.all_owners()
+        spaces = both(tx.notes.all_owners())
     missing = other = over = 0
-    for owner in owners:
+    for space in spaces:
         with store.read() as tx:
-            rows, vectors = tx.vectors.load_owner(owner)
+            rows, vectors = tx.vectors.load_owner(space)
         places = np.flatnonzero(~np.isin(rows, list(waiting)))
         if not deep:
-            places = places[:: max(1, len(places) // max(1, _SAMPLE // len(owners)))]
+            places = places[:: max(1, len(places) // max(1, _SAMPLE // len(spaces)))]
         for start in range(0, len(places), _PART):
             part = places[start : start + _PART]
-            lacking, wrong = _differ(index, owner, rows[part], vectors[part])
+            lacking, wrong = _differ(index, space, rows[part], vectors[part])
             missing, other = missing + lacking, other + wrong
-        over += 0 if waiting else max(0, index.count(owner) - len(rows))
+        over += 0 if waiting else max(0, index.count(space) - len(rows))
     found = [f"{over} vectors in the vector index have no note"] if over else []
     found += [f"{missing} vectors are not in the vector index"] if missing else []
     return [*found, f"{other} vectors in the vector index are not those of their notes"] if other else found

@@ -19,6 +19,7 @@ from agentmem.errors import EmbedderMismatch, IndexUnavailable
 from agentmem.notes.clock import micros
 from agentmem.notes.protocols import Clock
 from agentmem.notes.rows import OutboxItem
+from agentmem.notes.spaces import both
 from agentmem.records.transaction import NoteStore, Transaction
 from agentmem.runtime.forks import at_fork
 from agentmem.stores.chroma import generations
@@ -398,14 +399,14 @@ class Indexer:
 
     def _fill(self, index: ChromaIndex, progress: Progress | None) -> int:
         with self._store.read() as tx:
-            owners, total = tx.notes.all_owners(), tx.vectors.count()
+            spaces, total = both(tx.notes.all_owners()), tx.vectors.count()
         done = 0
-        for owner in owners:
+        for space in spaces:
             with self._store.read() as tx:
-                rows, vectors = tx.vectors.load_owner(owner)
+                rows, vectors = tx.vectors.load_owner(space)
             for start in range(0, len(rows), _CHUNK):
                 part = slice(start, start + _CHUNK)
-                index.upsert(owner, rows[part].tolist(), vectors[part])
+                index.upsert(space, rows[part].tolist(), vectors[part])
                 done += len(rows[part])
                 self._fail("mid-rebuild")
                 if progress is not None:

@@ -9,26 +9,27 @@ from agentmem.stores.sqlite.connection import Database
 
 __all__ = ["misfits"]
 
+_SPACE: Final = "CASE WHEN n.id IN (SELECT row FROM experience) THEN -n.owner ELSE n.owner END"
+"""Where the vector and the words of a note belong (:mod:`agentmem.notes.spaces`)."""
+_SPACED: Final[Mapping[str, str]] = {
+    "words": "words",
+    "vectors": "vector",
+    "passages": "passage",
+    "changes": "(SELECT row, owner FROM vector_change UNION ALL SELECT row, owner FROM words_change)",
+}
 _MISFITS: Final[Mapping[str, str]] = {
+    **{
+        f"{what} of another owner than their note, or not in its space": (
+            f"SELECT count(*) FROM {rows} s JOIN note n ON n.id = s.row WHERE s.owner <> {_SPACE}"  # noqa: S608 - constants
+        )
+        for what, rows in _SPACED.items()
+    },
     "notes without words": "SELECT count(*) FROM note WHERE id NOT IN (SELECT row FROM words)",
-    "words of another owner than their note": (
-        "SELECT count(*) FROM words w JOIN note n ON n.id = w.row WHERE n.owner <> w.owner"
-    ),
     "words that the change log does not know": (
         "SELECT count(*) FROM words w LEFT JOIN words_change c ON c.row = w.row WHERE c.removed IS NOT 0"
     ),
-    "vectors of another owner than their note": (
-        "SELECT count(*) FROM vector v JOIN note n ON n.id = v.row WHERE n.owner <> v.owner"
-    ),
-    "passages of another owner than their note": (
-        "SELECT count(*) FROM passage p JOIN note n ON n.id = p.row WHERE n.owner <> p.owner"
-    ),
     "uses of another owner than their note": "SELECT count(*) FROM use u JOIN note n ON n.id = u.row WHERE n.owner <> u.owner",
     "terms of another owner than their note": "SELECT count(*) FROM term t JOIN note n ON n.id = t.row WHERE n.owner <> t.owner",
-    "changes of another owner than their note": (
-        "SELECT count(*) FROM (SELECT row, owner FROM vector_change UNION ALL SELECT row, owner FROM words_change) c "
-        "JOIN note n ON n.id = c.row WHERE n.owner <> c.owner"
-    ),
     "changes of notes that are gone, and no removals": (
         "SELECT count(*) FROM (SELECT row, removed FROM vector_change UNION ALL SELECT row, removed FROM words_change) c "
         "LEFT JOIN note n ON n.id = c.row WHERE n.id IS NULL AND c.removed IS NOT 1"

@@ -303,6 +303,15 @@ _RECORDS: Final = (
     "CREATE INDEX record_expiry ON record (owner, expires_at) WHERE expires_at IS NOT NULL",
 )
 
+# What is searched of experiences lies under the number of their owner below zero, apart from what the owner was told. An index that was made
+# before has both in one, and is made anew.
+_LIVED: Final = "WHERE row IN (SELECT row FROM experience)"
+_SPACES: Final = (
+    *(f"UPDATE {table} SET owner = -owner {_LIVED}" for table in ("words", "vector", "vector_next", "outbox")),  # noqa: S608 - constants
+    """UPDATE meta SET value = json_set(value, '$.damaged', 'experiences lie among what was told')
+        WHERE key = 'index_state' AND json_extract(value, '$.generation') > 0 AND EXISTS (SELECT 1 FROM experience)""",
+)
+
 MIGRATIONS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("first schema", _NOTES + _PROJECTIONS + _BOOKS),
     ("enrichment", _ENRICHMENT),
@@ -317,5 +326,6 @@ MIGRATIONS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("whose the lines of the ledger are", _LEDGER_OWNERS),
     ("seals of every row that is nowhere else, names that can go", _SEALED_ROWS),
     ("records under keys", _RECORDS),
+    ("experiences apart from what was told", _SPACES),
 )
 """(what for, statements) each; the n-th brings a store to version n."""

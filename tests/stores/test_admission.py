@@ -98,7 +98,7 @@ TOUCHING: dict[str, Ask] = {
         tx, (owner,), np.ones(4, np.float32), 3
     ),
     "uses": lambda tx, row, owner: tx.uses.summary([row]),
-    "experiences": lambda tx, row, owner: tx.experiences.rows([owner]),
+    "experiences": lambda tx, row, owner: tx.experiences.count([owner]),
     "enrichment": lambda tx, row, owner: tx.enrichment.outstanding([owner], 3),
     "delete": lambda tx, row, owner: tx.notes.delete([row]),
     "archive": lambda tx, row, owner: tx.notes.set_archived([row], 1),

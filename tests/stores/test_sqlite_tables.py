@@ -57,8 +57,8 @@ def test_check_finds_what_does_not_fit(store, make, put) -> None:
         tx.text.put(other, owner, "somebody else's", "")
         store._db.run("DELETE FROM words_change WHERE row = ?", (third,))
     assert [problem.split(" ", 1) for problem in store.check()] == [
+        ["1", "words of another owner than their note, or not in its space"],
+        ["1", "changes of another owner than their note, or not in its space"],
         ["1", "notes without words"],
-        ["1", "words of another owner than their note"],
         ["1", "words that the change log does not know"],
-        ["1", "changes of another owner than their note"],
     ]
