@@ -16,6 +16,7 @@ import agentmem
 from agentmem.errors import ScopeBreach, ScopeError
 from agentmem.notes.note import Fact, MemoryState, Note, Scope
 from agentmem.notes.rows import EditRow, LinkRow, Selection
+from agentmem.notes.spaces import lived
 from agentmem.records.transaction import Transaction
 from agentmem.stores.sqlite.store import SqliteStore
 from agentmem.stores.text.text import TextIndex
@@ -94,6 +95,9 @@ TOUCHING: dict[str, Ask] = {
     "words in memory": lambda tx, row, owner: TextIndex(SqliteStore()).search(tx, ["words"], (owner,), 9),
     "vectors": lambda tx, row, owner: tx.vectors.load([row]),
     "vectors of an owner": lambda tx, row, owner: tx.vectors.load_owner(owner),
+    "vectors of what was done": lambda tx, row, owner: tx.vectors.load_owner(lived(owner)),
+    "words of what was done": lambda tx, row, owner: tx.text.batch(lived(owner), 0, 9),
+    "words put among what was done": lambda tx, row, owner: tx.text.put(1, lived(owner), "x", ""),
     "vectors in memory": lambda tx, row, owner: ExactIndex(SqliteStore()).search(
         tx, (owner,), np.ones(4, np.float32), 3
     ),

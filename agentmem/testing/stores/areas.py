@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agentmem.errors import EmbedderMismatch, InvalidArgument, StoreError
+from agentmem.errors import EmbedderMismatch, InvalidArgument, ScopeBreach, StoreError
 from agentmem.notes.note import Link, Scope
 from agentmem.notes.rows import EditRow, LinkRow, UseSummary
+from agentmem.notes.spaces import lived
 from agentmem.testing.stores.suite import ANA, DAY, StoreSuite
 
 __all__ = ["AreaPromises"]
@@ -56,6 +57,24 @@ class AreaPromises(StoreSuite):
             assert tx.vectors.delete([rows[1], 99]) == 1
             assert tx.vectors.counter() > counter
             assert [(c.row, c.removed) for c in tx.vectors.changes(counter)] == [(rows[1], True)]
+
+    def test_experiences_lie_apart(self) -> None:
+        """Under the number of their owner below zero: nothing of them is among the owner's notes, and the owner's request has both."""
+        store, make, put, unit = self.store, self.note, self.put, self.unit
+        with store.write() as tx:
+            told, done = put(tx, make(1)), put(tx, make(2))
+            for row, space in ((told, 1), (done, lived(1))):
+                tx.vectors.put([row], space, unit(1))
+                tx.text.put(row, space, "harbour", "")
+                tx.outbox.put("upsert", space, [row])
+            assert [tx.vectors.load_owner(space)[0].tolist() for space in (1, lived(1))] == [[told], [done]]
+            assert [tx.text.batch(space, 0, 9).rows.tolist() for space in (1, lived(1))] == [[told], [done]]
+            assert {(c.row, c.owner) for c in tx.vectors.changes(0)} == {(told, 1), (done, lived(1))}
+            assert {(item.row, item.owner) for item in tx.outbox.take(9)} == {(told, 1), (done, lived(1))}
+            tx.admit([1])
+            assert (tx.vectors.count(), tx.text.count()) == (2, 2)
+            with pytest.raises(ScopeBreach):
+                tx.vectors.load_owner(lived(2))
 
     @pytest.mark.parametrize(
         "bad",
