@@ -234,8 +234,7 @@ class GuardedTables:
             return where
         if not table.owned:
             self._admission.refuse(what)
-        mine = sorted(self._admission.owners or ())
-        return {**where, "owner": Among(both(mine) if table.spaced else mine)}
+        return {**where, "owner": Among(both(sorted(self._admission.owners or ())))}
 
     def _need_rows(self, rows: Iterable[Any], what: str) -> None:
         self._admission.need_rows({row for row in rows if row is not None}, what)

@@ -1,7 +1,7 @@
 """Where the vectors and words of a note lie: of what an owner was told under the owner's number, of what it did under that number below zero.
 
-A search names the spaces that it looks into. So one over notes cannot meet an experience, and one over experiences meets nothing else. Tables that
-are ``spaced`` (:mod:`agentmem.notes.tables`) have a space in their column ``owner``.
+A search names the spaces that it looks into. So one over notes cannot meet an experience, and one over experiences meets nothing else. The column
+``owner`` of vectors, passages, words, the logs of their changes and the outbox holds a space; an owner's request may touch both of its own.
 """
 
 from __future__ import annotations

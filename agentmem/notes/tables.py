@@ -99,7 +99,6 @@ class Table:
         free: it says nothing of anybody's notes.
         job: it is for what keeps things up to date; a request has no business here.
         log: the table in which the store itself writes down whose row was put or removed last.
-        spaced: its column ``owner`` holds a space (:mod:`agentmem.notes.spaces`): experiences lie apart from what their owner was told.
     """
 
     name: str
@@ -118,7 +117,6 @@ class Table:
     free: bool = False
     job: bool = False
     log: Table | None = None
-    spaced: bool = False
     owned: bool = field(init=False)
     """Whether each row says whose it is, in the column ``owner``."""
     places: Mapping[str, int] = field(init=False, repr=False)
@@ -204,13 +202,7 @@ KEY: Final = Table(
 """The receipts of calls that may be repeated."""
 
 OUTBOX: Final = Table(
-    "outbox",
-    {"seq": int, "op": str, "owner": int, "row": int},
-    ("seq",),
-    notes=("row",),
-    stays=True,
-    numbered=True,
-    spaced=True,
+    "outbox", {"seq": int, "op": str, "owner": int, "row": int}, ("seq",), notes=("row",), stays=True, numbered=True
 )
 """What the vector index has not seen yet."""
 
@@ -298,47 +290,28 @@ ERASING: Final = Table("erasing", {"seq": int, "at": int, "place": str}, ("seq",
 """What a forgetting has still to do after its commit, by place."""
 
 VECTOR_CHANGE: Final = Table(
-    "vector_change",
-    {"seq": int, "owner": int, "row": int, "removed": int},
-    ("seq",),
-    numbered=True,
-    job=True,
-    spaced=True,
+    "vector_change", {"seq": int, "owner": int, "row": int, "removed": int}, ("seq",), numbered=True, job=True
 )
 """Which vectors were put or removed since: the newest change of each, in order."""
 
-VECTOR: Final = Table(
-    "vector", {"row": int, "owner": int, "data": bytes}, ("row",), notes=("row",), log=VECTOR_CHANGE, spaced=True
-)
-"""The vector of each note, in half precision."""
+VECTOR: Final = Table("vector", {"row": int, "owner": int, "data": bytes}, ("row",), notes=("row",), log=VECTOR_CHANGE)
+"""The vector of each note, in half precision; ``owner`` is its space (:mod:`agentmem.notes.spaces`), here and in all tables of vectors and words."""
 
 PASSAGE: Final = Table(
-    "passage", {"row": int, "owner": int, "data": bytes}, ("row",), notes=("row",), log=VECTOR_CHANGE, spaced=True
+    "passage", {"row": int, "owner": int, "data": bytes}, ("row",), notes=("row",), log=VECTOR_CHANGE
 )
 """Those of the passages of a long note, one after another."""
 
-NEXT_VECTOR: Final = Table(
-    "vector_next", {"row": int, "owner": int, "data": bytes}, ("row",), notes=("row",), job=True, spaced=True
-)
+NEXT_VECTOR: Final = Table("vector_next", {"row": int, "owner": int, "data": bytes}, ("row",), notes=("row",), job=True)
 """Those of an embedder to come."""
 
 WORDS_CHANGE: Final = Table(
-    "words_change",
-    {"seq": int, "owner": int, "row": int, "removed": int},
-    ("seq",),
-    numbered=True,
-    job=True,
-    spaced=True,
+    "words_change", {"seq": int, "owner": int, "row": int, "removed": int}, ("seq",), numbered=True, job=True
 )
 """The same for words."""
 
 WORDS: Final = Table(
-    "words",
-    {"row": int, "owner": int, "content": bytes, "context": bytes},
-    ("row",),
-    notes=("row",),
-    log=WORDS_CHANGE,
-    spaced=True,
+    "words", {"row": int, "owner": int, "content": bytes, "context": bytes}, ("row",), notes=("row",), log=WORDS_CHANGE
 )
 """The words of each note, as keyed digests in their order."""
 

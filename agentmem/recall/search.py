@@ -287,8 +287,6 @@ class Recaller:
 
     def _cosines(self, tx: Transaction, rows: Rows, spaces: Sequence[int], vector: npt.NDArray[np.float32]) -> Values:
         """[n] the cosine of each row; 0 without a vector."""
-        if not len(rows):
-            return np.zeros(0)
         scores: Values = self._core.exact.scores(tx, rows, spaces, vector).astype(float)
         return np.nan_to_num(scores, copy=False)
 

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Any
 
 from agentmem.notes.engine import Row
 from agentmem.notes.note import Fact, Scope
-from agentmem.notes.tables import FACT, NOTE, Among, Span
+from agentmem.notes.tables import EXPERIENCE, FACT, NOTE, Among, Span
 from agentmem.records.area import Area
 from agentmem.records.codec import FACT_COLUMNS, fact_of, normalised
 
 __all__ = ["SameNotes"]
-
-
-_MADE: Final = ("record", "experience")
-"""Kinds of notes whose words were put together by this package, not said."""
 
 
 class SameNotes(Area):
@@ -41,24 +37,16 @@ class SameNotes(Area):
         actor: str | None,
         moment: int,
         occurred_at: int | None = None,
-        *,
-        kind: str = "episodic",
     ) -> int | None:
-        """The oldest row with this content, in this very scope, by this actor, that holds at ``moment``; of a time when one is given.
-
-        What a record or an experience says is nobody's statement: it is the same as another of its ``kind`` alone.
-        """
+        """The oldest row with this content, no record's and nothing that was done, in this very scope, by this actor, that holds at ``moment``; of a time when one is given."""
         asked: dict[str, Any] = {"owner": owner, "actor": actor, "agent": scope.agent, "session": scope.session}
         if occurred_at is None:
             asked["hash"] = content_hash
         else:  # what is said often is said at many times: the time leads to it at once, the words to all of these
             asked |= {"occurred_at": occurred_at, "hash": Span(least=content_hash, most=content_hash)}
-        for row, its, start, end in self._tables.find(NOTE, asked, columns=("id", "kind", "valid_from", "valid_to")):
-            if (
-                (its == kind or its not in _MADE)
-                and (start is None or start <= moment)
-                and (end is None or end > moment)
-            ):
+        for row, kind, start, end in self._tables.find(NOTE, asked, columns=("id", "kind", "valid_from", "valid_to")):
+            holds = (start is None or start <= moment) and (end is None or end > moment)
+            if holds and kind != "record" and not self._tables.count(EXPERIENCE, {"row": row}):
                 return int(row)
         return None
 

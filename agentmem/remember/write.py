@@ -236,7 +236,7 @@ class Batch:
         ):
             return Receipt(None, "rejected", f"an echo of note {echoed}: the agent repeats what it recalled")
         at = None if draft.occurred_at is None else micros(draft.occurred_at)
-        row = notes.said(owner, digest, draft.scope, draft.actor, micros(self._begins(draft)), at, kind=draft.kind)
+        row = notes.said(owner, digest, draft.scope, draft.actor, micros(self._begins(draft)), at)
         note = None if row is None else notes.load([row])[row]
         if row is None or note is None or not _same_span(note, draft):
             return None

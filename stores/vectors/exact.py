@@ -156,6 +156,8 @@ class ExactIndex(Following):
         """The cosine of each of ``rows``, in their order, that of a long note moved towards its nearest passage; NaN where these owners
         have no vector for it.
         """
+        if not len(rows):
+            return np.empty(0, np.float32)
         with self._lock:
             blocks = self._loaded(tx, owners)
             query = _unit(vector, blocks)

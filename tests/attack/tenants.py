@@ -32,7 +32,7 @@ THEIRS = {
         "SELECT l.* FROM link l JOIN note a ON a.id = l.source JOIN note b ON b.id = l.target WHERE a.owner = ?1 AND b.owner = ?1 "
         "ORDER BY l.source, l.target, l.kind"
     ),
-    "vectors": "SELECT row, data FROM vector WHERE owner = ? ORDER BY row",
+    "vectors": "SELECT row, data FROM vector WHERE abs(owner) = ? ORDER BY row",
     "uses": "SELECT * FROM use WHERE owner = ? ORDER BY row, day",
     "terms": "SELECT * FROM term WHERE owner = ? ORDER BY term, row",
     "tombstones": "SELECT * FROM tombstone WHERE owner = ? ORDER BY mac",
