@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from agentmem import Memory, Scope, Settings
@@ -15,6 +16,7 @@ from agentmem.embedding.embedders import HashEmbedder
 from agentmem.extract import found_by
 from agentmem.notes.clock import ManualClock
 from agentmem.notes.spaces import both, lived
+from agentmem.notes.tables import NEXT_VECTOR
 from agentmem.remember.enriched import rewrite
 from agentmem.settings import IndexSettings
 from agentmem.stores.sqlite.seals import teach
@@ -217,6 +219,10 @@ def test_a_file_from_before_is_taken_apart_at_its_opening(open_memory: Open, tmp
     act(memory, 20, **told)
     before = hits(memory, "a hall with a door", where={"kind": "experience"}, **told)
     advice = memory.experience.advise("find the key", "a hall with a door numbered 3", **told)
+    with memory._parts.core.store.write() as tx:  # a change of the embedder has begun
+        (row,) = tx.next_vectors.missing(1, after=30)
+        tx.next_vectors.begin("other", 4)
+        tx.next_vectors.put([row], lived(2), np.ones((1, 4), np.float32))
     with closing(sqlite3.connect(tmp_path / "memory" / "notes.db")) as old, old:
         teach(old)
         undo(old.execute, SPACES)
@@ -227,6 +233,9 @@ def test_a_file_from_before_is_taken_apart_at_its_opening(open_memory: Open, tmp
     memory = open_memory(settings=INDEXED)
 
     assert apart(memory)
+    with memory._parts.core.store.write() as tx:
+        assert tx.tables.find(NEXT_VECTOR, {}, columns=("row", "owner")) == [(row, lived(2))]
+        tx.next_vectors.drop()
     memory.flush()
     assert memory._parts.core.indexer.count(2) == memory._parts.core.indexer.count(lived(2)) == 20
     assert hits(memory, "a hall with a door", where={"kind": "experience"}, **told) == before
@@ -234,3 +243,17 @@ def test_a_file_from_before_is_taken_apart_at_its_opening(open_memory: Open, tmp
     assert memory.check(deep=True).problems == ()
     assert memory.forget({"kind": "experience"}, **told).gone
     assert memory._parts.core.indexer.count(lived(2)) == 0
+
+
+def test_what_waits_for_the_index_is_taken_apart_as_well(open_memory: Open, tmp_path: Path) -> None:
+    """A store that is too small for an index has everything in the queue."""
+    memory = open_memory()
+    memory.remember(HALLS[0])
+    act(memory, 2)
+    memory.close()
+    with closing(sqlite3.connect(tmp_path / "memory" / "notes.db")) as old, old:
+        teach(old)
+        undo(old.execute, SPACES)
+
+    with open_memory()._parts.core.store.read() as tx:
+        assert [item.owner for item in tx.outbox.take(9)] == [1, lived(1), lived(1)]
