@@ -93,6 +93,14 @@ class RecallSettings(_Section):
     reply: float = Field(
         0.2, ge=0, description="malus of what an assistant said, unless it is asked for: what holds is told by its user"
     )
+    asked: float = Field(
+        0.5,
+        ge=0,
+        description="malus of what only asked for something that had been told: its reply repeats an older note",
+    )
+    repeated: float = Field(
+        1.0, ge=0, description="malus of a note that says the same as one before it, nearly word for word"
+    )
     retrievability: float = Field(0.05, ge=0, description="span between a forgotten and a fresh note")
     interference: float = Field(
         1.0,

@@ -13,10 +13,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-from agentmem.extract import MACHINES
+from agentmem.extract.kinds import ASKING
 from agentmem.notes.columns import FacetColumns, Flags, LinkColumns, Rows, Values, aligned, places
 from agentmem.notes.passages import LONG
 from agentmem.notes.quoting import UNTRUSTED_BELOW
+from agentmem.recall.echoes import (
+    Alike,
+    Echoes,
+    Turns,
+    behind_their_source,
+    behind_what_fits,
+    echoes,
+    repeated,
+    said_by_machines,
+)
 from agentmem.recall.query import QueryView
 from agentmem.runtime.lazily import cached_property
 from agentmem.settings import RecallSettings
@@ -177,6 +187,7 @@ def rank(
     retrievability: Values,
     ended: Flags,
     alike: tuple[Rows, Values] | None = None,
+    kinds: Values | None = None,
 ) -> Ranking:
     """Rank candidates and the neighbours that may be lifted by them.
 
@@ -184,24 +195,44 @@ def rank(
         facets: ranking columns of the n notes to rank; rows that were not admitted are simply not among them.
         fits: cosine and full-text score of these notes, and of others.
         links: links among these rows; retrievability: [n] R in [0, 1]; ended: [n] which notes no longer hold; alike: the best
-            candidates, and the cosines between each two of them.
+            candidates, and the cosines between each two of them; kinds: [n, kinds] how likely each note is of which, if that can
+            be told.
     """
     rows = facets.rows
-    semantic, words = np.maximum(0.0, aligned(rows, fits.rows, fits.cosine)), aligned(rows, fits.rows, fits.bm25)
+    near = aligned(rows, fits.rows, fits.cosine)
+    semantic, words = np.maximum(0.0, near), aligned(rows, fits.rows, fits.bm25)
     text = settings.text * words
     base = semantic + text
     among = _Among.of(facets, links)
-    spread, conductors = _spread(rows, base, among, settings)
+    best = None if alike is None else Alike.of(facets, alike)
+    turns = _turns(facets, among, kinds)
+    echo = echoes(facets, near, turns, best)
+    spread, conductors = _spread(rows, base, among, settings, echo)
     short = facets.numbers("length") <= LONG  # a long note says itself what it is about, whatever stands beside it
     parts = {"semantic": semantic, "text": text, "links": spread * short}
-    parts["session"] = _session_heat(facets, base, settings)
+    parts["session"] = _session_heat(facets, np.where(echo.asks, 0.0, base), settings)
     parts["answers"] = settings.answer * _asked_before(facets, semantic, among) * short
+    parts["echo"] = -np.where(echo.asks, base, 0.0) - np.where(echo.replies, text + parts["answers"], 0.0)
     if not query.spans:  # who asks about a time asks for what held then
         parts["successor"] = settings.successor * _inherited(base, among, ended)
+    parts["asked"] = -settings.asked * echo.spent
     parts |= _small_terms(facets, query, settings, retrievability, ended)
-    if alike is not None:
-        parts["interference"] = -settings.interference * interference(facets, base, retrievability, alike, query, ended)
+    if best is not None:
+        parts["interference"] = -settings.interference * interference(facets, base, retrievability, best, query, ended)
+        parts["doubtful"] = behind_what_fits(_sum(parts), near, turns, echo)
+        parts["restates"] = behind_their_source(facets, _sum(parts), best, turns, echo)
+        parts["repeated"] = -settings.repeated * repeated(facets, _sum(parts), best)
     return Ranking(rows, parts, conductors)
+
+
+def _turns(facets: FacetColumns, among: _Among, kinds: Values | None) -> Turns:
+    asking = facets.asks.astype(float) if kinds is None else kinds[:, ASKING].sum(axis=1)
+    return Turns(asking, said_by_machines(facets), among.sources[among.onward], among.targets[among.onward])
+
+
+def _sum(parts: Mapping[str, Values]) -> Values:
+    total: Values = np.sum(list(parts.values()), axis=0)
+    return total
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,12 +257,15 @@ class _Among:
         return cls(sources[known], targets[known], passed * links.weights[known], onward, after)
 
 
-def _spread(rows: Rows, base: Values, links: _Among, settings: RecallSettings) -> tuple[Values, Conductors]:
+def _spread(
+    rows: Rows, base: Values, links: _Among, settings: RecallSettings, echo: Echoes
+) -> tuple[Values, Conductors]:
     """One step of spreading activation: each note receives the mean activation of its neighbours, by conductance."""
     here = np.concatenate((links.sources, links.targets))
     there = np.concatenate((links.targets, links.sources))
     onward = np.where(links.onward, FORWARD, 1.0) * links.conductance
     width = np.concatenate((links.conductance, onward))
+    width = np.where(echo.asks[there] & echo.replies[here], 0.0, width)
     received = width * base[there]
     total, flow = np.bincount(here, width, len(rows)), np.bincount(here, received, len(rows))
     # A note with one thin link must not receive as much as one with many strong ones: at least unit width.
@@ -278,7 +312,7 @@ def _small_terms(
         "importance": settings.importance * (facets.numbers("importance") - 0.5),
         "question": mark(-settings.question, facets.only_asks),
         "superseded": mark(-settings.superseded, ended),
-        "reply": mark(-settings.reply, _said_by_machines(facets)),
+        "reply": mark(-settings.reply, said_by_machines(facets)),
         "untrusted": mark(-settings.untrusted, facets.numbers("trust") < UNTRUSTED_BELOW),
     }
     if query.actors:
@@ -290,17 +324,11 @@ def _small_terms(
     return parts
 
 
-def _said_by_machines(facets: FacetColumns) -> Flags:
-    return np.array(
-        [actor is not None and actor.casefold() in MACHINES for actor in facets.column("actor")], dtype=bool
-    )
-
-
 def interference(
     facets: FacetColumns,
     base: Values,
     strength: Values,
-    alike: tuple[Rows, Values],
+    alike: Alike,
     query: QueryView,
     ended: Flags | None = None,
 ) -> Values:
@@ -314,19 +342,17 @@ def interference(
     Args:
         base: how well each note fits by itself; strength: retrievability in [0, 1]; ended: which notes no longer hold, none
             without it; all of shape (n,), as ``facets``.
-        alike: m rows, and the cosines between each two of them, shape (m, m).
+        alike: m of them, and the cosines between each two, shape (m, m).
     """
     lost = np.zeros(len(facets))
-    near = alike[1] >= ALIKE
+    near = alike.cosines >= ALIKE
     if near.sum() == np.diagonal(near).sum():  # each is near itself at most, and nothing has a rival in itself
         return lost
-    found = facets.places(alike[0])
-    known = np.flatnonzero(found >= 0)
-    here = found[known]
+    here = alike.places
     able = ~facets.asks[here] if ended is None else ~(facets.asks[here] | ended[here])
     timed = facets.within(query.spans)[here] if query.spans else np.zeros(len(here), dtype=bool)
     actor = facets.codes("actor")[here]
-    rival = near[np.ix_(known, known)] & (base[here][None, :] >= base[here][:, None] - AS_GOOD)
+    rival = near & (base[here][None, :] >= base[here][:, None] - AS_GOOD)
     rival &= able[None, :] & (timed[None, :] | ~timed[:, None]) & (actor[:, None] == actor[None, :])
     ahead = np.where(rival, strength[here][None, :] - strength[here][:, None], 0.0)
     lost[here] = np.maximum(ahead, 0.0).max(axis=1, initial=0.0)

@@ -12,6 +12,7 @@ import numpy as np
 from agentmem.core import Core
 from agentmem.errors import IndexUnavailable
 from agentmem.extract import dates
+from agentmem.extract.kinds import Kinds
 from agentmem.notes.clock import from_micros, micros
 from agentmem.notes.columns import FacetColumns, Flags, LinkColumns, Rows, Values, aligned, places, together
 from agentmem.notes.note import Hit, MemoryState, Note, Scope
@@ -35,6 +36,7 @@ from agentmem.recall.rerank import reranked
 from agentmem.recall.result import Recollection
 from agentmem.recall.why_not import WhyNot, explain
 from agentmem.records.transaction import Transaction
+from agentmem.runtime.lazily import cached_property
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -215,7 +217,7 @@ class Recaller:
         scored = ranking.rank(
             facets, fits, links, view, settings,
             retrievability=self._strengths(facets, now), ended=self._ended(facets, selection, now),
-            alike=self._alike(tx, seeds, spaces) if settings.interference else None,
+            alike=self._alike(tx, fits.first(settings, RANKED), spaces), kinds=self._kinds_of(tx, facets, spaces),
         )  # fmt: skip
         return _Found(scored, candidates, plan | {"text": "bm25", "neighbours": len(others)}, warnings)
 
@@ -299,8 +301,23 @@ class Recaller:
 
     def _alike(self, tx: Transaction, rows: Rows, spaces: Sequence[int]) -> tuple[Rows, Values]:
         """The cosines between the best candidates: shape (rows, rows)."""
-        found, cosines = self._core.exact.alike(tx, rows, spaces)
-        return found, cosines.astype(float)
+        found, units = self._core.exact.units(tx, rows, spaces)
+        return found, (units @ units.T).astype(float)
+
+    def _kinds_of(self, tx: Transaction, facets: FacetColumns, spaces: Sequence[int]) -> Values | None:
+        """[n, kinds] how likely each note is of each kind; ``None`` where nobody knows how to read the vectors."""
+        stored = tx.vectors.fingerprint()
+        if stored is None or stored[0] != self._kinds.fingerprint:
+            return None
+        here, units = self._core.exact.units(tx, facets.rows, spaces)
+        if len(here) < len(facets):
+            return None  # one without a vector: the store is damaged
+        order = np.argsort(here)
+        return self._kinds.of(units[order][places(facets.rows, here[order])], facets.numbers("length"), facets.asks)
+
+    @cached_property
+    def _kinds(self) -> Kinds:
+        return Kinds.shipped()
 
     @staticmethod
     def _ended(facets: FacetColumns, selection: Selection, now: datetime) -> Flags:

@@ -186,8 +186,8 @@ class ExactIndex(Following):
             found = {row: held.nearest_in(row, query) for held in self._held_passages(tx, owners) for row in rows}
             return {row: place for row, place in found.items() if place is not None}
 
-    def alike(self, tx: Transaction, rows: Rows, owners: Sequence[int]) -> tuple[Rows, Vectors]:
-        """Those of ``rows`` that these owners have vectors for, and the cosines between each two of them: shape (rows, rows)."""
+    def units(self, tx: Transaction, rows: Rows, owners: Sequence[int]) -> tuple[Rows, Vectors]:
+        """Those of ``rows`` that these owners have vectors for, and those vectors at unit length: shape (rows, dimension)."""
         with self._lock:
             found: list[Rows] = []
             units: list[Vectors] = []
@@ -198,8 +198,7 @@ class ExactIndex(Following):
                 units.append(block.units(slots[known]))
             if not found:
                 return rows[:0], np.empty((0, 0), np.float32)
-            vectors = np.concatenate(units) if len(units) > 1 else units[0]
-            return np.concatenate(found), vectors @ vectors.T
+            return np.concatenate(found), np.concatenate(units) if len(units) > 1 else units[0]
 
     def size(self) -> int:
         """How many bytes the blocks take."""

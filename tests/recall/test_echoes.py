@@ -1,0 +1,124 @@
+"""What was asked before, what was replied to it, and what repeats a note do not crowd out the note itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from agentmem import Memory
+from agentmem.embedding.embedders import make_embedder
+from agentmem.extract.kinds import KINDS, Kinds
+from agentmem.notes.rows import asks
+
+TOLD = (
+    ("My sister Nora moved from Leeds to a houseboat in Bristol.", "How lovely! Houseboats are cosy."),
+    ("The dentist wants to see me on Tuesday at eight.", "I have noted the appointment."),
+    ("I gave up coffee, it keeps me awake; green tea in the morning now.", "Good for you!"),
+    ("We run the billing service on port 8431 since the move.", "Understood, port 8431."),
+    ("Our cat Pepper eats nothing but the salmon pouches.", "Pepper knows what is good."),
+    ("Karel lent me his drill, he needs it back by the end of the month.", "I will remind you."),
+)
+ASKED = (
+    ("Where does Nora live these days?", "Nora lives on a houseboat in Bristol."),
+    ("Which port does billing listen on?", "The billing service listens on port 8431."),
+    ("what do I drink in the mornings again", "Green tea, since coffee kept you awake."),
+    ("need to know what Pepper eats", "Pepper eats only the salmon pouches."),
+)
+START = datetime(2026, 3, 2, 9, tzinfo=UTC)
+
+
+def exchange(memory: Memory, number: int, said: str, reply: str) -> None:
+    """A turn of the user and one of an assistant, a day after the one before, in a conversation of their own."""
+    at = START + timedelta(days=number)
+    memory.remember_many(
+        [
+            {"content": said, "actor": "user", "session": f"s{number}", "occurred_at": at},
+            {"content": reply, "actor": "assistant", "session": f"s{number}", "occurred_at": at + timedelta(seconds=9)},
+        ],
+        progress=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def asked_often() -> Iterator[Memory]:
+    """A memory to which everything was told once, and of which each question was asked six times."""
+    with Memory(None) as memory:
+        for number, (said, reply) in enumerate(TOLD):
+            exchange(memory, number, said, reply)
+        for time_ in range(6):
+            for number, (question, reply) in enumerate(ASKED):
+                exchange(memory, 10 + 10 * time_ + number, question, reply)
+        yield memory
+
+
+@pytest.mark.parametrize(
+    ("question", "note"),
+    [(ASKED[0][0], TOLD[0][0]), (ASKED[1][0], TOLD[3][0]), (ASKED[2][0], TOLD[2][0]), (ASKED[3][0], TOLD[4][0])],
+)
+def test_what_was_asked_before_is_no_answer(asked_often: Memory, question: str, note: str) -> None:
+    """With a question mark or without, asked six times: what was told stands first, and what repeats it behind."""
+    found = [hit.note.content for hit in asked_often.recall(question, k=8)]
+
+    assert found[0] == note
+    replies = dict(ASKED)
+    assert replies[question] not in found or found.index(replies[question]) > 0
+
+
+@pytest.mark.parametrize("question", [question for question, _ in ASKED])
+def test_a_prompt_holds_each_thing_once(asked_often: Memory, question: str) -> None:
+    """Six equal notes take one of the first places."""
+    found = [hit.note.content for hit in asked_often.recall(question, k=5)]
+
+    assert len(set(found)) == len(found)
+
+
+def test_what_is_told_in_the_words_of_the_query_is_found() -> None:
+    """A note is not put away for being what one searches for."""
+    with Memory(None) as memory:
+        for number, (said, reply) in enumerate(TOLD):
+            exchange(memory, number, said, reply)
+        for said, _ in TOLD:
+            assert memory.recall(said)[0].note.content == said
+
+
+def test_a_question_that_somebody_else_answered_leads_to_the_answer() -> None:
+    """Between people the turn after a question tells what was asked; only what an assistant replies repeats."""
+    with Memory(None) as memory:
+        turns = [("Bo", "Where did you two meet?"), ("Ana", "At a dance class in Ghent."), ("Bo", "How romantic.")]
+        memory.remember_many(
+            [{"content": text, "actor": actor, "session": "s"} for actor, text in turns], progress=False
+        )
+
+        assert memory.recall("Where did you two meet?", k=2)[0].note.content == turns[1][1]
+
+
+def test_an_assistants_reply_that_nobody_told_is_found() -> None:
+    """What repeats no note is the only place where it stands."""
+    with Memory(None) as memory:
+        exchange(memory, 0, "What should I read about tides?", "Try 'The Sea Around Us' by Rachel Carson.")
+        exchange(memory, 1, "I painted the fence green.", "Nice!")
+
+        found = [hit.note.content for hit in memory.recall("Which book about tides did you recommend?", k=2)]
+        assert found[0].startswith("Try ")
+
+
+def test_kinds_are_read_without_words_of_ours() -> None:
+    embedder = make_embedder(None)
+    kinds = Kinds.shipped()
+    texts = [
+        "From now on answer me in Dutch, please, I am trying to learn it.",
+        "The plumber came yesterday and changed the valve.",
+        "Write me a polite letter to the landlord about the mould.",
+        "which day did the plumber come",
+        "Thanks a lot, you are the best!",
+    ]
+    found = kinds.of(
+        embedder.embed(texts), np.array([len(text) for text in texts], float), np.array([asks(t) > 0 for t in texts])
+    )
+
+    assert kinds.fingerprint == embedder.fingerprint
+    assert found.sum(axis=1) == pytest.approx(np.ones(len(texts)))
+    assert [KINDS[at] for at in found.argmax(axis=1)] == list(KINDS)
