@@ -14,7 +14,22 @@ from agentmem.notes.engine import Row
 from agentmem.notes.filters import matches
 from agentmem.notes.protocols import Clock
 from agentmem.notes.rows import SHARED_OWNER, Selection, asks
-from agentmem.notes.tables import FACT, NOTE, OWNER, PASSAGE, TABLES, VERSION, Among, Span, Table, Value, Where, Without
+from agentmem.notes.tables import (
+    FACT,
+    NOTE,
+    OWNER,
+    PASSAGE,
+    TABLES,
+    VERSION,
+    Among,
+    Each,
+    Span,
+    Table,
+    Value,
+    Where,
+    Without,
+    line_by_line,
+)
 from agentmem.records.codec import FACT_COLUMNS, decode
 from agentmem.records.transaction import Transaction
 from agentmem.runtime.forks import at_fork
@@ -57,12 +72,14 @@ class DictTables:
             self._write(table, row, keep=keep)
         return last
 
-    def change(self, table: Table, where: Where, values: Mapping[str, Value]) -> int:
+    def change(self, table: Table, where: Where, values: Mapping[str, Value | Each]) -> int:
         """Write values into some columns of the rows for which every test holds."""
-        found = list(self._found(table, where))
-        for row in found:
-            self._write(table, tuple({**dict(zip(table.columns, row, strict=True)), **values}.values()), keep=False)
-        return len(found)
+        changed = 0
+        for tests, given in line_by_line(where, values):
+            for row in list(self._found(table, tests)):
+                self._write(table, tuple({**dict(zip(table.columns, row, strict=True)), **given}.values()), keep=False)
+                changed += 1
+        return changed
 
     def delete(self, table: Table, where: Where) -> int:
         """Remove the rows for which every test holds; with a note goes what names it."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from agentmem.notes.rows import Selection
-from agentmem.notes.tables import Table, Value, Where
+from agentmem.notes.tables import Each, Table, Value, Where
 
 __all__ = ["Row", "Tables"]
 
@@ -119,8 +119,10 @@ class Tables(Protocol):
         """How many rows there are for which every test holds; with ``most`` no further than that."""
         ...
 
-    def change(self, table: Table, where: Where, values: Mapping[str, Value]) -> int:
+    def change(self, table: Table, where: Where, values: Mapping[str, Value | Each]) -> int:
         """Write values into some columns of the rows for which every test holds; returns how many rows there were.
+
+        With :class:`~agentmem.notes.tables.Each` among tests and values, line by line: many rows, each with values of its own, at once.
 
         A row of a sealed table that was not whole stays known as such.
         """

@@ -13,7 +13,7 @@ from agentmem.notes.admission import Admission
 from agentmem.notes.engine import Row, Tables
 from agentmem.notes.rows import Selection
 from agentmem.notes.spaces import both
-from agentmem.notes.tables import Among, Span, Table, Value, Where, Without
+from agentmem.notes.tables import Among, Each, Span, Table, Value, Where, Without
 
 __all__ = ["GuardedTables"]
 
@@ -198,7 +198,7 @@ class GuardedTables:
             return len(self.find(table, where, columns=table.key, limit=most))
         return self._tables.count(table, self._narrowed(table, where, f"{table.name}: count"), most=most)
 
-    def change(self, table: Table, where: Where, values: Mapping[str, Value]) -> int:
+    def change(self, table: Table, where: Where, values: Mapping[str, Value | Each]) -> int:
         """Change rows that are the request's own, and give none away."""
         if self._admission.owners is None or table.free:
             return self._tables.change(table, where, values)
@@ -256,4 +256,4 @@ def _column(rows: Iterable[Sequence[Any]], place: int) -> set[Any]:
 
 
 def _values(test: Any) -> Collection[Any]:
-    return test.values if isinstance(test, Among) else (test,)
+    return test.values if isinstance(test, Among | Each) else (test,)

@@ -6,9 +6,11 @@ indexed, sealed and scrubbed is the store's own business; what is asked of them 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
+
+from agentmem.errors import InvalidArgument
 
 __all__ = [
     "EDIT",
@@ -40,11 +42,14 @@ __all__ = [
     "WORDS",
     "WORDS_CHANGE",
     "Among",
+    "Each",
     "Span",
     "Table",
     "Value",
     "Where",
     "Without",
+    "line_by_line",
+    "lines",
 ]
 
 Value = int | float | str | bytes | None
@@ -73,6 +78,13 @@ class Span:
     below: Value = None
     least: Value = None
     most: Value = None
+
+
+@dataclass(frozen=True, slots=True)
+class Each:
+    """In a change, one value after another: all that are given go together, line by line, like so many changes; as a test, none is ``None``."""
+
+    values: Sequence[Any]
 
 
 Where = Mapping[str, Any]
@@ -331,3 +343,28 @@ TABLES: Final[tuple[Table, ...]] = (
     EXPERIENCE_STEP, RECORD, ERASING, VECTOR, VECTOR_CHANGE, PASSAGE, NEXT_VECTOR, WORDS, WORDS_CHANGE, LINK,
 )  # fmt: skip
 """All of them."""
+
+
+def lines(where: Where, values: Mapping[str, Any]) -> int | None:
+    """How many changes one with :class:`Each` stands for; ``None`` of a change that is one itself.
+
+    Raises:
+        InvalidArgument: it gives more of one column than of another.
+    """
+    given = {len(each.values) for each in (*where.values(), *values.values()) if isinstance(each, Each)}
+    if len(given) > 1:
+        raise InvalidArgument(
+            "The columns of a change are not of one length.", hint="give each line a value in each column."
+        )
+    return given.pop() if given else None
+
+
+def line_by_line(where: Where, values: Mapping[str, Any]) -> Iterator[tuple[Where, Mapping[str, Any]]]:
+    """The single changes that one with :class:`Each` stands for."""
+    many = lines(where, values)
+    for line in range(1 if many is None else many):
+        yield _line(where, line), _line(values, line)
+
+
+def _line(columns: Mapping[str, Any], line: int) -> dict[str, Any]:
+    return {name: each.values[line] if isinstance(each, Each) else each for name, each in columns.items()}

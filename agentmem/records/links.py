@@ -47,6 +47,11 @@ class Links(Area):
                 new[key] = _merged(new[key], link) if key in new else link
         self._tables.put(LINK, new.values())
 
+    def replace(self, links: Sequence[LinkRow]) -> None:
+        """Write links, each once for its ends and kind, in the place of those that are there, whatever these weigh."""
+        self._tables.put(LINK, links)
+        self._changed(row for link in links for row in link[:2])
+
     def touching(
         self, rows: Sequence[int], kinds: Sequence[str] | None = None, *, without: Sequence[str] = ()
     ) -> list[LinkRow]:

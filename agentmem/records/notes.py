@@ -12,7 +12,7 @@ from agentmem.notes.guarded_tables import GuardedTables
 from agentmem.notes.note import Note, NoteVersion, Scope
 from agentmem.notes.protocols import Clock
 from agentmem.notes.rows import SHARED_OWNER, Facets, Selection
-from agentmem.notes.tables import FACT, KEY, NEXT_VECTOR, NOTE, TERM, VERSION, Among, Span, Table
+from agentmem.notes.tables import FACT, KEY, NEXT_VECTOR, NOTE, TERM, VERSION, Among, Each, Span, Table
 from agentmem.records.codec import FACT_COLUMNS, decode, encode, encode_fact
 from agentmem.records.known import KnownRows, Present
 from agentmem.records.owners import Owners
@@ -140,8 +140,8 @@ class Notes(SameNotes):
     def set_states(self, states: Sequence[tuple[int, float, float, int, int]]) -> None:
         """(row, stability, difficulty, last_review, recalls) each."""
         self._facets.drop(row for row, *_ in states)
-        for row, *state in states:
-            self._tables.change(NOTE, {"id": row}, dict(zip(NOTE.loose, state, strict=True)))
+        values = {name: Each([state[place] for state in states]) for place, name in enumerate(NOTE.loose, 1)}
+        self._tables.change(NOTE, {"id": Each([row for row, *_ in states])}, values)
 
     def set_archived(self, rows: Sequence[int], at: int | None) -> None:
         """Archive notes at a time, or bring them back with ``None``."""

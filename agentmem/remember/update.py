@@ -90,14 +90,22 @@ class Keeper:
         return sorted(mine, key=lambda whose: (whose.user or "", whose.agent or ""))
 
     def _find(self, tx: Transaction, id: str, scope: Scope) -> tuple[int, Note]:
-        if not isinstance(id, str):
-            raise InvalidArgument(f"An id is a text, not {type(id).__name__}.", hint="pass receipt.id or hit.note.id.")
+        return self._find_all(tx, [id], scope)[0]
+
+    def _find_all(self, tx: Transaction, ids: Sequence[str], scope: Scope) -> list[tuple[int, Note]]:
+        for id in ids:
+            if not isinstance(id, str):
+                raise InvalidArgument(
+                    f"An id is a text, not {type(id).__name__}.", hint="pass receipt.id or hit.note.id."
+                )
         selection = self._core.selection(tx, scope)
-        row = tx.notes.rows_of([id]).get(id)
-        found = tx.notes.facets([row], selection) if row is not None else []
-        if row is None or not found:
-            raise UnknownNote(f"No note {id!r:.60} in this scope.", hint="memory.notes() lists what there is.")
-        return row, tx.notes.load([row])[row]
+        known = tx.notes.rows_of(ids)
+        admitted = {facets.row for facets in tx.notes.facets(list(known.values()), selection)}
+        for id in ids:
+            if known.get(id) not in admitted:
+                raise UnknownNote(f"No note {id!r:.60} in this scope.", hint="memory.notes() lists what there is.")
+        notes = tx.notes.load(list(known.values()))
+        return [(known[id], notes[known[id]]) for id in ids]
 
     # -- changing --------------------------------------------------------------------------------------------
 
@@ -210,7 +218,7 @@ class Keeper:
         now = self._core.clock.now()
         with self._core.writing(scope or EVERYBODY) as tx:
             wanted = tx.notes.rows_of(ids) if or_gone else ids
-            found = [self._find_owned(tx, id, scope) for id in dict.fromkeys(wanted)]
+            found = self._find_owned(tx, list(dict.fromkeys(wanted)), scope)
             states = [(row, self._core.curve.review(note.state, now, grade)) for row, note in found]
             tx.notes.set_states([(r, s.stability, s.difficulty, micros(s.last_review), s.recalls) for r, s in states])
             if grade != "again":
@@ -233,18 +241,18 @@ class Keeper:
         touching = tx.links.touching(sorted({row for pair in pairs for row in pair}), (TOGETHER,))
         held = {(link.source, link.target): link for link in touching}
         made = [link_together(a, b, held.get((a, b)), now, gain) for a, b in pairs]
-        for link in made:
-            tx.links.delete(link.source, link.target, TOGETHER)  # `put` would keep a weight that has faded meanwhile
-        tx.links.put(made)
+        tx.links.replace(made)  # `put` would keep a weight that has faded meanwhile
 
-    def _find_owned(self, tx: Transaction, id: str, scope: Scope) -> tuple[int, Note]:
-        """A note by an id that the caller holds; an unbound memory may touch any note it has handed out."""
+    def _find_owned(self, tx: Transaction, ids: Sequence[str], scope: Scope) -> list[tuple[int, Note]]:
+        """Notes by ids that the caller holds; an unbound memory may touch any note it has handed out."""
         if scope:
-            return self._find(tx, id, scope)
-        row = tx.notes.rows_of([id]).get(id) if isinstance(id, str) else None
-        if row is None:
-            raise UnknownNote(f"No note {id!r:.60}.", hint="pass a hit, a note or its id.")
-        return row, tx.notes.load([row])[row]
+            return self._find_all(tx, ids, scope)
+        known = tx.notes.rows_of([id for id in ids if isinstance(id, str)])
+        for id in ids:
+            if id not in known:
+                raise UnknownNote(f"No note {id!r:.60}.", hint="pass a hit, a note or its id.")
+        notes = tx.notes.load(list(known.values()))
+        return [(known[id], notes[known[id]]) for id in ids]
 
     # -- the graph -------------------------------------------------------------------------------------------
 

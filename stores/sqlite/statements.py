@@ -5,10 +5,10 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from agentmem.notes.rows import TOLD
-from agentmem.notes.tables import LINK, NOTE, OWNER, Among, Span, Table, Value, Where, Without
+from agentmem.notes.tables import LINK, NOTE, OWNER, Among, Each, Span, Table, Value, Where, Without
 from agentmem.stores.sqlite.where import json_list
 
 __all__ = [
@@ -31,10 +31,12 @@ _WHOSE: Final = (
 """Whether a note stands under the owner it was written for."""
 
 
-def typed(kind: type, value: Value) -> Value:
-    """A value as its column holds it."""
+def typed(kind: type, value: Any) -> Any:
+    """A value, or each of several, as its column holds it."""
     if value is None:
         return None
+    if isinstance(value, Each):
+        return Each([typed(kind, each) for each in value.values])
     if kind is float:
         return float(value) + 0.0  # SQLite knows no negative zero
     return int(value) if kind is int else value

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
+from itertools import repeat
 from typing import Any, Final
 
 from agentmem.errors import InvalidArgument, StoreCorrupt
 from agentmem.notes.engine import Row
 from agentmem.notes.rows import Selection
-from agentmem.notes.tables import FACT, NOTE, OWNER, Among, Table, Value, Where
+from agentmem.notes.tables import FACT, NOTE, OWNER, Among, Each, Table, Value, Where, line_by_line, lines
 from agentmem.stores.sqlite import selecting, statements
 from agentmem.stores.sqlite.connection import Database
 from agentmem.stores.sqlite.migrations import StoreSecret
@@ -150,17 +151,23 @@ class SqliteTables:
         sql = self._statement(shape, lambda: statements.count(table, tests, whole=most is None))
         return int(self._db.value(sql, values if most is None else (*values, int(most))))
 
-    def change(self, table: Table, where: Where, values: Mapping[str, Value]) -> int:
+    def change(self, table: Table, where: Where, values: Mapping[str, Value | Each]) -> int:
         """Write values into some columns of the rows for which every test holds; returns how many rows there were."""
         if table is NOTE and not set(values) <= set(table.loose):
-            return self._change_notes(where, values)
+            return sum(self._change_notes(*line) for line in line_by_line(where, values))
+        names, many = tuple(values), lines(where, values)
+        if many == 0:
+            return 0
         tests, bound = statements.conditions(table, where)
-        names = tuple(values)
         sql = self._statement(("change", table.name, names, tests), lambda: statements.change(table, names, tests))
         if table is OWNER:
             self._db.invalidate()  # a name may have gone
         given = [statements.typed(table.columns[name], values[name]) for name in names]
-        return self._db.run(sql, (*given, *bound))
+        if many is None:
+            return self._db.run(sql, (*given, *bound))
+        columns: Any = (*given, *bound)
+        listed = (each.values if isinstance(each, Each) else repeat(each, many) for each in columns)
+        return self._db.many(sql, zip(*listed, strict=True))
 
     def delete(self, table: Table, where: Where) -> int:
         """Remove the rows for which every test holds; returns how many there were."""

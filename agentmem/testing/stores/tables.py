@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from agentmem.errors import StoreError
-from agentmem.notes.tables import LEASE, LEDGER, TERM, VECTOR, VERSION, Among, Span, Without
+from agentmem.errors import InvalidArgument, StoreError
+from agentmem.notes.tables import LEASE, LEDGER, NOTE, TERM, VECTOR, VERSION, Among, Each, Span, Without
 from agentmem.testing.stores.suite import StoreSuite
 
 __all__ = ["TablePromises"]
@@ -51,6 +51,31 @@ class TablePromises(StoreSuite):
             assert tables.count(VERSION, {"content": "new"}) == 2
             assert tables.delete(VERSION, {"version": Span(most=3)}) == 3
             assert tables.count(VERSION, {}) == 5
+
+    def test_one_change_writes_each_row_what_is_its_own(self) -> None:
+        """Line by line, as so many changes would: in plain, sealed and numbered tables, beside what is one for all; nothing is changed for no line."""
+        with self.store.write() as tx:
+            row, tables = self.put(tx, self.note(1)), tx.tables
+            other = self.put(tx, self.note(2))
+            tables.put(VERSION, [(row, version, 0, f"v{version}", "why") for version in range(1, 6)])
+
+            told = Each(["five", "one", "none"])
+            assert (
+                tables.change(VERSION, {"row": row, "version": Each([5, 1, 9])}, {"content": told, "reason": "each"})
+                == 2
+            )
+            assert tables.find(VERSION, {"reason": "each"}, columns=("version", "content")) == [(1, "one"), (5, "five")]
+            assert tables.change(VERSION, {"version": Each([2, 3])}, {"content": "same"}) == 2
+            assert tables.change(VERSION, {"version": Among([4]), "row": Each([row, other])}, {"changed_at": 7}) == 1
+            assert tables.find(VERSION, {"changed_at": 7}, columns=("version",)) == [(4,)]
+            assert tables.change(VERSION, {"version": Each([])}, {"content": Each([])}) == 0
+            weighed = Each([0.25, 0.75])
+            assert tables.change(NOTE, {"id": Each([other, row])}, {"importance": weighed, "actor": "Ana"}) == 2
+            columns = ("id", "importance", "actor")
+            assert tables.find(NOTE, {}, columns=columns) == [(row, 0.75, "Ana"), (other, 0.25, "Ana")]
+            with pytest.raises(InvalidArgument, match="length"):
+                tables.change(NOTE, {"id": Each([row])}, {"recalls": Each([1, 2])})
+        assert self.store.check() == []
 
     def test_values_come_once_and_in_order(self) -> None:
         """However many rows bear one; nothing is no value."""
