@@ -23,18 +23,29 @@ class Secret(NamedTuple):
 
 _KEYS: Final = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----"
-    r"|\b(?:sk|pk|rk)[-_](?:live|test|proj|ant|or)?[-_]?[A-Za-z0-9_-]{16,}"
+    r"|\b[sr]k[-_](?=[A-Za-z_-]{0,60}\d)[A-Za-z0-9_-]{16,}"
     r"|\bgh[pousr]_[A-Za-z0-9]{20,}|\bgithub_pat_\w{20,}|\bglpat-[\w-]{16,}"
     r"|\bxox[abprs]-[\w-]{10,}|\bAKIA[0-9A-Z]{12,}|\bASIA[0-9A-Z]{12,}|\bAIza[\w-]{30,}|\bhf_[A-Za-z0-9]{20,}"
     r"|\beyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]{5,}"
 )
 MAIL: Final = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _PASSWORD: Final = re.compile(
-    r"\b(?:(?:[a-z]+-?)?passwor[dt]|passwords|passphrase|contraseña|mot de passe|senha|wachtwoord|passcode|pass\s?code|pin(?:\s?code)?|(?:door|gate|alarm|entry|access|safe|security)[-_ ]?code|api[-_ ]?key|secret(?:[-_ ]?key)?|access[-_ ]?token"
-    r"|auth[-_ ]?token|bearer|pwd)\b(?:\s+(?:for|of|to)\s+[^\n:=]{1,40}?)?\s*(?:is|are|ist|es|est|é|[:=])\s*(?:(?:still|now|just|simply|always|currently|called|spelled)\s+)*"
-    r"[\"'`“]?(?P<value>[^\s\"'`”]{3,})",
+    r"(?<![a-z0-9])(?:(?:[a-z]+-?)?passwor[dt]|passwords|passphrase|contraseña|mot de passe|senha|wachtwoord|passcode|pass\s?code|pin(?:\s?code)?|(?:door|gate|alarm|entry|access|safe|security)[-_ ]?code|api[-_ ]?key|secret(?:[-_ ]?key)?|access[-_ ]?token"
+    r"|auth[-_ ]?token|bearer|pwd|(?P<part>(?<=[a-z0-9][-_])(?:key|token|secret)))\b(?:\s+(?:for|of|to)\s+[^\n:=]{1,40}?)?\s*(?:is|are|ist|es|est|é|[:=])\s*(?:(?:still|now|just|simply|always|currently|called|spelled)\s+)*"
+    r"[\"'`“]?(?P<value>(?![$<{%]|[a-z_]\w*(?:\.\w+)+[(\[])[^\s\"'`”]{3,})",
     re.IGNORECASE,
 )
+_LOGIN: Final = re.compile(r"(?<=://)[^\s:/@]*:(?P<value>[^\s@/]+)@")
+_TOKEN: Final = re.compile(r"[\w+/=~.-]{16,}", re.ASCII)
+_RUN: Final = re.compile(r"[A-Za-z0-9]{16,}")
+_SWITCH: Final = re.compile(r"(?<=[a-z])[A-Z0-9]|(?<=[A-Z])[0-9]|(?<=[0-9])[A-Za-z]")
+_NUMBERS: Final = re.compile(r"\d+")
+_LABEL: Final = re.compile(r"[A-Za-z][A-Za-z0-9]+(?:[-_.][A-Za-z0-9]+)*[-_.]")
+_SHOWN: Final = re.compile(
+    r"\b(?:https?://|data:|sha\d+-|md5-)\S+|\b(?:ssh|ecdsa)-[\w@.-]{1,40}\s+\S+"
+    r"|-----BEGIN (?!(?:[A-Z ]+ )?PRIVATE)[^-]+-----[^-]*"
+)
+"""What looks drawn and is meant to be shown: addresses, check sums, public keys, certificates."""
 _DOCUMENT: Final = re.compile(
     r"\b(?:passport|licen[cs]e|id(?:entity)?(?: card)?|national insurance|social security|tax(?:payer)?|insurance|account|membership|ssn|nin)"
     r"\s*(?:number|no\.?|nr\.?|id|#)\s*(?:is|[:=])?\s*(?P<value>(?:[a-z]{0,3}\d[a-z0-9]*|[a-z]{1,3}\b)(?:[ -](?:[a-z]{0,3}\d[a-z0-9]*|[a-z]{1,2}\b))*)",
@@ -87,10 +98,37 @@ def _phone(text: str) -> bool:
     return 8 <= sum(c.isdigit() for c in text) <= 15 and not _DATE.fullmatch(text.strip())
 
 
+def _drawn(text: str) -> list[tuple[int, int]]:
+    """Where a text holds a token that nobody made up, so that any vendor's key is known by its shape.
+
+    A run of 16 or more letters of both cases and digits that changes between them every four characters or more often: drawn from 62 characters
+    it does so nearly every second time, a name in camel case at each word. Of digits and one case, as check sums and numbers of all kinds
+    are, it takes 24, and a label before it, as in ``vendor_…``.
+    """
+    found = [
+        token.span()
+        for token in _TOKEN.finditer(text)
+        if any(_random(token.group(), run) for run in _RUN.finditer(token.group()))
+    ]
+    if not found:
+        return []
+    shown = _SHOWN.sub(lambda match: " " * len(match.group()), text)
+    return [span for span in found if shown[span[0]] != " "]
+
+
+def _random(token: str, run: re.Match[str]) -> bool:
+    drawn, switches = run.group(), len(_SWITCH.findall(run.group()))
+    if drawn.isalpha() or drawn.isdigit() or 4 * switches < len(drawn):
+        return False
+    if drawn.islower() or drawn.isupper():
+        return len(drawn) >= 24 and _LABEL.fullmatch(token, 0, run.start()) is not None
+    return 3 * switches >= len(drawn) or len(_NUMBERS.findall(drawn)) > 1
+
+
 def secrets(text: str) -> list[Secret]:
     """Mail addresses, phone numbers, bank accounts, payment cards, numbers of documents, keys and passwords in a text, by position.
 
-    Cards are checked by Luhn and accounts by their check digits, so that an order number is not taken for one.
+    Keys are known by the labels of the usual vendors, and any other by its shape. Cards are checked by Luhn and accounts by their check digits, so that an order number is not taken for one.
     """
     found: list[Secret] = []
 
@@ -103,8 +141,13 @@ def secrets(text: str) -> list[Secret]:
     for match in _PASSWORD.finditer(text):
         value = match.group("value").lower().strip(".,!?")
         bare = match.group().lower().startswith("secret ")  # "the secret is out" is none
-        if value not in _WEAK and not (bare and value.isalpha()):
+        named = match.group("part") and not (len(value) >= 8 and any(c.isdigit() for c in value))  # of a program
+        if value not in _WEAK and not (bare and value.isalpha()) and not named:
             add("password", *match.span("value"))
+    for match in _LOGIN.finditer(text) if "://" in text else ():
+        add("password", *match.span("value"))
+    for start, end in _drawn(text):
+        add("key", start, end)
     if "@" in text:
         for match in MAIL.finditer(text):
             add("email", *match.span())

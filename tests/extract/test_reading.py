@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import string
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -349,6 +351,55 @@ def test_ordinary_numbers_are_no_secrets(text):
     assert secrets(text) == []
 
 
+BASE62 = string.ascii_letters + string.digits
+
+
+@pytest.mark.parametrize(
+    ("label", "letters", "size"), [("", BASE62, 32), ("vendor_x1_", "0123456789abcdef", 40), ("SG.", BASE62, 40)]
+)
+def test_a_key_of_any_vendor_is_known_by_its_shape(label, letters, size):
+    """Nobody's list is asked: nineteen of twenty drawn tokens are found, the label with them."""
+    drawn = random.Random(size)
+    found = 0
+    for _ in range(200):
+        token = label + "".join(drawn.choice(letters) for _ in range(size))
+        text = f"It sends with {token} since May"
+        found += [(s.kind, text[s.start : s.end]) for s in secrets(text)] == [("key", token)]
+
+    assert found >= 190
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('db_password = "hunter2-But-Longer!"', "hunter2-But-Longer!"), ("smtp_password: kettle77", "kettle77"),
+        ("DD_API_KEY=0123456789abcdef", "0123456789abcdef"), ("client_secret=a1~longer", "a1~longer"),
+        ("postgres://admin:kettle77@db.example.org:5432/prod", "kettle77"),
+    ],
+)  # fmt: skip
+def test_values_under_a_name_of_a_setting_are_secrets(text, value):
+    """As they stand in a file of settings or in an address."""
+    assert [text[secret.start : secret.end] for secret in secrets(text) if secret.kind == "password"] == [value]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Fixed in commit 4f2a9c0d1e3b5a6978f0c1d2e3b4a5968778695a", "image@sha256:" + "0a1b2c3d" * 8, "md5 9a8b7c6d5e4f30211203f4e5d6c7b8a9",
+        "sha512-rL8p7Qz2Xv9Kd3Fw6Tn1Bh5Jm4Gs0Yc==", "3f2b8c1e-7d4a-4b6f-9a51-0c8d2e6f7b90",
+        "https://docs.example.org/document/d/1BxiMVs0XRA5nFMdKvBdBZjgmUUqptlbs74OgvE2upms/edit",
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIrL8p7Qz2Xv9Kd3Fw6Tn1Bh5Jm4Gs0Yc ann@laptop",
+        "-----BEGIN PUBLIC KEY-----\nrL8p7Qz2Xv9Kd3Fw6Tn1Bh5Jm4Gs0Yc\n-----END PUBLIC KEY-----",
+        "see sk-learn-contrib-imbalanced-ensemble-methods", "AbstractSingletonProxyFactoryBeanConfigurationManager",
+        "AutoModelForSeq2SeqLM loads it", "numpy-2.4.6-cp311-cp311-manylinux_2_27_x86_64.whl", "password = os.environ['DB_PASSWORD']",
+        "export API_TOKEN=$OTHER", "password: {{ vault.db_password }}", "pad_token=None", "idempotency_key=key", "postgres://localhost:5432/prod",
+    ],
+)  # fmt: skip
+def test_what_looks_drawn_and_is_no_secret(text):
+    """Check sums, addresses, public keys, names in a program, and where a password is looked up."""
+    assert secrets(text) == []
+
+
 def test_volatile_texts_and_relations():
     """Ages, prices and today's state pass; a home town does not."""
     assert is_volatile("age")
@@ -371,6 +422,12 @@ def test_everything_takes_any_text():
         "a@" * 20_000,
         "I am " * 10_000,
         "1 " * 30_000,
+        "a_" * 30_000,
+        "aB1" * 20_000,
+        "aB1." * 15_000,
+        "ssh-" * 15_000 + "aB1" * 8,
+        "://" * 20_000,
+        "-----BEGIN " * 5_000 + "aB1" * 8,
         "'" * 500,
     ]
     begin = time.process_time()

@@ -1,0 +1,1 @@
+"""What is read by rule, beside libraries that read the same."""
