@@ -14,16 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from agentmem.extract.lexicon import FUNCTION_WORDS
+
 __all__ = ["LookAlikes", "background_groups", "groups_of", "guess_subject", "look_alikes"]
 
 _DISGUISED = 2
 _ENDING = re.compile(r"(?<=\w{3})(?:ing|ed|es|s|e)$")
-_FUNCTION_WORDS = frozenset(
-    "a about am an and any are ask at be by can could did do does ever for from give had has have he her hers him his how i if in"
-    " into is it its know let like likes me might more most my name named need of on one or our please question quick remember s say"
-    " she so some tell than that the their them then there these they this to under up us used want was were what when where"
-    " which who whom whose why will with would you your".split()
+_SAY_NOTHING = FUNCTION_WORDS - frozenset("as after before while".split()) | frozenset(
+    "ask ever give know let like likes might more most name named need one please question quick remember s say under used want".split()
 )
+"""What questions of any kind share; "as", "before" and their like tell them apart."""
 
 
 def background_groups() -> tuple[tuple[str, ...], ...]:
@@ -100,7 +100,7 @@ def _alike(
 def _telling(texts: Sequence[str], name: str) -> frozenset[str]:
     """The words of questions that say what is asked for, without their endings."""
     words = re.findall(r"[^\W\d_]+", " ".join(text.replace(name, " ") for text in texts).lower())
-    return frozenset(_ENDING.sub("", word)[:5] for word in words if word not in _FUNCTION_WORDS)
+    return frozenset(_ENDING.sub("", word)[:5] for word in words if word not in _SAY_NOTHING)
 
 
 def _read() -> dict[str, Any]:

@@ -10,14 +10,13 @@ from collections import Counter
 from functools import lru_cache
 from itertools import pairwise
 
+from agentmem.extract.lexicon import COMMONEST
+
 __all__ = ["feature_code", "features"]
 
 _WORD = re.compile(r"\w+")
-_FUNCTION_WORDS = frozenset(
-    "a an and are as at be but by did do does for from had has have he her his how i if in is it its me my no not of "
-    "on or our she so that the their them they this to was we were what when where which who why will with you "
-    "your".split()
-)
+# Part of what a stored vector is made with: other words are another embedder.
+_LIGHT = COMMONEST | {"no", "not"}
 
 
 def features(text: str) -> dict[str, float]:
@@ -26,7 +25,7 @@ def features(text: str) -> dict[str, float]:
     counts: Counter[str] = Counter()
     weight: dict[str, float] = {}
     for word in words:
-        light = word in _FUNCTION_WORDS
+        light = word in _LIGHT
         groups = [] if light else [f"{word}$"[i : i + 4] for i in range(max(1, len(word) - 2))]
         for feature, value in [(word, 0.2 if light else 1.0)] + [("#" + g, 1.2 / len(groups)) for g in groups]:
             counts[feature] += 1

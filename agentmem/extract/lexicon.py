@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = [
+    "COMMONEST",
+    "FUNCTION_WORDS",
     "MONTHS",
     "NEGATIONS",
     "NUMBERS",
@@ -20,23 +22,32 @@ __all__ = [
     "words",
 ]
 
-STOPWORDS: Final = frozenset(
-    """a about above after again all also although always am an and another any anybody anyone anything are around as
-    at away back be became because become been before being below between both but by came can cannot come could did
-    do does doing done down during each either else enough even ever every everybody everyone everything few first for
-    from further gave get gets getting give given go goes going gone got had has have having he her here hers herself
-    him himself his how however i if in indeed into is it its itself just keep kept know last later least less let
-    like made make makes making many may maybe me might mine more most much must my myself need neither never next no
-    nobody none nor not nothing now of off often oh ok okay on once one only onto or other others our ours ourselves
-    out over own per perhaps please put quite rather really said same say says see seem seems seen several shall she
-    should since so some somebody someone something soon still such take taken tell than thank thanks that the their
-    theirs them themselves then there these they thing things this those though through thus to today together told
-    tomorrow tonight too took toward two under until up upon us use used using very want wants was way we well went
-    were what whatever when where whether which while who whoever whole whom whose why will with within without would
-    yeah yes yesterday yet you your yours yourself im ive id youre its dont doesnt didnt cant wont isnt arent wasnt
-    thats theres lets heres whats""".split()
+COMMONEST: Final = frozenset(
+    """a an and are as at be but by did do does for from had has have he her his how i if in is it its me my of on
+    or our she so that the their them they this to was we were what when where which who why will with you your""".split()
 )
-"""Words that say nothing about what a text is about."""
+"""The words that bear a sentence and say nothing themselves, few enough that no sense hangs on one of them."""
+
+FUNCTION_WORDS: Final = COMMONEST | frozenset(
+    """about after all also am any because been before being can could doing having hers him into itself just ours
+    should some such tell than theirs then there these those too up us while whom whose would yours""".split()
+)
+"""Articles, pronouns, auxiliaries, prepositions, conjunctions and question words: what a question may be asked without."""
+
+STOPWORDS: Final = FUNCTION_WORDS | frozenset(
+    """above again although always another anybody anyone anything arent around away back became become below
+    between both came cannot cant come didnt doesnt done dont down during each either else enough even ever
+    every everybody everyone everything few first further gave get gets getting give given go goes going gone
+    got here heres herself himself however id im indeed isnt ive keep kept know last later least less let lets
+    like made make makes making many may maybe might mine more most much must myself need neither never next no
+    nobody none nor not nothing now off often oh ok okay once one only onto other others ourselves out over own
+    per perhaps please put quite rather really said same say says see seem seems seen several shall since
+    somebody someone something soon still take taken thank thanks thats themselves theres thing things though
+    through thus today together told tomorrow tonight took toward two under until upon use used using very want
+    wants wasnt way well went whatever whats whether whoever whole within without wont yeah yes yesterday yet
+    youre yourself""".split()
+)
+"""Words that say nothing about what a text is about: those, and the usual verbs, adverbs and courtesies."""
 
 STARTERS: Final = frozenset(
     """absolutely actually again ago agreed anyway apparently awesome basically besides btw bye call check class cool

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from agentmem.extract import MACHINES, USERS, entities
+from agentmem.extract.lexicon import FUNCTION_WORDS
 from agentmem.notes.passages import LONG, SENTENCE_END
 
 __all__ = [
@@ -22,12 +23,7 @@ __all__ = [
 ]
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?", re.UNICODE)
-_STOP = frozenset(
-    "a about after all also am an and any are as at be because been before being but by can could did do does doing for from "
-    "had has have having he her hers him his how i if in into is it its itself just me my of on or our ours she should so some "
-    "such than that the their theirs them then there these they this those to too up us was we were what when where which "
-    "while who whom whose why will with would you your yours s t d ll m re ve tell don didn doesn".split()
-)
+_STOP = FUNCTION_WORDS | frozenset("s t d ll m re ve don didn doesn".split())  # what an apostrophe leaves
 _READ = 16_384  # characters at either end of a message in which a question is looked for
 _VAGUE = (
     frozenset(
