@@ -235,7 +235,7 @@ class SqliteTables:
             raise InvalidArgument(
                 f"Too many values of {split} at once.", hint=f"ask for at most {statements.TOGETHER} of them."
             )
-        values, found = list(where[split].values), list[Row]()
+        values, found = list(dict.fromkeys(where[split].values)), list[Row]()
         for start in range(0, len(values), statements.TOGETHER):
             part = Among(values[start : start + statements.TOGETHER])
             found += self.find(table, {**where, split: part}, **rest)

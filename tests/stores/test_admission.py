@@ -17,6 +17,7 @@ from agentmem.errors import ScopeBreach, ScopeError
 from agentmem.notes.note import Fact, MemoryState, Note, Scope
 from agentmem.notes.rows import EditRow, LinkRow, Selection
 from agentmem.notes.spaces import lived
+from agentmem.notes.tables import LINK, TERM, USE, Among
 from agentmem.records.transaction import Transaction
 from agentmem.stores.sqlite.store import SqliteStore
 from agentmem.stores.text.text import TextIndex
@@ -104,6 +105,14 @@ TOUCHING: dict[str, Ask] = {
     "uses": lambda tx, row, owner: tx.uses.summary([row]),
     "experiences": lambda tx, row, owner: tx.experiences.count([owner]),
     "enrichment": lambda tx, row, owner: tx.enrichment.outstanding([owner], 3),
+    "first terms of all": lambda tx, row, owner: tx.terms._tables.find_of_each(
+        TERM, {"term": Among(["x"])}, "term", columns=("row",), order="row", limit=3
+    ),
+    "first links": lambda tx, row, owner: tx.terms._tables.find_of_each(
+        LINK, {"kind": Among(["user"])}, "kind", columns=("source",), order="source", limit=3
+    ),
+    "notes of uses": lambda tx, row, owner: tx.terms._tables.values(USE, {}, "row"),
+    "kinds of links": lambda tx, row, owner: tx.terms._tables.values(LINK, {}, "kind"),
     "delete": lambda tx, row, owner: tx.notes.delete([row]),
     "archive": lambda tx, row, owner: tx.notes.set_archived([row], 1),
     "close": lambda tx, row, owner: tx.notes.close_validity(row, 1, "closed"),

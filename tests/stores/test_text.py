@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -489,3 +490,22 @@ def test_common_words_give_way_where_they_stand_everywhere(store, index, make, p
     assert rows(ask(index, store, ["common", "unheard"])) == found[:10]
     assert rows(ask(index, store, ["common", "words"])) == found[:10]
     assert len(ask(index, store, ["common", "unheard"], [owner])) == 1
+
+
+def test_a_search_too_large_for_one_table_finds_the_same(store, index, make, put, monkeypatch) -> None:
+    """Phrases that are looked at a few at a time score what they score together: words, names, and what stands beside."""
+    rng = random.Random(4)
+    words = "pear plum fig date lime old new red".split()
+    with store.write() as tx:
+        for number in range(60):
+            row = put(
+                tx, make(number, content=" ".join(rng.choices(words, k=rng.randrange(1, 9))), thread=f"t{number % 7}")
+            )
+            tx.text.put(row, 1, f"{rng.choice(words)} {rng.choice(words)}", rng.choice(words))
+    asked = [[*rng.sample(words, k=rng.randrange(1, 8)), "old pear", "unheard"] for _ in range(20)]
+    whole = [ask(index, store, query, limit=99) for query in asked]
+
+    assert any(whole)
+    for cells in (1, 61, 150):
+        monkeypatch.setattr("agentmem.stores.text.postings._CELLS", cells)
+        assert [ask(index, store, query, limit=99) for query in asked] == whole

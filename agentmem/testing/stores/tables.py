@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from agentmem.errors import InvalidArgument, StoreError
-from agentmem.notes.tables import LEASE, LEDGER, NOTE, TERM, VECTOR, VERSION, Among, Each, Span, Without
+from agentmem.notes.tables import LEASE, LEDGER, NOTE, TERM, TOMBSTONE, VECTOR, VERSION, Among, Each, Span, Without
 from agentmem.testing.stores.suite import StoreSuite
 
 __all__ = ["TablePromises"]
@@ -36,6 +36,17 @@ class TablePromises(StoreSuite):
             assert newest == [(7,), (6,)]
             assert tables.count(VERSION, {}) == 7
             assert tables.count(VERSION, {}, most=3) == 3
+
+    def test_any_number_of_byte_strings_is_asked_for_at_once(self) -> None:
+        """However many, each row comes once and is counted once, also where a value is named twice."""
+        marks = [number.to_bytes(4, "big") for number in range(1_500)]
+        with self.store.write() as tx:
+            tx.tables.put(TOMBSTONE, [(1, mark, place) for place, mark in enumerate(marks)])
+            asked = {"owner": 1, "mac": Among([*marks[:-1], b"none", *marks[:700]])}
+
+            found = tx.tables.find(TOMBSTONE, asked, columns=("at",), order=())
+            assert sorted(at for (at,) in found) == list(range(1_499))
+            assert tx.tables.count(TOMBSTONE, asked) == 1_499
 
     def test_rows_are_put_kept_changed_and_deleted(self) -> None:
         """By their key: in the place of what is there, or beside it."""
