@@ -14,6 +14,7 @@ import numpy as np
 
 from agentmem.extract import MACHINES
 from agentmem.notes.columns import FacetColumns, Flags, Rows, Values
+from agentmem.notes.passages import LONG
 
 __all__ = [
     "Alike",
@@ -26,10 +27,8 @@ __all__ = [
     "said_by_machines",
 ]
 
-ECHO = 0.7
-"""Cosine from which a note that only asks is the query asked before."""
-LOUD_ECHO = 0.85
-"""The same for one that tells something, and then asks."""
+ECHO = 0.85
+"""Cosine from which a note that only asks is the query, asked before in much the same words."""
 SAME = 0.9
 """Cosine from which a note is the query in nearly the same words; then ..."""
 ASKS, MAY_ASK = 0.5, 0.12
@@ -63,7 +62,7 @@ class Alike:
 
 @dataclass(frozen=True, eq=False)
 class Turns:
-    """Of n notes: [n] who asks for something, as likely as is known; [n] what an assistant said; [pairs] turns that follow each other."""
+    """Of n notes: [n] how likely it only asks for something; [n] what an assistant said; [pairs] turns that follow each other."""
 
     asking: Values
     machine: Flags
@@ -86,8 +85,7 @@ class Echoes:
 def echoes(facets: FacetColumns, cosine: Values, turns: Turns, alike: Alike | None) -> Echoes:
     """Notes that tell nothing about the query, near as they may be; ``cosine``: [n] of each and the query."""
     answered = _answered_from_before(facets, turns, alike)
-    tells_too = facets.asks & ~facets.only_asks
-    asks = facets.asks & (cosine >= np.where(tells_too, LOUD_ECHO, ECHO))
+    asks = facets.asks & (turns.asking >= MAY_ASK) & (cosine >= ECHO)
     asks |= answered & (turns.asking >= MAY_ASK) & (cosine >= np.where(turns.asking >= ASKS, ECHO, SAME))
     replied = np.zeros(len(facets), dtype=bool)
     replied[turns.after[asks[turns.before]]] = True
@@ -119,11 +117,11 @@ def behind_their_source(facets: FacetColumns, scores: Values, alike: Alike, turn
     ``scores``: [n] theirs so far.
     """
     lost, here = np.zeros(len(facets)), alike.places
-    said = turns.machine[here]
+    said = (turns.machine & (facets.numbers("length") <= LONG))[here]  # a long one says more than it repeats
     if not said.any() or said.all():
         return lost
     moments = facets.numbers("occurred_at")[here]
-    source = ~said & ~echo.asks[here] & ~facets.only_asks[here]
+    source = ~turns.machine[here] & ~echo.asks[here] & ~facets.only_asks[here]
     near = np.where(said[:, None] & source[None, :] & (moments[None, :] < moments[:, None]), alike.cosines, -1.0)
     best = near.argmax(axis=1)
     repeats = near[np.arange(len(here)), best] >= RESTATES

@@ -17,6 +17,7 @@ from agentmem.extract.kinds import ASKING
 from agentmem.notes.columns import FacetColumns, Flags, LinkColumns, Rows, Values, aligned, places
 from agentmem.notes.passages import LONG
 from agentmem.notes.quoting import UNTRUSTED_BELOW
+from agentmem.notes.rows import TOLD
 from agentmem.recall.echoes import (
     Alike,
     Echoes,
@@ -227,6 +228,7 @@ def rank(
 
 def _turns(facets: FacetColumns, among: _Among, kinds: Values | None) -> Turns:
     asking = facets.asks.astype(float) if kinds is None else kinds[:, ASKING].sum(axis=1)
+    asking[facets.numbers("length") > TOLD] = 0.0  # what is that long tells something, whatever it asks
     return Turns(asking, said_by_machines(facets), among.sources[among.onward], among.targets[among.onward])
 
 
