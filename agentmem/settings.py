@@ -71,6 +71,11 @@ class RecallSettings(_Section):
 
     candidates: int = Field(200, ge=10, description="candidates taken from full text and from vectors, each")
     text: float = Field(0.08, ge=0, description="what a point of BM25 is worth")
+    foreign: float = Field(
+        1.0,
+        ge=0,
+        description="how much more than that it is worth where a query is in scripts that the embedder is not for",
+    )
     spread: float = Field(0.3, ge=0, description="share of its neighbours' activation that a note receives")
     together: float = Field(
         0.3,

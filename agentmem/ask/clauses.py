@@ -13,6 +13,7 @@ from typing import Final, Literal
 
 from agentmem.extract.relations import relation
 from agentmem.notes.passages import SENTENCE_END
+from agentmem.notes.rows import ASKING
 from agentmem.recall.query import query_words
 
 __all__ = ["WH", "Clause", "Kind", "Sense", "clauses", "told"]
@@ -196,7 +197,7 @@ def bare_lead(text: str) -> str:
 
 def _is_question(sentence: str) -> bool:
     text = bare_lead(sentence)
-    if sentence.rstrip().endswith("?") or _ASKS.match(text) or _ASKS.match(bare(sentence)):
+    if sentence.rstrip().endswith(ASKING) or _ASKS.match(text) or _ASKS.match(bare(sentence)):
         return True
     return text != sentence.strip(" ,.:;-") and _ORDER.match(sentence) is not None
 

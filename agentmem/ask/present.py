@@ -15,6 +15,7 @@ from agentmem.extract import entities
 from agentmem.extract.verbs import KIN
 from agentmem.notes.note import Hit, Note
 from agentmem.notes.passages import SENTENCE_END
+from agentmem.notes.rows import ASKING
 from agentmem.recall.query import of_asker, query_words
 from agentmem.recall.result import Recollection
 
@@ -53,9 +54,9 @@ def informs(note: Note) -> bool:
     """
     if note.actor == "assistant" and (len(query_words(note.content)) < _BARE_REPLY or is_unknown(note.content)):
         return False
-    if note.fact is not None or not note.content.rstrip().endswith("?"):
+    if note.fact is not None or not note.content.rstrip().endswith(ASKING):
         return True
-    told = " ".join(part for part in SENTENCE_END.split(note.content.rstrip()) if not part.endswith("?"))
+    told = " ".join(part for part in SENTENCE_END.split(note.content.rstrip()) if not part.endswith(ASKING))
     return bool(told) and len(query_words(told)) >= _BARE_REPLY
 
 

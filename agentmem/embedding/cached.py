@@ -6,7 +6,7 @@ import hashlib
 import threading
 from abc import ABC, abstractmethod
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -44,6 +44,8 @@ class CachedEmbedder(ABC):
             raise InvalidArgument(f"cache_size is {cache_size}.", hint="use 0 to switch the cache off.")
         self.batch_size = batch_size
         self.cache_size = cache_size
+        self.scripts: Collection[str] | None = None
+        """Which scripts it is for, see :class:`~agentmem.notes.protocols.Embedder`; may be set."""
         self._cache: OrderedDict[bytes, Vectors] = OrderedDict()
         self._begin_anew()
         at_fork(self._begin_anew)

@@ -138,6 +138,7 @@ class CheckedEmbedder(CachedEmbedder):
     def __init__(self, inner: Embedder, *, batch_size: int = 32, cache_size: int = 4096) -> None:
         super().__init__(batch_size=batch_size, cache_size=cache_size)
         self.inner = inner
+        self.scripts = getattr(inner, "scripts", None)
 
     @property
     def dimension(self) -> int:

@@ -5,7 +5,7 @@ vectors comes out.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +46,8 @@ __all__ = [
 ]
 
 MINILM_NAMES = frozenset({"minilm", "all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2"})
+MINILM_SCRIPTS = ("Latin",)
+"""Scripts of what it was trained on: English, whose words tell a little of Spanish, but nothing of Chinese."""
 _MINILM_DIMENSION = 384
 _MINILM_FINGERPRINT = f"all-MiniLM-L6-v2@{MINILM_SHA256[:16]}#{_MINILM_DIMENSION}"
 
@@ -62,6 +64,7 @@ class MiniLMEmbedder(CachedEmbedder):
     def __init__(self, *, batch_size: int = 32, cache_size: int = 4096) -> None:
         self._workers = min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
         super().__init__(batch_size=batch_size * self._workers, cache_size=cache_size)
+        self.scripts = MINILM_SCRIPTS
         self._path = packaged_minilm()
         self._part = batch_size
         self._model: MiniLM | None = None
@@ -98,6 +101,11 @@ class Located:
     path: Path
     packaged: bool
     label: str
+
+    @property
+    def scripts(self) -> Collection[str] | None:
+        """Which scripts it is for; of another than the packaged one nobody knows."""
+        return MINILM_SCRIPTS if self.packaged else None
 
     def weights(self) -> str:
         """The sha256 of the weights; the packaged one's is a constant, and checked where the file is loaded."""
@@ -163,6 +171,7 @@ class OnnxEmbedder(CachedEmbedder):
                 hint='load it with torch: make_embedder(path, backend="torch").',
             )
         self._shape = shape
+        self.scripts = self._source.scripts
         self._cache_directory = cache
         self._model: OnnxEncoder | None = None
 
@@ -223,6 +232,7 @@ class SentenceTransformerEmbedder(CachedEmbedder):
         super().__init__(batch_size=batch_size, cache_size=cache_size)
         self.device = device
         self._source = located(name_or_path, allow_download=allow_download)
+        self.scripts = self._source.scripts
         self._model: Any = None
         self._stranded = ""
 

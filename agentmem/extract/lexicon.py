@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from agentmem.extract.scripts import WORD as RUN
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -104,7 +106,7 @@ NUMBERS: Final = {
     "several": 4,
 }
 
-WORD: Final = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
+WORD: Final = re.compile(rf"{RUN}(?:['’-]{RUN})*")
 """A word with its inner apostrophes and hyphens; also a number."""
 
 # A run of capitalised words, small words of names between them; upper case is checked afterwards, because `re` has no

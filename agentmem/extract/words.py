@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 from agentmem.extract.lexicon import MONTHS, STARTERS, STOPWORDS, WEEKDAYS, WORD, capitalised
+from agentmem.extract.scripts import MARKS, composed, names, pieces, unspaced
 from agentmem.notes.note import Note
 
 __all__ = ["entities", "found_by", "keywords", "tags"]
@@ -20,7 +21,7 @@ _SHORTENED: Final = ("n't", "n’t", "'ll", "’ll", "'re", "’re", "'ve", "’
 # tries every letter of a text, so it is left out where there is no @.
 _MAIL: Final = r"(?P<mail>[\w.+-]+@[\w-]+(?:\.[\w-]+)+)|"
 _PLAIN: Final = (
-    r"(?P<tag>(?<![\w&/])#[^\W\d_][\w-]*)"
+    rf"(?P<tag>(?<![\w&/])#[^\W\d_](?:[\w-]|[{MARKS}])*)"
     r"|[\"“«](?P<quote>[^\"“”«»\n]{2,60})[\"”»]"
     r"|(?P<money>[$€£¥]\s?\d[\d.,]*\d|[$€£¥]\s?\d)(?:\s?(?:million|billion|k|m|bn)\b)?"
     r"|(?P<amount>(?<![\w.])\d+(?:[.,]\d+)*\s?(?:%|°C|°F|€|(?:km/h|mph|km|kg|mg|ml|cm|mm|lbs?|oz|GB|MB|TB|GHz|MHz|kWh"
@@ -58,7 +59,7 @@ def keywords(text: str, k: int = 8) -> list[str]:
     scores: dict[str, float] = {}
     text = text[:_MAX_READ]
     opens = WORD.match(text) is not None
-    for raw in WORD.findall(text):
+    for raw in _words(text):
         word = raw.lower()
         if word.endswith(_POSSESSIVE):
             word = word[:-2]
@@ -66,12 +67,19 @@ def keywords(text: str, k: int = 8) -> list[str]:
             scores[word] += 1.0
         elif (
             word not in STOPWORDS
-            and 2 < len(word) <= _LONGEST_WORD
+            and (2 < len(word) <= _LONGEST_WORD or unspaced(word))
             and not (word[0].isdigit() or word.endswith(_SHORTENED))
         ):
             scores[word] = 0.05 * min(len(word), 12) + (0.5 if raw[0] != word[0] and not opens else 0.0)
         opens = False
     return sorted(scores, key=scores.__getitem__, reverse=True)[: max(k, 0)]
+
+
+def _words(text: str) -> list[str]:
+    if not unspaced(text):
+        return WORD.findall(text)
+    cut = (pieces(word) for word in WORD.findall(composed(text)))
+    return [each for parts in cut for piece, run in parts for each in (names(piece) if run else [piece])]
 
 
 def _name(run: str, opens: bool, text: str) -> str:

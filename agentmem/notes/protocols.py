@@ -39,6 +39,10 @@ class Embedder(Protocol):
     """Turns texts into unit vectors.
 
     ``fingerprint`` names the model and its exact weights: vectors of two fingerprints are never compared.
+
+    One that is not for every language may have an attribute ``scripts``: the names that Unicode gives to the scripts it was trained
+    for, such as ``("Latin", "Cyrillic")``, or ``("Han", "Hiragana", "Katakana")``. A query in others is left to full text for the most
+    part, and ``agentmem doctor`` says how many notes are in others. Without it, or with ``None``, it is for all.
     """
 
     @property

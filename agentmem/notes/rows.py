@@ -15,6 +15,7 @@ from agentmem.notes.filters import Filter, asks_for
 from agentmem.notes.spaces import both
 
 __all__ = [
+    "ASKING",
     "HALF_LIFE",
     "SAID",
     "SHARED_OWNER",
@@ -38,6 +39,8 @@ SAID: Final = "said"
 HALF_LIFE: Final = 90 * 86_400_000_000
 """Microseconds after which a link that uses made is half as strong, unless its notes are used together again."""
 
+ASKING = ("?", "？", "؟")
+"""What a question ends with, one character each."""
 TOLD = 160
 """Characters after which a note that ends as a question has told something before it."""
 
@@ -86,10 +89,10 @@ class LinkRow(NamedTuple):
 def asks(content: str) -> int:
     """What ``Facets.asks`` says of a text."""
     words = content.rstrip("\t\n\r ")
-    if not words.endswith("?"):
+    if not words.endswith(ASKING):
         return 0
     rest = words[TOLD - 1 :]
-    return 2 if any(end in rest for end in (". ", "! ", "\n")) else 1
+    return 2 if any(end in rest for end in (". ", "! ", "。", "！", "\n")) else 1
 
 
 class OutboxItem(NamedTuple):

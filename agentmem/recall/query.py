@@ -9,7 +9,9 @@ from typing import Literal
 
 from agentmem.extract import MACHINES, USERS, entities
 from agentmem.extract.lexicon import FUNCTION_WORDS
+from agentmem.extract.scripts import WORD, composed, grams, pieces, unspaced
 from agentmem.notes.passages import LONG, SENTENCE_END
+from agentmem.notes.rows import ASKING
 
 __all__ = [
     "QueryView",
@@ -22,8 +24,16 @@ __all__ = [
     "without_names",
 ]
 
-_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?", re.UNICODE)
+_WORD = re.compile(rf"{WORD}(?:['’]{WORD})?")
+_SENTENCE_END = re.compile(rf"{SENTENCE_END.pattern}|(?<=[。！？])")
 _STOP = FUNCTION_WORDS | frozenset("s t d ll m re ve don didn doesn".split())  # what an apostrophe leaves
+_ASKED = re.compile(
+    "什么时候|什么时间|什麼時候|为什么|為什麼|什么|什麼|怎么样|怎麼樣|怎么|怎麼|怎样|怎樣|如何|哪里|哪裡|哪儿|哪些|哪个|哪個|哪一|哪|谁|誰|多少|几个|幾個|吗|嗎|呢|请问|請問|告诉我|告訴我"
+    "|いつ|どこ|だれ|どれ|どの|どんな|どう|なぜ|なに|何|いくつ|いくら|でしょうか|でしたか|ましたか|ですか|ますか|です|ます"
+    "|무엇|누구|누가|어디|언제|어느|어떤|어떻게|얼마나|몇|입니까|습니까|인가요|나요"
+    "|เมื่อไหร่|เมื่อไร|ที่ไหน|อย่างไร|ยังไง|อะไร|ทำไม|เท่าไหร่|เท่าไร|ใคร|กี่|ไหม|หรือไม่"
+)
+"""What asks in scripts without blanks, and stands in no answer."""
 _READ = 16_384  # characters at either end of a message in which a question is looked for
 _VAGUE = (
     frozenset(
@@ -77,12 +87,14 @@ class QueryView:
         actors: whose notes it asks for, by name or by "I" and "you"; ``None`` among them stands for notes without an actor.
         spans: which time (microseconds, half-open).
         named: those of the actors whom it names.
+        foreign: the share of its letters in scripts that the embedder is not for.
     """
 
     text: str
     actors: frozenset[str | None] = frozenset()
     spans: tuple[tuple[int, int], ...] = ()
     named: frozenset[str] = frozenset()
+    foreign: float = 0.0
 
 
 def asked_part(text: str) -> str | None:
@@ -96,10 +108,10 @@ def asked_part(text: str) -> str | None:
         return None
     text = text.strip()
     text = text if len(text) <= 2 * _READ else f"{text[:_READ]}\n{text[-_READ:]}"
-    sentences = [part for part in SENTENCE_END.split(text) if part]
+    sentences = [part for part in _SENTENCE_END.split(text) if part]
     telling = [part if _is_about_something(part) else "" for part in sentences]
-    ends = [part for part in telling[:1] + telling[1:][-1:] if part.endswith("?") or _ORDER.match(part)]
-    return " ".join(ends or (part for part in telling if part.endswith("?"))) or None
+    ends = [part for part in telling[:1] + telling[1:][-1:] if part.endswith(ASKING) or _ORDER.match(part)]
+    return " ".join(ends or (part for part in telling if part.endswith(ASKING))) or None
 
 
 def _is_about_something(question: str) -> bool:
@@ -107,12 +119,30 @@ def _is_about_something(question: str) -> bool:
 
 
 def query_words(text: str) -> list[str]:
-    """The words of a query that carry meaning, in order, without repeats; all words if none does.
+    """The words of a query that carry meaning, in order, without repeats; all words if none does. In scripts without blanks, each two
+    neighbouring letters stand for a word.
 
     Without the "'s" of a possessive: "Ana's hobby" asks for what is told of Ana, not for notes that say "Ana's".
     """
-    words = list(dict.fromkeys(_bare(w) for w in _WORD.findall(text)))
+    text = composed(text)
+    words = list(dict.fromkeys(_words(_without_asking(text)) or _words(text)))
     return [w for w in words if w not in _STOP] or words
+
+
+def _without_asking(text: str) -> str:
+    return _ASKED.sub(" ", text) if unspaced(text) else text
+
+
+def _words(text: str, *, singles: bool = False) -> list[str]:
+    words = [_bare(word) for word in _WORD.findall(text)]
+    if not unspaced(text):
+        return words
+    return [
+        each
+        for word in words
+        for piece, run in pieces(word)
+        for each in (grams(piece, singles=singles) if run else [piece])
+    ]
 
 
 def _bare(word: str) -> str:
@@ -120,13 +150,17 @@ def _bare(word: str) -> str:
 
 
 def query_terms(text: str) -> list[str]:
-    """What full text is searched for: the words of a query, and each of its names of several words as a phrase besides.
+    """What full text is searched for: the words of a query, each of its names of several words as a phrase besides, and the single
+    letters of scripts without blanks, which are words in some of them.
 
     To single words "Ana Delgado" is as much in "Victor Delgado's sister Ana" as in what is told of Ana Delgado; as a phrase it is
     rarer than either word, and BM25 weighs it accordingly.
     """
+    text = composed(text)
     words = query_words(text)
-    return words + [name for name in entities(text) if len(_WORD.findall(name)) > 1]
+    words += [name for name in entities(text) if len(_WORD.findall(name)) > 1]
+    singles = _words(_without_asking(text), singles=True) if unspaced(text) else []
+    return list(dict.fromkeys(words + singles)) if singles else words
 
 
 def named_actors(text: str, actors: Sequence[str]) -> frozenset[str]:
@@ -135,9 +169,14 @@ def named_actors(text: str, actors: Sequence[str]) -> frozenset[str]:
     found = set()
     for actor in actors:
         parts = [p.lower() for p in _WORD.findall(actor)]
-        if parts and (parts[0] in present or all(p in present for p in parts)):
+        if parts and (parts[0] in present or all(p in present for p in parts) or _stands_in(parts[0], text)):
             found.add(actor)
     return frozenset(found)
+
+
+def _stands_in(name: str, text: str) -> bool:
+    """Whether a name in a script without blanks, where no word begins or ends, stands in a text; a single letter stands in much."""
+    return len(name) > 1 and unspaced(name) and name in text.lower()
 
 
 def meant_actors(text: str, actors: Sequence[str], user: str | None = None) -> frozenset[str | None]:
@@ -178,6 +217,7 @@ def without_names(text: str, actors: frozenset[str]) -> str:
     """The query as it is embedded: notes are embedded without their speaker, so names would only mislead."""
     for actor in actors:
         for part in [actor, *_WORD.findall(actor)]:
-            text = re.sub(rf"\b{re.escape(part)}(?:['’]s)?\b", " ", text, flags=re.IGNORECASE)
+            edge = "" if unspaced(part) and len(part) > 1 else r"\b"
+            text = re.sub(rf"{edge}{re.escape(part)}(?:['’]s)?{edge}", " ", text, flags=re.IGNORECASE)
     stripped = re.sub(r"\s+", " ", text).strip()
     return stripped if any(c.isalnum() for c in stripped) else text

@@ -41,6 +41,7 @@ __all__ = [
     "Ranking",
     "interference",
     "rank",
+    "trusted",
 ]
 
 LINK_CONDUCTANCE: Mapping[str, float] = {
@@ -176,6 +177,13 @@ class Fits:
     def _best(self, scores: Values, count: int) -> Rows:
         newest_first: Rows = self.rows[::-1][np.argsort(-scores[::-1], kind="stable")[:count]]
         return newest_first
+
+
+def trusted(settings: RecallSettings, query: QueryView) -> RecallSettings:
+    """The weights for a query: words count for more where it is in scripts that the embedder is not for."""
+    if not query.foreign:
+        return settings
+    return settings.model_copy(update={"text": settings.text * (1.0 + settings.foreign * query.foreign)})
 
 
 def rank(

@@ -13,6 +13,7 @@ from agentmem.core import Core
 from agentmem.errors import IndexUnavailable
 from agentmem.extract import dates
 from agentmem.extract.kinds import Kinds
+from agentmem.extract.scripts import outside
 from agentmem.notes.clock import from_micros, micros
 from agentmem.notes.columns import FacetColumns, Flags, LinkColumns, Rows, Values, aligned, places, together
 from agentmem.notes.note import Hit, MemoryState, Note, Scope
@@ -100,7 +101,7 @@ class Recaller:
             if not selection.owners or not tx.notes.any(replace(selection, where=None, as_of=None, archived=True)):
                 return Recollection(query, (), _asked(selection, now), plan={"vectors": "none", "candidates": 0})
             self._core.check_embedder(tx, embedder)
-            view = self._view(tx, query, scope, selection.owners, now)
+            view = self._view(tx, embedder, query, scope, selection.owners, now)
         # Embedding is the slow part: it happens outside the transaction, so that no writer waits for it.
         vector = embedder.embed([query if page.score == "cosine" else without_names(query, view.named)])[0]
         again = self.reranker if page.score == "hybrid" else None
@@ -172,7 +173,7 @@ class Recaller:
     def _why_not(self, embedder: Embedder, query: str, note: Note, k: int, scope: Scope, base: Selection) -> WhyNot:
         now = self._core.clock.now()
         with self._core.selecting(scope, base) as (tx, selection):
-            view = self._view(tx, query, scope, selection.owners, now)
+            view = self._view(tx, embedder, query, scope, selection.owners, now)
             row = tx.notes.rows_of([note.id])[note.id]
         vector = embedder.embed([without_names(query, view.named)])[0]
         with self._core.reading_of(selection.owners) as tx:
@@ -181,11 +182,14 @@ class Recaller:
         return explain(note, row, found.ranking, found.candidates, k, selection)
 
     @staticmethod
-    def _view(tx: Transaction, query: str, scope: Scope, owners: Sequence[int], now: datetime) -> QueryView:
+    def _view(
+        tx: Transaction, embedder: Embedder, query: str, scope: Scope, owners: Sequence[int], now: datetime
+    ) -> QueryView:
         actors = tx.notes.actors(owners)
         named = named_actors(query, actors)
         spans = tuple((micros(start), micros(end)) for start, end, _ in dates(query, now))
-        return QueryView(query, named | meant_actors(query, actors, scope.user), spans, named)
+        meant = named | meant_actors(query, actors, scope.user)
+        return QueryView(query, meant, spans, named, outside(query, getattr(embedder, "scripts", None)))
 
     def _find(
         self,
@@ -197,7 +201,7 @@ class Recaller:
         now: datetime,
         extra: Sequence[int] = (),
     ) -> _Found:
-        settings, spaces = self._core.settings.recall, selection.spaces
+        settings, spaces = ranking.trusted(self._core.settings.recall, view), selection.spaces
         fits, plan, warnings = self._candidates(tx, view, vector, selection, max(settings.candidates, 2 * k))
         candidates, seeds = fits.rows, fits.seeds(settings)
         links = self._links(tx, seeds, now)

@@ -13,6 +13,8 @@ from typing import Final, NamedTuple
 
 from agentmem.errors import InvalidNote
 from agentmem.extract.lexicon import MONTHS, NEGATIONS, NUMBERS, WEEKDAYS
+from agentmem.extract.scripts import MARKS
+from agentmem.notes.rows import ASKING
 
 __all__ = ["MAX_BYTES", "clean_text", "content_hash", "same_meaning_possible"]
 
@@ -21,7 +23,8 @@ MAX_BYTES: Final = 65_536
 
 _TRAILING: Final = " .!…。！,;:"  # not the question mark: a question is not its answer
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
-_TOKEN: Final = re.compile(r"(?<![^\W_])[-+−]?\d+(?:[.,:]\d+)*|[^\W\d_]+(?:['’][^\W\d_]+)*|\d+")
+_LETTERS: Final = rf"[^\W\d_]+(?:[{MARKS}]+[^\W\d_]*)*"
+_TOKEN: Final = re.compile(rf"(?<![^\W_])[-+−]?\d+(?:[.,:]\d+)*|{_LETTERS}(?:['’]{_LETTERS})*|\d+")
 _CONTRACTED: Final = {"n't": " not", "'ll": " will", "'re": "", "'ve": " have", "'m": "", "'d": "", "'s": ""}
 _ENDS: Final = re.compile("(n't|'ll|'re|'ve|'m|'d|'s)$")
 
@@ -181,5 +184,5 @@ def _content(text: str) -> _Content:
     }
     return _Content(
         *(tuple(numbers), tuple(names), tuple(ordered), frozenset(free), tuple(dict.fromkeys(persons))),
-        *(symbols, denies, "?" in text),
+        *(symbols, denies, any(mark in text for mark in ASKING)),
     )

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from agentmem.notes.rows import TOLD
+from agentmem.notes.rows import ASKING, TOLD
 from agentmem.notes.tables import LINK, NOTE, OWNER, Among, Each, Span, Table, Value, Where, Without
 from agentmem.stores.sqlite.where import json_list
 
@@ -21,9 +21,11 @@ TOGETHER: Final = 512
 """How many byte strings one statement is asked for; more go into several."""
 _BOUNDS: Final[Mapping[str, str]] = {"above": ">", "below": "<", "least": ">=", "most": "<="}
 _WORDS: Final = "rtrim(content, char(9, 10, 13, 32))"
-_TELLS: Final = " OR ".join(f"instr(substr({_WORDS}, {TOLD}), {end})" for end in ("'. '", "'! '", "char(10)"))
+_TELLS: Final = " OR ".join(
+    f"instr(substr({_WORDS}, {TOLD}), {end})" for end in ("'. '", "'! '", "'。'", "'！'", "char(10)")
+)
 _COMPUTED: Final[Mapping[str, str]] = {
-    "asks": f"CASE WHEN substr({_WORDS}, -1) <> '?' THEN 0 WHEN {_TELLS} THEN 2 ELSE 1 END"
+    "asks": f"CASE WHEN substr({_WORDS}, -1) NOT IN {ASKING} THEN 0 WHEN {_TELLS} THEN 2 ELSE 1 END"
 }
 _WHOSE: Final = (
     "(SELECT s.whose = (SELECT o.seal FROM owner o WHERE o.id = note.owner) FROM seal s WHERE s.row = note.id)"
