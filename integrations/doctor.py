@@ -25,6 +25,13 @@ __all__ = ["Check", "checks", "worst"]
 Verdict = Literal["ok", "warn", "fail"]
 
 _MINIMUM_FREE = 1 << 30
+_READ = 1_000
+"""Notes of a memory that are looked at, of each of its users as many."""
+_MOSTLY = 0.5
+"""Share of a note's letters from which it is written in other scripts."""
+_MANY = 0.05
+"""Share of the notes in other scripts that is worth a word."""
+_MULTILINGUAL = "sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2"
 # Two connections that checkpoint a write-ahead log at the same instant could damage the database before this version.
 _WAL_RESET_FIXED = (3, 51, 3)
 
@@ -42,13 +49,14 @@ class Check:
         return asdict(self)
 
 
-def checks(*, deep: bool = False, path: Path | str | None = None) -> list[Check]:
+def checks(*, deep: bool = False, path: Path | str | None = None, embedder: str | None = None) -> list[Check]:
     """Look at everything that agentmem needs or can use.
 
     Args:
         deep: also import the libraries and compute: hash the packaged model, embed a text, open a Chroma
             collection, ask torch for its devices.
-        path: where a memory lies or will lie, for the disk space; by default the current directory.
+        path: where a memory lies or will lie, for the disk space and what its notes need; by default the current directory.
+        embedder: with which that memory is opened, as for :class:`~agentmem.memory.Memory`.
     """
     found = [_python(), *_sqlite(), *_libraries(), _embedder(), _small_model(), _disk(Path(path or "."))]
     found += [
@@ -57,6 +65,7 @@ def checks(*, deep: bool = False, path: Path | str | None = None) -> list[Check]
         _optional("openai", "OpenAI-compatible servers", "openai"),
     ]
     found += _foreign()
+    found += _notes(Path(path or "."), embedder)
     if deep:
         found += [_caught(*check) for check in _deep_checks()]
     return found
@@ -160,6 +169,43 @@ def _foreign() -> Iterator[Check]:
             f"the unrelated distribution `agentmem` {_version('agentmem')} is installed and overlaps with agentmem-toolkit",
             "pip uninstall agentmem, then install agentmem-toolkit again.",
         )
+
+
+def _notes(path: Path, name: str | None) -> Iterator[Check]:
+    """Whether the embedder of the memory at ``path``, if there is one, is for the scripts that its notes are written in."""
+    try:
+        if not (path / "notes.db").is_file():
+            return
+        yield _caught("notes", partial(_fits, path, name))
+    except OSError:
+        return  # the disk's own check says so
+
+
+def _fits(path: Path, name: str | None) -> Check:
+    from agentmem.embedding.embedders import make_embedder
+    from agentmem.extract.scripts import outside
+    from agentmem.memory import Memory
+
+    embedder = make_embedder(name)
+    with Memory(path, embedder=embedder, read_only=True) as memory:
+        stored, whose = memory.stats()["embedder"], memory.users()
+        whose = [each for each in whose if each.user or each.agent] or whose  # what is shared, each of them sees
+        if stored not in (None, embedder.fingerprint):
+            detail = f"embedded by {stored}, which is not looked at here"
+            return Check("notes", "ok", detail)
+        share = max(1, _READ // max(1, len(whose)))
+        read = [memory.notes(user=each.user, agent=each.agent, limit=share) for each in whose[:_READ]]
+        notes = {note.id: note.content for part in read for note in part}
+    others = sum(outside(content, embedder.scripts) > _MOSTLY for content in notes.values())
+    if embedder.scripts is None or others < _MANY * len(notes) or not notes:
+        return Check("notes", "ok", f"{len(notes):,} looked at are in scripts that the embedder is for")
+    detail = f"{others / len(notes):.0%} of {len(notes):,} looked at are in scripts that the embedder is not for"
+    return Check(
+        "notes",
+        "warn",
+        f"{detail} ({', '.join(embedder.scripts)} alone): found by their words, hardly by what they mean",
+        f'open the memory with embedder="{_MULTILINGUAL}", and call rebuild("vectors").',
+    )
 
 
 def _deep_checks() -> Iterator[tuple[str, Callable[[], Check]]]:

@@ -28,7 +28,10 @@ from agentmem.notes.spaces import is_lived
 from agentmem.projections.linking import SIMILAR, link_words, terms_of
 from agentmem.records.transaction import Transaction
 
-__all__ = ["WordLinks", "named"]
+__all__ = ["GRAPH_DUE", "WordLinks", "named"]
+
+GRAPH_DUE: Final = "graph_due"
+"""Under which the store keeps that terms and links have to be made anew, of other words or other vectors: the next flush does it."""
 
 NEIGHBOURS: Final = 8
 CHUNK: Final = 256

@@ -8,6 +8,7 @@ from typing import Final
 from agentmem.core import EVERYBODY, Core
 from agentmem.errors import StoreError
 from agentmem.extract import found_by
+from agentmem.projections.links import GRAPH_DUE, WordLinks
 from agentmem.records.transaction import Transaction
 
 __all__ = ["FullText"]
@@ -68,7 +69,15 @@ class FullText:
         with self._core.store.completing() as tx:
             rows = tx.text.missing(after, CHUNK)
             tx.text.put_many(self._items(tx, rows))
+            if not self._core.store.read_only and self._other_terms(tx, rows):
+                tx.meta_set(GRAPH_DUE, "1")
         return rows
+
+    def _other_terms(self, tx: Transaction, rows: Sequence[int]) -> bool:
+        """Whether notes are linked by other terms than their words have by now, as those in other scripts than Latin may be."""
+        notes = tx.notes.load(rows)
+        wanted, held = WordLinks(self._core, tx).terms([row for row in notes if not notes[row].content.isascii()])
+        return any(wanted[row] != held[row] for row in wanted)
 
     @staticmethod
     def _parts(rows: Sequence[int]) -> Iterator[tuple[int, Sequence[int]]]:

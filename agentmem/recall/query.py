@@ -159,8 +159,9 @@ def query_terms(text: str) -> list[str]:
     text = composed(text)
     words = query_words(text)
     words += [name for name in entities(text) if len(_WORD.findall(name)) > 1]
-    singles = _words(_without_asking(text), singles=True) if unspaced(text) else []
-    return list(dict.fromkeys(words + singles)) if singles else words
+    if not unspaced(text):
+        return words
+    return list(dict.fromkeys([*words, *filter(unspaced, _words(_without_asking(text), singles=True))]))
 
 
 def named_actors(text: str, actors: Sequence[str]) -> frozenset[str]:

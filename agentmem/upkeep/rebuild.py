@@ -16,12 +16,12 @@ from agentmem.notes.edit import EditRequest
 from agentmem.notes.note import Scope
 from agentmem.notes.passages import embedded
 from agentmem.notes.protocols import Embedder
-from agentmem.projections.links import WordLinks
+from agentmem.projections.links import GRAPH_DUE, WordLinks
 from agentmem.projections.text import FullText
 from agentmem.records.transaction import Transaction
 from agentmem.runtime.forks import at_fork
 from agentmem.upkeep.check import Comparison, lacking_vectors, told, unfinished, unlike_vectors
-from agentmem.upkeep.reembed import GRAPH_DUE, Reembedder, add_passages, under_way
+from agentmem.upkeep.reembed import Reembedder, add_passages, under_way
 from agentmem.weights.registry import METHOD, WeightRegistry
 
 if TYPE_CHECKING:

@@ -13,14 +13,13 @@ from agentmem.errors import EmbedderMismatch
 from agentmem.notes.note import Note
 from agentmem.notes.passages import LONG, of_passages
 from agentmem.notes.protocols import Embedder
+from agentmem.projections.links import GRAPH_DUE
 from agentmem.records.transaction import Transaction
 
-__all__ = ["GRAPH_DUE", "Reembedder", "add_passages", "under_way"]
+__all__ = ["Reembedder", "add_passages", "under_way"]
 
 CHUNK = 256
 LATE = 64
-GRAPH_DUE = "graph_due"
-"""Kept in the store from the switch until the links by meaning are those of the new vectors."""
 Progress = Callable[[int, int], None]
 
 

@@ -87,7 +87,7 @@ def doctor(
 
     from agentmem.integrations.doctor import checks, worst
 
-    found = checks(deep=deep, path=place.path)
+    found = checks(deep=deep, path=place.path, embedder=place.embedder)
     if place.json:
         render.data({"status": worst(found), "checks": [c.to_dict() for c in found]})
     else:

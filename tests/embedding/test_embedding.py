@@ -348,3 +348,20 @@ def test_a_copy_on_disk_has_the_fingerprint_of_its_weights(tmp_path: Path) -> No
     copy = SentenceTransformerEmbedder(path)
 
     assert copy.fingerprint == MiniLMEmbedder().fingerprint
+
+
+def test_an_embedder_says_which_scripts_it_is_for() -> None:
+    """The packaged one, whatever computes it; one of the caller's when it says so; of any other nobody knows."""
+
+    class Greek(HashEmbedder):
+        def __init__(self) -> None:
+            super().__init__()
+            self.scripts = ("Greek",)
+
+    assert {type(e): e.scripts for e in (make_embedder(backend="numpy"), make_embedder(backend="torch"))} == {
+        MiniLMEmbedder: ("Latin",),
+        SentenceTransformerEmbedder: ("Latin",),
+    }
+    assert CheckedEmbedder(Greek()).scripts == ("Greek",)
+    assert make_embedder("hash").scripts is None
+    assert make_embedder(lambda texts: np.ones((len(texts), 8))).scripts is None

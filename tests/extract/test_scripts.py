@@ -124,6 +124,7 @@ def test_a_query_without_blanks_becomes_terms() -> None:
     assert query_terms("谁养猫？") == ["养猫", "养", "猫"]
     assert query_words("什么？") == ["什么"]
     assert query_words("When did iPhone手机 appear?") == ["iphone", "手机", "appear"]
+    assert query_terms("How did the 猫 get here?") == ["猫", "get", "here"]
     assert query_terms("Where does Ana live?") == ["ana", "live"]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from agentmem import Memory
 from agentmem.embedding import weights_files
 from agentmem.integrations import doctor
 from agentmem.integrations.doctor import Check, checks, worst
@@ -102,3 +103,29 @@ def test_the_deep_checks_pass_here() -> None:
     found = checks(deep=True)
 
     assert worst(found) != "fail", [check for check in found if check.status == "fail"]
+
+
+@pytest.mark.parametrize(
+    ("texts", "status"),
+    [
+        (["Ana lives in Porto.", "She rows."], "ok"),
+        (["Ana lives in Porto.", "她住在波尔图。"], "warn"),
+        (["Ana lives in Porto.", "Она живёт в Порту."], "warn"),
+    ],
+)
+def test_an_embedder_that_is_not_for_the_notes_is_noticed(tmp_path: Path, texts: list[str], status: str) -> None:
+    """By the share of notes in other scripts, whosever they are; nothing is written, and nothing said of notes of another embedder."""
+    with Memory(tmp_path, embedder="minilm") as memory:
+        memory.remember_many(texts, user="ana")
+        memory.remember(texts[0])
+    before = {path.name: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+    check = by_name(checks(path=tmp_path))["notes"]
+
+    assert check.status == status
+    if status == "warn":
+        assert "33%" in check.detail
+        assert "multilingual" in check.fix
+    assert {path.name: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    assert by_name(checks(path=tmp_path, embedder="hash"))["notes"].status == "ok"
+    assert "notes" not in by_name(checks(path=tmp_path / "nowhere"))

@@ -10,9 +10,12 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from agentmem import Memory, Scope
+from agentmem.embedding.embedders import HashEmbedder
 from agentmem.errors import StoreCorrupt
 from agentmem.integrations import ChatAgent
+from agentmem.projections.links import GRAPH_DUE
 from agentmem.projections.text import FullText
+from agentmem.recall.query import query_terms
 from agentmem.stores.sqlite.schema import MIGRATIONS
 from tests.former import LEDGER, undo
 
@@ -274,3 +277,109 @@ def test_what_is_only_read_has_full_text_too(tmp_path, clock, lacking) -> None:
         assert memory.recall(WORD, user="ana")[0].reasons["text"] > 0
 
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+# -- scripts without blanks -----------------------------------------------------------------------------------
+
+TOLD = ["我昨天在东京买了一台相机。", "妹妹养了一只猫。", "我们星期天去划船。"]
+"""A camera bought in Tokyo, a cat, rowing on Sundays."""
+
+
+@pytest.mark.parametrize(
+    ("told", "others", "query"),
+    [
+        (TOLD[0], TOLD[1:], "谁买了相机？"),
+        (TOLD[1], [TOLD[0], TOLD[2]], "猫"),
+        ("私は昨日東京でカメラを買いました。", ["妹は猫を飼っています。"], "カメラはどこで買いましたか？"),
+        ("ฉันซื้อกล้องถ่ายรูปที่โตเกียว", ["น้องสาวเลี้ยงแมว"], "กล้องถ่ายรูปซื้อที่ไหน"),
+        ("ຂ້ອຍຊື້ກ້ອງຖ່າຍຮູບ", ["ນ້ອງສາວລ້ຽງແມວ"], "ກ້ອງຖ່າຍຮູບ"),
+        ("ខ្ញុំបានទិញកាមេរ៉ា", ["ប្អូនស្រីចិញ្ចឹមឆ្មា"], "កាមេរ៉ា"),
+        ("ကျွန်တော်ကင်မရာဝယ်ခဲ့တယ်", ["ညီမကကြောင်မွေးတယ်"], "ကင်မရာ"),
+        ("어제 도쿄에서 카메라를 샀습니다.", ["동생은 고양이를 키웁니다."], "카메라는 어디서 샀나요?"),
+        ("मैंने कल दिल्ली में कैमरा खरीदा।", ["बहन बिल्ली पालती है।"], "कैमरा किसने लिया?"),
+        ("我的iPhone手机坏了。", ["我的iPad还好。"], "iphone手机"),
+    ],
+)
+def test_a_note_without_blanks_is_found_by_a_part_of_it(
+    memory: Memory, told: str, others: list[str], query: str
+) -> None:
+    """In another form or beside other words than in the note; and first, by full text."""
+    memory.remember_many([*others, told], user="ana")
+    core = memory._parts.core
+    with core.store.read() as tx:
+        hits = core.text.search(tx, query_terms(query), tx.notes.all_owners(), 10)
+        assert tx.notes.load([hits[0][0]])[hits[0][0]].content == told
+
+
+def test_a_phrase_without_blanks_is_found_where_it_stands(memory: Memory) -> None:
+    """Not where its letters stand apart."""
+    memory.remember_many(["东京大学很大。", "大学在东京。"], user="ana")
+    assert found(memory, "东京大学") == ["东京大学很大。"]
+
+
+def test_forgotten_words_without_blanks_are_nowhere(open_memory, tmp_path) -> None:
+    """Neither by a letter or a pair of letters nor by their bytes in any file; the other notes are found as before."""
+    memory = open_memory()
+    ids = [receipt.id for receipt in memory.remember_many(TOLD, user="ana", session="s")]
+    gone = digests(memory, "相") | digests(memory, "相机") | digests(memory, "买了")
+    assert len(left(tmp_path, gone)) == 3
+
+    receipt = memory.forget(ids[0], user="ana")
+
+    assert receipt.gone
+    assert (found(memory, "相机"), found(memory, "相")) == ([], [])
+    assert left(tmp_path, gone) == []
+    assert left(tmp_path, ["相机".encode()]) == []
+    assert found(memory, "猫") == TOLD[1:]  # the two stand beside each other now
+    assert memory.check().ok
+
+
+def test_a_store_from_before_knows_every_script_when_it_is_opened(open_memory) -> None:
+    """Where a sentence was one word, and one term of links: its words are there at once, its terms and links with the next flush."""
+    memory = open_memory()
+    memory.remember_many([*TOLD, "The office opens at nine."], user="ana", session="s")
+    core = memory._parts.core
+    with core.store.write() as tx:
+        owner = tx.notes.owner(Scope(user="ana"))
+        for row, note in tx.notes.load(tx.notes.select_all()).items():
+            tx.text.put(row, owner, "one long word", "")
+            tx.terms.replace(owner, row, [note.content.rstrip("。").casefold()])
+        tx.meta_set("words", "porter 1")
+    memory.close()
+
+    memory = open_memory()
+    assert found(memory, "相机") == TOLD[:2]  # and what stands beside it
+    memory.flush()
+    assert memory.check().ok
+
+
+def test_opening_a_store_from_before_in_english_leaves_its_links(open_memory) -> None:
+    """Its words are the same, and nothing but their version is new."""
+    memory = open_memory()
+    in_a_list(memory)
+    with memory._parts.core.store.write() as tx:
+        tx.meta_set("words", "porter 1")
+    memory.close()
+
+    with open_memory()._parts.core.store.read() as tx:
+        assert tx.meta_get(GRAPH_DUE) is None
+
+
+def test_a_query_in_a_script_that_the_embedder_is_not_for_is_asked_of_its_words(tmp_path) -> None:
+    """Full text counts for more by the share of letters outside; not with an embedder for all scripts, nor for what it is for."""
+    embedder = HashEmbedder()
+    with Memory(tmp_path, embedder=embedder) as memory:
+        memory.remember_many([*TOLD, "Ana has a camera, a 相机."], user="ana")
+
+        def parts(query: str) -> dict[str, float]:
+            hits = memory.recall(query, user="ana", k=4)
+            return dict(next(hit.reasons for hit in hits if "camera" in hit.note.content))
+
+        queries = ("相机？", "Who has a camera?", "camera相机")
+        before = [parts(query) for query in queries]
+        embedder.scripts = ("Latin",)
+        after = [parts(query) for query in queries]
+    assert after[0]["text"] == pytest.approx(2 * before[0]["text"], rel=1e-4)
+    assert after[2]["semantic"] == before[2]["semantic"]
+    assert after[1] == before[1]
+    assert after[2]["text"] == pytest.approx(1.25 * before[2]["text"], rel=1e-4)

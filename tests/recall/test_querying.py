@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 
 from agentmem import Memory
+from agentmem.notes.rows import Selection, asks
 from agentmem.recall.query import asked_part, meant_actors, named_actors, query_terms, without_names
+from agentmem.stores.dicts import DictStore
+from agentmem.stores.sqlite.store import SqliteStore
 
 CHAT = ("assistant", "user")
 ASKER = frozenset((None, "user"))
@@ -143,3 +146,34 @@ def test_what_a_long_message_asks_is_found_and_the_plan_says_what_was_searched()
     assert found.query.startswith("The parcel")
     assert str(found.plan["query"]).endswith("characters: Where did my sister buy the boat?")
     assert why.rank == 1
+
+
+@pytest.mark.parametrize(
+    ("query", "named", "rest"),
+    [
+        ("小明昨天买了什么？", {"小明"}, "昨天买了什么？"),
+        ("カメラは太郎さんのですか？", {"太郎"}, "カメラは さんのですか？"),
+        ("明天去哪里？", set(), "明天去哪里？"),
+    ],
+)
+def test_names_are_found_where_no_word_begins_or_ends(query: str, named: set[str], rest: str) -> None:
+    """A single letter is no name there: it stands in too many words."""
+    found = named_actors(query, ["小明", "太郎", "明", "Ana"])
+
+    assert found == named
+    assert without_names(query, found) == rest
+
+
+@pytest.mark.parametrize("told", ["", "我们星期天去划船。" * 20])
+def test_questions_of_other_scripts_are_questions_in_every_store(told: str) -> None:
+    """What ends in ？ or ؟ only asks, and tells something before it when it does."""
+    texts = [f"{told}{end}" for end in ("她住在哪里？", "أين تسكن؟", "她住在波尔图。")]
+    for store in (DictStore(), SqliteStore()):
+        with Memory(None, embedder="hash", store=store) as memory:
+            memory.remember_many(texts, user="u", progress=False)
+            with memory._parts.core.store.read() as tx:
+                rows = tx.notes.select_all()
+                selection = Selection(tuple(tx.notes.all_owners()))
+                found = {facet.row: int(facet.asks) for facet in tx.notes.facets(rows, selection)}
+            expected = [2 if told else 1, 2 if told else 1, 0]
+            assert [found[row] for row in rows] == expected == [asks(text) for text in texts]

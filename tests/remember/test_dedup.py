@@ -146,3 +146,18 @@ def test_what_is_no_note_is_refused_with_a_cure(text):
         clean_text(text)
 
     assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ("你住在波尔图。", "你住在波尔图？"),
+        ("هو هنا", "هو هنا؟"),
+        ("राम की किताब", "राम का किताब"),
+        ("ฉันมีแมว", "ฉันไม่มีแมว"),
+        ("ปู่มา", "ปู่มี"),
+    ],
+)
+def test_signs_and_question_marks_of_other_scripts_count(a, b):
+    """What differs in a vowel sign or in asking is another statement, however near an embedder that reads neither finds them."""
+    assert not same_meaning_possible(a, b)
