@@ -1,12 +1,12 @@
 """Recall in several languages and scripts, on XQuAD: agentmem, plain cosine, and SQLite's full text over words and over pairs of characters.
 
-python -m benchmarks.scripts --data <folder of xquad.*.json> [--out benchmarks/results/scripts.json]
+python -m benchmarks.scripts --data <folder of xquad.*.json> [--before <results of another version>] [--out benchmarks/results/scripts.json]
 
 Each sentence of a paragraph is a note (cut behind `.!?`, Chinese behind `。！？`), all notes of a language are one user's, and what a question
 should find is the sentence in which its first answer begins. The questions are asked in the language of the notes. The embedder is the
-packaged MiniLM, which was trained on English. `text alone` and `vectors alone` are agentmem's own parts.
+packaged MiniLM, which was trained on English. `vectors alone` is agentmem without full text.
 
-Only the public interface is used, and nothing of `benchmarks`: with another version's folder as PYTHONPATH, this file measures that one.
+Nothing of `benchmarks` is used: run as a file with another version's folder as PYTHONPATH, it measures that one.
 """
 
 from __future__ import annotations
@@ -141,15 +141,19 @@ def run(corpus: Corpus, embedder: CachedEmbedder) -> dict[str, dict[str, float]]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--before", type=Path)
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     embedder, begun = make_embedder(), time.process_time()
     embedder.cache_size = 1 << 20
+    before = json.loads(arguments.before.read_text(encoding="utf-8"))["figures"] if arguments.before else {}
     figures, sizes = {}, {}
     for file in sorted(arguments.data.glob("xquad.*.json")):
         corpus = load(file)
         sizes[corpus.language] = {"sentences": len(corpus.sentences), "questions": len(corpus.questions)}
         figures[corpus.language] = run(corpus, embedder)
+        if corpus.language in before:
+            figures[corpus.language]["agentmem before"] = before[corpus.language]["agentmem"]
         _show(corpus.language, figures[corpus.language])
     if arguments.out:
         report = {"sizes": sizes, "cpu_seconds": round(time.process_time() - begun), "figures": figures}
