@@ -75,6 +75,10 @@ MAX_LENGTH = 200
 """Characters from which a note says enough to be an answer: "Yes, in Porto." says little by itself, two sentences do not say more than ten."""
 GENERATIONS = 16
 """Values of one fact, each superseded by the next, along which a score is handed on."""
+SAME_TEXT = 0.9999
+"""Cosine from which a note that asks is the query itself, for whatever embedder."""
+MOSTLY = 0.5
+"""Share of a query's letters in scripts that the embedder is not for from which no vector tells what kind of thing a note is."""
 Conductors = tuple[Rows, Rows, Values]
 
 
@@ -186,6 +190,13 @@ def trusted(settings: RecallSettings, query: QueryView) -> RecallSettings:
     return settings.model_copy(update={"text": settings.text * (1.0 + settings.foreign * query.foreign)})
 
 
+def believed(cosines: Values, query: QueryView) -> Values:
+    """What cosines say where a query, and so what answers it, is in scripts that the embedder is not for: nothing. There, two notes of
+    which it reads no letter are as near as can be.
+    """
+    return cosines * (1.0 - query.foreign)
+
+
 def rank(
     facets: FacetColumns,
     fits: Fits,
@@ -208,13 +219,13 @@ def rank(
             be told.
     """
     rows = facets.rows
-    near = aligned(rows, fits.rows, fits.cosine)
-    semantic, words = np.maximum(0.0, near), aligned(rows, fits.rows, fits.bm25)
+    cosine, words = aligned(rows, fits.rows, fits.cosine), aligned(rows, fits.rows, fits.bm25)
+    semantic, near = np.maximum(0.0, cosine), np.where(cosine >= SAME_TEXT, cosine, believed(cosine, query))
     text = settings.text * words
     base = semantic + text
     among = _Among.of(facets, links)
-    best = None if alike is None else Alike.of(facets, alike)
-    turns = _turns(facets, among, kinds)
+    best = None if alike is None else Alike.of(facets, (alike[0], believed(alike[1], query)))
+    turns = _turns(facets, among, kinds if query.foreign < MOSTLY else None)
     echo = echoes(facets, near, turns, best)
     spread, conductors = _spread(rows, base, among, settings, echo)
     short = facets.numbers("length") <= LONG  # a long note says itself what it is about, whatever stands beside it
