@@ -24,7 +24,7 @@ __all__ = ["LONG", "NEAREST", "SENTENCE_END", "embedded", "of_passages", "passag
 
 LONG: Final = 480
 """Characters from which a note is read in passages."""
-NEAREST: Final = 0.4
+NEAREST: Final = 0.7
 """How far the nearest passage moves the cosine of a note from that of the whole of it: ``benchmarks/recall_parts.py`` compares others."""
 SIZE: Final = 320
 """Characters of a passage, about sixty words: ``benchmarks/passage_study.py`` compares half to twice as many."""

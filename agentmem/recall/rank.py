@@ -240,9 +240,17 @@ def rank(
     if best is not None:
         parts["interference"] = -settings.interference * interference(facets, base, retrievability, best, query, ended)
         parts["doubtful"] = behind_what_fits(_sum(parts), near, turns, echo)
-        parts["restates"] = behind_their_source(facets, _sum(parts), best, turns, echo)
+        behind = behind_their_source(facets, _sum(parts), best, turns, echo)
+        parts["restates"] = np.where(
+            _asked_of(facets, query), 0.0, behind
+        )  # "what did you recommend?" asks for their words
         parts["repeated"] = -settings.repeated * repeated(facets, _sum(parts), best)
     return Ranking(rows, parts, conductors)
+
+
+def _asked_of(facets: FacetColumns, query: QueryView) -> Flags:
+    """[n] which notes were said by those whom the query names or means."""
+    return np.array([actor in query.actors for actor in facets.column("actor")], dtype=bool)
 
 
 def _turns(facets: FacetColumns, among: _Among, kinds: Values | None) -> Turns:
@@ -333,7 +341,7 @@ def _small_terms(
         "importance": settings.importance * (facets.numbers("importance") - 0.5),
         "question": mark(-settings.question, facets.only_asks),
         "superseded": mark(-settings.superseded, ended),
-        "reply": mark(-settings.reply, said_by_machines(facets)),
+        "reply": mark(-settings.reply, said_by_machines(facets) & ~_asked_of(facets, query)),
         "untrusted": mark(-settings.untrusted, facets.numbers("trust") < UNTRUSTED_BELOW),
     }
     if query.actors:
