@@ -96,7 +96,7 @@ class RecallSettings(_Section):
     )
     question: float = Field(0.1, ge=0, description="malus of notes that only ask: what answers comes after them")
     reply: float = Field(
-        0.2, ge=0, description="malus of what an assistant said, unless it is asked for: what holds is told by its user"
+        0.15, ge=0, description="malus of what an assistant said, unless asked for: what holds is told by its user"
     )
     asked: float = Field(
         0.5,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from itertools import pairwise
 from typing import Final
 
-__all__ = ["MARKS", "WORD", "composed", "grams", "names", "outside", "pieces", "unspaced"]
+__all__ = ["MARKS", "WORD", "composed", "cut", "names", "outside", "pieces", "unspaced"]
 
 MARKS: Final = (
     "\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06dc\u06df-\u06e8\u06ea-\u06ed"
@@ -62,15 +62,21 @@ def pieces(word: str) -> Iterator[tuple[str, bool]]:
     return ((found.group(), found["run"] is not None) for found in _PIECES.finditer(word))
 
 
-def grams(run: str, *, singles: bool = False) -> list[str]:
-    """Each two neighbouring letters of a run without blanks, with their signs; a letter that is alone.
+def cut(words: Sequence[str], *, singles: bool = False) -> list[str]:
+    """Words as they are compared: in scripts without blanks each two neighbouring letters, with their signs, or a letter that is alone.
 
     Pairs do for such scripts what words do for others, and need no dictionary (Lee and Ahn 1996,
     https://doi.org/10.1145/243199.243274, for Korean; Kwok 1997, https://doi.org/10.1145/258525.258532, for Chinese).
 
     Args:
-        singles: with the letters themselves, in an order in which the grams of a part of the run are a part of its grams.
+        singles: with the letters themselves, in an order in which what is cut from a part of a text is a part of what is cut from it.
     """
+    return [
+        each for word in words for piece, run in pieces(word) for each in (_pairs(piece, singles) if run else [piece])
+    ]
+
+
+def _pairs(run: str, singles: bool) -> list[str]:
     letters = _LETTER.findall(run)
     if len(letters) < 2:
         return letters

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from agentmem.extract.scripts import WORD, composed, grams, pieces, unspaced
+from agentmem.extract.scripts import WORD, composed, cut, unspaced
 
 if TYPE_CHECKING:
     from snowballstemmer.porter_stemmer import PorterStemmer
@@ -57,14 +57,7 @@ class Tokenizer:
         text = composed(text)
         bare = _ACCENTS.sub("", unicodedata.normalize("NFD", text.casefold()))
         words = _WORD.findall(_LEFT_OUT.sub("", unicodedata.normalize("NFC", bare)))
-        if not unspaced(text):
-            return words
-        return [
-            each
-            for word in words
-            for piece, run in pieces(word)
-            for each in (grams(piece, singles=True) if run else [piece])
-        ]
+        return cut(words, singles=True) if unspaced(text) else words
 
     def terms(self, word: str) -> Sequence[str]:
         """What a folded word is found by."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,8 @@ class FacetColumns:
     def __init__(self, facets: Sequence[Facets]) -> None:
         self.facets = facets
         self._columns = _columns(Facets, facets)
+        self._numbers: dict[str, Values] = {}
+        self._codes: dict[str, tuple[Rows, dict[str | None, int]]] = {}
         self.rows: Rows = np.array(self._columns.row, dtype=np.int64)
 
     def __len__(self) -> int:
@@ -36,16 +38,30 @@ class FacetColumns:
 
     def numbers(self, name: str) -> Values:
         """A column of numbers, NaN where there is none."""
-        column = self.column(name)
-        return np.full(len(column), np.nan) if column.count(None) == len(column) else np.array(column, dtype=float)
+        if name not in self._numbers:
+            column = self.column(name)
+            none = column.count(None) == len(column)
+            self._numbers[name] = np.full(len(column), np.nan) if none else np.array(column, dtype=float)
+        return self._numbers[name]
 
     def codes(self, name: str) -> Rows:
         """A column of texts as numbers, equal ones for equal texts, -1 where there is none."""
-        column = self.column(name)
-        if not any(column):
-            return np.full(len(column), -1)
-        known: dict[str | None, int] = {None: -1}
-        return np.array([known.setdefault(text, len(known)) for text in column])
+        return self._coded(name)[0]
+
+    def having(self, name: str, wanted: Callable[[str | None], bool]) -> Flags:
+        """Which notes have a text in this column that is ``wanted``; each text is asked about once."""
+        codes, known = self._coded(name)
+        found = np.zeros(len(known), dtype=bool)
+        found[list(known.values())] = [wanted(text) for text in known]
+        return found[codes]
+
+    def _coded(self, name: str) -> tuple[Rows, dict[str | None, int]]:
+        """The texts of a column as numbers, and the number of each: the last one stands for none."""
+        if name not in self._codes:
+            known: dict[str | None, int] = {None: -1}
+            codes = [known.setdefault(text, len(known) - 1) for text in self.column(name)]
+            self._codes[name] = np.array(codes, dtype=np.int64), known
+        return self._codes[name]
 
     def places(self, rows: Rows) -> Rows:
         """Where each of ``rows`` stands among these notes; -1 where it does not."""

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agentmem.extract import MACHINES
 from agentmem.notes.columns import FacetColumns, Flags, Rows, Values
 from agentmem.notes.passages import LONG
 
@@ -24,7 +23,6 @@ __all__ = [
     "behind_what_fits",
     "echoes",
     "repeated",
-    "said_by_machines",
 ]
 
 ECHO = 0.85
@@ -33,7 +31,7 @@ SAME = 0.9
 """Cosine from which a note is the query in nearly the same words; then ..."""
 ASKS, MAY_ASK = 0.5, 0.12
 """Likelihoods from which a note asks, and from which one in the query's words does whose reply is about an older note."""
-RESTATES = 0.5
+RESTATES = 0.6
 """Cosine from which what an assistant says repeats what its user told before."""
 FITS = 0.3
 """Cosine from which a note may be what is asked for."""
@@ -47,17 +45,13 @@ BEHIND = 0.001
 
 @dataclass(frozen=True, eq=False)
 class Alike:
-    """Of n notes the m best: [m] their places among the n, and the cosines between each two, shape (m, m)."""
+    """Of n notes the m best: [m] their places among the n, the cosines between each two, shape (m, m), and how likely each is of which
+    kind (:mod:`agentmem.extract.kinds`), shape (m, kinds), where that can be told.
+    """
 
     places: Rows
     cosines: Values
-
-    @classmethod
-    def of(cls, facets: FacetColumns, alike: tuple[Rows, Values]) -> Alike:
-        """From rows, not all of which are among the notes."""
-        found = facets.places(alike[0])
-        known = np.flatnonzero(found >= 0)
-        return cls(found[known], alike[1][np.ix_(known, known)])
+    kinds: Values | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +76,7 @@ class Echoes:
     doubtful: Flags
 
 
-def echoes(facets: FacetColumns, cosine: Values, turns: Turns, alike: Alike | None) -> Echoes:
+def echoes(facets: FacetColumns, cosine: Values, turns: Turns, alike: Alike) -> Echoes:
     """Notes that tell nothing about the query, near as they may be; ``cosine``: [n] of each and the query."""
     answered = _answered_from_before(facets, turns, alike)
     asks = facets.asks & (turns.asking >= MAY_ASK) & (cosine >= ECHO)
@@ -94,11 +88,9 @@ def echoes(facets: FacetColumns, cosine: Values, turns: Turns, alike: Alike | No
     return Echoes(asks, replied & turns.machine, answered & (turns.asking >= ASKS), doubtful)
 
 
-def _answered_from_before(facets: FacetColumns, turns: Turns, alike: Alike | None) -> Flags:
+def _answered_from_before(facets: FacetColumns, turns: Turns, alike: Alike) -> Flags:
     """[n] which notes got a reply from an assistant that is nearer to an older note than to them."""
     found = np.zeros(len(facets), dtype=bool)
-    if alike is None:
-        return found
     place = np.full(len(facets), -1)
     place[alike.places] = np.arange(len(alike.places))
     pairs = (place[turns.before] >= 0) & (place[turns.after] >= 0)
@@ -147,10 +139,3 @@ def repeated(facets: FacetColumns, scores: Values, alike: Alike) -> Flags:
     behind = np.zeros(len(facets), dtype=bool)
     behind[here] = ((alike.cosines >= REPEATED) & (place[None, :] < place[:, None])).any(axis=1)
     return behind
-
-
-def said_by_machines(facets: FacetColumns) -> Flags:
-    """[n] which notes an assistant or a tool said."""
-    return np.array(
-        [actor is not None and actor.casefold() in MACHINES for actor in facets.column("actor")], dtype=bool
-    )

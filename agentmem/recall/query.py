@@ -9,7 +9,7 @@ from typing import Literal
 
 from agentmem.extract import MACHINES, USERS, entities
 from agentmem.extract.lexicon import FUNCTION_WORDS
-from agentmem.extract.scripts import WORD, composed, grams, pieces, unspaced
+from agentmem.extract.scripts import WORD, composed, cut, unspaced
 from agentmem.notes.passages import LONG, SENTENCE_END
 from agentmem.notes.rows import ASKING
 
@@ -135,14 +135,7 @@ def _without_asking(text: str) -> str:
 
 def _words(text: str, *, singles: bool = False) -> list[str]:
     words = [_bare(word) for word in _WORD.findall(text)]
-    if not unspaced(text):
-        return words
-    return [
-        each
-        for word in words
-        for piece, run in pieces(word)
-        for each in (grams(piece, singles=singles) if run else [piece])
-    ]
+    return cut(words, singles=singles) if unspaced(text) else words
 
 
 def _bare(word: str) -> str:

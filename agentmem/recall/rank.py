@@ -7,12 +7,13 @@ used because reciprocal-rank fusion flattens the sharp head of BM25 (measured on
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
+from agentmem.extract import MACHINES
 from agentmem.extract.kinds import ASKING
 from agentmem.notes.columns import FacetColumns, Flags, LinkColumns, Rows, Values, aligned, places
 from agentmem.notes.passages import LONG
@@ -26,7 +27,6 @@ from agentmem.recall.echoes import (
     behind_what_fits,
     echoes,
     repeated,
-    said_by_machines,
 )
 from agentmem.recall.query import QueryView
 from agentmem.runtime.lazily import cached_property
@@ -154,20 +154,20 @@ class Fits:
     """How well n notes fit a query, each by itself.
 
     Attributes:
-        rows: [n] ascending; cosine, bm25: [n], 0 where there is none.
+        rows: [n] ascending; cosine, words: [n], 0 where there is none; words: BM25 by its weight.
     """
 
     rows: Rows
     cosine: Values
-    bm25: Values
+    words: Values
 
-    def first(self, settings: RecallSettings, count: int) -> Rows:
-        """The ``count`` rows with the largest cosine + text·bm25, best first."""
-        return self._best(np.maximum(0.0, self.cosine) + settings.text * self.bm25, count)
+    def first(self, count: int) -> Rows:
+        """The ``count`` rows with the largest sum of both, best first, equal ones newest first."""
+        return self._order[:count]
 
-    def seeds(self, settings: RecallSettings) -> Rows:
+    def seeds(self) -> Rows:
         """The rows that activation starts from, best first."""
-        return self.first(settings, SPREAD_SEEDS)
+        return self.first(SPREAD_SEEDS)
 
     def joined(self, rows: Rows, cosine: Values) -> Fits:
         """With further rows that no word of the query is in."""
@@ -175,11 +175,13 @@ class Fits:
             return self
         everything = np.concatenate((self.rows, rows))
         order = np.argsort(everything)
-        cosines, words = np.concatenate((self.cosine, cosine)), np.concatenate((self.bm25, np.zeros(len(rows))))
+        cosines, words = np.concatenate((self.cosine, cosine)), np.concatenate((self.words, np.zeros(len(rows))))
         return Fits(everything[order], cosines[order], words[order])
 
-    def _best(self, scores: Values, count: int) -> Rows:
-        newest_first: Rows = self.rows[::-1][np.argsort(-scores[::-1], kind="stable")[:count]]
+    @cached_property
+    def _order(self) -> Rows:
+        scores = np.maximum(0.0, self.cosine) + self.words
+        newest_first: Rows = self.rows[::-1][np.argsort(-scores[::-1], kind="stable")]
         return newest_first
 
 
@@ -206,26 +208,24 @@ def rank(
     *,
     retrievability: Values,
     ended: Flags,
-    alike: tuple[Rows, Values] | None = None,
-    kinds: Values | None = None,
+    best: Alike,
 ) -> Ranking:
     """Rank candidates and the neighbours that may be lifted by them.
 
     Args:
         facets: ranking columns of the n notes to rank; rows that were not admitted are simply not among them.
         fits: cosine and full-text score of these notes, and of others.
-        links: links among these rows; retrievability: [n] R in [0, 1]; ended: [n] which notes no longer hold; alike: the best
-            candidates, and the cosines between each two of them; kinds: [n, kinds] how likely each note is of which, if that can
-            be told.
+        links: links among these rows; retrievability: [n] R in [0, 1]; ended: [n] which notes no longer hold; best: what is known of
+            those of them that fit best.
     """
     rows = facets.rows
-    cosine, words = aligned(rows, fits.rows, fits.cosine), aligned(rows, fits.rows, fits.bm25)
+    cosine, text = aligned(rows, fits.rows, fits.cosine), aligned(rows, fits.rows, fits.words)
     semantic, near = np.maximum(0.0, cosine), np.where(cosine >= SAME_TEXT, cosine, believed(cosine, query))
-    text = settings.text * words
     base = semantic + text
     among = _Among.of(facets, links)
-    best = None if alike is None else Alike.of(facets, (alike[0], believed(alike[1], query)))
-    turns = _turns(facets, among, kinds if query.foreign < MOSTLY else None)
+    meant = facets.having("actor", query.actors.__contains__)
+    best = Alike(best.places, believed(best.cosines, query), best.kinds if query.foreign < MOSTLY else None)
+    turns = _turns(facets, among, best)
     echo = echoes(facets, near, turns, best)
     spread, conductors = _spread(rows, base, among, settings, echo)
     short = facets.numbers("length") <= LONG  # a long note says itself what it is about, whatever stands beside it
@@ -236,31 +236,30 @@ def rank(
     if not query.spans:  # who asks about a time asks for what held then
         parts["successor"] = settings.successor * _inherited(base, among, ended)
     parts["asked"] = -settings.asked * echo.spent
+    # "What did you recommend?" asks for an assistant's own words, even where they repeat others'.
+    parts["reply"] = -settings.reply * (turns.machine & ~meant)
+    parts["actor"] = settings.actor * meant
     parts |= _small_terms(facets, query, settings, retrievability, ended)
-    if best is not None:
-        parts["interference"] = -settings.interference * interference(facets, base, retrievability, best, query, ended)
-        parts["doubtful"] = behind_what_fits(_sum(parts), near, turns, echo)
-        behind = behind_their_source(facets, _sum(parts), best, turns, echo)
-        parts["restates"] = np.where(
-            _asked_of(facets, query), 0.0, behind
-        )  # "what did you recommend?" asks for their words
-        parts["repeated"] = -settings.repeated * repeated(facets, _sum(parts), best)
+    parts["interference"] = -settings.interference * interference(facets, base, retrievability, best, query, ended)
+    total = _sum(parts.values())
+    parts["doubtful"] = behind_what_fits(total, near, turns, echo)
+    parts["restates"] = np.where(meant, 0.0, behind_their_source(facets, total + parts["doubtful"], best, turns, echo))
+    total += parts["doubtful"] + parts["restates"]
+    parts["repeated"] = -settings.repeated * repeated(facets, total, best)
     return Ranking(rows, parts, conductors)
 
 
-def _asked_of(facets: FacetColumns, query: QueryView) -> Flags:
-    """[n] which notes were said by those whom the query names or means."""
-    return np.array([actor in query.actors for actor in facets.column("actor")], dtype=bool)
-
-
-def _turns(facets: FacetColumns, among: _Among, kinds: Values | None) -> Turns:
-    asking = facets.asks.astype(float) if kinds is None else kinds[:, ASKING].sum(axis=1)
+def _turns(facets: FacetColumns, among: _Among, best: Alike) -> Turns:
+    asking = facets.asks.astype(float)
+    if best.kinds is not None:
+        asking[best.places] = best.kinds[:, ASKING].sum(axis=1)
     asking[facets.numbers("length") > TOLD] = 0.0  # what is that long tells something, whatever it asks
-    return Turns(asking, said_by_machines(facets), among.sources[among.onward], among.targets[among.onward])
+    machine = facets.having("actor", lambda actor: actor is not None and actor.casefold() in MACHINES)
+    return Turns(asking, machine, among.sources[among.onward], among.targets[among.onward])
 
 
-def _sum(parts: Mapping[str, Values]) -> Values:
-    total: Values = np.sum(list(parts.values()), axis=0)
+def _sum(parts: Iterable[Values]) -> Values:
+    total: Values = np.sum(list(parts), axis=0)
     return total
 
 
@@ -341,13 +340,8 @@ def _small_terms(
         "importance": settings.importance * (facets.numbers("importance") - 0.5),
         "question": mark(-settings.question, facets.only_asks),
         "superseded": mark(-settings.superseded, ended),
-        "reply": mark(-settings.reply, said_by_machines(facets) & ~_asked_of(facets, query)),
         "untrusted": mark(-settings.untrusted, facets.numbers("trust") < UNTRUSTED_BELOW),
     }
-    if query.actors:
-        parts["actor"] = mark(
-            settings.actor, np.array([actor in query.actors for actor in facets.column("actor")], dtype=bool)
-        )
     if query.spans:
         parts["time"] = mark(settings.time, facets.within(query.spans))
     return parts

@@ -22,6 +22,7 @@ from agentmem.notes.protocols import Embedder, Reranker
 from agentmem.notes.rows import Facets, Selection
 from agentmem.projections.linking import TOGETHER
 from agentmem.recall import rank as ranking
+from agentmem.recall.echoes import Alike
 from agentmem.recall.exact_or_index import choose
 from agentmem.recall.page import Page
 from agentmem.recall.query import (
@@ -202,12 +203,12 @@ class Recaller:
         extra: Sequence[int] = (),
     ) -> _Found:
         settings, spaces = ranking.trusted(self._core.settings.recall, view), selection.spaces
-        fits, plan, warnings = self._candidates(tx, view, vector, selection, max(settings.candidates, 2 * k))
-        candidates, seeds = fits.rows, fits.seeds(settings)
-        links = self._links(tx, seeds, now)
+        limit = max(settings.candidates, 2 * k)
+        fits, plan, warnings = self._candidates(tx, view, vector, selection, limit, settings.text)
+        candidates, links = fits.rows, self._links(tx, fits.seeds(), now)
         # Nothing in the query lifts a note that neither its words nor its meaning brought near the top, unless it names somebody or
         # a time.
-        top = candidates if view.actors or view.spans else fits.first(settings, max(RANKED, 4 * k))
+        top = candidates if view.actors or view.spans else fits.first(max(RANKED, 4 * k))
         others = links.beyond(candidates)
         if extra:
             named = np.array(extra, dtype=np.int64)
@@ -221,29 +222,28 @@ class Recaller:
         scored = ranking.rank(
             facets, fits, links, view, settings,
             retrievability=self._strengths(facets, now), ended=self._ended(facets, selection, now),
-            alike=self._alike(tx, fits.first(settings, RANKED), spaces), kinds=self._kinds_of(tx, facets, spaces),
+            best=self._alike(tx, facets, fits.first(RANKED), spaces),
         )  # fmt: skip
         return _Found(scored, candidates, plan | {"text": "bm25", "neighbours": len(others)}, warnings)
 
     def _candidates(
-        self, tx: Transaction, view: QueryView, vector: npt.NDArray[np.float32], selection: Selection, limit: int
+        self,
+        tx: Transaction,
+        view: QueryView,
+        vector: npt.NDArray[np.float32],
+        selection: Selection,
+        limit: int,
+        weight: float,
     ) -> tuple[Fits, dict[str, object], list[str]]:
-        """What vectors and full text find, how it was searched, and what was missing."""
+        """What vectors and full text find, a point of BM25 by its weight, how it was searched, and what was missing."""
         spaces, only = selection.spaces, self._only(tx, selection)
         warnings: list[str] = []
         near, plan = self._by_vector(tx, spaces, vector, limit, only, warnings)
         words = self._core.text.search(tx, query_terms(view.text), spaces, limit, only)
-        return self._fits(tx, near, words, spaces, vector), plan, warnings
-
-    def _fits(
-        self, tx: Transaction, near: Rows, words: Scores, spaces: Sequence[int], vector: npt.NDArray[np.float32]
-    ) -> Fits:
-        """The candidates: what is near in meaning, and what shares words with the query."""
         said = _rows(words)
-        order = np.argsort(said)
-        scores = np.array([score for _, score in words], dtype=float)[order]
-        rows = together(near, said)
-        return Fits(rows, self._cosines(tx, rows, spaces, vector), aligned(rows, said[order], scores))
+        order, rows = np.argsort(said), together(near, said)
+        points = aligned(rows, said[order], np.array([score for _, score in words], dtype=float)[order])
+        return Fits(rows, self._cosines(tx, rows, spaces, vector), weight * points), plan, warnings
 
     def _only(self, tx: Transaction, selection: Selection) -> list[int] | None:
         """Rows of a narrow selection: filtering 200 candidates afterwards would lose what it asks for."""
@@ -303,21 +303,15 @@ class Recaller:
             links = [link for link in links if link.kind != TOGETHER]
         return LinkColumns(links, micros(now))
 
-    def _alike(self, tx: Transaction, rows: Rows, spaces: Sequence[int]) -> tuple[Rows, Values]:
-        """The cosines between the best candidates: shape (rows, rows)."""
-        found, units = self._core.exact.units(tx, rows, spaces)
-        return found, (units @ units.T).astype(float)
-
-    def _kinds_of(self, tx: Transaction, facets: FacetColumns, spaces: Sequence[int]) -> Values | None:
-        """[n, kinds] how likely each note is of each kind; ``None`` where nobody knows how to read the vectors."""
-        stored = tx.vectors.fingerprint()
-        if stored is None or stored[0] != self._kinds.fingerprint:
-            return None
-        here, units = self._core.exact.units(tx, facets.rows, spaces)
-        if len(here) < len(facets):
-            return None  # one without a vector: the store is damaged
-        order = np.argsort(here)
-        return self._kinds.of(units[order][places(facets.rows, here[order])], facets.numbers("length"), facets.asks)
+    def _alike(self, tx: Transaction, facets: FacetColumns, rows: Rows, spaces: Sequence[int]) -> Alike:
+        """What the vectors of the best candidates say: how near they are to each other, and of which kind each is, where somebody knows
+        how to read that.
+        """
+        rows, units = self._core.exact.units(tx, rows[facets.places(rows) >= 0], spaces)
+        at, stored = facets.places(rows), tx.vectors.fingerprint()
+        readable = stored is not None and stored[0] == self._kinds.fingerprint
+        kinds = self._kinds.of(units, facets.numbers("length")[at], facets.asks[at]) if readable else None
+        return Alike(at, (units @ units.T).astype(float), kinds)
 
     @cached_property
     def _kinds(self) -> Kinds:

@@ -165,9 +165,9 @@ class Postings:
         # A cell for each pair of a phrase and a note; the first of each phrase is for a note that is not there.
         width = self._size + 1
         slots = own.slots
-        before, after = self._before[slots], self._after[slots]
+        before, after, short = self._before[slots], self._after[slots], self._short
         # what stands beside a long note is credited to the note that is not there
-        columns = (slots + 1, before * self._short[before], after * self._short[after], context.slots + 1)
+        columns = (slots + 1, before * short[before], after * short[after], context.slots + 1)
         base = (own.which - first) * width
         cells = [base + columns[0], base + columns[1], base + columns[2], (context.which - first) * width + columns[3]]
         table = np.zeros(phrases * width)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentmem.extract import keywords, tags
-from agentmem.extract.scripts import WORD, grams, outside, pieces
+from agentmem.extract.scripts import WORD, cut, outside, pieces
 from agentmem.extract.stems import Tokenizer
 from agentmem.recall.query import asked_part, query_terms, query_words
 
@@ -72,7 +72,7 @@ def test_a_part_of_a_text_without_blanks_has_a_part_of_its_words(run: str) -> No
     """So a phrase is found wherever it stands, and each letter and each pair of letters in it; letters keep their signs."""
     letters = re.findall(r"[^\W_]\W*", run)
     whole = terms(run)
-    assert whole == grams(run, singles=True)
+    assert whole == cut([run], singles=True)
     for start in range(len(letters)):
         for end in range(start + 1, len(letters) + 1):
             part = terms("".join(letters[start:end]))
