@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, overload
 
 from agentmem import wiring
 from agentmem.ask.ask import Answer, Use
@@ -26,7 +26,7 @@ from agentmem.notes.filters import parse
 from agentmem.notes.note import Fact, ForgetReceipt, Hit, Link, Note, NoteVersion, Receipt, Scope
 from agentmem.notes.protocols import Clock, Editor, Embedder, Message, Reranker
 from agentmem.notes.rows import Selection
-from agentmem.recall.page import Page, Score
+from agentmem.recall.page import ALL, MOST, Page, Score
 from agentmem.recall.result import Recollection
 from agentmem.remember.changes import Changes
 from agentmem.remember.draft import KEYWORDS, Draft, flag, make_drafts, merge_scope
@@ -234,7 +234,7 @@ class Memory:
         self,
         query: str,
         *,
-        k: int = 10,
+        k: int | Literal["all"] = 10,
         user: str | None = None,
         agent: str | None = None,
         session: str | None = None,
@@ -248,6 +248,8 @@ class Memory:
         """The ``k`` notes that fit ``query`` best, with reasons.
 
         Args:
+            k: at most so many; ``"all"``, for questions with many answers ("Which games did I play?"): every note that fits half as well as
+                the best one, 200 at most.
             where: conditions on fields, e.g. ``{"tags": {"$contains": "work"}}``.
             as_of: only what was valid at that moment; faded: archived notes too.
             score: ``hybrid`` is a sum of parts, named in ``hit.reasons``, which may be above 1; ``cosine`` finds, orders and scores by nearness
@@ -256,7 +258,7 @@ class Memory:
             min_score: leaves out hits that score less; in the numbers of ``score``.
             offset: leaves out the first hits, for further pages of the same ``k``; what is written in between may shift them.
         """
-        query, scope = self._query(query, k), merge_scope(self.scope, user, agent, session)
+        query, scope = self._query(query, MOST if k == ALL else k), merge_scope(self.scope, user, agent, session)
         page, selection = Page.of(k, offset, min_score, score), self._selection(where, as_of, faded)
         found = self._parts.recaller.recall(query, page, scope, selection)
         if found.degraded:
@@ -850,7 +852,9 @@ class Memory:
                 "The query is empty or not a text.", hint="ask in words, e.g. recall('where does Ana live?')."
             )
         if not isinstance(k, int) or isinstance(k, bool) or not 1 <= k <= MAX_K:
-            raise InvalidArgument(f"k must be a whole number from 1 to {MAX_K}, not {k!r}.", hint="k=10.")
+            raise InvalidArgument(
+                f"k must be a whole number from 1 to {MAX_K}, not {k!r}.", hint='k=10, or recall(…, k="all").'
+            )
         return query.encode("utf-8", "replace").decode("utf-8")
 
 

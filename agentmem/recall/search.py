@@ -106,7 +106,7 @@ class Recaller:
         # Embedding is the slow part: it happens outside the transaction, so that no writer waits for it.
         vector = embedder.embed([query if page.score == "cosine" else without_names(query, view.named)])[0]
         again = self.reranker if page.score == "hybrid" else None
-        first = page.k if again is None else max(page.k, self._core.settings.recall.rerank)
+        first = page.first(None if again is None else self._core.settings.recall.rerank)
         with self._core.reading_of(selection.owners) as tx:
             self._core.check_embedder(tx, embedder)  # the notes may have been embedded anew in between
             if page.score == "cosine":
@@ -115,7 +115,8 @@ class Recaller:
                 best = self._ranked(tx, view, vector, selection, page, first, now)
             looked = first if again is not None and page.offset < first else 0  # hits that the reranker reads
             start = 0 if looked else page.offset
-            hits = self._hits(tx, best.ranked[start : max(looked, page.end)], selection.spaces, vector)
+            wanted = page.fitting(best.ranked)[start : max(looked, page.end)]
+            hits = self._hits(tx, wanted, selection.spaces, vector)
         if again is not None and looked:  # a model's forward, outside the transaction as well
             best.plan["reranked"] = len(hits[:looked])
             hits = (*reranked(again, query, hits[:looked], self._core.settings.recall.rerank_weight), *hits[looked:])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -168,7 +169,7 @@ def _receipts(memory: Memory, receipts: list[Receipt], items: list[str | dict[st
 def recall(
     place: Place,
     query: Annotated[str, typer.Argument(help='What you want to know, in words; "-" reads them from stdin.')],
-    k: Annotated[int, typer.Option("-k", help="How many notes.")] = 10,
+    k: Annotated[str, typer.Option("-k", help='How many notes; "all": every one that fits.')] = "10",
     where: WhereOption = None,
     as_of: Annotated[str | None, typer.Option(help="Only what was valid at that time (ISO 8601).")] = None,
     faded: Annotated[bool, typer.Option(help="Archived notes too.")] = False,
@@ -180,7 +181,7 @@ def recall(
     """Find the notes that fit best, and say why. Exit code 1 when there are none."""
     with place.memory() as memory:
         asked: dict[str, Any] = {"min_score": min_score, "score": score, "offset": offset}
-        found = memory.recall(said(query), k=k, where=where_of(where), as_of=as_of, faded=faded, **asked)
+        found = memory.recall(said(query), k=_count(k), where=where_of(where), as_of=as_of, faded=faded, **asked)
     for warning in found.warnings:
         render.notice(warning)
     if place.json:
@@ -193,6 +194,12 @@ def recall(
         render.notice("nothing found")
     if not found:
         raise typer.Exit(1)
+
+
+def _count(k: str) -> Any:
+    if k == "all" or re.fullmatch(r"-?\d{1,9}", k):
+        return k if k == "all" else int(k)
+    raise typer.BadParameter('a whole number or "all".', param_hint="-k")
 
 
 def _recollection(found: Recollection, context: int | None) -> dict[str, Any]:

@@ -205,6 +205,8 @@ def test_recall_turns_pages_and_leaves_out_what_scores_less(filled: Run):
     assert [hit["note"]["content"] for hit in hits("-k", 1, "--offset", 1)] == ["I work at Fernwick Labs."]
     assert hits("--score", "cosine", "--min-score", both[0]["score"]) == both[:1]
     assert filled("recall", "x", "-u", "ana", "--score", "dot").exit_code == 2
+    assert len(hits("-k", "all")) >= 1
+    assert filled("recall", "x", "-u", "ana", "-k", "every").exit_code == 2
 
 
 def test_equal_words_and_facts_are_kept_apart_when_asked(filled: Run):

@@ -144,3 +144,48 @@ def test_a_past_moment_and_a_filter_hold_for_cosines(memory: Memory, clock: Manu
 
     assert [h.note.content for h in found] == ["The red dog is in Graz."]
     assert len(memory.recall("red dog", score="cosine", where={"tags": "a"})) == 1
+
+
+@pytest.mark.parametrize("score", ["hybrid", "cosine"])
+def test_all_that_fits_is_neither_ten_nor_everything(score: Any) -> None:
+    """Who asks which games were played gets every note that tells of one, and not the rest of the memory; order and scores are those of a page."""
+    games = [
+        "chess",
+        "tennis",
+        "poker",
+        "cricket",
+        "hockey",
+        "domino",
+        "rugby",
+        "snooker",
+        "golf",
+        "volleyball",
+        "curling",
+        "darts",
+        "badminton",
+    ]
+    with Memory(None) as memory:
+        told = memory.remember_many(
+            [f"We played {game} with the neighbours." for game in games], facts=False, merge=False
+        )
+        memory.remember_many(
+            [f"Invoice {n} from the plumber was paid by transfer." for n in range(60)], facts=False, merge=False
+        )
+
+        found = memory.recall("Which games did we play with the neighbours?", k="all", score=score)
+        page = memory.recall("Which games did we play with the neighbours?", k=len(found), score=score)
+
+    assert {receipt.id for receipt in told} <= {hit.note.id for hit in found}
+    assert len(found) < 30
+    assert [hit.note.id for hit in found] == [hit.note.id for hit in page]
+
+
+def test_all_of_nothing_and_all_from_somewhere(memory: Memory) -> None:
+    """A memory without notes has none, the best one fits whatever it scores, and there are no pages of all."""
+    assert not memory.recall(QUERY, k="all")
+    memory.remember("The boat is red.")
+    assert len(memory.recall("Qwerty?", k="all")) == 1
+    assert not memory.recall(QUERY, k="all", min_score=50.0)
+    for wrong in ({"k": "all", "offset": 10}, {"k": "every"}, {"k": 0}):
+        with pytest.raises(InvalidArgument):
+            memory.recall(QUERY, **wrong)  # type: ignore[arg-type]
