@@ -58,9 +58,12 @@ class FacetColumns:
     def _coded(self, name: str) -> tuple[Rows, dict[str | None, int]]:
         """The texts of a column as numbers, and the number of each: the last one stands for none."""
         if name not in self._codes:
-            known: dict[str | None, int] = {None: -1}
-            codes = [known.setdefault(text, len(known) - 1) for text in self.column(name)]
-            self._codes[name] = np.array(codes, dtype=np.int64), known
+            column = self.column(name)
+            known = {
+                text: number for number, text in enumerate(text for text in dict.fromkeys(column) if text is not None)
+            }
+            known[None] = -1
+            self._codes[name] = np.fromiter(map(known.__getitem__, column), np.int64, len(column)), known
         return self._codes[name]
 
     def places(self, rows: Rows) -> Rows:

@@ -310,7 +310,7 @@ class Recaller:
         """
         rows, units = self._core.exact.units(tx, rows[facets.places(rows) >= 0], spaces)
         at, stored = facets.places(rows), tx.vectors.fingerprint()
-        readable = stored is not None and stored[0] == self._kinds.fingerprint
+        readable = len(rows) and stored is not None and stored[0] == self._kinds.fingerprint
         kinds = self._kinds.of(units, facets.numbers("length")[at], facets.asks[at]) if readable else None
         return Alike(at, (units @ units.T).astype(float), kinds)
 
