@@ -21,7 +21,8 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from benchmarks.rules.phrases import NOW, PHRASES
+from benchmarks.rules.more_phrases import MORE_PHRASES
+from benchmarks.rules.phrases import NOW, PHRASES, Phrase
 from benchmarks.rules.texts import LOOK_ALIKES, MORE_LOOK_ALIKES, MORE_SECRETS, SECRETS
 
 Days = tuple[date, date]
@@ -150,7 +151,7 @@ def judged(found: Sequence[Days], first: str | None, last: str | None, slack: in
     return within, whole
 
 
-def reading_dates() -> dict[str, Any]:
+def reading_dates(phrases: Sequence[Phrase]) -> dict[str, Any]:
     """Each reader's figures, and the sentences that it gets wrong."""
     readers = [
         each
@@ -160,14 +161,14 @@ def reading_dates() -> dict[str, Any]:
     figures: dict[str, Any] = {}
     for name, read, what in readers:
         right, whole, wrong = 0, 0, []
-        for sentence, phrase, first, last, slack in PHRASES:
+        for sentence, phrase, first, last, slack in phrases:
             text = sentence if what == "sentence" or not phrase else phrase
             within, all_of_it = judged(_tried(read, text), first, last, slack)
             right, whole = right + within, whole + all_of_it
             if not within:
                 wrong.append(text)
-        figures[name] = {"of": len(PHRASES), "within": right, "whole": whole, "wrong": wrong}
-    spent = timed({name: read for name, read, _ in readers}, [sentence for sentence, *_ in PHRASES])
+        figures[name] = {"of": len(phrases), "within": right, "whole": whole, "wrong": wrong}
+    spent = timed({name: read for name, read, _ in readers}, [sentence for sentence, *_ in phrases])
     return {name: {**figures[name], "cpu_ms": spent[name]} for name in figures}
 
 
@@ -262,11 +263,12 @@ def main() -> None:
         "machine": platform.machine(),
         "python": platform.python_version(),
         "versions": _versions(),
-        "dates": reading_dates(),
+        "dates": reading_dates(PHRASES),
+        "more_dates": reading_dates(MORE_PHRASES),
         "secrets": finding_secrets(SECRETS, LOOK_ALIKES),
         "more_secrets": finding_secrets(MORE_SECRETS, MORE_LOOK_ALIKES),
     }
-    for what in ("dates", "secrets", "more_secrets"):
+    for what in ("dates", "more_dates", "secrets", "more_secrets"):
         for name, figures in result[what].items():
             print(what, name, {key: value for key, value in figures.items() if not isinstance(value, list)})
     if given.out:

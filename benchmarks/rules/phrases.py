@@ -5,7 +5,7 @@ Now is Wednesday, 13 May 2026, 10:00 UTC. Written before the parsers were read o
 
 from __future__ import annotations
 
-__all__ = ["NOW", "PHRASES"]
+__all__ = ["NOW", "PHRASES", "Phrase", "row"]
 
 NOW = (2026, 5, 13, 10, 0)
 
