@@ -31,6 +31,7 @@ from agentmem.notes.note import Note, Receipt, Scope
 from agentmem.notes.protocols import Clock, Embedder, LanguageModel
 from agentmem.notes.rows import Selection
 from agentmem.projections.text import FullText
+from agentmem.projections.times import ToldTimes
 from agentmem.recall.page import Page
 from agentmem.recall.result import Recollection
 from agentmem.recall.search import Recaller
@@ -286,11 +287,13 @@ def build(
         with _closed_on_error(core.indexer):
             text = FullText(core, fail)
             text.complete()
+            times = ToldTimes(core)
+            times.complete()
             weights = _weights(core, directory.weights, fail)
             weights.collect()
             reranker = make_reranker(chosen.recall.reranker)
             language_model = _language_model(llm)
-    upkeep = Upkeep(core, weights, text, lambda report: parts.rewriter().run(report), notices)
+    upkeep = Upkeep(core, weights, text, times, lambda report: parts.rewriter().run(report), notices)
     reserve = Reserve(None if path is None or read_only else directory.root)
     scrubber = Scrubber(core, weights, upkeep.purge, reserve, fail)
     with _closed_on_error(store, scratch, core.indexer):

@@ -8,14 +8,16 @@ from typing import Final
 from agentmem.stores.sqlite import schema
 from agentmem.stores.sqlite.seals import FIRST_SEAL, FIRST_SEAL_OF_VERSION
 
-__all__ = ["LEDGER", "RECORDS", "SEALED", "SPACES", "undo"]
+__all__ = ["LEDGER", "RECORDS", "SEALED", "SPACES", "TELLING", "undo"]
 
 LEDGER: Final = "whose the lines of the ledger are"
 SEALED: Final = "seals of every row that is nowhere else, names that can go"
 RECORDS: Final = "records under keys"
 SPACES: Final = "experiences apart from what was told"
+TELLING: Final = "times that notes tell of"
 _TABLES: Final = ("link", "experience", "experience_step", "idempotency", "tombstone", "edit", "ledger", "enrichment")
 _UNDOING: Final[Mapping[str, tuple[str, ...]]] = {
+    TELLING: ("DROP TABLE telling", "DELETE FROM meta WHERE key = 'times'"),
     SPACES: tuple(f"UPDATE {table} SET owner = abs(owner)" for table in ("words", "vector", "vector_next", "outbox")),
     RECORDS: ("DROP TABLE record",),
     SEALED: (

@@ -33,6 +33,7 @@ __all__ = [
     "PASSAGE",
     "RECORD",
     "TABLES",
+    "TELLING",
     "TERM",
     "TOMBSTONE",
     "USE",
@@ -200,6 +201,11 @@ FACT: Final = Table(
 TERM: Final = Table("term", {"owner": int, "term": str, "row": int}, ("owner", "term", "row"), notes=("row",))
 """Which entities and rare keywords a note mentions."""
 
+TELLING: Final = Table(
+    "telling", {"row": int, "start": int, "until": int, "owner": int}, ("row", "start", "until"), notes=("row",)
+)
+"""Which spans of time a note tells of: half-open, in microseconds."""
+
 TOMBSTONE: Final = Table("tombstone", {"owner": int, "mac": bytes, "at": int}, ("owner", "mac"), sealed=True)
 """That something was forgotten, as a keyed digest of it."""
 
@@ -339,7 +345,7 @@ LINK: Final = Table(
 """The graph."""
 
 TABLES: Final[tuple[Table, ...]] = (
-    META, OWNER, NOTE, VERSION, FACT, TERM, TOMBSTONE, KEY, OUTBOX, USE, EDIT, LEDGER, PACK, LEASE, ENRICHMENT, ENRICHMENT_SOURCE, EXPERIENCE,
+    META, OWNER, NOTE, VERSION, FACT, TERM, TELLING, TOMBSTONE, KEY, OUTBOX, USE, EDIT, LEDGER, PACK, LEASE, ENRICHMENT, ENRICHMENT_SOURCE, EXPERIENCE,
     EXPERIENCE_STEP, RECORD, ERASING, VECTOR, VECTOR_CHANGE, PASSAGE, NEXT_VECTOR, WORDS, WORDS_CHANGE, LINK,
 )  # fmt: skip
 """All of them."""

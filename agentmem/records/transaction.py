@@ -43,6 +43,7 @@ from agentmem.records.owners import Owners
 from agentmem.records.repeats import Keys, Tombstones
 from agentmem.records.terms import Terms
 from agentmem.records.threads import Threads
+from agentmem.records.times import Times
 from agentmem.records.uses import Uses
 from agentmem.records.vectors import NextVectors, VectorsOfNotes, VectorsOfPassages
 from agentmem.records.words import Words
@@ -109,6 +110,7 @@ class Transaction:
         self.passages = VectorsOfPassages(mine, tables)
         self.links = Links(mine, tables)
         self.terms = Terms(mine, tables)
+        self.times = Times(mine, tables)
         self.keys = Keys(mine, tables, secret)
         self.tombstones = Tombstones(mine, tables, secret)
         self.outbox = Outbox(mine, tables)

@@ -14,6 +14,7 @@ from agentmem.notes.clock import micros
 from agentmem.notes.passages import LONG, embedded
 from agentmem.notes.spaces import is_lived
 from agentmem.projections.links import WordLinks, named
+from agentmem.projections.times import ToldTimes
 from agentmem.records.transaction import Transaction
 from agentmem.upkeep.reembed import under_way
 
@@ -27,7 +28,7 @@ __all__ = ["Comparison", "lacking_vectors", "told", "unfinished", "unlike_vector
 
 CHUNK: Final = 256
 SAMPLE: Final = 256
-"""Notes whose terms and links are compared unless all are asked for."""
+"""Notes whose terms, links and times are compared unless all are asked for."""
 ALL: Final = 2**62
 EMBEDDED: Final = 16
 """Notes that are embedded anew for it."""
@@ -109,7 +110,7 @@ def told(look: Callable[[], list[str]], what: str) -> list[str]:
 
 
 class Comparison:
-    """Compares terms, links, full text and vectors with what the notes say; so many notes at a time, that nobody waits for long.
+    """Compares terms, links, full text, times and vectors with what the notes say; so many notes at a time, that nobody waits for long.
 
     Args:
         deep: all notes, not a sample; and all vectors, which are then all computed anew.
@@ -124,7 +125,7 @@ class Comparison:
         with self._core.reading(EVERYBODY) as tx:
             rows = tx.notes.select_all()
         looks: tuple[tuple[Look, int, str], ...] = (
-            (self._terms, SAMPLE, "graph"), (self._links, SAMPLE, "graph"), (self._text, ALL, "text"), (self._vectors, EMBEDDED, "vectors"),
+            (self._terms, SAMPLE, "graph"), (self._links, SAMPLE, "graph"), (self._text, ALL, "text"), (self._times, SAMPLE, "times"), (self._vectors, EMBEDDED, "vectors"),
         )  # fmt: skip
         found: list[str] = []
         for look, size, projection in looks:
@@ -168,6 +169,10 @@ class Comparison:
         spaces = tx.spaces(list(notes))
         items = [(row, spaces[row], *found_by(note)) for row, note in notes.items()]
         return _said(tx, tx.text.differing(items), "are in the full text with other words, or not at all", "text")
+
+    def _times(self, tx: Transaction, rows: Sequence[int]) -> list[str]:
+        unlike = ToldTimes(self._core).differing(tx, rows)
+        return _said(tx, unlike, "tell of other times than are kept of them", "times")
 
     def _vectors(self, tx: Transaction, rows: Sequence[int]) -> list[str]:
         stored = tx.vectors.fingerprint()

@@ -18,6 +18,7 @@ from agentmem.notes.passages import embedded
 from agentmem.notes.protocols import Embedder
 from agentmem.projections.links import GRAPH_DUE, WordLinks
 from agentmem.projections.text import FullText
+from agentmem.projections.times import ToldTimes
 from agentmem.records.transaction import Transaction
 from agentmem.runtime.forks import at_fork
 from agentmem.upkeep.check import Comparison, lacking_vectors, told, unfinished, unlike_vectors
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PROJECTIONS", "CheckReport", "Upkeep"]
 
-PROJECTIONS = ("vectors", "text", "graph", "weights")
+PROJECTIONS = ("vectors", "text", "times", "graph", "weights")
 CHUNK = 256
 PURGE_AT_ONCE = 5_000
 LOOK_EVERY = 64
@@ -58,7 +59,7 @@ class Upkeep:
     """Checks and rebuilds the projections, and feeds the vector index from the outbox.
 
     Args:
-        text: the words of the notes in full text.
+        text: the words of the notes in full text; times: those that they tell of.
         rewrite: writes the edits of the registry into the weights anew.
         notices: says what lies in the directory and is not touched.
     """
@@ -68,11 +69,12 @@ class Upkeep:
         core: Core,
         weights: WeightRegistry,
         text: FullText,
+        times: ToldTimes,
         rewrite: Callable[[Progress], int],
         notices: Callable[[], list[str]] = list,
     ) -> None:
         self._core = core
-        self._text = text
+        self._text, self._times = text, times
         self._weights = weights
         self._rewrite = rewrite
         self._notices = notices
@@ -327,6 +329,7 @@ class Upkeep:
         work: dict[str, Callable[[Progress], int]] = {
             "vectors": self._vectors,
             "text": self._text.rebuild,
+            "times": self._times.rebuild,
             "graph": self._graph,
             "weights": self._rewrite,
         }

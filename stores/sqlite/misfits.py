@@ -30,6 +30,7 @@ _MISFITS: Final[Mapping[str, str]] = {
     ),
     "uses of another owner than their note": "SELECT count(*) FROM use u JOIN note n ON n.id = u.row WHERE n.owner <> u.owner",
     "terms of another owner than their note": "SELECT count(*) FROM term t JOIN note n ON n.id = t.row WHERE n.owner <> t.owner",
+    "times of another owner than their note": "SELECT count(*) FROM telling t JOIN note n ON n.id = t.row WHERE n.owner <> t.owner",
     "changes of notes that are gone, and no removals": (
         "SELECT count(*) FROM (SELECT row, removed FROM vector_change UNION ALL SELECT row, removed FROM words_change) c "
         "LEFT JOIN note n ON n.id = c.row WHERE n.id IS NULL AND c.removed IS NOT 1"

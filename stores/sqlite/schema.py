@@ -312,6 +312,16 @@ _SPACES: Final = (
         WHERE key = 'index_state' AND json_extract(value, '$.generation') > 0 AND EXISTS (SELECT 1 FROM experience)""",
 )
 
+# Which spans of time notes tell of. Those of notes from before are read when the memory is opened; a new store has none.
+_TELLING: Final = (
+    """CREATE TABLE telling (
+        row INTEGER NOT NULL REFERENCES note (id) ON DELETE CASCADE, start INTEGER NOT NULL, until INTEGER NOT NULL,
+        owner INTEGER NOT NULL, PRIMARY KEY (row, start, until)
+    ) STRICT, WITHOUT ROWID""",
+    "CREATE INDEX telling_start ON telling (owner, start, until)",
+    "INSERT INTO meta (key, value) SELECT 'times', '1' WHERE NOT EXISTS (SELECT 1 FROM note)",
+)
+
 MIGRATIONS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("first schema", _NOTES + _PROJECTIONS + _BOOKS),
     ("enrichment", _ENRICHMENT),
@@ -327,5 +337,6 @@ MIGRATIONS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("seals of every row that is nowhere else, names that can go", _SEALED_ROWS),
     ("records under keys", _RECORDS),
     ("experiences apart from what was told", _SPACES),
+    ("times that notes tell of", _TELLING),
 )
 """(what for, statements) each; the n-th brings a store to version n."""

@@ -18,6 +18,7 @@ from agentmem.settings import RememberSettings
 NAMES = ("Ana", "Bruno", "Clara", "Dario")
 PLACES = ("Porto", "Bergen", "Lisbon", "Oslo", "Kyoto")
 THINGS = ("green tea", "chess", "the violin", "long walks", "old maps")
+TIMES = ("yesterday", "last week", "on March 3", "two months ago", "yesterday and the day before yesterday")
 TIGHT = Settings(
     remember=RememberSettings(similar=0.35, max_similar=2, max_shared=2, rare=3, near_duplicate=0.97, batch=7)
 )
@@ -44,6 +45,7 @@ class Program:
             f"{name} lives in {place}.",
             f"{name} likes {thing}.",
             f"{name} saw {rng.choice(NAMES)} in {place} and they spoke of {thing}.",
+            f"{name} went to {place} {rng.choice(TIMES)}.",
         )
         self.said.append(
             rng.choice(forms) if rng.random() < 0.7 else f"{rng.choice(forms)} It was number {rng.randrange(90)}."
@@ -133,10 +135,10 @@ def projections(memory: Memory) -> dict[str, Any]:
     with memory._parts.core.store.read() as tx:
         rows = tx.notes.select_all()
         found, vectors = tx.vectors.load(rows)
-        terms = tx.terms.of(rows)
+        terms, times = tx.terms.of(rows), tx.times.of(rows)
     with memory._parts.core.store._db.transaction(write=False):
         text = memory._parts.core.store._db.rows("SELECT row, owner, content, context FROM words ORDER BY row")
-    return {"links": links(memory, derived=True), "kept": links(memory, derived=False), "terms": terms, "text": text,
+    return {"links": links(memory, derived=True), "kept": links(memory, derived=False), "terms": terms, "times": times, "text": text,
             "vectors": (found.tolist(), vectors.tolist())}  # fmt: skip
 
 
@@ -171,7 +173,7 @@ def program(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Program]
 
 def test_rebuilding_changes_nothing(program: Program) -> None:
     """After any program of verbs a rebuild of a projection finds everything as it would make it: links with kind, weight and reason,
-    terms, full text, vectors; and links made by people, by use and by history stay.
+    terms, times, full text, vectors; and links made by people, by use and by history stay.
     """
     for _ in range(3):
         program.run(12)
@@ -180,7 +182,7 @@ def test_rebuilding_changes_nothing(program: Program) -> None:
         held, made = anew(memory)
         assert held == made  # to the last bit
         before = projections(memory)
-        for projection in ("graph", "text", "vectors"):
+        for projection in ("graph", "text", "times", "vectors"):
             memory.rebuild(projection)
         after = projections(memory)
 

@@ -102,6 +102,9 @@ TOUCHING: dict[str, Ask] = {
     "vectors in memory": lambda tx, row, owner: ExactIndex(SqliteStore()).search(
         tx, (owner,), np.ones(4, np.float32), 3
     ),
+    "times": lambda tx, row, owner: tx.times.said((owner,), (0, 1 << 60), 9),
+    "times told": lambda tx, row, owner: tx.times.told((owner,), (0, 1 << 60), 9),
+    "times put": lambda tx, row, owner: tx.times.put([(row, owner, [(0, 1)])]),
     "uses": lambda tx, row, owner: tx.uses.summary([row]),
     "experiences": lambda tx, row, owner: tx.experiences.count([owner]),
     "enrichment": lambda tx, row, owner: tx.enrichment.outstanding([owner], 3),

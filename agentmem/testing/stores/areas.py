@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from agentmem.errors import EmbedderMismatch, InvalidArgument, ScopeBreach, StoreError
+from agentmem.notes.clock import from_micros, micros
 from agentmem.notes.note import Link, Scope
 from agentmem.notes.rows import EditRow, LinkRow, UseSummary
 from agentmem.notes.spaces import lived
-from agentmem.testing.stores.suite import ANA, DAY, StoreSuite
+from agentmem.testing.stores.suite import ANA, BEN, DAY, MAY, StoreSuite
 
 __all__ = ["AreaPromises"]
 
@@ -175,6 +176,32 @@ class AreaPromises(StoreSuite):
             }
             assert tx.uses.summary([a], since=2 * DAY) == {a: UseSummary(1, 1, 1, 3 * DAY)}
             assert tx.uses.delete([a]) == 2
+
+    def test_times(self) -> None:
+        """Notes are found by when they were said and by what they tell of, if half of that is asked for; with a note go its times."""
+        with self.store.write() as tx:
+            owner, ben = self.owner(tx, ANA), self.owner(tx, BEN)
+            said = [micros(MAY) + day * DAY for day in range(4)]
+            rows = [self.put(tx, self.note(n, scope=ANA, occurred_at=from_micros(said[n]))) for n in range(4)]
+            foreign = self.put(tx, self.note(9, scope=BEN, occurred_at=MAY))
+            week = (said[0] - 2 * DAY, said[0] + 5 * DAY)
+            tx.times.put([(rows[0], owner, [(said[2], said[3]), week]), (rows[1], owner, []), (foreign, ben, [week])])
+            first = (said[0], said[1])
+
+            assert tx.times.of(rows) == {rows[0]: [week, (said[2], said[3])]}
+            assert sorted(tx.times.said((owner,), (said[0], said[2]), 9)) == rows[:2]  # half-open
+            assert len(tx.times.said((owner,), (said[0], said[3]), 2)) == 2
+            assert tx.times.told((owner,), (said[2], said[3]), 9) == [rows[0]]  # by the day; of the week it is a seventh
+            assert tx.times.told((owner,), first, 9) == []
+            assert tx.times.told((owner, ben), (said[0], said[0] + 4 * DAY), 9) == [rows[0], rows[0], foreign]
+            assert tx.times.told((ben,), week, 9) == [foreign]
+            tx.times.replace([(rows[0], owner, [first])])
+            assert tx.times.told((owner,), first, 9) == [rows[0]]
+            assert tx.times.count() == 2
+            tx.notes.delete([rows[0]])
+            assert tx.times.told((owner,), first, 9) == []
+            assert tx.times.delete([foreign]) == 1
+            assert tx.times.count() == 0
 
     def test_ledger(self) -> None:
         store = self.store
