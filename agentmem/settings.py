@@ -90,7 +90,11 @@ class RecallSettings(_Section):
         0.05, ge=0, description="per natural log of the note's length, up to two sentences: shorter ones say little"
     )
     session: float = Field(0.2, ge=0, description="share of the best score in the same session")
-    time: float = Field(0.3, ge=0, description="bonus of notes from the time that the query names")
+    time: float = Field(
+        0.15,
+        ge=0,
+        description="bonus of notes from the time that the query names, per natural log of how few they are; 0: none",
+    )
     answer: float = Field(
         0.2, ge=0, description="share that a note receives of the cosine of the question asked right before it"
     )

@@ -88,6 +88,7 @@ class QueryView:
         spans: which time (microseconds, half-open).
         named: those of the actors whom it names.
         foreign: the share of its letters in scripts that the embedder is not for.
+        searched: its words without those of a date; alone: whether it asks for nothing but its times.
     """
 
     text: str
@@ -95,6 +96,8 @@ class QueryView:
     spans: tuple[tuple[int, int], ...] = ()
     named: frozenset[str] = frozenset()
     foreign: float = 0.0
+    searched: str | None = None
+    alone: bool = False
 
 
 def asked_part(text: str) -> str | None:

@@ -209,6 +209,7 @@ def rank(
     retrievability: Values,
     ended: Flags,
     best: Alike,
+    timed: tuple[Values, Values] | None = None,
 ) -> Ranking:
     """Rank candidates and the neighbours that may be lifted by them.
 
@@ -216,7 +217,8 @@ def rank(
         facets: ranking columns of the n notes to rank; rows that were not admitted are simply not among them.
         fits: cosine and full-text score of these notes, and of others.
         links: links among these rows; retrievability: [n] R in [0, 1]; ended: [n] which notes no longer hold; best: what is known of
-            those of them that fit best.
+            those of them that fit best; timed: what it is worth that each is of the times that the query names, and what more, if those are
+            all it asks for.
     """
     rows = facets.rows
     cosine, text = aligned(rows, fits.rows, fits.cosine), aligned(rows, fits.rows, fits.words)
@@ -240,6 +242,8 @@ def rank(
     parts["reply"] = -settings.reply * (turns.machine & ~meant)
     parts["actor"] = settings.actor * meant
     parts |= _small_terms(facets, query, settings, retrievability, ended)
+    if timed is not None and settings.time:
+        parts["time"] = settings.time * timed[0] + timed[1]
     parts["interference"] = -settings.interference * interference(facets, base, retrievability, best, query, ended)
     total = _sum(parts.values())
     parts["doubtful"] = behind_what_fits(total, near, turns, echo)
@@ -342,8 +346,6 @@ def _small_terms(
         "superseded": mark(-settings.superseded, ended),
         "untrusted": mark(-settings.untrusted, facets.numbers("trust") < UNTRUSTED_BELOW),
     }
-    if query.spans:
-        parts["time"] = mark(settings.time, facets.within(query.spans))
     return parts
 
 

@@ -11,7 +11,6 @@ import numpy as np
 
 from agentmem.core import Core
 from agentmem.errors import IndexUnavailable
-from agentmem.extract import dates
 from agentmem.extract.kinds import Kinds
 from agentmem.extract.scripts import outside
 from agentmem.notes.clock import from_micros, micros
@@ -36,6 +35,7 @@ from agentmem.recall.query import (
 from agentmem.recall.rank import RANKED, Fits, Ranked, Ranking
 from agentmem.recall.rerank import reranked
 from agentmem.recall.result import Recollection
+from agentmem.recall.times import NOWHEN, OfTime, asked_times
 from agentmem.recall.why_not import WhyNot, explain
 from agentmem.records.transaction import Transaction
 from agentmem.runtime.lazily import cached_property
@@ -189,9 +189,10 @@ class Recaller:
     ) -> QueryView:
         actors = tx.notes.actors(owners)
         named = named_actors(query, actors)
-        spans = tuple((micros(start), micros(end)) for start, end, _ in dates(query, now))
+        times = asked_times(query, now, named)
         meant = named | meant_actors(query, actors, scope.user)
-        return QueryView(query, meant, spans, named, outside(query, getattr(embedder, "scripts", None)))
+        foreign = outside(query, getattr(embedder, "scripts", None))
+        return QueryView(query, meant, times.spans, named, foreign, times.searched, times.alone)
 
     def _find(
         self,
@@ -205,7 +206,7 @@ class Recaller:
     ) -> _Found:
         settings, spaces = ranking.trusted(self._core.settings.recall, view), selection.spaces
         limit = max(settings.candidates, 2 * k)
-        fits, plan, warnings = self._candidates(tx, view, vector, selection, limit, settings.text)
+        fits, plan, warnings, times = self._candidates(tx, view, vector, selection, limit, settings.text)
         candidates, links = fits.rows, self._links(tx, fits.seeds(), now)
         # Nothing in the query lifts a note that neither its words nor its meaning brought near the top, unless it names somebody or
         # a time.
@@ -224,6 +225,7 @@ class Recaller:
             facets, fits, links, view, settings,
             retrievability=self._strengths(facets, now), ended=self._ended(facets, selection, now),
             best=self._alike(tx, facets, fits.first(RANKED), spaces),
+            timed=times.fitting(tx, facets, view.spans, alone=view.alone) if view.spans else None,
         )  # fmt: skip
         return _Found(scored, candidates, plan | {"text": "bm25", "neighbours": len(others)}, warnings)
 
@@ -235,16 +237,33 @@ class Recaller:
         selection: Selection,
         limit: int,
         weight: float,
-    ) -> tuple[Fits, dict[str, object], list[str]]:
-        """What vectors and full text find, a point of BM25 by its weight, how it was searched, and what was missing."""
+    ) -> tuple[Fits, dict[str, object], list[str], OfTime]:
+        """What vectors and full text find, a point of BM25 by its weight, how it was searched, what was missing, and the notes of the times
+        that are named, which are searched by themselves as well.
+        """
         spaces, only = selection.spaces, self._only(tx, selection)
         warnings: list[str] = []
         near, plan = self._by_vector(tx, spaces, vector, limit, only, warnings)
-        words = self._core.text.search(tx, query_terms(view.text), spaces, limit, only)
+        terms = query_terms(view.text if view.searched is None else view.searched)
+        words = self._core.text.search(tx, terms, spaces, limit, only)
+        times = self._of_time(tx, view, selection, only)
+        if times.rows:
+            timed, _ = self._core.exact.search(tx, spaces, vector, limit, rows=times.rows, passages=True)
+            near, found = together(near, timed), {row for row, _ in words}
+            within = self._core.text.search(tx, terms, spaces, limit, times.rows)
+            words += [each for each in within if each[0] not in found]
+            plan["of the time"] = len(times.rows)
         said = _rows(words)
         order, rows = np.argsort(said), together(near, said)
         points = aligned(rows, said[order], np.array([score for _, score in words], dtype=float)[order])
-        return Fits(rows, self._cosines(tx, rows, spaces, vector), weight * points), plan, warnings
+        return Fits(rows, self._cosines(tx, rows, spaces, vector), weight * points), plan, warnings, times
+
+    def _of_time(self, tx: Transaction, view: QueryView, selection: Selection, only: Sequence[int] | None) -> OfTime:
+        """The notes of the times that a query names."""
+        if not view.spans:
+            return NOWHEN
+        size = self._core.exact.count(tx, selection.spaces, self._core.settings.index.exact_limit)
+        return OfTime.of(tx, view.spans, selection.owners, size, only)
 
     def _only(self, tx: Transaction, selection: Selection) -> list[int] | None:
         """Rows of a narrow selection: filtering 200 candidates afterwards would lose what it asks for."""

@@ -39,6 +39,10 @@ class Times(Area):
         found = self._tables.find(TELLING, asked, columns=("row", "start", "until"), order=(), limit=limit)
         return [row for row, least, most in found if 2 * (min(most, end) - max(least, start)) >= most - least]
 
+    def count_said(self, owners: Sequence[int], span: Moments) -> int:
+        """How many notes of some owners were said within a span."""
+        return self._tables.count(NOTE, {"owner": Among(owners), "occurred_at": Span(least=span[0], below=span[1])})
+
     def put(self, tellings: Iterable[tuple[int, int, Sequence[Moments]]]) -> None:
         """Keep which spans notes tell of, where nothing is kept of them yet: (row, owner, spans) each."""
         self._tables.put(TELLING, [(row, *span, owner) for row, owner, spans in tellings for span in spans])

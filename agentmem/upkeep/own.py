@@ -62,7 +62,11 @@ class OwnUpkeep:
         with self._core.reading(self._scope) as tx:
             owners = self._core.selection(tx, self._scope).owners
             counts = self._counts(tx, owners)
-            return counts[{"vectors": "vectors", "text": "notes", "times": "notes", "graph": "links", "weights": "edits"}[projection]]
+            return counts[
+                {"vectors": "vectors", "text": "notes", "times": "notes", "graph": "links", "weights": "edits"}[
+                    projection
+                ]
+            ]
 
     def is_alone(self) -> bool:
         """Whether nobody else has anything that is embedded."""

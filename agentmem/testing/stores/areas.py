@@ -191,7 +191,9 @@ class AreaPromises(StoreSuite):
             assert tx.times.of(rows) == {rows[0]: [week, (said[2], said[3])]}
             assert sorted(tx.times.said((owner,), (said[0], said[2]), 9)) == rows[:2]  # half-open
             assert len(tx.times.said((owner,), (said[0], said[3]), 2)) == 2
-            assert tx.times.told((owner,), (said[2], said[3]), 9) == [rows[0]]  # by the day; of the week it is a seventh
+            assert tx.times.told((owner,), (said[2], said[3]), 9) == [
+                rows[0]
+            ]  # by the day; of the week it is a seventh
             assert tx.times.told((owner,), first, 9) == []
             assert tx.times.told((owner, ben), (said[0], said[0] + 4 * DAY), 9) == [rows[0], rows[0], foreign]
             assert tx.times.told((ben,), week, 9) == [foreign]
