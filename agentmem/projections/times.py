@@ -13,6 +13,8 @@ from agentmem.core import EVERYBODY, Core
 from agentmem.extract import dates
 from agentmem.notes.clock import micros
 from agentmem.notes.note import Note
+from agentmem.notes.passages import SENTENCE_END
+from agentmem.notes.rows import ASKING
 from agentmem.notes.spaces import is_lived, whose
 from agentmem.records.transaction import Transaction
 
@@ -30,8 +32,9 @@ Telling = tuple[int, int, list[tuple[int, int]]]
 
 
 def told_in(note: Note) -> list[tuple[int, int]]:
-    """The spans that a note tells of, half-open in microseconds, each once and ascending."""
-    spans = dict.fromkeys((micros(start), micros(end)) for start, end, _ in dates(note.content, note.occurred_at))
+    """The spans that a note tells of, half-open in microseconds, each once and ascending; what asks tells of none."""
+    told = " ".join(part for part in SENTENCE_END.split(note.content) if not part.rstrip().endswith(ASKING))
+    spans = dict.fromkeys((micros(start), micros(end)) for start, end, _ in dates(told, note.occurred_at))
     return sorted(list(spans)[:MOST])
 
 

@@ -19,6 +19,7 @@ __all__ = ["NOWHEN", "Asked", "OfTime", "asked_times"]
 
 Span = tuple[int, int]
 
+DAY: Final = 86_400_000_000
 MOST: Final = 10_000
 """Notes of a time that are looked through. What holds more of them leaves open which are meant: there the rest of the query finds them."""
 UNSEEN: Final = 20
@@ -91,6 +92,9 @@ def asked_times(query: str, now: datetime, named: frozenset[str]) -> Asked:
         named: the actors whom it names: who asks what they did asks for no more than that.
     """
     found = dates(query, now)
+    spans = dict.fromkeys(
+        span[:2] for span in (*found, *dates(query, now, past=True))
+    )  # "in December": the last, the next
     if not found:
         return Asked((), query, alone=False)
     rest = searched = query
@@ -100,7 +104,7 @@ def asked_times(query: str, now: datetime, named: frozenset[str]) -> Asked:
             searched = searched.replace(said, " ", 1)
     names = {word for actor in named for word in words(actor)}
     alone = not any(word not in _OPEN and word not in names for word in words(rest))
-    return Asked(tuple((micros(start), micros(end)) for start, end, _ in found), searched, alone)
+    return Asked(tuple((micros(start), micros(end)) for start, end in spans), searched, alone)
 
 
 def _is_date(said: str) -> bool:
@@ -119,7 +123,8 @@ def _fitting(facets: FacetColumns, told: Mapping[int, Sequence[Span]], asked: Se
     moments = facets.numbers("occurred_at")
     for place in np.flatnonzero(np.isin(facets.rows, list(told))).tolist():
         times = told[int(facets.rows[place])]
-        of_now = any(start <= moments[place] < end for start, end in times)
+        today = moments[place] // DAY * DAY
+        of_now = any(start < today + DAY and end > today for start, end in times)
         share = max(_inside(time, span) for time in times for span in asked)
         fits[place] = max(share, fits[place] * (1.0 if of_now else beside))
     return fits

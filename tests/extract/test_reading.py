@@ -219,7 +219,48 @@ def test_canonical_names_are_stable():
         ("in the past month", "2023-04-10T14:30", "2023-05-10T14:30"),
         ("over the last year", "2022-05-10T14:30", "2023-05-10T14:30"),
         ("the past week", "2023-05-03T14:30", "2023-05-10T14:30"),
-        ("the last week of June", "2023-06-01", "2023-07-01"),
+        ("the last week of June", "2023-06-24", "2023-07-01"),
+        ("at the end of March", "2023-03-21", "2023-04-01"),
+        ("mid-June 2022", "2022-06-11", "2022-06-21"),
+        ("in early 2021", "2021-01-01", "2021-05-01"),
+        ("late last year", "2022-09-01", "2023-01-01"),
+        ("later this month", "2023-05-21", "2023-06-01"),
+        ("in the first half of 2022", "2022-01-01", "2022-07-01"),
+        ("the second Monday of May", "2023-05-08", "2023-05-09"),
+        ("on the first weekend in June", "2023-06-03", "2023-06-05"),
+        ("in June of last year", "2022-06-01", "2022-07-01"),
+        ("March 3 last year", "2022-03-03", "2022-03-04"),
+        ("on Tuesday of last week", "2023-05-02", "2023-05-03"),
+        ("the week before last", "2023-04-24", "2023-05-01"),
+        ("the year after next", "2025-01-01", "2026-01-01"),
+        ("a fortnight ago", "2023-04-23", "2023-04-30"),
+        ("a couple of days ago", "2023-05-08", "2023-05-09"),
+        ("a few years back", "2020-01-01", "2021-01-01"),
+        ("half an hour ago", "2023-05-10T13:30", "2023-05-10T14:30"),
+        ("two Fridays ago", "2023-04-28", "2023-04-29"),
+        ("ten days from now", "2023-05-20", "2023-05-21"),
+        ("in, six months ago", "2022-11-01", "2022-12-01"),
+        ("over the weekend", "2023-05-06", "2023-05-08"),
+        ("the coming weekend", "2023-05-13", "2023-05-15"),
+        ("yesterday evening", "2023-05-09T17:00", "2023-05-10"),
+        ("last Friday night", "2023-05-05T18:00", "2023-05-06T06:00"),
+        ("last spring", "2022-03-01", "2022-06-01"),
+        ("this past winter", "2022-12-01", "2023-03-01"),
+        ("in the summer of 2021", "2021-06-01", "2021-09-01"),
+        ("late autumn 2021", "2021-11-01", "2021-12-01"),
+        ("at Christmas", "2022-12-25", "2022-12-26"),
+        ("New Year’s Eve 2020", "2020-12-31", "2021-01-01"),
+        ("Easter 2024", "2024-03-31", "2024-04-01"),
+        ("last Thanksgiving", "2022-11-24", "2022-11-25"),
+        ("in the nineties", "1990-01-01", "2000-01-01"),
+        ("the early 1980s", "1980-01-01", "1983-05-01"),
+        ("Q3 of last year", "2022-07-01", "2022-10-01"),
+        ("last quarter", "2023-01-01", "2023-04-01"),
+        ("in the next ten days", "2023-05-10T14:30", "2023-05-20T14:30"),
+        ("between March and May 2021", "2021-03-01", "2021-06-01"),
+        ("from 3 to 7 June 2022", "2022-06-03", "2022-06-08"),
+        ("June 3-7, 2022", "2022-06-03", "2022-06-08"),
+        ("from Monday to Wednesday last week", "2023-05-01", "2023-05-04"),
         ("over the past 3 days", "2023-05-07T14:30", "2023-05-10T14:30"),
         ("next Friday", "2023-05-12", "2023-05-13"),
         ("last Friday", "2023-05-05", "2023-05-06"),
@@ -246,6 +287,10 @@ def test_dates_resolve_against_the_anchor(text, start, end):
         "I may go", "march on", "version 2023.1.5", "05/06/2023", "June 31st", "999999999 days ago", "at 10:30",
         "9999 years ago", "30.02.2023", "no date at all", "it costs 2023", "",
         "this may be a silly question", "on the last Friday of the term",
+        "the spring broke in the fall of the wall", "he springs up", "we fall back", "a second cousin", "3 weeks old kittens", "mid-level",
+        "early access", "the end of the road", "at the end of the day", "in his early thirties", "in her mid-20s", "number 1999", "Q1: why?",
+        "the last Christmas tree", "for ten years", "for a week", "it takes a couple of days", "Saturday Night Live", "June and April",
+        "last but not least", "back in the office", "two days back at work",
     ],
 )  # fmt: skip
 def test_what_is_no_date_or_ambiguous_is_left_alone(text):
@@ -261,12 +306,23 @@ def test_dates_without_a_year_are_the_nearest():
     assert dates("January 5", january)[0][0] == datetime(2024, 1, 5, tzinfo=UTC)
 
 
+def test_what_has_no_year_may_be_asked_for_as_past():
+    """In November, "in December" is the nearest; who asks for what was means the last that has begun."""
+    november = datetime(2023, 11, 20, tzinfo=UTC)
+
+    assert dates("in December", november)[0][0] == datetime(2023, 12, 1, tzinfo=UTC)
+    assert dates("in December", november, past=True)[0][0] == datetime(2022, 12, 1, tzinfo=UTC)
+    assert dates("in November", november, past=True)[0][0] == datetime(2023, 11, 1, tzinfo=UTC)
+
+
 def test_several_dates_come_in_order():
     """Each date of a text is found once, in the order it is named."""
     found = dates("Yesterday we planned 2023-06-01 and next Friday.", WEDNESDAY)
 
     assert [words for _, _, words in found] == ["Yesterday", "2023-06-01", "next Friday"]
     assert all(start < end for start, end, _ in found)
+    moved = dates("The launch was moved from June 3 to June 10.", WEDNESDAY)
+    assert [start.day for start, _, _ in moved] == [3, 10]
 
 
 def test_entities_are_names_not_openers():
