@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 import numpy as np
 
 from agentmem.extract import dates
 from agentmem.extract.lexicon import FUNCTION_WORDS, MONTHS, words
-from agentmem.notes.clock import micros
+from agentmem.notes.clock import as_utc, micros
 from agentmem.notes.columns import FacetColumns, Values
 from agentmem.records.transaction import Transaction
 
@@ -32,10 +33,12 @@ _OPEN: Final = FUNCTION_WORDS | frozenset(
     """happen happens happened happening occur occurred go goes going went gone took take taken place say said says
     tell told talk talked talking speak spoke spoken discuss discussed mention mentioned note noted notes write wrote
     written remember recall record recorded log logged entry entries diary journal event events activity activities
-    anything everything something thing things day days up like list show give summary summarize recap please spend
+    get got gotten done look remind between anything everything something thing things day days up like list show give summary summarize recap please spend
     spent know new news notable noteworthy interesting important""".split()
 )
 """Words that leave open what was done or said: who asks in no others asks for a time alone."""
+_OPENING: Final = re.compile(r"\b(before|until|till|since|after)(?: the)?$", re.IGNORECASE)
+"""What opens the time behind it to one side."""
 
 
 class Asked(NamedTuple):
@@ -92,9 +95,8 @@ def asked_times(query: str, now: datetime, named: frozenset[str]) -> Asked:
         named: the actors whom it names: who asks what they did asks for no more than that.
     """
     found = dates(query, now)
-    spans = dict.fromkeys(
-        span[:2] for span in (*found, *dates(query, now, past=True))
-    )  # "in December": the last, the next
+    read = (*found, *dates(query, now, past=True))  # "in December": the last, and the next
+    spans = dict.fromkeys(_open_ended(query, (start, end), said, now) for start, end, said in read)
     if not found:
         return Asked((), query, alone=False)
     rest = searched = query
@@ -105,6 +107,18 @@ def asked_times(query: str, now: datetime, named: frozenset[str]) -> Asked:
     names = {word for actor in named for word in words(actor)}
     alone = not any(word not in _OPEN and word not in names for word in words(rest))
     return Asked(tuple((micros(start), micros(end)) for start, end in spans), searched, alone)
+
+
+def _open_ended(query: str, span: tuple[datetime, datetime], said: str, now: datetime) -> tuple[datetime, datetime]:
+    """A span, or what comes before or after it where the word before it says so."""
+    first = said.partition(" ")[0]
+    found = _OPENING.fullmatch(first) or _OPENING.search(query[: query.find(said)].rstrip())
+    if found is None:
+        return span
+    word, (start, end) = found[1].lower(), span
+    if word in ("before", "until", "till"):
+        return datetime.min.replace(tzinfo=UTC), start if word == "before" else end
+    return (start if word == "since" else end), max(as_utc(now), end)
 
 
 def _is_date(said: str) -> bool:
