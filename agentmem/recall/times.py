@@ -33,7 +33,7 @@ _OPEN: Final = FUNCTION_WORDS | frozenset(
     """happen happens happened happening occur occurred go goes going went gone took take taken place say said says
     tell told talk talked talking speak spoke spoken discuss discussed mention mentioned note noted notes write wrote
     written remember recall record recorded log logged entry entries diary journal event events activity activities
-    get got gotten done look remind between anything everything something thing things day days up like list show give summary summarize recap please spend
+    get got gotten done look remind between since until till before after anything everything something thing things day days up like list show give summary summarize recap please spend
     spent know new news notable noteworthy interesting important""".split()
 )
 """Words that leave open what was done or said: who asks in no others asks for a time alone."""
@@ -50,7 +50,9 @@ class Asked(NamedTuple):
 
 
 class OfTime(NamedTuple):
-    """The rows of the notes of a time, and what it is worth that a note is one of them: the natural logarithm of how few they are."""
+    """The rows of the notes of a time, unless that holds most, and what it is worth that a note is one of them: the natural logarithm of
+    how few they are.
+    """
 
     rows: Sequence[int]
     worth: float
@@ -74,7 +76,10 @@ class OfTime(NamedTuple):
                 among += tx.times.count_said(owners, span)
         if only is not None:
             rows, size, among = rows.intersection(only), len(only), min(among, len(only))
-        return cls(sorted(rows), max(0.0, math.log((size + UNSEEN) / max(1, len(rows) + among))))
+        held = len(rows) + among
+        # What most notes are of tells none of them apart: they are found by the rest of the query.
+        found = sorted(rows) if 2 * held <= size + UNSEEN else []
+        return cls(found, max(0.0, math.log((size + UNSEEN) / max(1, held))))
 
     def fitting(
         self, tx: Transaction, facets: FacetColumns, asked: Sequence[Span], *, alone: bool
