@@ -1,6 +1,6 @@
 """What comes when a question names a day, a week, a month or the end of one, among 3,000 notes of a year.
 
-python -m benchmarks.named_days [--notes 3000] [--seed 0] [--vectors FILE] [--out benchmarks/results/named_days.json]
+python -m benchmarks.named_days [--notes 3000] [--seed 0] [--data FOLDER] [--vectors FILE] [--out benchmarks/results/named_days.json]
 
 The notes are those of one user, about eight a day, each of something done; every fourth tells of another day than its own ("Yesterday …",
 "On March 3 …", "Last Friday …"). A note belongs to the day it tells of. Of each kind of question it is measured which share of the notes
@@ -9,6 +9,9 @@ that belong to it are among the first ten, or of those ten where there are more:
 day, week, month, end of a month: "What did I do on February 10, 2024?" asks for little else than the time.
 content: what was done with somebody, or where, in a month; content of a day: the same on one.
 year: content in a time that holds every note; no time: the same without one. Neither may lose by what times are good for.
+
+With a folder of real chats (:mod:`benchmarks.recall_sets`) some days of each are asked for in a dozen wordings: how many of the first ten
+are of that day. Beside stands what is found with the weight of times at 0.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ import argparse
 import json
 import random
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -26,9 +29,11 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from agentmem import Memory
+from agentmem import Memory, Settings
 from agentmem.notes.clock import ManualClock
 from agentmem.notes.protocols import Embedder
+from agentmem.settings import RecallSettings
+from benchmarks.recall_sets import load
 from benchmarks.vector_cache import CachedEmbedder
 
 START, DAYS = date(2024, 1, 1), 366
@@ -193,12 +198,42 @@ def questions(told: list[Told], rng: random.Random) -> Iterator[Asked]:
         yield Asked("no time", f"What did I do with {person} about {matter}?", gold)
 
 
-def run(notes: int, seed: int, embedder: Embedder) -> dict[str, dict[str, float]]:
+WORDINGS = (
+    "What did I do on {}?", "what happened on {}", "What did {name} do on {}?", "What was going on on {}?", "What did we talk about on {}?",
+    "What did {name} say on {}?", "Tell me about {}", "Anything noteworthy on {}?", "What was I up to on {}?", "Summarize {} for me",
+    "How was {}?", "What did I work on on {}?",
+)  # fmt: skip
+
+
+def of_chats(folder: Path, seed: int, embedder: Embedder, settings: Settings) -> dict[str, dict[str, float]]:
+    """The figures of days of real chats, which are asked for alone."""
+    shares = defaultdict(list)
+    for scope in load(folder):
+        if not all("occurred_at" in item for item in scope.items):
+            continue
+        rng, days = random.Random(seed), [item["occurred_at"].date() for item in scope.items]
+        names = sorted({item["actor"] for item in scope.items})
+        now = ManualClock(max(item["occurred_at"] for item in scope.items) + timedelta(days=1))
+        with Memory(None, embedder=embedder, clock=now, settings=settings) as memory:
+            memory.remember_many(list(scope.items), progress=False)
+            for day in rng.sample(sorted(set(days)), min(4, len(set(days)))):
+                for wording in WORDINGS:
+                    asked = wording.format(f"{MONTHS[day.month - 1]} {day.day}, {day.year}", name=rng.choice(names))
+                    found = [hit.note.occurred_at.date() for hit in memory.recall(asked, k=FIRST, user=scope.name)]
+                    shares[f"a day of {scope.group}"].append(found.count(day) / min(FIRST, days.count(day)))
+    return _means(shares)
+
+
+def _means(shares: Mapping[str, list[float]]) -> dict[str, dict[str, float]]:
+    return {kind: {"questions": len(found), "r10": round(float(np.mean(found)), 4)} for kind, found in shares.items()}
+
+
+def run(notes: int, seed: int, embedder: Embedder, settings: Settings) -> dict[str, dict[str, float]]:
     """The figures of each kind of question."""
     rng = random.Random(seed)
     told = year(notes, rng)
     asked = [each for each in questions(told, rng) if each.answers]
-    with Memory(None, embedder=embedder, clock=ManualClock(NOW)) as memory:
+    with Memory(None, embedder=embedder, clock=ManualClock(NOW), settings=settings) as memory:
         items = [{"content": each.text, "occurred_at": each.said} for each in told]
         at: dict[str, set[int]] = defaultdict(set)
         for place, receipt in enumerate(memory.remember_many(items, user="me", progress=False)):
@@ -208,7 +243,7 @@ def run(notes: int, seed: int, embedder: Embedder) -> dict[str, dict[str, float]
             hits = memory.recall(each.text, k=FIRST, user="me")
             found = sum(bool(at[str(hit.note.id)] & each.answers) for hit in hits)
             shares[each.kind].append(found / min(FIRST, len(each.answers)))
-    return {kind: {"questions": len(found), "r10": round(float(np.mean(found)), 4)} for kind, found in shares.items()}
+    return _means(shares)
 
 
 def main() -> None:
@@ -216,14 +251,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--notes", type=int, default=3_000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--data", type=Path, default=None, help="a folder of real chats")
     parser.add_argument("--vectors", type=Path, default=None, help="keep vectors here, so that a second run is quick")
     parser.add_argument("--out", type=Path, default=None)
     options = parser.parse_args()
     with CachedEmbedder.open(options.vectors) as embedder:
-        report = run(options.notes, options.seed, embedder)
-    table = Table("kind", "questions", "recall@10")
-    for kind, found in report.items():
-        table.add_row(kind, str(found["questions"]), f"{found['r10']:.3f}")
+        report = {}
+        for way, settings in (("agentmem", Settings()), ("without time", Settings(recall=RecallSettings(time=0.0)))):
+            report[way] = run(options.notes, options.seed, embedder, settings)
+            if options.data is not None:
+                report[way] |= of_chats(options.data, options.seed, embedder, settings)
+    table = Table("kind", "questions", *report)
+    for kind, found in report["agentmem"].items():
+        table.add_row(kind, str(found["questions"]), *(f"{figures[kind]['r10']:.3f}" for figures in report.values()))
     Console().print(table)
     if options.out is not None:
         options.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")

@@ -260,7 +260,7 @@ class Recaller:
 
     def _of_time(self, tx: Transaction, view: QueryView, selection: Selection, only: Sequence[int] | None) -> OfTime:
         """The notes of the times that a query names."""
-        if not view.spans:
+        if not view.spans or not self._core.settings.recall.time:
             return NOWHEN
         size = self._core.exact.count(tx, selection.spaces, self._core.settings.index.exact_limit)
         return OfTime.of(tx, view.spans, selection.owners, size, only)

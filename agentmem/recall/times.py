@@ -34,7 +34,7 @@ _OPEN: Final = FUNCTION_WORDS | frozenset(
     tell told talk talked talking speak spoke spoken discuss discussed mention mentioned note noted notes write wrote
     written remember recall record recorded log logged entry entries diary journal event events activity activities
     get got gotten done look remind between since until till before after anything everything something thing things day days up like list show give summary summarize recap please spend
-    spent know new news notable noteworthy interesting important""".split()
+    spent work worked working know new news notable noteworthy interesting important""".split()
 )
 """Words that leave open what was done or said: who asks in no others asks for a time alone."""
 _OPENING: Final = re.compile(r"\b(before|until|till|since|after)(?: the)?$", re.IGNORECASE)

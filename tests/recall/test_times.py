@@ -140,6 +140,14 @@ def of_a_year(memory: Memory, user: str = "ana") -> None:
     memory.remember_many(items, user=user, progress=False)
 
 
+@pytest.fixture(scope="module")
+def year() -> Iterator[Memory]:
+    """To read from."""
+    with Memory(None, embedder="hash", clock=ManualClock(SUNDAY)) as opened:
+        of_a_year(opened)
+        yield opened
+
+
 def said_on(found: Recollection) -> list[str]:
     return [f"{hit.note.occurred_at:%Y-%m-%d}" for hit in found]
 
@@ -160,11 +168,10 @@ def said_on(found: Recollection) -> list[str]:
         ("What was there the week before last?", "2024-02-26", "2024-03-03"),
     ],
 )
-def test_who_asks_for_a_time_alone_gets_its_notes_first(memory: Memory, query: str, first: str, last: str) -> None:
+def test_who_asks_for_a_time_alone_gets_its_notes_first(year: Memory, query: str, first: str, last: str) -> None:
     """Whatever the words of other notes, and though no word of the query is in those of that day."""
-    of_a_year(memory)
-    wanted = sum(first <= f"{note.occurred_at:%Y-%m-%d}" <= last for note in memory.notes(user="ana"))
-    found = said_on(memory.recall(query, user="ana", k=10))
+    wanted = sum(first <= f"{note.occurred_at:%Y-%m-%d}" <= last for note in year.notes(user="ana"))
+    found = said_on(year.recall(query, user="ana", k=10))
 
     assert all(first <= day <= last for day in found[: min(wanted, 10)]), found
 
@@ -199,21 +206,19 @@ def test_a_time_lifts_and_content_decides(memory: Memory) -> None:
     assert first.reasons["time"] > 0
 
 
-def test_a_time_that_holds_every_note_changes_nothing(memory: Memory) -> None:
+def test_a_time_that_holds_every_note_changes_nothing(year: Memory) -> None:
     """It rules out nothing, so it is worth nothing; and no more notes are looked at for it."""
-    of_a_year(memory)
-    found = memory.recall("Who went bowling between 2020 and 2024?", user="ana", k=9)
+    found = year.recall("Who went bowling between 2020 and 2024?", user="ana", k=9)
 
     assert all(hit.reasons.get("time", 0.0) < 0.01 for hit in found)
     assert all("bowling" in hit.note.content for hit in found)
     assert "of the time" not in found.plan
 
 
-def test_before_and_since_open_a_time(memory: Memory) -> None:
+def test_before_and_since_open_a_time(year: Memory) -> None:
     """What was before March is of none of its days, and what was since then of all."""
-    of_a_year(memory)
-    before = said_on(memory.recall("What happened before April 2023?", user="ana", k=9))
-    since = said_on(memory.recall("What happened since last Tuesday?", user="ana", k=9))
+    before = said_on(year.recall("What happened before April 2023?", user="ana", k=9))
+    since = said_on(year.recall("What happened since last Tuesday?", user="ana", k=9))
 
     assert all(day < "2023-04-01" for day in before)
     assert all(day >= "2024-03-12" for day in since)
