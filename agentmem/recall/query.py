@@ -96,7 +96,7 @@ class QueryView:
     spans: tuple[tuple[int, int], ...] = ()
     named: frozenset[str] = frozenset()
     foreign: float = 0.0
-    searched: str | None = None
+    searched: str = ""
     alone: bool = False
 
 

@@ -241,7 +241,7 @@ def rank(
     # "What did you recommend?" asks for an assistant's own words, even where they repeat others'.
     parts["reply"] = -settings.reply * (turns.machine & ~meant)
     parts["actor"] = settings.actor * meant
-    parts |= _small_terms(facets, query, settings, retrievability, ended)
+    parts |= _small_terms(facets, settings, retrievability, ended)
     if timed is not None and settings.time:
         parts["time"] = settings.time * timed[0] + timed[1]
     parts["interference"] = -settings.interference * interference(facets, base, retrievability, best, query, ended)
@@ -330,15 +330,13 @@ def _inherited(base: Values, links: _Among, ended: Flags) -> Values:
     return lifted - base
 
 
-def _small_terms(
-    facets: FacetColumns, query: QueryView, settings: RecallSettings, strength: Values, ended: Flags
-) -> dict[str, Values]:
+def _small_terms(facets: FacetColumns, settings: RecallSettings, strength: Values, ended: Flags) -> dict[str, Values]:
     """The additive terms."""
 
     def mark(weight: float, holds: Flags) -> Values:
         return weight * holds.astype(float)
 
-    parts = {
+    return {
         "length": settings.length * np.log1p(np.minimum(facets.numbers("length"), MAX_LENGTH)),
         "retrievability": settings.retrievability * (strength - 1.0),
         "importance": settings.importance * (facets.numbers("importance") - 0.5),
@@ -346,7 +344,6 @@ def _small_terms(
         "superseded": mark(-settings.superseded, ended),
         "untrusted": mark(-settings.untrusted, facets.numbers("trust") < UNTRUSTED_BELOW),
     }
-    return parts
 
 
 def interference(

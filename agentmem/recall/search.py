@@ -244,9 +244,9 @@ class Recaller:
         spaces, only = selection.spaces, self._only(tx, selection)
         warnings: list[str] = []
         near, plan = self._by_vector(tx, spaces, vector, limit, only, warnings)
-        terms = query_terms(view.text if view.searched is None else view.searched)
-        words = self._core.text.search(tx, terms, spaces, limit, only)
         times = self._of_time(tx, view, selection, only)
+        terms = query_terms(view.text if times is NOWHEN else view.searched)
+        words = self._core.text.search(tx, terms, spaces, limit, only)
         if times.rows:
             timed, _ = self._core.exact.search(tx, spaces, vector, limit, rows=times.rows, passages=True)
             near, found = together(near, timed), {row for row, _ in words}
