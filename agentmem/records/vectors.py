@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from agentmem.errors import EmbedderMismatch, InvalidArgument
+from agentmem.errors import EmbedderMismatch, InvalidArgument, StoreCorrupt
 from agentmem.notes.rows import Change
 from agentmem.notes.tables import META, NEXT_VECTOR, NOTE, PASSAGE, VECTOR, VECTOR_CHANGE, Among, Span, Table
 from agentmem.records.area import Area
@@ -29,7 +29,15 @@ class _OfAnEmbedder(Area):
 
     def _embedder(self) -> tuple[str, int] | None:
         found: dict[str, str] = dict(self._tables.find(META, {"key": Among(self.names)}, order=(), often=True))
-        return (found[self.names[0]], int(found[self.names[1]])) if len(found) == 2 else None
+        if len(found) < 2:
+            return None
+        fingerprint, dimension = (found[name] for name in self.names)
+        if not dimension.isdecimal():
+            raise StoreCorrupt(
+                f"The store says that its vectors have {dimension!r:.40} numbers.",
+                hint="check() says what else is damaged; restore the last backup.",
+            )
+        return fingerprint, int(dimension)
 
     def _set_embedder(self, embedder: tuple[str, int] | None, names: tuple[str, str] | None = None) -> None:
         keys = self.names if names is None else names

@@ -27,6 +27,7 @@ NOT_TOLD = {
     "passage": {"data"},
     "enrichment_source": {"row", "source"},
     "term": {"row"},
+    "telling": {"row"},
     "pack": {"method", "version", "at"},
     "outbox": {"seq", "op", "owner", "row"},  # queues, leases and counters
     "lease": {"name", "holder", "until"},
@@ -46,6 +47,7 @@ def fill(memory: Memory) -> None:
         "Ana likes green tea from Porto.",
         "Bruno plays chess with Ana.",
         "The tea of Bruno is from Kyoto.",
+        "Yesterday Bruno lost.",
     )
     ids = [str(receipt.id) for receipt in memory.remember_many(list(said), user="ana@x", session="s", progress=False)]
     memory.remember(
@@ -258,10 +260,19 @@ def test_a_damaged_secret_is_told(tmp_path: Path) -> None:
     with Memory(tmp_path / "m", embedder="hash") as memory:
         memory.remember("Ana lives in Porto.", user="ana")
     with closing(sqlite3.connect(tmp_path / "m" / "notes.db")) as hurting, hurting:
-        assert flip(hurting, "meta", "value", random.Random(4))
-        hurting.execute(
-            "UPDATE meta SET value = '0' || substr(value, 2) WHERE key = 'tombstone_key' AND substr(value, 1, 1) <> '0'"
-        )
+        other = "CASE substr(value, 1, 1) WHEN '0' THEN '1' ELSE '0' END || substr(value, 2)"
+        assert hurting.execute(f"UPDATE meta SET value = {other} WHERE key = 'tombstone_key'").rowcount == 1
 
     with pytest.raises(StoreCorrupt), Memory(tmp_path / "m", embedder="hash") as memory:
         memory.notes(user="ana")
+
+
+def test_a_damaged_number_of_dimensions_is_told(tmp_path: Path) -> None:
+    """A number that is none any more is damage like any other, and no error of Python's."""
+    with Memory(tmp_path / "m", embedder="hash") as memory:
+        memory.remember("Ana lives in Porto.", user="ana")
+    with closing(sqlite3.connect(tmp_path / "m" / "notes.db")) as hurting, hurting:
+        assert hurting.execute("UPDATE meta SET value = '3<4' WHERE key = 'embedder_dimension'").rowcount == 1
+
+    with pytest.raises(StoreCorrupt), Memory(tmp_path / "m", embedder="hash"):
+        pass
