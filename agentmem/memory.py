@@ -149,7 +149,7 @@ class Memory:
         trust: float | str | None = None,
         fact: Fact | Sequence[str] | None = None,
         ends: Sequence[str | None] | Sequence[Sequence[str | None]] = (),
-        facts: bool = True,
+        facts: bool | Sequence[Fact | Sequence[str]] = True,
         merge: bool = True,
         metadata: Mapping[str, object] | None = None,
         idempotency_key: str | None = None,
@@ -162,7 +162,8 @@ class Memory:
         has a receipt that says so, and the others are stored.
 
         Args:
-            fact: what the text states; ends: what it says to hold no longer, (subject, relation, value) or several, the value ``None``
+            fact: what the text states, or ``facts`` where it states several: each ends by itself, and the note stays while one holds or
+                its words tell more. ends: what it says to hold no longer, (subject, relation, value) or several, the value ``None``
                 for whichever there is. Without them, both are read from plain statements by rule; with ``facts=False`` none is.
             merge: ``False`` stores equal and nearly equal words as a note of their own; a repeated ``idempotency_key`` still stores nothing.
             derived_from: ids of the notes that the text was made from: it is forgotten with any of them. In a list of messages, an

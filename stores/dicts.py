@@ -272,7 +272,7 @@ class DictTables:
 
     def _note(self, row: Row) -> Any:
         told = self.find(FACT, {"row": row[0]}, columns=FACT_COLUMNS)
-        return decode(row, told[0] if told else None, self.rows[OWNER][(row[1],)][1])
+        return decode(row, told, self.rows[OWNER][(row[1],)][1])
 
     # -- about the store -------------------------------------------------------------------------------------
 

@@ -8,16 +8,30 @@ from typing import Final
 from agentmem.stores.sqlite import schema
 from agentmem.stores.sqlite.seals import FIRST_SEAL, FIRST_SEAL_OF_VERSION
 
-__all__ = ["LEDGER", "RECORDS", "SEALED", "SPACES", "TELLING", "undo"]
+__all__ = ["FACTS", "LEDGER", "RECORDS", "SEALED", "SPACES", "TELLING", "undo"]
 
 LEDGER: Final = "whose the lines of the ledger are"
 SEALED: Final = "seals of every row that is nowhere else, names that can go"
 RECORDS: Final = "records under keys"
+FACTS: Final = "several facts in a note"
 SPACES: Final = "experiences apart from what was told"
 TELLING: Final = "times that notes tell of"
 _TABLES: Final = ("link", "experience", "experience_step", "idempotency", "tombstone", "edit", "ledger", "enrichment")
 _UNDOING: Final[Mapping[str, tuple[str, ...]]] = {
     TELLING: ("DROP TABLE telling", "DELETE FROM meta WHERE key = 'times'"),
+    FACTS: (
+        "ALTER TABLE fact RENAME TO facts",
+        "DROP INDEX fact_key",
+        """CREATE TABLE fact (
+            row INTEGER PRIMARY KEY REFERENCES note (id) ON DELETE CASCADE, owner INTEGER NOT NULL,
+            subject_key TEXT NOT NULL, relation_key TEXT NOT NULL, subject TEXT NOT NULL, relation TEXT NOT NULL,
+            object TEXT NOT NULL, functional INTEGER NOT NULL, question TEXT, paraphrases TEXT NOT NULL
+        ) STRICT""",
+        """INSERT INTO fact SELECT row, owner, subject_key, relation_key, subject, relation, object, functional, question, paraphrases FROM facts
+            WHERE place = 0""",
+        "DROP TABLE facts",
+        "CREATE INDEX fact_key ON fact (owner, subject_key, relation_key)",
+    ),
     SPACES: tuple(f"UPDATE {table} SET owner = abs(owner)" for table in ("words", "vector", "vector_next", "outbox")),
     RECORDS: ("DROP TABLE record",),
     SEALED: (

@@ -244,10 +244,10 @@ class Enricher:
         changed = rewrite(tx, task.row, before, note, "described by the language model")
         tx.enrichment.put(task.row, record, now)
         tx.ledger.append(now, "enriched", note_id=changed.id)
-        if changed.fact != before.fact:
-            closed, links, _ = Superseder(tx).apply(changed, task.row, task.owner)
-            tx.links.put(links)
-            self._retire(tx, closed, "superseded")
+        if changed.facts != before.facts:
+            done = Superseder(tx).apply(changed, task.row, task.owner)
+            tx.links.put(done.links)
+            self._retire(tx, done.outdated, "superseded")
         self._link(tx, task, around, present, run)
         if self._settings.evolve and around.evolve:
             self._evolve_all(tx, task, around.evolve, present, run)

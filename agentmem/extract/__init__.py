@@ -6,15 +6,17 @@ English rules; text in other languages simply yields less. Everything here is a 
 from __future__ import annotations
 
 from agentmem.extract.dates import dates
-from agentmem.extract.facts import MACHINES, USERS, candidate_fact
+from agentmem.extract.facts import MACHINES, USERS
 from agentmem.extract.no_longer import AGENTS, Ending, Said, by_agent, said, said_in
 from agentmem.extract.relations import RELATIONS, Relation, canonical, relation
 from agentmem.extract.secrets import Secret, is_private, is_volatile, secrets
+from agentmem.extract.statements import MOST_FACTS, candidate_fact, candidate_facts, same_fact, tells_more
 from agentmem.extract.words import entities, found_by, keywords, tags
 
 __all__ = [
     "AGENTS",
     "MACHINES",
+    "MOST_FACTS",
     "RELATIONS",
     "USERS",
     "Ending",
@@ -23,6 +25,7 @@ __all__ = [
     "Secret",
     "by_agent",
     "candidate_fact",
+    "candidate_facts",
     "canonical",
     "dates",
     "entities",
@@ -33,6 +36,8 @@ __all__ = [
     "relation",
     "said",
     "said_in",
+    "same_fact",
     "secrets",
     "tags",
+    "tells_more",
 ]

@@ -1,4 +1,4 @@
-"""Read a fact from a plain statement, by rule, and only when the words leave no doubt.
+"""Read a fact from a plain sentence, by rule, and only when the words leave no doubt.
 
 A fact can close an older note or become a weight edit, so a wrong one costs more than a missed one: questions, guesses,
 conditions, negations, quotations and reported speech give nothing, and a value must look like a value of its relation.
@@ -29,7 +29,6 @@ from agentmem.extract.verbs import (
     REJECT,
     ROLES,
     SIDELINES,
-    SINCE,
     SMALL_TALK,
     STATES,
     STAY,
@@ -37,7 +36,7 @@ from agentmem.extract.verbs import (
 )
 from agentmem.notes.note import Fact
 
-__all__ = ["MACHINES", "USERS", "candidate_fact", "sentences", "serious"]
+__all__ = ["MACHINES", "USERS", "sentence_fact", "sentences", "serious", "speaker_of", "statement", "statement_fact"]
 
 _MAX_TEXT = 600
 _MAX_SENTENCES = 4
@@ -112,22 +111,6 @@ _CATEGORY: Final = frozenset("part bit thing one moment scene line so far right 
 """Words of a relation that only the talk around it gives a meaning: "my favourite part is the end"."""
 
 
-def candidate_fact(text: str, actor: str | None = None, *, whole: bool = False) -> Fact | None:
-    """The fact that a plain statement makes, or ``None``.
-
-    Args:
-        text: what was said; the first statement of up to four sentences counts.
-        actor: who said it: the subject of "I" and the owner of "my". Without a name, or when it is ``"user"``, the
-            subject is ``"user"``; what an assistant says of itself is nobody's fact.
-        whole: read no sentence by its second half alone, as "I changed jobs, I now work at Acme".
-    """
-    if not serious(text):
-        return None
-    speaker, parts = _speaker(actor), sentences(text)
-    read = [_sentence(sentence, speaker, whole) for sentence in parts]
-    return next((fact for at, fact in enumerate(read) if fact is not None and not _undone(fact, at, read, parts)), None)
-
-
 def serious(text: str) -> bool:
     """Whether a text may be about the world: short, no quotation, no fiction and no talk about words."""
     if not 6 < len(text) <= _MAX_TEXT or not _QUOTES.isdisjoint(text):
@@ -136,36 +119,26 @@ def serious(text: str) -> bool:
     return not any(mark in lower for mark in FICTION) and not WORDING.search(lower)
 
 
-def _sentence(sentence: str, speaker: str | None, whole: bool) -> Fact | None:
-    """The fact of one sentence, or of the statement that follows another one in it: "I changed jobs, I now work at Acme"."""
+def sentence_fact(sentence: str, speaker: str | None, *, whole: bool = False) -> Fact | None:
+    """The fact of one sentence, or of the statement that follows another one in it: "I changed jobs, I now work at Acme".
+
+    Args:
+        speaker: as :func:`speaker_of` says; whole: read no sentence by its second half alone.
+    """
     sentence = _HOW_WORKED.sub(r"\1 \2", sentence)
     changed = _CHANGED.match(sentence.strip())
     if changed:
         sentence = f"{changed['what']} is {changed['value']}"
-    fact = _read(tokens, speaker) if (tokens := _statement(sentence)) else None
+    fact = statement_fact(tokens, speaker) if (tokens := statement(sentence)) else None
     if fact is not None or not tokens or whole:
         return fact
     found = _FURTHER.match(sentence.strip())
     if found is None or DOUBT.search(found["lead"]) or _PAST.search(found["lead"]):
         return None
-    return _read(tokens, speaker) if (tokens := _statement(found["rest"])) else None
+    return statement_fact(tokens, speaker) if (tokens := statement(found["rest"])) else None
 
 
-def _undone(fact: Fact, at: int, read: list[Fact | None], sentences: list[str]) -> bool:
-    """Whether the rest of the text doubts the statement, takes it back, or goes on to what came of it."""
-    if any(other and _rivals(fact, other) for other in read):
-        return True
-    if any(DOUBT.search(other) for other in (*sentences[:at], *sentences[at + 1 :])):
-        return True
-    return any(SINCE.match(other) for other in sentences[at + 1 :])
-
-
-def _rivals(fact: Fact, other: Fact) -> bool:
-    same = (fact.subject, fact.relation) == (other.subject, other.relation)
-    return same and fact.functional and fact.object != other.object
-
-
-def _speaker(actor: str | None) -> str | None:
+def speaker_of(actor: str | None) -> str | None:
     """The subject of "I": a name, ``"user"``, or nobody when a machine speaks."""
     name = " ".join((actor or "user").split())
     if name.casefold() in MACHINES:
@@ -184,7 +157,7 @@ def sentences(text: str) -> list[str]:
     return parts if len(parts) <= _MAX_SENTENCES else []
 
 
-def _statement(sentence: str) -> list[str]:
+def statement(sentence: str) -> list[str]:
     """The words of a sentence that states something; an empty list when it asks, doubts, denies or reports."""
     sentence = sentence.strip().replace("’", "'")
     if "?" in sentence or ";" in sentence:
@@ -218,8 +191,8 @@ def _opener(sentence: str) -> tuple[list[str], str, str]:
     return [], "", sentence
 
 
-def _read(tokens: list[str], speaker: str | None) -> Fact | None:
-    """Try each place where a verb phrase may begin."""
+def statement_fact(tokens: list[str], speaker: str | None) -> Fact | None:
+    """The fact of the words of one statement: each place is tried where a verb phrase may begin."""
     for at in range(1, min(len(tokens) - 1, 8)):
         word = tokens[at].lower()
         subject = " ".join(tokens[: at - 1] if at > 1 and tokens[at - 1] in _BETWEEN else tokens[:at])

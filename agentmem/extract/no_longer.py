@@ -11,7 +11,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from agentmem.extract.facts import candidate_fact, sentences, serious
+from agentmem.extract.facts import sentences, serious
+from agentmem.extract.statements import candidate_fact, candidate_facts
 from agentmem.extract.verbs import TAKEN_BACK
 from agentmem.notes.note import Fact, Note
 
@@ -30,9 +31,9 @@ class Ending(NamedTuple):
 
 
 class Said(NamedTuple):
-    """What a text states: the fact that holds, and what holds no longer."""
+    """What a text states: the facts that hold, and what holds no longer."""
 
-    fact: Fact | None
+    facts: tuple[Fact, ...] = ()
     ended: tuple[Ending, ...] = ()
 
 
@@ -96,13 +97,13 @@ _DROPPED: Final = frozenset("liv driv resid lov ador relocat".split())
 
 
 def said(text: str, actor: str | None = None) -> Said:
-    """What a plain statement states and what it ends; see :func:`agentmem.extract.facts.candidate_fact`.
+    """What a plain statement states and what it ends; see :func:`agentmem.extract.statements.candidate_facts`.
 
     "I moved from Porto to Rome" ends one home and states the other; "I don't live in Porto any more. I moved to Rome." does
     so in two sentences, of which the first leaves the second in no doubt.
     """
     if not _MARKS.search(text) or not serious(text):
-        return Said(candidate_fact(text, actor))
+        return Said(candidate_facts(text, actor))
     ended: list[Ending] = []
     others: list[str] = []
     for sentence in sentences(text):
@@ -111,16 +112,16 @@ def said(text: str, actor: str | None = None) -> Said:
         others.append(rest if found else sentence)
     rest = " ".join(filter(None, others))
     if not ended or TAKEN_BACK.search(rest):
-        return Said(candidate_fact(text, actor))
-    fact = candidate_fact(rest, actor)
-    if fact is not None and (fact.subject, fact.relation, fact.object) in ended:
-        return Said(None)  # it ends what it states
-    return Said(fact, tuple(dict.fromkeys(ended)))
+        return Said(candidate_facts(text, actor))
+    facts = candidate_facts(rest, actor)
+    if any((fact.subject, fact.relation, fact.object) in ended for fact in facts):
+        return Said()  # it ends what it states
+    return Said(facts, tuple(dict.fromkeys(ended)))
 
 
 def said_in(note: Note) -> Said:
     """What a note states and ends; nothing where an agent or a tool speaks."""
-    return Said(None) if by_agent(note) else said(note.content, note.actor)
+    return Said() if by_agent(note) else said(note.content, note.actor)
 
 
 def by_agent(note: Note) -> bool:

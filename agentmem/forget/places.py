@@ -21,7 +21,7 @@ from agentmem.recall.query import query_words
 from agentmem.records.transaction import Transaction
 from agentmem.remember.duplicates import content_hash
 from agentmem.remember.enriched import take_back
-from agentmem.remember.supersede import Superseder
+from agentmem.remember.supersede import Freed, Superseder
 from agentmem.remember.write import key_hash
 from agentmem.weights.registry import WeightRegistry
 
@@ -71,7 +71,7 @@ class Removal:
     tx: Transaction
     doomed: Doomed
     owners: list[int] = field(init=False)
-    freed: list[int] = field(default_factory=list)
+    freed: Freed = field(default_factory=dict)
     touched: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -184,7 +184,7 @@ def _index(r: Removal) -> int:
 def _followers(r: Removal) -> Mapping[str, int]:
     """What a forgotten note had ended holds again."""
     reopened = Superseder(r.tx).reopen(r.freed, "holds again: what superseded it was forgotten")
-    r.weights.retire(r.tx, reopened, "superseded")
+    r.weights.retire(r.tx, reopened.outdated, "superseded")
     return {}
 
 

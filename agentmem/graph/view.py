@@ -85,7 +85,7 @@ def _node(note: Note, strength: float) -> dict[str, object]:
         "occurred_at": note.occurred_at.isoformat(),
         "created_at": note.created_at.isoformat(),
         "valid_to": "" if note.valid_to is None else note.valid_to.isoformat(),
-        "fact": "" if note.fact is None else str(note.fact),
+        "fact": "; ".join(str(fact) for fact in note.facts if fact.valid_to is None) or str(note.fact or ""),
         "tags": ", ".join(note.tags),
         "importance": note.importance,
         "retrievability": round(strength, 6),

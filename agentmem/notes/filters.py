@@ -2,7 +2,8 @@
 
 ``parse`` turns what a caller writes into a frozen tree; :func:`matches` evaluates the tree on a note, and a store
 compiles the same tree to its own query language. Where a value is missing, every comparison is false, except
-``$ne``, ``$nin`` and ``{"$exists": False}``, which are true; ``$not`` turns the answer around.
+``$ne``, ``$nin`` and ``{"$exists": False}``, which are true; ``$not`` turns the answer around. ``subject``, ``relation`` and
+``object`` are those of any fact of a note; what is denied of them is denied of all.
 
     {"kind": "semantic", "tags": {"$contains": "work"}, "occurred_at": {"$gte": datetime(2026, 5, 1)},
      "metadata.project": "x", "$or": [{"actor": "ana"}, {"actor": "ben"}], "$not": {"archived": True}}
@@ -24,11 +25,13 @@ from agentmem.notes.note import Note
 
 __all__ = [
     "MAX_DEPTH",
+    "OF_FACTS",
     "And",
     "Compare",
     "Filter",
     "Not",
     "Or",
+    "affirmed",
     "asks_for",
     "compare",
     "compare_any",
@@ -90,6 +93,9 @@ _OPERATORS: Final[Mapping[str, tuple[str, ...]]] = {
     "list": (*_MEMBER, "$contains", "$exists"),
     "any": (*_EQUAL, *_ORDER, *_MEMBER, "$contains", "$exists"),
 }
+_DENIED: Final[Mapping[str, str]] = {"$ne": "$eq", "$nin": "$in"}
+OF_FACTS: Final = ("subject", "relation", "object")
+"""Fields of facts, of which a note may have several."""
 _TEXT: Final = "id content kind actor user agent session thread source context subject relation object".split()
 _KINDS: Final[Mapping[str, str]] = (
     dict.fromkeys(_TEXT, "text")
@@ -147,7 +153,19 @@ def matches(where: Filter | None, note: Note) -> bool:
         return any(matches(part, note) for part in where.parts)
     if isinstance(where, Not):
         return not matches(where.part, note)
+    if where.field in OF_FACTS:
+        denied, where = affirmed(where)
+        return denied != any(compare(where.op, getattr(fact, where.field), where.value) for fact in note.facts)
     return compare(where.op, _stored(note, where.field), where.value)
+
+
+def affirmed(test: Compare) -> tuple[bool, Compare]:
+    """A test of a field that a note may have several of, as one that any of them may pass; and whether that one is denied."""
+    if test.op in _DENIED:
+        return True, Compare(test.field, _DENIED[test.op], test.value)
+    if test.op == "$exists" and not test.value:
+        return True, Compare(test.field, test.op, True)
+    return False, test
 
 
 def asks_for(where: Filter | None, field: str, value: str) -> bool:
@@ -352,8 +370,6 @@ def _stored(note: Note, field: str) -> object:
         return note.metadata.get(named[1])
     if field in ("user", "agent", "session"):
         value: object = getattr(note.scope, field)
-    elif field in ("subject", "relation", "object"):
-        value = getattr(note.fact, field) if note.fact is not None else None
     elif field == "archived":
         value = note.archived_at is not None
     elif field in ("tags", "keywords", "context"):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any, Final, Literal, Self, get_args
 
@@ -72,6 +72,8 @@ class Fact:
 
     ``functional`` says that a subject has one value of this relation at a time, so that a newer value closes
     the older one. ``question`` and ``paraphrases`` are ways to ask for the object; when absent they are made by rule.
+    It holds as long as its note does, or from ``valid_from`` and until ``valid_to`` where it has such an end of its own: one of several
+    facts of a note is over when ``ended_by``, the id of a note, says otherwise, and the note stays.
     """
 
     subject: str
@@ -80,9 +82,21 @@ class Fact:
     functional: bool = True
     question: str | None = None
     paraphrases: tuple[str, ...] = ()
+    valid_from: datetime | None = None
+    valid_to: datetime | None = None
+    ended_by: str | None = None
 
     def __str__(self) -> str:
         return f"{self.subject} · {self.relation} · {self.object}"
+
+    @property
+    def stated(self) -> Fact:
+        """The statement itself, whenever it holds."""
+        return replace(self, valid_from=None, valid_to=None, ended_by=None)
+
+    def valid_at(self, moment: datetime) -> bool:
+        """True when nothing of its own keeps it from holding at ``moment``; its note may."""
+        return _within(self, moment)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,17 +136,23 @@ class Note:
     trust: float = 1.0
     state: MemoryState
     archived_at: datetime | None = None
-    fact: Fact | None = None
+    facts: tuple[Fact, ...] = ()
     metadata: Mapping[str, object] = field(default_factory=dict)
     version: int = 1
 
+    @property
+    def fact(self) -> Fact | None:
+        """The first of its facts that has not ended; of facts that are all over the first."""
+        open_ones = (fact for fact in self.facts if fact.valid_to is None)
+        return next(open_ones, self.facts[0] if self.facts else None)
+
     def valid_at(self, moment: datetime) -> bool:
         """True when the note holds at ``moment``: its validity is the half-open span [from, to)."""
-        started = self.valid_from is None or self.valid_from <= moment
-        return started and (self.valid_to is None or moment < self.valid_to)
+        return _within(self, moment)
 
     def to_dict(self) -> dict[str, Any]:
-        """The note as JSON-able values, by the names of its fields; times are ISO 8601. :meth:`from_dict` makes an equal note of them.
+        """The note as JSON-able values, by the names of its fields, with :attr:`fact`; times are ISO 8601. :meth:`from_dict` makes an equal note
+        of them.
 
         Raises:
             InvalidArgument: the metadata holds what is not JSON.
@@ -144,20 +164,30 @@ class Note:
         values: dict[str, Any] = {each.name: getattr(self, each.name) for each in fields(self)}
         values |= {name: None if values[name] is None else values[name].isoformat() for name in _MOMENTS}
         values |= {"keywords": list(self.keywords), "tags": list(self.tags), "metadata": metadata}
-        values |= {"scope": asdict(self.scope), "state": asdict(self.state), "fact": None}
+        values |= {"scope": asdict(self.scope), "state": asdict(self.state)}
         values["state"]["last_review"] = self.state.last_review.isoformat()
-        if self.fact is not None:
-            values["fact"] = asdict(self.fact) | {"paraphrases": list(self.fact.paraphrases)}
+        values |= {"fact": _told(self.fact), "facts": [_told(fact) for fact in self.facts]}
         return values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """The note that :meth:`to_dict` wrote.
+        """The note that :meth:`to_dict` wrote; where its ``facts`` are missing, ``fact`` is the only one.
 
         Raises:
-            InvalidArgument: a key is unknown, one that a note needs is missing, or a value is of the wrong type.
+            InvalidArgument: a key is unknown, one that a note needs is missing, a value is of the wrong type, or ``fact`` is not the one that
+                its facts lead to.
         """
-        note: Self = _made(cls, values, "a note")
+        if not isinstance(values, Mapping) or "fact" not in values:
+            alone: Self = _made(cls, values, "a note")
+            return alone
+        told = None if values["fact"] is None else _made(Fact, values["fact"], "its fact")
+        rest = {name: value for name, value in values.items() if name != "fact"}
+        note: Self = _made(cls, {"facts": [] if told is None else [values["fact"]]} | rest, "a note")
+        if note.fact != told:
+            raise InvalidArgument(
+                f"'fact' of a note is the first of its facts that has not ended, not {told}.",
+                hint="change its 'facts'.",
+            )
         return note
 
 
@@ -254,8 +284,20 @@ class ForgetReceipt:
 
 # -- from plain values -----------------------------------------------------------------------------------------
 
+_SPAN: Final = ("valid_from", "valid_to")
 _MOMENTS: Final = ("occurred_at", "created_at", "valid_from", "valid_to", "archived_at")
 _PLAIN: Final = "values are strings, finite numbers, booleans, null, lists and mappings with strings as keys."
+
+
+def _within(one: Note | Fact, moment: datetime) -> bool:
+    return (one.valid_from is None or one.valid_from <= moment) and (one.valid_to is None or moment < one.valid_to)
+
+
+def _told(fact: Fact | None) -> dict[str, Any] | None:
+    if fact is None:
+        return None
+    span = {name: None if (at := getattr(fact, name)) is None else at.isoformat() for name in _SPAN}
+    return asdict(fact) | {"paraphrases": list(fact.paraphrases)} | span
 
 
 def _refused(value: object) -> object:
@@ -313,7 +355,7 @@ _READ: Final[Mapping[type[Any], Mapping[str, Callable[[Any], Any]]]] = {
     Scope: dict.fromkeys(("user", "agent", "session"), _text),
     MemoryState: {"stability": _number, "difficulty": _number, "last_review": _moment, "recalls": _whole},
     Fact: {
-        **dict.fromkeys(("subject", "relation", "object", "question"), _text),
+        **dict.fromkeys(("subject", "relation", "object", "question", "ended_by"), _text), **dict.fromkeys(_SPAN, _moment),
         "functional": lambda value: _of(bool, value), "paraphrases": _texts,
     },
     Note: {
@@ -321,7 +363,8 @@ _READ: Final[Mapping[type[Any], Mapping[str, Callable[[Any], Any]]]] = {
         **dict.fromkeys(_MOMENTS, _moment), **dict.fromkeys(("importance", "trust"), _number),
         **dict.fromkeys(("position", "version"), _whole), **dict.fromkeys(("keywords", "tags"), _texts),
         "kind": _kind, "metadata": _json, "scope": lambda value: _made(Scope, value, "its scope"),
-        "state": lambda value: _made(MemoryState, value, "its state"), "fact": lambda value: _made(Fact, value, "its fact"),
+        "state": lambda value: _made(MemoryState, value, "its state"),
+        "facts": lambda value: tuple(_made(Fact, each, "its fact") for each in _of(list, value)),
     },
 }  # fmt: skip
 

@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from agentmem.notes.note import Hit, Note
+from agentmem.notes.note import Fact, Hit, Note
 
 __all__ = [
     "NOTES_HEADER",
@@ -48,10 +48,25 @@ def speaker(note: Note) -> str:
 
 
 def note_line(note: Note, quoted: str | None = None) -> str:
-    """``- [2026-03-01 user] I live in Porto.``; ``quoted`` is what is quoted of the note, all of it by default."""
+    """``- [2026-03-01 user] I live in Porto.``; ``quoted`` is what is quoted of the note, all of it by default.
+
+    Behind it stands what of it is over while the note is not: ``(no longer: lives in Porto, since 2026-05-01)``.
+    """
     mark = ", untrusted" if note.trust < UNTRUSTED_BELOW else ""
     ended = f", until {note.valid_to:%Y-%m-%d}" if note.valid_to is not None else ""
-    return f"- [{note.occurred_at:%Y-%m-%d} {speaker(note)}{mark}{ended}] {one_line(note.content if quoted is None else quoted)}"
+    return f"- [{note.occurred_at:%Y-%m-%d} {speaker(note)}{mark}{ended}] {one_line(note.content if quoted is None else quoted)}{_over(note)}"
+
+
+def _over(note: Note) -> str:
+    """What a note says to hold and does no longer, with the day from which it does not."""
+    ended = [fact for fact in note.facts if fact.valid_to is not None and fact.valid_to != note.valid_to]
+    told = [f"{_words_of(fact, note)}, since {fact.valid_to:%Y-%m-%d}" for fact in ended]
+    return f" (no longer: {'; '.join(told)})" if told else ""
+
+
+def _words_of(fact: Fact, note: Note) -> str:
+    mine = fact.subject.casefold() in ("user", (note.actor or "").casefold())
+    return one_line(" ".join((*(() if mine else (fact.subject,)), fact.relation, fact.object)))
 
 
 def note_order(note: Note) -> tuple[datetime, datetime, str]:

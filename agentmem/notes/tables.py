@@ -190,13 +190,14 @@ VERSION: Final = Table(
 FACT: Final = Table(
     "fact",
     {
-        "row": int, "owner": int, "subject_key": str, "relation_key": str, "subject": str, "relation": str, "object": str,
-        "functional": int, "question": str, "paraphrases": str,
+        "row": int, "place": int, "owner": int, "subject_key": str, "relation_key": str, "subject": str, "relation": str, "object": str,
+        "functional": int, "question": str, "paraphrases": str, "valid_from": int, "valid_to": int, "ended_by": str,
     },
-    ("row",),
+    ("row", "place"),
     notes=("row",),
+    sealed=True,
 )  # fmt: skip
-"""The fact of each note that tells one, under its own seal."""
+"""The facts of each note that tells some, in their places from 0 on; a note's own seal is over the first and over how many there are."""
 
 TERM: Final = Table("term", {"owner": int, "term": str, "row": int}, ("owner", "term", "row"), notes=("row",))
 """Which entities and rare keywords a note mentions."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, cast
 
@@ -13,10 +14,12 @@ from agentmem.notes.engine import Row
 from agentmem.notes.note import Fact, Kind, MemoryState, Note, Scope
 from agentmem.records.area import dumps
 
-__all__ = ["FACT_COLUMNS", "decode", "encode", "encode_fact", "fact_of", "normalised"]
+__all__ = ["FACT_COLUMNS", "decode", "encode", "encode_facts", "fact_of", "normalised"]
 
 
-FACT_COLUMNS: Final = ("subject", "relation", "object", "functional", "question", "paraphrases")
+FACT_COLUMNS: Final = (
+    "subject", "relation", "object", "functional", "question", "paraphrases", "valid_from", "valid_to", "ended_by",
+)  # fmt: skip
 """What a fact is made of, as a row holds it."""
 
 
@@ -62,21 +65,21 @@ def encode(note: Note, *, row: int | None, owner: int, content_hash: bytes, chan
     )
 
 
-def decode(row: Row, fact: Sequence[Any] | None, user: str | None) -> Note:
-    """The note of a row; ``fact`` holds :data:`FACT_COLUMNS`, ``user`` who its owner is.
+def decode(row: Row, facts: Sequence[Sequence[Any]], user: str | None) -> Note:
+    """The note of a row; each of ``facts`` holds :data:`FACT_COLUMNS`, ``user`` who its owner is.
 
     Raises:
         StoreCorrupt: its values are none that a note can have.
     """
     try:
-        return _decoded(row, fact, user)
+        return _decoded(row, facts, user)
     except (AgentMemError, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise StoreCorrupt(
             f"The note in row {row[0]} is damaged: {error}.", hint="check() says what else is; restore the last backup."
         ) from error
 
 
-def _decoded(row: Row, fact: Sequence[Any] | None, user: str | None) -> Note:
+def _decoded(row: Row, facts: Sequence[Sequence[Any]], user: str | None) -> Note:
     (actor, agent, session, thread, position, occurred, created, starts, ends, archived) = row[2:12]
     (importance, trust, stability, difficulty, reviewed, recalls, uid, kind, version) = row[13:22]
     (source, tags, keywords, metadata, context, content) = row[25:31]
@@ -100,32 +103,42 @@ def _decoded(row: Row, fact: Sequence[Any] | None, user: str | None) -> Note:
         trust=trust,
         state=MemoryState(stability, difficulty, from_micros(reviewed), recalls),
         archived_at=_moment(archived),
-        fact=None if fact is None else fact_of(fact),
+        facts=tuple(map(fact_of, facts)),
         metadata={} if metadata == "{}" else json.loads(metadata),
         version=version,
     )
 
 
-def encode_fact(row: int, owner: int, fact: Fact) -> Row:
-    """The row of a note's fact, in the order of :data:`~agentmem.notes.tables.FACT`."""
-    return (
-        row,
-        owner,
-        normalised(fact.subject),
-        normalised(fact.relation),
-        fact.subject,
-        fact.relation,
-        fact.object,
-        fact.functional,
-        fact.question,
-        dumps(fact.paraphrases),
-    )
+def encode_facts(row: int, owner: int, facts: Sequence[Fact]) -> list[Row]:
+    """The rows of a note's facts, in the order of :data:`~agentmem.notes.tables.FACT`."""
+    return [
+        (
+            row,
+            place,
+            owner,
+            normalised(fact.subject),
+            normalised(fact.relation),
+            fact.subject,
+            fact.relation,
+            fact.object,
+            fact.functional,
+            fact.question,
+            dumps(fact.paraphrases),
+            _time(fact.valid_from),
+            _time(fact.valid_to),
+            fact.ended_by,
+        )
+        for place, fact in enumerate(facts)
+    ]
 
 
 def fact_of(columns: Sequence[Any]) -> Fact:
     """The fact of :data:`FACT_COLUMNS`."""
-    subject, relation, value, functional, question, paraphrases = columns
-    return Fact(subject, relation, value, bool(functional), question, _texts(paraphrases))
+    subject, relation, value, functional, question, paraphrases, starts, ends, ended_by = columns
+    told = Fact(subject, relation, value, bool(functional), question, _texts(paraphrases))
+    if starts is None and ends is None and ended_by is None:
+        return told
+    return replace(told, valid_from=_moment(starts), valid_to=_moment(ends), ended_by=ended_by)
 
 
 def normalised(name: str) -> str:

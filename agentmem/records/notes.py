@@ -9,11 +9,11 @@ from agentmem.errors import InvalidArgument, UnknownNote
 from agentmem.notes.clock import from_micros, micros
 from agentmem.notes.engine import Row, Tables
 from agentmem.notes.guarded_tables import GuardedTables
-from agentmem.notes.note import Note, NoteVersion, Scope
+from agentmem.notes.note import Fact, Note, NoteVersion, Scope
 from agentmem.notes.protocols import Clock
 from agentmem.notes.rows import SHARED_OWNER, Facets, Selection
 from agentmem.notes.tables import FACT, KEY, NEXT_VECTOR, NOTE, TERM, VERSION, Among, Each, Span, Table
-from agentmem.records.codec import FACT_COLUMNS, decode, encode, encode_fact
+from agentmem.records.codec import FACT_COLUMNS, decode, encode, encode_facts
 from agentmem.records.known import KnownRows, Present
 from agentmem.records.owners import Owners
 from agentmem.records.same import SameNotes
@@ -94,7 +94,7 @@ class Notes(SameNotes):
     # -- writing ---------------------------------------------------------------------------------------------
 
     def insert(self, note: Note, owner: int, content_hash: bytes) -> int:
-        """Store a note with its fact; returns its row. Full text, vector and links are their own areas."""
+        """Store a note with its facts; returns its row. Full text, vector and links are their own areas."""
         return self._insert(note, owner, content_hash, micros(note.created_at), "stored")
 
     def restore(self, note: Note, owner: int, content_hash: bytes, history: Sequence[NoteVersion]) -> int:
@@ -126,7 +126,7 @@ class Notes(SameNotes):
         if not same:  # what an embedder to come has read of it is out of date
             self._everybodys.delete(NEXT_VECTOR, {"row": row})
         self._tables.delete(FACT, {"row": row})
-        self._put_fact(row, owner, note)
+        self._put_facts(row, owner, note)
 
     def close_validity(self, row: int, valid_to: int | None, reason: str) -> None:
         """End a note's validity, or with ``None`` take its end back: a new version with the same words."""
@@ -135,6 +135,19 @@ class Notes(SameNotes):
             values = {
                 "valid_to": valid_to, "version": version + 1, "changed_at": micros(self._clock.now()), "reason": reason,
             }  # fmt: skip
+            self._tables.change(NOTE, {"id": row}, values)
+
+    def close_fact(self, row: int, fact: Fact, valid_to: int | None, by: str | None, reason: str) -> None:
+        """End one of several facts of a note, which stays, or with ``None`` take its end back: a new version with the same words.
+
+        Args:
+            by: the id of the note that says otherwise; ``None`` with ``valid_to=None``.
+        """
+        self._keep_version(row)
+        told = {"row": row, "subject": fact.subject, "relation": fact.relation, "object": fact.object}
+        self._tables.change(FACT, told, {"valid_to": valid_to, "ended_by": by})
+        for (version,) in self._tables.find(NOTE, {"id": row}, columns=("version",)):
+            values = {"version": version + 1, "changed_at": micros(self._clock.now()), "reason": reason}
             self._tables.change(NOTE, {"id": row}, values)
 
     def set_states(self, states: Sequence[tuple[int, float, float, int, int]]) -> None:
@@ -184,11 +197,12 @@ class Notes(SameNotes):
         if not rows:
             return {}
         found = {row[0]: row for row in self._tables.find(NOTE, {"id": Among(rows)}, order=())}
-        told = self._tables.find(FACT, {"row": Among(found)}, columns=("row", *FACT_COLUMNS), order=())
-        facts = {row: fact for row, *fact in told}
+        facts: dict[int, list[Sequence[Any]]] = {}
+        for row, *fact in self._tables.find(FACT, {"row": Among(found)}, columns=("row", *FACT_COLUMNS)):
+            facts.setdefault(row, []).append(fact)
         owners = self._owners.among({columns[1] for columns in found.values()})
         return Present(
-            (row, decode(found[row], facts.get(row), owners[found[row][1]].user))
+            (row, decode(found[row], facts.get(row, ()), owners[found[row][1]].user))
             for row in map(int, rows)
             if row in found
         )
@@ -269,12 +283,12 @@ class Notes(SameNotes):
         self._owners.need(note.scope, owner)
         new = encode(note, row=None, owner=owner, content_hash=content_hash, changed_at=changed_at, reason=reason)
         row = self._tables.put(NOTE, [new])
-        self._put_fact(row, owner, note)
+        self._put_facts(row, owner, note)
         return row
 
-    def _put_fact(self, row: int, owner: int, note: Note) -> None:
-        if note.fact is not None:
-            self._tables.put(FACT, [encode_fact(row, owner, note.fact)])
+    def _put_facts(self, row: int, owner: int, note: Note) -> None:
+        if note.facts:
+            self._tables.put(FACT, encode_facts(row, owner, note.facts))
 
     def _keep_version(self, row: int) -> bool:
         self._facets.drop([row])

@@ -64,17 +64,17 @@ class SameNotes(Area):
         open_only: bool = True,
         holding_from: int | None = None,
     ) -> list[tuple[int, Fact]]:
-        """Facts by normalised subject and relation, oldest row first; ``open_only`` leaves out notes whose validity was closed.
+        """Facts by normalised subject and relation, oldest row first; ``open_only`` leaves out those that have ended, or whose note has.
 
-        With ``holding_from`` only those are left out whose validity had ended by that moment.
+        With ``holding_from`` only those are left out that had ended by that moment.
         """
         asked: dict[str, Any] = {"owner": owner, "subject_key": normalised(subject)}
         if relation is not None:
             asked["relation_key"] = normalised(relation)
-        found = self._tables.find(FACT, asked, columns=("row", *FACT_COLUMNS))
+        found = self._tables.find(FACT, asked, columns=("row", "valid_to", *FACT_COLUMNS))
         if holding_from is not None or open_only:
             found = self._holding(found, holding_from)
-        return [(row, fact_of(fact)) for row, *fact in found]
+        return [(row, fact_of(fact)) for row, _, *fact in found]
 
     def actors(self, owners: Iterable[int]) -> list[str]:
         """The actors of some owners, sorted; a look at the index per actor, not at each of the notes."""
@@ -86,4 +86,8 @@ class SameNotes(Area):
         ends: dict[int, int | None] = dict(
             self._tables.find(NOTE, {"id": Among([row for row, *_ in found])}, columns=("id", "valid_to"))
         )
-        return [row for row in found if (end := ends.get(row[0])) is None or (moment is not None and end > moment)]
+        return [
+            row
+            for row in found
+            if all(end is None or (moment is not None and end > moment) for end in (row[1], ends.get(row[0])))
+        ]

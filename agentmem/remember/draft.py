@@ -8,10 +8,11 @@ from datetime import datetime
 from typing import Any, Final
 
 from agentmem.errors import InvalidArgument, InvalidNote, ScopeError
-from agentmem.extract import AGENTS, Ending
+from agentmem.extract import AGENTS, MOST_FACTS, Ending, same_fact
 from agentmem.notes.clock import as_moment
 from agentmem.notes.messages import ROLES, as_mapping, calls_of, is_message, text_of
 from agentmem.notes.note import Fact, Kind, Receipt, Scope
+from agentmem.projections.linking import conflicting
 from agentmem.remember.duplicates import clean_text
 
 __all__ = ["KEYWORDS", "Draft", "check_places", "flag", "make_draft", "make_drafts", "merge_scope", "resolve_trust"]
@@ -48,7 +49,7 @@ class Draft:
     tags: tuple[str, ...] = ()
     source: str | None = None
     trust: float = 1.0
-    fact: Fact | None = None
+    stated: tuple[Fact, ...] = ()
     ends: tuple[Ending, ...] = ()
     facts: bool = True
     merge: bool = True
@@ -170,7 +171,7 @@ def make_draft(
     trust: float | str | None = None,
     fact: Fact | Sequence[str] | None = None,
     ends: Sequence[str | None] | Sequence[Sequence[str | None]] = (),
-    facts: bool = True,
+    facts: bool | Sequence[Fact | Sequence[str]] = True,
     merge: bool = True,
     metadata: Mapping[str, object] | None = None,
     idempotency_key: str | None = None,
@@ -201,9 +202,9 @@ def make_draft(
         tags=tag_list(tags),
         source=origin,
         trust=resolve_trust(trust, origin),
-        fact=_fact(fact),
+        stated=_stated(fact, facts),
         ends=_ends(ends),
-        facts=flag(facts, "facts"),
+        facts=facts is True,
         merge=flag(merge, "merge"),
         metadata=json_metadata(metadata),
         idempotency_key=_name(idempotency_key, "idempotency_key"),
@@ -306,11 +307,45 @@ def _ids(ids: object) -> tuple[str | int, ...]:
     return tuple(dict.fromkeys(given))
 
 
-def _fact(fact: object) -> Fact | None:
-    if fact is None:
-        return None
+def _stated(fact: object, facts: object) -> tuple[Fact, ...]:
+    """The facts that a caller gives: one, or several at once, of which none says twice or otherwise what another one does."""
+    if isinstance(facts, bool):
+        return () if fact is None else (_fact(fact),)
+    if isinstance(facts, str | Mapping) or not isinstance(facts, Sequence) or isinstance(facts, Fact):
+        raise InvalidArgument(
+            f"facts must be True, False or a list of facts, not {facts!r:.80}.",
+            hint="facts=[Fact('Ana', 'lives in', 'Porto'), Fact('Ana', 'works as', 'nurse')].",
+        )
+    if fact is not None:
+        raise InvalidArgument("Both fact and facts were given.", hint="put all of them into facts=[…].")
+    if not 0 < len(facts) <= MOST_FACTS:
+        raise InvalidArgument(
+            f"{len(facts)} facts were given.",
+            hint=f"a note takes 1 to {MOST_FACTS}; facts=False reads none off its words, and more belong into several notes.",
+        )
+    found: list[Fact] = []
+    for each in map(_fact, facts):
+        for other in found:
+            if same_fact(each, other):
+                raise InvalidArgument(f"The fact {str(each)!r:.80} was given twice.", hint="leave one of them out.")
+            if (conflicting(each, [(0, other)]) or conflicting(other, [(0, each)])) and _meet(each, other):
+                raise InvalidArgument(
+                    f"{str(each)!r:.80} contradicts {str(other)!r:.80}.",
+                    hint="one value at a time: say with valid_from and valid_to when each holds, or functional=False where both do.",
+                )
+        found.append(each)
+    return tuple(found)
+
+
+def _meet(one: Fact, other: Fact) -> bool:
+    """Whether two facts claim to hold at one time."""
+    pairs = ((one, other), (other, one))
+    return not any(a.valid_to is not None and b.valid_from is not None and a.valid_to <= b.valid_from for a, b in pairs)
+
+
+def _fact(fact: object) -> Fact:
     if isinstance(fact, Mapping):
-        known = {f.name for f in fields(Fact)}
+        known = {f.name for f in fields(Fact)} - {"ended_by"}
         if not set(fact) <= known or not {"subject", "relation", "object"} <= set(fact):
             raise InvalidArgument(
                 "A fact needs subject, relation and object.", hint=f"it may have: {', '.join(sorted(known))}."
@@ -321,6 +356,15 @@ def _fact(fact: object) -> Fact | None:
     if not isinstance(fact, Fact):
         raise InvalidArgument(
             f"fact must be a Fact, not {type(fact).__name__}.", hint="e.g. fact=Fact('Ana', 'lives in', 'Porto')."
+        )
+    if fact.ended_by is not None:
+        raise InvalidArgument(
+            "What ended a fact is found out, not given.", hint="leave ended_by out; valid_to says when it ended."
+        )
+    starts, until = _moment(fact.valid_from, "valid_from"), _moment(fact.valid_to, "valid_to")
+    if starts and until and until <= starts:
+        raise InvalidNote(
+            "A fact's valid_to is not after its valid_from.", hint="the span is half-open: it ends after it starts."
         )
     parts = {name: _of_fact(getattr(fact, name), name) for name in ("subject", "relation", "object")}
     question, asked = fact.question, fact.paraphrases
@@ -343,6 +387,8 @@ def _fact(fact: object) -> Fact | None:
         object=parts["object"],
         question=None if question in (None, "") else _of_fact(question, "question"),
         paraphrases=tuple(_of_fact(phrase, "paraphrases") for phrase in asked),
+        valid_from=starts,
+        valid_to=until,
     )
 
 
@@ -362,7 +408,6 @@ def _ends(ends: object) -> tuple[Ending, ...]:
                 hint="e.g. ends=('Ana', 'lives in', 'Porto').",
             )
         fact = _fact((subject, name, "any" if value is None else value))
-        assert fact is not None
         found.append(Ending(fact.subject, fact.relation, None if value is None else fact.object))
     return tuple(found)
 

@@ -11,7 +11,7 @@ from agentmem.notes.rows import EnrichmentRow
 from agentmem.records.transaction import Transaction
 from agentmem.remember.duplicates import content_hash
 
-__all__ = ["bare", "plain_again", "rewrite", "take_back"]
+__all__ = ["bare", "carry_edits", "plain_again", "rewrite", "take_back"]
 
 
 def rewrite(tx: Transaction, row: int, before: Note, after: Note, reason: str) -> Note:
@@ -25,10 +25,15 @@ def rewrite(tx: Transaction, row: int, before: Note, after: Note, reason: str) -
     if before.keywords != changed.keywords:
         tx.text.put(row, tx.spaces([row])[row], *found_by(changed))
     if before.fact == changed.fact:
-        for edit in tx.ledger.edits(note_ids=[before.id]):
-            if edit.note_version == before.version:
-                tx.ledger.put_edit(replace(edit, note_version=changed.version))
+        carry_edits(tx, before, changed)
     return changed
+
+
+def carry_edits(tx: Transaction, before: Note, now: Note) -> None:
+    """Edits that said what a note did before say what it does now: they are those of its present version."""
+    for edit in tx.ledger.edits(note_ids=[before.id]):
+        if edit.note_version == before.version:
+            tx.ledger.put_edit(replace(edit, note_version=now.version))
 
 
 def take_back(tx: Transaction, rows: Sequence[int]) -> int:

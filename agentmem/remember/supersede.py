@@ -1,14 +1,17 @@
 """Newer facts close older ones, and so do words that say that something holds no longer; what cannot be decided stays visible
 as a contradiction.
+
+What is closed is a fact: with it its note, where that tells nothing else, else that fact alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final, NamedTuple
 
-from agentmem.extract import Ending, said_in
+from agentmem.extract import Ending, said_in, same_fact, tells_more
 from agentmem.extract.relations import plain, same_value
 from agentmem.notes.clock import micros
 from agentmem.notes.note import Fact, Note
@@ -21,16 +24,59 @@ from agentmem.projections.linking import (
     link_supersedes,
 )
 from agentmem.records.transaction import Transaction
+from agentmem.remember.enriched import carry_edits
 
-__all__ = ["Superseder"]
+__all__ = ["Closing", "Freed", "Superseder"]
 
 TRUSTED = 0.5
+_REASON: Final = 400
 MOST: Final = 8
 """Notes of one kind that a fact is linked with, the newest: what is said a thousand times must not become a hub."""
 
 
 Mentions = Callable[[int, str], Sequence[int]]
 """The notes of an owner that mention a term."""
+
+Freed = Mapping[int, tuple[Fact, ...]]
+"""Notes that hold again, by row, or those of their facts that do; none of a note that was over as a whole with its only one."""
+
+
+@dataclass(slots=True)
+class Closing:
+    """What became of older notes, as it goes on.
+
+    Attributes:
+        notes: ids of those that hold no longer.
+        parts: ids of those of which a part does not, and the rest does.
+        restated: ids of those whose fact, the first that holds, is another one now.
+        links: to write; words: why anything was closed.
+    """
+
+    notes: list[str] = field(default_factory=list)
+    parts: list[str] = field(default_factory=list)
+    restated: list[str] = field(default_factory=list)
+    links: list[LinkRow] = field(default_factory=list)
+    words: str = ""
+
+    @property
+    def why(self) -> str:
+        """The reason in words."""
+        kept = [f"note {id} keeps what else it says" for id in dict.fromkeys(self.parts) if id not in self.notes]
+        return "; ".join(filter(None, (self.words, *kept)))
+
+    @property
+    def outdated(self) -> list[str]:
+        """Ids of the notes whose edits say what holds no longer."""
+        return [*self.notes, *self.restated]
+
+
+class _Claim(NamedTuple):
+    """A fact of another note, and what tells whether it is newer."""
+
+    row: int
+    fact: Fact
+    began: int
+    facets: Facets
 
 
 class Superseder:
@@ -45,139 +91,218 @@ class Superseder:
         self._mentions = mentions or (lambda owner, term: tx.terms.find(owner, [term]).get(term, []))
 
     def apply(
-        self, note: Note, row: int, owner: int, ended: Sequence[Ending] = ()
-    ) -> tuple[tuple[str, ...], list[LinkRow], str]:
-        """Returns the ids of the notes closed, the links to write, and the reason in words."""
-        closed, links, why = self._stated(note, row, owner)
+        self, note: Note, row: int, owner: int, ended: Sequence[Ending] = (), *, facts: Sequence[Fact] | None = None
+    ) -> Closing:
+        """Closes what the facts of a note, or only ``facts``, replace, what it says to have ended, and those that others replaced."""
+        done = Closing()
+        for fact in note.facts if facts is None else facts:
+            self._stated(note, fact, row, owner, done)
         for ending in ended:
-            rows, more = self._end(note, row, owner, ending)
-            closed, links = (*closed, *self._tx.notes.ids_of(rows).values()), links + more
-            why = why or (f"no longer {ending.relation} of {ending.subject}" if rows else "")
-        return closed, links, why
+            self._end(note, row, owner, ending, done)
+        done.links = _joined(done.links)
+        return done
 
-    def _stated(self, note: Note, row: int, owner: int) -> tuple[tuple[str, ...], list[LinkRow], str]:
-        if note.fact is None:
-            return (), [], ""
-        assert note.valid_from is not None
-        found = self._tx.notes.facts(owner, note.fact.subject, note.fact.relation, holding_from=micros(note.valid_from))
-        known = {r: fact for r, fact in found if r != row}
-        same = [r for r in known if _same_object(known[r], note.fact)][-MOST:]
-        rivals = [r for r, fact in conflicting(note.fact, known.items()) if fact.functional]
-        closed, links = self._weighed(note, note.fact, row, self._in_order(rivals, owner), known)
-        links += self._ended_later(note, note.fact, row, owner)
-        supports = [LinkRow(row, r, "supports", 1.0, "says the same") for r in same]
-        ids = self._tx.notes.ids_of(closed)
-        words = f"newer {note.fact.relation} of {note.fact.subject}" if closed else ""
-        return tuple(ids[r] for r in closed), supports + links, words
+    def _stated(self, note: Note, fact: Fact, row: int, owner: int, done: Closing) -> None:
+        found = self._tx.notes.facts(owner, fact.subject, fact.relation, holding_from=_begins(note, fact))
+        known = [(r, other) for r, other in found if r != row]
+        same = list(dict.fromkeys(r for r, other in known if _same_object(other, fact)))[-MOST:]
+        rivals = [(r, other) for r, other in conflicting(fact, known) if other.functional]
+        done.links += [LinkRow(row, r, "supports", 1.0, "says the same") for r in same]
+        self._weighed(note, fact, row, self._in_order(rivals, owner), done)
+        done.links += self._ended_later(note, fact, row, owner)
 
-    def _end(self, note: Note, row: int, owner: int, ending: Ending) -> tuple[list[int], list[LinkRow]]:
+    def _end(self, note: Note, row: int, owner: int, ending: Ending, done: Closing) -> None:
         """Close the older notes that state what ended; a source that is not trusted only speaks against them."""
         assert note.valid_from is not None
-        found = self._tx.notes.facts(owner, ending.subject, ending.relation, holding_from=micros(note.valid_from))
-        known = {r: fact for r, fact in found if r != row and _ends(ending, fact)}
-        closed: list[int] = []
-        links: list[LinkRow] = []
-        for rival in self._in_order(list(known), owner):
-            order = _order(note, rival)
+        began = micros(note.valid_from)
+        found = self._tx.notes.facts(owner, ending.subject, ending.relation, holding_from=began)
+        rivals = [(r, fact) for r, fact in found if r != row and _ends(ending, fact)]
+        for rival in self._in_order(rivals, owner):
+            order = _order(note, began, rival)
             if order < 0:
                 continue
-            certain = order > 0 and not _doubted(note.trust, rival.trust, order)
+            certain = order > 0 and not _doubted(note.trust, rival.facets.trust, order)
             if certain:
-                self._tx.notes.close_validity(rival.row, micros(note.valid_from), f"ended by {note.id}")
-                closed.append(rival.row)
-            links.append(link_ended(row, rival.row, known[rival.row], certain=certain))
-        return closed, links
+                self._close(rival, began, note.id, "ended", done)
+                done.words = done.words or f"no longer {ending.relation} of {ending.subject}"
+            done.links.append(link_ended(row, rival.row, rival.fact, certain=certain))
 
     def _ended_later(self, note: Note, fact: Fact, row: int, owner: int) -> list[LinkRow]:
         """What is told late ends where words from a later time said that it ended, if they name the value."""
-        assert note.valid_from is not None
-        if note.valid_from >= note.created_at:
+        began = _begins(note, fact)
+        if began >= micros(note.created_at):
             return []
         after = self._tx.notes.facets(
             list(self._mentions(owner, plain(fact.object))), Selection((owner,), archived=True)
         )
-        for other in sorted(
-            (f for f in after if f.row != row and _order(note, f) < 0), key=lambda f: (_began(f), f.row)
-        ):
+        claims = [_Claim(f.row, fact, _began(f), f) for f in after if f.row != row]
+        for other in sorted((c for c in claims if _order(note, began, c) < 0), key=lambda c: (c.began, c.row)):
             ending = self._tx.notes.load([other.row])[other.row]
             if not _is_over(fact, said_in(ending).ended):
                 continue
             certain = not _doubted(ending.trust, note.trust, 1)
-            held = self._tx.notes.load([row])[row].valid_to
-            if certain and (held is None or micros(held) > _began(other)):
-                self._tx.notes.close_validity(row, _began(other), f"was ended by {ending.id}")
+            until = _until(self._tx.notes.load([row])[row], fact)
+            if certain and (until is None or micros(until) > other.began):
+                self._close(other._replace(row=row), other.began, ending.id, "was ended")
             return [link_ended(other.row, row, fact, certain=certain)]
         return []
 
-    def closed_by(self, rows: Sequence[int]) -> list[int]:
-        """Other notes that hold no longer because of ``rows``: they end where the one that superseded them begins."""
+    # -- taking it back --------------------------------------------------------------------------------------
+
+    def closed_by(self, rows: Sequence[int]) -> Freed:
+        """Other notes that hold no longer because of ``rows``, or not as a whole: they end where what superseded them begins."""
         links = [k for k in self._tx.links.touching(rows, (SUPERSEDES,)) if k.source in rows and k.target not in rows]
         notes = self._tx.notes.load(sorted({end for link in links for end in link[:2]}))
-        return [k.target for k in links if notes[k.target].valid_to == notes[k.source].valid_from]
+        freed: dict[int, tuple[Fact, ...]] = {}
+        for link in links:
+            newer, older = notes[link.source], notes[link.target]
+            if len(older.facts) > 1:
+                facts = tuple(fact for fact in older.facts if fact.ended_by == newer.id)
+                freed |= {link.target: (*freed.get(link.target, ()), *facts)} if facts else {}
+            elif older.valid_to is not None and older.valid_to in _beginnings(newer):
+                freed[link.target] = ()
+        return freed
 
-    def reopen(self, rows: Sequence[int], why: str) -> list[str]:
-        """What superseded these notes is gone: they hold again, until the next value begins. Returns the ids of notes closed."""
-        closed: list[str] = []
-        for row, note in sorted(self._tx.notes.load(rows).items(), key=lambda item: item[1].occurred_at):
-            self._tx.notes.close_validity(row, None, why)
-            owner = self._tx.notes.owner(note.scope)
+    def reopen(self, freed: Freed, why: str) -> Closing:
+        """What superseded these is gone: they hold again, until the next value begins. Returns what that closes."""
+        every = Closing()
+        notes = self._tx.notes
+        for row, note in sorted(notes.load(list(freed)).items(), key=lambda item: item[1].occurred_at):
+            if not freed[row] or _over_by_facts(note):
+                notes.close_validity(row, None, why)
+            for fact in freed[row]:
+                notes.close_fact(row, fact, None, None, f"{why}: {fact}")
+            owner = notes.owner(note.scope)
             assert owner is not None
-            more, links, _ = self.apply(replace(note, valid_to=None, version=note.version + 1), row, owner)
-            self._tx.links.put(links)
-            closed += more
-        return closed
+            now = notes.load([row])[row]
+            done = self.apply(now, row, owner, facts=[fact.stated for fact in freed[row]] or None)
+            self._tx.links.put(done.links)
+            every.notes += done.notes
+            every.restated += done.restated
+            if freed[row]:
+                self._keep_edit(note, notes.load([row])[row], every)
+        return every
 
-    def released(self, row: int, note: Note, fact: Fact | None, ended: Sequence[Ending] = ()) -> tuple[list[int], bool]:
-        """Before a note says something else: which notes it does not supersede any more, and whether it is itself superseded no more."""
+    def released(self, row: int, note: Note, facts: Sequence[Fact], ended: Sequence[Ending] = ()) -> tuple[Freed, bool]:
+        """Before a note says something else: what it does not supersede any more, and whether it is itself superseded no more."""
         links = self._tx.links.touching([row], (SUPERSEDES,))
         others = self._tx.notes.load([k.target if k.source == row else k.source for k in links])
-        free = {
-            r
-            for r, other in others.items()
-            if other.fact is None
-            or not ((fact and conflicting(fact, [(r, other.fact)])) or _is_over(other.fact, ended))
-        }
+
+        def held(fact: Fact) -> bool:
+            return _is_over(fact, ended) or any(conflicting(new, [(row, fact)]) for new in facts)
+
+        over: dict[int, tuple[Fact, ...]] = {}
+        under = _over_by_facts(note)
         for link in links:
-            if free.intersection(link[:2]):
+            place = link.target if link.source == row else link.source
+            other = others[place]
+            free = not any(map(held, other.facts))
+            if free:
                 self._tx.links.delete(link.source, link.target, SUPERSEDES)
-        over = [k.target for k in links if k.target in free and others[k.target].valid_to == note.valid_from]
-        under = any(k.source in free and others[k.source].valid_from == note.valid_to for k in links)
+            if link.target == row:
+                under = under or ((free or len(facts) > 1) and note.valid_to in _beginnings(other))
+            elif len(other.facts) > 1:
+                told = tuple(fact for fact in other.facts if fact.ended_by == note.id and not held(fact))
+                over |= {place: told} if told else {}
+            elif free and other.valid_to in _beginnings(note):
+                over[place] = ()
         return over, under
 
-    def _in_order(self, rows: list[int], owner: int) -> list[Facets]:
-        """Rivals by the time from which they hold; those of one moment by their place in a conversation."""
-        facets = self._tx.notes.facets(rows, Selection((owner,), archived=True)) if rows else []
-        return sorted(facets, key=lambda f: (_began(f), f.position or 0, f.row))
+    # -- deciding and closing --------------------------------------------------------------------------------
 
-    def _weighed(
-        self, note: Note, fact: Fact, row: int, rivals: list[Facets], known: dict[int, Fact]
-    ) -> tuple[list[int], list[LinkRow]]:
+    def _in_order(self, rivals: Sequence[tuple[int, Fact]], owner: int) -> list[_Claim]:
+        """Rivals by the time from which they hold; those of one moment by their place in a conversation."""
+        rows = list(dict.fromkeys(row for row, _ in rivals))
+        facets = {f.row: f for f in self._tx.notes.facets(rows, Selection((owner,), archived=True))} if rows else {}
+        claims = [
+            _Claim(r, fact, _began(facets[r]) if fact.valid_from is None else micros(fact.valid_from), facets[r])
+            for r, fact in rivals
+            if r in facets
+        ]
+        return sorted(claims, key=lambda c: (c.began, c.facets.position or 0, c.row))
+
+    def _weighed(self, note: Note, fact: Fact, row: int, rivals: Sequence[_Claim], done: Closing) -> None:
         """Each value holds until the next one begins, unless that comes from a source that is not trusted.
 
         So the order in which statements arrive does not matter: one told late ends the one before it, and ends with the one after.
         """
-        closed: list[int] = []
-        links: list[LinkRow] = []
+        began, until = _begins(note, fact), _until(note, fact)
         against: list[tuple[int, Fact]] = []
         for rival in rivals:
-            began, other = _began(rival), known[rival.row]
-            if note.valid_to is not None and began >= micros(note.valid_to):
+            if until is not None and rival.began >= micros(until):
                 break
-            order = _order(note, rival)
-            if order == 0 or _doubted(note.trust, rival.trust, order):
-                against.append((rival.row, other))
+            order = _order(note, began, rival)
+            if order == 0 or _doubted(note.trust, rival.facets.trust, order):
+                against.append((rival.row, rival.fact))
             elif order > 0:
-                assert note.valid_from is not None
-                self._tx.notes.close_validity(rival.row, micros(note.valid_from), f"superseded by {note.id}")
-                closed.append(rival.row)
-                links += link_supersedes(row, fact, [(rival.row, other)])
+                self._close(rival, began, note.id, "superseded", done)
+                done.words = done.words or f"newer {fact.relation} of {fact.subject}"
+                done.links += link_supersedes(row, fact, [(rival.row, rival.fact)])
             else:
-                self._tx.notes.close_validity(
-                    row, began, f"was superseded by {self._tx.notes.ids_of([rival.row])[rival.row]}"
-                )
-                links += link_supersedes(rival.row, other, [(row, fact)])
+                newer = self._tx.notes.ids_of([rival.row])[rival.row]
+                self._close(rival._replace(row=row, fact=fact), rival.began, newer, "was superseded")
+                done.links += link_supersedes(rival.row, rival.fact, [(row, fact)])
                 break
-        return closed, links + link_contradicts(row, fact, against[-MOST:])
+        done.links += link_contradicts(row, fact, against[-MOST:])
+
+    def _close(self, claim: _Claim, at: int, by: str, how: str, done: Closing | None = None) -> None:
+        """End a fact, and its note where that tells nothing else: what else it says still holds."""
+        notes, row, done = self._tx.notes, claim.row, done or Closing()
+        note = notes.load([row])[row]
+        if len(note.facts) < 2:
+            notes.close_validity(row, at, f"{how} by {by}")
+            done.notes.append(note.id)
+            return
+        told = next(fact for fact in note.facts if same_fact(fact, claim.fact))
+        notes.close_fact(row, told, at, by, f"{how} by {by}: {told}")
+        now = notes.load([row])[row]
+        ends = [fact.valid_to for fact in now.facts if fact.valid_to is not None]
+        if len(ends) == len(now.facts) and not tells_more(note.content, now.facts):
+            notes.close_validity(row, micros(max(ends)), f"{how} by {by}")
+            done.notes.append(note.id)
+        else:
+            done.parts.append(note.id)
+            self._keep_edit(note, now, done)
+
+    def _keep_edit(self, before: Note, now: Note, done: Closing) -> None:
+        """An edit of a note says what its fact does: it goes along while that stays the same."""
+        if before.fact is not None and now.fact is not None and before.fact.stated == now.fact.stated:
+            carry_edits(self._tx, before, now)
+        else:
+            done.restated.append(now.id)
+
+
+def _joined(links: Sequence[LinkRow]) -> list[LinkRow]:
+    """Two notes are linked once in each way, with all that there is to say of it."""
+    found: dict[tuple[int, int, str], LinkRow] = {}
+    for link in links:
+        held = found.get(link[:3])
+        found[link[:3]] = link if held is None else held._replace(reason=f"{held.reason}; {link.reason}"[:_REASON])
+    return list(found.values())
+
+
+def _begins(note: Note, fact: Fact) -> int:
+    """When a fact of a note begins to hold."""
+    begins = note.valid_from if fact.valid_from is None else fact.valid_from
+    assert begins is not None
+    return micros(begins)
+
+
+def _until(note: Note, fact: Fact) -> datetime | None:
+    """When a fact of a note ends, by itself or with it."""
+    told = next((each for each in note.facts if same_fact(each, fact)), fact)
+    return min((end for end in (note.valid_to, told.valid_to) if end is not None), default=None)
+
+
+def _beginnings(note: Note) -> set[datetime | None]:
+    """The moments from which what a note says holds."""
+    return {note.valid_from, *(fact.valid_from for fact in note.facts)} - {None}
+
+
+def _over_by_facts(note: Note) -> bool:
+    """Whether a note with several facts ended with the last of them."""
+    ends = [fact.valid_to for fact in note.facts if fact.valid_to is not None]
+    return len(note.facts) > 1 and len(ends) == len(note.facts) and note.valid_to == max(ends)
 
 
 def _is_over(fact: Fact, ended: Sequence[Ending]) -> bool:
@@ -190,19 +315,18 @@ def _ends(ending: Ending, fact: Fact) -> bool:
     return ending.object is None or same_value(fact.relation, fact.object, ending.object)
 
 
-def _began(rival: Facets) -> int:
-    return rival.occurred_at if rival.valid_from is None else rival.valid_from
+def _began(facets: Facets) -> int:
+    return facets.occurred_at if facets.valid_from is None else facets.valid_from
 
 
-def _order(note: Note, rival: Facets) -> int:
+def _order(note: Note, begins: int, rival: _Claim) -> int:
     """Over zero when the note is the newer one, under zero when the rival is; of one moment, the turns of a conversation tell."""
-    assert note.valid_from is not None
-    begins, began = micros(note.valid_from), _began(rival)
-    if begins != began:
-        return 1 if begins > began else -1
-    if note.thread is None or note.thread != rival.thread or note.position is None or rival.position is None:
+    if begins != rival.began:
+        return 1 if begins > rival.began else -1
+    other = rival.facets
+    if note.thread is None or note.thread != other.thread or note.position is None or other.position is None:
         return 0
-    return note.position - rival.position
+    return note.position - other.position
 
 
 def _doubted(trust: float, rival: float, order: int) -> bool:

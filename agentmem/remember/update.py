@@ -165,12 +165,12 @@ class Keeper:
         """
         changed = changes.of_note(note)
         changed = replace(changed, keywords=tuple(keywords(changed.content)), version=note.version + 1)
-        stated = said_in(changed) if changes.facts else Said(None)
-        changed = replace(changed, fact=stated.fact)
+        stated = said_in(changed) if changes.facts else Said()
+        changed = replace(changed, facts=stated.facts)
         owner = tx.notes.owner(note.scope)
         assert owner is not None
         superseder = Superseder(tx)
-        freed, holds = superseder.released(row, note, stated.fact, stated.ended)
+        freed, holds = superseder.released(row, note, stated.facts, stated.ended)
         changed = replace(changed, valid_to=None) if holds else changed
         word_links = WordLinks(self._core, tx)
         kept = set(tx.terms.of([row])[row]).intersection(terms_of(changed.content))
@@ -179,11 +179,11 @@ class Keeper:
         found = Projected(row, owner, changed, None if vector is None else vector[0], passages)
         project(tx, [found], reworded=True)
         word_links.renew({row} | touched | word_links.depending([row], kept) | word_links.drawn(row))
-        superseded, links, why = superseder.apply(changed, row, owner, stated.ended)
-        tx.links.put(links)
-        closed = superseder.reopen(freed, f"holds again: note {note.id}, which superseded it, was changed")
-        self._weights.retire(tx, [note.id, *superseded, *closed], "updated")
-        return changed.version, superseded, why
+        done = superseder.apply(changed, row, owner, stated.ended)
+        tx.links.put(done.links)
+        again = superseder.reopen(freed, f"holds again: note {note.id}, which superseded it, was changed")
+        self._weights.retire(tx, [note.id, *done.outdated, *again.outdated], "updated")
+        return changed.version, tuple(done.notes), done.why
 
     def link(self, a: str, b: str, kind: str, reason: str, weight: float, scope: Scope) -> Link:
         if not isinstance(kind, str) or not kind.isidentifier():

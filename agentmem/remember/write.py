@@ -153,7 +153,7 @@ class Batch:
         self.receipts: list[Receipt] = []
         """Those of the items before, of the whole call."""
         self.restated: list[str] = []
-        """Notes that state another fact since something was merged into them."""
+        """Notes that state another fact since something was merged into them, or since the first that they stated ended."""
         self._words = [_Words.of(draft.content) for draft in drafts]
         self._expect()
 
@@ -231,16 +231,20 @@ class Batch:
         notes = self._tx.notes
         if (
             draft.role == "assistant"
-            and draft.fact is None
+            and not draft.stated
             and (echoed := notes.said_by_another(owner, digest, draft.actor))
         ):
             return Receipt(None, "rejected", f"an echo of note {echoed}: the agent repeats what it recalled")
         at = None if draft.occurred_at is None else micros(draft.occurred_at)
         row = notes.said(owner, digest, draft.scope, draft.actor, micros(self._begins(draft)), at)
         note = None if row is None else notes.load([row])[row]
-        if row is None or note is None or not _same_span(note, draft):
+        if row is None or note is None or not _same_span(note, draft) or not self._all_holds(note, draft):
             return None
         return self._merge(row, note, draft, owner, "the same words")
+
+    def _all_holds(self, note: Note, draft: Draft) -> bool:
+        """Of what a note states, nothing had ended when the words are said again: what had, holds anew."""
+        return all(fact.valid_at(self._begins(draft)) for fact in note.facts if fact.valid_to is not None)
 
     def _begins(self, draft: Draft) -> datetime:
         """From when the words hold, or now if they do already: a time ahead of the clock is no other time the second time."""
@@ -248,20 +252,22 @@ class Batch:
 
     def _near_duplicate(self, draft: Draft, owner: int, near: Sequence[tuple[int, float]]) -> Receipt | None:
         """Only for statements without a time of their own: said at another time, it is another occurrence."""
-        if draft.timed or draft.fact is not None or draft.ends:
+        if draft.timed or draft.stated or draft.ends:
             return None
         close = {row: cosine for row, cosine in near if cosine >= self._settings.near_duplicate}
         if not close:
             return None
         for row, note in self._tx.notes.load(list(close)).items():
             same = note.actor == draft.actor and note.scope == draft.scope and note.kind == draft.kind
-            same = same and note.valid_at(self._begins(draft)) and _same_span(note, draft)
+            same = (
+                same and note.valid_at(self._begins(draft)) and _same_span(note, draft) and self._all_holds(note, draft)
+            )
             if same and same_meaning_possible(note.content, draft.content):
                 return self._merge(row, note, draft, owner, f"nearly the same words (cosine {close[row]:.3f})")
         return None
 
     def _merge(self, row: int, note: Note, draft: Draft, owner: int, why: str) -> Receipt:
-        """Keep the older note; it gains what it lacked of tags, importance, metadata and a fact, and is used again.
+        """Keep the older note; it gains what it lacked of tags, importance, metadata and facts, and is used again.
 
         So it comes back when it had faded, and a fact that it states only now closes older ones as any newer fact does.
         """
@@ -274,7 +280,7 @@ class Batch:
             before,
             tags=tuple(dict.fromkeys((*note.tags, *draft.tags))),
             importance=max(note.importance, draft.importance or 0.0),
-            fact=draft.fact or note.fact,
+            facts=note.facts if draft.stated in ((), tuple(fact.stated for fact in note.facts)) else draft.stated,
             metadata={**draft.metadata, **note.metadata},
         )
         if draft.derived_from and any(link.source == row for link in self._tx.links.touching([row], ("derived_from",))):
@@ -282,31 +288,34 @@ class Batch:
         superseded: tuple[str, ...] = ()
         if changed != before:
             changed = rewrite(self._tx, row, before, changed, "merged")
-        if changed.fact != note.fact:
+        if changed.facts != note.facts:
             self.restated.append(note.id)
-            superseded, links, _ = self._superseder.apply(changed, row, owner)
-            self._pending.link(links)
+            done = self._superseder.apply(changed, row, owner)
+            self.restated += done.restated
+            superseded = tuple(done.notes)
+            self._pending.link(done.links)
         return Receipt(note.id, "merged", f"{why} as note {note.id}", superseded=superseded)
 
     # -- storing ---------------------------------------------------------------------------------------------
 
     def _store(self, draft: Draft, place: int, owner: int, words: _Words, near: Sequence[tuple[int, float]]) -> Receipt:
         stated = self._stated(draft)
-        note = self._note(draft, owner, words, stated.fact)
+        note = self._note(draft, owner, words, stated.facts)
         row = self._tx.notes.insert(note, owner, words.digest)
         self._same[owner].add(words.digest)
         self._pending.store(row, owner, place, note)
         self._near.add(row, place)
         links = self._links(note, row, owner, words, near)
-        superseded, more, why = self._superseder.apply(note, row, owner, stated.ended)
-        links += more + self._provenance(draft, row)
+        done = self._superseder.apply(note, row, owner, stated.ended)
+        self.restated += done.restated
+        links += done.links + self._provenance(draft, row)
         self._pending.link(links)
         self._linked[note.id], self._ids[row] = links, note.id
-        status: Status = "superseded" if superseded else "stored"
+        status: Status = "superseded" if done.notes else "stored"
         left_out = (f"{draft.echoes} lines of recalled notes were left out of it",) if draft.echoes else ()
-        return Receipt(note.id, status, why, superseded=superseded, warnings=left_out)
+        return Receipt(note.id, status, done.why, superseded=tuple(done.notes), warnings=left_out)
 
-    def _note(self, draft: Draft, owner: int, words: _Words, fact: Fact | None) -> Note:
+    def _note(self, draft: Draft, owner: int, words: _Words, facts: tuple[Fact, ...]) -> Note:
         occurred = draft.occurred_at or self._now
         return Note(
             id=self._core.new_id(),
@@ -329,18 +338,16 @@ class Batch:
             state=self._core.curve.initial(
                 min(self._now, occurred), importance=0.5 if draft.importance is None else draft.importance
             ),
-            fact=fact,
+            facts=facts,
             metadata=draft.metadata,
         )
 
     @staticmethod
     def _stated(draft: Draft) -> Said:
         """What the caller says that the words state and end, or can be read off them; nothing off an agent's own answers."""
-        if draft.fact is not None or draft.ends or not draft.facts:
-            return Said(draft.fact, draft.ends)
-        return (
-            Said(None) if draft.role in AGENTS else said(draft.content, None if draft.actor in AGENTS else draft.actor)
-        )
+        if draft.stated or draft.ends or not draft.facts:
+            return Said(draft.stated, draft.ends)
+        return Said() if draft.role in AGENTS else said(draft.content, None if draft.actor in AGENTS else draft.actor)
 
     def _links(
         self, note: Note, row: int, owner: int, words: _Words, near: Sequence[tuple[int, float]]

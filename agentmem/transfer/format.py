@@ -1,6 +1,6 @@
 """The file that memories are exchanged in: JSON lines, a header first, a footer with counts and a checksum last.
 
-Lines in between are notes (each with its fact, history, uses, edits, the value whose text it is, what acting taught of it, what a language model added to it,
+Lines in between are notes (each with its facts, history, uses, edits, the value whose text it is, what acting taught of it, what a language model added to it,
 and, on request, its vector), then links, then what those additions were made from, then lines of the ledger whose notes are gone.
 Times are ISO 8601 in UTC.
 
@@ -12,7 +12,7 @@ episode and the state it has come to are kept as keyed digests only. So the last
 A file that was exported with a key has one line more: HMAC-SHA256 over every byte before it.
 
 Version 1 had no experiences, no enrichment and no last use of links, version 2 no signature and no edits that are candidates, version 3
-no records; such files are still read.
+no records, version 4 one fact at most in a note; such files are still read.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from agentmem.errors import InvalidArgument, InvalidImport
 from agentmem.keyed.record import labels
 from agentmem.notes.clock import from_micros
 from agentmem.notes.episode import ExperienceRow
-from agentmem.notes.note import Note, NoteVersion
+from agentmem.notes.note import Fact, Note, NoteVersion
 from agentmem.notes.rows import SAID, EditRow, LedgerEntry, LinkRow, SavedEnrichment, UseDay
 from agentmem.records.keyed import KeyedRow
 from agentmem.remember.duplicates import content_hash
@@ -73,7 +73,7 @@ __all__ = [
 ]  # fmt: skip
 
 FORMAT: Final = "agentmem-export"
-VERSION: Final = 4
+VERSION: Final = 5
 MIN_KEY: Final = 16
 
 
@@ -149,7 +149,8 @@ def said(values: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: value
         for name, value in values.items()
-        if name not in _LIVING and (name != "record" or value is not None)  # which older files do not have
+        if name not in _LIVING
+        and (name not in ("record", "facts") or value is not None)  # which older files do not have
     }
 
 
@@ -170,7 +171,8 @@ def note_values(
     record: KeyedRow | None = None,
 ) -> dict[str, Any]:
     """The line of a note; ``history`` ends with the present version, ``vector`` is float16 in little-endian."""
-    fact, state, last = note.fact, note.state, history[-1]
+    state, last = note.state, history[-1]
+    single = len(note.facts) < 2 and note.facts == tuple(fact.stated for fact in note.facts)
     return {
         "type": "note", "id": note.id, "content": note.content, "kind": note.kind,
         "user": note.scope.user, "agent": note.scope.agent, "session": note.scope.session,
@@ -179,10 +181,14 @@ def note_values(
         "valid_from": _iso(note.valid_from), "valid_to": _iso(note.valid_to),
         "keywords": list(note.keywords), "tags": list(note.tags), "context": note.context,
         "importance": note.importance, "source": note.source, "trust": note.trust, "metadata": note.metadata,
-        "fact": None if fact is None else {
-            "subject": fact.subject, "relation": fact.relation, "object": fact.object, "functional": fact.functional,
-            "question": fact.question, "paraphrases": list(fact.paraphrases),
-        },
+        "fact": _fact_values(note.facts[0]) if note.facts and single else None,
+        "facts": None if single else [
+            {
+                **_fact_values(fact), "valid_from": _iso(fact.valid_from), "valid_to": _iso(fact.valid_to),
+                "ended_by": fact.ended_by,
+            }
+            for fact in note.facts
+        ],
         "version": note.version, "changed_at": last.changed_at.isoformat(), "reason": last.reason,
         "history": [
             {"version": v.version, "content": v.content, "changed_at": v.changed_at.isoformat(), "reason": v.reason}
@@ -213,6 +219,13 @@ def note_values(
         "record_times": None if record is None else {
             "updated_at": _at(record.put_at), "expires_at": None if record.expires_at is None else _at(record.expires_at),
         },
+    }  # fmt: skip
+
+
+def _fact_values(fact: Fact) -> dict[str, Any]:
+    return {
+        "subject": fact.subject, "relation": fact.relation, "object": fact.object, "functional": fact.functional,
+        "question": fact.question, "paraphrases": list(fact.paraphrases),
     }  # fmt: skip
 
 

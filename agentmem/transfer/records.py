@@ -1,7 +1,7 @@
 """What the lines of an export may hold: each kind of line as a model that refuses whatever it does not know.
 
 A memory writes far less than these limits; they are there for files that none wrote: names of 4,096 characters, texts of a note's
-length, 4,096 tags, keywords or paraphrases, 100,000 versions, days of use, keys, or lines of the ledger of one note, 1,000 edits of it,
+length, 4,096 tags, keywords or paraphrases, as many facts of one note as a memory reads, 100,000 versions, days of use, keys, or lines of the ledger of one note, 1,000 edits of it,
 JSON values 64 levels deep with at most 100,000 parts, times whose moment in UTC lies within the years 1 to 9999, ids that are UUIDs.
 """
 
@@ -23,6 +23,7 @@ from pydantic import (
 )
 
 from agentmem.errors import InvalidArgument, InvalidImport
+from agentmem.extract import MOST_FACTS
 from agentmem.keyed.record import checked_key, checked_namespace, checked_value
 from agentmem.keyed.text import checked_index
 from agentmem.notes.clock import as_utc
@@ -122,7 +123,7 @@ class Header(_Strict):
 
 
 class FactRecord(_Strict):
-    """The fact of a note."""
+    """A fact of a note; one that is not its only one may hold for a time of its own, and name the note that ended it."""
 
     subject: Content
     relation: Content
@@ -130,6 +131,21 @@ class FactRecord(_Strict):
     functional: bool
     question: Text | None
     paraphrases: Words
+    valid_from: Moment | None = None
+    valid_to: Moment | None = None
+    ended_by: Id | None = None
+
+    @model_validator(mode="after")
+    def _ends(self) -> FactRecord:
+        if self.valid_to is None and self.ended_by is not None:
+            raise ValueError("it was ended, but at no time")
+        return self
+
+    def fact(self) -> Fact:
+        return Fact(
+            self.subject, self.relation, self.object, self.functional, self.question, tuple(self.paraphrases), self.valid_from,
+            self.valid_to, self.ended_by,
+        )  # fmt: skip
 
 
 class StateRecord(_Strict):
@@ -260,6 +276,7 @@ class NoteRecord(_Strict):
     trust: Share
     metadata: Json
     fact: FactRecord | None
+    facts: Annotated[list[FactRecord], Field(min_length=1, max_length=MOST_FACTS)] | None = None
     version: Annotated[int, Field(ge=1, le=_COUNT)]
     changed_at: Moment
     reason: Text
@@ -281,6 +298,9 @@ class NoteRecord(_Strict):
         versions = [v.version for v in self.history] + [self.version]
         if versions != sorted(set(versions)):
             raise ValueError("its versions are not in order")
+        told = [(fact.subject, fact.relation, fact.object) for fact in self.facts or ()]
+        if len(set(told)) < len(told) or (told and self.fact is not None):
+            raise ValueError("it tells a fact twice")
         if self.enrichment is not None and self.enrichment.version not in (None, *versions):
             raise ValueError("its enrichment is about a version that it never had")
         valued = {self.kind == "record", self.record is not None, self.record_times is not None}
@@ -315,7 +335,7 @@ class NoteRecord(_Strict):
         return (task, observation, action) if task and observation and action else None
 
     def note(self) -> Note:
-        fact, state = self.fact, self.state
+        facts, state = self.facts or filter(None, (self.fact,)), self.state
         return Note(
             id=self.id, content=self.content, kind=self.kind, scope=self.scope, actor=self.actor, thread=self.thread,
             position=self.position, occurred_at=self.occurred_at, created_at=self.created_at,
@@ -323,9 +343,7 @@ class NoteRecord(_Strict):
             context=self.context, importance=self.importance, source=self.source, trust=self.trust,
             state=MemoryState(state.stability, state.difficulty, state.last_review, state.recalls),
             archived_at=self.archived_at, metadata=self.metadata, version=self.version,
-            fact=None if fact is None else Fact(
-                fact.subject, fact.relation, fact.object, fact.functional, fact.question, tuple(fact.paraphrases)
-            ),
+            facts=tuple(fact.fact() for fact in facts),
         )  # fmt: skip
 
     def versions(self) -> list[NoteVersion]:

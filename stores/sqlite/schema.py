@@ -7,17 +7,18 @@ from typing import Final
 from agentmem.stores.sqlite.seals import (
     FIRST_SEAL,
     FIRST_SEAL_OF_VERSION,
-    SEAL,
     SEAL_OF_EDIT,
     SEAL_OF_ENRICHMENT,
     SEAL_OF_ENTRY,
     SEAL_OF_EXPERIENCE,
+    SEAL_OF_FACT,
     SEAL_OF_KEY,
     SEAL_OF_LINK,
     SEAL_OF_OWNER,
     SEAL_OF_STEP,
     SEAL_OF_TOMBSTONE,
     SEAL_OF_VERSION,
+    SECOND_SEAL,
 )
 
 __all__ = ["MIGRATIONS"]
@@ -282,7 +283,7 @@ _SEALED_ROWS: Final = (
     "INSERT INTO meta (key, value) SELECT 'tombstone_key_seal', hex(seal_of(CAST(value AS BLOB))) FROM meta WHERE key = 'tombstone_key'",
     "ALTER TABLE seal ADD COLUMN whose BLOB",
     f"""UPDATE seal AS s SET
-        digest = CASE WHEN digest IS (SELECT {FIRST_SEAL} {_OF_SEALED_NOTE}) THEN (SELECT {SEAL} {_OF_SEALED_NOTE}) ELSE digest END,
+        digest = CASE WHEN digest IS (SELECT {FIRST_SEAL} {_OF_SEALED_NOTE}) THEN (SELECT {SECOND_SEAL} {_OF_SEALED_NOTE}) ELSE digest END,
         whose = (SELECT o.seal FROM note n JOIN owner o ON o.id = n.owner WHERE n.id = s.row)""",  # noqa: S608 - constants
     f"UPDATE note_version AS v SET seal = {SEAL_OF_VERSION} WHERE seal IS {FIRST_SEAL_OF_VERSION}",  # noqa: S608 - constants
     "ALTER TABLE link ADD COLUMN seal BLOB",
@@ -322,6 +323,23 @@ _TELLING: Final = (
     "INSERT INTO meta (key, value) SELECT 'times', '1' WHERE NOT EXISTS (SELECT 1 FROM note)",
 )
 
+# A note may tell several facts, each of which ends by itself. The seal of a note with one stays as it was, and so does the fact under it.
+_SEVERAL_FACTS: Final = (
+    "ALTER TABLE fact RENAME TO only_fact",
+    "DROP INDEX fact_key",
+    """CREATE TABLE fact (
+        row INTEGER NOT NULL REFERENCES note (id) ON DELETE CASCADE, place INTEGER NOT NULL, owner INTEGER NOT NULL,
+        subject_key TEXT NOT NULL, relation_key TEXT NOT NULL, subject TEXT NOT NULL, relation TEXT NOT NULL,
+        object TEXT NOT NULL, functional INTEGER NOT NULL, question TEXT, paraphrases TEXT NOT NULL,
+        valid_from INTEGER, valid_to INTEGER, ended_by TEXT, seal BLOB, PRIMARY KEY (row, place)
+    ) STRICT, WITHOUT ROWID""",
+    """INSERT INTO fact (row, place, owner, subject_key, relation_key, subject, relation, object, functional, question, paraphrases)
+        SELECT row, 0, owner, subject_key, relation_key, subject, relation, object, functional, question, paraphrases FROM only_fact""",
+    "DROP TABLE only_fact",
+    "CREATE INDEX fact_key ON fact (owner, subject_key, relation_key)",
+    f"UPDATE fact AS f SET seal = {SEAL_OF_FACT}",  # noqa: S608 - constants
+)
+
 MIGRATIONS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("first schema", _NOTES + _PROJECTIONS + _BOOKS),
     ("enrichment", _ENRICHMENT),
@@ -338,5 +356,6 @@ MIGRATIONS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("records under keys", _RECORDS),
     ("experiences apart from what was told", _SPACES),
     ("times that notes tell of", _TELLING),
+    ("several facts in a note", _SEVERAL_FACTS),
 )
 """(what for, statements) each; the n-th brings a store to version n."""

@@ -1,7 +1,7 @@
 """Seals: a digest of what was written into a row, kept beside it, by which damage is found that SQLite does not see.
 
 SQLite notices damage of its structure, not of a value: a bit that flips inside a cell changes a word, a time or a number, and nobody is told. So
-what is written nowhere else is sealed, by the bytes of all its columns: notes with their facts, former versions, owners, links that no
+what is written nowhere else is sealed, by the bytes of all its columns: notes, their facts, former versions, owners, links that no
 words make, experiences with the steps that wait, records, what a model added, keys and tombstones, edits and the ledger. Not sealed is what changes with every use, the state
 of a curve and the uses themselves, and what can be made again.
 
@@ -30,8 +30,12 @@ _SAID: Final = f"n.id, n.owner, n.hash, {', '.join(_OF_NOTE)}, f.owner, f.functi
 FIRST_SEAL: Final = f"seal_of({_SAID})"
 """The seal that notes had first: without the end of its validity, archiving, version, and the reason of that."""
 FIRST_SEAL_OF_VERSION: Final = "seal_of(v.row, v.version, v.changed_at, CAST(v.content AS BLOB))"
-SEAL: Final = f"seal_of({_SAID}, n.valid_to, n.archived_at, n.version, n.changed_at, CAST(n.reason AS BLOB))"
-"""The seal of a note ``n`` with its fact ``f``, in SQL; :func:`teach` gives a connection the function."""
+_LATER: Final = f"{_SAID}, n.valid_to, n.archived_at, n.version, n.changed_at, CAST(n.reason AS BLOB)"
+SECOND_SEAL: Final = f"seal_of({_LATER})"
+"""The seal that notes had when each had one fact at most."""
+_OTHERS: Final = "(SELECT count(*) FROM fact x WHERE x.row = n.id AND x.place > 0)"
+SEAL: Final = f"seal_of_note({_LATER}, {_OTHERS})"
+"""The seal of a note ``n`` with the first of its facts ``f`` and the number of others, in SQL; :func:`teach` gives a connection the function."""
 SEAL_OF_VERSION: Final = "seal_of(v.row, v.version, v.changed_at, CAST(v.content AS BLOB), CAST(v.reason AS BLOB))"
 SEAL_OF_OWNER: Final = "seal_of(o.id, CAST(o.user AS BLOB), CAST(o.agent AS BLOB), o.mac)"
 """A note's seal stands beside that of its owner: so a note is known to be whose it was when it was written."""
@@ -43,6 +47,11 @@ SEAL_OF_RECORD: Final = (
     "seal_of(k.row, k.owner, CAST(k.whose AS BLOB), CAST(k.namespace AS BLOB), CAST(k.key AS BLOB), CAST(k.value AS BLOB), "
     "CAST(k.fields AS BLOB), k.ttl, k.expires_at, k.created_at, k.put_at)"
 )
+SEAL_OF_FACT: Final = (
+    "seal_of(f.row, f.place, f.owner, CAST(f.subject_key AS BLOB), CAST(f.relation_key AS BLOB), CAST(f.subject AS BLOB), "
+    "CAST(f.relation AS BLOB), CAST(f.object AS BLOB), f.functional, CAST(f.question AS BLOB), CAST(f.paraphrases AS BLOB), "
+    "f.valid_from, f.valid_to, CAST(f.ended_by AS BLOB))"
+)
 SEAL_OF_STEP: Final = "seal_of(t.owner, t.episode, t.step, t.row, t.reward, t.next)"
 SEAL_OF_KEY: Final = "seal_of(i.owner, CAST(i.key AS BLOB), i.row, CAST(i.receipt AS BLOB))"
 SEAL_OF_TOMBSTONE: Final = "seal_of(b.owner, b.mac, b.at)"
@@ -53,17 +62,18 @@ SEAL_OF_EDIT: Final = (
 SEAL_OF_ENRICHMENT: Final = "seal_of(m.row, m.hash, CAST(m.state AS BLOB), m.attempts, m.at, CAST(m.context AS BLOB), CAST(m.tags AS BLOB), CAST(m.keywords AS BLOB))"
 SEAL_OF_ENTRY: Final = "seal_of(g.seq, g.at, CAST(g.event AS BLOB), CAST(g.note_id AS BLOB), CAST(g.edit_id AS BLOB), CAST(g.details AS BLOB), g.owner)"
 
+FIRST_FACT: Final = "LEFT JOIN fact f ON f.row = n.id AND f.place = 0"
 _AMONG: Final = "(SELECT value FROM json_each(?))"
 _SEALED: Final = f"""
     INSERT INTO seal (row, digest, whose)
-    SELECT n.id, {SEAL}, (SELECT o.seal FROM owner o WHERE o.id = n.owner) FROM note n LEFT JOIN fact f ON f.row = n.id WHERE n.id {{}}
+    SELECT n.id, {SEAL}, (SELECT o.seal FROM owner o WHERE o.id = n.owner) FROM note n {FIRST_FACT} WHERE n.id {{}}
     ON CONFLICT (row) DO UPDATE SET digest = excluded.digest, whose = excluded.whose
 """  # noqa: S608 - constants
 _ONE: Final = _SEALED.format("= ?")
 _MANY: Final = _SEALED.format(f"IN {_AMONG}")
 _WHOLE: Final = f"""
     SELECT n.id FROM json_each(?) j CROSS JOIN note n ON n.id = j.value JOIN seal s ON s.row = n.id JOIN owner o ON o.id = n.owner
-    LEFT JOIN fact f ON f.row = n.id WHERE s.digest = {SEAL} AND s.whose = o.seal
+    {FIRST_FACT} WHERE s.digest = {SEAL} AND s.whose = o.seal
 """  # noqa: S608 - constants
 _KEEP: Final = """
     INSERT INTO note_version (row, version, changed_at, reason, content, seal) SELECT id, version, changed_at, reason, content, ?2 FROM note WHERE id = ?1
@@ -72,7 +82,7 @@ _KEPT: Final = f"UPDATE note_version AS v SET seal = {SEAL_OF_VERSION} WHERE row
 _NEVER: Final = b""
 """In place of the seal of what was not whole when it was written down."""
 _BROKEN: Final = f"""
-    SELECT n.id, CAST(n.uid AS BLOB), s.digest IS {SEAL} FROM note n LEFT JOIN owner o ON o.id = n.owner LEFT JOIN fact f ON f.row = n.id
+    SELECT n.id, CAST(n.uid AS BLOB), s.digest IS {SEAL} FROM note n LEFT JOIN owner o ON o.id = n.owner {FIRST_FACT}
     LEFT JOIN seal s ON s.row = n.id WHERE s.digest IS NOT {SEAL} OR coalesce(s.whose <> o.seal, 1) ORDER BY n.id
 """  # noqa: S608 - constants
 _NAME: Final = "coalesce((SELECT CAST(uid AS BLOB) FROM note WHERE id = {0}), 'in row ' || {0})"
@@ -93,6 +103,10 @@ _OF_ROWS: Final = (
     (
         f"SELECT {_NAME.format('e.row')} FROM experience e WHERE e.seal IS NOT {SEAL_OF_EXPERIENCE} ORDER BY e.row",  # noqa: S608
         "the value of experience {} is not what was learnt: restore a backup, or forget() it",
+    ),
+    (
+        f"SELECT {_NAME.format('f.row')} FROM fact f WHERE f.seal IS NOT {SEAL_OF_FACT} ORDER BY f.row, f.place",  # noqa: S608
+        "a fact of note {} is not what was written: restore a backup, update() its words, or forget() it",
     ),
     (
         f"SELECT t.step, {_NAME.format('t.row')} FROM experience_step t WHERE t.seal IS NOT {SEAL_OF_STEP} ORDER BY t.row",  # noqa: S608
@@ -128,10 +142,11 @@ _OF_ROWS: Final = (
 def teach(connection: sqlite3.Connection) -> None:
     """Give a connection the function that makes seals."""
     connection.create_function("seal_of", -1, _seal_of, deterministic=True)
+    connection.create_function("seal_of_note", -1, _seal_of_note, deterministic=True)
 
 
 def seal(database: Database, row: int) -> None:
-    """Take the seal of a note anew, together with its fact and its owner."""
+    """Take the seal of a note anew, together with its first fact and its owner."""
     database.run(_ONE, (int(row),))
 
 
@@ -183,6 +198,11 @@ def _listed(rows: Sequence[int]) -> str:
 
 def _text(value: object) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def _seal_of_note(*values: object) -> bytes:
+    """One with several facts says how many others there are; one without is sealed as notes always were."""
+    return _seal_of(*values) if values[-1] else _seal_of(*values[:-1])
 
 
 def _seal_of(*values: object) -> bytes:

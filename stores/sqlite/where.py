@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from agentmem.notes.filters import And, Compare, Filter, Not, compare, kind_of
+from agentmem.notes.filters import OF_FACTS, And, Compare, Filter, Not, affirmed, compare, kind_of
 from agentmem.notes.rows import Selection
 from agentmem.stores.sqlite.seals import teach
 
@@ -23,9 +23,6 @@ _COLUMNS: Final[Mapping[str, str]] = {
     "id": "n.uid",
     "user": "(SELECT user FROM owner WHERE owner.id = n.owner)",
     "context": "nullif(n.context, '')",
-    "subject": "(SELECT subject FROM fact WHERE fact.row = n.id)",
-    "relation": "(SELECT relation FROM fact WHERE fact.row = n.id)",
-    "object": "(SELECT object FROM fact WHERE fact.row = n.id)",
     "archived": "(n.archived_at IS NOT NULL)",
 } | {
     name: f"n.{name}"
@@ -105,7 +102,16 @@ def _joined(word: str, parts: Sequence[Filter]) -> Condition:
 
 
 def _column(test: Compare) -> Condition:
-    column, op, value = _COLUMNS[test.field], test.op, test.value
+    if test.field in OF_FACTS:
+        denied, test = affirmed(test)
+        sql, values = _compared(f"f.{test.field}", test)
+        told = f"EXISTS (SELECT 1 FROM fact f WHERE f.row = n.id AND {sql})"  # noqa: S608 - a field of facts
+        return f"NOT {told}" if denied else told, values
+    return _compared(_COLUMNS[test.field], test)
+
+
+def _compared(column: str, test: Compare) -> Condition:
+    op, value = test.op, test.value
     if op == "$exists":
         return f"{column} IS NOT NULL" if value else f"{column} IS NULL", []
     if op == "$eq":

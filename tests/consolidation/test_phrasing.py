@@ -24,7 +24,14 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def note(fact: Fact | None) -> Note:
-    return Note(id="1", content="x", occurred_at=NOW, created_at=NOW, state=MemoryState(1, 5, NOW), fact=fact)
+    return Note(
+        id="1",
+        content="x",
+        occurred_at=NOW,
+        created_at=NOW,
+        state=MemoryState(1, 5, NOW),
+        facts=(fact,) if fact else (),
+    )
 
 
 @pytest.mark.parametrize(

@@ -159,7 +159,7 @@ def test_any_answer_is_refused_or_changes_only_what_it_may(answer: dict[str, Any
 
     assert all(getattr(new, name) == getattr(old, name) for name in KEPT)
     assert new.tags[: len(tags)] == tags
-    assert bare(replace(new, fact=old.fact), record) == old
+    assert bare(replace(new, facts=old.facts), record) == old
     assert all(one_line(text) == text for text in (new.context, *record.tags, *record.keywords))
 
 

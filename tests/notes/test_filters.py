@@ -22,7 +22,7 @@ NOTE = Note(
     created_at=MAY,
     tags=("work", "city"),
     importance=0.7,
-    fact=Fact("Ana", "lives in", "Porto"),
+    facts=(Fact("Ana", "lives in", "Porto"),),
     metadata={"project": "x", "rank": 3, "done": True, "ratio": 0.1, "names": ["a", 1], "nothing": None},
     state=MemoryState(1.0, 5.0, MAY),
 )

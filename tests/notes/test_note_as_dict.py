@@ -23,15 +23,16 @@ JSON = st.recursive(
     max_leaves=8,
 )
 FACTS = st.builds(
-    Fact, st.text(), st.text(), st.text(), st.booleans(), NAMES, st.lists(st.text(), max_size=2).map(tuple)
-)
+    Fact, st.text(), st.text(), st.text(), st.booleans(), NAMES, st.lists(st.text(), max_size=2).map(tuple),
+    st.none() | MOMENTS, st.none() | MOMENTS, NAMES,
+)  # fmt: skip
 NOTES = st.builds(
     Note, id=st.text(), content=st.text(), kind=st.sampled_from(("episodic", "semantic", "experience", "thought")),
     scope=st.builds(Scope, NAMES, NAMES, NAMES), actor=NAMES, thread=NAMES, position=st.one_of(st.none(), st.integers()),
     occurred_at=MOMENTS, created_at=MOMENTS, valid_from=st.one_of(st.none(), MOMENTS), valid_to=st.one_of(st.none(), MOMENTS),
     keywords=st.lists(st.text(), max_size=2).map(tuple), tags=st.lists(st.text(), max_size=2).map(tuple), context=st.text(),
     importance=NUMBERS, source=NAMES, trust=NUMBERS, state=st.builds(MemoryState, NUMBERS, NUMBERS, MOMENTS, st.integers()),
-    archived_at=st.one_of(st.none(), MOMENTS), fact=st.one_of(st.none(), FACTS), metadata=st.dictionaries(st.text(), JSON, max_size=3),
+    archived_at=st.one_of(st.none(), MOMENTS), facts=st.lists(FACTS, max_size=3).map(tuple), metadata=st.dictionaries(st.text(), JSON, max_size=3),
     version=st.integers(),
 )  # fmt: skip
 

@@ -30,7 +30,7 @@ ANA, BEN = Scope(user="ana"), Scope(user="ben")
 def note(id: str, scope: Scope, *, thread: str | None = None, position: int | None = None) -> Note:
     return Note(
         id=id, content=f"the words of {id}", scope=scope, occurred_at=NOW, created_at=NOW, state=MemoryState(1.0, 5.0, NOW),
-        fact=Fact("Ilva", "lives in", id), thread=thread, position=position,
+        facts=(Fact("Ilva", "lives in", id),), thread=thread, position=position,
     )  # fmt: skip
 
 

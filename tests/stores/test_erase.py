@@ -44,7 +44,7 @@ def test_no_byte_remains(tmp_path, make, put, unit, seed, scrub) -> None:
             content="qwxzsecret lies in the vault " + "filler " * rng.randrange(0, 3000),
             metadata={"where": "metasecretqx"},
             tags=("tagsecretqx",),
-            fact=Fact("subjectsecretqx", "lies in", "objectsecretqx"),
+            facts=(Fact("subjectsecretqx", "lies in", "objectsecretqx"),),
             actor="actorsecretqx",
         )
         row = put(tx, note, vectors[-1])

@@ -50,7 +50,7 @@ METADATA = st.dictionaries(
     SCALARS | st.none() | st.lists(SCALARS, max_size=3) | st.dictionaries(KEYS, SCALARS, max_size=2),
     max_size=3,
 )
-FACTS = st.none() | st.builds(Fact, WORDS, WORDS, WORDS)
+FACTS = st.builds(Fact, WORDS, WORDS, WORDS)
 NOTES = st.builds(
     Note,
     id=st.uuids().map(str),
@@ -71,7 +71,7 @@ NOTES = st.builds(
     tags=st.lists(WORDS, max_size=3).map(tuple),
     keywords=st.lists(WORDS, max_size=3).map(tuple),
     metadata=METADATA,
-    fact=FACTS,
+    facts=st.lists(FACTS, max_size=3).map(tuple),
     state=st.just(MemoryState(1.0, 5.0, datetime(2026, 1, 1, tzinfo=UTC))),
 )
 FIELDS = (

@@ -168,7 +168,7 @@ def test_what_is_exported_says_what_it_is(exported, tmp_path: Path) -> None:
     """Header first, footer last, counts that are right, and a file for its owner only."""
     header, *inner, footer = lines(exported[1])
 
-    assert (header["format"], header["version"], header["scope"]) == ("agentmem-export", 4, None)
+    assert (header["format"], header["version"], header["scope"]) == ("agentmem-export", 5, None)
     assert {part["type"] for part in inner} == {"note", "link", "made_from", "ledger"}
     assert footer["notes"] == sum(part["type"] == "note" for part in inner)
     assert exported[1].stat().st_mode & 0o077 == 0
@@ -397,7 +397,7 @@ def test_a_wrong_line_is_named_and_nothing_is_written(open_memory, exported, cha
 
 def test_a_newer_format_is_refused_with_the_cure(open_memory, exported) -> None:
     newer = exported[1].with_name("newer.jsonl")
-    newer.write_bytes(exported[1].read_bytes().replace(b'"version":4', b'"version":5', 1))
+    newer.write_bytes(exported[1].read_bytes().replace(b'"version":5', b'"version":6', 1))
     with pytest.raises(InvalidImport, match="upgrade"):
         open_memory(name="target").load_export(newer)
 
@@ -412,7 +412,7 @@ def test_a_file_of_the_first_version_is_still_read(open_memory, exported) -> Non
                 part.pop(name, None)
 
     target, path = open_memory(name="target"), forge(exported[1], older)
-    path.write_bytes(path.read_bytes().replace(b'"version":4', b'"version":1', 1))
+    path.write_bytes(path.read_bytes().replace(b'"version":5', b'"version":1', 1))
     report = target.load_export(path)
 
     assert report.notes == len([part for part in lines(path) if part.get("type") == "note"])

@@ -49,12 +49,13 @@ def constructed(
     base = bare(note, record)
     tags = _new(base.tags, [t.casefold() for t in answer.tags])
     words = _new(base.keywords, [k.casefold() for k in answer.keywords])
+    found = grounded(base, answer.fact) if facts and not base.facts else None
     changed = replace(
         base,
         context=answer.context,
         tags=(*base.tags, *tags),
         keywords=(*base.keywords, *words),
-        fact=base.fact or (grounded(base, answer.fact) if facts else None),
+        facts=base.facts if found is None else (found,),
     )
     return changed, EnrichmentRow(context=base.context, tags=tags, keywords=words)
 

@@ -42,7 +42,17 @@ class NotePromises(StoreSuite):
             trust=0.3,
             state=MemoryState(2.5, 4.0, MAY, 3),
             archived_at=MAY,
-            fact=Fact("Ana", "lives  In", "Porto", False, "Where?", ("a", "b")),
+            facts=(
+                Fact("Ana", "lives  In", "Porto", False, "Where?", ("a", "b")),
+                Fact(
+                    "Ana",
+                    "works as",
+                    "plumber",
+                    valid_from=MAY,
+                    valid_to=MAY + timedelta(days=1),
+                    ended_by="note-000009",
+                ),
+            ),
             metadata={"x": [1, {"y": None}], "z": "é", "n": 2**80, "f": 0.1},
         )
         with store.write() as tx:
@@ -87,9 +97,11 @@ class NotePromises(StoreSuite):
         """Each version says what it said, since when, and why; the present one comes last."""
         store, make, clock = self.store, self.note, self.clock
         with store.write() as tx:
-            row = tx.notes.insert(make(1, fact=Fact("Ana", "lives in", "Porto")), 1, b"1")
+            row = tx.notes.insert(make(1, facts=(Fact("Ana", "lives in", "Porto"),)), 1, b"1")
             clock.advance(days=1)
-            tx.notes.replace(row, make(1, content="new words", fact=Fact("Ana", "lives in", "Faro")), b"2", "corrected")
+            tx.notes.replace(
+                row, make(1, content="new words", facts=(Fact("Ana", "lives in", "Faro"),)), b"2", "corrected"
+            )
             clock.advance(days=1)
             tx.notes.close_validity(row, micros(MAY), "superseded")
             history, note = tx.notes.history(row), tx.notes.load([row])[row]
@@ -184,7 +196,7 @@ class NotePromises(StoreSuite):
             b, a, important, _, archived = (
                 put(tx, make(number, **values))
                 for number, values in (
-                    (5, {}), (3, {}), (1, {"importance": 0.8}), (2, {"fact": Fact("Ana", "lives in", "Porto")}), (4, {}),
+                    (5, {}), (3, {}), (1, {"importance": 0.8}), (2, {"facts": (Fact("Ana", "lives in", "Porto"),)}), (4, {}),
                 )
             )  # fmt: skip
             put(tx, make(6, scope=ANA))
@@ -216,10 +228,10 @@ class NotePromises(StoreSuite):
         """Deleting a note takes its versions, facts, terms, links, vectors, uses and idempotency records along."""
         store, make, put, unit = self.store, self.note, self.put, self.unit
         with store.write() as tx:
-            row = put(tx, make(1, fact=Fact("a", "b", "c")), unit(1)[0])
+            row = put(tx, make(1, facts=(Fact("a", "b", "c"),)), unit(1)[0])
             other = put(tx, make(2), unit(1)[0])
             tx.notes.replace(row, make(1), b"", "x")
-            tx.notes.replace(row, make(1, fact=Fact("a", "b", "c")), b"", "x")
+            tx.notes.replace(row, make(1, facts=(Fact("a", "b", "c"),)), b"", "x")
             tx.terms.add([(1, row, ["one", "two"])])
             tx.keys.put(1, "key", row, {"id": "x"})
             tx.links.put([LinkRow(row, other, "next", 1.0, ""), LinkRow(other, row, "similar", 1.0, "")])
@@ -247,15 +259,54 @@ class NotePromises(StoreSuite):
         """Case and spaces do not matter; closed notes are left out when asked."""
         store, make = self.store, self.note
         with store.write() as tx:
-            one = tx.notes.insert(make(1, fact=Fact("Ana  Silva", "Lives in", "Porto")), 1, b"")
-            two = tx.notes.insert(make(2, fact=Fact("ana silva", "works at", "Acme")), 1, b"")
+            one = tx.notes.insert(make(1, facts=(Fact("Ana  Silva", "Lives in", "Porto"),)), 1, b"")
+            two = tx.notes.insert(make(2, facts=(Fact("ana silva", "works at", "Acme"),)), 1, b"")
             ana = self.owner(tx, ANA)
-            tx.notes.insert(make(3, scope=ANA, fact=Fact("Ana Silva", "lives in", "Faro")), ana, b"")
+            tx.notes.insert(make(3, scope=ANA, facts=(Fact("Ana Silva", "lives in", "Faro"),)), ana, b"")
             assert [row for row, _ in tx.notes.facts(1, " ANA silva")] == [one, two]
             assert [row for row, _ in tx.notes.facts(1, "ana silva", "lives  IN")] == [one]
             tx.notes.close_validity(one, micros(MAY), "")
             assert tx.notes.facts(1, "ana silva", "lives in") == []
             assert tx.notes.facts(1, "ana silva", "lives in", open_only=False)[0][1].object == "Porto"
+
+    def test_one_of_several_facts_ends_and_the_note_stays(self) -> None:
+        """What ended says since when and by what; the others hold, the note does, and the end can be taken back."""
+        store, make, clock = self.store, self.note, self.clock
+        graz, plumber = Fact("Ana", "lives in", "Graz"), Fact("Ana", "works as", "plumber")
+        note = make(1, facts=(graz, plumber))
+        with store.write() as tx:
+            row = tx.notes.insert(note, 1, b"")
+            clock.advance(days=1)
+            tx.notes.close_fact(row, graz, micros(MAY), "note-000002", "in part")
+            closed = tx.notes.load([row])[row]
+            holding = [f.object for _, f in tx.notes.facts(1, "ana")]
+            before = [f.object for _, f in tx.notes.facts(1, "ana", holding_from=micros(MAY) - 1)]
+            told = [(v.version, v.reason) for v in tx.notes.history(row)]
+        assert store.check() == []
+        with store.write() as tx:
+            tx.notes.close_fact(row, closed.facts[0], None, None, "holds again")
+            again = tx.notes.load([row])[row]
+
+        assert closed.facts == (replace(graz, valid_to=MAY, ended_by="note-000002"), plumber)
+        assert (closed.fact, closed.valid_to, holding, before) == (plumber, None, ["plumber"], ["Graz", "plumber"])
+        assert told == [(1, "stored"), (2, "in part")]
+        assert (again.facts, again.version) == (note.facts, 3)
+        assert store.check() == []
+
+    def test_a_filter_asks_for_any_fact_and_denies_of_all(self) -> None:
+        """The second fact of a note is found as the first one is."""
+        store, make = self.store, self.note
+        with store.write() as tx:
+            both = tx.notes.insert(
+                make(1, facts=(Fact("Ana", "lives in", "Graz"), Fact("Ana", "works as", "nurse"))), 1, b""
+            )
+            none = tx.notes.insert(make(2), 1, b"")
+
+            def found(where: dict[str, object]) -> list[int]:
+                return tx.notes.select(Selection((1,), where=parse(where)))
+
+            assert found({"object": "nurse"}) == found({"relation": {"$in": ["works as"]}}) == [both]
+            assert found({"object": {"$ne": "nurse"}}) == found({"subject": {"$exists": False}}) == [none]
 
     def test_actors_threads_terms(self) -> None:
         """Actors by owner, the end of a thread, neighbours in it, and who mentions a term."""
