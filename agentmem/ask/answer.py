@@ -7,10 +7,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from agentmem.extract import still_told
 from agentmem.extract.lexicon import NUMBERS
 from agentmem.notes.edit import Route
 from agentmem.notes.note import Note
-from agentmem.notes.quoting import one_line
+from agentmem.notes.quoting import one_line, over_mark
 from agentmem.recall.query import query_words
 
 __all__ = [
@@ -132,7 +133,8 @@ def abstention(question: str, why: Why, known: Sequence[Note], name: str) -> tup
 
 
 def _quote(note: Note) -> str:
-    text = one_line(note.content)
+    rest = still_told(note)
+    text = one_line(note.content) + over_mark(note) if rest is None else one_line(rest)
     return text if len(text) <= _QUOTED else f"{text[:_QUOTED].rstrip()} …"
 
 
@@ -151,8 +153,8 @@ def used_notes(answer: str, question: str, notes: Sequence[Note]) -> tuple[Note,
 def drawn_on(added: set[str], asked: set[str], note: Note) -> bool:
     """Whether these words, which an answer adds to a question with the words ``asked``, are drawn from a note."""
     words = set(query_words(note.content))
-    value = set(query_words(note.fact.object)) - asked if note.fact is not None else set()
-    return value <= added if value and not added <= words else _drawn(added, asked, words)
+    values = [value for fact in note.facts if (value := set(query_words(fact.object)) - asked)]
+    return any(value <= added for value in values) if values and not added <= words else _drawn(added, asked, words)
 
 
 def repeated(answer: str, question: str, texts: Iterable[str]) -> list[bool]:

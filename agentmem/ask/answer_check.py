@@ -100,5 +100,5 @@ def _is_misread(text: str, clause: Clause, notes: Sequence[Note]) -> bool:
     if asked.issuperset(words):
         return " or " not in clause.text
     told = set(query_words(" ".join([note.content for note in notes])))
-    told |= {word for note in notes if note.fact is not None for word in query_words(note.fact.object)}
+    told |= {word for note in notes for fact in note.facts for word in query_words(fact.object)}
     return any(word.isalpha() and word not in asked | told for word in words)

@@ -17,8 +17,10 @@ from agentmem.ask.clauses import Clause
 from agentmem.consolidation.phrasing import paraphrases, question
 from agentmem.extract.lexicon import STARTERS, STOPWORDS
 from agentmem.extract.names import KINDRED, Match, Named, compare, named, parts, same_kin, stem
+from agentmem.extract.relations import plain
+from agentmem.extract.statements import still_told
 from agentmem.extract.words import entities
-from agentmem.notes.note import Hit, Note
+from agentmem.notes.note import Fact, Hit, Note
 from agentmem.notes.quoting import note_order
 from agentmem.recall.query import query_words
 
@@ -132,9 +134,17 @@ def bearings(clause: Clause, hits: Sequence[Hit], now: datetime, *, asker: str |
     known = {word for text in told.values() for word in parts(text)}
     found = []
     for hit in hits:
-        name, near, whose = _whose(who, about[hit.note.id], hit.note, told, known, asker, clause.core)
+        text = about[hit.note.id]
+        verdicts = [
+            _whose(who, text, hit.note, told, known, lead, clause.core) for lead in _leads(hit.note, text, asker)
+        ]
+        name, near, whose = min(verdicts, key=_foreign)
         found.append(Bearing(hit, whose, near, name, not hit.note.valid_at(now) or denies(hit.note, clause)))
     return found
+
+
+def _foreign(verdict: tuple[str, bool, Whose]) -> bool:
+    return verdict[2] == "other"
 
 
 def related(clause: Clause, found: Sequence[Bearing], likeness: Likeness | None, least: float) -> list[Bearing]:
@@ -156,7 +166,7 @@ def related(clause: Clause, found: Sequence[Bearing], likeness: Likeness | None,
     pairs: list[tuple[str, str]] = []
     asked = _without(clause.core, names)
     for place, each in enumerate(found):
-        told = _told(each.hit)
+        told = _told(each.hit, clause)
         stems = {stem(word) for word in parts(told)}
         theirs = {word for name in entities(told) for word in parts(name)}
         if not matter - stems or not _news(told, matter, names | theirs):
@@ -164,7 +174,7 @@ def related(clause: Clause, found: Sequence[Bearing], likeness: Likeness | None,
         shared = {word for word in (*parts(clause.core), *parts(told)) if stem(word) in matter & stems}
         wanted.append(place)
         pairs.append((_without(clause.core, names | shared), _without(told, names | shared | theirs)))
-        alike = [(asked, _without(text, names)) for text in _questions(each.note)]
+        alike = [(asked, _without(text, names)) for text in _questions(each.note, clause)]
         wanted += [-1 - place] * len(alike)
         pairs += alike
     near = dict.fromkeys(range(len(found)), 1.0) | dict.fromkeys(wanted, 0.0)
@@ -185,9 +195,9 @@ def _news(text: str, matter: set[str], names: set[str]) -> set[str]:
     return words - matter
 
 
-def _questions(note: Note) -> list[str]:
-    """The ways to ask for the fact of a note."""
-    return [question(note.fact), *paraphrases(note.fact, _WAYS)] if note.fact is not None else []
+def _questions(note: Note, clause: Clause) -> list[str]:
+    """The ways to ask for the facts of a note that a clause of its sense may ask for."""
+    return [text for fact in _asked_for(note, clause) for text in (question(fact), *paraphrases(fact, _WAYS))]
 
 
 def clause_names(clause: Clause) -> set[str]:
@@ -198,8 +208,8 @@ def clause_names(clause: Clause) -> set[str]:
 
 def _text(note: Note) -> str:
     """All that shows about whom a note is."""
-    fact = note.fact
-    return " · ".join(filter(None, (note.actor, fact.subject if fact else "", note.content, note.context)))
+    subjects = dict.fromkeys(fact.subject for fact in note.facts)
+    return " · ".join(filter(None, (note.actor, *subjects, note.content, note.context)))
 
 
 def _pointed(hits: Sequence[Hit], told: Mapping[str, str]) -> dict[str, str]:
@@ -213,9 +223,16 @@ def _pointed(hits: Sequence[Hit], told: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-def _told(hit: Hit) -> str:
-    fact = hit.note.fact
-    return f"{hit.passage or hit.note.content} {fact.relation if fact else ''}"
+def _told(hit: Hit, clause: Clause) -> str:
+    rest = still_told(hit.note) if clause.sense == "holds" else None
+    words = hit.passage or hit.note.content if rest is None else rest
+    return f"{words} {' '.join(fact.relation for fact in _asked_for(hit.note, clause))}"
+
+
+def _asked_for(note: Note, clause: Clause) -> Sequence[Fact]:
+    """The facts of a note; who asks what holds asks for none that ended and left the note behind."""
+    open_ones = [fact for fact in note.facts if fact.valid_to is None]
+    return open_ones if open_ones and clause.sense == "holds" else note.facts
 
 
 def matter_words(text: str, names: set[str]) -> set[str]:
@@ -238,10 +255,9 @@ def _without(text: str, names: set[str]) -> str:
 
 
 def _whose(
-    who: Named, text: str, note: Note, told: Mapping[str, str], known: set[str], asker: str | None, asked: str
+    who: Named, text: str, note: Note, told: Mapping[str, str], known: set[str], lead: _Lead, asked: str
 ) -> tuple[str, bool, Whose]:
     """Whom a note is about (where it is another than the clause names), whether that is a near one, and the verdict."""
-    lead = _lead(note, text, asker)
     slip = ""
     told_of = [
         name
@@ -310,9 +326,13 @@ class _Lead:
     sure: bool = True
 
 
-def _lead(note: Note, text: str, asker: str | None) -> _Lead:
-    if note.fact is not None:
-        return _of_fact(note.fact.subject, note, asker)
+def _leads(note: Note, text: str, asker: str | None) -> list[_Lead]:
+    """Whom a note is about: whom its facts are about, or whom it begins with."""
+    subjects = dict.fromkeys(fact.subject for fact in note.facts)
+    return [_of_fact(subject, note, asker) for subject in subjects] or [_lead(note, text)]
+
+
+def _lead(note: Note, text: str) -> _Lead:
     told = note.content if not text.count("\n") else text.split("\n", maxsplit=1)[0]
     if owned := _OWNED_LEAD.match(told):
         return _Lead(kin=owned["kin"].lower(), owner=owned["owner"])
@@ -447,13 +467,25 @@ def _former(found: Sequence[Bearing], clause: Clause) -> list[Bearing]:
     """What is over, tells of the past, or was told before something else about the same."""
     told = sorted(found, key=lambda b: note_order(b.note))
     over = [b for b in told if b.over or _denies_some(b.note, clause)]
-    before = [b for place, b in enumerate(told) if any(outdates(later.note, b.note) for later in told[place + 1 :])]
+    before = [
+        b
+        for place, b in enumerate(told)
+        if any(outdates(later.note, b.note) or _ended(later.note, b.note) for later in told[place + 1 :])
+    ]
     return over or before or [b for b in told if _PAST.search(b.note.content)]
 
 
+def _ended(later: Note, note: Note) -> bool:
+    """Whether a note ended a part of another."""
+    return any(fact.ended_by == later.id for fact in note.facts)
+
+
 def outdates(later: Note, note: Note) -> bool:
-    """Whether a note that was told later says that something is otherwise now, of the same as this one."""
+    """Whether a note that was told later says that something is otherwise now, of the same as this one; statements of different relations do not."""
     if note_order(later) <= note_order(note) or not _CHANGED.search(later.content):
+        return False
+    holding, newer = ({plain(f.relation) for f in n.facts if f.valid_to is None} for n in (note, later))
+    if holding and newer and not holding & newer:
         return False
     one, other = ({stem(w) for w in parts(" ".join(query_words(n.content)))} for n in (note, later))
     return bool(one & other) or _POINTS.match(later.content) is not None

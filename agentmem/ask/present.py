@@ -88,24 +88,24 @@ def without_namesakes(query: str, hits: Sequence[Hit]) -> list[Hit]:
 
 
 def _is_namesake(note: Note, names: Sequence[frozenset[str]], full: Sequence[frozenset[str]]) -> bool:
-    if note.fact is None:
-        return False
-    subject = frozenset(query_words(note.fact.subject))
-    if any(name <= subject or subject <= name for name in names):
+    subjects = [frozenset(query_words(fact.subject)) for fact in note.facts]
+    if any(name <= subject or subject <= name for name in names for subject in subjects):
         return False
     return any(
-        subject & name and any(len(word) > 1 and word not in _TITLES for word in subject - name) for name in full
+        subject & name and any(len(word) > 1 and word not in _TITLES for word in subject - name)
+        for name in full
+        for subject in subjects
     )
 
 
 def _words(note: Note) -> frozenset[str]:
-    parts = (note.actor, note.content, note.context, note.fact.subject if note.fact is not None else None)
+    parts = (note.actor, note.content, note.context, *(fact.subject for fact in note.facts))
     return frozenset(query_words(" ".join(part for part in parts if part)))
 
 
 def _mentions(note: Note, named: Collection[str]) -> bool:
     # A statement is about its subject: "Ana lives in Porto." says nothing about Porto that one would ask of Porto.
-    told = (note.fact.subject,) if note.fact is not None else (note.content, note.context)
+    told = [fact.subject for fact in note.facts] or (note.content, note.context)
     parts = (note.actor, *told)
     words = query_words(" ".join(part for part in parts if part))
     return any(_same(word, name) for word in words for name in named)

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Final
+from datetime import datetime
+from typing import Final, NamedTuple
 
 from agentmem.extract.facts import sentence_fact, sentences, serious, speaker_of, statement, statement_fact
 from agentmem.extract.lexicon import STOPWORDS
 from agentmem.extract.relations import canonical, same_value
 from agentmem.extract.verbs import DOUBT, HEADS, SINCE
-from agentmem.notes.note import Fact
+from agentmem.notes.note import Fact, Note
 
-__all__ = ["MOST_FACTS", "candidate_fact", "candidate_facts", "same_fact", "tells_more"]
+__all__ = ["MOST_FACTS", "candidate_fact", "candidate_facts", "same_fact", "still_told", "tells_more", "without"]
 
 MOST_FACTS: Final = 16
 """Facts of one note."""
@@ -26,7 +27,8 @@ _BE: Final = frozenset({"am", "is", "are"})
 _PAST: Final = re.compile(
     r"\b(?:ago|once|then|back|when|was|were|raised|grew|during|first|before|after|until)\b", re.IGNORECASE
 )
-_CONTRACTED: Final = re.compile(r"^(?:(i)'(m|ve)|(im))\b", re.IGNORECASE)
+_OPENING: Final = ("i ", "i'", "im ", "my ")
+"""How somebody begins who speaks of themselves."""
 _WORD: Final = re.compile(r"[^\W_]+")
 _SAID_WITH: Final = {
     relation: frozenset(
@@ -35,7 +37,7 @@ _SAID_WITH: Final = {
     for relation in {phrase.relation for phrases in HEADS.values() for phrase in phrases}
 } | {"age": frozenset(("years", "old")), "name": frozenset(("name", "called"))}
 """The words that a relation is said with: "moved", "reside"."""
-_OWN: Final = STOPWORDS | frozenset("am also now currently user name called".split())
+_OWN: Final = STOPWORDS | frozenset("am m ve also now currently user name called".split())
 
 
 def candidate_fact(text: str, actor: str | None = None, *, whole: bool = False) -> Fact | None:
@@ -84,52 +86,83 @@ def tells_more(text: str, facts: Sequence[Fact]) -> bool:
     return not _words(text) <= known
 
 
+def without(text: str, over: Sequence[Fact], actor: str | None = None) -> str | None:
+    """A text without what states these facts: "I work as a plumber." of "I live in Graz and work as a plumber."
+
+    ``None`` where they cannot be cut out with nothing else, or nothing would be left.
+    """
+    speaker, kept, cut = speaker_of(actor), list[str](), 0
+    for sentence in sentences(text):
+        clauses = list(_clauses(sentence, speaker))
+        gone = [[fact for fact in over if c.fact is not None and same_fact(c.fact, fact)] for c in clauses]
+        cut += sum(map(len, gone))
+        if any(facts and tells_more(c.text, facts) for c, facts in zip(clauses, gone, strict=True)):
+            return None
+        first, *rest = [c for c, facts in zip(clauses, gone, strict=True) if not facts] or [None]
+        if first is not None:
+            said = " and ".join((first.alone, *(c.text for c in rest if c is not None)))
+            kept.append(f"{said[:1].upper()}{said[1:]}." if any(gone) else sentence)
+    return " ".join(kept) if cut == len(over) and kept else None
+
+
+def still_told(note: Note, moment: datetime | None = None) -> str | None:
+    """The words of a note without what had ended by a moment, or has ended at all; ``None`` where nothing can be cut out, or has to be."""
+    over = [fact for fact in note.facts if fact.valid_to is not None and (moment is None or fact.valid_to <= moment)]
+    return without(note.content, over, note.actor) if over else None
+
+
 def _facts(sentence: str, speaker: str | None, *, whole: bool) -> tuple[Fact, ...]:
     """The facts of a sentence: of its clauses, where the first and another state one and nothing casts a doubt on them; else its only one."""
     if not whole and statement(sentence.replace(";", ",")):
         clauses = list(_clauses(sentence, speaker))
-        facts = [fact for _, fact in clauses if fact is not None]
+        facts = [c.fact for c in clauses if c.fact is not None]
         joined = _JOINED.search(sentence) is not None  # what is only strung together may go on from then to now
-        doubtful = any(DOUBT.search(said) or _PAST.search(said) for said, fact in clauses if fact is None or not joined)
-        opened = clauses[0][1] is not None or bool(_lead(statement(clauses[0][0])))
+        doubtful = any(DOUBT.search(c.text) or _PAST.search(c.text) for c in clauses if c.fact is None or not joined)
+        opened = clauses[0].fact is not None or bool(_lead(statement(clauses[0].text)))
         if len(facts) > 1 and opened and not doubtful:
             return tuple(facts)
     fact = sentence_fact(sentence, speaker, whole=whole)
     return () if fact is None else (fact,)
 
 
-def _clauses(sentence: str, speaker: str | None) -> Iterator[tuple[str, Fact | None]]:
-    """The parts of a sentence with what each states; a part that begins with no verb and states nothing belongs to the one before it."""
+class _Clause(NamedTuple):
+    """A part of a sentence, what it states, and how it would be said alone."""
+
+    text: str
+    fact: Fact | None
+    alone: str
+
+
+def _clauses(sentence: str, speaker: str | None) -> Iterator[_Clause]:
+    """The parts of a sentence; one that begins with no verb and states nothing belongs to the one before it."""
     sentence = sentence.strip().replace("’", "'").rstrip(".!? ")
     cuts = [0, *(end for joint in _JOINT.finditer(sentence) for end in joint.span()), len(sentence)]
-    pieces = [(start, sentence[start:end]) for start, end in zip(cuts[::2], cuts[1::2], strict=True)]
-    begun, text, lead, fact = 0, "", "", None
-    for start, piece in pieces:
-        new, subject = _read(piece, lead, speaker)
-        opens = new is not None or (bool(lead) and _begins(piece))
-        if text and not opens:  # "Graz, Austria": the value goes on
-            text = sentence[begun : start + len(piece)]
-            fact = _read(text, "", speaker)[0] or fact
+    begun, before, lead = 0, "", ""
+    held: _Clause | None = None
+    for start, end in zip(cuts[::2], cuts[1::2], strict=True):
+        clause, theirs = _read(sentence[start:end], lead, speaker)
+        if held is not None and clause.fact is None and not (lead and _begins(clause.text)):
+            whole = _read(sentence[begun:end], before, speaker)[0]  # "Graz, Austria": the value goes on
+            held = whole if whole.fact is not None else whole._replace(fact=held.fact)
             continue
-        if text:
-            yield text, fact
-        begun, text, fact, lead = start, piece, new, subject or lead
-    yield text, fact
+        if held is not None:
+            yield held
+        begun, before, held, lead = start, lead, clause, theirs or lead
+    if held is not None:
+        yield held
 
 
-def _read(piece: str, lead: str, speaker: str | None) -> tuple[Fact | None, str]:
+def _read(piece: str, lead: str, speaker: str | None) -> tuple[_Clause, str]:
     """What a part states, by itself or with the lead of the part before it; and the lead that it gives to the next."""
     subject, _, verb = lead.rpartition(" ")
-    ways = [
-        piece,
-        *([f"{subject} {piece}"] if subject and _begins(piece) else []),
-        *([f"{lead} {piece}"] if verb in _BE else []),
-    ]
+    ways = [piece]
+    ways += [f"{subject} {piece}"] if subject and _begins(piece) and not piece.lower().startswith(_OPENING) else []
+    ways += [f"{lead} {piece}"] if verb in _BE else []
     for said in ways:
         tokens = statement(said)
         if tokens and (fact := statement_fact(tokens, speaker)) is not None:
-            return fact, _lead(tokens)
-    return None, _lead(statement(piece))
+            return _Clause(piece, fact, said), _lead(tokens)
+    return _Clause(piece, None, ways[1] if len(ways) > 1 and _begins(piece) else piece), _lead(statement(piece))
 
 
 def _lead(tokens: Sequence[str]) -> str:
@@ -143,7 +176,7 @@ def _lead(tokens: Sequence[str]) -> str:
 def _begins(piece: str) -> bool:
     """Whether a part begins as a statement does: with a verb, or with who speaks."""
     first = piece.partition(" ")[0].lower()
-    return first in HEADS or first in _BE or first in ("i", "my") or _CONTRACTED.match(piece) is not None
+    return first in HEADS or first in _BE or piece.lower().startswith(_OPENING)
 
 
 def _words(text: str) -> set[str]:

@@ -218,7 +218,8 @@ class Hit:
 
     ``reasons`` are the parts that add up to ``score``, by name; ``via`` are the ids of the neighbours that lifted it most;
     ``passage`` is what of a long note comes nearest to the query. With ``by_passage``, chosen for a prompt that has no room for all of
-    the note, it is ``quoted`` by that passage.
+    the note, it is ``quoted`` by that passage. Of a note of which a part is over it is by ``holding``, the rest, where a prompt can do
+    without that part.
     """
 
     note: Note
@@ -227,11 +228,14 @@ class Hit:
     via: tuple[str, ...] = ()
     passage: str | None = None
     by_passage: bool = False
+    holding: str | None = None
 
     @property
     def quoted(self) -> str:
         """What a prompt quotes of the note."""
-        return f"… {self.passage} …" if self.by_passage and self.passage is not None else self.note.content
+        if self.by_passage and self.passage is not None:
+            return f"… {self.passage} …"
+        return self.note.content if self.holding is None else self.holding
 
     def __repr__(self) -> str:
         return f"Hit({self.score:.3f}, {self.note.content[:60]!r})"

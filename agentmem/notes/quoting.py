@@ -15,11 +15,13 @@ from agentmem.notes.note import Fact, Hit, Note
 
 __all__ = [
     "NOTES_HEADER",
+    "hit_line",
     "lines_block",
     "note_line",
     "note_order",
     "notes_block",
     "one_line",
+    "over_mark",
     "speaker",
     "strip_notes",
 ]
@@ -47,18 +49,23 @@ def speaker(note: Note) -> str:
     return one_line(name).replace("]", ")")[:60]
 
 
-def note_line(note: Note, quoted: str | None = None) -> str:
+def hit_line(hit: Hit) -> str:
+    """The line of a hit, with what is quoted of it."""
+    return note_line(hit.note, hit.quoted, cut=hit.quoted == hit.holding)
+
+
+def note_line(note: Note, quoted: str | None = None, *, cut: bool = False) -> str:
     """``- [2026-03-01 user] I live in Porto.``; ``quoted`` is what is quoted of the note, all of it by default.
 
-    Behind it stands what of it is over while the note is not: ``(no longer: lives in Porto, since 2026-05-01)``.
+    Behind it stands what of it is over while the note is not, unless that is ``cut``: ``(no longer: lives in Porto, since 2026-05-01)``.
     """
     mark = ", untrusted" if note.trust < UNTRUSTED_BELOW else ""
     ended = f", until {note.valid_to:%Y-%m-%d}" if note.valid_to is not None else ""
-    return f"- [{note.occurred_at:%Y-%m-%d} {speaker(note)}{mark}{ended}] {one_line(note.content if quoted is None else quoted)}{_over(note)}"
+    return f"- [{note.occurred_at:%Y-%m-%d} {speaker(note)}{mark}{ended}] {one_line(note.content if quoted is None else quoted)}{'' if cut else over_mark(note)}"
 
 
-def _over(note: Note) -> str:
-    """What a note says to hold and does no longer, with the day from which it does not."""
+def over_mark(note: Note) -> str:
+    """Behind what is quoted of a note: what it says to hold and does no longer, with the day from which it does not."""
     ended = [fact for fact in note.facts if fact.valid_to is not None and fact.valid_to != note.valid_to]
     told = [f"{_words_of(fact, note)}, since {fact.valid_to:%Y-%m-%d}" for fact in ended]
     return f" (no longer: {'; '.join(told)})" if told else ""
@@ -76,8 +83,8 @@ def note_order(note: Note) -> tuple[datetime, datetime, str]:
 
 def notes_block(items: Iterable[Hit | Note]) -> str:
     """The header and one line per note, or per hit with what is quoted of it, in their order."""
-    pairs = [(item.note, item.quoted) if isinstance(item, Hit) else (item, None) for item in items]
-    return lines_block([note_line(*pair) for pair in sorted(pairs, key=lambda pair: note_order(pair[0]))])
+    pairs = [(item.note, hit_line(item)) if isinstance(item, Hit) else (item, note_line(item)) for item in items]
+    return lines_block([line for _, line in sorted(pairs, key=lambda pair: note_order(pair[0]))])
 
 
 def lines_block(lines: Sequence[str]) -> str:

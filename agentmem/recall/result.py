@@ -9,8 +9,9 @@ from datetime import datetime
 from typing import overload
 
 from agentmem.errors import InvalidArgument
+from agentmem.extract import still_told
 from agentmem.notes.note import Hit, Note
-from agentmem.notes.quoting import lines_block, note_line, note_order, notes_block
+from agentmem.notes.quoting import hit_line, lines_block, note_order, notes_block
 
 __all__ = ["Recollection", "estimate_tokens"]
 
@@ -69,9 +70,11 @@ class Recollection(Sequence[Hit]):
         for hit in self.hits:
             if hit.note.valid_to is not None and hit.note.valid_to <= self.at:
                 continue  # a statement that no longer holds would only compete with the one that does
+            if (rest := still_told(hit.note, self.at)) is not None:
+                hit = replace(hit, holding=rest)  # noqa: PLW2901
             ways = (hit, replace(hit, by_passage=True)) if hit.passage is not None else (hit,)
             for way in ways:
-                line = (note_order(hit.note), note_line(hit.note, way.quoted))
+                line = (note_order(hit.note), hit_line(way))
                 place = bisect_left(lines, line)
                 lines.insert(place, line)
                 if measure(lines_block([text for _, text in lines])) <= max_tokens:

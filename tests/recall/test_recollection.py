@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from agentmem.notes.note import Hit, MemoryState, Note, Scope
-from agentmem.notes.quoting import note_line, notes_block
+from agentmem.notes.quoting import hit_line, notes_block
 from agentmem.recall import result as recollection
 from agentmem.recall.result import Recollection, estimate_tokens
 
@@ -40,7 +40,7 @@ def test_the_best_hits_that_fit_are_taken_and_told_oldest_first(room: int) -> No
 
 def test_a_note_becomes_a_line_once_however_many_notes_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[str] = []
-    monkeypatch.setattr(recollection, "note_line", lambda note, quoted: made.append(note.id) or note_line(note, quoted))
+    monkeypatch.setattr(recollection, "hit_line", lambda hit: made.append(hit.note.id) or hit_line(hit))
 
     found(100).within(100_000)
 

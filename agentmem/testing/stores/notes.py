@@ -275,7 +275,7 @@ class NotePromises(StoreSuite):
         graz, plumber = Fact("Ana", "lives in", "Graz"), Fact("Ana", "works as", "plumber")
         note = make(1, facts=(graz, plumber))
         with store.write() as tx:
-            row = tx.notes.insert(note, 1, b"")
+            row = self.put(tx, note)
             clock.advance(days=1)
             tx.notes.close_fact(row, graz, micros(MAY), "note-000002", "in part")
             closed = tx.notes.load([row])[row]
