@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from agentmem.extract import still_told
 from agentmem.extract.lexicon import NUMBERS
 from agentmem.notes.edit import Route
 from agentmem.notes.note import Note
@@ -133,8 +132,7 @@ def abstention(question: str, why: Why, known: Sequence[Note], name: str) -> tup
 
 
 def _quote(note: Note) -> str:
-    rest = still_told(note)
-    text = one_line(note.content) + over_mark(note) if rest is None else one_line(rest)
+    text = one_line(note.content) + over_mark(note)
     return text if len(text) <= _QUOTED else f"{text[:_QUOTED].rstrip()} …"
 
 

@@ -48,7 +48,7 @@ def in_force(
         note = tx.notes.load([row])[row] if row is not None else None
         if note is not None and not scope.admits(note.scope):
             return None, "", ()  # what recall would not show is not told by heart either
-        if note is None or note.version != edit.note_version or not note.valid_at(now):
+        if note is None or note.version != edit.note_version or not note.fact_valid_at(now):
             return None, "", (overruled(edit.id, "is behind its note"),)
         rival = next(_rivals(tx, owners, note, now), None)
     why, name = _about(clause, asked, scope, note, now)

@@ -86,14 +86,15 @@ def _fact_rows(tx: Transaction, owners: Sequence[int]) -> Iterable[int]:
 
 def _about_note(signals: Signals, note: Note, core: Core, now: datetime) -> Signals:
     changed = _last_change(note)
+    starts, ends = note.fact_span
     return replace(
         signals,
         trust=note.trust,
         secret=any(secrets(text) for text in _told(note)),
         volatile=is_volatile(note.fact.relation if note.fact else note.content) or is_volatile(note.content),
-        expiring=note.valid_to is not None and note.valid_to > now,
-        ended=note.valid_to is not None and note.valid_to <= now,
-        upcoming=note.valid_from is not None and note.valid_from > now,
+        expiring=ends is not None and ends > now,
+        ended=ends is not None and ends <= now,
+        upcoming=starts is not None and starts > now,
         age_hours=max(0.0, (now - note.created_at).total_seconds() / 3600),
         unchanged_hours=max(0.0, (now - changed).total_seconds() / 3600),
         retrievability=core.curve.retrievability(note.state, now),

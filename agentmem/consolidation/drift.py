@@ -159,7 +159,7 @@ class DriftMeter:
         )
 
     def _is_stale(self, edit: EditRow, note: Note | None) -> bool:
-        return note is None or note.version != edit.note_version or not note.valid_at(self._core.clock.now())
+        return note is None or note.version != edit.note_version or not note.fact_valid_at(self._core.clock.now())
 
     def _is_contradicted(self, tx: Transaction, edit: EditRow, note: Note) -> bool:
         """Whether a note that is newer and still holds gives the same fact another object."""

@@ -150,6 +150,21 @@ class Note:
         """True when the note holds at ``moment``: its validity is the half-open span [from, to)."""
         return _within(self, moment)
 
+    @property
+    def fact_span(self) -> tuple[datetime | None, datetime | None]:
+        """From when, and until when its fact holds: no longer than the note does."""
+        spans = [
+            (self.valid_from, self.valid_to),
+            *([(f.valid_from, f.valid_to)] if (f := self.fact) is not None else []),
+        ]
+        starts, ends = ([moment for moment in each if moment is not None] for each in zip(*spans, strict=True))
+        return max(starts, default=None), min(ends, default=None)
+
+    def fact_valid_at(self, moment: datetime) -> bool:
+        """True when its fact holds at ``moment``; without one, when the note does."""
+        start, end = self.fact_span
+        return (start is None or start <= moment) and (end is None or moment < end)
+
     def to_dict(self) -> dict[str, Any]:
         """The note as JSON-able values, by the names of its fields, with :attr:`fact`; times are ISO 8601. :meth:`from_dict` makes an equal note
         of them.

@@ -65,6 +65,8 @@ def remember(
     """Store notes, durably; says what became of each.
 
     agentmem remember "My sister lives in Porto." --user ana
+
+    Of a note that states several facts they stand in a .jsonl file: {"content": "…", "facts": [["Ana", "lives in", "Porto"], …]}.
     """
     items = _items(text or [], file)
     if key is not None and len(items) > 1:
@@ -246,7 +248,8 @@ def reasons(parts: Any, at_most: int = 3) -> str:
 def _said(note: Note, passage: str | None = None) -> str:
     """What a note says, or of a long one the passage that was asked for."""
     said = note.content if passage is None else f"… {passage} …"
-    ended = " (no longer)" if note.valid_to is not None else ""
+    over = "; ".join(str(fact) for fact in note.facts if fact.valid_to is not None)
+    ended = " (no longer)" if note.valid_to is not None else f" (no longer: {over})" if over else ""
     untrusted = " (untrusted)" if note.trust < 0.5 else ""
     return f"{note.actor}: {said}{ended}{untrusted}" if note.actor else f"{said}{ended}{untrusted}"
 
@@ -269,7 +272,7 @@ def notes(
                 render.short(n.id),
                 f"{n.occurred_at:%Y-%m-%d}",
                 "archived" if n.archived_at else n.kind,
-                str(n.fact or ""),
+                "; ".join(str(fact) for fact in n.facts if fact.valid_to is None) or str(n.fact or ""),
                 _said(n),
             )
             for n in found

@@ -101,7 +101,9 @@ def fact_dict(fact: Fact | None) -> dict[str, object] | None:
     """A fact, or null."""
     if fact is None:
         return None
-    return {"subject": fact.subject, "relation": fact.relation, "object": fact.object, "functional": fact.functional}
+    told = {"subject": fact.subject, "relation": fact.relation, "object": fact.object, "functional": fact.functional}
+    span = {"valid_from": fact.valid_from, "valid_to": fact.valid_to, "ended_by": fact.ended_by}
+    return told | {name: value for name, value in span.items() if value is not None}
 
 
 def note_dict(note: Note) -> dict[str, object]:
@@ -127,6 +129,7 @@ def note_dict(note: Note) -> dict[str, object]:
         "stability_days": round(note.state.stability, 3),
         "archived": note.archived_at is not None,
         "fact": fact_dict(note.fact),
+        "facts": [fact_dict(fact) for fact in note.facts],
         "metadata": dict(note.metadata),
         "version": note.version,
     }
