@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,8 @@ from agentmem.consolidation.candidates import Candidate, gather
 from agentmem.errors import InvalidArgument, InvalidNote
 from agentmem.notes.clock import ManualClock
 from agentmem.notes.rows import EditRow
-
-Tell = Callable[..., str]
+from agentmem.stores.sqlite.where import prepare
+from tests.former import FACTS, undo
 
 ENDED = [
     ("I live in Graz and work as a plumber.", "I moved to Linz.", "Graz", "plumber", "- [2026-01-01 user] I work as a plumber."),
@@ -298,3 +299,43 @@ def test_together_or_apart_the_same_holds(tmp_path: Path, told: list[tuple[str, 
         copy.load_export(tmp_path / "notes.jsonl", trust="trusted")
         assert copy.notes(user="u") == memory.notes(user="u")
         assert memory.check().ok
+
+
+def test_a_store_of_one_fact_a_note_is_brought_up_to_date(tmp_path: Path, clock: ManualClock) -> None:
+    """Its facts and their seals are what they were, and from now on a note may tell several."""
+    with Memory(tmp_path / "m", embedder="hash", clock=clock) as memory:
+        old, _ = tell(memory, clock, "Ana lives in Porto.", "I like chess.")
+        before = memory.notes(user="u")
+    with closing(sqlite3.connect(tmp_path / "m" / "notes.db")) as file, file:
+        prepare(file)
+        undo(file.execute, FACTS)
+    with Memory(tmp_path / "m", embedder="hash", clock=clock) as memory:
+        assert memory.notes(user="u") == before
+        assert memory.check(deep=True).ok
+        (both,) = tell(memory, clock, "I live in Graz and work as a plumber.")
+        (moved,) = tell(memory, clock, "I moved to Linz.")
+        memory.remember("Ana lives in Rome.", user="u")
+
+        assert ended(memory.get(both, user="u")) == {"Graz": moved}
+        assert memory.get(old, user="u").valid_to is not None
+        assert memory.check(deep=True).ok
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE fact SET object = 'Rome' WHERE place = 1",
+        "UPDATE fact SET valid_to = NULL WHERE row = 1 AND place = 0",
+        "UPDATE fact SET ended_by = 'x' WHERE row = 1 AND place = 0",
+        "DELETE FROM fact WHERE place = 1",
+    ],
+)
+def test_damage_of_one_of_several_facts_is_named(tmp_path: Path, clock: ManualClock, sql: str) -> None:
+    """Also after it was closed, and of one that is gone; the words and the end of each are under a seal."""
+    with Memory(tmp_path / "m", embedder="hash", clock=clock) as memory:
+        old, _ = tell(memory, clock, "I live in Graz and work as a plumber.", "I moved to Linz.")
+        assert memory.check().ok
+        with closing(sqlite3.connect(tmp_path / "m" / "notes.db")) as file, file:
+            assert file.execute(sql).rowcount == 1
+
+        assert any(old in problem and "is not what was written" in problem for problem in memory.check().problems)

@@ -403,12 +403,12 @@ def test_a_newer_format_is_refused_with_the_cure(open_memory, exported) -> None:
 
 
 def test_a_file_of_the_first_version_is_still_read(open_memory, exported) -> None:
-    """It has no experiences, no enrichment, and no last use of links."""
+    """It has no experiences, no enrichment, no last use of links, and one fact in a note."""
 
     def older(inner: list[dict[str, Any]]) -> None:
         inner[:] = [part for part in inner if part["type"] != "made_from"]
         for part in inner:
-            for name in ("experience", "enrichment", "used_at", "record", "record_times"):
+            for name in ("experience", "enrichment", "used_at", "record", "record_times", "facts"):
                 part.pop(name, None)
 
     target, path = open_memory(name="target"), forge(exported[1], older)
