@@ -98,9 +98,9 @@ def without(text: str, over: Sequence[Fact], actor: str | None = None) -> str | 
         cut += sum(map(len, gone))
         if any(facts and tells_more(c.text, facts) for c, facts in zip(clauses, gone, strict=True)):
             return None
-        first, *rest = [c for c, facts in zip(clauses, gone, strict=True) if not facts] or [None]
-        if first is not None:
-            said = " and ".join((first.alone, *(c.text for c in rest if c is not None)))
+        rest = [c for c, facts in zip(clauses, gone, strict=True) if not facts]
+        if rest:
+            said = " and ".join((rest[0].alone, *(c.text for c in rest[1:])))
             kept.append(f"{said[:1].upper()}{said[1:]}." if any(gone) else sentence)
     return " ".join(kept) if cut == len(over) and kept else None
 
