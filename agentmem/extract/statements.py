@@ -141,8 +141,8 @@ def _clauses(sentence: str, speaker: str | None) -> Iterator[_Clause]:
     held: _Clause | None = None
     for start, end in zip(cuts[::2], cuts[1::2], strict=True):
         clause, theirs = _read(sentence[start:end], lead, speaker)
-        if held is not None and clause.fact is None and not (lead and _begins(clause.text)):
-            whole = _read(sentence[begun:end], before, speaker)[0]  # "Graz, Austria": the value goes on
+        if held is not None and _goes_on(clause, held.fact, lead):
+            whole = _read(sentence[begun:end], before, speaker)[0]
             held = whole if whole.fact is not None else whole._replace(fact=held.fact)
             continue
         if held is not None:
@@ -150,6 +150,14 @@ def _clauses(sentence: str, speaker: str | None) -> Iterator[_Clause]:
         begun, before, held, lead = start, lead, clause, theirs or lead
     if held is not None:
         yield held
+
+
+def _goes_on(clause: _Clause, former: Fact | None, lead: str) -> bool:
+    """Whether a part only goes on with the value before it: "Graz, Austria", "fish and chips"."""
+    if _begins(clause.text) and (lead or clause.fact is not None):
+        return False
+    fact = clause.fact
+    return fact is None or (former is not None and (fact.subject, fact.relation) == (former.subject, former.relation))
 
 
 def _read(piece: str, lead: str, speaker: str | None) -> tuple[_Clause, str]:

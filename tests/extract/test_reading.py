@@ -12,6 +12,7 @@ import pytest
 from agentmem.extract import (
     RELATIONS,
     candidate_fact,
+    candidate_facts,
     canonical,
     dates,
     entities,
@@ -143,6 +144,29 @@ def test_plain_statements_become_facts(text):
 def test_what_is_not_plainly_stated_is_no_fact(text):
     """Questions, guesses, wishes, denials, reports, quotations and loose talk give nothing."""
     assert candidate_fact(text) is None
+
+
+SEVERAL = {
+    "I live in Graz and work as a plumber.": ["lives in Graz", "works as plumber"],
+    "I live in Graz. I work as a plumber.": ["lives in Graz", "works as plumber"],
+    "I'm 34, live in Graz, Austria, and I'm allergic to nuts.": ["lives in Graz, Austria", "allergic to nuts"],
+    "My name is Tom and my favourite food is fish and chips.": ["name Tom", "favourite food fish and chips"],
+    "Ana's favourite food is fish and chips.": ["favourite food fish and chips"],
+    "I love bread and butter.": ["likes bread and butter"],
+    "I live in Trinidad and Tobago and work as a nurse.": ["lives in Trinidad and Tobago", "works as nurse"],
+    "I live in Graz with my wife Eva and our two cats.": ["lives in Graz"],
+    "I live in Graz, but I might move, and I work as a plumber.": [],
+    "I moved to Graz, hated it and moved to Linz.": [],
+    "I live in Graz and Vienna.": [],
+    "I was born in Rome, I live in Porto.": [],
+    "My wife and I live in Rome and work at Acme.": ["lives in Rome"],
+}
+
+
+@pytest.mark.parametrize("text", SEVERAL)
+def test_a_text_may_state_several_facts(text):
+    """Each clause that is a statement in itself; a list of values is one value, and a doubt is one of all."""
+    assert [f"{fact.relation} {fact.object}" for fact in candidate_facts(text)] == SEVERAL[text]
 
 
 def test_first_person_is_the_actor():
