@@ -13,7 +13,7 @@ from agentmem.notes.clock import micros
 from agentmem.notes.ids import IdMaker
 from agentmem.notes.note import Scope
 from agentmem.notes.passages import passages
-from agentmem.notes.protocols import Clock, Embedder, ForgettingCurve
+from agentmem.notes.protocols import Clock, Embedder, ForgettingCurve, Relations
 from agentmem.notes.rows import Selection
 from agentmem.records.transaction import NoteStore, Transaction
 from agentmem.runtime.forks import at_fork
@@ -42,6 +42,7 @@ class Core:
     Args:
         make_embedder: called on first use, since loading an embedding model takes seconds.
         indexer: the vector index behind the outbox, or ``None`` when everything is scanned exactly.
+        relations: reads what a new note replaces, or ``None`` when rules alone say so.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Core:
         curve: ForgettingCurve,
         settings: Settings,
         ids: IdMaker,
+        relations: Relations | None = None,
     ) -> None:
         self.store = store
         self.exact = exact
@@ -65,6 +67,7 @@ class Core:
         self.curve = curve
         self.settings = settings
         self.new_id = ids
+        self.relations = relations
         self._make_embedder = make_embedder
         self._embedder: Embedder | None = None
         self._begin_anew()

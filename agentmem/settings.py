@@ -64,6 +64,11 @@ class RememberSettings(_Section):
         50_000, ge=0, description="owners with more notes than this are not scanned for similar notes on write"
     )
     batch: int = Field(512, ge=1, description="notes per transaction in remember_many")
+    updates: Literal["rules", "marked", "closed"] = Field(
+        "rules",
+        description="how it is found out what a new note replaces: by rules of language alone; or also by a learned model, which marks what it "
+        "holds for replaced; or closes it as a rule does where it is sure",
+    )
 
 
 class RecallSettings(_Section):

@@ -374,6 +374,7 @@ def _core(
     store: NoteStore, indexed: DataDirectory | None, settings: Settings, clock: Clock, embedder: Any, fail: Fail
 ) -> Core:
     from agentmem.embedding.embedders import make_embedder
+    from agentmem.embedding.relation_model import RelationModel
     from agentmem.stores.text.text import TextIndex
     from agentmem.stores.vectors.exact import ExactIndex
 
@@ -392,6 +393,7 @@ def _core(
         curve=curve(settings.forgetting.curve),
         settings=settings,
         ids=IdMaker(clock),
+        relations=None if settings.remember.updates == "rules" else RelationModel(),
     )
 
 

@@ -35,9 +35,13 @@ class MiniLM:
 
     Args:
         path: holds ``config.json``, ``tokenizer.json`` and ``model.safetensors``.
+        changes: what is added to weights of these names, dense ones of shape (out, in).
+        max_tokens: tokens read of a text, or of a pair.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self, path: Path, changes: Mapping[str, Array] | None = None, *, max_tokens: int = _MAX_TOKENS
+    ) -> None:
         from safetensors.numpy import load_file
         from tokenizers import Tokenizer
 
@@ -52,11 +56,12 @@ class MiniLM:
         self._layers = int(config["num_hidden_layers"])
         self._epsilon = np.float32(config["layer_norm_eps"])
         self._tokenizer = Tokenizer.from_file(str(path / "tokenizer.json"))
-        self._tokenizer.enable_truncation(_MAX_TOKENS)
+        self._tokenizer.enable_truncation(max_tokens)
         self._tokenizer.no_padding()
-        self._weights = _transposed(
-            load_file(str(path / "model.safetensors")), self._layers, self.dimension // self._heads
-        )
+        tensors = load_file(str(path / "model.safetensors"))
+        for name, change in (changes or {}).items():
+            tensors[name] = tensors[name] + change
+        self._weights = _transposed(tensors, self._layers, self.dimension // self._heads)
 
     def encode(self, texts: Sequence[str]) -> Array:
         """Unit vectors of ``texts``: one padded batch, so give texts of similar length."""
@@ -71,26 +76,30 @@ class MiniLM:
         units = states / np.linalg.norm(states, axis=2, keepdims=True)
         return [rows[mask] for rows, mask in zip(units, real, strict=True)]
 
+    def pairs(self, pairs: Sequence[tuple[str, str]]) -> tuple[Array, npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
+        """Two texts read together: the states of their tokens, shape (pairs, tokens, width), which of them are real, and of which text, 0 or 1."""
+        encodings = self._tokenizer.encode_batch(list(pairs))
+        ids, real = _padded([encoding.ids for encoding in encodings])
+        types, _ = _padded([encoding.type_ids for encoding in encodings])
+        return self._forward(ids, real, types), real, types
+
     def _states(self, texts: Sequence[str]) -> tuple[Array, npt.NDArray[np.bool_]]:
-        rows = [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
-        lengths = np.array([len(row) for row in rows])
-        ids = np.zeros((len(rows), lengths.max()), dtype=np.int64)
-        for padded, row in zip(ids, rows, strict=True):
-            padded[: len(row)] = row
-        real = np.arange(ids.shape[1]) < lengths[:, None]
-        return self._forward(ids, real), real
+        ids, real = _padded([encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))])
+        return self._forward(ids, real, 0), real
 
     def count_tokens(self, text: str) -> int:
         """Tokens of ``text`` that the model reads; it stops at 256."""
         return len(self._tokenizer.encode(text).ids)
 
-    def _forward(self, ids: npt.NDArray[np.int64], real: npt.NDArray[np.bool_]) -> Array:
+    def _forward(
+        self, ids: npt.NDArray[np.int64], real: npt.NDArray[np.bool_], types: npt.NDArray[np.int64] | int
+    ) -> Array:
         weights = self._weights
         batch, length = ids.shape
         embedded = (
             weights["embeddings.word_embeddings.weight"][ids]
             + weights["embeddings.position_embeddings.weight"][:length]
-            + weights["embeddings.token_type_embeddings.weight"][0]
+            + weights["embeddings.token_type_embeddings.weight"][types]
         )
         states = self._norm(embedded.reshape(batch * length, -1), "embeddings.LayerNorm")
         mask = None if real.all() else np.where(real, np.float32(0), _FAR)[:, None, None, :]
@@ -129,6 +138,15 @@ class MiniLM:
         states *= self._weights[f"{name}.weight"]
         states += self._weights[f"{name}.bias"]
         return states
+
+
+def _padded(rows: Sequence[Sequence[int]]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Rows of one length, and which of their places are real."""
+    lengths = np.array([len(row) for row in rows])
+    padded = np.zeros((len(rows), lengths.max()), dtype=np.int64)
+    for place, row in zip(padded, rows, strict=True):
+        place[: len(row)] = row
+    return padded, np.arange(padded.shape[1]) < lengths[:, None]
 
 
 def _transposed(tensors: Mapping[str, Array], layers: int, head_width: int) -> dict[str, Array]:

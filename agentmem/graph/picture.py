@@ -30,6 +30,7 @@ _EDGES: Final[dict[str, tuple[str, Any]]] = {
     "derived_from": ("#8d79bd", (0, (6, 2, 1, 2))),
     "supports": ("#2a9d6f", "-"),
     "supersedes": ("#d1495b", "-"),
+    "updates": ("#d1495b", (0, (6, 2))),
     "used_together": ("#1f7a54", (0, (3, 1, 1, 1))),
     "contradicts": ("#d1495b", (0, (1, 1.6))),
 }

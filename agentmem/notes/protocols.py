@@ -21,7 +21,17 @@ if TYPE_CHECKING:
 
     Vectors = npt.NDArray[np.float32]
 
-__all__ = ["Clock", "Editor", "Embedder", "ForgettingCurve", "LanguageModel", "Message", "Reranker", "VectorIndex"]
+__all__ = [
+    "Clock",
+    "Editor",
+    "Embedder",
+    "ForgettingCurve",
+    "LanguageModel",
+    "Message",
+    "Relations",
+    "Reranker",
+    "VectorIndex",
+]
 
 Message = Mapping[str, str]
 """``{"role": "system" | "user" | "assistant", "content": text}``."""
@@ -60,6 +70,25 @@ class Reranker(Protocol):
 
     def scores(self, query: str, texts: Sequence[str]) -> Sequence[float]:
         """One number from 0 to 1 per text."""
+        ...
+
+
+@runtime_checkable
+class Relations(Protocol):
+    """Reads what was said before and what was said later together, and says whether the former still holds."""
+
+    @property
+    def closes(self) -> float | None:
+        """From this probability on it may be acted upon; ``None``: never."""
+        ...
+
+    @property
+    def marks(self) -> float:
+        """From this one on the later statement should stand first."""
+        ...
+
+    def replaced(self, pairs: Sequence[tuple[str, str]]) -> Sequence[float]:
+        """Of each (before, later) the probability that the former holds no longer."""
         ...
 
 

@@ -30,6 +30,7 @@ __all__ = [
     "SIMILAR",
     "SUPERSEDES",
     "TOGETHER",
+    "UPDATES",
     "aged",
     "by_words",
     "conflicting",
@@ -50,8 +51,9 @@ SIMILAR: Final = "similar"
 SHARES: Final = "shares"
 SUPERSEDES: Final = "supersedes"
 CONTRADICTS: Final = "contradicts"
+UPDATES: Final = "updates"
 TOGETHER: Final = "used_together"
-KINDS: Final = (NEXT, SIMILAR, SHARES, SUPERSEDES, CONTRADICTS, TOGETHER)
+KINDS: Final = (NEXT, SIMILAR, SHARES, SUPERSEDES, CONTRADICTS, UPDATES, TOGETHER)
 
 _SAID_NEXT: Final = "said next in the same thread"
 _SIMILAR: Final = "similar in meaning ("

@@ -13,7 +13,7 @@ from agentmem.errors import InvalidArgument, UnknownNote
 from agentmem.extract import Said, keywords, said_in
 from agentmem.graph.view import Connection, build_view, connect
 from agentmem.notes.clock import micros
-from agentmem.notes.note import Link, Note, NoteVersion, Receipt, Scope
+from agentmem.notes.note import Link, Note, NoteVersion, Receipt, Scope, Status
 from agentmem.notes.passages import embedded
 from agentmem.notes.protocols import Embedder
 from agentmem.notes.quoting import note_line
@@ -26,6 +26,7 @@ from agentmem.records.transaction import Transaction
 from agentmem.remember.changes import Changes
 from agentmem.remember.duplicates import content_hash
 from agentmem.remember.enriched import rewrite
+from agentmem.remember.relate import Relater
 from agentmem.remember.supersede import Superseder
 from agentmem.weights.registry import WeightRegistry
 
@@ -40,7 +41,7 @@ __all__ = ["Keeper"]
 
 TOGETHER_MOST = 8
 """Notes of one use that are linked with each other: a longer list is a page of results rather than one thought."""
-LINK_KINDS = ("next", "similar", "shares", "supersedes", "derived_from", "supports", "contradicts")
+LINK_KINDS = ("next", "similar", "shares", "supersedes", "derived_from", "supports", "contradicts", "updates")
 MAX_KIND = 256
 MAX_GRAPH = 20_000
 REACH = 4
@@ -57,6 +58,7 @@ class Keeper:
     def __init__(self, core: Core, weights: WeightRegistry, fail: Callable[[str], None] = lambda step: None) -> None:
         self._core = core
         self._weights = weights
+        self._relater = Relater(core, weights, fail)
         self._fail = fail
 
     # -- reading ---------------------------------------------------------------------------------------------
@@ -145,12 +147,15 @@ class Keeper:
         with self._weights.lock, self._core.writing(scope) as tx:
             self._core.fix_embedder(tx, embedder)
             row, note = self._find(tx, id, scope)
+            anew, owner = self._relater.again(tx, row), tx.notes.owner(note.scope)
             version, superseded, why = self.reword(tx, row, note, changes, vector, passages)
             self._fail("update:before-commit")
         self._fail("update:after-commit")
         warnings = self._weights.follow()
         reason = f"version {version}" + (f"; {why}" if why else "")
-        return Receipt(id, "superseded" if superseded else "stored", reason, superseded=superseded, warnings=warnings)
+        status: Status = "superseded" if superseded else "stored"
+        receipt = Receipt(id, status, reason, superseded=superseded, warnings=warnings)
+        return self._relater.follow([receipt], anew, [] if owner is None else [owner])[0]
 
     def reword(
         self, tx: Transaction, row: int, note: Note, changes: Changes, vector: Vectors | None, passages: Vectors | None

@@ -27,6 +27,7 @@ from agentmem.remember.duplicates import content_hash, same_meaning_possible
 from agentmem.remember.enriched import rewrite
 from agentmem.remember.neighbours import Neighbourhood
 from agentmem.remember.pending import PendingRows
+from agentmem.remember.relate import Relater
 from agentmem.remember.supersede import Superseder
 from agentmem.weights.registry import WeightRegistry
 
@@ -55,6 +56,7 @@ class Rememberer:
     def __init__(self, core: Core, weights: WeightRegistry, fail: Callable[[str], None] = lambda step: None) -> None:
         self._core = core
         self._weights = weights
+        self._relater = Relater(core, weights, fail)
         self._fail = fail
 
     def remember(
@@ -99,7 +101,7 @@ class Rememberer:
         self._fail("remember:after-commit")
         if retired and (warnings := self._weights.follow()):
             receipts[-1] = replace(receipts[-1], warnings=(*receipts[-1].warnings, *warnings))
-        return receipts
+        return self._relater.follow(receipts, batch.told, list(owners.values()))
 
     @staticmethod
     def _without_echo(draft: Draft) -> Draft | Receipt:
@@ -169,6 +171,11 @@ class Batch:
         self._buried = {owner for owner in digests if self._tx.tombstones.any(owner)}
         for owner, wanted in terms.items():
             self._pending.expect(owner, list(wanted))
+
+    @property
+    def told(self) -> list[str]:
+        """The ids of the notes that were stored, not merged or known."""
+        return list(self._linked)
 
     def finish(self, receipts: Sequence[Receipt]) -> list[Receipt]:
         """Write what is cheaper in one go; returns the receipts with the links of what was stored."""

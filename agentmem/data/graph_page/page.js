@@ -6,7 +6,7 @@
   const groups = ["#2563a8", "#d9782d", "#2a9d6f", "#8d5fb4", "#c2405a", "#3b9fb0", "#9a7b2f", "#66727f"];
   const kinds = {
     next: "#9aa5b1", similar: "#4e88c7", shares: "#e59545", derived_from: "#8d79bd", supports: "#2a9d6f",
-    supersedes: "#d1495b", contradicts: "#b3262f", used_together: "#1f7a54", user: "#1f2933",
+    supersedes: "#d1495b", contradicts: "#b3262f", updates: "#d98a94", used_together: "#1f7a54", user: "#1f2933",
   };
   const LISTED = 60;
   const dark = window.matchMedia("(prefers-color-scheme: dark)").matches;
