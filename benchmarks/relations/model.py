@@ -1,0 +1,119 @@
+"""MiniLM in torch, to be trained as a reader of two statements: its weights are those of the package."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.nn import functional
+
+from agentmem.embedding.relation_model import MOST_TOKENS, RELATIONS
+from agentmem.embedding.weights_files import packaged_minilm, verify_minilm
+
+__all__ = ["Reader"]
+
+WIDTH, HEADS, LAYERS, DROPOUT = 384, 12, 6, 0.1
+
+
+class _Layer(nn.Module):
+    """One BERT layer (Devlin et al. 2019), with the names of Hugging Face's BertModel."""
+
+    def __init__(self, weights: Mapping[str, Tensor], name: str) -> None:
+        super().__init__()
+        self.query, self.key, self.value, self.out, self.inner, self.outer = (
+            _linear(weights, f"{name}.{part}") for part in DENSE
+        )
+        self.norm1, self.norm2 = (_norm(weights, f"{name}.{part}.LayerNorm") for part in ("attention.output", "output"))
+
+    def forward(self, states: Tensor, real: Tensor) -> Tensor:
+        batch, length, _ = states.shape
+        query, key, value = (
+            part(states).view(batch, length, HEADS, -1).transpose(1, 2) for part in (self.query, self.key, self.value)
+        )
+        dropout = DROPOUT if self.training else 0.0
+        mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=real, dropout_p=dropout)
+        mixed = self.out(mixed.transpose(1, 2).reshape(batch, length, WIDTH))
+        states = self.norm1(states + functional.dropout(mixed, dropout))
+        return self.norm2(states + functional.dropout(self.outer(functional.gelu(self.inner(states))), dropout))
+
+
+DENSE = (
+    "attention.self.query",
+    "attention.self.key",
+    "attention.self.value",
+    "attention.output.dense",
+    "intermediate.dense",
+    "output.dense",
+)
+
+
+class Reader(nn.Module):
+    """Two statements in, one logit per relation out; the embeddings stay as they are."""
+
+    def __init__(self) -> None:
+        from tokenizers import Tokenizer
+
+        super().__init__()
+        path = packaged_minilm()
+        verify_minilm(path)
+        self.base = load_file(str(path / "model.safetensors"))
+        self.layers = nn.ModuleList([_Layer(self.base, f"encoder.layer.{i}") for i in range(LAYERS)])
+        self.head = nn.Linear(5 * WIDTH, len(RELATIONS))
+        self.head.weight.data *= 0.1
+        self.tokenizer = Tokenizer.from_file(str(path / "tokenizer.json"))
+        self.tokenizer.no_padding()
+        self.tokenizer.enable_truncation(MOST_TOKENS)
+
+    def forward(self, pairs: Sequence[tuple[str, str]]) -> Tensor:
+        """Logits, shape (pairs, relations)."""
+        ids, types, real = self._tokens(pairs)
+        states = self._embedded(ids, types)
+        for layer in self.layers:
+            states = layer(states, real[:, None, None])
+        sides = [((types == side) & real)[..., None].to(states.dtype) for side in (0, 1)]
+        before, later = ((states * side).sum(1) / side.sum(1) for side in sides)
+        read = torch.cat([states[:, 0], before, later, (before - later).abs(), before * later], 1)
+        return self.head(functional.dropout(read.float(), DROPOUT if self.training else 0.0))
+
+    def _tokens(self, pairs: Sequence[tuple[str, str]]) -> tuple[Tensor, Tensor, Tensor]:
+        encoded = self.tokenizer.encode_batch(list(pairs))
+        length = max(len(each.ids) for each in encoded)
+        ids, types = (torch.zeros(len(encoded), length, dtype=torch.long) for _ in range(2))
+        for row, each in enumerate(encoded):
+            ids[row, : len(each.ids)] = torch.tensor(each.ids)
+            types[row, : len(each.ids)] = torch.tensor(each.type_ids)
+        return ids, types, torch.arange(length) < torch.tensor([len(each.ids) for each in encoded])[:, None]
+
+    def _embedded(self, ids: Tensor, types: Tensor) -> Tensor:
+        name = "embeddings.{}_embeddings.weight"
+        word, position, kind = (self.base[name.format(part)] for part in ("word", "position", "token_type"))
+        norm = (self.base[f"embeddings.LayerNorm.{part}"] for part in ("weight", "bias"))
+        return functional.layer_norm(word[ids] + position[: ids.shape[1]] + kind[types], (WIDTH,), *norm, 1e-12)
+
+    def named_weights(self) -> dict[str, Tensor]:
+        """The layers' weights, by their names in BertModel."""
+        found: dict[str, Tensor] = {}
+        for number, layer in enumerate(self.layers):
+            dense = (layer.query, layer.key, layer.value, layer.out, layer.inner, layer.outer)
+            norms = {"attention.output.LayerNorm": layer.norm1, "output.LayerNorm": layer.norm2}
+            for part, module in (*zip(DENSE, dense, strict=True), *norms.items()):
+                found[f"encoder.layer.{number}.{part}.weight"] = module.weight.detach()
+                found[f"encoder.layer.{number}.{part}.bias"] = module.bias.detach()
+        return found
+
+
+def _linear(weights: Mapping[str, Tensor], name: str) -> nn.Linear:
+    weight = weights[f"{name}.weight"]
+    return _filled(nn.Linear(weight.shape[1], weight.shape[0]), weights, name)
+
+
+def _norm(weights: Mapping[str, Tensor], name: str) -> nn.LayerNorm:
+    return _filled(nn.LayerNorm(WIDTH, eps=1e-12), weights, name)
+
+
+def _filled(module: Any, weights: Mapping[str, Tensor], name: str) -> Any:
+    module.weight.data, module.bias.data = weights[f"{name}.weight"].clone(), weights[f"{name}.bias"].clone()
+    return module

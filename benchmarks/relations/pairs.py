@@ -1,0 +1,60 @@
+"""The pairs: what was said before, what was said later, and what the later does to the earlier."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+__all__ = ["PAIRS", "Pair", "area_under_curve", "read_open", "read_pairs", "recall_at"]
+
+PAIRS = Path(__file__).parent.parent / "strangers" / "pairs.jsonl"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """``is_`` is one of :data:`agentmem.embedding.relation_model.RELATIONS`; of open pairs only ``replaces`` or ``""``."""
+
+    before: str
+    later: str
+    is_: str
+    author: str = ""
+
+    @property
+    def texts(self) -> tuple[str, str]:
+        return self.before, self.later
+
+
+def read_pairs(path: Path = PAIRS) -> list[Pair]:
+    """Lines with ``before``, ``later``, ``is`` and ``author``."""
+    return [Pair(line["before"], line["later"], line["is"], line["author"]) for line in _lines(path)]
+
+
+def read_open(path: Path) -> list[Pair]:
+    """Lines with ``before``, ``later`` and ``replaced``."""
+    return [Pair(line["before"], line["later"], "replaces" if line["replaced"] else "") for line in _lines(path)]
+
+
+def recall_at(precision: float, chances: Any, truth: Any) -> tuple[float, float]:
+    """(recall, threshold) at the lowest threshold from which on the precision is at least this; (0, 1) if there is none."""
+    order = np.argsort(-chances, kind="stable")
+    hits = np.cumsum(truth[order])
+    good = np.flatnonzero(hits / np.arange(1, len(order) + 1) >= precision)
+    if not len(good):
+        return 0.0, 1.0
+    return float(hits[good[-1]] / truth.sum()), float(chances[order][good[-1]])
+
+
+def area_under_curve(chances: Any, truth: Any) -> float:
+    """How often a pair that is one gets a higher chance than one that is none."""
+    ranks = np.argsort(np.argsort(chances)) + 1
+    yes, no = truth.sum(), (~truth).sum()
+    return float((ranks[truth].sum() - yes * (yes + 1) / 2) / (yes * no))
+
+
+def _lines(path: Path) -> Sequence[Any]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
