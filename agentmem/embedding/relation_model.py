@@ -31,6 +31,9 @@ RELATIONS: Final = ("same", "replaces", "completes", "conflicts", "apart")
 MOST_TOKENS: Final = 128
 """Of both statements together: what is longer is no plain statement, and was not trained on."""
 TOGETHER: Final = 8
+_CURE: Final = (
+    'reinstall agentmem-toolkit, whose wheel has it, or go by rules alone: Settings(remember={"updates": "rules"}).'
+)
 
 
 def packaged_relations() -> Path:
@@ -50,11 +53,13 @@ class RelationModel:
 
     Raises:
         MissingExtra: the packaged MiniLM is not installed.
-        EmbedderError: at the first reading: the file is damaged, or the packaged MiniLM is not the published one.
+        EmbedderError: there is no such file; or, at the first reading, it is damaged, or the packaged MiniLM is not the published one.
     """
 
     def __init__(self, path: Path | None = None) -> None:
         self._path, self._base = path or packaged_relations(), packaged_minilm()
+        if not self._path.is_file():
+            raise EmbedderError(f"There is no relation model at {self._path}.", hint=_CURE)
         self._begin_anew()
         at_fork(self._begin_anew)
         self._loaded: _Loaded | None = None
@@ -128,7 +133,7 @@ def _read(path: Path) -> tuple[dict[str, Array], Mapping[str, Any]]:
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise EmbedderError(
             f"The relation model in {path} cannot be read: {error}",
-            hint="reinstall agentmem-toolkit; it comes with its weights.",
+            hint=_CURE,
         ) from error
 
 

@@ -32,8 +32,10 @@ class Heard:
 
 
 def _memory(clock: ManualClock, updates: str, heard: Relations, path: Path | None = None) -> Memory:
-    memory = Memory(path, embedder="hash", clock=clock, settings=Settings(remember=RememberSettings(updates=updates)))
-    memory._parts.core.relations = heard
+    memory = Memory(path, embedder="hash", clock=clock)
+    core = memory._parts.core
+    core.settings = Settings(remember=RememberSettings(updates=updates))
+    core.relations = heard
     return memory
 
 
@@ -188,7 +190,8 @@ def test_at_most_eight_are_read(clock: ManualClock) -> None:
 
 def test_a_model_that_fails_loses_no_note(clock: ManualClock, tmp_path: Path) -> None:
     """The note is stored, and its receipt says what was not done."""
-    with _memory(clock, "marked", RelationModel(tmp_path / "none.safetensors")) as memory:
+    (damaged := tmp_path / "relations.safetensors").write_bytes(b"nothing of a model")
+    with _memory(clock, "marked", RelationModel(damaged)) as memory:
         memory.remember(OLD)
         _later(clock)
         new = memory.remember(NEW)
