@@ -74,6 +74,7 @@ def test_forgetting_the_newer_one_takes_the_end_back(closing: Memory, clock: Man
     old = closing.remember(OLD)
     _later(clock)
     new = closing.remember(NEW)
+    assert closing.get(old.id).valid_to is not None
 
     closing.forget(new.id)
 
@@ -84,6 +85,7 @@ def test_other_words_of_the_newer_one_take_the_end_back(closing: Memory, clock: 
     old = closing.remember(OLD)
     _later(clock)
     new = closing.remember(NEW)
+    assert closing.get(old.id).valid_to is not None
 
     closing.update(new.id, "The platform schedule pages nobody on Monday")
 
