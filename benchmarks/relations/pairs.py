@@ -6,13 +6,18 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
 
-__all__ = ["PAIRS", "Pair", "area_under_curve", "read_open", "read_pairs", "recall_at"]
+from agentmem.notes.protocols import Embedder
+
+__all__ = ["PAIRS", "Pair", "area_under_curve", "by_chance", "read_open", "read_pairs", "recall_at"]
 
 PAIRS = Path(__file__).parent.parent / "strangers" / "pairs.jsonl"
+NEAR, LIKE = 0.25, 0.65
+"""Cosines between which two statements that nobody paired are taken for neighbours by chance."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,7 @@ class Pair:
     later: str
     is_: str
     author: str = ""
+    topic: str = ""
 
     @property
     def texts(self) -> tuple[str, str]:
@@ -31,7 +37,25 @@ class Pair:
 
 def read_pairs(path: Path = PAIRS) -> list[Pair]:
     """Lines with ``before``, ``later``, ``is`` and ``author``."""
-    return [Pair(line["before"], line["later"], line["is"], line["author"]) for line in _lines(path)]
+    return [Pair(line["before"], line["later"], line["is"], line["author"], line["topic"]) for line in _lines(path)]
+
+
+def by_chance(pairs: Sequence[Pair], each: int, rng: Random, embedder: Embedder) -> list[Pair]:
+    """Neighbours in meaning that have nothing to do with each other: for each statement up to so many of the same author on another topic.
+
+    In a memory nearly every neighbour of a note is one of these. Who has only read pairs on one topic takes two of three of them for updates.
+    """
+    found: list[Pair] = []
+    for author in sorted({pair.author for pair in pairs}):
+        topics = {text: pair.topic for pair in pairs if pair.author == author for text in pair.texts}
+        texts = list(topics)
+        vectors = np.asarray(embedder.embed(texts), dtype=np.float32)
+        cosines = vectors @ vectors.T
+        for place, text in enumerate(texts):
+            others = np.flatnonzero((cosines[place] >= NEAR) & (cosines[place] <= LIKE))
+            apart = [texts[other] for other in others.tolist() if topics[texts[other]] != topics[text]]
+            found += [Pair(before, text, "apart", author) for before in rng.sample(apart, min(each, len(apart)))]
+    return found
 
 
 def read_open(path: Path) -> list[Pair]:

@@ -18,9 +18,10 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from agentmem.embedding.embedders import make_embedder
 from agentmem.embedding.relation_model import RELATIONS
 from benchmarks.relations.model import Reader
-from benchmarks.relations.pairs import Pair, area_under_curve, read_pairs
+from benchmarks.relations.pairs import Pair, area_under_curve, by_chance, read_pairs
 from benchmarks.relations.templates import template_pairs
 
 __all__ = ["fit", "logits"]
@@ -110,6 +111,7 @@ def main() -> None:
     parser.add_argument("--cross", default="", help="leave out each of these authors in turn")
     parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--templates", type=int, default=TEMPLATES)
+    parser.add_argument("--chance", type=int, default=1, help="neighbours by chance for each statement")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
@@ -118,6 +120,7 @@ def main() -> None:
     start = lambda: begun(args.templates, args.seed, args.out / "templates.pt")  # noqa: E731
     start()
     pairs, options = read_pairs(), {"epochs": args.epochs, "seed": args.seed}
+    pairs += by_chance(pairs, args.chance, Random(args.seed), make_embedder(None))
     for author in args.cross:
         held = [pair for pair in pairs if pair.author == author]
         found = logits(fit(start(), [pair for pair in pairs if pair.author != author], **options), held)
