@@ -29,52 +29,30 @@ from agentmem.recall.echoes import (
     repeated,
 )
 from agentmem.recall.query import QueryView
+from agentmem.recall.updates import LINK_CONDUCTANCE, Among, inherited, interference, updated
 from agentmem.runtime.lazily import cached_property
 from agentmem.settings import RecallSettings
 
 __all__ = [
     "FAINT",
-    "LINK_CONDUCTANCE",
     "RANKED",
     "Fits",
     "Ranked",
     "Ranking",
-    "interference",
     "rank",
     "trusted",
 ]
 
-LINK_CONDUCTANCE: Mapping[str, float] = {
-    "next": 1.0,
-    "user": 1.0,
-    "used_together": 1.0,
-    "derived_from": 0.5,
-    "supports": 0.5,
-    "shares": 0.05,
-    "similar": 0.1,
-    "related": 0.1,
-    "contradicts": 0.3,
-    "supersedes": 0.3,
-}
-"""How much activation a link of each kind passes on; neighbours in a conversation explain each other best."""
-
 FAINT = tuple(kind for kind, conductance in LINK_CONDUCTANCE.items() if conductance <= 0.1)
 """Kinds so thin that what they pass on changes no order; recall does not even read them."""
 
-DEFAULT_CONDUCTANCE = 0.5
 FORWARD = 1.5
 """Times this, activation flows from a turn to the one after it: answers come after what they answer."""
 SPREAD_SEEDS = 64
 RANKED = 160
 """Candidates that are ranked when the query names neither a time nor an actor, which could lift one from far below."""
-ALIKE = 0.7
-"""Cosine from which two notes may be versions of one thing."""
-AS_GOOD = 0.15
-"""A rival fits the query at most this much worse: what does not answer it cannot stand for the answer."""
 MAX_LENGTH = 200
 """Characters from which a note says enough to be an answer: "Yes, in Porto." says little by itself, two sentences do not say more than ten."""
-GENERATIONS = 16
-"""Values of one fact, each superseded by the next, along which a score is handed on."""
 SAME_TEXT = 0.9999
 """Cosine from which a note that asks is the query itself, for whatever embedder."""
 MOSTLY = 0.5
@@ -224,7 +202,7 @@ def rank(
     cosine, text = aligned(rows, fits.rows, fits.cosine), aligned(rows, fits.rows, fits.words)
     semantic, near = np.maximum(0.0, cosine), np.where(cosine >= SAME_TEXT, cosine, believed(cosine, query))
     base = semantic + text
-    among = _Among.of(facets, links)
+    among = Among.of(facets, links)
     meant = facets.having("actor", query.actors.__contains__)
     best = Alike(best.places, believed(best.cosines, query), best.kinds if query.foreign < MOSTLY else None)
     turns = _turns(facets, among, best)
@@ -236,7 +214,7 @@ def rank(
     parts["answers"] = settings.answer * _asked_before(facets, semantic, among) * short
     parts["echo"] = -np.where(echo.asks, base, 0.0) - np.where(echo.replies, text + parts["answers"], 0.0)
     if not query.spans:  # who asks about a time asks for what held then
-        parts["successor"] = settings.successor * _inherited(base, among, ended)
+        parts["successor"] = settings.successor * inherited(base, among, ended)
     parts["asked"] = -settings.asked * echo.spent
     # "What did you recommend?" asks for an assistant's own words, even where they repeat others'.
     parts["reply"] = -settings.reply * (turns.machine & ~meant)
@@ -249,11 +227,14 @@ def rank(
     parts["doubtful"] = behind_what_fits(total, near, turns, echo)
     parts["restates"] = np.where(meant, 0.0, behind_their_source(facets, total + parts["doubtful"], best, turns, echo))
     total += parts["doubtful"] + parts["restates"]
+    if not query.spans:
+        parts["updates"] = updated(total, among)
+        total += parts["updates"]
     parts["repeated"] = -settings.repeated * repeated(facets, total, best)
     return Ranking(rows, parts, conductors)
 
 
-def _turns(facets: FacetColumns, among: _Among, best: Alike) -> Turns:
+def _turns(facets: FacetColumns, among: Among, best: Alike) -> Turns:
     asking = facets.asks.astype(float)
     if best.kinds is not None:
         asking[best.places] = best.kinds[:, ASKING].sum(axis=1)
@@ -267,30 +248,8 @@ def _sum(parts: Iterable[Values]) -> Values:
     return total
 
 
-@dataclass(frozen=True, eq=False)
-class _Among:
-    """The m links between rows that are ranked: [m] the places of their ends, their weights, which lead to the next turn, and which
-    from a note to one that it superseded.
-    """
-
-    sources: Rows
-    targets: Rows
-    conductance: Values
-    onward: Flags
-    after: Flags
-
-    @classmethod
-    def of(cls, facets: FacetColumns, links: LinkColumns) -> _Among:
-        sources, targets = facets.places(links.sources), facets.places(links.targets)
-        known = np.flatnonzero((sources >= 0) & (targets >= 0) & (sources != targets))
-        kinds = [links.kinds[at] for at in known.tolist()]
-        passed = np.array([LINK_CONDUCTANCE.get(kind, DEFAULT_CONDUCTANCE) for kind in kinds])
-        onward, after = (np.array([kind == wanted for kind in kinds], dtype=bool) for wanted in ("next", "supersedes"))
-        return cls(sources[known], targets[known], passed * links.weights[known], onward, after)
-
-
 def _spread(
-    rows: Rows, base: Values, links: _Among, settings: RecallSettings, echo: Echoes
+    rows: Rows, base: Values, links: Among, settings: RecallSettings, echo: Echoes
 ) -> tuple[Values, Conductors]:
     """One step of spreading activation: each note receives the mean activation of its neighbours, by conductance."""
     here = np.concatenate((links.sources, links.targets))
@@ -304,30 +263,12 @@ def _spread(
     return settings.spread * flow / np.maximum(total, 1.0), (rows[here], rows[there], received)
 
 
-def _asked_before(facets: FacetColumns, semantic: Values, links: _Among) -> Values:
+def _asked_before(facets: FacetColumns, semantic: Values, links: Among) -> Values:
     """How near the question before each note comes to the query: what follows a question probably answers it."""
     asked = np.zeros(len(facets))
     after_question = links.onward & facets.asks[links.sources]
     np.maximum.at(asked, links.targets[after_question], semantic[links.sources[after_question]])
     return asked
-
-
-def _inherited(base: Values, links: _Among, ended: Flags) -> Values:
-    """What a note that no longer holds fits the query better than the one that superseded it; shape (n,).
-
-    It asks for the present value, in the words of the former one perhaps: "My favorite movie is now Parasite" answers for "My
-    favourite film is Amelie", and the last of a row of values for all before it.
-    """
-    passing = links.after & ended[links.targets]
-    if not passing.any():
-        return np.zeros_like(base)
-    newer, older, lifted = links.sources[passing], links.targets[passing], base.copy()
-    for _ in range(GENERATIONS):
-        before = lifted.copy()
-        np.maximum.at(lifted, newer, lifted[older])
-        if np.array_equal(lifted, before):
-            break
-    return lifted - base
 
 
 def _small_terms(facets: FacetColumns, settings: RecallSettings, strength: Values, ended: Flags) -> dict[str, Values]:
@@ -344,41 +285,6 @@ def _small_terms(facets: FacetColumns, settings: RecallSettings, strength: Value
         "superseded": mark(-settings.superseded, ended),
         "untrusted": mark(-settings.untrusted, facets.numbers("trust") < UNTRUSTED_BELOW),
     }
-
-
-def interference(
-    facets: FacetColumns,
-    base: Values,
-    strength: Values,
-    alike: Alike,
-    query: QueryView,
-    ended: Flags | None = None,
-) -> Values:
-    """How much stronger the strongest rival of each note is, in [0, 1]; shape (n,), zero where there is none.
-
-    Retroactive interference (McGeoch 1932, https://doi.org/10.1037/h0069819): what is forgotten is not what is old, but what newer
-    or more practised memories of the same kind have taken the place of. So the curve decides among notes that say nearly the
-    same and fit about as well, and costs an old note nothing that is alone in what it says. Notes of another actor, that ask, or
-    that no longer hold are no rivals; where the query names a time, notes from that time have rivals only among each other.
-
-    Args:
-        base: how well each note fits by itself; strength: retrievability in [0, 1]; ended: which notes no longer hold, none
-            without it; all of shape (n,), as ``facets``.
-        alike: m of them, and the cosines between each two, shape (m, m).
-    """
-    lost = np.zeros(len(facets))
-    near = alike.cosines >= ALIKE
-    if near.sum() == np.diagonal(near).sum():  # each is near itself at most, and nothing has a rival in itself
-        return lost
-    here = alike.places
-    able = ~facets.asks[here] if ended is None else ~(facets.asks[here] | ended[here])
-    timed = facets.within(query.spans)[here] if query.spans else np.zeros(len(here), dtype=bool)
-    actor = facets.codes("actor")[here]
-    rival = near & (base[here][None, :] >= base[here][:, None] - AS_GOOD)
-    rival &= able[None, :] & (timed[None, :] | ~timed[:, None]) & (actor[:, None] == actor[None, :])
-    ahead = np.where(rival, strength[here][None, :] - strength[here][:, None], 0.0)
-    lost[here] = np.maximum(ahead, 0.0).max(axis=1, initial=0.0)
-    return lost
 
 
 def _session_heat(facets: FacetColumns, base: Values, settings: RecallSettings) -> Values:

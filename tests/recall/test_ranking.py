@@ -16,7 +16,7 @@ from agentmem.notes.columns import FacetColumns
 from agentmem.notes.rows import Facets
 from agentmem.recall.echoes import Alike
 from agentmem.recall.query import QueryView
-from agentmem.recall.rank import interference
+from agentmem.recall.updates import interference
 from agentmem.settings import RecallSettings
 
 START = datetime(2026, 3, 1, 9, tzinfo=UTC)

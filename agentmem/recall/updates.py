@@ -1,0 +1,131 @@
+"""What newer notes make of older ones: links between them, and who stands for whom."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from agentmem.notes.columns import FacetColumns, Flags, LinkColumns, Rows, Values
+from agentmem.recall.echoes import BEHIND, Alike
+from agentmem.recall.query import QueryView
+
+__all__ = ["LINK_CONDUCTANCE", "Among", "inherited", "interference", "updated"]
+
+LINK_CONDUCTANCE: Mapping[str, float] = {
+    "next": 1.0,
+    "user": 1.0,
+    "used_together": 1.0,
+    "derived_from": 0.5,
+    "supports": 0.5,
+    "shares": 0.05,
+    "similar": 0.1,
+    "related": 0.1,
+    "contradicts": 0.3,
+    "supersedes": 0.3,
+    "updates": 0.3,
+}
+"""How much activation a link of each kind passes on; neighbours in a conversation explain each other best."""
+
+DEFAULT_CONDUCTANCE = 0.5
+ALIKE = 0.7
+"""Cosine from which two notes may be versions of one thing."""
+AS_GOOD = 0.15
+"""A rival fits the query at most this much worse: what does not answer it cannot stand for the answer."""
+GENERATIONS = 16
+"""Values of one fact, each superseded by the next, along which a score is handed on."""
+UPDATED = 0.3
+"""By how much a note may fit less than an older one that it is surely an update of, and still stand before it; by less the less sure that
+is, since a mark may be wrong, and what hardly fits answers nothing.
+"""
+
+
+@dataclass(frozen=True, eq=False)
+class Among:
+    """The m links between rows that are ranked: [m] the places of their ends, their weights, which lead to the next turn, and which
+    from a note to one that it superseded; the probabilities of those that mark an update, 0 for others.
+    """
+
+    sources: Rows
+    targets: Rows
+    conductance: Values
+    onward: Flags
+    after: Flags
+    updates: Values
+
+    @classmethod
+    def of(cls, facets: FacetColumns, links: LinkColumns) -> Among:
+        sources, targets = facets.places(links.sources), facets.places(links.targets)
+        known = np.flatnonzero((sources >= 0) & (targets >= 0) & (sources != targets))
+        kinds = [links.kinds[at] for at in known.tolist()]
+        passed = np.array([LINK_CONDUCTANCE.get(kind, DEFAULT_CONDUCTANCE) for kind in kinds])
+        onward, after, marks = (
+            np.array([kind == wanted for kind in kinds], dtype=bool) for wanted in ("next", "supersedes", "updates")
+        )
+        weights = links.weights[known]
+        return cls(sources[known], targets[known], passed * weights, onward, after, weights * marks)
+
+
+def inherited(base: Values, links: Among, ended: Flags) -> Values:
+    """What a note that no longer holds fits the query better than the one that superseded it; shape (n,).
+
+    It asks for the present value, in the words of the former one perhaps: "My favorite movie is now Parasite" answers for "My
+    favourite film is Amelie", and the last of a row of values for all before it.
+    """
+    passing = links.after & ended[links.targets]
+    if not passing.any():
+        return np.zeros_like(base)
+    newer, older, lifted = links.sources[passing], links.targets[passing], base.copy()
+    for _ in range(GENERATIONS):
+        before = lifted.copy()
+        np.maximum.at(lifted, newer, lifted[older])
+        if np.array_equal(lifted, before):
+            break
+    return lifted - base
+
+
+def updated(scores: Values, links: Among) -> Values:
+    """[n] what notes gain, so that each stands right before the best older one that it is marked as an update of; ``scores``: [n] so far."""
+    gained = np.zeros_like(scores)
+    marks = links.updates > 0.0
+    newer, older = links.sources[marks], links.targets[marks]
+    missing = scores[older] - scores[newer]
+    near = (missing > 0.0) & (missing <= UPDATED * (2.0 * links.updates[marks] - 1.0))
+    np.maximum.at(gained, newer[near], missing[near] + BEHIND)
+    return gained
+
+
+def interference(
+    facets: FacetColumns,
+    base: Values,
+    strength: Values,
+    alike: Alike,
+    query: QueryView,
+    ended: Flags | None = None,
+) -> Values:
+    """How much stronger the strongest rival of each note is, in [0, 1]; shape (n,), zero where there is none.
+
+    Retroactive interference (McGeoch 1932, https://doi.org/10.1037/h0069819): what is forgotten is not what is old, but what newer
+    or more practised memories of the same kind have taken the place of. So the curve decides among notes that say nearly the
+    same and fit about as well, and costs an old note nothing that is alone in what it says. Notes of another actor, that ask, or
+    that no longer hold are no rivals; where the query names a time, notes from that time have rivals only among each other.
+
+    Args:
+        base: how well each note fits by itself; strength: retrievability in [0, 1]; ended: which notes no longer hold, none
+            without it; all of shape (n,), as ``facets``.
+        alike: m of them, and the cosines between each two, shape (m, m).
+    """
+    lost = np.zeros(len(facets))
+    near = alike.cosines >= ALIKE
+    if near.sum() == np.diagonal(near).sum():  # each is near itself at most, and nothing has a rival in itself
+        return lost
+    here = alike.places
+    able = ~facets.asks[here] if ended is None else ~(facets.asks[here] | ended[here])
+    timed = facets.within(query.spans)[here] if query.spans else np.zeros(len(here), dtype=bool)
+    actor = facets.codes("actor")[here]
+    rival = near & (base[here][None, :] >= base[here][:, None] - AS_GOOD)
+    rival &= able[None, :] & (timed[None, :] | ~timed[:, None]) & (actor[:, None] == actor[None, :])
+    ahead = np.where(rival, strength[here][None, :] - strength[here][:, None], 0.0)
+    lost[here] = np.maximum(ahead, 0.0).max(axis=1, initial=0.0)
+    return lost
