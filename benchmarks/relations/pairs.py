@@ -13,9 +13,10 @@ import numpy as np
 
 from agentmem.notes.protocols import Embedder
 
-__all__ = ["PAIRS", "Pair", "area_under_curve", "by_chance", "read_open", "read_pairs", "recall_at"]
+__all__ = ["PAIRS", "Pair", "area_under_curve", "by_chance", "read_chats", "read_open", "read_pairs", "recall_at"]
 
 PAIRS = Path(__file__).parent.parent / "strangers" / "pairs.jsonl"
+CHATS = PAIRS.with_name("chats.jsonl")
 NEAR, LIKE = 0.25, 0.65
 """Cosines between which two statements that nobody paired are taken for neighbours by chance."""
 
@@ -55,6 +56,26 @@ def by_chance(pairs: Sequence[Pair], each: int, rng: Random, embedder: Embedder)
             others = np.flatnonzero((cosines[place] >= NEAR) & (cosines[place] <= LIKE))
             apart = [texts[other] for other in others.tolist() if topics[texts[other]] != topics[text]]
             found += [Pair(before, text, "apart", author) for before in rng.sample(apart, min(each, len(apart)))]
+    return found
+
+
+def read_chats(each: int, rng: Random, embedder: Embedder, path: Path = CHATS) -> list[Pair]:
+    """Of chats between people: each message with those of the same speaker that it makes untrue, and with up to so many near ones that it leaves
+    as they are.
+    """
+    chats: dict[tuple[str, str], list[Any]] = {}
+    for line in _lines(path):
+        chats.setdefault((line["chat"], line["who"]), []).append(line)
+    found: list[Pair] = []
+    for (chat, _), said in chats.items():
+        vectors = np.asarray(embedder.embed([line["text"] for line in said]), dtype=np.float32)
+        cosines = vectors @ vectors.T
+        for place, line in enumerate(said):
+            over = [other for other in range(place) if said[other]["n"] in line["replaces"]]
+            near = [other for other in range(place) if cosines[place, other] >= NEAR and other not in over]
+            kept = rng.sample(near, min(each, len(near)))
+            found += [Pair(said[other]["text"], line["text"], "replaces", chat[0]) for other in over]
+            found += [Pair(said[other]["text"], line["text"], "apart", chat[0]) for other in kept]
     return found
 
 
