@@ -17,10 +17,10 @@ OLD = "Our standup is at nine in the small kitchen."
 NEW = "Half past ten for the standup from Monday."
 
 
-def _marks(pairs: list[tuple[int, int]]) -> Among:
+def _marks(pairs: list[tuple[int, int]], sure: float = 1.0) -> Among:
     ends = np.array(pairs, dtype=np.int64).reshape(-1, 2)
     none = np.zeros(len(pairs), dtype=bool)
-    return Among(ends[:, 0], ends[:, 1], np.ones(len(pairs)), none, none, ~none)
+    return Among(ends[:, 0], ends[:, 1], np.ones(len(pairs)), none, none, np.full(len(pairs), sure))
 
 
 def test_the_newer_stands_right_before_the_older() -> None:
@@ -33,6 +33,8 @@ def test_the_newer_stands_right_before_the_older() -> None:
     assert gained[[0, 2, 3]].tolist() == [0.0, 0.0, 0.0]
     assert (scores + updated(scores, _marks([(1, 0), (1, 3)])))[1] < 1.2  # the best one is too far away
     assert updated(scores, _marks([])).tolist() == [0.0] * 4
+    assert not updated(scores, _marks([(1, 0)], sure=0.6)).any()  # and half a doubt is too much for that distance
+    assert updated(scores, _marks([(1, 0)], sure=0.9))[1] > 0.0
 
 
 @given(
