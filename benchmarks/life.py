@@ -1,6 +1,6 @@
 """What is found of a life that was told in passing, after every question had been asked before, and when much has changed.
 
-python -m benchmarks.life benchmarks/strangers/life/*.jsonl [--asked 0 1 3 10] [--out benchmarks/results/life.json]
+python -m benchmarks.life benchmarks/strangers/life/*.jsonl [--asked 0 1 3 10] [--updates marked] [--out benchmarks/results/life.json]
 
 A life is ten weeks of one user with an assistant, written by somebody who saw neither the code nor its rules (see
 `benchmarks/strangers/README.md`). Everything is stored as an agent stores it: each turn of the user and each reply a note, in its
@@ -189,12 +189,13 @@ def main() -> None:
     parser.add_argument("lives", type=Path, nargs="+")
     parser.add_argument("--asked", type=int, nargs="+", default=[0, 1, 3, 10])
     parser.add_argument("--out", type=Path, default=None)
+    parser.add_argument("--updates", choices=("rules", "marked"), default="rules", help="how replacements are found out")
     parser.add_argument("--vectors", type=Path, default=None, help="keep vectors here, so that a second run is quick")
     options = parser.parse_args()
     lives = [Life.load(path) for path in options.lives]
     started = time.process_time()
     with CachedEmbedder.open(options.vectors) as embedder:
-        found = run(lives, options.asked, embedder)
+        found = run(lives, options.asked, embedder, Settings(remember={"updates": options.updates}))
     table = Table("", "hit@1", "hit@5", "recall@10", "stale ahead", title=f"{len(lives)} lives")
     for name, value in found.items():
         table.add_row(name, *(f"{number:.3f}" for number in (value.hit1, value.hit5, value.recall10, value.stale)))
