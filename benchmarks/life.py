@@ -189,7 +189,9 @@ def main() -> None:
     parser.add_argument("lives", type=Path, nargs="+")
     parser.add_argument("--asked", type=int, nargs="+", default=[0, 1, 3, 10])
     parser.add_argument("--out", type=Path, default=None)
-    parser.add_argument("--updates", choices=("rules", "marked"), default="rules", help="how replacements are found out")
+    parser.add_argument(
+        "--updates", choices=("rules", "marked"), default="rules", help="how replacements are found out"
+    )
     parser.add_argument("--vectors", type=Path, default=None, help="keep vectors here, so that a second run is quick")
     options = parser.parse_args()
     lives = [Life.load(path) for path in options.lives]

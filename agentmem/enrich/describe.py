@@ -24,7 +24,7 @@ from agentmem.notes.protocols import LanguageModel
 from agentmem.notes.quoting import UNTRUSTED_BELOW
 from agentmem.notes.rows import EnrichmentRow, LinkRow, Selection
 from agentmem.records.transaction import Transaction
-from agentmem.remember.enriched import rewrite
+from agentmem.remember.next_version import rewrite
 from agentmem.remember.supersede import Superseder
 
 __all__ = ["RELATED", "Enricher", "checked_limit", "lease", "same_boundary"]

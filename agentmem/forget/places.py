@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from agentmem.core import Core
+from agentmem.enrich.take_back import take_back
 from agentmem.experience.values import texts_of
 from agentmem.notes.clock import micros
 from agentmem.notes.note import Note, Scope
@@ -20,7 +21,6 @@ from agentmem.projections.links import WordLinks
 from agentmem.recall.query import query_words
 from agentmem.records.transaction import Transaction
 from agentmem.remember.duplicates import content_hash
-from agentmem.remember.enriched import take_back
 from agentmem.remember.supersede import Freed, Superseder
 from agentmem.remember.write import key_hash
 from agentmem.weights.registry import WeightRegistry

@@ -19,7 +19,7 @@ from agentmem.records.transaction import Transaction
 from agentmem.remember.changes import Changes
 from agentmem.remember.draft import Draft, flag, make_draft
 from agentmem.remember.duplicates import content_hash
-from agentmem.remember.enriched import rewrite
+from agentmem.remember.next_version import rewrite
 from agentmem.remember.update import Keeper
 from agentmem.remember.write import Batch
 

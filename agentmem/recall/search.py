@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,7 +16,6 @@ from agentmem.extract.scripts import outside
 from agentmem.notes.clock import from_micros, micros
 from agentmem.notes.columns import FacetColumns, Flags, LinkColumns, Rows, Values, aligned, places, together
 from agentmem.notes.note import Hit, MemoryState, Note, Scope
-from agentmem.notes.passages import LONG, passages
 from agentmem.notes.protocols import Embedder, Reranker
 from agentmem.notes.rows import Facets, Selection
 from agentmem.projections.linking import TOGETHER
@@ -24,6 +23,7 @@ from agentmem.recall import rank as ranking
 from agentmem.recall.echoes import Alike
 from agentmem.recall.exact_or_index import choose
 from agentmem.recall.page import Page
+from agentmem.recall.passage import nearest_passages
 from agentmem.recall.query import (
     QueryView,
     asked_part,
@@ -354,24 +354,13 @@ class Recaller:
         self, tx: Transaction, best: Sequence[Ranked], spaces: Sequence[int], vector: npt.NDArray[np.float32]
     ) -> tuple[Hit, ...]:
         notes = tx.notes.load([ranked.row for ranked in best])
-        nearest = self._nearest_passages(tx, notes, spaces, vector)
+        nearest = nearest_passages(tx, self._core, notes, spaces, vector)
         ids = tx.notes.ids_of(list(dict.fromkeys(row for ranked in best for row in ranked.via)))
         return tuple(
             Hit(notes[row], score, parts, tuple(ids[other] for other in via if other in ids), nearest.get(row))
             for row, score, parts, via in best
             if row in notes
         )
-
-    def _nearest_passages(
-        self, tx: Transaction, notes: Mapping[int, Note], spaces: Sequence[int], vector: npt.NDArray[np.float32]
-    ) -> dict[int, str]:
-        """What of each long note comes nearest to the query."""
-        long = [row for row, note in notes.items() if len(note.content) > LONG]
-        if not long:
-            return {}
-        parts = {row: passages(notes[row].content) for row in long}
-        places = self._core.exact.nearest_passages(tx, long, spaces, vector)
-        return {row: parts[row][place] for row, place in places.items() if place < len(parts[row])}
 
 
 def _asked(selection: Selection, now: datetime) -> datetime:

@@ -24,7 +24,7 @@ from agentmem.projections.linking import (
     link_supersedes,
 )
 from agentmem.records.transaction import Transaction
-from agentmem.remember.enriched import carry_edits
+from agentmem.remember.next_version import carry_edits
 
 __all__ = ["Closing", "Freed", "Superseder"]
 

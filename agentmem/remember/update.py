@@ -25,7 +25,7 @@ from agentmem.recall.result import estimate_tokens
 from agentmem.records.transaction import Transaction
 from agentmem.remember.changes import Changes
 from agentmem.remember.duplicates import content_hash
-from agentmem.remember.enriched import rewrite
+from agentmem.remember.next_version import rewrite
 from agentmem.remember.relate import Relater
 from agentmem.remember.supersede import Superseder
 from agentmem.weights.registry import WeightRegistry

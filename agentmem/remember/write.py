@@ -18,15 +18,15 @@ from agentmem.notes.clock import micros
 from agentmem.notes.note import Fact, Note, Receipt, Status
 from agentmem.notes.passages import embedded
 from agentmem.notes.protocols import Embedder
-from agentmem.notes.quoting import strip_notes
 from agentmem.notes.rows import SAID, LinkRow
 from agentmem.projections.linking import link_words, terms_of
 from agentmem.records.transaction import Transaction
 from agentmem.remember.draft import Draft, check_places
 from agentmem.remember.duplicates import content_hash, same_meaning_possible
-from agentmem.remember.enriched import rewrite
 from agentmem.remember.neighbours import Neighbourhood
+from agentmem.remember.next_version import rewrite
 from agentmem.remember.pending import PendingRows
+from agentmem.remember.recalled_text import strip_notes
 from agentmem.remember.relate import Relater
 from agentmem.remember.supersede import Superseder
 from agentmem.weights.registry import WeightRegistry

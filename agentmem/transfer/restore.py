@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Final
 
+from agentmem.enrich.take_back import plain_again
 from agentmem.experience.values import action_digest, state_digest
 from agentmem.keyed.record import address, checked_value
 from agentmem.notes.clock import micros
@@ -17,7 +18,6 @@ from agentmem.records.area import dumps
 from agentmem.records.keyed import KeyedRow
 from agentmem.records.transaction import Transaction
 from agentmem.remember.duplicates import content_hash
-from agentmem.remember.enriched import plain_again
 from agentmem.transfer.format import EditRecord, LinkRecord, MadeFromRecord, NoteRecord
 from agentmem.transfer.records import EntryRecord, TimesRecord, ValueRecord
 

@@ -16,11 +16,11 @@ from agentmem.enrich.model.answers import CandidateFact, Construction, Evolution
 from agentmem.enrich.model.dialogue import parsed
 from agentmem.enrich.model.grounding import constructed, evolved, grounded
 from agentmem.enrich.model.prompts import about_note, quoted
+from agentmem.enrich.take_back import bare
 from agentmem.errors import InvalidAnswer
 from agentmem.notes.note import MemoryState, Note, Scope
 from agentmem.notes.quoting import one_line
 from agentmem.notes.rows import EnrichmentRow
-from agentmem.remember.enriched import bare
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 INJECTION = (

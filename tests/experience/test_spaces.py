@@ -17,7 +17,7 @@ from agentmem.extract import found_by
 from agentmem.notes.clock import ManualClock
 from agentmem.notes.spaces import both, lived
 from agentmem.notes.tables import NEXT_VECTOR
-from agentmem.remember.enriched import rewrite
+from agentmem.remember.next_version import rewrite
 from agentmem.settings import IndexSettings
 from agentmem.stores.sqlite.seals import teach
 from tests.former import SPACES, undo

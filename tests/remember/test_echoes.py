@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from agentmem import Memory
 from agentmem.llm.tokenizing import _indented
-from agentmem.notes.quoting import NOTES_HEADER, strip_notes
+from agentmem.notes.quoting import NOTES_HEADER
+from agentmem.remember.recalled_text import strip_notes
 
 BREAKS = ("\n", "\r", "\r\n", "\v", "\f", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029")
 OPENERS = (

@@ -20,7 +20,7 @@ from agentmem.errors import InvalidArgument, InvalidImport, ScopeError, ScopeReq
 from agentmem.notes.clock import ManualClock, micros
 from agentmem.notes.rows import EditRow, EnrichmentRow
 from agentmem.projections.linking import TOGETHER
-from agentmem.remember.enriched import rewrite
+from agentmem.remember.next_version import rewrite
 from agentmem.settings import RememberSettings
 from agentmem.transfer.format import Tally, line_of
 

@@ -10,13 +10,13 @@ import re
 from dataclasses import replace
 
 from agentmem.enrich.model.answers import CandidateFact, Construction, Evolution
+from agentmem.enrich.take_back import bare
 from agentmem.extract.facts import MACHINES, USERS
 from agentmem.extract.no_longer import by_agent
 from agentmem.extract.relations import meant, relation
 from agentmem.extract.values import POINTERS
 from agentmem.notes.note import Fact, Note
 from agentmem.notes.rows import EnrichmentRow
-from agentmem.remember.enriched import bare
 
 __all__ = ["constructed", "evolved", "grounded"]
 

@@ -1,39 +1,16 @@
-"""Notes that a model's words were put on: the next version of one, and what is taken back when a source is forgotten."""
+"""What a model added to a note is taken back: when a source of it is forgotten, and for a note as it was before."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from agentmem.extract import found_by
 from agentmem.notes.note import Note
 from agentmem.notes.rows import EnrichmentRow
 from agentmem.records.transaction import Transaction
-from agentmem.remember.duplicates import content_hash
+from agentmem.remember.next_version import rewrite
 
-__all__ = ["bare", "carry_edits", "plain_again", "rewrite", "take_back"]
-
-
-def rewrite(tx: Transaction, row: int, before: Note, after: Note, reason: str) -> Note:
-    """Write ``after`` as the next version of ``before``: the same words, other things said about them.
-
-    An edit in the weights says what the note's fact says; while that stays, the edit goes along with the new version.
-    """
-    assert before.content == after.content
-    changed = replace(after, version=before.version + 1)
-    tx.notes.replace(row, changed, content_hash(changed.content), reason)
-    if before.keywords != changed.keywords:
-        tx.text.put(row, tx.spaces([row])[row], *found_by(changed))
-    if before.fact == changed.fact:
-        carry_edits(tx, before, changed)
-    return changed
-
-
-def carry_edits(tx: Transaction, before: Note, now: Note) -> None:
-    """Edits that said what a note did before say what it does now: they are those of its present version."""
-    for edit in tx.ledger.edits(note_ids=[before.id]):
-        if edit.note_version == before.version:
-            tx.ledger.put_edit(replace(edit, note_version=now.version))
+__all__ = ["bare", "plain_again", "take_back"]
 
 
 def take_back(tx: Transaction, rows: Sequence[int]) -> int:
