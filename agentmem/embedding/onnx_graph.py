@@ -43,7 +43,7 @@ def encoder_graph(weights: Mapping[str, Array], shape: EncoderShape, precision: 
 def quantized(weight: Array) -> tuple[npt.NDArray[np.int8], Array]:
     """A matrix (in, out) as int8 with one scale per output: symmetric, rounded to nearest."""
     scale = np.abs(weight).max(axis=0) / np.float32(_STEPS)
-    scale[scale == 0] = 1
+    scale[scale < np.finfo(np.float32).tiny] = 1  # all zeros, or too small for a scale that is exact
     return np.rint(weight / scale).astype(np.int8), scale
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -137,9 +137,8 @@ def test_an_int8_vector_does_not_depend_on_what_is_embedded_with_it() -> None:
     assert np.array_equal(int8.embed(["zebra " * 50, "Ana lives in Porto.", "!"])[1:2], alone)
 
 
-@given(
-    arrays.arrays(np.float32, (6, 4), elements=st.floats(-1000, 1000, width=32)),
-)
+@example(np.full((6, 4), 2.1e-42, np.float32))
+@given(arrays.arrays(np.float32, (6, 4), elements=st.floats(-1000, 1000, width=32)))
 @settings(deadline=None)
 def test_a_quantised_weight_is_off_by_half_a_step_at_most(weight: Any) -> None:
     levels, scale = quantized(weight)
