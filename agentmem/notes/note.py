@@ -153,17 +153,14 @@ class Note:
     @property
     def fact_span(self) -> tuple[datetime | None, datetime | None]:
         """From when, and until when its fact holds: no longer than the note does."""
-        spans = [
-            (self.valid_from, self.valid_to),
-            *([(f.valid_from, f.valid_to)] if (f := self.fact) is not None else []),
-        ]
-        starts, ends = ([moment for moment in each if moment is not None] for each in zip(*spans, strict=True))
+        told = (self,) if self.fact is None else (self, self.fact)
+        starts = [each.valid_from for each in told if each.valid_from is not None]
+        ends = [each.valid_to for each in told if each.valid_to is not None]
         return max(starts, default=None), min(ends, default=None)
 
     def fact_valid_at(self, moment: datetime) -> bool:
         """True when its fact holds at ``moment``; without one, when the note does."""
-        start, end = self.fact_span
-        return (start is None or start <= moment) and (end is None or moment < end)
+        return self.valid_at(moment) and (self.fact is None or self.fact.valid_at(moment))
 
     def to_dict(self) -> dict[str, Any]:
         """The note as JSON-able values, by the names of its fields, with :attr:`fact`; times are ISO 8601. :meth:`from_dict` makes an equal note
