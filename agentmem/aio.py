@@ -23,6 +23,7 @@ from agentmem.experience.memory import ExperienceMemory
 from agentmem.memory import Memory
 from agentmem.notes.note import Scope
 from agentmem.notes.protocols import Clock, Embedder
+from agentmem.recall.weights import RankingWeights
 from agentmem.runtime.awaiting import serving
 from agentmem.runtime.forks import at_fork
 from agentmem.runtime.lanes import Lane
@@ -89,8 +90,8 @@ class AsyncMemory:
     caller's loop.
 
     Args:
-        path, scope, embedder, model, device, dtype, plain, llm, clock, settings, read_only, store: as for :class:`~agentmem.Memory`; errors they cause are
-            raised by ``async with``, or by the first verb that is awaited.
+        path, scope, embedder, model, device, dtype, plain, llm, clock, settings, ranking, read_only, store: as for :class:`~agentmem.Memory`; errors they
+            cause are raised by ``async with``, or by the first verb that is awaited.
     """
 
     def __init__(
@@ -106,12 +107,13 @@ class AsyncMemory:
         llm: Any = None,
         clock: Clock | None = None,
         settings: Settings | None = None,
+        ranking: RankingWeights | None = None,
         read_only: bool = False,
         store: NoteStore | None = None,
     ) -> None:
         self._make = functools.partial(
             Memory, path, scope=scope, embedder=embedder, model=model, device=device, dtype=dtype, plain=plain, llm=llm,
-            clock=clock, settings=settings, read_only=read_only, store=store,
+            clock=clock, settings=settings, ranking=ranking, read_only=read_only, store=store,
         )  # fmt: skip
         self._closing: Future[None] | None = None
         self._start()

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from agentmem.recall.weights import RankingWeights
     from agentmem.stores.chroma.indexer import Indexer
     from agentmem.stores.text.text import TextIndex
     from agentmem.stores.vectors.exact import ExactIndex
@@ -56,6 +57,7 @@ class Core:
         clock: Clock,
         curve: ForgettingCurve,
         settings: Settings,
+        ranking: RankingWeights,
         ids: IdMaker,
         relations: Relations | None = None,
     ) -> None:
@@ -66,6 +68,7 @@ class Core:
         self.clock = clock
         self.curve = curve
         self.settings = settings
+        self.ranking = ranking
         self.new_id = ids
         self.relations = relations
         self._make_embedder = make_embedder

@@ -28,6 +28,7 @@ from agentmem.notes.protocols import Clock, Editor, Embedder, Message, Reranker
 from agentmem.notes.rows import Selection
 from agentmem.recall.page import ALL, MOST, Page, Score
 from agentmem.recall.result import Recollection
+from agentmem.recall.weights import RankingWeights
 from agentmem.remember.changes import Changes
 from agentmem.remember.draft import KEYWORDS, Draft, flag, make_drafts, merge_scope
 from agentmem.runtime.progress import progress_bar, stage_progress
@@ -74,6 +75,7 @@ class Memory:
         llm: a chat model for :meth:`enrich`, :meth:`reflect`, and for answers when no local model is attached: a client, a
             callable, or a ``LanguageModel``.
         clock, settings: injected time and numbers.
+        ranking: what each part of a score is worth, where somebody measures it anew.
         store: where the notes are kept, if not in SQLite; ``path`` is then where the rest lies. Closed with the memory.
         read_only: open what is there for reading: recall, answers, notes, export and checks work, nothing of the memory is written, and what would
             write raises :class:`~agentmem.errors.StoreReadOnly`. A directory that cannot be written is opened so by itself.
@@ -92,6 +94,7 @@ class Memory:
         llm: Any = None,
         clock: Clock | None = None,
         settings: Settings | None = None,
+        ranking: RankingWeights | None = None,
         read_only: bool = False,
         store: NoteStore | None = None,
     ) -> None:
@@ -109,6 +112,7 @@ class Memory:
             llm=llm,
             clock=clock,
             settings=settings,
+            ranking=ranking,
             read_only=read_only,
             store=store,
         )

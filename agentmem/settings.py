@@ -1,4 +1,8 @@
-"""Every number that a user may want to turn, with its unit and its reason, validated once."""
+"""Every number that a user has reasons of his own to turn, with its unit and its reason, validated once.
+
+What only a measurement can decide is no setting: it stands beside the code that uses it, and the weights of recall in
+:class:`~agentmem.recall.weights.RankingWeights`.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from agentmem.errors import InvalidArgument
 
 __all__ = [
+    "MOVED",
     "ConsolidationSettings",
     "EnrichmentSettings",
     "ExperienceSettings",
@@ -22,6 +27,32 @@ __all__ = [
 
 MAX_DAYS: Final = 365_000
 """A thousand years: no calendar reaches much further back."""
+
+_WEIGHTS = """text foreign spread together actor length session time answer question reply asked repeated retrievability interference
+superseded successor untrusted rerank_weight unnamed unrelated"""
+MOVED: Final[dict[str, dict[str, str]]] = {
+    "RecallSettings": dict.fromkeys(
+        _WEIGHTS.split(),
+        "it is a weight that a measurement decides: Memory(…, ranking=RankingWeights({name}=…)), from agentmem.recall.weights.",
+    ),
+    "ConsolidationSettings": {
+        "min_score": "PROMOTE_FROM in agentmem.consolidation.policy; who weighs otherwise gives memory.policy one of his own.",
+        "demote_score": "DEMOTE_BELOW in agentmem.consolidation.policy; who weighs otherwise gives memory.policy one of his own.",
+        "known_probes": "KNOWN in agentmem.consolidation.policy; who weighs otherwise gives memory.policy one of his own.",
+        "displace": "DISPLACE in agentmem.consolidation.proposal.",
+        "use_window_days": "USE_WINDOW in agentmem.consolidation.candidates.",
+        "max_new_tokens": "PROBE_TOKENS in agentmem.consolidation.job.",
+    },
+    "EnrichmentSettings": {
+        "retries": "RETRIES in agentmem.enrich.model.dialogue.",
+        "outage": "OUTAGE in agentmem.enrich.model.dialogue.",
+        "attempts": "ATTEMPTS in agentmem.records.enrichment.",
+        "alike": "ALIKE in agentmem.enrich.reflect.",
+        "portrait_days": "PORTRAIT_DAYS in agentmem.enrich.reflect.",
+    },
+    "ExperienceSettings": {"candidates": "CANDIDATES in agentmem.experience.memory."},
+}
+"""What used to be a setting, and where it stands now, mostly as a constant."""
 
 
 class _Section(BaseModel):
@@ -43,6 +74,9 @@ def _refused(section: type[BaseModel], error: ValidationError) -> InvalidArgumen
     if isinstance(cause, InvalidArgument):
         return cause  # a section that was given as a mapping has said it already
     name = ".".join(str(part) for part in first["loc"])
+    if moved := MOVED.get(section.__name__, {}).get(name):
+        said = "is no setting any more: no operator could tell what it should be."
+        return InvalidArgument(f"{section.__name__}: {name} {said}", hint=moved.replace("{name}", name))
     known = section.model_fields.get(name)
     hint = (
         f"settings are: {', '.join(section.model_fields)}."
@@ -72,73 +106,16 @@ class RememberSettings(_Section):
 
 
 class RecallSettings(_Section):
-    """Weights of the parts of a score; cosine has weight 1, so each is in units of cosine."""
+    """What of recall its user decides: time against depth, what an importance that he gave is worth, and whether a model looks twice.
 
-    candidates: int = Field(200, ge=10, description="candidates taken from full text and from vectors, each")
-    text: float = Field(0.08, ge=0, description="what a point of BM25 is worth")
-    foreign: float = Field(
-        1.0,
-        ge=0,
-        description="how much more than that it is worth where a query is in scripts that the embedder is not for",
+    What the other parts of a score are worth is measured: :class:`~agentmem.recall.weights.RankingWeights`.
+    """
+
+    candidates: int = Field(
+        200, ge=10, description="candidates taken from full text and from vectors, each: more are slower, and lose less"
     )
-    spread: float = Field(0.3, ge=0, description="share of its neighbours' activation that a note receives")
-    together: float = Field(
-        0.3,
-        ge=0,
-        lt=1,
-        description="what a use together closes of the gap between a link's weight and 1; 0: no such links",
-    )
-    actor: float = Field(
-        0.2, ge=0, description='bonus of notes by an actor whom the query names, or means by "I" or "you"'
-    )
-    length: float = Field(
-        0.05, ge=0, description="per natural log of the note's length, up to two sentences: shorter ones say little"
-    )
-    session: float = Field(0.2, ge=0, description="share of the best score in the same session")
-    time: float = Field(
-        0.15,
-        ge=0,
-        description="bonus of notes from the time that the query names, per natural log of how few they are; 0: none",
-    )
-    answer: float = Field(
-        0.2, ge=0, description="share that a note receives of the cosine of the question asked right before it"
-    )
-    question: float = Field(0.1, ge=0, description="malus of notes that only ask: what answers comes after them")
-    reply: float = Field(
-        0.15, ge=0, description="malus of what an assistant said, unless asked for: what holds is told by its user"
-    )
-    asked: float = Field(
-        0.5,
-        ge=0,
-        description="malus of what only asked for something that had been told: its reply repeats an older note",
-    )
-    repeated: float = Field(
-        1.0, ge=0, description="malus of a note that says the same as one before it, nearly word for word"
-    )
-    retrievability: float = Field(0.05, ge=0, description="span between a forgotten and a fresh note")
-    interference: float = Field(
-        1.0,
-        ge=0,
-        description="how much a stronger memory holds back one that says nearly the same, per difference of strength",
-    )
-    importance: float = Field(0.05, ge=0, description="span between an unimportant and an important note")
-    superseded: float = Field(0.25, ge=0, description="malus of notes whose validity has ended")
-    successor: float = Field(
-        1.0,
-        ge=0,
-        le=1,
-        description="share of what a note that no longer holds fits the query better than the one that superseded it, for the latter",
-    )
-    untrusted: float = Field(0.05, ge=0, description="malus of notes from sources of low trust")
-    unnamed: float = Field(
-        0.45,
-        ge=0,
-        description="cosine from which notes enter a prompt although they mention nobody whom the question names; 0: always",
-    )
-    unrelated: float = Field(
-        0.16,
-        ge=0,
-        description="cosine under which what a note and a question do not share is about two matters, so that `ask()` does not answer from it; 0: never",
+    importance: float = Field(
+        0.05, ge=0, description="span between an unimportant and an important note, which only who says so can weigh"
     )
     reranker: str | None = Field(
         None, description="name or path of a cross-encoder that reads the first hits again; None: no second look"
@@ -146,7 +123,6 @@ class RecallSettings(_Section):
     rerank: int = Field(
         30, ge=1, le=1000, description="hits that a reranker reads; each costs one forward of its model"
     )
-    rerank_weight: float = Field(1.0, ge=0, description="what a reranker's best verdict adds to a score")
 
 
 class ForgettingSettings(_Section):
@@ -179,25 +155,18 @@ class IndexSettings(_Section):
 
 
 class ConsolidationSettings(_Section):
-    """When a fact may become a weight edit (gates), and how much it must be worth (score)."""
+    """When a fact may become a weight edit, and what it must prove."""
 
     min_trust: float = Field(0.6, ge=0, le=1)
     min_age_hours: float = Field(0.0, ge=0, description="a note must have existed this long")
     min_unchanged_hours: float = Field(0.0, ge=0, description="… and not changed for this long")
     min_uses: int = Field(1, ge=0, description="recalls that were used")
-    min_score: float = Field(0.5, description="score from which a fact is promoted")
-    demote_score: float = Field(0.1, description="score under which a promoted fact is demoted: the hysteresis")
-    use_window_days: float = Field(90, gt=0, le=MAX_DAYS, description="uses are counted this far back")
     max_edits: int = Field(1000, ge=0, description="capacity of the side memory")
-    displace: float = Field(
-        0.25, ge=0, description="by how much a fact must be worth more to take the place of an edit when full"
-    )
     bulk_after: int | None = Field(
         None,
         ge=0,
         description="edits that GRACE keeps; a run moves the oldest of the rest into WISE shards. None: it keeps all",
     )
-    known_probes: float = Field(0.5, ge=0, le=1, description="share of probes the base may answer by itself")
     min_reliability: float = Field(1.0, ge=0, le=1, description="the edit's own prompt, by free generation")
     min_generality: float = Field(0.5, ge=0, le=1, description="held-out wordings, by free generation")
     min_wordings: int = Field(
@@ -207,11 +176,10 @@ class ConsolidationSettings(_Section):
     )
     canaries: int = Field(24, ge=0, description="unrelated prompts whose answers must not change")
     older_edits: int = Field(16, ge=0, description="older edits that are asked again")
-    max_new_tokens: int = Field(24, ge=1, description="tokens generated per probe")
 
 
 class EnrichmentSettings(_Section):
-    """What a language model is asked about notes, and how often it may be wrong."""
+    """What a language model is asked about notes."""
 
     inline: bool = Field(
         False, description="enrich right after remember(): a write then takes as long as two answers of the model"
@@ -222,13 +190,8 @@ class EnrichmentSettings(_Section):
     evolve: bool = Field(True, description="neighbours may get a new context and tags")
     facts: bool = Field(True, description="a fact that stands in the note's words is taken where the rules read none")
     secrets: bool = Field(False, description="notes that look like secrets are shown to the model, too")
-    retries: int = Field(2, ge=0, le=10, description="times that a model is told what is wrong with its answer")
-    attempts: int = Field(3, ge=1, description="runs in which a note may fail before it is given up")
-    outage: int = Field(2, ge=1, description="failures of the model itself, in a row, that end a run")
     max_tokens: int = Field(512, ge=64, description="length of an answer")
     day_notes: int = Field(40, ge=1, le=200, description="notes per summary; a longer day gets several")
-    alike: float = Field(0.6, ge=0, le=1, description="cosine from which two thoughts are looked at together")
-    portrait_days: int = Field(30, ge=1, description="summaries that a portrait is made of, the newest")
 
 
 class ExperienceSettings(_Section):
@@ -243,13 +206,10 @@ class ExperienceSettings(_Section):
         0.5, ge=0, le=1, description="share of the task in the similarity, the observation has the rest"
     )
     neutral: float = Field(0.0, description="the value up to which an action is discouraged")
-    candidates: int = Field(
-        64, ge=1, description="nearest experiences whose task and observation are compared one by one"
-    )
 
 
 class Settings(_Section):
-    """All sections; ``Settings(recall=RecallSettings(spread=0))`` changes one number and keeps the rest."""
+    """All sections; ``Settings(recall=RecallSettings(importance=0))`` changes one number and keeps the rest."""
 
     remember: RememberSettings = RememberSettings()
     recall: RecallSettings = RecallSettings()

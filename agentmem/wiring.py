@@ -35,6 +35,7 @@ from agentmem.projections.times import ToldTimes
 from agentmem.recall.page import Page
 from agentmem.recall.result import Recollection
 from agentmem.recall.search import Recaller
+from agentmem.recall.weights import RankingWeights
 from agentmem.records.transaction import NoteStore
 from agentmem.remember.update import Keeper
 from agentmem.remember.write import Rememberer
@@ -264,6 +265,7 @@ def build(
     llm: Any,
     clock: Clock | None,
     settings: Settings | None,
+    ranking: RankingWeights | None = None,
     read_only: bool = False,
     store: NoteStore | None = None,
     fail: Fail = lambda step: None,
@@ -274,6 +276,10 @@ def build(
     """
     if settings is not None and not isinstance(settings, Settings):
         raise InvalidArgument(f"settings must be Settings, not {type(settings).__name__}.", hint="Settings(recall=…).")
+    if ranking is not None and not isinstance(ranking, RankingWeights):
+        raise InvalidArgument(
+            f"ranking must be RankingWeights, not {type(ranking).__name__}.", hint="RankingWeights(text=0.1)."
+        )
     chosen, time = settings or Settings(), clock or SystemClock()
     scratch = _Scratch() if path is None else None
     directory = open_directory(
@@ -283,7 +289,8 @@ def build(
     store = store or _store(None if path is None else directory, chosen, time)
     with _closed_on_error(store, scratch):
         notices = list if path is None else _bound(store, directory, fail)
-        core = _core(store, directory if path is not None and not read_only else None, chosen, time, embedder, fail)
+        kept = directory if path is not None and not read_only else None
+        core = _core(store, kept, chosen, ranking or RankingWeights(), time, embedder, fail)
         with _closed_on_error(core.indexer):
             text = FullText(core, fail)
             text.complete()
@@ -371,8 +378,9 @@ def _store(directory: DataDirectory | None, settings: Settings, clock: Clock) ->
 
 
 def _core(
-    store: NoteStore, indexed: DataDirectory | None, settings: Settings, clock: Clock, embedder: Any, fail: Fail
-) -> Core:
+    store: NoteStore, indexed: DataDirectory | None, settings: Settings, ranking: RankingWeights, clock: Clock, embedder: Any,
+    fail: Fail,
+) -> Core:  # fmt: skip
     from agentmem.embedding.embedders import make_embedder
     from agentmem.embedding.relation_model import RelationModel
     from agentmem.stores.text.text import TextIndex
@@ -392,6 +400,7 @@ def _core(
         clock=clock,
         curve=curve(settings.forgetting.curve),
         settings=settings,
+        ranking=ranking,
         ids=IdMaker(clock),
         relations=None if settings.remember.updates == "rules" else RelationModel(),
     )

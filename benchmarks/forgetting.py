@@ -16,7 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from rich.table import Table
 from agentmem import Memory, Settings
 from agentmem.notes.clock import ManualClock
 from agentmem.notes.protocols import Embedder
+from agentmem.recall.weights import RankingWeights
 from agentmem.settings import ForgettingSettings
 from benchmarks.simulated_year import END, START, Event, Year, make_year
 from benchmarks.vector_cache import CachedEmbedder
@@ -145,7 +146,7 @@ def main() -> None:
 
 
 def _write(path: Path, seeds: int, runs: dict[str, list[dict[str, object]]]) -> None:
-    shipped = Settings().model_dump(include={"recall", "forgetting"})
+    shipped = Settings().model_dump(include={"recall", "forgetting"}) | {"ranking": asdict(RankingWeights())}
     means = {name: _mean(found) for name, found in runs.items()}
     path.write_text(
         json.dumps({"seeds": seeds, "settings": shipped, "means": means, "runs": runs}, indent=1) + "\n",

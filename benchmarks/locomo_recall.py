@@ -24,9 +24,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from agentmem import Memory, Settings
+from agentmem import Memory
 from agentmem.notes.protocols import Embedder
-from agentmem.settings import RecallSettings
+from agentmem.recall.weights import RankingWeights
 from benchmarks.locomo import Conversation, Question, Turn, as_chats, in_long_messages, in_long_notes, load
 from benchmarks.vector_cache import CachedEmbedder
 
@@ -52,9 +52,9 @@ class Figures:
     questions: int
 
 
-def ours(conversation: Conversation, embedder: Embedder, settings: Settings | None = None) -> Search:
+def ours(conversation: Conversation, embedder: Embedder, ranking: RankingWeights | None = None) -> Search:
     """agentmem with a note per turn."""
-    memory = Memory(None, embedder=embedder, settings=settings)
+    memory = Memory(None, embedder=embedder, ranking=ranking)
     receipts = memory.remember_many(conversation.items(), progress=False)
     turns = defaultdict(list)
     for receipt, turn in zip(receipts, conversation.turns, strict=True):
@@ -149,11 +149,11 @@ def ablations(conversations: Sequence[Conversation], embedder: Embedder) -> dict
     """agentmem with one part of the score switched off at a time: what each is worth."""
     found = {}
     for part in PARTS:
-        settings = Settings(recall=RecallSettings(**{part: 0.0}))
+        ranking = RankingWeights(**{part: 0.0})
         rows = [
             row
             for conversation in conversations
-            for row in measure(conversation, ours(conversation, embedder, settings))["all"]
+            for row in measure(conversation, ours(conversation, embedder, ranking))["all"]
         ]
         found[part] = summary(rows)
     return found

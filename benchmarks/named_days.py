@@ -29,10 +29,10 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from agentmem import Memory, Settings
+from agentmem import Memory
 from agentmem.notes.clock import ManualClock
 from agentmem.notes.protocols import Embedder
-from agentmem.settings import RecallSettings
+from agentmem.recall.weights import RankingWeights
 from benchmarks.recall_sets import load
 from benchmarks.vector_cache import CachedEmbedder
 
@@ -205,7 +205,7 @@ WORDINGS = (
 )  # fmt: skip
 
 
-def of_chats(folder: Path, seed: int, embedder: Embedder, settings: Settings) -> dict[str, dict[str, float]]:
+def of_chats(folder: Path, seed: int, embedder: Embedder, ranking: RankingWeights) -> dict[str, dict[str, float]]:
     """The figures of days of real chats, which are asked for alone."""
     shares = defaultdict(list)
     for scope in load(folder):
@@ -214,7 +214,7 @@ def of_chats(folder: Path, seed: int, embedder: Embedder, settings: Settings) ->
         rng, days = random.Random(seed), [item["occurred_at"].date() for item in scope.items]
         names = sorted({item["actor"] for item in scope.items})
         now = ManualClock(max(item["occurred_at"] for item in scope.items) + timedelta(days=1))
-        with Memory(None, embedder=embedder, clock=now, settings=settings) as memory:
+        with Memory(None, embedder=embedder, clock=now, ranking=ranking) as memory:
             memory.remember_many(list(scope.items), progress=False)
             for day in rng.sample(sorted(set(days)), min(4, len(set(days)))):
                 for wording in WORDINGS:
@@ -228,12 +228,12 @@ def _means(shares: Mapping[str, list[float]]) -> dict[str, dict[str, float]]:
     return {kind: {"questions": len(found), "r10": round(float(np.mean(found)), 4)} for kind, found in shares.items()}
 
 
-def run(notes: int, seed: int, embedder: Embedder, settings: Settings) -> dict[str, dict[str, float]]:
+def run(notes: int, seed: int, embedder: Embedder, ranking: RankingWeights) -> dict[str, dict[str, float]]:
     """The figures of each kind of question."""
     rng = random.Random(seed)
     told = year(notes, rng)
     asked = [each for each in questions(told, rng) if each.answers]
-    with Memory(None, embedder=embedder, clock=ManualClock(NOW), settings=settings) as memory:
+    with Memory(None, embedder=embedder, clock=ManualClock(NOW), ranking=ranking) as memory:
         items = [{"content": each.text, "occurred_at": each.said} for each in told]
         at: dict[str, set[int]] = defaultdict(set)
         for place, receipt in enumerate(memory.remember_many(items, user="me", progress=False)):
@@ -257,10 +257,10 @@ def main() -> None:
     options = parser.parse_args()
     with CachedEmbedder.open(options.vectors) as embedder:
         report = {}
-        for way, settings in (("agentmem", Settings()), ("without time", Settings(recall=RecallSettings(time=0.0)))):
-            report[way] = run(options.notes, options.seed, embedder, settings)
+        for way, ranking in (("agentmem", RankingWeights()), ("without time", RankingWeights(time=0.0))):
+            report[way] = run(options.notes, options.seed, embedder, ranking)
             if options.data is not None:
-                report[way] |= of_chats(options.data, options.seed, embedder, settings)
+                report[way] |= of_chats(options.data, options.seed, embedder, ranking)
     table = Table("kind", "questions", *report)
     for kind, found in report["agentmem"].items():
         table.add_row(kind, str(found["questions"]), *(f"{figures[kind]['r10']:.3f}" for figures in report.values()))

@@ -2,7 +2,7 @@
 
 python -m benchmarks.recall_parts --data FOLDER [--parts text reply …] [--out benchmarks/results/recall_parts.json]
 
-A part that helps on one kind of data and costs on the others was tuned to that kind. Every part is switched off by its setting, one at a
+A part that helps on one kind of data and costs on the others was tuned to that kind. Every part is switched off by its weight, one at a
 time; nothing is chosen here. Of BEAM, summaries and what cannot be known are left out.
 """
 
@@ -20,9 +20,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from agentmem import Memory, Settings
+from agentmem import Memory
 from agentmem.notes.protocols import Embedder
-from agentmem.settings import RecallSettings
+from agentmem.recall.weights import RankingWeights
 from benchmarks.recall_sets import Asked, Scope, load
 from benchmarks.vector_cache import CachedEmbedder
 
@@ -34,9 +34,9 @@ Row = tuple[float, float, float]
 """Recall at 10, at 1, and the reciprocal rank of the first answer."""
 
 
-def ours(scope: Scope, embedder: Embedder, settings: Settings | None = None) -> tuple[Memory, Search]:
+def ours(scope: Scope, embedder: Embedder, ranking: RankingWeights | None = None) -> tuple[Memory, Search]:
     """agentmem with a note for each item."""
-    memory = Memory(None, embedder=embedder, settings=settings)
+    memory = Memory(None, embedder=embedder, ranking=ranking)
     places: dict[str, list[int]] = defaultdict(list)
     for place, receipt in enumerate(memory.remember_many(list(scope.items), progress=False)):
         places[str(receipt.id)].append(place)
@@ -102,8 +102,8 @@ def run(scopes: Sequence[Scope], embedder: Embedder, parts: Sequence[str]) -> di
         "BM25": lambda scope: (None, plain_bm25(scope, embedder)),
     }
     for part in parts:
-        settings = Settings(recall=RecallSettings(**{part: 0.0}))
-        ways[f"without {part}"] = lambda scope, settings=settings: ours(scope, embedder, settings)  # type: ignore[misc]
+        ranking = RankingWeights(**{part: 0.0})
+        ways[f"without {part}"] = lambda scope, ranking=ranking: ours(scope, embedder, ranking)  # type: ignore[misc]
     report: dict[str, dict[str, dict[str, float]]] = {}
     for way, make in ways.items():
         groups = defaultdict(list)

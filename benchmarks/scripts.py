@@ -26,9 +26,9 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from agentmem import Memory, Settings
+from agentmem import Memory
 from agentmem.embedding.embedders import CachedEmbedder, make_embedder
-from agentmem.settings import RecallSettings
+from agentmem.recall.weights import RankingWeights
 
 DEPTH = 10
 _END = re.compile(r"(?<=[.!?])\s+")
@@ -70,9 +70,11 @@ def _cut(text: str, language: str) -> list[tuple[int, str]]:
     return [(start, text[start:end].strip()) for start, end in pairwise(ends) if text[start:end].strip()]
 
 
-def ours(corpus: Corpus, embedder: CachedEmbedder, score: str = "hybrid", settings: Settings | None = None) -> Search:
+def ours(
+    corpus: Corpus, embedder: CachedEmbedder, score: str = "hybrid", ranking: RankingWeights | None = None
+) -> Search:
     """agentmem with a note per sentence, all of one user."""
-    memory = Memory(None, embedder=embedder, settings=settings)
+    memory = Memory(None, embedder=embedder, ranking=ranking)
     receipts = memory.remember_many([{"content": text} for text in corpus.sentences], user="ana", progress=False)
     numbers = defaultdict(list)
     for number, receipt in enumerate(receipts):
@@ -128,10 +130,10 @@ def measure(corpus: Corpus, search: Search) -> dict[str, float]:
 
 def run(corpus: Corpus, embedder: CachedEmbedder) -> dict[str, dict[str, float]]:
     """Every system on one language."""
-    without = Settings(recall=RecallSettings(text=0.0))
+    without = RankingWeights(text=0.0)
     return {
         "agentmem": measure(corpus, ours(corpus, embedder)),
-        "vectors alone": measure(corpus, ours(corpus, embedder, settings=without)),
+        "vectors alone": measure(corpus, ours(corpus, embedder, ranking=without)),
         "plain cosine": measure(corpus, cosine(corpus, embedder)),
         "FTS5 over words": measure(corpus, fts5(corpus, _WORD.findall)),
         "FTS5 over pairs": measure(corpus, fts5(corpus, pairs)),

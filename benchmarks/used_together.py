@@ -15,10 +15,10 @@ from collections import defaultdict
 from datetime import timedelta
 from pathlib import Path
 
-from agentmem import Memory, Settings
+from agentmem import Memory
 from agentmem.notes.clock import ManualClock
 from agentmem.notes.protocols import Embedder
-from agentmem.settings import RecallSettings
+from agentmem.recall.weights import RankingWeights
 from benchmarks.locomo import Conversation, Question, load
 from benchmarks.vector_cache import CachedEmbedder
 
@@ -29,8 +29,7 @@ GAINS = (0.0, 0.1, 0.3)
 def measure(conversation: Conversation, embedder: Embedder, gain: float, seed: int = 3) -> dict[str, tuple[float, int]]:
     """(recall@10, questions) of the half that was not used, of its questions that need several turns, and of the used half."""
     clock = ManualClock(max(turn.at for turn in conversation.turns) + timedelta(minutes=1))
-    settings = Settings(recall=RecallSettings(together=gain))
-    with Memory(None, embedder=embedder, clock=clock, settings=settings) as memory:
+    with Memory(None, embedder=embedder, clock=clock, ranking=RankingWeights(together=gain)) as memory:
         receipts = memory.remember_many(conversation.items(), progress=False)
         ids = {turn.id: str(receipt.id) for turn, receipt in zip(conversation.turns, receipts, strict=True)}
         turns = defaultdict(list)

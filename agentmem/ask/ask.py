@@ -248,10 +248,10 @@ class Asker:
 
     def _notes(self, asked: _Asked) -> Sifted:
         recollection = self._recall(asked.question, 4 * asked.k + len(asked.exclude), asked.scope)
-        settings = self._core.settings.recall
+        weights = self._core.ranking
         return sift(
-            asked.clause, recollection, asked.k, self._core.clock.now(), shown=asked.exclude, unnamed=settings.unnamed,
-            unrelated=settings.unrelated, likeness=None if self._core.embedder.fingerprint.startswith(HASHED) else self._likeness,
+            asked.clause, recollection, asked.k, self._core.clock.now(), shown=asked.exclude, unnamed=weights.unnamed,
+            unrelated=weights.unrelated, likeness=None if self._core.embedder.fingerprint.startswith(HASHED) else self._likeness,
             asker=asked.scope.user,
         )  # fmt: skip
 

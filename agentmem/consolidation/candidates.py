@@ -20,6 +20,8 @@ from agentmem.records.transaction import Transaction
 __all__ = ["Candidate", "gather", "request_of"]
 
 KEY_PHRASINGS = 6
+USE_WINDOW = timedelta(days=90)
+"""Uses are counted this far back."""
 _UNUSED = UseSummary(0, 0, 0, 0)
 
 
@@ -47,7 +49,7 @@ def gather(tx: Transaction, core: Core, owners: Sequence[int]) -> list[Candidate
     """Every note with a fact that the owners hold, and every note that an active edit came from."""
     settings = core.settings.consolidation
     now = core.clock.now()
-    since = micros(now - timedelta(days=settings.use_window_days))
+    since = micros(now - USE_WINDOW)
     active = {edit.note_id: edit for edit in tx.ledger.edits(owners=owners)}
     rows = set(_fact_rows(tx, owners)) | set(tx.notes.rows_of(list(active)).values())
     notes = tx.notes.load(sorted(rows))

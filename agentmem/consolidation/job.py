@@ -32,6 +32,8 @@ __all__ = ["Consolidator"]
 LEASE = "consolidate"
 LEASE_MINUTES = 30
 ROUNDS = 3
+PROBE_TOKENS = 24
+"""Tokens generated per probe."""
 
 
 @dataclass(slots=True)
@@ -123,8 +125,7 @@ class Consolidator:
         return f"{kept(decision, bar)}\nelse {said}" if bar and decision.action == "promote" else said
 
     def prober(self, editor: Editor) -> Prober:
-        settings = self._core.settings.consolidation
-        return Prober(editor, self._weights.model, self._weights.tokenizer, self._answer, settings.max_new_tokens)
+        return Prober(editor, self._weights.model, self._weights.tokenizer, self._answer, PROBE_TOKENS)
 
     # -- write in shadow and verify --------------------------------------------------------------------------
 

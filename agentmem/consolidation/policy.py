@@ -14,7 +14,14 @@ from typing import Literal, NamedTuple, Protocol
 
 from agentmem.settings import ConsolidationSettings
 
-__all__ = ["GATES", "Action", "Decision", "DefaultPolicy", "Gate", "Policy", "Signals"]
+__all__ = ["DEMOTE_BELOW", "GATES", "PROMOTE_FROM", "Action", "Decision", "DefaultPolicy", "Gate", "Policy", "Signals"]
+
+PROMOTE_FROM = 0.5
+"""Score from which a fact is promoted."""
+DEMOTE_BELOW = 0.1
+"""Score under which a promoted fact is demoted: the hysteresis."""
+KNOWN = 0.5
+"""Share of its probes from which the base knows a fact by itself."""
 
 Action = Literal["promote", "keep", "demote"]
 
@@ -129,7 +136,7 @@ GATES: tuple[Gate, ...] = (
     ),
     Gate(
         "unknown",
-        lambda s, c: s.known is None or s.known < c.known_probes,
+        lambda s, c: s.known is None or s.known < KNOWN,
         lambda s, c: f"the model knows it already ({(s.known or 0) * 100:.0f} % of the probes)",
     ),
     Gate("capacity", lambda s, c: s.capacity_left > 0, lambda s, c: "the side memory is full"),
@@ -152,9 +159,9 @@ class DefaultPolicy:
         if failed:
             reasons = tuple(gate.why(signals, self.settings) for gate in failed)
             return self._made(signals, "keep", score, reasons, parts)
-        if score < self.settings.min_score:
+        if score < PROMOTE_FROM:
             return self._made(
-                signals, "keep", score, (f"worth too little yet ({score:.2f} < {self.settings.min_score:.2f})",), parts
+                signals, "keep", score, (f"worth too little yet ({score:.2f} < {PROMOTE_FROM:.2f})",), parts
             )
         return self._made(signals, "promote", score, self._merits(signals), parts)
 
@@ -162,8 +169,8 @@ class DefaultPolicy:
         ending = [gate.why(signals, self.settings) for gate in failed if gate.ends]
         if signals.stale_edit:
             ending.insert(0, "its note says something else now")
-        if not ending and score < self.settings.demote_score:
-            ending = [f"no longer worth its place ({score:.2f} < {self.settings.demote_score:.2f})"]
+        if not ending and score < DEMOTE_BELOW:
+            ending = [f"no longer worth its place ({score:.2f} < {DEMOTE_BELOW:.2f})"]
         if ending:
             return self._made(signals, "demote", score, tuple(ending), parts)
         return self._made(signals, "keep", score, ("in the weights already",), parts)

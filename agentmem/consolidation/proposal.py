@@ -21,6 +21,8 @@ __all__ = ["UNDONE", "Plan", "Progress", "Proposer", "barred", "kept"]
 Progress = Callable[[str, int, int], None]
 _ASKING = "asking the model what it knows"
 
+DISPLACE = 0.25
+"""By how much a fact must be worth more to take the place of an edit when the side memory is full."""
 UNDONE = "undone"
 """Why the ledger says that an edit was retired when its consolidation was undone."""
 
@@ -103,7 +105,7 @@ class Proposer:
     ) -> list[tuple[Candidate, Candidate]]:
         """When the side memory is full: facts that are worth clearly more, each with the edit whose place it may take.
 
-        The distance asked for (`displace`) keeps two facts of about the same worth from taking turns.
+        The distance asked for keeps two facts of about the same worth from taking turns.
         """
         full = [c.with_room() for c in candidates if c.edit is None and c.signals.capacity_left <= 0]
         worth = {c.note.id: self._policy.decide(c.signals) for c in full}
@@ -111,11 +113,10 @@ class Proposer:
         ahead.sort(key=lambda c: (-worth[c.note.id].score, c.note.id))
         held = [c for c in candidates if c.edit is not None and decisions[c.note.id].action == "keep"]
         held.sort(key=lambda c: (decisions[c.note.id].score, c.note.id))
-        margin = self._core.settings.consolidation.displace
         return [
             (new, old)
             for new, old in zip(ahead, held, strict=False)
-            if worth[new.note.id].score >= decisions[old.note.id].score + margin
+            if worth[new.note.id].score >= decisions[old.note.id].score + DISPLACE
         ]
 
     def candidate(self, note_id: str, scope: Scope) -> Candidate | None:

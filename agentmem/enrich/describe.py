@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from agentmem.core import EVERYBODY, Core
 from agentmem.enrich.model.answers import Construction, Evolution, NeighbourAnswers
-from agentmem.enrich.model.dialogue import Dialogue
+from agentmem.enrich.model.dialogue import OUTAGE, Dialogue
 from agentmem.enrich.model.grounding import constructed, evolved
 from agentmem.enrich.model.prompts import about_neighbours, about_note
 from agentmem.enrich.model.report import EnrichReport, Failure
@@ -23,6 +23,7 @@ from agentmem.notes.note import Note, Receipt, Scope
 from agentmem.notes.protocols import LanguageModel
 from agentmem.notes.quoting import UNTRUSTED_BELOW
 from agentmem.notes.rows import EnrichmentRow, LinkRow, Selection
+from agentmem.records.enrichment import ATTEMPTS
 from agentmem.records.transaction import Transaction
 from agentmem.remember.next_version import rewrite
 from agentmem.remember.supersede import Superseder
@@ -129,7 +130,7 @@ class Enricher:
     def _outstanding(self, scope: Scope, *, again: bool = False) -> list[int]:
         with self._core.reading(scope or EVERYBODY) as tx:
             owners = tx.notes.visible_owners(scope) if scope else tx.notes.all_owners()
-            rows = tx.enrichment.outstanding(owners, None if again else self._settings.attempts)
+            rows = tx.enrichment.outstanding(owners, None if again else ATTEMPTS)
             if not scope:
                 return rows
             selection = self._core.selection(tx, scope)
@@ -143,14 +144,13 @@ class Enricher:
         again: bool,
         progress: Callable[[int, int], None] = lambda d, t: None,
     ) -> EnrichReport:
-        settings = self._settings
         with lease(self._core):
-            run = _Run(Dialogue(self._llm, settings.retries, settings.max_tokens), scope)
+            run = _Run(Dialogue(self._llm, max_tokens=self._settings.max_tokens), scope)
             in_a_row = 0
             for done, row in enumerate(rows, 1):
                 in_a_row = in_a_row + 1 if self._outage(row, run) else 0
                 progress(done, len(rows))
-                if in_a_row >= settings.outage:
+                if in_a_row >= OUTAGE:
                     run.stopped = f"the language model failed {in_a_row} times in a row; the rest waits"
                     break
         return run.report(len(self._outstanding(scope, again=again)))
@@ -176,7 +176,7 @@ class Enricher:
             # An outage's message comes from a server or a library and may quote the request: the ledger gets its kind only.
             kind = "the model failed" if outage else "invalid answer"
             tx.ledger.append(now, "enrich_failed", note_id=note.id, details={"reason": kind, "attempts": times})
-        run.failures.append(Failure(note.id, error.message, given_up=times >= self._settings.attempts))
+        run.failures.append(Failure(note.id, error.message, given_up=times >= ATTEMPTS))
 
     # -- one note --------------------------------------------------------------------------------------------
 

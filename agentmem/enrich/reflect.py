@@ -15,7 +15,7 @@ from agentmem.core import Core
 from agentmem.enrich.describe import checked_limit, lease, same_boundary
 from agentmem.enrich.model.answers import DayThoughts, Merging, Portrait
 from agentmem.enrich.model.days import DayPart, parts_of, print_of, readable
-from agentmem.enrich.model.dialogue import Dialogue
+from agentmem.enrich.model.dialogue import OUTAGE, Dialogue
 from agentmem.enrich.model.prompts import about_day, about_portrait, about_thoughts
 from agentmem.enrich.model.report import Failure, ReflectReport
 from agentmem.errors import InvalidAnswer, InvalidArgument, ModelError
@@ -32,6 +32,10 @@ __all__ = ["Reflector"]
 SOURCE = "reflection"
 SHOWN = 0.1  # weight of a link to what was summed up, or shown but not named: enough for forgetting, little for recall
 GROUP = 6
+ALIKE = 0.6
+"""Cosine from which two thoughts are looked at together."""
+PORTRAIT_DAYS = 30
+"""Summaries that a portrait is made of, the newest."""
 SAID: tuple[Kind, ...] = ("episodic", "semantic", "experience")
 
 
@@ -66,13 +70,13 @@ class Reflector:
 
     def run(self, scope: Scope, day: date | str | None, limit: int | None) -> ReflectReport:
         """Sum up what is due, oldest day first; then merge thoughts that are alike, and paint the portrait anew."""
-        asked, settings = _day(day), self._settings
+        asked = _day(day)
         checked_limit(limit)
         _ = self._core.embedder  # loaded before anything is locked: it takes seconds
         with self._core.reading(scope) as tx:
             due, left_out = self._due(tx, scope, asked)
         with lease(self._core):
-            run = _Run(scope, Dialogue(self._llm, settings.retries, settings.max_tokens))
+            run = _Run(scope, Dialogue(self._llm, max_tokens=self._settings.max_tokens))
             self._outlived(scope, run)
             for part in due[:limit]:
                 self._try(f"day {part.name}", run, lambda part=part: self._sum_up(part, run))  # type: ignore[misc]
@@ -106,7 +110,7 @@ class Reflector:
         with self._core.writing(run.scope) as tx:
             now = micros(self._core.clock.now())
             tx.ledger.append(now, "reflect_failed", details={"step": what.split(maxsplit=1)[0], "reason": kind})
-        if run.in_a_row >= self._settings.outage:
+        if run.in_a_row >= OUTAGE:
             run.stopped = f"the language model failed {run.in_a_row} times in a row; the rest waits"
 
     # -- days ------------------------------------------------------------------------------------------------
@@ -200,14 +204,14 @@ class Reflector:
         owner = tx.notes.owner(thoughts[id].scope)
         assert owner is not None
         near, cosines = self._core.exact.search(tx, (owner,), vectors[0], GROUP, rows=list(rows.values()))
-        alike = {r for r, cosine in zip(near.tolist(), cosines.tolist(), strict=True) if cosine >= self._settings.alike}
+        alike = {r for r, cosine in zip(near.tolist(), cosines.tolist(), strict=True) if cosine >= ALIKE}
         return [note for name, note in thoughts.items() if rows[name] in alike or name == id]
 
     # -- the portrait ----------------------------------------------------------------------------------------
 
     def _paint(self, run: _Run) -> None:
         with self._core.reading(run.scope) as tx:
-            summaries = self._notes(tx, run.scope, ("summary",))[-self._settings.portrait_days :]
+            summaries = self._notes(tx, run.scope, ("summary",))[-PORTRAIT_DAYS:]
             former = self._notes(tx, run.scope, ("portrait",))
         mark = print_of(summaries)
         if not summaries or any(n.metadata.get("sources") == mark for n in former):

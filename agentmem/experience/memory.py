@@ -50,6 +50,8 @@ __all__ = ["ExperienceMemory"]
 SOURCE = "tool"
 """An observation is what an environment said, not what the user told."""
 MAX_K = 1000
+CANDIDATES = 64
+"""Nearest experiences whose task and observation are compared one by one."""
 MAX_REWARD = 1e9
 
 
@@ -287,8 +289,8 @@ class ExperienceMemory:
     ) -> list[list[tuple[ExperienceRow, Note]]]:
         """Situations near the one asked about, the very same one among them, each with all its valued actions."""
         table, owners = tx.experiences, selection.owners
-        spaces, most = tuple(map(lived, owners)), self._core.settings.experience.candidates
-        rows, _ = self._core.exact.search(tx, spaces, vector, most)
+        spaces = tuple(map(lived, owners))
+        rows, _ = self._core.exact.search(tx, spaces, vector, CANDIDATES)
         same = [
             table.mark(owner, state_digest(agent, task, observation))
             for owner in owners

@@ -8,7 +8,7 @@ used because reciprocal-rank fusion flattens the sharp head of BM25 (measured on
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -30,8 +30,8 @@ from agentmem.recall.echoes import (
 )
 from agentmem.recall.query import QueryView
 from agentmem.recall.updates import LINK_CONDUCTANCE, Among, inherited, interference, updated
+from agentmem.recall.weights import RankingWeights
 from agentmem.runtime.lazily import cached_property
-from agentmem.settings import RecallSettings
 
 __all__ = [
     "FAINT",
@@ -163,11 +163,11 @@ class Fits:
         return newest_first
 
 
-def trusted(settings: RecallSettings, query: QueryView) -> RecallSettings:
+def trusted(weights: RankingWeights, query: QueryView) -> RankingWeights:
     """The weights for a query: words count for more where it is in scripts that the embedder is not for."""
     if not query.foreign:
-        return settings
-    return settings.model_copy(update={"text": settings.text * (1.0 + settings.foreign * query.foreign)})
+        return weights
+    return replace(weights, text=weights.text * (1.0 + weights.foreign * query.foreign))
 
 
 def believed(cosines: Values, query: QueryView) -> Values:
@@ -182,8 +182,9 @@ def rank(
     fits: Fits,
     links: LinkColumns,
     query: QueryView,
-    settings: RecallSettings,
+    weights: RankingWeights,
     *,
+    importance: float,
     retrievability: Values,
     ended: Flags,
     best: Alike,
@@ -194,7 +195,7 @@ def rank(
     Args:
         facets: ranking columns of the n notes to rank; rows that were not admitted are simply not among them.
         fits: cosine and full-text score of these notes, and of others.
-        links: links among these rows; retrievability: [n] R in [0, 1]; ended: [n] which notes no longer hold; best: what is known of
+        links: links among these rows; importance: what an important note has ahead of an unimportant one; retrievability: [n] R in [0, 1]; ended: [n] which notes no longer hold; best: what is known of
             those of them that fit best; timed: what it is worth that each is of the times that the query names, and what more, if those are
             all it asks for.
     """
@@ -207,22 +208,22 @@ def rank(
     best = Alike(best.places, believed(best.cosines, query), best.kinds if query.foreign < MOSTLY else None)
     turns = _turns(facets, among, best)
     echo = echoes(facets, near, turns, best)
-    spread, conductors = _spread(rows, base, among, settings, echo)
+    spread, conductors = _spread(rows, base, among, weights, echo)
     short = facets.numbers("length") <= LONG  # a long note says itself what it is about, whatever stands beside it
     parts = {"semantic": semantic, "text": text, "links": spread * short}
-    parts["session"] = _session_heat(facets, np.where(echo.asks, 0.0, base), settings)
-    parts["answers"] = settings.answer * _asked_before(facets, semantic, among) * short
+    parts["session"] = _session_heat(facets, np.where(echo.asks, 0.0, base), weights)
+    parts["answers"] = weights.answer * _asked_before(facets, semantic, among) * short
     parts["echo"] = -np.where(echo.asks, base, 0.0) - np.where(echo.replies, text + parts["answers"], 0.0)
     if not query.spans:  # who asks about a time asks for what held then
-        parts["successor"] = settings.successor * inherited(base, among, ended)
-    parts["asked"] = -settings.asked * echo.spent
+        parts["successor"] = weights.successor * inherited(base, among, ended)
+    parts["asked"] = -weights.asked * echo.spent
     # "What did you recommend?" asks for an assistant's own words, even where they repeat others'.
-    parts["reply"] = -settings.reply * (turns.machine & ~meant)
-    parts["actor"] = settings.actor * meant
-    parts |= _small_terms(facets, settings, retrievability, ended)
-    if timed is not None and settings.time:
-        parts["time"] = settings.time * timed[0] + timed[1]
-    parts["interference"] = -settings.interference * interference(facets, base, retrievability, best, query, ended)
+    parts["reply"] = -weights.reply * (turns.machine & ~meant)
+    parts["actor"] = weights.actor * meant
+    parts |= _small_terms(facets, weights, importance, retrievability, ended)
+    if timed is not None and weights.time:
+        parts["time"] = weights.time * timed[0] + timed[1]
+    parts["interference"] = -weights.interference * interference(facets, base, retrievability, best, query, ended)
     total = _sum(parts.values())
     parts["doubtful"] = behind_what_fits(total, near, turns, echo)
     parts["restates"] = np.where(meant, 0.0, behind_their_source(facets, total + parts["doubtful"], best, turns, echo))
@@ -230,7 +231,7 @@ def rank(
     if not query.spans:
         parts["updates"] = updated(total, among)
         total += parts["updates"]
-    parts["repeated"] = -settings.repeated * repeated(facets, total, best)
+    parts["repeated"] = -weights.repeated * repeated(facets, total, best)
     return Ranking(rows, parts, conductors)
 
 
@@ -248,9 +249,7 @@ def _sum(parts: Iterable[Values]) -> Values:
     return total
 
 
-def _spread(
-    rows: Rows, base: Values, links: Among, settings: RecallSettings, echo: Echoes
-) -> tuple[Values, Conductors]:
+def _spread(rows: Rows, base: Values, links: Among, weights: RankingWeights, echo: Echoes) -> tuple[Values, Conductors]:
     """One step of spreading activation: each note receives the mean activation of its neighbours, by conductance."""
     here = np.concatenate((links.sources, links.targets))
     there = np.concatenate((links.targets, links.sources))
@@ -260,7 +259,7 @@ def _spread(
     received = width * base[there]
     total, flow = np.bincount(here, width, len(rows)), np.bincount(here, received, len(rows))
     # A note with one thin link must not receive as much as one with many strong ones: at least unit width.
-    return settings.spread * flow / np.maximum(total, 1.0), (rows[here], rows[there], received)
+    return weights.spread * flow / np.maximum(total, 1.0), (rows[here], rows[there], received)
 
 
 def _asked_before(facets: FacetColumns, semantic: Values, links: Among) -> Values:
@@ -271,26 +270,28 @@ def _asked_before(facets: FacetColumns, semantic: Values, links: Among) -> Value
     return asked
 
 
-def _small_terms(facets: FacetColumns, settings: RecallSettings, strength: Values, ended: Flags) -> dict[str, Values]:
+def _small_terms(
+    facets: FacetColumns, weights: RankingWeights, importance: float, strength: Values, ended: Flags
+) -> dict[str, Values]:
     """The additive terms."""
 
     def mark(weight: float, holds: Flags) -> Values:
         return weight * holds.astype(float)
 
     return {
-        "length": settings.length * np.log1p(np.minimum(facets.numbers("length"), MAX_LENGTH)),
-        "retrievability": settings.retrievability * (strength - 1.0),
-        "importance": settings.importance * (facets.numbers("importance") - 0.5),
-        "question": mark(-settings.question, facets.only_asks),
-        "superseded": mark(-settings.superseded, ended),
-        "untrusted": mark(-settings.untrusted, facets.numbers("trust") < UNTRUSTED_BELOW),
+        "length": weights.length * np.log1p(np.minimum(facets.numbers("length"), MAX_LENGTH)),
+        "retrievability": weights.retrievability * (strength - 1.0),
+        "importance": importance * (facets.numbers("importance") - 0.5),
+        "question": mark(-weights.question, facets.only_asks),
+        "superseded": mark(-weights.superseded, ended),
+        "untrusted": mark(-weights.untrusted, facets.numbers("trust") < UNTRUSTED_BELOW),
     }
 
 
-def _session_heat(facets: FacetColumns, base: Values, settings: RecallSettings) -> Values:
+def _session_heat(facets: FacetColumns, base: Values, weights: RankingWeights) -> Values:
     """Notes from a conversation that holds a strong candidate are a little more likely to be meant."""
     session = facets.codes("session")
     best = np.zeros(session.max(initial=-1) + 2)  # the last one stands for no session
     np.maximum.at(best, session, base)
     best[-1] = 0.0  # notes without a session are not from the same one
-    return settings.session * best[session]
+    return weights.session * best[session]

@@ -119,7 +119,7 @@ class Recaller:
             hits = self._hits(tx, wanted, selection.spaces, vector)
         if again is not None and looked:  # a model's forward, outside the transaction as well
             best.plan["reranked"] = len(hits[:looked])
-            hits = (*reranked(again, query, hits[:looked], self._core.settings.recall.rerank_weight), *hits[looked:])
+            hits = (*reranked(again, query, hits[:looked], self._core.ranking.rerank_weight), *hits[looked:])
             hits = tuple(hit for hit in hits if page.admits(hit.score))[page.offset :]
         return Recollection(
             query, hits[: page.k], _asked(selection, now), bool(best.warnings), tuple(best.warnings), best.plan
@@ -204,9 +204,9 @@ class Recaller:
         now: datetime,
         extra: Sequence[int] = (),
     ) -> _Found:
-        settings, spaces = ranking.trusted(self._core.settings.recall, view), selection.spaces
-        limit = max(settings.candidates, 2 * k)
-        fits, plan, warnings, times = self._candidates(tx, view, vector, selection, limit, settings.text)
+        weights, spaces = ranking.trusted(self._core.ranking, view), selection.spaces
+        limit = max(self._core.settings.recall.candidates, 2 * k)
+        fits, plan, warnings, times = self._candidates(tx, view, vector, selection, limit, weights.text)
         candidates, links = fits.rows, self._links(tx, fits.seeds(), now)
         # Nothing in the query lifts a note that neither its words nor its meaning brought near the top, unless it names somebody or
         # a time.
@@ -222,7 +222,7 @@ class Recaller:
         others, fits = others[here], fits.joined(others[here], cosines[here])
         facets = FacetColumns(tx.notes.facets(np.concatenate((top, others)).tolist(), selection))
         scored = ranking.rank(
-            facets, fits, links, view, settings,
+            facets, fits, links, view, weights, importance=self._core.settings.recall.importance,
             retrievability=self._strengths(facets, now), ended=self._ended(facets, selection, now),
             best=self._alike(tx, facets, fits.first(RANKED), spaces),
             timed=times.fitting(tx, facets, view.spans, alone=view.alone) if view.spans else None,
@@ -260,7 +260,7 @@ class Recaller:
 
     def _of_time(self, tx: Transaction, view: QueryView, selection: Selection, only: Sequence[int] | None) -> OfTime:
         """The notes of the times that a query names."""
-        if not view.spans or not self._core.settings.recall.time:
+        if not view.spans or not self._core.ranking.time:
             return NOWHEN
         size = self._core.exact.count(tx, selection.spaces, self._core.settings.index.exact_limit)
         return OfTime.of(tx, view.spans, selection.owners, size, only)
@@ -319,7 +319,7 @@ class Recaller:
     def _links(self, tx: Transaction, rows: Rows, now: datetime) -> LinkColumns:
         """What activation may flow along, as strong as it is by now."""
         links = tx.links.touching(rows.tolist(), without=ranking.FAINT)
-        if not self._core.settings.recall.together:
+        if not self._core.ranking.together:
             links = [link for link in links if link.kind != TOGETHER]
         return LinkColumns(links, micros(now))
 

@@ -12,8 +12,10 @@ from agentmem.notes.rows import EnrichmentRow, SavedEnrichment
 from agentmem.notes.tables import ENRICHMENT, ENRICHMENT_SOURCE, NOTE, VERSION, Among, Table
 from agentmem.records.area import Area, dumps
 
-__all__ = ["EVOLVED", "Enrichment"]
+__all__ = ["ATTEMPTS", "EVOLVED", "Enrichment"]
 
+ATTEMPTS: Final = 3
+"""Runs in which a note may fail before it is given up."""
 EVOLVED: Final = "evolved"
 """How the reason of a version begins when a model's words stand in it."""
 _MADE: Final = frozenset({"summary", "portrait", "thought"})

@@ -235,7 +235,7 @@ class Keeper:
 
     def _link_together(self, tx: Transaction, found: Sequence[tuple[int, Note]], now: int) -> None:
         """Links between notes that one request may see together; those of two users stay apart."""
-        gain = self._core.settings.recall.together
+        gain = self._core.ranking.together
         pairs = [
             (a, b) if a < b else (b, a)
             for (a, first), (b, second) in itertools.combinations(found, 2)

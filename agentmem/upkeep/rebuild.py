@@ -19,6 +19,7 @@ from agentmem.notes.protocols import Embedder
 from agentmem.projections.links import GRAPH_DUE, WordLinks
 from agentmem.projections.text import FullText
 from agentmem.projections.times import ToldTimes
+from agentmem.records.enrichment import ATTEMPTS
 from agentmem.records.transaction import Transaction
 from agentmem.runtime.forks import at_fork
 from agentmem.upkeep.check import Comparison, lacking_vectors, told, unfinished, unlike_vectors
@@ -416,7 +417,7 @@ class Upkeep:
             values |= tx.counts()
             stored = tx.vectors.fingerprint()
             active = tx.ledger.active_pack(METHOD)
-            values["enrichment"] = tx.enrichment.counts(tx.notes.all_owners(), self._core.settings.enrichment.attempts)
+            values["enrichment"] = tx.enrichment.counts(tx.notes.all_owners(), ATTEMPTS)
             values["reembedding"] = under_way(tx) or None
         values["embedder"] = stored[0] if stored else None
         values["pack"] = active[0] if active else None

@@ -19,6 +19,7 @@ from agentmem.editors.prompts import Renderer
 from agentmem.editors.wise.config import WiseConfig
 from agentmem.evaluation.world import World
 from agentmem.notes.quoting import notes_block
+from agentmem.recall.weights import RankingWeights
 from benchmarks.small_model.evaluate import generate
 from benchmarks.small_model.probes import Probe
 from benchmarks.vector_cache import CachedEmbedder
@@ -267,7 +268,7 @@ class Retrieval:
         for probe in probes:
             found = self.memory.recall(probe.messages[-1]["content"], k=4 * self.k, user="u")
             # as `ask` does: notes about others than the question's stay out
-            shown = presentable(found, self.k, unnamed=self.memory.settings.recall.unnamed)
+            shown = presentable(found, self.k, unnamed=RankingWeights().unnamed)
             notes = notes_block(shown.notes)
             head = [{"role": "system", "content": notes}] if notes else []
             asked.append(replace(probe, messages=[*head, *probe.messages]))

@@ -8,9 +8,9 @@ import pytest
 
 from agentmem import Fact, Memory, Settings
 from agentmem.ask.present import about_others, presentable
-from agentmem.settings import RecallSettings
+from agentmem.recall.weights import RankingWeights
 
-UNNAMED = RecallSettings().unnamed
+UNNAMED = RankingWeights().unnamed
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from agentmem import Memory
 from agentmem.embedding.embedders import make_embedder
 from agentmem.notes.clock import ManualClock
 from agentmem.notes.protocols import Embedder
-from agentmem.settings import RecallSettings, Settings
+from agentmem.recall.weights import RankingWeights
 
 _NOTE = re.compile(r"^- \[\d{4}-\d\d-\d\d [^\]\n]*\] (.*)$", re.MULTILINE)
 UNKNOWN = "I do not know"
@@ -128,9 +128,9 @@ class Credulous:
         return told[int((vectors[1:] @ vectors[0]).argmax())]
 
 
-def remembering(embedder: Embedder, *notes: str, settings: Settings | None = None) -> Memory:
+def remembering(embedder: Embedder, *notes: str, ranking: RankingWeights | None = None) -> Memory:
     clock = ManualClock()
-    memory = Memory(None, embedder=embedder, llm=Credulous(embedder), clock=clock, settings=settings)
+    memory = Memory(None, embedder=embedder, llm=Credulous(embedder), clock=clock, ranking=ranking)
     for note in notes:
         memory.remember(note)
         clock.advance(hours=1)
@@ -299,11 +299,9 @@ def test_what_the_conversation_tells_is_not_checked_against_notes(embedder: Embe
     assert answer.parts[0].why == ""
 
 
-def test_a_setting_turns_the_comparison_of_matters_off(embedder: Embedder) -> None:
+def test_a_weight_turns_the_comparison_of_matters_off(embedder: Embedder) -> None:
     """Whoever's reader judges for itself shows it all that is about whom is asked."""
-    with remembering(
-        embedder, "Kofi plays squash with Lena.", settings=Settings(recall=RecallSettings(unrelated=0))
-    ) as memory:
+    with remembering(embedder, "Kofi plays squash with Lena.", ranking=RankingWeights(unrelated=0)) as memory:
         answer = memory.ask("Where did Kofi go to school?")
 
     assert answer.source == "notes"

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentmem.consolidation import DefaultPolicy, Signals
-from agentmem.consolidation.policy import GATES
+from agentmem.consolidation.policy import DEMOTE_BELOW, GATES, PROMOTE_FROM
 
 GOOD = Signals(
     note_id="n", label="Ana · lives in · Porto", probes=3, uses=5, use_days=3, tokens=100, known=0.0, age_hours=99
@@ -61,7 +61,7 @@ def test_promotion_and_demotion_have_different_thresholds() -> None:
     """A fact between the two lines stays where it is: hysteresis."""
     policy = DefaultPolicy()
     middling = replace(GOOD, uses=1, use_days=0, tokens=0, retrievability=0.3, functional=False, importance=0.2)
-    assert policy.settings.demote_score < policy.decide(middling).score < policy.settings.min_score
+    assert DEMOTE_BELOW < policy.decide(middling).score < PROMOTE_FROM
 
     assert policy.decide(middling).action == "keep"
     assert policy.decide(replace(middling, promoted=True)).action == "keep"

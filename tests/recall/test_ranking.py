@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentmem import Memory, Settings
+from agentmem import Memory
 from agentmem.notes.clock import ManualClock
 from agentmem.notes.columns import FacetColumns
 from agentmem.notes.rows import Facets
 from agentmem.recall.echoes import Alike
 from agentmem.recall.query import QueryView
 from agentmem.recall.updates import interference
-from agentmem.settings import RecallSettings
+from agentmem.recall.weights import RankingWeights
 
 START = datetime(2026, 3, 1, 9, tzinfo=UTC)
 CHAT = (
@@ -38,25 +38,25 @@ def _told(memory: Memory) -> list[str]:
     return [str(receipt.id) for receipt in memory.remember_many(items, progress=False)]
 
 
-def _order(settings: RecallSettings, query: str) -> list[str]:
-    with Memory(None, embedder="hash", settings=Settings(recall=settings)) as memory:
+def _order(ranking: RankingWeights, query: str) -> list[str]:
+    with Memory(None, embedder="hash", ranking=ranking) as memory:
         _told(memory)
         return [hit.note.content for hit in memory.recall(query, k=len(CHAT))]
 
 
 def test_a_question_that_has_all_the_words_is_held_back() -> None:
-    """Somebody's own question fits a query best and answers nothing; the setting says how much that counts. One that is the query itself,
+    """Somebody's own question fits a query best and answers nothing; its weight says how much that counts. One that is the query itself,
     nearly, does not stand first anyway.
     """
     asked = "What breed is your new dog?"
     places = [
-        _order(RecallSettings(question=malus), "How old is the new dog, and what is it good for?").index(asked)
+        _order(RankingWeights(question=malus), "How old is the new dog, and what is it good for?").index(asked)
         for malus in (0.0, 0.1, 2.0)
     ]
 
     assert places[0] == 0
     assert places == sorted(places)
-    assert _order(RecallSettings(question=0.0), "What breed is your dog?").index(asked) > 0
+    assert _order(RankingWeights(question=0.0), "What breed is your dog?").index(asked) > 0
     assert places[-1] == len(CHAT) - 1
 
 
@@ -74,12 +74,12 @@ def test_what_tells_something_before_it_asks_is_not_held_back(end: str) -> None:
             for hit in memory.recall("What breed is the dog?", k=5)
         }
 
-    assert parts == {"My n": 0.0, "Good": -RecallSettings().question}
+    assert parts == {"My n": 0.0, "Good": -RankingWeights().question}
 
 
 def test_a_hit_says_that_it_only_asks() -> None:
-    """The malus is one of the reasons, by name, and equals the setting."""
-    with Memory(None, embedder="hash", settings=Settings(recall=RecallSettings(question=0.2))) as memory:
+    """The malus is one of the reasons, by name, and equals its weight."""
+    with Memory(None, embedder="hash", ranking=RankingWeights(question=0.2)) as memory:
         _told(memory)
         parts = {
             hit.note.content: hit.reasons

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from agentmem import Memory, Settings
+from agentmem import Memory
 from agentmem.notes.clock import ManualClock
 from agentmem.notes.note import Scope
 from agentmem.recall.result import Recollection
-from agentmem.settings import RecallSettings
+from agentmem.recall.weights import RankingWeights
 from tests.former import TELLING, undo
 
 SUNDAY = datetime(2024, 3, 17, 10, 0, tzinfo=UTC)
@@ -239,8 +239,8 @@ def test_a_time_finds_within_what_may_be_seen(memory: Memory) -> None:
 
 def test_without_its_weight_a_time_comes_by_words_alone(tmp_path: Path) -> None:
     """The null control: with `time=0` the notes of a day are not the first."""
-    settings = Settings(recall=RecallSettings(time=0))
-    with Memory(tmp_path / "m", embedder="hash", clock=ManualClock(SUNDAY), settings=settings) as memory:
+    ranking = RankingWeights(time=0)
+    with Memory(tmp_path / "m", embedder="hash", clock=ManualClock(SUNDAY), ranking=ranking) as memory:
         of_a_year(memory)
         found = said_on(memory.recall("What did I do on February 10, 2024?", user="ana", k=2))
 

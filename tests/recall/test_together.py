@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentmem import Memory, Scope, Settings
+from agentmem import Memory, Scope
 from agentmem.notes.clock import ManualClock
 from agentmem.notes.rows import HALF_LIFE, LinkRow
 from agentmem.projections.linking import TOGETHER, aged, link_together
-from agentmem.settings import RecallSettings
+from agentmem.recall.weights import RankingWeights
 
 DAY = 86_400_000_000
 STEPS = st.lists(st.tuples(st.integers(-1000, 40_000), st.floats(0.01, 0.99)), max_size=12)
@@ -70,11 +70,11 @@ def test_notes_used_together_are_linked_with_a_reason(memory: Memory, clock: Man
 
 
 def test_what_was_used_together_is_recalled_together(clock: ManualClock) -> None:
-    """A note that shares no word with the question comes along because its companion does; the setting turns it off."""
+    """A note that shares no word with the question comes along because its companion does; its weight turns it off."""
     places = {}
     for together in (0.0, 0.3):
-        settings = Settings(recall=RecallSettings(together=together))
-        with Memory(None, embedder="hash", clock=clock, settings=settings) as memory:
+        ranking = RankingWeights(together=together)
+        with Memory(None, embedder="hash", clock=clock, ranking=ranking) as memory:
             passport = memory.remember("My passport is in the blue folder.").id
             adapter = memory.remember("Sockets in Leeds need three pins.").id
             memory.remember_many([f"Lunch number {i} was soup." for i in range(30)], progress=False)

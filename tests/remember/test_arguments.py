@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 from datetime import timedelta
+from importlib import import_module
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from agentmem import Fact, Memory, Scope
 from agentmem.errors import InvalidArgument, InvalidNote
 from agentmem.notes.clock import ManualClock
+from agentmem.recall.weights import RankingWeights
 from agentmem.settings import (
+    MOVED,
     ConsolidationSettings,
     ForgettingSettings,
     IndexSettings,
@@ -145,15 +150,15 @@ def test_a_tilde_is_the_home_directory(tmp_path, monkeypatch) -> None:
 @pytest.mark.parametrize(
     ("section", "values", "said"),
     [
-        (RecallSettings, {"text": -1}, "text=-1"),
-        (RecallSettings, {"text": float("inf")}, "finite"),
+        (RecallSettings, {"importance": -1}, "importance=-1"),
+        (RecallSettings, {"importance": float("inf")}, "finite"),
         (RecallSettings, {"txt": 1}, "txt=1"),
         (ForgettingSettings, {"min_age_days": float("inf")}, "finite"),
         (ForgettingSettings, {"min_age_days": 1e12}, "365000"),
-        (ConsolidationSettings, {"use_window_days": 1e12}, "365000"),
+        (ConsolidationSettings, {"min_trust": 2}, "min_trust=2"),
         (IndexSettings, {"backend": "faiss"}, "'chroma' or 'exact'"),
         (Settings, {"recal": RecallSettings()}, "recal="),
-        (Settings, {"recall": {"text": -1}}, "RecallSettings: text=-1"),
+        (Settings, {"recall": {"rerank": 0}}, "RecallSettings: rerank=0"),
     ],
 )
 def test_a_setting_that_nothing_can_work_with_is_refused_at_once(
@@ -166,3 +171,53 @@ def test_a_setting_that_nothing_can_work_with_is_refused_at_once(
     assert said in caught.value.message
     assert caught.value.hint
     assert "pydantic" not in str(caught.value)
+
+
+def leaves(section: type[BaseModel]) -> list[str]:
+    found = []
+    for name, field in section.model_fields.items():
+        inner = field.annotation
+        deeper = isinstance(inner, type) and issubclass(inner, BaseModel)
+        found += [f"{name}.{leaf}" for leaf in leaves(inner)] if deeper else [name]  # type: ignore[arg-type]
+    return found
+
+
+def test_settings_are_few() -> None:
+    """A setting is what an operator can decide without having read the code; who adds one beyond these takes another out."""
+    assert len(leaves(Settings)) <= 45
+
+
+@pytest.mark.parametrize(("section", "name"), [(s, name) for s, names in MOVED.items() for name in names])
+def test_who_passes_a_former_setting_is_told_where_it_went(section: str, name: str) -> None:
+    """As a keyword and within a mapping; and what the hint names is there."""
+    kind = next(
+        f.annotation for f in Settings.model_fields.values() if getattr(f.annotation, "__name__", "") == section
+    )
+    part = next(key for key, field in Settings.model_fields.items() if field.annotation is kind)
+    for made, values in ((kind, {name: 0.1}), (Settings, {part: {name: 0.1}})):
+        with pytest.raises(InvalidArgument, match=f"{section}: {name} is no setting") as caught:
+            made(**values)  # type: ignore[misc]
+
+    if section == "RecallSettings":
+        assert f"RankingWeights({name}=" in caught.value.hint
+    else:
+        constant, _, module = caught.value.hint.partition(";")[0].rstrip(".").split(" ", 2)
+        assert hasattr(import_module(module), constant)
+
+
+def test_every_weight_that_was_a_setting_is_one_now() -> None:
+    assert set(MOVED["RecallSettings"]) == {field.name for field in fields(RankingWeights)}
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [{"text": -1}, {"text": float("nan")}, {"text": float("inf")}, {"time": "0.1"}, {"reply": True}, {"together": 1.0}, {"successor": 1.5}],
+)  # fmt: skip
+def test_a_weight_that_nothing_can_work_with_is_refused_at_once(weights: dict[str, Any]) -> None:
+    """By name, with the measured one in the hint; and what is no weights at all by the memory."""
+    with pytest.raises(InvalidArgument, match=f"{next(iter(weights))}=") as caught:
+        RankingWeights(**weights)
+    with pytest.raises(InvalidArgument, match="ranking must be RankingWeights"):
+        Memory(None, embedder="hash", ranking=weights)  # type: ignore[arg-type]
+
+    assert "measured" in caught.value.hint

@@ -14,10 +14,14 @@ from agentmem.errors import InvalidAnswer
 from agentmem.notes.protocols import LanguageModel, Message
 from agentmem.notes.speaking import said
 
-__all__ = ["Dialogue", "parsed"]
+__all__ = ["OUTAGE", "Dialogue", "parsed"]
 
 Shape = TypeVar("Shape", bound=BaseModel)
 
+RETRIES = 2
+"""Times that a model is told what is wrong with its answer."""
+OUTAGE = 2
+"""Failures of the model itself, in a row, that end a run."""
 _THINKING = re.compile(r"<think>.*?</think>", re.DOTALL)
 _SHOWN_AGAIN = 2000  # characters of a wrong answer that the model sees again
 _MAX_PROBLEMS = 5
@@ -28,7 +32,7 @@ class Dialogue:
     """Asks ``llm``, and says what was wrong with an answer at most ``retries`` times; counts what it did."""
 
     llm: LanguageModel
-    retries: int = 2
+    retries: int = RETRIES
     max_tokens: int = 512
     calls: int = field(default=0, init=False)
     retried: int = field(default=0, init=False)
