@@ -314,7 +314,7 @@ def json_metadata(metadata: Mapping[str, object] | None) -> Mapping[str, object]
     try:
         text = json.dumps(dict(metadata), allow_nan=False, ensure_ascii=False)
         text.encode("utf-8")
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise InvalidArgument(
             f"metadata is not JSON: {error}.", hint="use strings, numbers, booleans, lists and mappings."
         ) from error

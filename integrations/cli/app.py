@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 
 from agentmem import __version__
 from agentmem.errors import AgentMemError, InvalidArgument, InvalidNote, ScopeRequired
-from agentmem.integrations.cli import asking, demo, describing, exchange, notes, pictures, upkeep, weights
+from agentmem.integrations.cli import asking, demo, describing, exchange, notes, pictures, records, upkeep, weights
 from agentmem.integrations.cli.place import (
     AgentOption,
     EmbedderOption,
@@ -97,5 +97,5 @@ def _options(
     """One memory for an LLM agent: what it can look up, and what it knows by heart."""
 
 
-for module in (demo, notes, asking, describing, weights, pictures, exchange, upkeep):
+for module in (demo, notes, records, asking, describing, weights, pictures, exchange, upkeep):
     module.add_to(app)

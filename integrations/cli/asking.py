@@ -9,7 +9,7 @@ import typer
 
 from agentmem.errors import AgentMemError, InvalidArgument
 from agentmem.integrations.cli import render
-from agentmem.integrations.cli.notes import said
+from agentmem.integrations.cli.given import said
 from agentmem.integrations.cli.place import Local, Place, at_place
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from agentmem.errors import InvalidArgument
-from agentmem.integrations.cli import render
+from agentmem.integrations.cli import given, render
 from agentmem.integrations.cli.place import Place, at_place, find
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from agentmem.notes.note import ForgetReceipt, Note, Receipt
     from agentmem.recall.result import Recollection
 
-__all__ = ["add_to", "said"]
+__all__ = ["add_to", "confirm", "erase", "forgotten", "number", "reasons"]
 
 _MARKS = {"stored": "green", "superseded": "cyan", "merged": "yellow", "rejected": "red"}
 
@@ -73,7 +72,7 @@ def remember(
         raise InvalidArgument("One key was given for several notes.", hint="store them one by one, or without --key.")
     options: dict[str, Any] = {
         "actor": actor, "occurred_at": at, "kind": kind, "tags": tuple(tag or ()), "fact": fact, "source": source,
-        "trust": _number(trust), "importance": importance, "idempotency_key": key,
+        "trust": number(trust), "importance": importance, "idempotency_key": key,
         "facts": facts, "merge": merge,
     }  # fmt: skip
     with place.memory(make=True) as memory:
@@ -90,15 +89,12 @@ def _items(texts: list[str], file: Path | None) -> list[str | dict[str, Any]]:
     lines: list[str] = []
     items: list[str | dict[str, Any]] = []
     for text in texts:
-        (lines.extend(_lines(_stdin())) if text == "-" else items.append(text))
+        (lines.extend(given.lines(given.stdin())) if text == "-" else items.append(text))
     if file is not None:
-        try:
-            read = _lines(file.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
-            raise InvalidArgument(f"{file} cannot be read: {error}", hint="a text file in UTF-8.") from error
+        read = given.lines(given.contents(file))
         if file.suffix == ".jsonl":
             for n, line in enumerate(read, 1):
-                value = _json(line, f"line {n} of {file}") if line.strip() else []
+                value = given.json_of(line, f"line {n} of {file}") if line.strip() else []
                 items += value if isinstance(value, list) else [value]  # a line may hold a list of messages
         else:
             lines += read
@@ -108,44 +104,8 @@ def _items(texts: list[str], file: Path | None) -> list[str | dict[str, Any]]:
     return items
 
 
-def _lines(text: str) -> list[str]:
-    """Lines end where a line feed is: other separators, such as U+2028, may stand inside of a note, and of JSON."""
-    return text.removeprefix("\ufeff").split("\n")
-
-
-def said(text: str) -> str:
-    """What an argument says; ``-`` stands for stdin."""
-    return _stdin().removeprefix("\ufeff").strip() if text == "-" else text
-
-
-def _stdin() -> str:
-    try:
-        return sys.stdin.read()
-    except UnicodeDecodeError as error:
-        raise InvalidArgument(
-            f"The input is no text: {error}",
-            hint="give UTF-8, e.g. iconv -f latin1 -t utf-8 notes.txt | agentmem remember -",
-        ) from error
-
-
-def _json(text: str, what: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise InvalidArgument(f"{what} is not JSON: {error}.", hint="""e.g. '{"kind": "semantic"}'.""") from error
-
-
-def where_of(text: str | None) -> dict[str, Any] | None:
-    """A filter given as JSON."""
-    if text is None:
-        return None
-    found = _json(text, "--where")
-    if not isinstance(found, dict):
-        raise InvalidArgument("--where is not a mapping.", hint="""e.g. --where '{"actor": "ana"}'.""")
-    return found
-
-
-def _number(text: str | None) -> float | str | None:
+def number(text: str | None) -> float | str | None:
+    """A number, or a word that stands for one."""
     try:
         return None if text is None else float(text)
     except ValueError:
@@ -183,7 +143,9 @@ def recall(
     """Find the notes that fit best, and say why. Exit code 1 when there are none."""
     with place.memory() as memory:
         asked: dict[str, Any] = {"min_score": min_score, "score": score, "offset": offset}
-        found = memory.recall(said(query), k=_count(k), where=where_of(where), as_of=as_of, faded=faded, **asked)
+        found = memory.recall(
+            given.said(query), k=_count(k), where=given.mapping(where, "--where"), as_of=as_of, faded=faded, **asked
+        )
     for warning in found.warnings:
         render.notice(warning)
     if place.json:
@@ -263,7 +225,7 @@ def notes(
 ) -> None:
     """List notes in the order of their creation."""
     with place.memory() as memory:
-        found = memory.notes(where=where_of(where), faded=not active, limit=limit, offset=offset)
+        found = memory.notes(where=given.mapping(where, "--where"), faded=not active, limit=limit, offset=offset)
     if place.json:
         render.data({"notes": [render.note_dict(n) for n in found], "offset": offset, "limit": limit})
     else:
@@ -320,7 +282,7 @@ def why_not(
 ) -> None:
     """Say why a note is not among the first hits of a query."""
     with place.memory() as memory:
-        found = memory.why_not(said(query), find(memory, id).id, k=k)
+        found = memory.why_not(given.said(query), find(memory, id).id, k=k)
     if place.json:
         parts = None if found.parts is None else dict(found.parts)
         render.data({
@@ -345,11 +307,16 @@ def forget(
             "Say what to forget: ids, or a filter.", hint="""agentmem forget 1a2b3c4d, or --where '{"actor": "bob"}'."""
         )
     with place.memory() as memory:
-        what: Any = [find(memory, id).id for id in ids] if ids else where_of(where)
-        planned = memory.forget(what, dry_run=True)
-        if not dry_run and planned.ids:
-            confirm(f"Forget {len(planned.ids)} notes and {len(planned.derived)} derived from them, for good?", yes)
-        receipt = planned if dry_run or not planned.ids else memory.forget(what)
+        what: Any = [find(memory, id).id for id in ids] if ids else given.mapping(where, "--where")
+        erase(place, memory, what, yes=yes, dry_run=dry_run)
+
+
+def erase(place: Place, memory: Memory, what: Any, *, yes: bool, dry_run: bool) -> None:
+    """Forget ``what`` once somebody agreed, and show the receipt."""
+    planned = memory.forget(what, dry_run=True)
+    if not dry_run and planned.ids:
+        confirm(f"Forget {len(planned.ids)} notes and {len(planned.derived)} derived from them, for good?", yes)
+    receipt = planned if dry_run or not planned.ids else memory.forget(what)
     if place.json:
         render.data(render.forgotten_dict(receipt))
     else:

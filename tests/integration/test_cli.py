@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 import typer
-from typer.testing import CliRunner
 
 from agentmem import Memory, Scope
 from agentmem.integrations.cli.app import app
@@ -25,16 +24,6 @@ COMMANDS = (
     "rebuild recall reflect remember stats status unfade users verify why-not".split()
 )
 Run = Callable[..., Any]
-
-
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs a command on one directory, with the hash embedder."""
-    monkeypatch.setenv("AGENTMEM_PATH", str(tmp_path / "memory"))
-    monkeypatch.setenv("AGENTMEM_EMBEDDER", "hash")
-    monkeypatch.setenv("COLUMNS", "100")
-    runner = CliRunner()
-    return lambda *words, **options: runner.invoke(app, [str(w) for w in words], prog_name="agentmem", **options)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import reduce
 
 import pytest
 
@@ -160,6 +161,11 @@ def test_one_bad_item_stores_none(memory: Memory) -> None:
     assert memory.notes() == []
 
 
+def deep(levels: int) -> object:
+    """A list in a list in a list."""
+    return reduce(lambda inner, _: [inner], range(levels), [])
+
+
 @pytest.mark.parametrize(
     ("content", "options"),
     [
@@ -179,6 +185,7 @@ def test_one_bad_item_stores_none(memory: Memory) -> None:
         ("x", {"fact": "Ana lives in Porto"}),
         ("x", {"metadata": {"a": object()}}),
         ("x", {"metadata": {"a": float("nan")}}),
+        ("x", {"metadata": {"a": deep(5_000)}}),
         ("x", {"occurred_at": "yesterday-ish"}),
         ("x", {"user": ""}),
         ("x", {"tags": [3]}),
