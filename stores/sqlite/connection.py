@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from operator import attrgetter
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, TypeVar
 
 from agentmem.errors import (
     AgentMemError,
@@ -22,18 +22,19 @@ from agentmem.errors import (
 from agentmem.files.sqlite_files import APPLICATION_ID
 from agentmem.runtime.forks import at_fork, leave, torn
 from agentmem.stores.sqlite.failures import DRIVER_ERRORS, translate
-from agentmem.stores.sqlite.log import refuse_damaged
+from agentmem.stores.sqlite.opening import BUSY_MS, Durability, open_file
 from agentmem.stores.sqlite.reading import ReadOnlyFile
 from agentmem.stores.sqlite.turns import Turns
 
 __all__ = ["APPLICATION_ID", "Database", "Durability", "Tracer", "read_only"]
 
-Durability = Literal["full", "normal"]
+T = TypeVar("T")
 Tracer = Callable[[str, Sequence[object]], None]
 
 _OLDEST: Final = (3, 37, 0)  # STRICT tables
-_BUSY_MS: Final = 30_000
 _ANSWERS: Final = 1_000
+_ROWCOUNT: Final[Callable[[sqlite3.Cursor], int]] = attrgetter("rowcount")
+_LASTROWID: Final[Callable[[sqlite3.Cursor], int | None]] = attrgetter("lastrowid")
 _BROKEN_BY_DAMAGE: Final = (TypeError, ValueError, LookupError, ArithmeticError, AttributeError)
 
 
@@ -82,7 +83,7 @@ class Database:
         self._reading = reading
         self._connection: sqlite3.Connection | None = None
         self._closed = self._made = False
-        self.turns = Turns(None if path is None or reading is not None else path.parent, _BUSY_MS / 1000, self.place)
+        self.turns = Turns(None if path is None or reading is not None else path.parent, BUSY_MS / 1000, self.place)
         self._reset()
         at_fork(self._in_child, rest=self._rest, parent=self._go_on)
         with self._lock:
@@ -173,19 +174,11 @@ class Database:
 
     def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[Any]:
         """All result rows of a statement, as tuples."""
-        connection = self._ready(sql, parameters)
-        try:
-            return connection.execute(sql, parameters).fetchall()
-        except DRIVER_ERRORS as error:
-            raise translate(error, self.place) from error
+        return self._told(sql, parameters, sqlite3.Cursor.fetchall)
 
     def one(self, sql: str, parameters: Sequence[object] = ()) -> Any:
         """The first result row, or ``None``."""
-        connection = self._ready(sql, parameters)
-        try:
-            return connection.execute(sql, parameters).fetchone()
-        except DRIVER_ERRORS as error:
-            raise translate(error, self.place) from error
+        return self._told(sql, parameters, sqlite3.Cursor.fetchone)
 
     def value(self, sql: str, parameters: Sequence[object] = ()) -> Any:
         """The first column of the first row, or ``None``."""
@@ -194,20 +187,11 @@ class Database:
 
     def run(self, sql: str, parameters: Sequence[object] = ()) -> int:
         """Execute a change; returns how many rows it touched."""
-        connection = self._ready(sql, parameters)
-        try:
-            return connection.execute(sql, parameters).rowcount
-        except DRIVER_ERRORS as error:
-            raise translate(error, self.place) from error
+        return self._told(sql, parameters, _ROWCOUNT)
 
     def insert(self, sql: str, parameters: Sequence[object] = ()) -> int:
         """Execute an insert; returns the new row."""
-        connection = self._ready(sql, parameters)
-        try:
-            row = connection.execute(sql, parameters).lastrowid
-        except DRIVER_ERRORS as error:
-            raise translate(error, self.place) from error
-        return row or 0
+        return self._told(sql, parameters, _LASTROWID) or 0
 
     def many(self, sql: str, batch: Iterable[Sequence[object]]) -> int:
         """Execute a change once per item; returns how many rows were touched in all."""
@@ -312,10 +296,21 @@ class Database:
         self._made = True
         self.turns.open()
 
+    def _connect(self) -> sqlite3.Connection:
+        return open_file(self.path, self.place, self._durability, self._reading, self._prepare)
+
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
             raise StoreError("The store is closed.", hint="open it again.")
         return self._connection
+
+    def _told(self, sql: str, parameters: Sequence[object], take: Callable[[sqlite3.Cursor], T]) -> T:
+        """What ``take`` makes of the cursor of a statement; it reads rows on, which may fail as well."""
+        connection = self._ready(sql, parameters)
+        try:
+            return take(connection.execute(sql, parameters))
+        except DRIVER_ERRORS as error:
+            raise translate(error, self.place) from error
 
     def _ready(self, sql: str, parameters: Sequence[object]) -> sqlite3.Connection:
         if not self._depth or self._thread != threading.get_ident():
@@ -432,67 +427,6 @@ class Database:
             if fork is self._fork:
                 self._depth -= 1
 
-    def _connect(self) -> sqlite3.Connection:
-        target = (
-            ":memory:"
-            if self.path is None
-            else self._reading.uri
-            if self._reading is not None
-            else str(_checked(self.path))
-        )
-        if self.path is not None and self._reading is None:
-            refuse_damaged(
-                self.path
-            )  # whoever opens a log takes what can be read of it, and removes the rest in the end
-        try:
-            connection = sqlite3.connect(
-                target,
-                uri=self._reading is not None,
-                timeout=_BUSY_MS / 1000,
-                isolation_level=None,
-                check_same_thread=False,
-                cached_statements=256,
-            )
-        except DRIVER_ERRORS as error:
-            raise translate(error, self.place) from error
-        try:
-            self._identify(connection)
-            self._configure(connection)
-            if self._prepare is not None:
-                self._prepare(connection)
-        except DRIVER_ERRORS as error:
-            connection.close()
-            raise translate(error, self.place) from error
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    def _identify(self, connection: sqlite3.Connection) -> None:
-        """Refuse somebody else's database before the first pragma that writes."""
-        (application,) = connection.execute("PRAGMA application_id").fetchone()
-        (objects,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-        if objects and application != APPLICATION_ID:
-            raise StoreCorrupt(f"{self.place} is an SQLite file of another program.", hint="choose another directory.")
-        if not objects and application != APPLICATION_ID and self.path is not None and self._reading is None:
-            # before there is a log, so that the file itself says from its first page on whose it is
-            connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
-
-    def _configure(self, connection: sqlite3.Connection) -> None:
-        connection.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
-        if self.path is not None and self._reading is None:
-            _switch_to_wal(connection)
-        for pragma in (
-            f"synchronous={self._durability.upper()}",
-            "foreign_keys=ON",
-            "secure_delete=ON",
-            "trusted_schema=OFF",
-            "cell_size_check=ON",
-            "temp_store=MEMORY",  # no note text in temporary files
-            "cache_size=-128000",  # at most: a store that is smaller takes less
-        ):
-            connection.execute(f"PRAGMA {pragma}")
-
 
 def read_only(place: str) -> StoreReadOnly:
     """The error of every verb that would write where nothing can be."""
@@ -500,43 +434,3 @@ def read_only(place: str) -> StoreReadOnly:
         f"{place} is open for reading only.",
         hint="open it without read_only, in a directory that you may write to: memory.export(path) carries the notes there.",
     )
-
-
-def _switch_to_wal(connection: sqlite3.Connection) -> None:
-    """The switch ignores the busy timeout, so processes that open a new file together must take turns."""
-    deadline = time.monotonic() + _BUSY_MS / 1000
-    while True:
-        try:
-            (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
-        except sqlite3.OperationalError as error:
-            if not error.sqlite_errorname.startswith("SQLITE_BUSY") or time.monotonic() > deadline:
-                raise
-        else:
-            if mode == "wal" or time.monotonic() > deadline:
-                return
-        time.sleep(0.005)
-
-
-def _checked(path: Path) -> Path:
-    """``path`` as a private file that exists; nothing is created where it cannot be."""
-    try:
-        if not path.parent.is_dir():
-            raise StoreError(f"{path.parent} is not a directory.", hint="create it, or choose another path.")
-        if path.is_symlink() or (path.exists() and not path.is_file()):
-            raise StoreError(f"{path} is not a file.", hint="give the path of the database file.")
-        # write-ahead logging needs the directory too, even to read
-        if not os.access(path.parent, os.W_OK | os.X_OK):
-            raise StoreReadOnly(f"{path.parent} cannot be written.", hint="check the rights of the directory.")
-        if not path.exists():
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-        elif not os.access(path, os.R_OK | os.W_OK):
-            # asked, not tried: closing a second descriptor would drop the locks of a connection already there
-            raise StoreReadOnly(f"{path} cannot be written.", hint="check the rights of the file.")
-    except FileExistsError:
-        pass  # another process was faster
-    except OSError as error:
-        raise StoreReadOnly(
-            f"{path} cannot be opened: {error.strerror}.",
-            hint="check the rights of the directory and of the file.",
-        ) from error
-    return path

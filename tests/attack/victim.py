@@ -15,7 +15,7 @@ from typing import Any
 from agentmem import Memory
 from agentmem.errors import AgentMemError, UnknownNote
 from agentmem.notes.clock import ManualClock
-from agentmem.stores.sqlite import connection, reading
+from agentmem.stores.sqlite import opening, reading
 from agentmem.stores.sqlite import store as sqlite_store
 
 LONG = "The harbour master keeps a ledger of ships, and every ship has a name, a flag and a captain who signs for the cargo. "
@@ -107,7 +107,7 @@ def main() -> None:
     if os.environ.get("WITHOUT_SEALS"):
         sqlite_store.broken = lambda database: []
     if os.environ.get("WITHOUT_LOG"):
-        connection.refuse_damaged = reading.refuse_damaged = lambda path: None
+        opening.refuse_damaged = reading.refuse_damaged = lambda path: None
     for seed in sys.argv[3:]:
         found = {"seed": seed, **Look(Path(sys.argv[2]) / seed).run()}
         os.write(1, (json.dumps(found) + "\n").encode())
