@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -18,29 +18,24 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from agentmem.errors import EmbedderMismatch, IndexUnavailable
 from agentmem.notes.clock import micros
 from agentmem.notes.protocols import Clock
-from agentmem.notes.rows import OutboxItem
-from agentmem.notes.spaces import both
 from agentmem.records.transaction import NoteStore, Transaction
 from agentmem.runtime.forks import at_fork
 from agentmem.stores.chroma import generations
 from agentmem.stores.chroma.comparing import compare
 from agentmem.stores.chroma.digests import digests
+from agentmem.stores.chroma.filling import Progress, deliver, fill
 from agentmem.stores.chroma.manifest import IndexState, inode, probe, restamp, snapshot, synced
 from agentmem.stores.lock import take
 
 if TYPE_CHECKING:
-    from agentmem.notes.arrays import Rows, Vectors
+    from agentmem.notes.arrays import Vectors
     from agentmem.stores.chroma.chroma import ChromaIndex
 
-__all__ = ["STATE", "Indexer", "Progress"]
-
-Progress = Callable[[int, int], None]
-"""Called with how many vectors are done, and how many there are."""
+__all__ = ["STATE", "Indexer"]
 
 T = TypeVar("T")
 
 _BATCH: Final = 500
-_CHUNK: Final = 2000
 STATE: Final = "index_state"
 _WANTED: Final = "index_purge_wanted"
 _CURE: Final = 'call memory.rebuild("vectors"); until then every vector is compared exactly.'
@@ -184,7 +179,7 @@ class Indexer:
             last = waiting[-1].seq if waiting else 0
             fresh = _create(self._folder(generation))
             try:
-                count = self._fill(fresh, progress)
+                count = fill(fresh, self._store, progress, self._fail)
                 self._fail("before-swap")
                 self._swap(generation, last, stored[0] if stored else "")
             except BaseException:
@@ -365,7 +360,7 @@ class Indexer:
         self._save(replace(self._state, generation=generation, applying=True, embedder=embedder))
         self._live = True
         try:
-            stained = self._deliver(self._opened(), newest, rows, vectors)
+            stained = deliver(self._opened(), newest, rows, vectors, self._fail)
             self._fail("after-upsert")
             state = replace(
                 self._state,
@@ -379,39 +374,6 @@ class Indexer:
         finally:
             self._live = False
         return len(items)
-
-    def _deliver(self, index: ChromaIndex, newest: Mapping[int, OutboxItem], rows: Rows, vectors: Vectors) -> bool:
-        """Hand a batch over; true when vectors were removed that had been delivered before."""
-        present = {row: place for place, row in enumerate(rows.tolist())}
-        stained = False
-        for owner in sorted({item.owner for item in newest.values()}):
-            mine = [row for row, item in newest.items() if item.owner == owner]
-            # a note without a vector has been forgotten since; its removal may still wait in the outbox
-            gone = [row for row in mine if row not in present]
-            if gone:
-                stained = bool(index.holds(owner, gone)) or stained
-                index.remove(owner, gone)
-            self._fail("mid-apply")
-            kept = [row for row in mine if row in present]
-            if kept:
-                index.upsert(owner, kept, vectors[[present[row] for row in kept]])
-        return stained
-
-    def _fill(self, index: ChromaIndex, progress: Progress | None) -> int:
-        with self._store.read() as tx:
-            spaces, total = both(tx.notes.all_owners()), tx.vectors.count()
-        done = 0
-        for space in spaces:
-            with self._store.read() as tx:
-                rows, vectors = tx.vectors.load_owner(space)
-            for start in range(0, len(rows), _CHUNK):
-                part = slice(start, start + _CHUNK)
-                index.upsert(space, rows[part].tolist(), vectors[part])
-                done += len(rows[part])
-                self._fail("mid-rebuild")
-                if progress is not None:
-                    progress(done, max(total, done))
-        return done
 
     def _swap(self, generation: int, last: int, embedder: str) -> None:
         folder = self._folder(generation)
