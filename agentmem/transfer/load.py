@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -77,6 +77,12 @@ class ImportReport:
     capped: int = 0
     proven: bool = False
     dry_run: bool = False
+
+    def add(self, other: ImportReport) -> None:
+        """Count what another report of the same import has counted."""
+        for each in fields(self):
+            if each.name not in ("path", "proven", "dry_run"):
+                setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -234,6 +240,8 @@ class _Work:
                 self._core.with_embedder(lambda embedder, notes=notes: self._notes(notes, embedder))  # type: ignore[misc]
                 done += len(notes)
                 progress(done, footer.notes)
+            if self.report.dry_run:
+                continue
             if links:
                 self._links(links)
             if made := [r for r, _ in batch if isinstance(r, MadeFromRecord)]:
@@ -266,25 +274,14 @@ class _Work:
             self._fail("import:before-commit")
         if self._taken_over is not None and self._header.fingerprint == embedder.fingerprint:
             self._taken_over.notes(here)
-        worded = sum(bool(record.content) for record in fresh)
-        self._add(counted, len(fresh), worded, sum(self._carries(record, embedder) for record in fresh))
+        counted.notes, counted.carried = len(fresh), sum(self._carries(record, embedder) for record in fresh)
+        counted.embedded = sum(bool(record.content) for record in fresh) - counted.carried
+        self.report.add(counted)
+        self._left_out.update(counted.conflicts)
 
     def _carries(self, record: NoteRecord, embedder: Embedder) -> bool:
         ours = self._header.vectors and self._header.fingerprint == embedder.fingerprint
         return ours and record.vector is not None
-
-    def _add(self, counted: ImportReport, stored: int, worded: int, carried: int) -> None:
-        self.report.notes += stored
-        self.report.skipped += counted.skipped
-        self.report.conflicts += counted.conflicts
-        self.report.forgotten += counted.forgotten
-        self.report.met += counted.met
-        self.report.edits += counted.edits
-        self.report.capped += counted.capped
-        self.report.links += counted.links
-        self.report.carried += carried
-        self.report.embedded += worded - carried
-        self._left_out.update(counted.conflicts)
 
     def _fresh(self, tx: Transaction, batch: Sequence[_Pair], report: ImportReport) -> list[NoteRecord]:
         """Those that the memory does not have; what became of the others goes into the report."""
@@ -377,8 +374,6 @@ class _Work:
     # -- links and edits -------------------------------------------------------------------------------------
 
     def _links(self, batch: Sequence[LinkRecord]) -> None:
-        if self.report.dry_run:
-            return
         with self._writing() as tx:
             rows = tx.notes.rows_of(
                 list({end for link in batch for end in (link.source, link.target)} - self._left_out)
@@ -389,8 +384,6 @@ class _Work:
         self.report.links += added
 
     def _made_from(self, batch: Sequence[MadeFromRecord]) -> None:
-        if self.report.dry_run:
-            return
         with self._writing() as tx:
             # A note that says something else here may be a source all the same: its words went into the other's.
             rows = tx.notes.rows_of(list({id for each in batch for id in (each.note, *each.sources)}))
@@ -399,8 +392,6 @@ class _Work:
 
     def _entries(self, batch: Sequence[LedgerRecord]) -> None:
         """Lines about notes that are gone, unless they stand here already."""
-        if self.report.dry_run:
-            return
         with self._writing() as tx:
             present = tx.notes.rows_of([e.note_id for e in batch if e.note_id is not None])
             new = [e for e in batch if e.note_id not in present and not self._stands(tx, e)]

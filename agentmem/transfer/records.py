@@ -1,102 +1,38 @@
-"""What the lines of an export may hold: each kind of line as a model that refuses whatever it does not know.
-
-A memory writes far less than these limits; they are there for files that none wrote: names of 4,096 characters, texts of a note's
-length, 4,096 tags, keywords or paraphrases, as many facts of one note as a memory reads, 100,000 versions, days of use, keys, or lines of the ledger of one note, 1,000 edits of it,
-JSON values 64 levels deep with at most 100,000 parts, times whose moment in UTC lies within the years 1 to 9999, ids that are UUIDs.
-"""
+"""What the lines of an export may hold: each kind of line as a model that refuses whatever it does not know."""
 
 from __future__ import annotations
 
 import base64
 import binascii
-from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    TypeAdapter,
-    model_validator,
-)
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
-from agentmem.errors import InvalidArgument, InvalidImport
+from agentmem.errors import InvalidImport
 from agentmem.extract import MOST_FACTS
 from agentmem.keyed.record import checked_key, checked_namespace, checked_value
 from agentmem.keyed.text import checked_index
-from agentmem.notes.clock import as_utc
 from agentmem.notes.note import Fact, Kind, MemoryState, Note, NoteVersion, Scope
-from agentmem.remember.duplicates import MAX_BYTES, clean_text
+from agentmem.transfer.limits import (
+    COUNT,
+    MAX_EDITS,
+    MAX_ROWS,
+    Content,
+    Id,
+    Json,
+    Moment,
+    Name,
+    Natural,
+    Share,
+    Text,
+    Words,
+    WordsOrNone,
+)
 
 __all__ = [
     "LINE", "EditRecord", "EnrichmentRecord", "EntryRecord", "ExperienceRecord", "Footer", "Header", "LedgerRecord", "LinkRecord", "MadeFromRecord",
     "NoteRecord", "Record", "SignatureRecord",
 ]  # fmt: skip
-
-MAX_NAME: Final = 4096
-MAX_WORDS: Final = 4096
-MAX_ROWS: Final = 100_000
-MAX_EDITS: Final = 1000
-MAX_DEPTH: Final = 64
-MAX_PARTS: Final = 100_000
-_COUNT: Final = 2**53
-_LARGEST: Final = 2**63
-
-
-def _moment(value: object) -> object:
-    if not isinstance(value, str):
-        raise ValueError("a time is a text in ISO 8601")  # noqa: TRY004 - pydantic turns ValueErrors into its own
-    moment = datetime.fromisoformat(value)
-    if moment.tzinfo is None:
-        raise ValueError("a time needs a zone, e.g. +00:00")
-    try:
-        return as_utc(moment)
-    except InvalidArgument as error:
-        raise ValueError(error.message) from error
-
-
-def _plain(value: dict[str, Any]) -> dict[str, Any]:
-    """A JSON value that a memory could have written: not too deep, not too large, its whole numbers within 64 bits."""
-    frontier: list[Any] = [value]
-    parts = 0
-    for _ in range(MAX_DEPTH):
-        frontier = [
-            part
-            for each in frontier
-            for part in (each.values() if isinstance(each, dict) else each if isinstance(each, list) else ())
-        ]
-        parts += len(frontier)
-        if any(isinstance(part, int) and abs(part) >= _LARGEST for part in frontier):
-            raise ValueError("a whole number has more than 64 bits")
-        if parts > MAX_PARTS:
-            raise ValueError(f"it has more than {MAX_PARTS} parts")
-        if not frontier:
-            return value
-    raise ValueError(f"it is more than {MAX_DEPTH} levels deep")
-
-
-def _words(value: str) -> str:
-    return clean_text(value) if value else value
-
-
-def _text(value: str) -> str:
-    if "\0" in value:
-        raise ValueError("a text cannot hold NUL")
-    return value
-
-
-Moment = Annotated[datetime, BeforeValidator(_moment)]
-Content = Annotated[str, AfterValidator(clean_text)]
-WordsOrNone = Annotated[str, AfterValidator(_words)]
-Text = Annotated[str, AfterValidator(_text), Field(max_length=MAX_BYTES)]
-Name = Annotated[str, AfterValidator(_text), Field(min_length=1, max_length=MAX_NAME)]
-Id = Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
-Words = Annotated[list[Annotated[str, AfterValidator(_text), Field(max_length=MAX_BYTES)]], Field(max_length=MAX_WORDS)]
-Json = Annotated[dict[str, Any], AfterValidator(_plain)]
-Natural = Annotated[int, Field(ge=0, le=_COUNT)]
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
 class _Strict(BaseModel):
@@ -160,7 +96,7 @@ class StateRecord(_Strict):
 class VersionRecord(_Strict):
     """What a note said before."""
 
-    version: Annotated[int, Field(ge=1, le=_COUNT)]
+    version: Annotated[int, Field(ge=1, le=COUNT)]
     content: WordsOrNone
     changed_at: Moment
     reason: Text
@@ -194,7 +130,7 @@ class EditRecord(_Strict):
     id: Name
     method: Name
     state: Literal["active", "retired", "candidate"]
-    note_version: Annotated[int, Field(ge=1, le=_COUNT)]
+    note_version: Annotated[int, Field(ge=1, le=COUNT)]
     request: Json
     reason: Text
     changed_at: Moment
@@ -222,7 +158,7 @@ class EnrichmentRecord(_Strict):
     state: Literal["done", "failed", "kept"]
     attempts: Natural
     at: Moment
-    version: Annotated[int, Field(ge=1, le=_COUNT)] | None
+    version: Annotated[int, Field(ge=1, le=COUNT)] | None
     context: Text | None
     tags: Words
     keywords: Words
@@ -235,7 +171,7 @@ class ValueRecord(_Strict):
     key: Annotated[str, AfterValidator(checked_key)]
     value: dict[str, Any]
     index: Annotated[Literal[False] | list[str] | None, AfterValidator(checked_index)]
-    ttl: Annotated[int, Field(ge=1, le=_COUNT * 8)] | None
+    ttl: Annotated[int, Field(ge=1, le=COUNT * 8)] | None
     created_at: Moment
 
     @model_validator(mode="after")
@@ -263,7 +199,7 @@ class NoteRecord(_Strict):
     session: Name | None
     actor: Name | None
     thread: Name | None
-    position: Annotated[int, Field(ge=-_COUNT, le=_COUNT)] | None
+    position: Annotated[int, Field(ge=-COUNT, le=COUNT)] | None
     occurred_at: Moment
     created_at: Moment
     valid_from: Moment | None
@@ -277,7 +213,7 @@ class NoteRecord(_Strict):
     metadata: Json
     fact: FactRecord | None
     facts: Annotated[list[FactRecord], Field(min_length=1, max_length=MOST_FACTS)] | None = None
-    version: Annotated[int, Field(ge=1, le=_COUNT)]
+    version: Annotated[int, Field(ge=1, le=COUNT)]
     changed_at: Moment
     reason: Text
     history: Annotated[list[VersionRecord], Field(max_length=MAX_ROWS)]
