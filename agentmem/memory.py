@@ -229,7 +229,7 @@ class Memory:
         self, drafts: Sequence[Draft | Receipt], progress: Callable[[int, int], None] | None = None
     ) -> list[Receipt]:
         receipts = self._parts.rememberer.remember(drafts, progress)
-        self._parts.upkeep.index_if_due()
+        self._parts.indexing.index_if_due()
         self._parts.scrubber.resume()
         return self._parts.enriched(receipts)
 
@@ -267,7 +267,7 @@ class Memory:
         page, selection = Page.of(k, offset, min_score, score), self._selection(where, as_of, faded)
         found = self._parts.recaller.recall(query, page, scope, selection)
         if found.degraded:
-            self._parts.upkeep.repair_soon()
+            self._parts.indexing.repair_soon()
         return found
 
     def why_not(self, query: str, id: str, *, k: int = 10, user: str | None = None, agent: str | None = None) -> WhyNot:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import threading
-import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -20,6 +17,7 @@ from agentmem.errors import InvalidArgument, ModelError, StoreError
 from agentmem.experience.memory import ExperienceMemory
 from agentmem.files.data_directory import DataDirectory, open_directory
 from agentmem.files.reserve import Reserve
+from agentmem.files.scratch import Scratch
 from agentmem.forget.erase import Eraser
 from agentmem.forget.fade import Fader
 from agentmem.forget.finish import Scrubber
@@ -41,6 +39,7 @@ from agentmem.remember.update import Keeper
 from agentmem.remember.write import Rememberer
 from agentmem.runtime.forks import at_fork
 from agentmem.settings import Settings
+from agentmem.upkeep.indexing import IndexUpkeep
 from agentmem.upkeep.own import OwnUpkeep
 from agentmem.upkeep.rebuild import Upkeep
 from agentmem.weights.pack_store import PackStore
@@ -65,21 +64,6 @@ __all__ = ["Parts", "build", "model_spec"]
 Fail = Callable[[str], None]
 
 
-class _Scratch:
-    """A temporary directory, removed with its object or at the end of the process that made it, never by a forked child."""
-
-    def __init__(self) -> None:
-        self.path = Path(tempfile.mkdtemp(prefix="agentmem-"))
-        self._remove = weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
-        at_fork(self._in_child)
-
-    def _in_child(self) -> None:
-        self._remove.detach()
-
-    def close(self) -> None:
-        self._remove()
-
-
 @dataclass(slots=True, weakref_slot=True)
 class Parts:
     """Everything a :class:`~agentmem.Memory` delegates to."""
@@ -89,6 +73,7 @@ class Parts:
     rememberer: Rememberer
     recaller: Recaller
     keeper: Keeper
+    indexing: IndexUpkeep
     upkeep: Upkeep
     eraser: Eraser
     scrubber: Scrubber
@@ -98,7 +83,7 @@ class Parts:
     model_spec: ModelSpec | None
     policy: Policy | None = None
     fail: Fail = lambda step: None
-    scratch: _Scratch | None = None
+    scratch: Scratch | None = None
     path: Path | None = None
     closed: bool = False
     _local: LocalModel | None = None
@@ -148,7 +133,7 @@ class Parts:
         return OwnUpkeep(self.core, self.weights, scope) if scope.owner else None
 
     def experience(self, scope: Scope) -> ExperienceMemory:
-        return ExperienceMemory(self.core, scope, self.upkeep.index_if_due, self.fail)
+        return ExperienceMemory(self.core, scope, self.indexing.index_if_due, self.fail)
 
     def consolidator(self) -> Consolidator:
         from agentmem.consolidation.canaries import general_questions
@@ -248,7 +233,7 @@ class Parts:
                 self.upkeep.flush_if_consulted()
         finally:
             self.scrubber.wait()
-            self.upkeep.wait()
+            self.indexing.wait()
             self.weights.detach()
             if self.core.indexer is not None:
                 self.core.indexer.close()
@@ -281,7 +266,7 @@ def build(
             f"ranking must be RankingWeights, not {type(ranking).__name__}.", hint="RankingWeights(text=0.1)."
         )
     chosen, time = settings or Settings(), clock or SystemClock()
-    scratch = _Scratch() if path is None else None
+    scratch = Scratch() if path is None else None
     directory = open_directory(
         scratch.path if scratch else Path(path or ""), now=time.now(), read_only=read_only and path is not None
     )
@@ -300,13 +285,14 @@ def build(
             weights.collect()
             reranker = make_reranker(chosen.recall.reranker)
             language_model = _language_model(llm)
-    upkeep = Upkeep(core, weights, text, times, lambda report: parts.rewriter().run(report), notices)
+    indexing = IndexUpkeep(core)
+    upkeep = Upkeep(core, weights, indexing, text, times, lambda report: parts.rewriter().run(report), notices)
     reserve = Reserve(None if path is None or read_only else directory.root)
-    scrubber = Scrubber(core, weights, upkeep.purge, reserve, fail)
+    scrubber = Scrubber(core, weights, indexing.purge, reserve, fail)
     with _closed_on_error(store, scratch, core.indexer):
         if not read_only:
             scrubber.at_open()
-            upkeep.resume_purge()
+            indexing.resume_purge()
     keeper, eraser = Keeper(core, weights, fail), Eraser(core, weights, scrubber, reserve, fail)
     parts = Parts(
         core=core,
@@ -314,11 +300,12 @@ def build(
         rememberer=Rememberer(core, weights, fail),
         recaller=Recaller(core, reranker),
         keeper=keeper,
+        indexing=indexing,
         upkeep=upkeep,
         eraser=eraser,
         scrubber=scrubber,
         fader=Fader(core),
-        keyed=KeyedMemory(core, weights, keeper, eraser, upkeep.index_if_due, fail),
+        keyed=KeyedMemory(core, weights, keeper, eraser, indexing.index_if_due, fail),
         llm=language_model,
         model_spec=model,
         fail=fail,
@@ -347,27 +334,9 @@ def _closed_on_error(*made: Any) -> Iterator[None]:
 
 
 def _bound(store: NoteStore, directory: DataDirectory, fail: Fail) -> Callable[[], list[str]]:
-    """Bind the notes to their directory; returns what tells later on what is out of place there."""
-    from agentmem.stores.adopting import bind, left_behind
-    from agentmem.stores.chroma import generations
+    from agentmem.stores.adopting import bind
 
-    moved = "" if store.read_only else bind(store, directory, METHOD, fail)
-
-    def notices() -> list[str]:
-        left = left_behind(store, directory)
-        inside = [
-            path
-            for n in generations.numbers(directory.index)
-            for path in generations.strangers(generations.folder(directory.index, n))
-        ]
-        strange = list(
-            dict.fromkeys([*directory.strangers(), *(str(path.relative_to(directory.root)) for path in inside)])
-        )
-        said = [moved] if moved else []
-        said += [f"left by an older version, or somebody else's, and not touched: {', '.join(left)}"] if left else []
-        return [*said, *([f"not this memory's, and not touched: {', '.join(strange)}"] if strange else [])]
-
-    return notices
+    return bind(store, directory, METHOD, fail)
 
 
 def _store(directory: DataDirectory | None, settings: Settings, clock: Clock) -> SqliteStore:

@@ -28,7 +28,7 @@ from agentmem.stores.chroma import generations
 from agentmem.stores.chroma.indexer import STATE
 from agentmem.stores.chroma.manifest import IndexState, snapshot
 
-__all__ = ["bind", "left_behind"]
+__all__ = ["bind"]
 
 _LEFT: Final = "directory_left"
 _OLD_GENERATION: Final = re.compile(r"chroma-[1-9][0-9]*")
@@ -38,13 +38,21 @@ _MOST: Final = 50
 
 def bind(
     store: NoteStore, directory: DataDirectory, method: str, fail: Callable[[str], None] = lambda step: None
-) -> str:
-    """Bind the database to the directory that it lies in; what was found out of place, in words, else nothing.
+) -> Callable[[], list[str]]:
+    """Bind the database to the directory that it lies in; what is returned tells, in words, what is out of place there.
+
+    Where nothing may be written, they stay as they are.
 
     Args:
         method: whose active pack the registry name.
         fail: called with the name of each durable step; tests stop the process there.
     """
+    moved = "" if store.read_only else _bind(store, directory, method, fail)
+    return lambda: [*([moved] if moved else []), *_out_of_place(store, directory)]
+
+
+def _bind(store: NoteStore, directory: DataDirectory, method: str, fail: Callable[[str], None]) -> str:
+    """What was found to have been moved, in words, else nothing."""
     with store.read() as tx:
         if tx.meta_get(BOUND_TO) == directory.id:
             return ""
@@ -75,11 +83,16 @@ def bind(
     )
 
 
-def left_behind(store: NoteStore, directory: DataDirectory) -> list[str]:
-    """What of an older version's folders was not ours to move, as far as it is still there."""
+def _out_of_place(store: NoteStore, directory: DataDirectory) -> list[str]:
+    """What of an older version's folders was not ours to move, as far as it is still there, and what is nobody's we know."""
     with store.read() as tx:
         names = json.loads(tx.meta_get(_LEFT) or "[]")
-    return [name for name in names if os.path.lexists(directory.root / name)]
+    left = [name for name in names if os.path.lexists(directory.root / name)]
+    folders = [generations.folder(directory.index, number) for number in generations.numbers(directory.index)]
+    inside = [str(path.relative_to(directory.root)) for each in folders for path in generations.strangers(each)]
+    strange = dict.fromkeys([*directory.strangers(), *inside])
+    found = [f"left by an older version, or somebody else's, and not touched: {', '.join(left)}"] if left else []
+    return [*found, *([f"not this memory's, and not touched: {', '.join(strange)}"] if strange else [])]
 
 
 def _move_pack(directory: DataDirectory, sha: str | None) -> None:

@@ -129,7 +129,7 @@ def live(rng: random.Random, directory: Path, clock: ManualClock, steps: int) ->
 
 def crash(memory: Memory) -> None:
     """Locks and connections end, and nothing is tidied up."""
-    memory._parts.upkeep.wait()
+    memory._parts.indexing.wait()
     indexer = memory._parts.core.indexer
     if indexer is not None and indexer._lock_file is not None:
         indexer._replace_index(None)

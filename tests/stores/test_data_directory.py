@@ -357,7 +357,7 @@ def test_a_directory_is_a_value() -> None:
 def test_what_binds_a_database_is_idempotent(tmp_path: Path) -> None:
     fill(tmp_path)
     with open_memory(tmp_path) as memory:
-        assert adopting.bind(memory._parts.core.store, open_directory(tmp_path, now=NOW), METHOD) == ""
+        assert adopting.bind(memory._parts.core.store, open_directory(tmp_path, now=NOW), METHOD)() == []
 
 
 def test_opening_a_second_memory_leaves_the_locks_of_the_first(tmp_path: Path) -> None:

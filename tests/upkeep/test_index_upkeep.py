@@ -18,7 +18,7 @@ from agentmem.errors import IndexUnavailable
 from agentmem.notes.clock import ManualClock
 from agentmem.settings import IndexSettings
 from agentmem.stores.chroma.chroma import ChromaIndex
-from agentmem.upkeep import rebuild as upkeep
+from agentmem.upkeep import indexing
 
 INDEXED = Settings(index=IndexSettings(exact_limit=3))
 USE = """
@@ -76,15 +76,15 @@ def test_what_is_forgotten_while_the_index_is_busy_leaves_its_files_all_the_same
     indexed: Memory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """In a large store files are rewritten beside the requests; that thread may just be doing something else."""
-    monkeypatch.setattr(upkeep, "PURGE_AT_ONCE", 3)
+    monkeypatch.setattr(indexing, "PURGE_AT_ONCE", 3)
     doomed = next(note for note in indexed.notes() if note.content == "Ben cooks fish.")
     vector, done = vector_of(indexed, doomed.id), threading.Event()
     assert on_disk(tmp_path, vector)
 
-    indexed._parts.upkeep._in_background(done.wait)
+    indexed._parts.indexing._in_background(done.wait)
     warnings = indexed.forget(doomed.id).warnings
     done.set()
-    indexed._parts.upkeep.wait()
+    indexed._parts.indexing.wait()
 
     assert "are being rewritten" in warnings[0]
     assert not on_disk(tmp_path, vector)
@@ -93,15 +93,15 @@ def test_what_is_forgotten_while_the_index_is_busy_leaves_its_files_all_the_same
 def test_what_was_forgotten_before_a_kill_leaves_the_files_of_the_index_later(
     indexed: Memory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(upkeep, "PURGE_AT_ONCE", 3)
+    monkeypatch.setattr(indexing, "PURGE_AT_ONCE", 3)
     doomed = next(note for note in indexed.notes() if note.content == "Ben cooks fish.")
     vector = vector_of(indexed, doomed.id)
     monkeypatch.setattr(
-        upkeep.Upkeep, "_purge_files", lambda self: setattr(self, "_purge_due", False)
+        indexing.IndexUpkeep, "_purge_files", lambda self: setattr(self, "_purge_due", False)
     )  # the thread never gets there
 
     indexed.forget(doomed.id)
-    indexed._parts.upkeep.wait()
+    indexed._parts.indexing.wait()
     assert on_disk(tmp_path, vector)
     indexed.close()
 
@@ -153,13 +153,13 @@ def test_an_index_that_cannot_be_repaired_is_left_alone_for_a_while(
         indexed._parts.core.indexer.distrust("for the test")
         for _ in range(3):
             assert indexed.recall("Who cooks fish?").degraded
-            indexed._parts.upkeep.wait()
+            indexed._parts.indexing.wait()
         assert len(tried) == 1
         assert died == []
         assert "The disk is full." in indexed.check().problems[0]
 
     clock.advance(minutes=2)
     assert indexed.recall("Who cooks fish?").degraded
-    indexed._parts.upkeep.wait()
+    indexed._parts.indexing.wait()
     assert not indexed.recall("Who cooks fish?").degraded
     assert indexed.check().ok
