@@ -636,7 +636,7 @@ class Memory:
         self, *, user: str | None = None, agent: str | None = None, dry_run: bool = False
     ) -> UndoReport:
         """Take the edits of the last consolidation out of the weights; the notes stay. Needs no model."""
-        return self._parts.consolidator().undo(merge_scope(self.scope, user, agent, None), dry_run=dry_run)
+        return self._parts.undo_consolidation(merge_scope(self.scope, user, agent, None), dry_run=dry_run)
 
     def verify(
         self, sample: int = 32, *, user: str | None = None, agent: str | None = None, seed: int = 0

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from agentmem.consolidation.drift import DriftMeter, VerifyReport
     from agentmem.consolidation.job import Consolidator
     from agentmem.consolidation.policy import Policy
+    from agentmem.consolidation.report import UndoReport
     from agentmem.consolidation.rewriting import Rewriter
     from agentmem.enrich.describe import Enricher
     from agentmem.enrich.reflect import Reflector
@@ -140,6 +141,11 @@ class Parts:
         from agentmem.consolidation.job import Consolidator
 
         return Consolidator(self.core, self.weights, self.the_policy(), _greedy_answers, general_questions(), self.fail)
+
+    def undo_consolidation(self, scope: Scope, *, dry_run: bool) -> UndoReport:
+        from agentmem.consolidation.undo import undo
+
+        return undo(self.core, self.weights, scope, dry_run=dry_run, fail=self.fail)
 
     def rewriter(self) -> Rewriter:
         from agentmem.consolidation.rewriting import Rewriter

@@ -12,14 +12,13 @@ from dataclasses import dataclass, field, replace
 
 from agentmem.consolidation.candidates import Candidate, as_json, boundary, gather, request_of
 from agentmem.consolidation.policy import Decision, Policy
-from agentmem.consolidation.proposal import UNDONE, Plan, Progress, Proposer, barred, kept
-from agentmem.consolidation.report import ConsolidationReport, EditOutcome, UndoReport
+from agentmem.consolidation.proposal import Plan, Progress, Proposer, barred, kept
+from agentmem.consolidation.report import ConsolidationReport, EditOutcome
 from agentmem.consolidation.settling import BULK, Settled, Settler
 from agentmem.consolidation.verify import Answerer, Canary, Prober, RegressionProbes, Verdict
 from agentmem.core import EVERYBODY, Core
-from agentmem.errors import ConsolidationError
 from agentmem.jobs.lease import Lease
-from agentmem.notes.clock import from_micros, micros
+from agentmem.notes.clock import micros
 from agentmem.notes.edit import EditReceipt, EditRequest
 from agentmem.notes.note import Scope
 from agentmem.notes.protocols import Editor
@@ -263,50 +262,6 @@ class Consolidator:
         near = [canary for canary in near if canary.prompt not in asked][: limit // 2]
         scope = boundary(plan.chosen[0].note.scope) if plan.chosen else None
         return near + [Canary(text, scope) for text in self._canary_texts[: limit - len(near)]]
-
-    # -- undo ------------------------------------------------------------------------------------------------
-
-    def undo(self, scope: Scope, *, dry_run: bool = False) -> UndoReport:
-        """Take out what the last consolidation put in, as far as ``scope`` may see it; needs no model.
-
-        What was forgotten since stays forgotten, and what the run demoted stays a note: nothing is brought back.
-
-        Raises:
-            ConsolidationError: no edit that a consolidation wrote is left.
-        """
-        if dry_run:
-            with self._core.reading(EVERYBODY) as tx:
-                return replace(self._last_run(tx, scope)[0], dry_run=True)
-        with self._weights.lock:
-            with self._core.writing(EVERYBODY) as tx:
-                report, edits = self._last_run(tx, scope)
-                self._weights.take_out(tx, edits, UNDONE)
-                active = tx.ledger.active_pack(METHOD)
-                report = replace(report, pack=active[0] if active else None)
-                details = {"retired": len(edits), "pack": report.pack}
-                tx.ledger.append(micros(self._core.clock.now()), "undone", details=details)
-                self._fail("undo:before-commit")
-            self._fail("undo:after-commit")
-            return replace(report, warnings=self._weights.follow())
-
-    def _last_run(self, tx: Transaction, scope: Scope) -> tuple[UndoReport, list[EditRow]]:
-        """The newest consolidation with edits in the registry, and those of its edits that are still there."""
-        owners = tx.notes.visible_owners(scope) if scope else tx.notes.all_owners()
-        held = {edit.id: edit for edit in tx.ledger.edits(owners=owners)}
-        begun = {e.edit_id: e.seq for e in tx.ledger.entries(event="promoted", limit=None) if e.edit_id in held}
-        if not begun:
-            raise ConsolidationError(
-                "There is no consolidation to undo: none of its edits is in the weights.",
-                hint="memory.edits() lists what the weights hold, memory.jobs() the past consolidations.",
-            )
-        # A run's promotions stand between the line that ends the run before and its own.
-        ends = tx.ledger.entries(event="consolidated", limit=None)
-        newest = max(begun.values())
-        start = max((e.seq for e in ends if e.seq < newest), default=0)
-        end = next((e for e in ends if e.seq > newest), None)
-        edits = [held[str(key)] for key, seq in sorted(begun.items(), key=lambda item: item[1]) if seq > start]
-        at = from_micros(end.at if end is not None else edits[-1].changed_at)
-        return UndoReport(at, tuple(e.id for e in edits), tuple(e.note_id for e in edits)), edits
 
     # -- commit ----------------------------------------------------------------------------------------------
 
