@@ -191,6 +191,7 @@ class AsyncMemory:
     verify_bytes = _verb(Memory.verify_bytes)
     jobs = _verb(Memory.jobs, "reads")
     undo_consolidation = _verb(Memory.undo_consolidation)
+    undo_updates = _verb(Memory.undo_updates)
     ask = _verb(Memory.ask, "answers")
     check = _verb(Memory.check, "reads")
     rebuild = _verb(Memory.rebuild)

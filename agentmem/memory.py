@@ -364,6 +364,13 @@ class Memory:
         """What a note said before, oldest first, and what it says now."""
         return self._parts.keeper.history(id, merge_scope(self.scope, user, agent, None))
 
+    def undo_updates(self, id: str, *, user: str | None = None, agent: str | None = None) -> tuple[str, ...]:
+        """Take back what models judged a note to replace: marks go, and what it ended by that holds again; returns the ids of those notes.
+
+        What rules read off its words stays: ``update()`` gives a note other words.
+        """
+        return self._parts.keeper.undo_updates(id, merge_scope(self.scope, user, agent, None))
+
     def link(
         self,
         a: str,

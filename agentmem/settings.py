@@ -221,6 +221,10 @@ class EnrichmentSettings(_Section):
     )
     evolve: bool = Field(True, description="neighbours may get a new context and tags")
     facts: bool = Field(True, description="a fact that stands in the note's words is taken where the rules read none")
+    updates: Literal["no", "marked", "closed"] = Field(
+        "marked",
+        description="whether the model is asked which near older notes a note replaces, and whether what it says so of is marked or also ends",
+    )
     secrets: bool = Field(False, description="notes that look like secrets are shown to the model, too")
     retries: int = Field(2, ge=0, le=10, description="times that a model is told what is wrong with its answer")
     attempts: int = Field(3, ge=1, description="runs in which a note may fail before it is given up")

@@ -10,7 +10,16 @@ from agentmem.extract.facts import MACHINES, USERS
 from agentmem.extract.no_longer import AGENTS, Ending, Said, by_agent, said, said_in
 from agentmem.extract.relations import RELATIONS, Relation, canonical, relation
 from agentmem.extract.secrets import Secret, is_private, is_volatile, secrets
-from agentmem.extract.statements import MOST_FACTS, candidate_fact, candidate_facts, same_fact, still_told, tells_more
+from agentmem.extract.statements import (
+    MOST_FACTS,
+    candidate_fact,
+    candidate_facts,
+    said_apart,
+    same_fact,
+    several,
+    still_told,
+    tells_more,
+)
 from agentmem.extract.words import entities, found_by, keywords, tags
 
 __all__ = [
@@ -35,9 +44,11 @@ __all__ = [
     "keywords",
     "relation",
     "said",
+    "said_apart",
     "said_in",
     "same_fact",
     "secrets",
+    "several",
     "still_told",
     "tags",
     "tells_more",

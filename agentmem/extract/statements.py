@@ -17,12 +17,24 @@ from agentmem.extract.relations import canonical, same_value
 from agentmem.extract.verbs import DOUBT, HEADS, SINCE
 from agentmem.notes.note import Fact, Note
 
-__all__ = ["MOST_FACTS", "candidate_fact", "candidate_facts", "same_fact", "still_told", "tells_more", "without"]
+__all__ = [
+    "MOST_FACTS",
+    "candidate_fact",
+    "candidate_facts",
+    "said_apart",
+    "same_fact",
+    "several",
+    "still_told",
+    "tells_more",
+    "without",
+]
 
 MOST_FACTS: Final = 16
 """Facts of one note."""
 _JOINT: Final = re.compile(r",? and (?:also |now )?|,? but (?:also |now )?|, (?:also |now )?|; ?", re.IGNORECASE)
 _JOINED: Final = re.compile(r"\b(?:and|but)\b|;", re.IGNORECASE)
+_STATED: Final = 3
+"""Words of the shortest statement."""
 _BE: Final = frozenset({"am", "is", "are"})
 _PAST: Final = re.compile(
     r"\b(?:ago|once|then|back|when|was|were|raised|grew|during|first|before|after|until)\b", re.IGNORECASE
@@ -109,6 +121,24 @@ def still_told(note: Note, moment: datetime | None = None) -> str | None:
     """The words of a note without what had ended by a moment, or has ended at all; ``None`` where nothing can be cut out, or has to be."""
     over = [fact for fact in note.facts if fact.valid_to is not None and (moment is None or fact.valid_to <= moment)]
     return without(note.content, over, note.actor) if over else None
+
+
+def said_apart(note: Note) -> Iterator[tuple[str, Fact]]:
+    """Each fact of a note that states several, with the words that would state it alone: "I work as a plumber"."""
+    if len(note.facts) < 2:
+        return
+    speaker = speaker_of(note.actor)
+    clauses = [clause for sentence in sentences(note.content) for clause in _clauses(sentence, speaker)]
+    for fact in note.facts:
+        said = next((c.alone for c in clauses if c.fact is not None and same_fact(c.fact, fact)), None)
+        if said is not None:
+            yield said, fact
+
+
+def several(text: str) -> bool:
+    """Whether a text may say more than one thing: more than one sentence, or more than one joined part that is long enough for a statement."""
+    parts = [part for part in _JOINED.split(text) if len(part.split()) >= _STATED]
+    return len(parts) > 1 or len(sentences(text)) != 1
 
 
 def _facts(sentence: str, speaker: str | None, *, whole: bool) -> tuple[Fact, ...]:

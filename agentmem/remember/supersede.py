@@ -102,6 +102,14 @@ class Superseder:
         done.links = _joined(done.links)
         return done
 
+    def judged(self, note: Note, row: int, facts: Sequence[Fact], how: str) -> Closing:
+        """Ends what a model holds for replaced by a note: these facts of the older one in ``row``, or all of one that states no several."""
+        assert note.valid_from is not None
+        done = Closing()
+        for fact in facts or (None,):
+            self._close(row, fact, micros(note.valid_from), note.id, how, done)
+        return done
+
     def _stated(self, note: Note, fact: Fact, row: int, owner: int, done: Closing) -> None:
         found = self._tx.notes.facts(owner, fact.subject, fact.relation, holding_from=_begins(note, fact))
         known = [(r, other) for r, other in found if r != row]
@@ -123,7 +131,7 @@ class Superseder:
                 continue
             certain = order > 0 and not _doubted(note.trust, rival.facets.trust, order)
             if certain:
-                self._close(rival, began, note.id, "ended", done)
+                self._close(rival.row, rival.fact, began, note.id, "ended", done)
                 done.words = done.words or f"no longer {ending.relation} of {ending.subject}"
             done.links.append(link_ended(row, rival.row, rival.fact, certain=certain))
 
@@ -143,7 +151,7 @@ class Superseder:
             certain = not _doubted(ending.trust, note.trust, 1)
             until = _until(self._tx.notes.load([row])[row], fact)
             if certain and (until is None or micros(until) > other.began):
-                self._close(other._replace(row=row), other.began, ending.id, "was ended")
+                self._close(row, fact, other.began, ending.id, "was ended")
             return [link_ended(other.row, row, fact, certain=certain)]
         return []
 
@@ -235,25 +243,26 @@ class Superseder:
             if order == 0 or _doubted(note.trust, rival.facets.trust, order):
                 against.append((rival.row, rival.fact))
             elif order > 0:
-                self._close(rival, began, note.id, "superseded", done)
+                self._close(rival.row, rival.fact, began, note.id, "superseded", done)
                 done.words = done.words or f"newer {fact.relation} of {fact.subject}"
                 done.links += link_supersedes(row, fact, [(rival.row, rival.fact)])
             else:
                 newer = self._tx.notes.ids_of([rival.row])[rival.row]
-                self._close(rival._replace(row=row, fact=fact), rival.began, newer, "was superseded")
+                self._close(row, fact, rival.began, newer, "was superseded")
                 done.links += link_supersedes(rival.row, rival.fact, [(row, fact)])
                 break
         done.links += link_contradicts(row, fact, against[-MOST:])
 
-    def _close(self, claim: _Claim, at: int, by: str, how: str, done: Closing | None = None) -> None:
+    def _close(self, row: int, fact: Fact | None, at: int, by: str, how: str, done: Closing | None = None) -> None:
         """End a fact, and its note where that tells nothing else: what else it says still holds."""
-        notes, row, done = self._tx.notes, claim.row, done or Closing()
+        notes, done = self._tx.notes, done or Closing()
         note = notes.load([row])[row]
         if len(note.facts) < 2:
             notes.close_validity(row, at, f"{how} by {by}")
             done.notes.append(note.id)
             return
-        told = next(fact for fact in note.facts if same_fact(fact, claim.fact))
+        assert fact is not None
+        told = next(each for each in note.facts if same_fact(each, fact))
         notes.close_fact(row, told, at, by, f"{how} by {by}: {told}")
         now = notes.load([row])[row]
         ends = [fact.valid_to for fact in now.facts if fact.valid_to is not None]

@@ -25,6 +25,7 @@ from agentmem.recall.result import estimate_tokens
 from agentmem.records.transaction import Transaction
 from agentmem.remember.changes import Changes
 from agentmem.remember.duplicates import content_hash
+from agentmem.remember.judged import take_back
 from agentmem.remember.next_version import rewrite
 from agentmem.remember.relate import Relater
 from agentmem.remember.supersede import Superseder
@@ -156,6 +157,14 @@ class Keeper:
         status: Status = "superseded" if superseded else "stored"
         receipt = Receipt(id, status, reason, superseded=superseded, warnings=warnings)
         return self._relater.follow([receipt], anew, [] if owner is None else [owner])[0]
+
+    def undo_updates(self, id: str, scope: Scope) -> tuple[str, ...]:
+        """What models judged a note to replace holds again, and is marked no more; returns the ids of those notes."""
+        with self._weights.lock, self._core.writing(scope) as tx:
+            taken = take_back(tx, self._find(tx, id, scope)[0], self._weights.retire)
+            self._fail("undo_updates:before-commit")
+        self._weights.follow()
+        return taken
 
     def reword(
         self, tx: Transaction, row: int, note: Note, changes: Changes, vector: Vectors | None, passages: Vectors | None
