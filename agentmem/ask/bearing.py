@@ -15,10 +15,10 @@ from typing import Final, Literal
 
 from agentmem.ask.clauses import Clause
 from agentmem.consolidation.phrasing import paraphrases, question
+from agentmem.extract.english.names import KINDRED, Match, Named, compare, named, parts, same_kin, stem
+from agentmem.extract.english.statements import still_told
 from agentmem.extract.lexicon import STARTERS, STOPWORDS
-from agentmem.extract.names import KINDRED, Match, Named, compare, named, parts, same_kin, stem
 from agentmem.extract.relations import plain
-from agentmem.extract.statements import still_told
 from agentmem.extract.words import entities
 from agentmem.notes.note import Fact, Hit, Note
 from agentmem.notes.quoting import note_order

@@ -5,12 +5,10 @@ English rules; text in other languages simply yields less. Everything here is a 
 
 from __future__ import annotations
 
-from agentmem.extract.dates import dates
-from agentmem.extract.facts import MACHINES, USERS
-from agentmem.extract.no_longer import AGENTS, Ending, Said, by_agent, said, said_in
-from agentmem.extract.relations import RELATIONS, Relation, canonical, relation
-from agentmem.extract.secrets import Secret, is_private, is_volatile, secrets
-from agentmem.extract.statements import (
+from agentmem.extract.english.dates import dates
+from agentmem.extract.english.facts import MACHINES, USERS
+from agentmem.extract.english.no_longer import AGENTS, Ending, Said, by_agent, said, said_in
+from agentmem.extract.english.statements import (
     MOST_FACTS,
     candidate_fact,
     candidate_facts,
@@ -20,6 +18,8 @@ from agentmem.extract.statements import (
     still_told,
     tells_more,
 )
+from agentmem.extract.relations import RELATIONS, Relation, canonical, relation
+from agentmem.extract.secrets import Secret, is_private, is_volatile, secrets
 from agentmem.extract.words import entities, found_by, keywords, tags
 
 __all__ = [

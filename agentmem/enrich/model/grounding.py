@@ -11,10 +11,10 @@ from dataclasses import replace
 
 from agentmem.enrich.model.answers import CandidateFact, Construction, Evolution
 from agentmem.enrich.take_back import bare
-from agentmem.extract.facts import MACHINES, USERS
-from agentmem.extract.no_longer import by_agent
+from agentmem.extract.english.facts import MACHINES, USERS
+from agentmem.extract.english.no_longer import by_agent
+from agentmem.extract.english.values import POINTERS
 from agentmem.extract.relations import meant, relation
-from agentmem.extract.values import POINTERS
 from agentmem.notes.note import Fact, Note
 from agentmem.notes.rows import EnrichmentRow
 

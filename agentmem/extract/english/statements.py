@@ -11,10 +11,10 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from agentmem.extract.facts import sentence_fact, sentences, serious, speaker_of, statement, statement_fact
+from agentmem.extract.english.facts import sentence_fact, sentences, serious, speaker_of, statement, statement_fact
+from agentmem.extract.english.verbs import DOUBT, HEADS, SINCE
 from agentmem.extract.lexicon import STOPWORDS
 from agentmem.extract.relations import canonical, same_value
-from agentmem.extract.verbs import DOUBT, HEADS, SINCE
 from agentmem.notes.note import Fact, Note
 
 __all__ = [

@@ -10,10 +10,8 @@ import re
 from dataclasses import replace
 from typing import Final
 
-from agentmem.extract.lexicon import NEGATIONS, STARTERS, STOPWORDS, WEEKDAYS
-from agentmem.extract.relations import RELATIONS, Relation, relation
-from agentmem.extract.values import ARTICLE, POINTERS, SHAPES, YEAR, name_part
-from agentmem.extract.verbs import (
+from agentmem.extract.english.values import ARTICLE, POINTERS, SHAPES, YEAR, name_part
+from agentmem.extract.english.verbs import (
     DIETS,
     DOUBT,
     EMPHASIS,
@@ -34,6 +32,8 @@ from agentmem.extract.verbs import (
     STAY,
     WORDING,
 )
+from agentmem.extract.lexicon import NEGATIONS, STARTERS, STOPWORDS, WEEKDAYS
+from agentmem.extract.relations import RELATIONS, Relation, relation
 from agentmem.notes.note import Fact
 
 __all__ = ["MACHINES", "USERS", "sentence_fact", "sentences", "serious", "speaker_of", "statement", "statement_fact"]

@@ -11,9 +11,9 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from agentmem.extract.facts import sentences, serious
-from agentmem.extract.statements import candidate_fact, candidate_facts
-from agentmem.extract.verbs import TAKEN_BACK
+from agentmem.extract.english.facts import sentences, serious
+from agentmem.extract.english.statements import candidate_fact, candidate_facts
+from agentmem.extract.english.verbs import TAKEN_BACK
 from agentmem.notes.note import Fact, Note
 
 __all__ = ["AGENTS", "Ending", "Said", "by_agent", "said", "said_in"]
@@ -97,7 +97,7 @@ _DROPPED: Final = frozenset("liv driv resid lov ador relocat".split())
 
 
 def said(text: str, actor: str | None = None) -> Said:
-    """What a plain statement states and what it ends; see :func:`agentmem.extract.statements.candidate_facts`.
+    """What a plain statement states and what it ends; see :func:`agentmem.extract.english.statements.candidate_facts`.
 
     "I moved from Porto to Rome" ends one home and states the other; "I don't live in Porto any more. I moved to Rome." does
     so in two sentences, of which the first leaves the second in no doubt.

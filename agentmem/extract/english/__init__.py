@@ -1,0 +1,1 @@
+"""How English says things: facts and their ends, names, times."""
