@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, Self, Ty
 
 from agentmem.errors import StoreBusy, StoreError
 from agentmem.experience.memory import ExperienceMemory
+from agentmem.extract import Extractor
 from agentmem.memory import Memory
 from agentmem.notes.note import Scope
 from agentmem.notes.protocols import Clock, Embedder
@@ -89,7 +90,7 @@ class AsyncMemory:
     caller's loop.
 
     Args:
-        path, scope, embedder, model, device, dtype, plain, llm, clock, settings, read_only, store: as for :class:`~agentmem.Memory`; errors they cause are
+        path, scope, embedder, model, device, dtype, plain, llm, clock, settings, extractor, read_only, store: as for :class:`~agentmem.Memory`; errors they cause are
             raised by ``async with``, or by the first verb that is awaited.
     """
 
@@ -106,12 +107,13 @@ class AsyncMemory:
         llm: Any = None,
         clock: Clock | None = None,
         settings: Settings | None = None,
+        extractor: Extractor | None = None,
         read_only: bool = False,
         store: NoteStore | None = None,
     ) -> None:
         self._make = functools.partial(
             Memory, path, scope=scope, embedder=embedder, model=model, device=device, dtype=dtype, plain=plain, llm=llm,
-            clock=clock, settings=settings, read_only=read_only, store=store,
+            clock=clock, settings=settings, extractor=extractor, read_only=read_only, store=store,
         )  # fmt: skip
         self._closing: Future[None] | None = None
         self._start()

@@ -16,6 +16,7 @@ from agentmem.ask.conversation import earlier
 from agentmem.ask.prompt import Steps, led, saying
 from agentmem.embedding.cross_encoder import make_reranker
 from agentmem.errors import AgentMemError, InvalidArgument, ScopeError
+from agentmem.extract import Extractor
 from agentmem.keyed.asking import Namespaces, WantedRecords
 from agentmem.keyed.putting import Put, checked_puts
 from agentmem.keyed.record import Record, checked_key, checked_namespace
@@ -74,6 +75,8 @@ class Memory:
         llm: a chat model for :meth:`enrich`, :meth:`reflect`, and for answers when no local model is attached: a client, a
             callable, or a ``LanguageModel``.
         clock, settings: injected time and numbers.
+        extractor: reads what a text states and ends (:class:`~agentmem.extract.Extractor`), instead of the rules of the languages that come
+            with agentmem.
         store: where the notes are kept, if not in SQLite; ``path`` is then where the rest lies. Closed with the memory.
         read_only: open what is there for reading: recall, answers, notes, export and checks work, nothing of the memory is written, and what would
             write raises :class:`~agentmem.errors.StoreReadOnly`. A directory that cannot be written is opened so by itself.
@@ -92,6 +95,7 @@ class Memory:
         llm: Any = None,
         clock: Clock | None = None,
         settings: Settings | None = None,
+        extractor: Extractor | None = None,
         read_only: bool = False,
         store: NoteStore | None = None,
     ) -> None:
@@ -109,6 +113,7 @@ class Memory:
             llm=llm,
             clock=clock,
             settings=settings,
+            extractor=extractor,
             read_only=read_only,
             store=store,
         )

@@ -18,6 +18,7 @@ from agentmem.core import EVERYBODY, Core
 from agentmem.embedding.cross_encoder import make_reranker
 from agentmem.errors import InvalidArgument, ModelError, StoreError
 from agentmem.experience.memory import ExperienceMemory
+from agentmem.extract import Extractor
 from agentmem.files.data_directory import DataDirectory, open_directory
 from agentmem.files.reserve import Reserve
 from agentmem.forget.erase import Eraser
@@ -36,6 +37,7 @@ from agentmem.recall.page import Page
 from agentmem.recall.result import Recollection
 from agentmem.recall.search import Recaller
 from agentmem.records.transaction import NoteStore
+from agentmem.remember.given_extractor import reader_of
 from agentmem.remember.update import Keeper
 from agentmem.remember.write import Rememberer
 from agentmem.runtime.forks import at_fork
@@ -264,6 +266,7 @@ def build(
     llm: Any,
     clock: Clock | None,
     settings: Settings | None,
+    extractor: Extractor | None = None,
     read_only: bool = False,
     store: NoteStore | None = None,
     fail: Fail = lambda step: None,
@@ -283,7 +286,15 @@ def build(
     store = store or _store(None if path is None else directory, chosen, time)
     with _closed_on_error(store, scratch):
         notices = list if path is None else _bound(store, directory, fail)
-        core = _core(store, directory if path is not None and not read_only else None, chosen, time, embedder, fail)
+        core = _core(
+            store,
+            directory if path is not None and not read_only else None,
+            chosen,
+            time,
+            embedder,
+            reader_of(extractor),
+            fail,
+        )
         with _closed_on_error(core.indexer):
             text = FullText(core, fail)
             text.complete()
@@ -371,7 +382,13 @@ def _store(directory: DataDirectory | None, settings: Settings, clock: Clock) ->
 
 
 def _core(
-    store: NoteStore, indexed: DataDirectory | None, settings: Settings, clock: Clock, embedder: Any, fail: Fail
+    store: NoteStore,
+    indexed: DataDirectory | None,
+    settings: Settings,
+    clock: Clock,
+    embedder: Any,
+    extractor: Extractor,
+    fail: Fail,
 ) -> Core:
     from agentmem.embedding.embedders import make_embedder
     from agentmem.embedding.relation_model import RelationModel
@@ -394,6 +411,7 @@ def _core(
         settings=settings,
         ids=IdMaker(clock),
         relations=None if settings.remember.updates == "rules" else RelationModel(),
+        extractor=extractor,
     )
 
 

@@ -16,7 +16,7 @@ from typing import Final, Literal
 from agentmem.ask.clauses import Clause
 from agentmem.consolidation.phrasing import paraphrases, question
 from agentmem.extract.english.names import KINDRED, Match, Named, compare, named, parts, same_kin, stem
-from agentmem.extract.english.statements import still_told
+from agentmem.extract.languages import still_told
 from agentmem.extract.lexicon import STARTERS, STOPWORDS
 from agentmem.extract.relations import plain
 from agentmem.extract.words import entities

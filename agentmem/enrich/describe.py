@@ -261,7 +261,7 @@ class Enricher:
         tx.enrichment.put(task.row, record, now)
         tx.ledger.append(now, "enriched", note_id=changed.id)
         if changed.facts != before.facts:
-            done = Superseder(tx).apply(changed, task.row, task.owner)
+            done = Superseder(tx, self._core.extractor).apply(changed, task.row, task.owner)
             tx.links.put(done.links)
             self._retire(tx, done.outdated, "superseded")
         self._link(tx, task, around, present, run)

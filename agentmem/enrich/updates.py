@@ -128,7 +128,7 @@ class Updater:
         self._fail("updates:before-begin")
         with self._core.writing_within([question.owner]) as tx:
             found = [self._judgement(question, each) for each in said]
-            done, _ = carry_out(tx, found, question.notes, self._retire)
+            done, _ = carry_out(tx, self._core.extractor, found, question.notes, self._retire)
             ends = {row for related in done.values() for link in related.links for row in link[:2]}
             judged.ids |= tx.notes.ids_of(sorted(ends))
             self._fail("updates:before-commit")

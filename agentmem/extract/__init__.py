@@ -1,34 +1,39 @@
 """What can be read from a text by rule, without a model: keywords, entities, tags, dates, facts, secrets.
 
-English rules; text in other languages simply yields less. Everything here is a pure function of its arguments.
+Rules of a language are a pack (:mod:`agentmem.extract.english`) behind one protocol, :class:`~agentmem.extract.extractor.Extractor`; text in
+others simply yields less. Everything here is a pure function of its arguments.
 """
 
 from __future__ import annotations
 
 from agentmem.extract.english.dates import dates
-from agentmem.extract.english.facts import MACHINES, USERS
-from agentmem.extract.english.no_longer import AGENTS, Ending, Said, by_agent, said, said_in
-from agentmem.extract.english.statements import (
+from agentmem.extract.extractor import (
+    AGENTS,
+    MACHINES,
     MOST_FACTS,
-    candidate_fact,
-    candidate_facts,
-    said_apart,
+    USERS,
+    Ending,
+    Extractor,
+    Said,
+    by_agent,
+    said_in,
     same_fact,
-    several,
-    still_told,
-    tells_more,
 )
+from agentmem.extract.languages import LANGUAGES, said_apart, several, still_told, tells_more
 from agentmem.extract.relations import RELATIONS, Relation, canonical, relation
 from agentmem.extract.secrets import Secret, is_private, is_volatile, secrets
 from agentmem.extract.words import entities, found_by, keywords, tags
+from agentmem.notes.note import Fact
 
 __all__ = [
     "AGENTS",
+    "LANGUAGES",
     "MACHINES",
     "MOST_FACTS",
     "RELATIONS",
     "USERS",
     "Ending",
+    "Extractor",
     "Relation",
     "Said",
     "Secret",
@@ -53,3 +58,18 @@ __all__ = [
     "tags",
     "tells_more",
 ]
+
+
+def said(text: str, actor: str | None = None) -> Said:
+    """What a text states and ends, by the rules of its language."""
+    return LANGUAGES.said(text, actor)
+
+
+def candidate_facts(text: str, actor: str | None = None, *, whole: bool = False) -> tuple[Fact, ...]:
+    """The facts that plain statements make, by the rules of their language."""
+    return LANGUAGES.candidate_facts(text, actor, whole=whole)
+
+
+def candidate_fact(text: str, actor: str | None = None, *, whole: bool = False) -> Fact | None:
+    """The first of :func:`candidate_facts`, or ``None``."""
+    return next(iter(candidate_facts(text, actor, whole=whole)), None)

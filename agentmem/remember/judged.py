@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
-from agentmem.extract import same_fact, several
+from agentmem.extract import Extractor, same_fact, several
 from agentmem.notes.note import Fact, Link, Note, Receipt, Status
 from agentmem.notes.rows import LinkRow
 from agentmem.projections.linking import SUPERSEDES, UPDATES
@@ -57,7 +57,7 @@ class Related(NamedTuple):
 
 
 def carry_out(
-    tx: Transaction, judgements: Sequence[Judgement], read: Mapping[int, Note], retire: Retire
+    tx: Transaction, extractor: Extractor, judgements: Sequence[Judgement], read: Mapping[int, Note], retire: Retire
 ) -> tuple[dict[str, Related], int]:
     """Writes marks and ends; returns what they are by the id of the newer note, and how many edits have left the weights.
 
@@ -78,7 +78,7 @@ def carry_out(
         over = _over(each, now)
         link = LinkRow(each.later, each.before, each.kind, each.weight, each.reason)
         if over is not None:
-            closing = Superseder(tx).judged(note, each.before, over, each.how)
+            closing = Superseder(tx, extractor).judged(note, each.before, over, each.how)
             outdated += closing.outdated
             closed, link = (*closed, *closing.notes), link._replace(kind=SUPERSEDES, weight=1.0)
         elif each.marked and link[:3] not in standing:
@@ -109,10 +109,10 @@ def told_of(receipt: Receipt, related: Related, ids: Mapping[int, str]) -> Recei
     return replace(receipt, status=status, reason=reason, superseded=closed, links=(*receipt.links, *links))
 
 
-def take_back(tx: Transaction, row: int, retire: Retire) -> tuple[str, ...]:
+def take_back(tx: Transaction, extractor: Extractor, row: int, retire: Retire) -> tuple[str, ...]:
     """What models judged a note to replace is as if they had not: marks go, and what it ended holds again; ids of the older notes."""
     links = [k for k in tx.links.touching([row]) if k.source == row and k.reason.startswith((READ, ASKED))]
-    superseder, taken = Superseder(tx), {link.target for link in links}
+    superseder, taken = Superseder(tx, extractor), {link.target for link in links}
     freed = {place: facts for place, facts in superseder.closed_by([row]).items() if place in taken}
     ids = tx.notes.ids_of([row, *sorted(taken)])
     for link in links:

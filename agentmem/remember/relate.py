@@ -65,7 +65,7 @@ class Relater:
         if not judged:
             return {}, ()
         with self._core.writing_within(owners) as tx:
-            done, retired = carry_out(tx, judged, notes, self._weights.retire)
+            done, retired = carry_out(tx, self._core.extractor, judged, notes, self._weights.retire)
             self._fail("relate:before-commit")
         return done, self._weights.follow() if retired else ()
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from agentmem.extract import Ending, said_in, same_fact, tells_more
+from agentmem.errors import InvalidNote
+from agentmem.extract import Ending, Extractor, said_in, same_fact, tells_more
 from agentmem.extract.relations import plain, same_value
 from agentmem.notes.clock import micros
 from agentmem.notes.note import Fact, Note
@@ -83,11 +84,12 @@ class Superseder:
     """Compares what a note states and ends with the facts of the same subject and relation, in the same owner, that hold when it does.
 
     Args:
-        tx: the write that stores the note; mentions: which notes mention a term, where the store does not know all of them yet.
+        tx: the write that stores the note; extractor: reads what a note ends; mentions: which notes mention a term, where the store does not know all of them yet.
     """
 
-    def __init__(self, tx: Transaction, mentions: Mentions | None = None) -> None:
+    def __init__(self, tx: Transaction, extractor: Extractor, mentions: Mentions | None = None) -> None:
         self._tx = tx
+        self._extractor = extractor
         self._mentions = mentions or (lambda owner, term: tx.terms.find(owner, [term]).get(term, []))
 
     def apply(
@@ -146,7 +148,7 @@ class Superseder:
         claims = [_Claim(f.row, fact, _began(f), f) for f in after if f.row != row]
         for other in sorted((c for c in claims if _order(note, began, c) < 0), key=lambda c: (c.began, c.row)):
             ending = self._tx.notes.load([other.row])[other.row]
-            if not _is_over(fact, said_in(ending).ended):
+            if not _is_over(fact, self._ended_in(ending)):
                 continue
             certain = not _doubted(ending.trust, note.trust, 1)
             until = _until(self._tx.notes.load([row])[row], fact)
@@ -154,6 +156,14 @@ class Superseder:
                 self._close(row, fact, other.began, ending.id, "was ended")
             return [link_ended(other.row, row, fact, certain=certain)]
         return []
+
+    def _ended_in(self, note: Note) -> Sequence[Ending]:
+        try:
+            return said_in(note, self._extractor).ended
+        except (
+            InvalidNote
+        ):  # a caller's own reader fails on an older note: neither a new one nor a forgetting must fail with it
+            return ()
 
     # -- taking it back --------------------------------------------------------------------------------------
 

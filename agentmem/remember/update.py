@@ -161,7 +161,7 @@ class Keeper:
     def undo_updates(self, id: str, scope: Scope) -> tuple[str, ...]:
         """What models judged a note to replace holds again, and is marked no more; returns the ids of those notes."""
         with self._weights.lock, self._core.writing(scope) as tx:
-            taken = take_back(tx, self._find(tx, id, scope)[0], self._weights.retire)
+            taken = take_back(tx, self._core.extractor, self._find(tx, id, scope)[0], self._weights.retire)
             self._fail("undo_updates:before-commit")
         self._weights.follow()
         return taken
@@ -179,11 +179,11 @@ class Keeper:
         """
         changed = changes.of_note(note)
         changed = replace(changed, keywords=tuple(keywords(changed.content)), version=note.version + 1)
-        stated = said_in(changed) if changes.facts else Said()
+        stated = said_in(changed, self._core.extractor) if changes.facts else Said()
         changed = replace(changed, facts=stated.facts)
         owner = tx.notes.owner(note.scope)
         assert owner is not None
-        superseder = Superseder(tx)
+        superseder = Superseder(tx, self._core.extractor)
         freed, holds = superseder.released(row, note, stated.facts, stated.ended)
         changed = replace(changed, valid_to=None) if holds else changed
         word_links = WordLinks(self._core, tx)
