@@ -1,6 +1,6 @@
 """What can be read from a text by rule, without a model: keywords, entities, tags, dates, facts, secrets.
 
-Rules of a language are a pack (:mod:`agentmem.extract.english`) behind one protocol, :class:`~agentmem.extract.extractor.Extractor`; text in
+Rules of a language are a pack (:mod:`agentmem.extract.english`, :mod:`agentmem.extract.german`) behind one protocol, :class:`~agentmem.extract.extractor.Extractor`; text in
 others simply yields less. Everything here is a pure function of its arguments.
 """
 

@@ -8,33 +8,36 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from agentmem.extract.english import ENGLISH
 from agentmem.extract.extractor import Said
+from agentmem.extract.german import GERMAN
 from agentmem.extract.language import MAX_TEXT, Language
 from agentmem.notes.note import Fact, Note
 
 __all__ = ["LANGUAGES", "Languages", "said_apart", "several", "still_told", "tells_more"]
 
-_WORD: Final = re.compile(r"[^\W\d_]+")
+_LITTLE: Final = re.compile(r"(?:^|(?<=[.!] ))[^\W\d_]+|(?<![\w'’])[a-zäöüß]+(?![\w])")
+"""Words in small letters, and those that begin a sentence: names and abbreviations tell no language."""
 
 
-@dataclass(frozen=True, slots=True)
 class Languages:
     """An :class:`~agentmem.extract.extractor.Extractor` of the rules of one language or more, the first of which is asked first."""
 
-    languages: tuple[Language, ...]
+    def __init__(self, languages: Sequence[Language]) -> None:
+        self._languages = tuple(languages)
+        known = [language.words.known for language in languages]
+        self._own = [own.difference(*(known[:at] + known[at + 1 :])) for at, own in enumerate(known)]
 
     def of(self, text: str) -> list[Language]:
         """Those that a text is in, as far as its words tell."""
-        if len(self.languages) < 2 or len(text) > MAX_TEXT:
-            return list(self.languages[:1])
-        words = _WORD.findall(text.lower())
-        known = [sum(word in own for word in words) for own in self._own()]
-        return [one for one, count in zip(self.languages, known, strict=True) if count == max(known)]
+        if len(self._languages) < 2 or len(text) > MAX_TEXT:
+            return list(self._languages[:1])
+        words = _LITTLE.findall(text)
+        known = [sum(word.lower() in own for word in words) for own in self._own]
+        return [one for one, count in zip(self._languages, known, strict=True) if count == max(known)]
 
     def said(self, text: str, actor: str | None = None) -> Said:
         """What a text states and ends."""
@@ -46,15 +49,8 @@ class Languages:
         found = (language.candidate_facts(text, actor, whole=whole) for language in self.of(text))
         return next((facts for facts in found if facts), ())
 
-    def _own(self) -> list[frozenset[str]]:
-        """The words of each that no other one has."""
-        return [
-            one.words.known.difference(*(other.words.known for other in self.languages if other is not one))
-            for one in self.languages
-        ]
 
-
-LANGUAGES: Final = Languages((ENGLISH,))
+LANGUAGES: Final = Languages((ENGLISH, GERMAN))
 """Those that come with agentmem."""
 
 
