@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, Self, Ty
 
 from agentmem.errors import StoreBusy, StoreError
 from agentmem.experience.memory import ExperienceMemory
+from agentmem.extract import Extractor
 from agentmem.memory import Memory
 from agentmem.notes.note import Scope
 from agentmem.notes.protocols import Clock, Embedder
@@ -90,8 +91,8 @@ class AsyncMemory:
     caller's loop.
 
     Args:
-        path, scope, embedder, model, device, dtype, plain, llm, clock, settings, ranking, read_only, store: as for :class:`~agentmem.Memory`; errors they
-            cause are raised by ``async with``, or by the first verb that is awaited.
+        path, scope, embedder, model, device, dtype, plain, llm, clock, settings, ranking, extractor, read_only, store: as for
+            :class:`~agentmem.Memory`; errors they cause are raised by ``async with``, or by the first verb that is awaited.
     """
 
     def __init__(
@@ -108,12 +109,13 @@ class AsyncMemory:
         clock: Clock | None = None,
         settings: Settings | None = None,
         ranking: RankingWeights | None = None,
+        extractor: Extractor | None = None,
         read_only: bool = False,
         store: NoteStore | None = None,
     ) -> None:
         self._make = functools.partial(
             Memory, path, scope=scope, embedder=embedder, model=model, device=device, dtype=dtype, plain=plain, llm=llm,
-            clock=clock, settings=settings, ranking=ranking, read_only=read_only, store=store,
+            clock=clock, settings=settings, ranking=ranking, extractor=extractor, read_only=read_only, store=store,
         )  # fmt: skip
         self._closing: Future[None] | None = None
         self._start()
@@ -193,6 +195,7 @@ class AsyncMemory:
     verify_bytes = _verb(Memory.verify_bytes)
     jobs = _verb(Memory.jobs, "reads")
     undo_consolidation = _verb(Memory.undo_consolidation)
+    undo_updates = _verb(Memory.undo_updates)
     ask = _verb(Memory.ask, "answers")
     check = _verb(Memory.check, "reads")
     rebuild = _verb(Memory.rebuild)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from agentmem.errors import EmbedderMismatch, ScopeRequired
+from agentmem.extract import LANGUAGES, Extractor
 from agentmem.notes.clock import micros
 from agentmem.notes.ids import IdMaker
 from agentmem.notes.note import Scope
@@ -44,6 +45,7 @@ class Core:
         make_embedder: called on first use, since loading an embedding model takes seconds.
         indexer: the vector index behind the outbox, or ``None`` when everything is scanned exactly.
         relations: reads what a new note replaces, or ``None`` when rules alone say so.
+        extractor: reads what a text states and ends.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Core:
         ranking: RankingWeights,
         ids: IdMaker,
         relations: Relations | None = None,
+        extractor: Extractor = LANGUAGES,
     ) -> None:
         self.store = store
         self.exact = exact
@@ -71,6 +74,7 @@ class Core:
         self.ranking = ranking
         self.new_id = ids
         self.relations = relations
+        self.extractor = extractor
         self._make_embedder = make_embedder
         self._embedder: Embedder | None = None
         self._begin_anew()

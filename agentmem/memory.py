@@ -16,6 +16,7 @@ from agentmem.ask.conversation import earlier
 from agentmem.ask.prompt import Steps, led, saying
 from agentmem.embedding.cross_encoder import make_reranker
 from agentmem.errors import AgentMemError, InvalidArgument, ScopeError
+from agentmem.extract import Extractor
 from agentmem.keyed.asking import Namespaces, WantedRecords
 from agentmem.keyed.putting import Put, checked_puts
 from agentmem.keyed.record import Record, checked_key, checked_namespace
@@ -76,6 +77,8 @@ class Memory:
             callable, or a ``LanguageModel``.
         clock, settings: injected time and numbers.
         ranking: what each part of a score is worth, where somebody measures it anew.
+        extractor: reads what a text states and ends (:class:`~agentmem.extract.Extractor`), instead of the rules of the languages that come
+            with agentmem.
         store: where the notes are kept, if not in SQLite; ``path`` is then where the rest lies. Closed with the memory.
         read_only: open what is there for reading: recall, answers, notes, export and checks work, nothing of the memory is written, and what would
             write raises :class:`~agentmem.errors.StoreReadOnly`. A directory that cannot be written is opened so by itself.
@@ -95,6 +98,7 @@ class Memory:
         clock: Clock | None = None,
         settings: Settings | None = None,
         ranking: RankingWeights | None = None,
+        extractor: Extractor | None = None,
         read_only: bool = False,
         store: NoteStore | None = None,
     ) -> None:
@@ -113,6 +117,7 @@ class Memory:
             clock=clock,
             settings=settings,
             ranking=ranking,
+            extractor=extractor,
             read_only=read_only,
             store=store,
         )
@@ -367,6 +372,13 @@ class Memory:
     def history(self, id: str, *, user: str | None = None, agent: str | None = None) -> list[NoteVersion]:
         """What a note said before, oldest first, and what it says now."""
         return self._parts.keeper.history(id, merge_scope(self.scope, user, agent, None))
+
+    def undo_updates(self, id: str, *, user: str | None = None, agent: str | None = None) -> tuple[str, ...]:
+        """Take back what models judged a note to replace: marks go, and what it ended by that holds again; returns the ids of those notes.
+
+        What rules read off its words stays: ``update()`` gives a note other words.
+        """
+        return self._parts.keeper.undo_updates(id, merge_scope(self.scope, user, agent, None))
 
     def link(
         self,

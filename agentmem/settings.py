@@ -48,6 +48,7 @@ MOVED: Final[dict[str, dict[str, str]]] = {
         "outage": "OUTAGE in agentmem.enrich.model.dialogue.",
         "attempts": "ATTEMPTS in agentmem.records.enrichment.",
         "alike": "ALIKE in agentmem.enrich.reflect.",
+        "day_notes": "DAY_NOTES in agentmem.enrich.reflect.",
         "portrait_days": "PORTRAIT_DAYS in agentmem.enrich.reflect.",
     },
     "ExperienceSettings": {"candidates": "CANDIDATES in agentmem.experience.memory."},
@@ -189,9 +190,12 @@ class EnrichmentSettings(_Section):
     )
     evolve: bool = Field(True, description="neighbours may get a new context and tags")
     facts: bool = Field(True, description="a fact that stands in the note's words is taken where the rules read none")
+    updates: Literal["no", "marked", "closed"] = Field(
+        "marked",
+        description="whether the model is asked which near older notes a note replaces, and whether what it says so of is marked or also ends",
+    )
     secrets: bool = Field(False, description="notes that look like secrets are shown to the model, too")
     max_tokens: int = Field(512, ge=64, description="length of an answer")
-    day_notes: int = Field(40, ge=1, le=200, description="notes per summary; a longer day gets several")
 
 
 class ExperienceSettings(_Section):

@@ -15,6 +15,7 @@ from agentmem.core import EVERYBODY, Core
 from agentmem.embedding.cross_encoder import make_reranker
 from agentmem.errors import InvalidArgument, ModelError, StoreError
 from agentmem.experience.memory import ExperienceMemory
+from agentmem.extract import Extractor
 from agentmem.files.data_directory import DataDirectory, open_directory
 from agentmem.files.reserve import Reserve
 from agentmem.files.scratch import Scratch
@@ -35,6 +36,7 @@ from agentmem.recall.result import Recollection
 from agentmem.recall.search import Recaller
 from agentmem.recall.weights import RankingWeights
 from agentmem.records.transaction import NoteStore
+from agentmem.remember.given_extractor import reader_of
 from agentmem.remember.update import Keeper
 from agentmem.remember.write import Rememberer
 from agentmem.runtime.forks import at_fork
@@ -257,6 +259,7 @@ def build(
     clock: Clock | None,
     settings: Settings | None,
     ranking: RankingWeights | None = None,
+    extractor: Extractor | None = None,
     read_only: bool = False,
     store: NoteStore | None = None,
     fail: Fail = lambda step: None,
@@ -281,7 +284,7 @@ def build(
     with _closed_on_error(store, scratch):
         notices = list if path is None else _bound(store, directory, fail)
         kept = directory if path is not None and not read_only else None
-        core = _core(store, kept, chosen, ranking or RankingWeights(), time, embedder, fail)
+        core = _core(store, kept, chosen, ranking or RankingWeights(), time, embedder, reader_of(extractor), fail)
         with _closed_on_error(core.indexer):
             text = FullText(core, fail)
             text.complete()
@@ -354,7 +357,7 @@ def _store(directory: DataDirectory | None, settings: Settings, clock: Clock) ->
 
 def _core(
     store: NoteStore, indexed: DataDirectory | None, settings: Settings, ranking: RankingWeights, clock: Clock, embedder: Any,
-    fail: Fail,
+    extractor: Extractor, fail: Fail,
 ) -> Core:  # fmt: skip
     from agentmem.embedding.embedders import make_embedder
     from agentmem.embedding.relation_model import RelationModel
@@ -378,6 +381,7 @@ def _core(
         ranking=ranking,
         ids=IdMaker(clock),
         relations=None if settings.remember.updates == "rules" else RelationModel(),
+        extractor=extractor,
     )
 
 

@@ -16,10 +16,10 @@ from typing import Final
 from agentmem.ask.clauses import Clause
 from agentmem.ask.whose import Whose, about_whom
 from agentmem.consolidation.phrasing import paraphrases, question
+from agentmem.extract.english.names import named, parts, stem
+from agentmem.extract.languages import still_told
 from agentmem.extract.lexicon import STOPWORDS
-from agentmem.extract.names import named, parts, stem
 from agentmem.extract.relations import plain
-from agentmem.extract.statements import still_told
 from agentmem.extract.words import entities
 from agentmem.notes.note import Fact, Hit, Note
 from agentmem.notes.quoting import note_order

@@ -246,7 +246,7 @@ def _is_relation(noun: str) -> bool:
 
 def _resolved(parts: list[str]) -> list[Clause]:
     """The clauses, each with the names that it takes from those before it, and with whole sentences for mere phrases."""
-    from agentmem.extract.names import named  # it reads clauses
+    from agentmem.extract.english.names import named  # it reads clauses
 
     made: list[Clause] = []
     topic, head, kind = "", "", ""

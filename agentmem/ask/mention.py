@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from agentmem.extract.english.names import parts, stem
 from agentmem.extract.lexicon import STOPWORDS
-from agentmem.extract.names import parts, stem
 
 __all__ = ["is_about"]
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from agentmem.ask.answer import is_unknown
 from agentmem.extract import entities
-from agentmem.extract.verbs import KIN
+from agentmem.extract.english.verbs import KIN
 from agentmem.notes.note import Hit, Note
 from agentmem.notes.passages import SENTENCE_END
 from agentmem.notes.rows import ASKING

@@ -10,7 +10,7 @@ from agentmem.ask.answer import Why, has_number
 from agentmem.ask.bearing import Bearing, Likeness, bearings, holding, related
 from agentmem.ask.clauses import Clause
 from agentmem.ask.present import about_others, informs, presentable, without_namesakes
-from agentmem.extract.names import compare, named
+from agentmem.extract.english.names import compare, named
 from agentmem.notes.note import Hit, Note
 from agentmem.recall.result import Recollection
 

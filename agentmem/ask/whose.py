@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from agentmem.extract.english.names import KINDRED, Match, Named, compare, parts, same_kin
 from agentmem.extract.lexicon import STARTERS, STOPWORDS
-from agentmem.extract.names import KINDRED, Match, Named, compare, parts, same_kin
 from agentmem.extract.words import entities
 from agentmem.notes.note import Note
 

@@ -24,9 +24,9 @@ from agentmem.consolidation.templates import (
     THINGS_TOO,
 )
 from agentmem.consolidation.wordings import independent
+from agentmem.extract.english.names import compare
+from agentmem.extract.english.predicates import Form, form, head
 from agentmem.extract.lexicon import STOPWORDS
-from agentmem.extract.names import compare
-from agentmem.extract.predicates import Form, form, head
 from agentmem.extract.relations import canonical, meant
 
 if TYPE_CHECKING:

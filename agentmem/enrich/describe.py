@@ -6,7 +6,7 @@ one transaction puts the model's words beside it. The model is called outside of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from agentmem.core import EVERYBODY, Core
@@ -15,6 +15,7 @@ from agentmem.enrich.model.dialogue import OUTAGE, Dialogue
 from agentmem.enrich.model.grounding import constructed, evolved
 from agentmem.enrich.model.prompts import about_neighbours, about_note
 from agentmem.enrich.model.report import EnrichReport, Failure
+from agentmem.enrich.updates import TOGETHER, Judged, Updater
 from agentmem.errors import AgentMemError, InvalidAnswer, InvalidArgument, ModelError
 from agentmem.extract import secrets
 from agentmem.jobs.lease import Lease
@@ -23,16 +24,17 @@ from agentmem.notes.note import Note, Receipt, Scope
 from agentmem.notes.protocols import LanguageModel
 from agentmem.notes.quoting import UNTRUSTED_BELOW
 from agentmem.notes.rows import EnrichmentRow, LinkRow, Selection
+from agentmem.projections.linking import RELATED
 from agentmem.records.enrichment import ATTEMPTS
 from agentmem.records.transaction import Transaction
+from agentmem.remember.judged import Related, told_of
 from agentmem.remember.next_version import rewrite
 from agentmem.remember.supersede import Superseder
 
-__all__ = ["RELATED", "Enricher", "checked_limit", "lease", "same_boundary"]
+__all__ = ["Enricher", "checked_limit", "lease", "same_boundary"]
 
 LEASE = "enrichment"
 LEASE_MINUTES = 10
-RELATED = "related"
 RELATED_WEIGHT = 0.6
 OVERSAMPLE = 4
 
@@ -65,11 +67,12 @@ class _Run:
     warnings: list[str] = field(default_factory=list)
     links: int = 0
     stopped: str = ""
+    judged: Judged = field(default_factory=Judged)
 
     def report(self, outstanding: int) -> EnrichReport:
         return EnrichReport(
             tuple(self.enriched), tuple(dict.fromkeys(self.evolved)), self.links, tuple(self.kept), tuple(self.failures),
-            tuple(self.warnings), self.dialogue.calls, self.dialogue.retried, outstanding, self.stopped,
+            tuple(self.warnings), self.dialogue.calls, self.dialogue.retried, outstanding, self.stopped, self.judged.replaced,
         )  # fmt: skip
 
 
@@ -94,6 +97,7 @@ class Enricher:
         self._retire = retire
         self._fail = fail
         self._settings = core.settings.enrichment
+        self._updater = Updater(core, retire, fail)
 
     # -- runs ------------------------------------------------------------------------------------------------
 
@@ -108,17 +112,25 @@ class Enricher:
         """Work off what is outstanding in ``scope`` (everybody's, each in their own, without one), oldest first."""
         checked_limit(limit)
         rows = self._outstanding(scope, again=again)
-        return self._work(rows[:limit], scope, again=again, progress=progress)
+        run = self._begun(scope)
+        self._work(rows[:limit], run, progress)
+        return run.report(len(self._outstanding(scope, again=again)))
+
+    def _begun(self, scope: Scope) -> _Run:
+        return _Run(Dialogue(self._llm, max_tokens=self._settings.max_tokens), scope)
 
     def after(self, receipts: Sequence[Receipt]) -> list[Receipt]:
         """Enrich what was just stored; the receipts say what did not work. Never raises: the notes are stored."""
         ids = [r.id for r in receipts if r.id is not None and r.status in ("stored", "superseded")]
         with self._core.reading(EVERYBODY) as tx:
             rows = sorted(tx.notes.rows_of(ids).values())
+        run = self._begun(Scope())
         try:
-            report = self._work(rows, Scope(), again=False)
+            self._work(rows, run)
         except AgentMemError as error:
             return [replace(r, warnings=(*r.warnings, f"not enriched yet: {error.message}")) for r in receipts]
+        report = run.report(0)
+        receipts = [told_of(r, run.judged.related.get(r.id or "", Related()), run.judged.ids) for r in receipts]
         done = {*report.enriched, *report.kept}
         why = {f.what: f.reason for f in report.failures}
         return [
@@ -136,28 +148,33 @@ class Enricher:
             selection = self._core.selection(tx, scope)
             return [f.row for f in tx.notes.facets(rows, selection)]
 
-    def _work(
-        self,
-        rows: Sequence[int],
-        scope: Scope,
-        *,
-        again: bool,
-        progress: Callable[[int, int], None] = lambda d, t: None,
-    ) -> EnrichReport:
+    def _work(self, rows: Sequence[int], run: _Run, progress: Callable[[int, int], None] = lambda d, t: None) -> None:
+        """What each note does to earlier ones is asked for several at once, then each is described."""
+        in_a_row = done = 0
         with lease(self._core):
-            run = _Run(Dialogue(self._llm, max_tokens=self._settings.max_tokens), scope)
-            in_a_row = 0
-            for done, row in enumerate(rows, 1):
-                in_a_row = in_a_row + 1 if self._outage(row, run) else 0
-                progress(done, len(rows))
-                if in_a_row >= OUTAGE:
-                    run.stopped = f"the language model failed {in_a_row} times in a row; the rest waits"
-                    break
-        return run.report(len(self._outstanding(scope, again=again)))
+            for start in range(0, len(rows), TOGETHER):
+                group = rows[start : start + TOGETHER]
+                waiting = self._updates(group, run)
+                for row in group:
+                    in_a_row = in_a_row + 1 if self._outage(row, run, waiting.get(row)) else 0
+                    progress(done := done + 1, len(rows))
+                    if in_a_row >= OUTAGE:
+                        run.stopped = f"the language model failed {in_a_row} times in a row; the rest waits"
+                        return
 
-    def _outage(self, row: int, run: _Run) -> bool:
-        """Enrich one note; true when the model itself failed, which does not count against the note."""
+    def _updates(self, rows: Sequence[int], run: _Run) -> Mapping[int, ModelError]:
+        """What these notes do to earlier ones; returns those that the model gave no answer for, and why."""
+        if self._settings.updates == "no":
+            return {}
+        with self._core.reading(run.scope or EVERYBODY) as tx:
+            owners = tx.by_space(rows)
+        return self._updater.ask(owners, run.dialogue, run.judged)
+
+    def _outage(self, row: int, run: _Run, met: ModelError | None = None) -> bool:
+        """Enrich one note, unless it has met an error already; true when the model itself failed, which does not count against the note."""
         try:
+            if met is not None:
+                raise met
             self._one(row, run)
         except InvalidAnswer as error:
             self._failed(row, error, run)
@@ -245,7 +262,7 @@ class Enricher:
         tx.enrichment.put(task.row, record, now)
         tx.ledger.append(now, "enriched", note_id=changed.id)
         if changed.facts != before.facts:
-            done = Superseder(tx).apply(changed, task.row, task.owner)
+            done = Superseder(tx, self._core.extractor).apply(changed, task.row, task.owner)
             tx.links.put(done.links)
             self._retire(tx, done.outdated, "superseded")
         self._link(tx, task, around, present, run)

@@ -34,6 +34,8 @@ SHOWN = 0.1  # weight of a link to what was summed up, or shown but not named: e
 GROUP = 6
 ALIKE = 0.6
 """Cosine from which two thoughts are looked at together."""
+DAY_NOTES = 40
+"""Notes of a summary; a longer day gets several."""
 PORTRAIT_DAYS = 30
 """Summaries that a portrait is made of, the newest."""
 SAID: tuple[Kind, ...] = ("episodic", "semantic", "experience")
@@ -126,7 +128,7 @@ class Reflector:
     def _parts(self, tx: Transaction, scope: Scope) -> tuple[list[DayPart], int]:
         said = self._notes(tx, scope, SAID)
         fit = [n for n in said if readable(n, secrets_too=self._settings.secrets)]
-        return parts_of(fit, self._settings.day_notes), len(said) - len(fit)
+        return parts_of(fit, DAY_NOTES), len(said) - len(fit)
 
     def _outlived(self, scope: Scope, run: _Run) -> None:
         """A day that lost notes has fewer parts: what the last ones said is said by those before them now."""

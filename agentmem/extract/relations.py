@@ -1,7 +1,7 @@
 """The relations that facts are read in and asked about: one canonical name each.
 
 ``functional`` says that a subject has one value at a time, so that a newer one closes the older; ``shape`` says what
-the value must look like before a rule believes it (see :mod:`agentmem.extract.facts`).
+the value must look like before a rule believes it (see :mod:`agentmem.extract.english.facts`).
 """
 
 from __future__ import annotations

@@ -106,7 +106,7 @@ class Trace:
 
 
 def _edits(r: Removal) -> int:
-    r.freed = Superseder(r.tx).closed_by(r.doomed.rows)
+    r.freed = Superseder(r.tx, r.core.extractor).closed_by(r.doomed.rows)
     return r.weights.drop(r.tx, [edit.id for edit in r.doomed.edits if edit.state == "active"])
 
 
@@ -183,7 +183,7 @@ def _index(r: Removal) -> int:
 
 def _followers(r: Removal) -> Mapping[str, int]:
     """What a forgotten note had ended holds again."""
-    reopened = Superseder(r.tx).reopen(r.freed, "holds again: what superseded it was forgotten")
+    reopened = Superseder(r.tx, r.core.extractor).reopen(r.freed, "holds again: what superseded it was forgotten")
     r.weights.retire(r.tx, reopened.outdated, "superseded")
     return {}
 

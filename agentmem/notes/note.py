@@ -231,7 +231,7 @@ class Hit:
     ``reasons`` are the parts that add up to ``score``, by name; ``via`` are the ids of the neighbours that lifted it most;
     ``passage`` is what of a long note comes nearest to the query. With ``by_passage``, chosen for a prompt that has no room for all of
     the note, it is ``quoted`` by that passage. Of a note of which a part is over it is by ``holding``, the rest, where a prompt can do
-    without that part.
+    without that part. ``newer`` are the ids of other hits that are marked as replacing it.
     """
 
     note: Note
@@ -241,6 +241,7 @@ class Hit:
     passage: str | None = None
     by_passage: bool = False
     holding: str | None = None
+    newer: tuple[str, ...] = ()
 
     @property
     def quoted(self) -> str:

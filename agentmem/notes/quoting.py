@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from agentmem.notes.note import Fact, Hit, Note
@@ -43,26 +43,33 @@ def speaker(note: Note) -> str:
     return one_line(name).replace("]", ")")[:60]
 
 
-def hit_line(hit: Hit) -> str:
-    """The line of a hit, with what is quoted of it."""
-    return note_line(hit.note, hit.quoted, cut=hit.quoted == hit.holding)
+def hit_line(hit: Hit, said_on: Mapping[str, datetime] | None = None) -> str:
+    """The line of a hit, with what is quoted of it; ``said_on`` has the days of the notes beside it, by id."""
+    newer = max((said_on[id] for id in hit.newer if id in said_on), default=None) if said_on else None
+    return note_line(hit.note, hit.quoted, cut=hit.quoted == hit.holding, newer=newer)
 
 
-def note_line(note: Note, quoted: str | None = None, *, cut: bool = False) -> str:
+def note_line(note: Note, quoted: str | None = None, *, cut: bool = False, newer: datetime | None = None) -> str:
     """``- [2026-03-01 user] I live in Porto.``; ``quoted`` is what is quoted of the note, all of it by default.
 
-    Behind it stands what of it is over while the note is not, unless that is ``cut``: ``(no longer: lives in Porto, since 2026-05-01)``.
+    Behind it stands what of it is over while the note is not, unless that is ``cut``, and when a ``newer`` note was said that is marked as
+    replacing it: ``(no longer: lives in Porto, since 2026-05-01)``, ``(a newer note says otherwise, on 2026-05-01)``.
     """
     mark = ", untrusted" if note.trust < UNTRUSTED_BELOW else ""
     ended = f", until {note.valid_to:%Y-%m-%d}" if note.valid_to is not None else ""
-    return f"- [{note.occurred_at:%Y-%m-%d} {speaker(note)}{mark}{ended}] {one_line(note.content if quoted is None else quoted)}{'' if cut else over_mark(note)}"
+    text = one_line(note.content if quoted is None else quoted)
+    return f"- [{note.occurred_at:%Y-%m-%d} {speaker(note)}{mark}{ended}] {text}{over_mark(note, cut=cut, newer=newer)}"
 
 
-def over_mark(note: Note) -> str:
-    """Behind what is quoted of a note: what it says to hold and does no longer, with the day from which it does not."""
-    ended = [fact for fact in note.facts if fact.valid_to is not None and fact.valid_to != note.valid_to]
-    told = [f"{_words_of(fact, note)}, since {fact.valid_to:%Y-%m-%d}" for fact in ended]
-    return f" (no longer: {'; '.join(told)})" if told else ""
+def over_mark(note: Note, *, cut: bool = False, newer: datetime | None = None) -> str:
+    """Behind what is quoted of a note: what it says to hold and does no longer, with the day from which it does not; and the day of what
+    says otherwise.
+    """
+    ended = [fact for fact in note.facts if fact.valid_to is not None and fact.valid_to != note.valid_to and not cut]
+    over = [f"{_words_of(fact, note)}, since {fact.valid_to:%Y-%m-%d}" for fact in ended]
+    told = [f"no longer: {'; '.join(over)}"] if over else []
+    told += [] if newer is None else [f"a newer note says otherwise, on {newer:%Y-%m-%d}"]
+    return f" ({'; '.join(told)})" if told else ""
 
 
 def _words_of(fact: Fact, note: Note) -> str:
@@ -77,7 +84,9 @@ def note_order(note: Note) -> tuple[datetime, datetime, str]:
 
 def notes_block(items: Iterable[Hit | Note]) -> str:
     """The header and one line per note, or per hit with what is quoted of it, in their order."""
-    pairs = [(item.note, hit_line(item)) if isinstance(item, Hit) else (item, note_line(item)) for item in items]
+    shown = list(items)
+    said_on = {item.note.id: item.note.occurred_at for item in shown if isinstance(item, Hit)}
+    pairs = [(i.note, hit_line(i, said_on)) if isinstance(i, Hit) else (i, note_line(i)) for i in shown]
     return lines_block([line for _, line in sorted(pairs, key=lambda pair: note_order(pair[0]))])
 
 

@@ -26,6 +26,7 @@ __all__ = [
     "CONTRADICTS",
     "KINDS",
     "NEXT",
+    "RELATED",
     "SHARES",
     "SIMILAR",
     "SUPERSEDES",
@@ -53,6 +54,7 @@ SUPERSEDES: Final = "supersedes"
 CONTRADICTS: Final = "contradicts"
 UPDATES: Final = "updates"
 TOGETHER: Final = "used_together"
+RELATED: Final = "related"
 KINDS: Final = (NEXT, SIMILAR, SHARES, SUPERSEDES, CONTRADICTS, UPDATES, TOGETHER)
 
 _SAID_NEXT: Final = "said next in the same thread"

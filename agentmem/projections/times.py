@@ -23,7 +23,7 @@ __all__ = ["ToldTimes", "told_in"]
 STATE: Final = "times"
 """Under which the store keeps by which rules the times in it were read."""
 RULES: Final = "1"
-"""Another one whenever :func:`agentmem.extract.dates` reads more or reads otherwise, so that stores get their times anew."""
+"""Another one whenever :func:`agentmem.extract.english.dates` reads more or reads otherwise, so that stores get their times anew."""
 MOST: Final = 32
 """Spans that are kept of one note: a log of a year is of no day."""
 CHUNK: Final = 1_000

@@ -65,6 +65,9 @@ class Recollection(Sequence[Hit]):
                 hint="pass the room you have in the prompt, e.g. recollection.context(max_tokens=400).",
             )
         measure = count or estimate_tokens
+        said_on = {
+            hit.note.id: hit.note.occurred_at for hit in self.hits
+        }  # a mark may go with what does not fit: room is left for it
         chosen: list[Hit] = []
         lines: list[tuple[tuple[datetime, datetime, str], str]] = []  # in the block's order; each made once
         for hit in self.hits:
@@ -74,7 +77,7 @@ class Recollection(Sequence[Hit]):
                 hit = replace(hit, holding=rest)  # noqa: PLW2901
             ways = (hit, replace(hit, by_passage=True)) if hit.passage is not None else (hit,)
             for way in ways:
-                line = (note_order(hit.note), hit_line(way))
+                line = (note_order(hit.note), hit_line(way, said_on))
                 place = bisect_left(lines, line)
                 lines.insert(place, line)
                 if measure(lines_block([text for _, text in lines])) <= max_tokens:

@@ -18,7 +18,7 @@ from agentmem.notes.columns import FacetColumns, Flags, LinkColumns, Rows, Value
 from agentmem.notes.note import Hit, MemoryState, Note, Scope
 from agentmem.notes.protocols import Embedder, Reranker
 from agentmem.notes.rows import Facets, Selection
-from agentmem.projections.linking import TOGETHER
+from agentmem.projections.linking import TOGETHER, UPDATES
 from agentmem.recall import rank as ranking
 from agentmem.recall.echoes import Alike
 from agentmem.recall.exact_or_index import choose
@@ -356,11 +356,18 @@ class Recaller:
         notes = tx.notes.load([ranked.row for ranked in best])
         nearest = nearest_passages(tx, self._core, notes, spaces, vector)
         ids = tx.notes.ids_of(list(dict.fromkeys(row for ranked in best for row in ranked.via)))
+        newer: dict[int, tuple[str, ...]] = {}
+        for link in tx.links.touching(list(notes), (UPDATES,), without=ranking.FAINT):
+            if link.source in notes and link.target in notes:
+                newer[link.target] = (*newer.get(link.target, ()), notes[link.source].id)
         return tuple(
-            Hit(notes[row], score, parts, tuple(ids[other] for other in via if other in ids), nearest.get(row))
+            Hit(
+                notes[row], score, parts, tuple(ids[other] for other in via if other in ids), nearest.get(row),
+                newer=newer.get(row, ()),
+            )
             for row, score, parts, via in best
             if row in notes
-        )
+        )  # fmt: skip
 
 
 def _asked(selection: Selection, now: datetime) -> datetime:

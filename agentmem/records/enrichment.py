@@ -60,6 +60,10 @@ class Enrichment(Area):
             self._tables.put(ENRICHMENT, [(row, *values.values(), None, "[]", "[]")])
         return attempts
 
+    def ask_again(self, rows: Sequence[int]) -> None:
+        """These notes are outstanding once more, with what was added to them."""
+        self._tables.change(ENRICHMENT, {"row": Among(rows), "state": "done"}, {"state": "failed", "attempts": 0})
+
     def add_sources(self, row: int, sources: Sequence[int]) -> None:
         """Remember what the enrichment of ``row`` was made from, besides itself."""
         self._tables.put(ENRICHMENT_SOURCE, [(row, source) for source in sources if source != row], keep=True)

@@ -2,45 +2,26 @@
 
 The rules of :mod:`agentmem.remember.supersede` close facts whose subject and relation they can read. What people say in other words is read here,
 after the notes are stored and outside of their transaction, since a model takes milliseconds for each pair and no other writer should wait for it. So what is
-cut short leaves notes that are stored and lack a mark. A mark is a link of kind ``updates`` from the newer note to the older one, with the probability
-as its weight; nothing ends by it. A closed note ends as by a rule: its validity, its history, the edits made from it, and all of that is taken back when the
-newer one is forgotten or says something else.
+cut short leaves notes that are stored and lack a mark. What is written is said in :mod:`agentmem.remember.judged`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from agentmem.core import Core
 from agentmem.errors import EmbedderError, StoreError
-from agentmem.extract import by_agent
-from agentmem.notes.clock import micros
-from agentmem.notes.note import Link, Note, Receipt, Status
-from agentmem.notes.rows import LinkRow
+from agentmem.extract import said_apart
+from agentmem.notes.note import Fact, Note, Receipt
 from agentmem.projections.linking import SUPERSEDES, UPDATES
 from agentmem.records.transaction import Transaction
-from agentmem.remember.supersede import TRUSTED
+from agentmem.remember.judged import ASKED, READ, Judgement, Related, carry_out, told_of
+from agentmem.remember.older_notes import older_notes
 from agentmem.weights.registry import WeightRegistry
 
-__all__ = ["Related", "Relater"]
-
-NEAR: Final = 0.25
-"""The least cosine: of sentences that strangers wrote, one in ten lies further from what it replaces."""
-LOOKED_AT: Final = 24
-MOST: Final = 8
-"""Older notes that one new note is read against."""
-LONGEST: Final = 800
-"""Characters of both notes together; a page is no statement that another one replaces."""
-TOLD: Final = ("episodic", "semantic")
-
-
-class Related(NamedTuple):
-    """What became of the notes near a new one: the ids of those that are closed, and the links to them by rows."""
-
-    closed: tuple[str, ...]
-    links: tuple[LinkRow, ...]
+__all__ = ["Relater"]
 
 
 class _Pair(NamedTuple):
@@ -71,14 +52,22 @@ class Relater:
         if self._core.relations is None or not ids:
             return {}, ()
         with self._core.reading_of(owners) as tx:
-            texts, near = self._near(tx, ids)
+            notes, near = older_notes(self._core, tx, ids)
         pairs = [(later, before) for later, befores in near.items() for before in befores]
         if not pairs:
             return {}, ()
-        found = self._core.relations.replaced([(texts[before], texts[later]) for later, before in pairs])
+        found = self._core.relations.replaced(
+            [(notes[before].content, notes[later].content) for later, before in pairs]
+        )
         marks = self._core.relations.marks
         updates = [_Pair(*pair, chance) for pair, chance in zip(pairs, found, strict=True) if chance >= marks]
-        return self._written(updates, texts, owners) if updates else ({}, ())
+        judged = self._judged(updates, notes)
+        if not judged:
+            return {}, ()
+        with self._core.writing_within(owners) as tx:
+            done, retired = carry_out(tx, self._core.extractor, judged, notes, self._weights.retire)
+            self._fail("relate:before-commit")
+        return done, self._weights.follow() if retired else ()
 
     def follow(self, receipts: Sequence[Receipt], told: Sequence[str], owners: Sequence[int]) -> list[Receipt]:
         """The receipts, with what the notes do that were ``told`` just now."""
@@ -93,107 +82,45 @@ class Relater:
             found, warnings = {}, (f"not read against older notes: {error}",)
         if not found and not warnings:
             return list(receipts)
-        done = [_with(r, found.get(r.id or "", Related((), ())), ids) for r in receipts]
+        done = [told_of(r, found.get(r.id or "", Related()), ids) for r in receipts]
         return [*done[:-1], replace(done[-1], warnings=(*done[-1].warnings, *warnings))]
 
     def again(self, tx: Transaction, row: int) -> list[str]:
-        """Before a note says something else: its marks go; returns the ids of the notes to be read anew, itself first."""
-        links = tx.links.touching([row], (UPDATES,))
+        """Before a note says something else: its marks go, and who made them is asked anew; returns the ids of the notes to be read, itself first."""
+        links = [k for k in tx.links.touching([row]) if k.kind == UPDATES or k.reason.startswith(ASKED)]
         for link in links:
-            tx.links.delete(link.source, link.target, UPDATES)
-        named = tx.notes.ids_of([row, *(link.source for link in links)])
-        return list(named.values())
+            if link.kind != SUPERSEDES:  # what ended is seen to with the words that ended it
+                tx.links.delete(*link[:3])
+        newer = [link for link in links if link.source != row]
+        tx.enrichment.ask_again([link.source for link in newer if link.reason.startswith(ASKED)])
+        return list(tx.notes.ids_of([row, *(link.source for link in newer if link.kind == UPDATES)]).values())
 
-    def _near(self, tx: Transaction, ids: Sequence[str]) -> tuple[dict[int, str], dict[int, list[int]]]:
-        """The words of the notes concerned, and for each new note the older ones that it may update, nearest first."""
-        texts: dict[int, str] = {}
-        near: dict[int, list[int]] = {}
-        rows = list(tx.notes.rows_of(ids).values())
-        for owner, mine in tx.by_space(rows).items():
-            known, vectors = tx.vectors.load(mine)
-            limit = self._core.settings.remember.neighbour_limit
-            if owner < 0 or not len(known) or self._core.exact.count(tx, (owner,), limit) > limit:
-                continue
-            later = tx.notes.load(known.tolist())
-            found = self._core.exact.nearest(tx, owner, vectors, LOOKED_AT, NEAR, before=known.tolist())
-            for row, others in zip(known.tolist(), found, strict=True):
-                note = later[row]
-                before = tx.notes.load([other for other, _ in others]) if _tells(note) else {}
-                befores = [other for other, _ in others if other in before and _may_update(note, before[other])][:MOST]
-                near |= {row: befores} if befores else {}
-                texts |= {each: before[each].content for each in befores} | {row: note.content}
-        return texts, near
-
-    def _written(
-        self, updates: Sequence[_Pair], texts: Mapping[int, str], owners: Sequence[int]
-    ) -> tuple[Mapping[str, Related], tuple[str, ...]]:
-        done: dict[str, Related] = {}
-        with self._core.writing_within(owners) as tx:
-            notes = tx.notes.load(sorted({row for pair in updates for row in pair[:2]}))
-            ruled = {link[:2] for link in tx.links.touching([pair.later for pair in updates], (SUPERSEDES,))}
-            for pair in updates:
-                note, older = notes.get(pair.later), notes.get(pair.before)
-                said = (texts[pair.later], texts[pair.before])
-                if note is None or older is None or (note.content, older.content) != said or pair[:2] in ruled:
-                    continue  # forgotten or reworded meanwhile; or a rule has closed it
-                link = self._link(pair, older, {id for each in done.values() for id in each.closed})
-                closed, links = done.get(note.id, Related((), ()))
-                if link.kind == SUPERSEDES:
-                    assert note.valid_from is not None
-                    tx.notes.close_validity(pair.before, micros(note.valid_from), f"superseded by {note.id}")
-                    closed = (*closed, older.id)
-                done[note.id] = Related(closed, (*links, link))
-            tx.links.put([link for each in done.values() for link in each.links])
-            retired = self._weights.retire(tx, [id for each in done.values() for id in each.closed], "superseded")
-            self._fail("relate:before-commit")
-        return done, self._weights.follow() if retired else ()
-
-    def _link(self, pair: _Pair, older: Note, closed: Collection[str]) -> LinkRow:
-        """An end where it is asked for, sure, and the first; otherwise a mark."""
+    def _judged(self, updates: Sequence[_Pair], notes: Mapping[int, Note]) -> list[Judgement]:
+        """A mark each; and an end, where that is asked for and sure."""
         assert self._core.relations is not None
-        closes, said = self._core.relations.closes, f"read as replaced, with a probability of {pair.chance:.2f}"
-        sure = self._core.settings.remember.updates == "closed" and closes is not None and pair.chance >= closes
-        if not sure or older.valid_to is not None or older.id in closed:
-            return LinkRow(pair.later, pair.before, UPDATES, pair.chance, said)
-        return LinkRow(pair.later, pair.before, SUPERSEDES, 1.0, said)
+        closes = self._core.relations.closes if self._core.settings.remember.updates == "closed" else None
+        apart = {} if closes is None else self._facts_over(updates, notes, closes)
+        return [
+            Judgement(
+                pair.later, pair.before, pair.chance, f"{READ}with a probability of {pair.chance:.2f}",
+                ends=closes is not None and (pair.chance >= closes or pair in apart), facts=tuple(apart.get(pair, ())),
+            )
+            for pair in updates
+        ]  # fmt: skip
 
-
-def _with(receipt: Receipt, related: Related, ids: Mapping[int, str]) -> Receipt:
-    links = [Link(ids[k.source], ids[k.target], k.kind, k.weight, k.reason) for k in related.links if k.target in ids]
-    if not links:
-        return receipt
-    closed = (*receipt.superseded, *related.closed)
-    status: Status = "superseded" if closed else receipt.status
-    reason = receipt.reason or (f"replaces what note {related.closed[0]} says" if related.closed else "")
-    return replace(receipt, status=status, reason=reason, superseded=closed, links=(*receipt.links, *links))
-
-
-def _tells(note: Note) -> bool:
-    """Whether a person's statement is in the note, not what an agent said or what was made of other notes."""
-    return note.kind in TOLD and not by_agent(note) and note.valid_from is not None
-
-
-def _may_update(note: Note, older: Note) -> bool:
-    """By the same teller, about an earlier time, holding until then; and what is not trusted says nothing about what is."""
-    assert note.valid_from is not None
-    return (
-        _tells(older)
-        and _teller(note) == _teller(older)
-        and _after(note, older)
-        and older.valid_at(note.valid_from)
-        and not note.trust < TRUSTED <= older.trust
-        and len(note.content) + len(older.content) <= LONGEST
-    )
-
-
-def _after(note: Note, older: Note) -> bool:
-    """Whether the note holds from a later time; of one moment, the turns of a conversation tell."""
-    assert note.valid_from is not None
-    assert older.valid_from is not None
-    if note.valid_from != older.valid_from:
-        return note.valid_from > older.valid_from
-    return note.thread is not None and note.thread == older.thread and (note.position or 0) > (older.position or 0)
-
-
-def _teller(note: Note) -> str | None:
-    return None if note.actor == "user" else note.actor
+    def _facts_over(
+        self, updates: Iterable[_Pair], notes: Mapping[int, Note], closes: float
+    ) -> dict[_Pair, list[Fact]]:
+        """Of older notes that state several facts those that are surely replaced: each is read as it would be said alone."""
+        assert self._core.relations is not None
+        told = [
+            (pair, fact, (words, notes[pair.later].content))
+            for pair in updates
+            for words, fact in said_apart(notes[pair.before])
+        ]
+        over: dict[_Pair, list[Fact]] = {}
+        chances = self._core.relations.replaced([texts for _, _, texts in told]) if told else ()
+        for (pair, fact, _), chance in zip(told, chances, strict=True):
+            if chance >= closes:
+                over.setdefault(pair, []).append(fact)
+        return over

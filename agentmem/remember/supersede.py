@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from agentmem.extract import Ending, said_in, same_fact, tells_more
+from agentmem.errors import InvalidNote
+from agentmem.extract import Ending, Extractor, said_in, same_fact, tells_more
 from agentmem.extract.relations import plain, same_value
 from agentmem.notes.clock import micros
 from agentmem.notes.note import Fact, Note
@@ -83,11 +84,12 @@ class Superseder:
     """Compares what a note states and ends with the facts of the same subject and relation, in the same owner, that hold when it does.
 
     Args:
-        tx: the write that stores the note; mentions: which notes mention a term, where the store does not know all of them yet.
+        tx: the write that stores the note; extractor: reads what a note ends; mentions: which notes mention a term, where the store does not know all of them yet.
     """
 
-    def __init__(self, tx: Transaction, mentions: Mentions | None = None) -> None:
+    def __init__(self, tx: Transaction, extractor: Extractor, mentions: Mentions | None = None) -> None:
         self._tx = tx
+        self._extractor = extractor
         self._mentions = mentions or (lambda owner, term: tx.terms.find(owner, [term]).get(term, []))
 
     def apply(
@@ -100,6 +102,14 @@ class Superseder:
         for ending in ended:
             self._end(note, row, owner, ending, done)
         done.links = _joined(done.links)
+        return done
+
+    def judged(self, note: Note, row: int, facts: Sequence[Fact], how: str) -> Closing:
+        """Ends what a model holds for replaced by a note: these facts of the older one in ``row``, or all of one that states no several."""
+        assert note.valid_from is not None
+        done = Closing()
+        for fact in facts or (None,):
+            self._close(row, fact, micros(note.valid_from), note.id, how, done)
         return done
 
     def _stated(self, note: Note, fact: Fact, row: int, owner: int, done: Closing) -> None:
@@ -123,7 +133,7 @@ class Superseder:
                 continue
             certain = order > 0 and not _doubted(note.trust, rival.facets.trust, order)
             if certain:
-                self._close(rival, began, note.id, "ended", done)
+                self._close(rival.row, rival.fact, began, note.id, "ended", done)
                 done.words = done.words or f"no longer {ending.relation} of {ending.subject}"
             done.links.append(link_ended(row, rival.row, rival.fact, certain=certain))
 
@@ -138,14 +148,22 @@ class Superseder:
         claims = [_Claim(f.row, fact, _began(f), f) for f in after if f.row != row]
         for other in sorted((c for c in claims if _order(note, began, c) < 0), key=lambda c: (c.began, c.row)):
             ending = self._tx.notes.load([other.row])[other.row]
-            if not _is_over(fact, said_in(ending).ended):
+            if not _is_over(fact, self._ended_in(ending)):
                 continue
             certain = not _doubted(ending.trust, note.trust, 1)
             until = _until(self._tx.notes.load([row])[row], fact)
             if certain and (until is None or micros(until) > other.began):
-                self._close(other._replace(row=row), other.began, ending.id, "was ended")
+                self._close(row, fact, other.began, ending.id, "was ended")
             return [link_ended(other.row, row, fact, certain=certain)]
         return []
+
+    def _ended_in(self, note: Note) -> Sequence[Ending]:
+        try:
+            return said_in(note, self._extractor).ended
+        except (
+            InvalidNote
+        ):  # a caller's own reader fails on an older note: neither a new one nor a forgetting must fail with it
+            return ()
 
     # -- taking it back --------------------------------------------------------------------------------------
 
@@ -235,25 +253,26 @@ class Superseder:
             if order == 0 or _doubted(note.trust, rival.facets.trust, order):
                 against.append((rival.row, rival.fact))
             elif order > 0:
-                self._close(rival, began, note.id, "superseded", done)
+                self._close(rival.row, rival.fact, began, note.id, "superseded", done)
                 done.words = done.words or f"newer {fact.relation} of {fact.subject}"
                 done.links += link_supersedes(row, fact, [(rival.row, rival.fact)])
             else:
                 newer = self._tx.notes.ids_of([rival.row])[rival.row]
-                self._close(rival._replace(row=row, fact=fact), rival.began, newer, "was superseded")
+                self._close(row, fact, rival.began, newer, "was superseded")
                 done.links += link_supersedes(rival.row, rival.fact, [(row, fact)])
                 break
         done.links += link_contradicts(row, fact, against[-MOST:])
 
-    def _close(self, claim: _Claim, at: int, by: str, how: str, done: Closing | None = None) -> None:
+    def _close(self, row: int, fact: Fact | None, at: int, by: str, how: str, done: Closing | None = None) -> None:
         """End a fact, and its note where that tells nothing else: what else it says still holds."""
-        notes, row, done = self._tx.notes, claim.row, done or Closing()
+        notes, done = self._tx.notes, done or Closing()
         note = notes.load([row])[row]
         if len(note.facts) < 2:
             notes.close_validity(row, at, f"{how} by {by}")
             done.notes.append(note.id)
             return
-        told = next(fact for fact in note.facts if same_fact(fact, claim.fact))
+        assert fact is not None
+        told = next(each for each in note.facts if same_fact(each, fact))
         notes.close_fact(row, told, at, by, f"{how} by {by}: {told}")
         now = notes.load([row])[row]
         ends = [fact.valid_to for fact in now.facts if fact.valid_to is not None]

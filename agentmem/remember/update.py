@@ -25,6 +25,7 @@ from agentmem.recall.result import estimate_tokens
 from agentmem.records.transaction import Transaction
 from agentmem.remember.changes import Changes
 from agentmem.remember.duplicates import content_hash
+from agentmem.remember.judged import take_back
 from agentmem.remember.next_version import rewrite
 from agentmem.remember.relate import Relater
 from agentmem.remember.supersede import Superseder
@@ -157,6 +158,14 @@ class Keeper:
         receipt = Receipt(id, status, reason, superseded=superseded, warnings=warnings)
         return self._relater.follow([receipt], anew, [] if owner is None else [owner])[0]
 
+    def undo_updates(self, id: str, scope: Scope) -> tuple[str, ...]:
+        """What models judged a note to replace holds again, and is marked no more; returns the ids of those notes."""
+        with self._weights.lock, self._core.writing(scope) as tx:
+            taken = take_back(tx, self._core.extractor, self._find(tx, id, scope)[0], self._weights.retire)
+            self._fail("undo_updates:before-commit")
+        self._weights.follow()
+        return taken
+
     def reword(
         self, tx: Transaction, row: int, note: Note, changes: Changes, vector: Vectors | None, passages: Vectors | None
     ) -> tuple[int, tuple[str, ...], str]:
@@ -170,11 +179,11 @@ class Keeper:
         """
         changed = changes.of_note(note)
         changed = replace(changed, keywords=tuple(keywords(changed.content)), version=note.version + 1)
-        stated = said_in(changed) if changes.facts else Said()
+        stated = said_in(changed, self._core.extractor) if changes.facts else Said()
         changed = replace(changed, facts=stated.facts)
         owner = tx.notes.owner(note.scope)
         assert owner is not None
-        superseder = Superseder(tx)
+        superseder = Superseder(tx, self._core.extractor)
         freed, holds = superseder.released(row, note, stated.facts, stated.ended)
         changed = replace(changed, valid_to=None) if holds else changed
         word_links = WordLinks(self._core, tx)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from agentmem.core import Core
 from agentmem.errors import UnknownNote
-from agentmem.extract import AGENTS, Said, keywords, said, tags
+from agentmem.extract import AGENTS, Said, keywords, tags
 from agentmem.notes.clock import micros
 from agentmem.notes.note import Fact, Note, Receipt, Status
 from agentmem.notes.passages import embedded
@@ -149,7 +149,7 @@ class Batch:
         self._tails: dict[tuple[int, str], int] = {}
         self._next: dict[tuple[int, str], int] = {}
         self._pending = PendingRows(tx, vectors, passages, self._settings.rare + 1)
-        self._superseder = Superseder(tx, self._pending.mentioning)
+        self._superseder = Superseder(tx, core.extractor, self._pending.mentioning)
         self._linked: dict[str, list[LinkRow]] = {}
         self._ids: dict[int, str] = {}
         self.receipts: list[Receipt] = []
@@ -349,12 +349,12 @@ class Batch:
             metadata=draft.metadata,
         )
 
-    @staticmethod
-    def _stated(draft: Draft) -> Said:
+    def _stated(self, draft: Draft) -> Said:
         """What the caller says that the words state and end, or can be read off them; nothing off an agent's own answers."""
         if draft.stated or draft.ends or not draft.facts:
             return Said(draft.stated, draft.ends)
-        return Said() if draft.role in AGENTS else said(draft.content, None if draft.actor in AGENTS else draft.actor)
+        actor = None if draft.actor in AGENTS else draft.actor
+        return Said() if draft.role in AGENTS else self._core.extractor.said(draft.content, actor)
 
     def _links(
         self, note: Note, row: int, owner: int, words: _Words, near: Sequence[tuple[int, float]]

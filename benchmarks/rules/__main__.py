@@ -34,7 +34,7 @@ ROUNDS = 5
 
 def ours() -> Iterator[tuple[str, Reader, str]]:
     """Half-open spans as the days they hold."""
-    from agentmem.extract.dates import dates
+    from agentmem.extract.english.dates import dates
 
     def read(text: str) -> list[Days]:
         return [(start.date(), (end - timedelta(microseconds=1)).date()) for start, end, _ in dates(text, ANCHOR)]

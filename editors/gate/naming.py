@@ -13,8 +13,8 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from agentmem.editors.background import guess_subject
+from agentmem.extract.english.verbs import KIN
 from agentmem.extract.lexicon import NEGATIONS, STOPWORDS
-from agentmem.extract.verbs import KIN
 from agentmem.notes.edit import EditRequest
 from agentmem.runtime.lazily import cached_property
 

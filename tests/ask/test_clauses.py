@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentmem.ask.clauses import clauses
-from agentmem.extract.names import named
+from agentmem.extract.english.names import named
 
 
 @pytest.mark.parametrize(

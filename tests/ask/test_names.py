@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agentmem.extract.names import compare
+from agentmem.extract.english.names import compare
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ TASKS = {
     "one day": "day",
     "summaries of days": "portrait",
     "alike": "thoughts",
+    "what the same person had said before": "updates",
 }
 
 
@@ -87,6 +88,7 @@ DEFAULTS: dict[str, Any] = {
     "day": plain_day,
     "portrait": lambda asked: {"portrait": f"Someone of {len(asked.notes)} days."},
     "thoughts": {"merge": [], "forget": []},
+    "updates": {"updates": []},
 }
 
 

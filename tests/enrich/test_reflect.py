@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from agentmem import Memory, Settings
+from agentmem import Memory
+from agentmem.enrich import reflect
 from agentmem.errors import InvalidArgument, ScopeRequired
 from agentmem.notes.clock import ManualClock
 from agentmem.notes.note import Note
-from agentmem.settings import EnrichmentSettings
 
 CELLO = "Ana's sister Ines plays the cello."
 CHESS = "Ana plays chess on Mondays."
@@ -96,16 +96,15 @@ def test_forgetting_any_source_forgets_all_that_was_made_of_it(memory: Memory, c
     assert [n.id for n in memory.notes(user="ana")] == [ids[1 - which]]
 
 
-def test_a_long_day_is_summed_up_in_parts(llm: Any, clock: ManualClock):
-    settings = Settings(enrichment=EnrichmentSettings(day_notes=2))
-    with Memory(None, embedder="hash", clock=clock, llm=llm, settings=settings) as memory:
-        tell(memory, CELLO, CHESS, "Ana paints.")
-        clock.advance(days=1)
+def test_a_long_day_is_summed_up_in_parts(memory: Memory, clock: ManualClock, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(reflect, "DAY_NOTES", 2)
+    tell(memory, CELLO, CHESS, "Ana paints.")
+    clock.advance(days=1)
 
-        report = memory.reflect(user="ana")
+    report = memory.reflect(user="ana")
 
-        assert [n.metadata["part"] for n in of(memory, "summary")] == [1, 2]
-        assert len(report.summaries) == 2
+    assert [n.metadata["part"] for n in of(memory, "summary")] == [1, 2]
+    assert len(report.summaries) == 2
 
 
 def test_a_limit_leaves_days_for_later(memory: Memory, clock: ManualClock):
@@ -317,9 +316,11 @@ def test_a_summary_made_anew_in_the_same_words_is_stored_although_a_note_of_its_
     assert memory.reflect(user="ana").calls == 0
 
 
-def test_a_day_that_lost_notes_is_not_summed_up_twice_over(open_memory: Any, clock: ManualClock):
+def test_a_day_that_lost_notes_is_not_summed_up_twice_over(
+    memory: Memory, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+):
     """Its parts move up; what the last part said stands in the one before it now."""
-    memory = open_memory(Settings(enrichment=EnrichmentSettings(day_notes=2)))
+    monkeypatch.setattr(reflect, "DAY_NOTES", 2)
     first, *_ = tell(memory, "Ana swims.", "Ben cooks fish.", CELLO, CHESS, "Dora paints walls.")
     clock.advance(days=1)
     memory.reflect(user="ana")

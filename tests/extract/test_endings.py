@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentmem.extract import said
-from agentmem.extract.no_longer import Ending, Said
+from agentmem.extract.extractor import Ending, Said
 
 ENDS = {
     "I no longer live in Porto.": ("user", "lives in", "Porto"),

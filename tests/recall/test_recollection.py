@@ -40,7 +40,9 @@ def test_the_best_hits_that_fit_are_taken_and_told_oldest_first(room: int) -> No
 
 def test_a_note_becomes_a_line_once_however_many_notes_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[str] = []
-    monkeypatch.setattr(recollection, "hit_line", lambda hit: made.append(hit.note.id) or hit_line(hit))
+    monkeypatch.setattr(
+        recollection, "hit_line", lambda hit, said_on: made.append(hit.note.id) or hit_line(hit, said_on)
+    )
 
     found(100).within(100_000)
 

@@ -105,6 +105,81 @@ def test_a_mark_ends_nothing(clock: ManualClock) -> None:
         assert memory.get(old.id).valid_to is None
 
 
+BOTH = "The platform schedule is in Beeper and pages twice"
+TWO = [("platform", "schedule", "Beeper"), ("platform", "pages", "twice")]
+
+
+@pytest.mark.parametrize(
+    ("told", "facts", "sure"),
+    [
+        ("I live in Graz and work as a plumber.", True, ["I live in Graz"]),
+        ("I live in Graz and work as a plumber.", True, []),
+        (BOTH, TWO, []),
+        ("The platform schedule is in Beeper. The dog of the platform is called Rex", False, []),
+        ("The platform schedule is in Beeper and the dog of the platform is called Rex", False, []),
+    ],
+    ids=["one of two facts", "neither fact", "facts that are given", "two sentences", "two clauses"],
+)
+def test_what_a_note_says_besides_does_not_end_with_what_is_replaced(
+    clock: ManualClock, told: str, facts: bool | list[tuple[str, str, str]], sure: list[str]
+) -> None:
+    """Of several facts those end that are read as replaced by themselves; a note whose parts cannot be told apart is marked."""
+    heard = Heard(**{told: 0.95} | dict.fromkeys(sure, 0.95))
+    with _memory(clock, "closed", heard) as memory:
+        old = memory.remember(told, facts=facts)
+        _later(clock)
+        new = memory.remember("I live with Larm in Linz, not in Graz, and work on the platform schedule")
+        note = memory.get(old.id)
+
+        assert note.valid_to is None
+        assert [fact.ended_by for fact in note.facts if fact.valid_to is not None] == [new.id] * len(sure)
+        assert new.superseded == ()
+        assert [kind for kind, _ in _updates(memory, new.id)] == ["supersedes" if sure else "updates"]
+        memory.forget(new.id)
+        assert all(fact.valid_to is None for fact in memory.get(old.id).facts)
+
+
+def test_what_was_read_as_replaced_can_be_taken_back(closing: Memory, clock: ManualClock) -> None:
+    old = closing.remember(OLD)
+    _later(clock)
+    new = closing.remember(NEW)
+
+    assert closing.undo_updates(new.id) == (old.id,)
+    assert closing.get(old.id).valid_to is None
+    assert _updates(closing, new.id) == []
+    assert closing.history(old.id)[-1].reason == f"holds again: that note {new.id} replaces it was taken back"
+
+
+def test_a_prompt_says_of_a_marked_note_that_a_newer_one_says_otherwise(clock: ManualClock) -> None:
+    with _memory(clock, "marked", Heard()) as memory:
+        first = f"{clock.now():%Y-%m-%d}"
+        memory.remember(OLD)
+        _later(clock)
+        then = f"{clock.now():%Y-%m-%d}"
+        memory.remember(NEW)
+        lines = memory.recall(OLD).context().splitlines()
+
+        assert lines[1:] == [
+            f"- [{first} note] {OLD} (a newer note says otherwise, on {then})",
+            f"- [{then} note] {NEW}",
+        ]
+
+
+def test_a_prompt_has_room_for_what_it_says_of_marked_notes(clock: ManualClock) -> None:
+    """However little there is, the block is never longer; without the newer note, nothing points to it."""
+    with _memory(clock, "marked", Heard()) as memory:
+        memory.remember(OLD)
+        _later(clock)
+        memory.remember(NEW)
+        found = memory.recall(OLD)
+        blocks = [found.context(room, count=len) for room in range(400)]
+
+        assert all(len(block) <= room for room, block in enumerate(blocks))
+        assert all(("otherwise" in block) == (OLD in block and NEW in block) for block in blocks)
+        assert any("otherwise" in block for block in blocks)
+        assert any(OLD in block and NEW not in block for block in blocks) or any(NEW in block for block in blocks)
+
+
 def test_what_is_not_sure_is_marked_alone(clock: ManualClock) -> None:
     with _memory(clock, "closed", Heard(**{OLD: 0.7, ELSE: 0.4})) as memory:
         old, other = memory.remember(OLD), memory.remember(ELSE)

@@ -6,9 +6,9 @@ content …) has no field here and is dropped. Every text is put on one line, wi
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
 
 from agentmem.notes.quoting import one_line
 
@@ -23,6 +23,8 @@ __all__ = [
     "Portrait",
     "Related",
     "Thought",
+    "Update",
+    "Updates",
 ]
 
 
@@ -139,3 +141,30 @@ class Merging(_Answer):
 
     merge: Annotated[list[Merge], BeforeValidator(_few)] = []
     forget: Annotated[list[Obsolete], BeforeValidator(_few)] = []
+
+
+class Update(_Answer):
+    """What a note does to an earlier one that was offered with it; ``over`` are numbers of what the earlier one states, ``rest`` whether
+    anything else that it says still holds.
+    """
+
+    note: NoteId
+    earlier: NoteId
+    relation: Literal["replaces", "completes", "contradicts"]
+    over: tuple[int, ...] = ()
+    rest: bool = True
+
+    @model_validator(mode="after")
+    def _was_offered(self, info: ValidationInfo) -> Self:
+        stated = (info.context or {}).get("offered", {}).get((self.note, self.earlier))
+        if stated is None:
+            raise ValueError("this earlier note was not offered with this one")
+        if any(not 1 <= number <= stated for number in self.over):
+            raise ValueError("over has a number that is not among what the earlier note states")
+        return self
+
+
+class Updates(_Answer):
+    """What several notes do to earlier ones."""
+
+    updates: Annotated[list[Update], Field(max_length=64)]

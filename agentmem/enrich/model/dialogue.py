@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -17,6 +17,8 @@ from agentmem.notes.speaking import said
 __all__ = ["OUTAGE", "Dialogue", "parsed"]
 
 Shape = TypeVar("Shape", bound=BaseModel)
+Offered = Mapping[tuple[str, str], int]
+"""The pairs of a note and an earlier one that a model was asked about, by id, and how many things the earlier one states."""
 
 RETRIES = 2
 """Times that a model is told what is wrong with its answer."""
@@ -37,8 +39,15 @@ class Dialogue:
     calls: int = field(default=0, init=False)
     retried: int = field(default=0, init=False)
 
-    def ask(self, messages: Sequence[Message], shape: type[Shape], ids: Collection[str] = ()) -> Shape:
-        """The answer as a ``shape``; ids in it must be among ``ids``.
+    def ask(
+        self,
+        messages: Sequence[Message],
+        shape: type[Shape],
+        ids: Collection[str] = (),
+        *,
+        offered: Offered | None = None,
+    ) -> Shape:
+        """The answer as a ``shape``; ids in it must be among ``ids``, and pairs of them among those ``offered``.
 
         Raises:
             InvalidAnswer: the last answer was still not what was asked for; the message never quotes it.
@@ -48,7 +57,7 @@ class Dialogue:
         for left in range(self.retries, -1, -1):
             text = self._complete(shown)
             try:
-                return parsed(text, shape, ids)
+                return parsed(text, shape, ids, offered=offered)
             except InvalidAnswer as error:
                 if not left:
                     raise
@@ -67,7 +76,7 @@ def _correction(text: str, error: InvalidAnswer, ids: Collection[str]) -> list[M
     return [{"role": "assistant", "content": text[:_SHOWN_AGAIN] or "…"}, {"role": "user", "content": wrong}]
 
 
-def parsed(text: str, shape: type[Shape], ids: Collection[str] = ()) -> Shape:
+def parsed(text: str, shape: type[Shape], ids: Collection[str] = (), *, offered: Offered | None = None) -> Shape:
     """The first JSON object of ``text`` as a ``shape``.
 
     Raises:
@@ -79,7 +88,7 @@ def parsed(text: str, shape: type[Shape], ids: Collection[str] = ()) -> Shape:
         raise InvalidAnswer("there is no JSON object in the answer.", hint=_HINT)
     try:
         value, _ = json.JSONDecoder().raw_decode(found, start)
-        return shape.model_validate(value, context={"ids": frozenset(ids)})
+        return shape.model_validate(value, context={"ids": frozenset(ids), "offered": offered or {}})
     except ValidationError as error:
         problems = error.errors(include_url=False, include_context=False, include_input=False)[:_MAX_PROBLEMS]
         told = "; ".join(f"{'.'.join(map(str, p['loc'])) or 'the object'}: {p['msg']}" for p in problems)

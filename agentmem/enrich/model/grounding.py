@@ -11,14 +11,13 @@ from dataclasses import replace
 
 from agentmem.enrich.model.answers import CandidateFact, Construction, Evolution
 from agentmem.enrich.take_back import bare
-from agentmem.extract.facts import MACHINES, USERS
-from agentmem.extract.no_longer import by_agent
+from agentmem.extract.english.values import POINTERS
+from agentmem.extract.extractor import Said, said_in, speaker_of
 from agentmem.extract.relations import meant, relation
-from agentmem.extract.values import POINTERS
 from agentmem.notes.note import Fact, Note
 from agentmem.notes.rows import EnrichmentRow
 
-__all__ = ["constructed", "evolved", "grounded"]
+__all__ = ["AskedExtractor", "constructed", "evolved", "grounded"]
 
 MAX_WORDS = 16
 _FIRST_PERSON = re.compile(r"\b(?:i|me|my|mine|i'm|i’m)\b", re.IGNORECASE)
@@ -77,38 +76,47 @@ def _new(known: tuple[str, ...], offered: list[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(word for word in offered if word not in known))[:room]
 
 
-def grounded(note: Note, fact: CandidateFact | None) -> Fact | None:
-    """The fact, if the note says it: its object and its subject stand in the note's words, or the subject is who speaks.
+class AskedExtractor:
+    """An :class:`~agentmem.extract.Extractor`: what a language model answered when it was asked for the fact of a text.
 
-    Whether a relation has one value at a time is known from our own table, never from the model: an unknown relation
-    supersedes nothing. What an agent or a tool said is not taken as a fact, as with the rules.
+    Of that it takes what the text says: its object and its subject stand in the words, or the subject is who speaks. Whether a relation has one
+    value at a time is known from our own table, never from the model: an unknown relation supersedes nothing.
+
+    Args:
+        answer: the model's; user: by which name the memory knows who speaks.
     """
-    if fact is None or by_agent(note):
-        return None
-    text = _plain(note.content)
-    if f" {_plain(fact.object).strip()} " not in text or not _plain(fact.object).strip():
-        return None
-    subject = _subject(note, fact.subject, text)
-    if subject is None:
-        return None
-    name = meant(fact.relation, subject, fact.object)
-    known = relation(name)
-    return Fact(
-        subject,
-        known.name if known is not None else name,
-        fact.object,
-        functional=known.functional if known is not None else False,
-    )
+
+    def __init__(self, answer: CandidateFact | None, user: str | None = None) -> None:
+        self._answer = answer
+        self._user = user
+
+    def said(self, text: str, actor: str | None = None) -> Said:
+        """The fact, if the text says it."""
+        fact, words = self._answer, _plain(text)
+        if fact is None or not _plain(fact.object).strip() or f" {_plain(fact.object).strip()} " not in words:
+            return Said()
+        subject = _subject(text, actor, self._user, fact.subject)
+        if subject is None:
+            return Said()
+        name = meant(fact.relation, subject, fact.object)
+        known = relation(name)
+        functional = known is not None and known.functional
+        return Said((Fact(subject, known.name if known is not None else name, fact.object, functional=functional),))
 
 
-def _subject(note: Note, said: str, text: str) -> str | None:
+def grounded(note: Note, fact: CandidateFact | None) -> Fact | None:
+    """The fact, if the note says it. What an agent or a tool said is not taken as a fact, as with the rules."""
+    return next(iter(said_in(note, AskedExtractor(fact, note.scope.user)).facts), None)
+
+
+def _subject(content: str, actor: str | None, user: str | None, said: str) -> str | None:
     """Whom a fact is about, as the memory calls them; ``None`` when the note does not say it.
 
     "I" in a user's own note is the user, whether the model calls them "I", "the user" or by the name that the memory knows them by;
     and "my sister" is theirs.
     """
-    subject = _plain(said).strip()
-    me = _speaker(note)
+    subject, text = _plain(said).strip(), _plain(content)
+    me = speaker_of(actor)
     if not subject or (subject in POINTERS and subject not in _SELF):
         return None  # "she" is whoever was spoken of
     if me is None:
@@ -118,19 +126,11 @@ def _subject(note: Note, said: str, text: str) -> str | None:
         return f"{me}'s {rest}"
     if subject.startswith("my ") and f" {subject} " in text:
         return f"{me}'s {subject[3:]}"
-    if subject in _SELF or subject in {_plain(name).strip() for name in (me, note.actor, note.scope.user) if name}:
-        if _FIRST_PERSON.search(note.content):
+    if subject in _SELF or subject in {_plain(name).strip() for name in (me, actor, user) if name}:
+        if _FIRST_PERSON.search(content):
             return me
         return said if f" {subject} " in text and subject not in _SELF else None
     return said if f" {subject} " in text else None
-
-
-def _speaker(note: Note) -> str | None:
-    """Who says "I" in a note: a name, or "user"; nobody where a machine speaks."""
-    actor = " ".join((note.actor or "user").split())
-    if actor.casefold() in MACHINES:
-        return None
-    return "user" if not actor or actor.casefold() in USERS else actor
 
 
 def _plain(text: str) -> str:

@@ -23,7 +23,8 @@ class Failure:
 class EnrichReport:
     """One run of :meth:`~agentmem.Memory.enrich`.
 
-    ``enriched`` and ``evolved`` are note ids; ``kept`` are notes that were not shown to the model (they look like secrets);
+    ``enriched`` and ``evolved`` are note ids, as are ``replaced``: notes that a newer one was judged to replace, whether they ended or are marked;
+    ``kept`` are notes that were not shown to the model (they look like secrets);
     ``retried`` counts answers that were asked for again; ``outstanding`` is what is left to do; ``stopped`` says why a run
     ended early.
     """
@@ -38,6 +39,7 @@ class EnrichReport:
     retried: int = 0
     outstanding: int = 0
     stopped: str = ""
+    replaced: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -52,6 +54,7 @@ class EnrichReport:
             f"{len(self.enriched)} notes enriched, {self.links} links, {len(self.evolved)} neighbours evolved, "
             f"{len(self.failures)} failed, {self.outstanding} outstanding"
         )
+        said += f", {len(self.replaced)} older notes replaced or marked" if self.replaced else ""
         return f"{said}; stopped: {self.stopped}" if self.stopped else said
 
 

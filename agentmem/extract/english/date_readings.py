@@ -9,7 +9,7 @@ from functools import partial
 from typing import Final
 
 from agentmem.extract import spans
-from agentmem.extract.date_words import DAYTIMES, ORDINALS, PARTS, TENS
+from agentmem.extract.english.date_words import DAYTIMES, ORDINALS, PARTS, TENS
 from agentmem.extract.lexicon import MONTHS, NUMBERS, WEEKDAYS
 from agentmem.extract.spans import DAY, SEASONS, Anchor, Pair
 from agentmem.notes.clock import as_utc

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from agentmem.extract.english.verbs import ELSEWHERE, PEOPLES, ROLES, SMALL_TALK
 from agentmem.extract.lexicon import MONTHS, WEEKDAYS
 from agentmem.extract.secrets import MAIL
-from agentmem.extract.verbs import ELSEWHERE, PEOPLES, ROLES, SMALL_TALK
 
 __all__ = ["ARTICLE", "POINTERS", "SHAPES", "YEAR", "name_part"]
 

@@ -13,8 +13,8 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
+from agentmem.extract.english.verbs import KIN
 from agentmem.extract.lexicon import MONTHS, STARTERS, STOPWORDS, WEEKDAYS, capitalised
-from agentmem.extract.verbs import KIN
 from agentmem.extract.words import entities
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, TypeVar
 
-from agentmem.extract.date_readings import INSIDE, READ
-from agentmem.extract.date_words import GATE, pattern
+from agentmem.extract.english.date_readings import INSIDE, READ
+from agentmem.extract.english.date_words import GATE, pattern
 from agentmem.extract.spans import Anchor, Pair
 from agentmem.notes.clock import as_utc
 

@@ -9,35 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
-from agentmem.extract.facts import sentences, serious
-from agentmem.extract.statements import candidate_fact, candidate_facts
-from agentmem.extract.verbs import TAKEN_BACK
-from agentmem.notes.note import Fact, Note
+from agentmem.extract.extractor import Ending
+from agentmem.extract.language import Denied
 
-__all__ = ["AGENTS", "Ending", "Said", "by_agent", "said", "said_in"]
+__all__ = ["MARKS", "ends_of"]
 
-AGENTS: Final = frozenset(("assistant", "tool"))
-"""Whose words state and end nothing: they may be invented."""
-
-
-class Ending(NamedTuple):
-    """What holds no longer: a value of a relation, or with ``object=None`` whichever value there was."""
-
-    subject: str
-    relation: str
-    object: str | None
-
-
-class Said(NamedTuple):
-    """What a text states: the facts that hold, and what holds no longer."""
-
-    facts: tuple[Fact, ...] = ()
-    ended: tuple[Ending, ...] = ()
-
-
-_MARKS: Final = re.compile(
+MARKS: Final = re.compile(
     r"\b(?:no longer|any ?more|any longer|used to|stopped|quit|g[ai]ven? up|left|resigned|laid off|fired|let go|retired|dropped out"
     r"|instead of|graduated|moved (?:from|out|away)|divorced|lost (?:my|his|her|their) job)\b",
     re.IGNORECASE,
@@ -96,65 +75,32 @@ _DROPPED: Final = frozenset("liv driv resid lov ador relocat".split())
 """What is left of verbs whose silent "e" the gerund drops."""
 
 
-def said(text: str, actor: str | None = None) -> Said:
-    """What a plain statement states and what it ends; see :func:`agentmem.extract.statements.candidate_facts`.
-
-    "I moved from Porto to Rome" ends one home and states the other; "I don't live in Porto any more. I moved to Rome." does
-    so in two sentences, of which the first leaves the second in no doubt.
-    """
-    if not _MARKS.search(text) or not serious(text):
-        return Said(candidate_facts(text, actor))
-    ended: list[Ending] = []
-    others: list[str] = []
-    for sentence in sentences(text):
-        found, rest = _read(sentence, actor)
-        ended += found
-        others.append(rest if found else sentence)
-    rest = " ".join(filter(None, others))
-    if not ended or TAKEN_BACK.search(rest):
-        return Said(candidate_facts(text, actor))
-    facts = candidate_facts(rest, actor)
-    if any((fact.subject, fact.relation, fact.object) in ended for fact in facts):
-        return Said()  # it ends what it states
-    return Said(facts, tuple(dict.fromkeys(ended)))
-
-
-def said_in(note: Note) -> Said:
-    """What a note states and ends; nothing where an agent or a tool speaks."""
-    return Said() if by_agent(note) else said(note.content, note.actor)
-
-
-def by_agent(note: Note) -> bool:
-    """Whether an agent or a tool said what the note holds."""
-    return not AGENTS.isdisjoint((note.actor, note.source))
-
-
-def _read(sentence: str, actor: str | None) -> tuple[list[Ending], str]:
+def ends_of(sentence: str, denied: Denied) -> tuple[list[Ending], str]:
     """What a sentence ends, and what else it says: tried whole, then up to each break."""
     sentence = sentence.replace("’", "'").strip().rstrip(".! ")
     for contracted, full in _CONTRACTED:
         sentence = contracted.sub(full, sentence)
     if moved := _MOVED.match(sentence):
-        found = _denied([f"{moved['head']} moved to {moved['old']}"], actor)
+        found = _denied([f"{moved['head']} moved to {moved['old']}"], denied)
         return found, f"{moved['head']} moved {moved['new']}." if found else ""
-    if (instead := _INSTEAD.match(sentence)) and (fact := candidate_fact(instead["new"], actor, whole=True)):
+    if (instead := _INSTEAD.match(sentence)) and (fact := denied(instead["new"])):
         former = re.sub(
             rf"(?:\b(?:the|an?) )?\b{re.escape(fact.object)}\b", lambda _: instead["old"], instead["new"], count=1
         )
-        found = _denied([former], actor)
+        found = _denied([former], denied)
         return found, f"{instead['new']}." if found else ""
     breaks = [(sentence, "")] + [(sentence[: b.start()], sentence[b.end() :]) for b in _BREAK.finditer(sentence)]
     for clause, rest in breaks:
-        found = _denied(_affirmed(clause, _SAYINGS), actor)
-        found = found or [ending._replace(object=None) for ending in _denied(_affirmed(clause, _WHICHEVER), actor)]
+        found = _denied(_affirmed(clause, _SAYINGS), denied)
+        found = found or [ending._replace(object=None) for ending in _denied(_affirmed(clause, _WHICHEVER), denied)]
         if found:
             return found, f"{_NOW.sub('', rest)}." if rest else ""
     return [], ""
 
 
-def _denied(affirmed: Iterable[str], actor: str | None) -> list[Ending]:
+def _denied(affirmed: Iterable[str], denied: Denied) -> list[Ending]:
     """What these statements would state, as endings."""
-    facts = [candidate_fact(text, actor, whole=True) for text in affirmed]
+    facts = [denied(text) for text in affirmed]
     return [Ending(fact.subject, fact.relation, fact.object) for fact in facts if fact is not None]
 
 

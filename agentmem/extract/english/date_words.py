@@ -1,4 +1,4 @@
-"""The words that name times, as one pattern with a group for each kind of them; :mod:`agentmem.extract.dates` says what they mean together."""
+"""The words that name times, as one pattern with a group for each kind of them; :mod:`agentmem.extract.english.dates` says what they mean together."""
 
 from __future__ import annotations
 

@@ -10,14 +10,11 @@ import re
 from dataclasses import replace
 from typing import Final
 
-from agentmem.extract.lexicon import NEGATIONS, STARTERS, STOPWORDS, WEEKDAYS
-from agentmem.extract.relations import RELATIONS, Relation, relation
-from agentmem.extract.values import ARTICLE, POINTERS, SHAPES, YEAR, name_part
-from agentmem.extract.verbs import (
+from agentmem.extract.english.values import ARTICLE, POINTERS, SHAPES, YEAR, name_part
+from agentmem.extract.english.verbs import (
     DIETS,
     DOUBT,
     EMPHASIS,
-    FICTION,
     FIRST_PERSON,
     HEADS,
     KIN,
@@ -32,22 +29,14 @@ from agentmem.extract.verbs import (
     SMALL_TALK,
     STATES,
     STAY,
-    WORDING,
 )
+from agentmem.extract.lexicon import NEGATIONS, STARTERS, STOPWORDS, WEEKDAYS
+from agentmem.extract.relations import RELATIONS, Relation, relation
 from agentmem.notes.note import Fact
 
-__all__ = ["MACHINES", "USERS", "sentence_fact", "sentences", "serious", "speaker_of", "statement", "statement_fact"]
+__all__ = ["sentence_fact", "statement", "statement_fact"]
 
-_MAX_TEXT = 600
-_MAX_SENTENCES = 4
 _MAX_WORDS = 26
-USERS: Final = frozenset({"user", "human"})
-"""Actors without a name of their own."""
-MACHINES: Final = frozenset({"assistant", "system", "tool", "bot", "ai", "agent", "function", "developer"})
-"""Actors that are nobody."""
-_QUOTES = frozenset('"“”«»`<>{}[]|=\n\t*')
-_SENTENCE: Final = re.compile(r"(?<=[.!?])\s+(?=[^\s])")
-_ABBREVIATION: Final = re.compile(r"(?:\b[A-Z]|\b(?:Dr|Mr|Mrs|Ms|St|Prof|Inc|Ltd|Co|Jr|Sr))\.$")
 _JOKING: Final = frozenset("😂🤣😜😝😉🙃😏")
 _PICTURES: Final = re.compile("(?:[\\s.!):\u2600-\u27bf\u2b50\ufe0f\u200d\U0001f000-\U0001faff])+$")
 _CONTRACTIONS: Final = {"i'm": "I am", "i've": "I have", "im": "I am"}
@@ -111,19 +100,11 @@ _CATEGORY: Final = frozenset("part bit thing one moment scene line so far right 
 """Words of a relation that only the talk around it gives a meaning: "my favourite part is the end"."""
 
 
-def serious(text: str) -> bool:
-    """Whether a text may be about the world: short, no quotation, no fiction and no talk about words."""
-    if not 6 < len(text) <= _MAX_TEXT or not _QUOTES.isdisjoint(text):
-        return False
-    lower = text.lower()
-    return not any(mark in lower for mark in FICTION) and not WORDING.search(lower)
-
-
 def sentence_fact(sentence: str, speaker: str | None, *, whole: bool = False) -> Fact | None:
     """The fact of one sentence, or of the statement that follows another one in it: "I changed jobs, I now work at Acme".
 
     Args:
-        speaker: as :func:`speaker_of` says; whole: read no sentence by its second half alone.
+        speaker: as :func:`agentmem.extract.extractor.speaker_of` says; whole: read no sentence by its second half alone.
     """
     sentence = _HOW_WORKED.sub(r"\1 \2", sentence)
     changed = _CHANGED.match(sentence.strip())
@@ -136,25 +117,6 @@ def sentence_fact(sentence: str, speaker: str | None, *, whole: bool = False) ->
     if found is None or DOUBT.search(found["lead"]) or _PAST.search(found["lead"]):
         return None
     return statement_fact(tokens, speaker) if (tokens := statement(found["rest"])) else None
-
-
-def speaker_of(actor: str | None) -> str | None:
-    """The subject of "I": a name, ``"user"``, or nobody when a machine speaks."""
-    name = " ".join((actor or "user").split())
-    if name.casefold() in MACHINES:
-        return None
-    return "user" if not name or name.casefold() in USERS else name
-
-
-def sentences(text: str) -> list[str]:
-    """The sentences of a short text; none when there are too many for a plain statement."""
-    parts: list[str] = []
-    for part in _SENTENCE.split(text.strip()):
-        if parts and _ABBREVIATION.search(parts[-1]):
-            parts[-1] += " " + part
-        else:
-            parts.append(part)
-    return parts if len(parts) <= _MAX_SENTENCES else []
 
 
 def statement(sentence: str) -> list[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Final, Literal, NamedTuple
 
-from agentmem.extract.verbs import FIRST_PERSON, HEADS
+from agentmem.extract.english.verbs import FIRST_PERSON, HEADS
 
 __all__ = ["Form", "Predicate", "form", "head"]
 
