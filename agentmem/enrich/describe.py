@@ -24,6 +24,7 @@ from agentmem.notes.note import Note, Receipt, Scope
 from agentmem.notes.protocols import LanguageModel
 from agentmem.notes.quoting import UNTRUSTED_BELOW
 from agentmem.notes.rows import EnrichmentRow, LinkRow, Selection
+from agentmem.notes.spaces import is_lived
 from agentmem.projections.linking import RELATED
 from agentmem.records.enrichment import ATTEMPTS
 from agentmem.records.transaction import Transaction
@@ -163,11 +164,11 @@ class Enricher:
                         return
 
     def _updates(self, rows: Sequence[int], run: _Run) -> Mapping[int, ModelError]:
-        """What these notes do to earlier ones; returns those that the model gave no answer for, and why."""
+        """What these notes do to earlier ones, where they were told; returns those that the model gave no answer for, and why."""
         if self._settings.updates == "no":
             return {}
         with self._core.reading(run.scope or EVERYBODY) as tx:
-            owners = tx.by_space(rows)
+            owners = {space: told for space, told in tx.by_space(rows).items() if not is_lived(space)}
         return self._updater.ask(owners, run.dialogue, run.judged)
 
     def _outage(self, row: int, run: _Run, met: ModelError | None = None) -> bool:

@@ -451,3 +451,11 @@ def test_facts_that_a_caller_gave_are_offered_too(closing: Memory, server: Any, 
     closing.enrich()
 
     assert [fact.ended_by for fact in closing.get(old).facts] == [new, None]
+
+
+def test_what_was_done_is_described_and_replaces_nothing(closing: Memory) -> None:
+    """A memory that has experiences beside what it was told is enriched like any other."""
+    closing.remember("Ana lives in Porto.", user="ana")
+    closing.experience.record("Tidy up.", "a cup on the floor", "pick it up", 1.0, None, user="ana")
+
+    assert closing.enrich(user="ana").ok
