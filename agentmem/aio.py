@@ -165,6 +165,7 @@ class AsyncMemory:
     recall = _verb(Memory.recall, "reads")
     why_not = _verb(Memory.why_not, "reads")
     reinforce = _verb(Memory.reinforce)
+    evidence = _verb(Memory.evidence, "reads")
     get = _verb(Memory.get, "reads")
     notes = _verb(Memory.notes, "reads")
     update = _verb(Memory.update)

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, overload
 
 from agentmem import wiring
+from agentmem.ask.answer import is_unknown
 from agentmem.ask.ask import Answer, Use
 from agentmem.ask.conversation import earlier
 from agentmem.ask.prompt import Steps, led, saying
@@ -23,6 +24,7 @@ from agentmem.keyed.record import Record, checked_key, checked_namespace
 from agentmem.keyed.text import Index
 from agentmem.notes.clock import as_moment, micros
 from agentmem.notes.edit import EditRequest
+from agentmem.notes.evidence import Drawn, Evidence
 from agentmem.notes.filters import parse
 from agentmem.notes.note import Fact, ForgetReceipt, Hit, Link, Note, NoteVersion, Receipt, Scope
 from agentmem.notes.protocols import Clock, Editor, Embedder, Message, Reranker
@@ -52,7 +54,7 @@ if TYPE_CHECKING:
     from agentmem.recall.why_not import WhyNot
     from agentmem.records.transaction import NoteStore
     from agentmem.transfer.export import ExportReport
-    from agentmem.transfer.load import ImportReport
+    from agentmem.transfer.import_report import ImportReport
     from agentmem.upkeep.rebuild import CheckReport
 
 __all__ = ["Memory"]
@@ -289,18 +291,36 @@ class Memory:
         user: str | None = None,
         agent: str | None = None,
         or_gone: bool = False,
+        question: str | None = None,
+        answer: str | None = None,
     ) -> None:
         """Say that notes were used: their curve is reviewed (``again``, ``hard``, ``good``, ``easy``), links between them grow.
 
-        With ``or_gone``, notes that were forgotten meanwhile are passed over instead of raising `UnknownNote`.
+        Args:
+            or_gone: notes that were forgotten meanwhile are passed over instead of raising `UnknownNote`.
+            question, answer: what was asked, in its own words, and what was answered from these notes: kept beside them as
+                :meth:`evidence`, as :meth:`ask` does by itself; not where the answer is that it is not known, nor with ``again``.
         """
+        drawn = Drawn.of(question, answer)
         many = [hit] if isinstance(hit, (Hit, Note, str)) else list(hit) if isinstance(hit, Iterable) else [hit]
         ids = [h.note.id if isinstance(h, Hit) else h.id if isinstance(h, Note) else h for h in many]
         if not all(isinstance(id, str) for id in ids):
             raise InvalidArgument(
                 f"Cannot reinforce {hit!r:.80}.", hint="pass a hit, a note, an id, or several of them."
             )
-        self._parts.keeper.reinforce(ids, grade, merge_scope(self.scope, user, agent, None), or_gone=or_gone)
+        drawn = None if drawn is None or is_unknown(drawn.answer) else drawn
+        scope = merge_scope(self.scope, user, agent, None)
+        self._parts.keeper.reinforce(ids, grade, scope, or_gone=or_gone, drawn=drawn)
+
+    def evidence(
+        self, id: str | None = None, *, user: str | None = None, agent: str | None = None, session: str | None = None
+    ) -> list[Evidence]:
+        """What was asked and answered from notes, from one or from any, the latest first: how often, in which words, and what was answered.
+
+        Each scope has what was asked in it, of shared notes too; the 32 latest wordings for each note. It goes with any of the notes that an answer was
+        drawn from, when these get other words, and with notes that repeat it; ``Settings(remember=RememberSettings(evidence=False))`` keeps none.
+        """
+        return self._parts.keeper.evidence(id, merge_scope(self.scope, user, agent, session))
 
     # -- notes -----------------------------------------------------------------------------------------------
 
@@ -633,8 +653,9 @@ class Memory:
     def explain(self, id: str, *, user: str | None = None, agent: str | None = None) -> str:
         """What the consolidation policy makes of a note, and why; with a model attached, from all signals."""
         scope = merge_scope(self.scope, user, agent, None)
-        self._parts.keeper.get(id, scope)
-        return self._parts.consolidator().explain(id, scope)
+        asked = self._parts.keeper.evidence(id, scope)
+        said = self._parts.consolidator().explain(id, scope)
+        return f"{said}\nquestions that were answered from it: {len(asked)}" if asked else said
 
     def status(self, *, user: str | None = None, agent: str | None = None) -> WeightStatus:
         """The drift meter: facts that wait, edits that the notes have overtaken, packs that cannot be served. Needs no model."""
@@ -754,17 +775,19 @@ class Memory:
 
     def export(
         self, path: str | Path, *, user: str | None = None, agent: str | None = None, everything: bool = False,
-        vectors: bool = False, key: bytes | str | None = None, progress: bool | Callable[[int, int], None] = False,
+        vectors: bool = False, evidence: bool = False, key: bytes | str | None = None,
+        progress: bool | Callable[[int, int], None] = False,
     ) -> ExportReport:  # fmt: skip
         """Write one scope's notes, or ``everything``, with history, links, uses and registry, to a file of JSON lines.
 
         Args:
+            evidence: also the questions that were answered from these notes, which packages before this format cannot read.
             key: signs the file with HMAC-SHA256 (16 bytes or more), so that :meth:`load_export` with the same key knows it for one's own.
         """
         with progress_bar("exporting", progress) as report:
             scope = merge_scope(self.scope, user, agent, None)
             return self._parts.exporter().export(
-                Path(path), scope, everything=everything, vectors=vectors, key=key, progress=report
+                Path(path), scope, everything=everything, vectors=vectors, evidence=evidence, key=key, progress=report
             )
 
     def load_export(

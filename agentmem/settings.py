@@ -51,7 +51,10 @@ MOVED: Final[dict[str, dict[str, str]]] = {
         "day_notes": "DAY_NOTES in agentmem.enrich.reflect.",
         "portrait_days": "PORTRAIT_DAYS in agentmem.enrich.reflect.",
     },
-    "ExperienceSettings": {"candidates": "CANDIDATES in agentmem.experience.memory."},
+    "ExperienceSettings": {
+        "candidates": "CANDIDATES in agentmem.experience.memory.",
+        "task_weight": "TASK_WEIGHT in agentmem.experience.memory.",
+    },
 }
 """What used to be a setting, and where it stands now, mostly as a constant."""
 
@@ -99,6 +102,11 @@ class RememberSettings(_Section):
         50_000, ge=0, description="owners with more notes than this are not scanned for similar notes on write"
     )
     batch: int = Field(512, ge=1, description="notes per transaction in remember_many")
+    evidence: bool = Field(
+        True,
+        description="questions that were answered from notes are kept beside these, with their answers: in whose words a fact is asked for is "
+        "what it can be learnt by; what is kept already goes with its notes",
+    )
     updates: Literal["rules", "marked", "closed"] = Field(
         "rules",
         description="how it is found out what a new note replaces: by rules of language alone; or also by a learned model, which marks what it "
@@ -206,9 +214,6 @@ class ExperienceSettings(_Section):
         5, ge=1, description="rewards summed before the value of the state reached stands for the rest"
     )
     learning_rate: float | None = Field(None, gt=0, le=1, description="a constant; None is the paper's: 1 / visits")
-    task_weight: float = Field(
-        0.5, ge=0, le=1, description="share of the task in the similarity, the observation has the rest"
-    )
     neutral: float = Field(0.0, description="the value up to which an action is discouraged")
 
 

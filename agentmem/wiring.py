@@ -25,6 +25,7 @@ from agentmem.forget.finish import Scrubber
 from agentmem.keyed.memory import AT_OPEN, KeyedMemory
 from agentmem.notes.clock import SystemClock
 from agentmem.notes.curves import curve
+from agentmem.notes.evidence import Drawn
 from agentmem.notes.ids import IdMaker
 from agentmem.notes.note import Note, Receipt, Scope
 from agentmem.notes.protocols import Clock, Embedder, LanguageModel
@@ -90,6 +91,7 @@ class Parts:
     path: Path | None = None
     closed: bool = False
     _local: LocalModel | None = None
+    _plain: bool = False
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def __post_init__(self) -> None:
@@ -107,7 +109,7 @@ class Parts:
         with self._lock, self.weights.lock:
             local = LocalModel(model, tokenizer, plain=spec.plain)
             self.weights.attach(model, tokenizer)
-            self._local = local
+            self._local, self._plain = local, spec.plain is True
 
     def need_model(self) -> None:
         """Attach the model named at construction, if that has not happened yet."""
@@ -122,14 +124,19 @@ class Parts:
     def asker(self, *, local: bool = True) -> Asker:
         if local and not self.weights.attached and self.model_spec is not None:
             self.need_model()
-        return Asker(self.core, self.weights, self._recall, self._use, self.local)
+        use = self._use_of_plain if local and self._plain else self._use
+        return Asker(self.core, self.weights, self._recall, use, self.local)
 
     def _recall(self, question: str, k: int, scope: Scope) -> Recollection:
         return self.recaller.recall(question, Page(k), scope, Selection(()))
 
-    def _use(self, notes: Sequence[Note], scope: Scope) -> None:
+    def _use(self, notes: Sequence[Note], scope: Scope, drawn: Drawn | None) -> None:
         if notes and not self.core.store.read_only:  # an answer is worth more than the note of it
-            self.keeper.reinforce([n.id for n in notes], "good", scope, or_gone=True)
+            self.keeper.reinforce([n.id for n in notes], "good", scope, or_gone=True, drawn=drawn)
+
+    def _use_of_plain(self, notes: Sequence[Note], scope: Scope, _: Drawn | None) -> None:
+        """A model that was to be asked in plain lines goes on with a text: what it says is a use, and nothing to learn an answer by."""
+        self._use(notes, scope, None)
 
     def own(self, scope: Scope) -> OwnUpkeep | None:
         """What a memory bound to ``scope`` may tell of its own state; ``None`` when that is nobody's in particular."""

@@ -8,16 +8,18 @@ from typing import Final
 from agentmem.stores.sqlite import schema
 from agentmem.stores.sqlite.seals import FIRST_SEAL, FIRST_SEAL_OF_VERSION
 
-__all__ = ["FACTS", "LEDGER", "RECORDS", "SEALED", "SPACES", "TELLING", "undo"]
+__all__ = ["EVIDENCE", "FACTS", "LEDGER", "RECORDS", "SEALED", "SPACES", "TELLING", "undo"]
 
 LEDGER: Final = "whose the lines of the ledger are"
 SEALED: Final = "seals of every row that is nowhere else, names that can go"
 RECORDS: Final = "records under keys"
+EVIDENCE: Final = "evidence of use"
 FACTS: Final = "several facts in a note"
 SPACES: Final = "experiences apart from what was told"
 TELLING: Final = "times that notes tell of"
 _TABLES: Final = ("link", "experience", "experience_step", "idempotency", "tombstone", "edit", "ledger", "enrichment")
 _UNDOING: Final[Mapping[str, tuple[str, ...]]] = {
+    EVIDENCE: ("DROP TABLE evidence",),
     TELLING: ("DROP TABLE telling", "DELETE FROM meta WHERE key = 'times'"),
     FACTS: (
         "ALTER TABLE fact RENAME TO facts",

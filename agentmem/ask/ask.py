@@ -16,12 +16,14 @@ from agentmem.ask.answer import Answer, Part, Source, abstention, used_notes
 from agentmem.ask.answer_check import Given, checked
 from agentmem.ask.clauses import Clause, clauses, told
 from agentmem.ask.conversation import UNANSWERED, Turn, answered
+from agentmem.ask.drawn import evidence
 from agentmem.ask.edit_check import in_force, overruled, says
 from agentmem.ask.prompt import Prompt, Steps, messages
 from agentmem.ask.sift import Sifted, of_context, sift
 from agentmem.core import Core
 from agentmem.errors import InvalidArgument, ModelError, StoreError
 from agentmem.notes.edit import Route
+from agentmem.notes.evidence import Drawn
 from agentmem.notes.note import Hit, Note, Scope
 from agentmem.notes.protocols import Editor, LanguageModel, Message
 from agentmem.notes.rows import EditRow
@@ -59,6 +61,7 @@ class _Asked:
     count: Callable[[str], int]
     one: bool = False
     told: str = ""
+    message: str = ""
     spoken: list[str] = field(default_factory=list)
 
     @property
@@ -70,8 +73,9 @@ class _Asked:
         around = "\n".join([self.system or "", *(turn.content for turn in self.turns)]).strip()
         found = [replace(c, asks=c.asks and not of_context(c, around)) for c in clauses(self.question)]
         if len(found) == 1:
-            return [replace(self, clause=found[0])]
-        return [replace(self, clause=clause, one=True, told=told(self.question)) for clause in found]
+            return [replace(self, clause=found[0], message=self.question)]
+        what = told(self.question)
+        return [replace(self, clause=clause, one=True, told=what, message=self.question) for clause in found]
 
     def wants_notes(self, edit: EditRow | None) -> bool:
         """Whether notes belong into the prompt, given the edit that answers (if any)."""
@@ -82,6 +86,10 @@ class _Asked:
 
     def shown(self, sifted: Sifted | None) -> tuple[Hit, ...]:
         return sifted.found.within(self.context_tokens, self.count) if sifted is not None else ()
+
+    def drawn(self, text: str, used: Sequence[Note], shown: Sequence[Note]) -> Drawn | None:
+        """What this teaches of the notes that were used: a wording that somebody used, with what was answered."""
+        return evidence(self.question, self.message, self.told, text, used, shown, self.turns) if used else None
 
     def tokens(self, model: object, hits: Sequence[Hit]) -> int:
         """The length of the prompt with these notes, by the model's own count if it has one."""
@@ -109,7 +117,7 @@ class Asker:
         core: Core,
         weights: WeightRegistry,
         recall: Callable[[str, int, Scope], Recollection],
-        use: Callable[[Sequence[Note], Scope], None],
+        use: Callable[[Sequence[Note], Scope, Drawn | None], None],
         local: Callable[[], LocalModel | None],
     ) -> None:
         self._core = core
@@ -273,7 +281,7 @@ class Asker:
         edit, warnings = heart.edit, heart.warnings
         used = used_notes(given.text, asked.question, notes) if not given.why else ()
         try:
-            self._use(used, asked.scope)
+            self._use(used, asked.scope, asked.drawn(given.text, used, notes))
         except StoreError as error:  # the answer is there all the same
             warnings = (*warnings, f"that these notes were used was not recorded: {error}")
         source: Source = (

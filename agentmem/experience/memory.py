@@ -52,6 +52,8 @@ SOURCE = "tool"
 MAX_K = 1000
 CANDIDATES = 64
 """Nearest experiences whose task and observation are compared one by one."""
+TASK_WEIGHT = 0.5
+"""Share of the task in the similarity of two situations; the observation has the rest."""
 MAX_REWARD = 1e9
 
 
@@ -140,7 +142,7 @@ class ExperienceMemory:
     ) -> Advice:
         """The ``k`` most similar situations with what was done in them, and which actions that encourages and discourages.
 
-        similarity = λ·cosine of the tasks + (1 - λ)·cosine of the observations, λ being ``settings.experience.task_weight``; the
+        similarity = λ·cosine of the tasks + (1 - λ)·cosine of the observations, λ being :data:`TASK_WEIGHT`; the
         very same situation has 1. Steps whose return is not known yet do not advise.
 
         Raises:
@@ -318,7 +320,7 @@ class ExperienceMemory:
         parts = [_parts(situation[0][1]) for situation in situations]
         texts = list(dict.fromkeys([task, observation, *(text for pair in parts for text in pair)]))
         vectors = dict(zip(texts, embedder.embed(texts), strict=True))
-        weight, asked = self._core.settings.experience.task_weight, digest(task, observation)
+        weight, asked = TASK_WEIGHT, digest(task, observation)
         made = []
         for (its_task, its_observation), situation in zip(parts, situations, strict=True):
             cosines = float(vectors[task] @ vectors[its_task]), float(vectors[observation] @ vectors[its_observation])

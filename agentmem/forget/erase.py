@@ -151,6 +151,7 @@ class Eraser:
             "notes": len(rows),
             "links": len(tx.links.touching(rows)),
             "vectors": len(tx.vectors.load(rows)[0]),
+            "evidence": tx.evidence.among(rows),
             "edits": sum(e.state == "active" for e in doomed.edits),
         }
 

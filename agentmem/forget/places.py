@@ -175,6 +175,14 @@ def _tombstones(r: Removal) -> Mapping[str, int]:
     return {}
 
 
+def _evidence(r: Removal) -> int:
+    """What was answered from it, and what else its owner asked, or was answered, in its words: a question is often a note, too."""
+    count, said = r.tx.evidence.delete(r.doomed.rows), dict[int, list[str]]()
+    for row, note in r.doomed.notes.items():
+        said.setdefault(r.owner(note), []).extend(version.content for version in r.tx.notes.history(row))
+    return count + sum(r.tx.evidence.delete_repeating(owner, texts) for owner, texts in said.items())
+
+
 def _index(r: Removal) -> int:
     for row, space in r.doomed.spaces.items():
         r.tx.outbox.put("remove", space, [row])
@@ -198,6 +206,12 @@ def _books(r: Removal) -> int:
 def _names(r: Removal) -> int:
     """Of whom nothing is left, nothing is kept but a keyed digest, by which who comes back is known."""
     empty = r.tx.notes.empty_owners(r.owners)
+    r.tx.evidence.delete_of(empty)
+    for owner, scope in {(r.tx.notes.owner(note.scope), note.scope) for note in r.doomed.notes.values()}:
+        if owner is not None and scope.agent is not None:
+            r.tx.evidence.delete_within(owner, agent=scope.agent)
+        if owner is not None and scope.session is not None:
+            r.tx.evidence.delete_within(owner, session=scope.session)
     r.tx.notes.unname(empty)
     return len(empty)
 
@@ -218,6 +232,10 @@ TRACES: Final[tuple[Trace, ...]] = (
     Trace("times", "which days it tells of", lambda r: r.tx.times.delete(r.doomed.rows), lambda r: not r.tx.times.of(r.doomed.rows)),
     Trace("uses", "when it was used", lambda r: r.tx.uses.delete(r.doomed.rows)),
     Trace(
+        "evidence", "questions that were answered from it, or that it repeats, with the answers",
+        _evidence, lambda r: not r.tx.evidence.under(r.doomed.rows),
+    ),
+    Trace(
         "experiences", "values and keyed digests of what was done",
         lambda r: r.tx.experiences.delete(r.doomed.rows), lambda r: not r.tx.experiences.among(r.doomed.rows),
     ),
@@ -236,7 +254,7 @@ TRACES: Final[tuple[Trace, ...]] = (
     Trace("followers", "what it had ended", _followers),
     Trace("registry", "edits of any state with their requests; the ledger keeps its id, and whose it was", _books, lambda r: not r.tx.ledger.edits(state=None, note_ids=r.doomed.ids)),
     Trace(
-        "names", "whose it was, once nothing else is left of that user or agent; what stays is a keyed digest",
+        "names", "whose it was, with all that was asked of shared notes, once no note is left of that user or agent; what stays is a keyed digest",
         _names, lambda r: not r.tx.notes.empty_owners(r.owners),
     ),
 )  # fmt: skip

@@ -230,7 +230,7 @@ class GuardedTables:
             if name in where and not isinstance(where[name], Span | Without):
                 self._need_rows(_values(where[name]), what)
                 pinned = True
-        if pinned or table.leads:
+        if pinned or (table.leads and not table.owned):
             return where
         if not table.owned:
             self._admission.refuse(what)

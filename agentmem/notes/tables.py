@@ -17,6 +17,7 @@ __all__ = [
     "ENRICHMENT",
     "ENRICHMENT_SOURCE",
     "ERASING",
+    "EVIDENCE",
     "EXPERIENCE",
     "EXPERIENCE_STEP",
     "FACT",
@@ -102,7 +103,8 @@ class Table:
         notes: the columns that name notes by row: none can be named that is not there, and a row goes when one of its notes goes, unless it
             ``stays``.
         ids: the columns that name notes by id.
-        leads: its rows may lead from a note to somebody else's; such a row is hidden from a request instead of being a breach.
+        leads: its rows may lead from a note to somebody else's; such a row is hidden from a request instead of being a breach. Where its rows
+            are owned besides, they are their owner's, whosever notes they name.
         numbered: the store numbers new rows itself, upwards, in the first column, and gives no number twice.
         sealed: rows are nowhere else, so a store tells when one of them is not what was written.
         checked: the store looks at each row that it hands out, and refuses one that is not what was written.
@@ -305,6 +307,19 @@ RECORD: Final = Table(
 )  # fmt: skip
 """The values of records under their namespaces and keys; one for each, of an owner and within it of ``whose``."""
 
+EVIDENCE: Final = Table(
+    "evidence",
+    {
+        "row": int, "owner": int, "mark": bytes, "agent": str, "session": str, "question": str, "answer": str, "notes": int, "times": int,
+        "at": int,
+    },
+    ("row", "owner", "mark"),
+    notes=("row",),
+    leads=True,
+    sealed=True,
+)  # fmt: skip
+"""What was asked and answered from notes: one row under each of the ``notes`` that an answer was drawn from. They are of who asked."""
+
 ERASING: Final = Table("erasing", {"seq": int, "at": int, "place": str}, ("seq",), numbered=True, free=True)
 """What a forgetting has still to do after its commit, by place."""
 
@@ -347,7 +362,7 @@ LINK: Final = Table(
 
 TABLES: Final[tuple[Table, ...]] = (
     META, OWNER, NOTE, VERSION, FACT, TERM, TELLING, TOMBSTONE, KEY, OUTBOX, USE, EDIT, LEDGER, PACK, LEASE, ENRICHMENT, ENRICHMENT_SOURCE, EXPERIENCE,
-    EXPERIENCE_STEP, RECORD, ERASING, VECTOR, VECTOR_CHANGE, PASSAGE, NEXT_VECTOR, WORDS, WORDS_CHANGE, LINK,
+    EXPERIENCE_STEP, RECORD, EVIDENCE, ERASING, VECTOR, VECTOR_CHANGE, PASSAGE, NEXT_VECTOR, WORDS, WORDS_CHANGE, LINK,
 )  # fmt: skip
 """All of them."""
 

@@ -51,6 +51,8 @@ def project(
         terms: what the notes mention, by row, where it is known.
         reworded: the notes had other words before.
     """
+    if reworded:  # what was answered from the former words
+        tx.evidence.delete([each.row for each in notes])
     _vectors(tx, notes, reworded=reworded)
     tx.text.put_many((each.row, each.space, *found_by(each.note)) for each in notes)
     mentions = [

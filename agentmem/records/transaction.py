@@ -13,6 +13,7 @@ from agentmem.notes.protocols import Clock
 from agentmem.notes.spaces import lived
 from agentmem.notes.tables import (
     EDIT,
+    EVIDENCE,
     EXPERIENCE,
     FACT,
     LEDGER,
@@ -33,6 +34,7 @@ from agentmem.notes.tables import (
 )
 from agentmem.records.enrichment import Enrichment
 from agentmem.records.erasing import Erasing
+from agentmem.records.evidence import EvidenceRows
 from agentmem.records.experiences import Experiences
 from agentmem.records.keyed import Keyed
 from agentmem.records.ledger import Ledger
@@ -65,6 +67,7 @@ _COUNTED: Final[Mapping[str, Table]] = {
     "tombstones": TOMBSTONE,
     "experiences": EXPERIENCE,
     "records": RECORD,
+    "evidence": EVIDENCE,
 }
 
 
@@ -115,6 +118,7 @@ class Transaction:
         self.tombstones = Tombstones(mine, tables, secret)
         self.outbox = Outbox(mine, tables)
         self.uses = Uses(mine, tables)
+        self.evidence = EvidenceRows(mine, tables)
         self.ledger = Ledger(mine, tables)
         self.enrichment = Enrichment(mine, tables)
         self.experiences = Experiences(mine, tables, secret)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from agentmem.errors import InvalidArgument, UnknownNote
 from agentmem.extract import Said, keywords, said_in
 from agentmem.graph.view import Connection, build_view, connect
 from agentmem.notes.clock import micros
+from agentmem.notes.evidence import Drawn, Evidence
 from agentmem.notes.note import Link, Note, NoteVersion, Receipt, Scope, Status
 from agentmem.notes.passages import embedded
 from agentmem.notes.protocols import Embedder
@@ -25,6 +27,7 @@ from agentmem.recall.result import estimate_tokens
 from agentmem.records.transaction import Transaction
 from agentmem.remember.changes import Changes
 from agentmem.remember.duplicates import content_hash
+from agentmem.remember.evidence import evidence_of, keep_evidence
 from agentmem.remember.judged import take_back
 from agentmem.remember.next_version import rewrite
 from agentmem.remember.relate import Relater
@@ -91,6 +94,11 @@ class Keeper:
             held = [whose for owner, whose in found.items() if tx.notes.any(Selection((owner,), archived=True))]
         mine = [whose for whose in held if scope.owner in (whose, Scope())]
         return sorted(mine, key=lambda whose: (whose.user or "", whose.agent or ""))
+
+    def evidence(self, id: str | None, scope: Scope) -> list[Evidence]:
+        """What was asked in a scope, and answered from one note, or from any."""
+        with self._core.reading(scope) as tx:
+            return evidence_of(self._core, tx, scope, None if id is None else self._find(tx, id, scope)[0])
 
     def _find(self, tx: Transaction, id: str, scope: Scope) -> tuple[int, Note]:
         return self._find_all(tx, [id], scope)[0]
@@ -223,22 +231,32 @@ class Keeper:
 
     # -- using -----------------------------------------------------------------------------------------------
 
-    def reinforce(self, ids: Sequence[str], grade: str, scope: Scope, *, or_gone: bool = False) -> None:
-        """Notes were used: review their curves, count the use, and link what was used together (Hebb).
+    def reinforce(
+        self, ids: Sequence[str], grade: str, scope: Scope, *, or_gone: bool = False, drawn: Drawn | None = None
+    ) -> None:
+        """Notes were used: review their curves, count the use, link what was used together (Hebb), and keep what was asked.
 
         Args:
             or_gone: leave out notes that are not there any more: one may be forgotten while an answer draws on it.
+            drawn: what was asked and answered; not kept where one of its notes is gone by now, whose words it may have.
         """
-        now = self._core.clock.now()
+        now, all_there = self._core.clock.now(), True
         with self._core.writing(scope or EVERYBODY) as tx:
-            wanted = tx.notes.rows_of(ids) if or_gone else ids
-            found = self._find_owned(tx, list(dict.fromkeys(wanted)), scope)
+            if or_gone:
+                known = tx.notes.rows_of([*ids, *(drawn.beside if drawn else ())])
+                all_there = known.keys() >= {*ids, *(drawn.beside if drawn else ())}
+                ids = [id for id in ids if id in known]
+            found = self._find_owned(tx, list(dict.fromkeys(ids)), scope)
             states = [(row, self._core.curve.review(note.state, now, grade)) for row, note in found]
             tx.notes.set_states([(r, s.stability, s.difficulty, micros(s.last_review), s.recalls) for r, s in states])
             if grade != "again":
                 costs = [(row, micros(now), estimate_tokens(note_line(note))) for row, note in found]
                 tx.uses.record(costs)
                 self._link_together(tx, found[:TOGETHER_MOST], micros(now))
+                if drawn is not None and all_there:
+                    with suppress(UnknownNote):  # of one beside them: the answer may have its words
+                        beside = self._find_owned(tx, list(drawn.beside), scope)
+                        keep_evidence(self._core, tx, dict([*found, *beside]), drawn, scope, micros(now))
             tx.notes.set_archived([row for row, note in found if note.archived_at], None)
             self._fail("reinforce:before-commit")
 

@@ -10,6 +10,8 @@ from agentmem.errors import InvalidImport, ScopeError
 from agentmem.notes.note import Scope
 from agentmem.transfer.format import (
     VERSION,
+    WITHOUT_EVIDENCE,
+    EvidenceRecord,
     Footer,
     Header,
     LinkRecord,
@@ -25,7 +27,7 @@ from agentmem.transfer.format import (
 __all__ = ["FileCheck", "lines_of"]
 
 MAX_LINE: Final = 64 * 2**20
-_ORDER: Final = ("note", "link", "made_from", "ledger")
+_ORDER: Final = ("note", "link", "made_from", "evidence", "ledger")
 _DAMAGED: Final = "the file was cut or changed after it was written; export the memory again. Nothing was written."
 DERIVED: Final = "derived_from"
 
@@ -111,6 +113,8 @@ class FileCheck:
         self._stage = stage
         if isinstance(record, NoteRecord):
             self._note(number, record, header)
+        elif isinstance(record, EvidenceRecord):
+            self._evidence(number, record, header)
         elif isinstance(record, (LinkRecord, MadeFromRecord)):
             named = (record.source, record.target) if isinstance(record, LinkRecord) else (record.note, *record.sources)
             strange = next((end for end in named if end not in self._users), None)
@@ -140,6 +144,23 @@ class FileCheck:
             raise ScopeError(
                 f"Line {number}: this import is bound to {self._scope}; the note is of {record.scope}.",
                 hint="open the memory without a scope to load everybody's notes. Nothing was written.",
+            )
+
+    def _evidence(self, number: int, record: EvidenceRecord, header: Header) -> None:
+        if header.version <= WITHOUT_EVIDENCE:
+            raise InvalidImport(f"Line {number}: a file of version {header.version} has no evidence.", hint=_DAMAGED)
+        strange = next((id for id in record.notes if id not in self._users), None)
+        if strange is not None:
+            raise InvalidImport(f"Line {number} names {strange!r:.60}, which is not in the file.", hint=_DAMAGED)
+        if not {self._users[id] for id in record.notes} <= {None, record.user}:
+            raise InvalidImport(
+                f"Line {number} is a question about notes of another user.",
+                hint="nobody asks of others' notes. Nothing was written.",
+            )
+        if self._scope and not (self._scope.owner == record.scope.owner and self._scope.admits(record.scope)):
+            raise ScopeError(
+                f"Line {number}: this import is bound to {self._scope}; the question is of {record.scope}.",
+                hint="open the memory without a scope to load everybody's. Nothing was written.",
             )
 
     def _ended(self, record: Footer, values: Mapping[str, Any]) -> Footer:

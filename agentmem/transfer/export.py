@@ -16,7 +16,9 @@ from agentmem.records.transaction import Transaction
 from agentmem.transfer.format import (
     FORMAT,
     VERSION,
+    WITHOUT_EVIDENCE,
     Tally,
+    evidence_values,
     line_of,
     link_values,
     loose_values,
@@ -57,10 +59,15 @@ class Exporter:
         *,
         everything: bool = False,
         vectors: bool = False,
+        evidence: bool = False,
         key: bytes | str | None = None,
         progress: Progress = lambda done, total: None,
     ) -> ExportReport:
-        """One consistent snapshot; ``path`` is replaced only when its new content is complete and on the disk."""
+        """One consistent snapshot; ``path`` is replaced only when its new content is complete and on the disk.
+
+        Args:
+            evidence: also what was asked and answered from the notes.
+        """
         if everything and scope:
             raise ScopeError(
                 f"This export is bound to {scope}; it cannot hold everything.",
@@ -76,9 +83,9 @@ class Exporter:
         with self._core.store.snapshot() as tx:  # a job's when it holds everything, else bound by its selection
             selection = None if everything else self._selection(tx, scope)
             with written_whole(path) as file:
-                write(file, line_of(self._header(tx, scope, vectors)))
+                write(file, line_of(self._header(tx, scope, vectors, evidence)))
                 tally = Tally()
-                for values in self._lines(tx, selection, scope, vectors, progress):
+                for values in self._lines(tx, selection, scope, vectors, evidence, progress):
                     line = line_of(values)
                     tally.add(str(values["type"]), line)
                     write(file, line)
@@ -96,14 +103,14 @@ class Exporter:
         owner = tx.notes.owner(scope)
         return replace(selection, owners=() if owner is None else (owner,))
 
-    def _header(self, tx: Transaction, scope: Scope, vectors: bool) -> dict[str, Any]:
+    def _header(self, tx: Transaction, scope: Scope, vectors: bool, evidence: bool) -> dict[str, Any]:
         from agentmem import __version__
 
         stored = tx.vectors.fingerprint()
         named = {name: value for name in ("user", "agent", "session") if (value := getattr(scope, name)) is not None}
         return {
             "format": FORMAT,
-            "version": VERSION,
+            "version": VERSION if evidence else WITHOUT_EVIDENCE,
             "written_by": f"agentmem {__version__}",
             "created_at": self._core.clock.now().isoformat(),
             "scope": named or None,
@@ -113,7 +120,13 @@ class Exporter:
         }
 
     def _lines(
-        self, tx: Transaction, selection: Selection | None, scope: Scope, vectors: bool, progress: Progress
+        self,
+        tx: Transaction,
+        selection: Selection | None,
+        scope: Scope,
+        vectors: bool,
+        evidence: bool,
+        progress: Progress,
     ) -> Iterator[dict[str, Any]]:
         total, done = tx.notes.count(selection), 0
         for rows in _pages(tx, selection):
@@ -124,6 +137,8 @@ class Exporter:
             yield from self._links(tx, rows, selection)
         for rows in _pages(tx, selection):
             yield from self._made_from(tx, rows, selection)
+        for rows in _pages(tx, selection) if evidence else ():
+            yield from self._evidence(tx, rows, selection, scope)
         if not scope:
             with tx.as_job():  # whoever may export without a scope may see the whole ledger
                 yield from self._loose(tx)
@@ -149,6 +164,20 @@ class Exporter:
             named = [ids[source] for source in sources if source in ids]
             if named:
                 yield made_from_values(ids[row], named)
+
+    @staticmethod
+    def _evidence(
+        tx: Transaction, rows: Sequence[int], selection: Selection | None, scope: Scope
+    ) -> Iterator[dict[str, Any]]:
+        """What was asked in a scope, where every note that it was answered from is exported; by the first of these."""
+        found = [asked for asked in tx.evidence.beginning(rows) if asked.whole]
+        ids = _exported(tx, {row for asked in found for row in asked.rows}, selection)
+        for asked in found:
+            owner = tx.notes.scope_of(asked.owner)
+            whose = Scope(owner.user, asked.agent, asked.session)
+            mine = selection is None or (asked.owner in selection.owners and scope.admits(whose))
+            if mine and ids.keys() >= set(asked.rows):
+                yield evidence_values(asked, whose, ids)
 
     @staticmethod
     def _loose(tx: Transaction) -> Iterator[dict[str, Any]]:

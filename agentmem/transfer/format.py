@@ -1,7 +1,8 @@
 """The file that memories are exchanged in: JSON lines, a header first, a footer with counts and a checksum last.
 
 Lines in between are notes (each with its facts, history, uses, edits, the value whose text it is, what acting taught of it, what a language model added to it,
-and, on request, its vector), then links, then what those additions were made from, then lines of the ledger whose notes are gone.
+and, on request, its vector), then links, then what those additions were made from, on request what was asked and answered from notes, then
+lines of the ledger whose notes are gone.
 Times are ISO 8601 in UTC.
 
 Not in it are tombstones and the open windows of episodes. Both are made with a secret of their store: tombstones, so that nobody who
@@ -12,7 +13,8 @@ episode and the state it has come to are kept as keyed digests only. So the last
 A file that was exported with a key has one line more: HMAC-SHA256 over every byte before it.
 
 Version 1 had no experiences, no enrichment and no last use of links, version 2 no signature and no edits that are candidates, version 3
-no records, version 4 one fact at most in a note; such files are still read.
+no records, version 4 one fact at most in a note, version 5 no evidence; such files are still read, and a file without evidence is
+still written as version 5.
 """
 
 from __future__ import annotations
@@ -32,13 +34,15 @@ from agentmem.errors import InvalidArgument, InvalidImport
 from agentmem.keyed.record import labels
 from agentmem.notes.clock import from_micros
 from agentmem.notes.episode import ExperienceRow
-from agentmem.notes.note import Fact, Note, NoteVersion
+from agentmem.notes.note import Fact, Note, NoteVersion, Scope
 from agentmem.notes.rows import SAID, EditRow, LedgerEntry, LinkRow, SavedEnrichment, UseDay
+from agentmem.records.evidence import Asked
 from agentmem.records.keyed import KeyedRow
 from agentmem.remember.duplicates import content_hash
 from agentmem.transfer.records import (
     LINE,
     EditRecord,
+    EvidenceRecord,
     Footer,
     Header,
     LedgerRecord,
@@ -52,7 +56,9 @@ from agentmem.transfer.records import (
 __all__ = [
     "FORMAT",
     "VERSION",
+    "WITHOUT_EVIDENCE",
     "EditRecord",
+    "EvidenceRecord",
     "Footer",
     "Header",
     "LedgerRecord",
@@ -62,6 +68,7 @@ __all__ = [
     "Record",
     "SignatureRecord",
     "Tally",
+    "evidence_values",
     "line_of",
     "link_values",
     "loose_values",
@@ -73,7 +80,8 @@ __all__ = [
 ]  # fmt: skip
 
 FORMAT: Final = "agentmem-export"
-VERSION: Final = 5
+VERSION: Final = 6
+WITHOUT_EVIDENCE: Final = 5
 MIN_KEY: Final = 16
 
 
@@ -254,6 +262,14 @@ def link_values(link: LinkRow, ids: Mapping[int, str]) -> dict[str, Any]:
 def made_from_values(note: str, sources: Sequence[str]) -> dict[str, Any]:
     """The line that names what a model's words about a note were made from."""
     return {"type": "made_from", "note": note, "sources": list(sources)}
+
+
+def evidence_values(asked: Asked, whose: Scope, ids: Mapping[int, str]) -> dict[str, Any]:
+    """The line of a question that was answered from notes; ``ids`` names their rows, ``whose`` its owner."""
+    return {
+        "type": "evidence", "notes": [ids[row] for row in asked.rows], "user": whose.user, "agent": asked.agent,
+        "session": asked.session, "question": asked.question, "answer": asked.answer, "times": asked.times, "at": _at(asked.at),
+    }  # fmt: skip
 
 
 def loose_values(entry: LedgerEntry) -> dict[str, Any]:

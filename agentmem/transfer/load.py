@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from agentmem.notes.clock import micros
 from agentmem.notes.note import Note, Scope
 from agentmem.notes.passages import embedded, of_passages
 from agentmem.notes.protocols import Embedder
+from agentmem.notes.quoting import one_line
 from agentmem.notes.rows import UseDay
 from agentmem.projections.links import WordLinks
 from agentmem.projections.project import Projected, project
@@ -27,6 +28,8 @@ from agentmem.transfer.check import FileCheck, lines_of
 from agentmem.transfer.claimed_ids import edits_of_others, taken_by_others, was_forgotten
 from agentmem.transfer.export import values_of
 from agentmem.transfer.format import (
+    WITHOUT_EVIDENCE,
+    EvidenceRecord,
     Footer,
     Header,
     LedgerRecord,
@@ -36,7 +39,8 @@ from agentmem.transfer.format import (
     parse,
     said,
 )
-from agentmem.transfer.restore import restore_beside, restore_edits, restore_links, restore_made_from
+from agentmem.transfer.import_report import ImportReport
+from agentmem.transfer.restore import restore_beside, restore_edits, restore_evidence, restore_links, restore_made_from
 from agentmem.transfer.restored_links import TakenOver
 
 if TYPE_CHECKING:
@@ -50,59 +54,6 @@ __all__ = ["ImportReport", "Importer"]
 
 Progress = Callable[[int, int], None]
 _Pair = tuple[NoteRecord, dict[str, Any]]
-
-
-@dataclass(slots=True)
-class ImportReport:
-    """What became of a file's lines.
-
-    ``notes`` were stored, ``skipped`` were there already; ``conflicts`` are ids that the memory knows with other words
-    (the memory's stay), or that are, or were, another owner's; ``forgotten`` ids of notes that were forgotten here, or derived from one that was (they stay so). ``embedded`` counts vectors that
-    were computed, ``carried`` those taken from the file. ``met`` are experiences that the memory had made itself, as other notes:
-    the notes were stored, the values that the memory had learnt stay. ``edits`` are those that the file calls active, ``proven`` says
-    that its signature fits the key that was given, and ``capped`` counts the notes that were stored with less trust than it claims.
-    """
-
-    path: Path
-    notes: int = 0
-    skipped: int = 0
-    conflicts: list[str] = field(default_factory=list)
-    forgotten: list[str] = field(default_factory=list)
-    met: list[str] = field(default_factory=list)
-    links: int = 0
-    edits: int = 0
-    ledger: int = 0
-    embedded: int = 0
-    carried: int = 0
-    capped: int = 0
-    proven: bool = False
-    dry_run: bool = False
-
-    def add(self, other: ImportReport) -> None:
-        """Count what another report of the same import has counted."""
-        for each in fields(self):
-            if each.name not in ("path", "proven", "dry_run"):
-                setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """What is left to do, in words."""
-        found = []
-        if self.edits and self.proven:
-            found.append("the registry holds edits that no weights hold yet: memory.rebuild('weights')")
-        elif self.edits:
-            found.append(
-                f"{self.edits} edits of the file are candidates: memory.consolidate() decides on their notes, and verifies what it writes"
-            )
-        if self.capped:
-            found.append(
-                f"{self.capped} notes claim more trust than this import grants: trust='trusted' grants what the file says, and so does its key"
-            )
-        if self.met:
-            found.append(
-                f"{len(self.met)} experiences were known here already: their values stay as they were learnt here"
-            )
-        return tuple(found)
 
 
 class Importer:
@@ -190,6 +141,8 @@ class _Work:
         self._trust = trust
         self._left_out: set[str] = set()
         self._gone: set[str] = set()
+        self._silent: list[str] = []
+        """What those notes of the file say that stay forgotten; empty where it has no evidence, which may repeat them."""
         self._taken_over = TakenOver() if not report.dry_run and (report.proven or trust >= 1.0) else None
         self._known_lines: dict[str | None, Counter[tuple[int, str, str | None, str]]] = {}
 
@@ -246,6 +199,8 @@ class _Work:
                 self._links(links)
             if made := [r for r, _ in batch if isinstance(r, MadeFromRecord)]:
                 self._made_from(made)
+            if asked := [r for r, _ in batch if isinstance(r, EvidenceRecord)]:
+                self._evidence(asked)
             if entries and not self._scope:  # a user's file has none, and nobody's edits are a user's to write
                 self._entries(entries)
             self._fail("import:after-batch")
@@ -278,6 +233,9 @@ class _Work:
         counted.embedded = sum(bool(record.content) for record in fresh) - counted.carried
         self.report.add(counted)
         self._left_out.update(counted.conflicts)
+        if self._header.version > WITHOUT_EVIDENCE:
+            forgotten = set(counted.forgotten)
+            self._silent += [said for record, _ in batch if record.id in forgotten for said in _words_of(record)]
 
     def _carries(self, record: NoteRecord, embedder: Embedder) -> bool:
         ours = self._header.vectors and self._header.fingerprint == embedder.fingerprint
@@ -390,6 +348,14 @@ class _Work:
             own = [each for each in batch if each.note not in self._left_out]
             restore_made_from(tx, own, rows, set(self.report.forgotten))
 
+    def _evidence(self, batch: Sequence[EvidenceRecord]) -> None:
+        if not self._core.settings.remember.evidence:
+            return
+        with self._writing() as tx:
+            rows = tx.notes.rows_of(list({id for each in batch for id in each.notes} - self._left_out))
+            new = restore_evidence(tx, batch, rows, self._silent)
+        self.report.evidence += new
+
     def _entries(self, batch: Sequence[LedgerRecord]) -> None:
         """Lines about notes that are gone, unless they stand here already."""
         with self._writing() as tx:
@@ -411,6 +377,11 @@ class _Work:
         key = (micros(entry.at), entry.event, entry.edit_id, repr(dict(entry.details)))
         known[key] -= 1
         return known[key] >= 0
+
+
+def _words_of(record: NoteRecord) -> list[str]:
+    """All that a note of a file says or said, on one line each."""
+    return [line for version in record.versions() if (line := one_line(version.content))]
 
 
 def _entries_of(tx: Transaction, note_id: str | None) -> Iterator[tuple[int, str, str | None, dict[str, object]]]:

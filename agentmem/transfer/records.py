@@ -12,7 +12,9 @@ from agentmem.errors import InvalidImport
 from agentmem.extract import MOST_FACTS
 from agentmem.keyed.record import checked_key, checked_namespace, checked_value
 from agentmem.keyed.text import checked_index
+from agentmem.notes.evidence import MOST_ANSWER, MOST_QUESTION
 from agentmem.notes.note import Fact, Kind, MemoryState, Note, NoteVersion, Scope
+from agentmem.notes.quoting import one_line
 from agentmem.transfer.limits import (
     COUNT,
     MAX_EDITS,
@@ -30,9 +32,15 @@ from agentmem.transfer.limits import (
 )
 
 __all__ = [
-    "LINE", "EditRecord", "EnrichmentRecord", "EntryRecord", "ExperienceRecord", "Footer", "Header", "LedgerRecord", "LinkRecord", "MadeFromRecord",
+    "LINE", "EditRecord", "EnrichmentRecord", "EntryRecord", "EvidenceRecord", "ExperienceRecord", "Footer", "Header", "LedgerRecord", "LinkRecord", "MadeFromRecord",
     "NoteRecord", "Record", "SignatureRecord",
 ]  # fmt: skip
+
+
+def _line(value: str) -> str:
+    if one_line(value) != value:
+        raise ValueError("it is not on one line, or has characters that are none of a text")
+    return value
 
 
 class _Strict(BaseModel):
@@ -337,6 +345,30 @@ class MadeFromRecord(_Strict):
         return self
 
 
+class EvidenceRecord(_Strict):
+    """A question that was answered from notes of the file, of whom it names."""
+
+    type: Literal["evidence"]
+    notes: Annotated[list[Id], Field(min_length=1, max_length=MAX_ROWS)]
+    user: Name | None
+    agent: Name | None
+    session: Name | None
+    question: Annotated[str, AfterValidator(_line), Field(min_length=1, max_length=MOST_QUESTION)]
+    answer: Annotated[str, AfterValidator(_line), Field(min_length=1, max_length=MOST_ANSWER + 2)]
+    times: Annotated[int, Field(ge=1, le=COUNT)]
+    at: Moment
+
+    @model_validator(mode="after")
+    def _once(self) -> EvidenceRecord:
+        if len(set(self.notes)) < len(self.notes):
+            raise ValueError("it names a note twice")
+        return self
+
+    @property
+    def scope(self) -> Scope:
+        return Scope(self.user, self.agent, self.session)
+
+
 class LedgerRecord(_Strict):
     """A line of the ledger whose note, if it had one, is gone."""
 
@@ -365,6 +397,6 @@ class SignatureRecord(_Strict):
     hmac_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-Record = NoteRecord | LinkRecord | MadeFromRecord | LedgerRecord | Footer | SignatureRecord
+Record = NoteRecord | LinkRecord | MadeFromRecord | EvidenceRecord | LedgerRecord | Footer | SignatureRecord
 LINE: Final = TypeAdapter[Record](Annotated[Record, Field(discriminator="type")])
 """Checks any line but the first."""

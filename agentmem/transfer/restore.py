@@ -9,19 +9,24 @@ from typing import Final
 
 from agentmem.enrich.take_back import plain_again
 from agentmem.experience.values import action_digest, state_digest
+from agentmem.extract import is_private
 from agentmem.keyed.record import address, checked_value
 from agentmem.notes.clock import micros
+from agentmem.notes.evidence import said_again
 from agentmem.notes.note import Scope
+from agentmem.notes.quoting import one_line
 from agentmem.notes.rows import EditRow, EnrichmentRow, LinkRow, SavedEnrichment
 from agentmem.projections.linking import TOGETHER, by_words
 from agentmem.records.area import dumps
+from agentmem.records.evidence import Asked
 from agentmem.records.keyed import KeyedRow
 from agentmem.records.transaction import Transaction
 from agentmem.remember.duplicates import content_hash
-from agentmem.transfer.format import EditRecord, LinkRecord, MadeFromRecord, NoteRecord
+from agentmem.remember.evidence import holder
+from agentmem.transfer.format import EditRecord, EvidenceRecord, LinkRecord, MadeFromRecord, NoteRecord
 from agentmem.transfer.records import EntryRecord, TimesRecord, ValueRecord
 
-__all__ = ["restore_beside", "restore_edits", "restore_links", "restore_made_from"]
+__all__ = ["restore_beside", "restore_edits", "restore_evidence", "restore_links", "restore_made_from"]
 
 _NO_WORDS: Final = b""
 """The hash of words that the note does not say any more: it equals none."""
@@ -148,6 +153,43 @@ def _link_row(link: LinkRecord, rows: Mapping[str, int]) -> LinkRow:
         source, target = min(source, target), max(source, target)
     used_at = None if link.used_at is None else micros(link.used_at)
     return LinkRow(source, target, link.kind, link.weight, link.reason, used_at)
+
+
+def restore_evidence(
+    tx: Transaction, batch: Sequence[EvidenceRecord], rows: Mapping[str, int], forgotten: Sequence[str]
+) -> int:
+    """Questions whose notes are all there, but for such as stand here, look like secrets, or have words of what was forgotten here.
+
+    Args:
+        rows: of the notes that say what the file does.
+        forgotten: what those of the file said that stay forgotten.
+
+    Returns:
+        How many are new.
+    """
+    new = 0
+    said = (
+        {row: one_line(note.content) for row, note in tx.notes.load(sorted(rows.values())).items()} if forgotten else {}
+    )
+    for record in batch:
+        owner = holder(tx, record.scope)
+        if (
+            owner is None
+            or not rows.keys() >= set(record.notes)
+            or any(map(is_private, (record.question, record.answer)))
+        ):
+            continue
+        if any(tx.tombstones.find(owner, content_hash(text)) is not None for text in (record.question, record.answer)):
+            continue
+        known = " ".join(said.get(rows[id], "") for id in record.notes)
+        if any(said_again(text, record.question, record.answer, known) for text in forgotten):
+            continue
+        asked = Asked(
+            owner, record.agent, record.session, record.question, record.answer, record.times, micros(record.at),
+            tuple(sorted(rows[id] for id in record.notes)),
+        )  # fmt: skip
+        new += tx.evidence.restore(asked)
+    return new
 
 
 def restore_made_from(

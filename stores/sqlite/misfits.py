@@ -45,6 +45,9 @@ _MISFITS: Final[Mapping[str, str]] = {
     "records without a value, or notes of records without one": (
         "SELECT count(*) FROM note n LEFT JOIN record k ON k.row = n.id WHERE (n.kind = 'record') <> (k.row IS NOT NULL)"
     ),
+    "questions that do not stand under all the notes that they were answered from": (
+        "SELECT count(*) FROM (SELECT 1 FROM evidence GROUP BY owner, mark HAVING count(*) <> min(notes) OR count(*) <> max(notes))"
+    ),
     "steps of an episode without their experience": (
         "SELECT count(*) FROM experience_step WHERE row NOT IN (SELECT row FROM experience)"
     ),

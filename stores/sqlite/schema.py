@@ -340,6 +340,16 @@ _SEVERAL_FACTS: Final = (
     f"UPDATE fact AS f SET seal = {SEAL_OF_FACT}",  # noqa: S608 - constants
 )
 
+# What was asked and answered from notes, under each of them. All rows of one question of one owner are found, and go, together.
+_EVIDENCE: Final = (
+    """CREATE TABLE evidence (
+        row INTEGER NOT NULL REFERENCES note (id) ON DELETE CASCADE, owner INTEGER NOT NULL, mark BLOB NOT NULL, agent TEXT, session TEXT,
+        question TEXT NOT NULL, answer TEXT NOT NULL, notes INTEGER NOT NULL, times INTEGER NOT NULL, at INTEGER NOT NULL, seal BLOB,
+        PRIMARY KEY (row, owner, mark)
+    ) STRICT""",
+    "CREATE INDEX evidence_asked ON evidence (owner, mark)",
+)
+
 MIGRATIONS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("first schema", _NOTES + _PROJECTIONS + _BOOKS),
     ("enrichment", _ENRICHMENT),
@@ -357,5 +367,6 @@ MIGRATIONS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("experiences apart from what was told", _SPACES),
     ("times that notes tell of", _TELLING),
     ("several facts in a note", _SEVERAL_FACTS),
+    ("evidence of use", _EVIDENCE),
 )
 """(what for, statements) each; the n-th brings a store to version n."""

@@ -2,7 +2,7 @@
 
 SQLite notices damage of its structure, not of a value: a bit that flips inside a cell changes a word, a time or a number, and nobody is told. So
 what is written nowhere else is sealed, by the bytes of all its columns: notes, their facts, former versions, owners, links that no
-words make, experiences with the steps that wait, records, what a model added, keys and tombstones, edits and the ledger. Not sealed is what changes with every use, the state
+words make, experiences with the steps that wait, records, evidence, what a model added, keys and tombstones, edits and the ledger. Not sealed is what changes with every use, the state
 of a curve and the uses themselves, and what can be made again.
 
 A seal is taken anew only over what was whole before: a change of one column must not make the damage of another one true.
@@ -46,6 +46,10 @@ SEAL_OF_EXPERIENCE: Final = "seal_of(e.row, e.owner, e.state, e.action, e.q, e.v
 SEAL_OF_RECORD: Final = (
     "seal_of(k.row, k.owner, CAST(k.whose AS BLOB), CAST(k.namespace AS BLOB), CAST(k.key AS BLOB), CAST(k.value AS BLOB), "
     "CAST(k.fields AS BLOB), k.ttl, k.expires_at, k.created_at, k.put_at)"
+)
+SEAL_OF_EVIDENCE: Final = (
+    "seal_of(a.row, a.owner, a.mark, CAST(a.agent AS BLOB), CAST(a.session AS BLOB), CAST(a.question AS BLOB), CAST(a.answer AS BLOB), "
+    "a.notes, a.times, a.at)"
 )
 SEAL_OF_FACT: Final = (
     "seal_of(f.row, f.place, f.owner, CAST(f.subject_key AS BLOB), CAST(f.relation_key AS BLOB), CAST(f.subject AS BLOB), "
@@ -115,6 +119,10 @@ _OF_ROWS: Final = (
     (
         f"SELECT CAST(k.key AS BLOB), {_NAME.format('k.row')} FROM record k WHERE k.seal IS NOT {SEAL_OF_RECORD} ORDER BY k.row",  # noqa: S608
         "the record {}, of note {}, is not what was put: restore a backup, or put() or delete() it",
+    ),
+    (
+        f"SELECT {_NAME.format('a.row')} FROM evidence a WHERE a.seal IS NOT {SEAL_OF_EVIDENCE} ORDER BY a.row, a.mark",  # noqa: S608
+        "a question that was answered from note {}, or its answer, is not what was written: restore a backup, or forget() the note",
     ),
     (
         f"SELECT CAST(i.key AS BLOB), i.owner FROM idempotency i WHERE i.seal IS NOT {SEAL_OF_KEY} ORDER BY i.owner, i.key",  # noqa: S608

@@ -199,11 +199,22 @@ def why_not(world: World, tenant: Tenant, asking: Asking) -> Call:
 def reinforce(world: World, tenant: Tenant, asking: Asking) -> Call:
     ids = [world.id_of(tenant) for _ in range(world.rng.randint(1, 3))]
     gone, grade, said = world.rng.random() < 0.5, world.rng.choice(["again", "good", "easy", "great"]), asking.said()
+    asked: dict[str, Any] = {}
+    if world.rng.random() < 0.6:  # also what others ask in the same words
+        asked = {
+            "question": world.rng.choice(["Where is it?", f"Where is {tenant.mark}?"]),
+            "answer": f"Told {tenant.mark}",
+        }
     return Call(
-        f"reinforce({ids}, {grade}, or_gone={gone})",
-        lambda: asking.memory.reinforce(ids, grade, or_gone=gone, **said),
+        f"reinforce({ids}, {grade}, or_gone={gone}, {asked})",
+        lambda: asking.memory.reinforce(ids, grade, or_gone=gone, **asked, **said),
         set(ids),
     )
+
+
+def evidence(world: World, tenant: Tenant, asking: Asking) -> Call:
+    id, said = world.rng.choice([None, world.id_of(tenant)]), asking.said(session=True)
+    return Call(f"evidence({id!r})", lambda: asking.memory.evidence(id, **said), {id or ""})
 
 
 def graph(world: World, tenant: Tenant, asking: Asking) -> Call:
@@ -227,7 +238,8 @@ def _without_session(asking: Asking) -> None:
 def export(world: World, tenant: Tenant, asking: Asking) -> Call:
     path = world.folder / f"{world.rng.randrange(10**9)}.jsonl"
     everything = asking.bound and world.rng.random() < 0.2
-    run = lambda: asking.memory.export(path, everything=everything, vectors=world.rng.random() < 0.3, **asking.said())  # noqa: E731
+    how = {"vectors": world.rng.random() < 0.3, "evidence": world.rng.random() < 0.5}
+    run = lambda: asking.memory.export(path, everything=everything, **how, **asking.said())  # noqa: E731
     return Call(f"export(everything={everything})", run)
 
 
@@ -240,7 +252,7 @@ def load_export(world: World, tenant: Tenant, asking: Asking) -> Call:
     swapped = rng.sample(foreign, min(len(foreign), 3)) if how == "ids" else []
 
     def run() -> Any:
-        world.memory.export(path, user=source.owner.user, agent=source.owner.agent)
+        world.memory.export(path, user=source.owner.user, agent=source.owner.agent, evidence=True)
         if swapped:
             _renamed(path, swapped)
         return asking.memory.load_export(
@@ -441,7 +453,7 @@ VERBS: dict[str, tuple[Maker, int]] = {
     "remember": (remember, 14), "remember_many": (remember_many, 3), "recall": (recall, 6), "recollect": (recollect, 2), "notes": (notes, 7),
     "forget": (forget, 4), "get": (by_id("get"), 2), "history": (by_id("history"), 2), "update": (by_id("update", _new_words), 3),
     "link": (by_id("link", _two), 4), "why_linked": (by_id("why_linked", lambda w, t, id: ((w.id_of(t),), {})), 2), "explain": (by_id("explain"), 1),
-    "unfade": (by_id("unfade"), 1), "why_not": (why_not, 2), "reinforce": (reinforce, 4), "graph": (graph, 2), "graph_page": (graph_page, 1),
+    "unfade": (by_id("unfade"), 1), "why_not": (why_not, 2), "reinforce": (reinforce, 5), "evidence": (evidence, 5), "graph": (graph, 2), "graph_page": (graph_page, 1),
     "export": (export, 2), "load_export": (load_export, 2), "experience": (experience, 4), "put": (put, 5), "keyed": (keyed, 6), "sweep": (whole("sweep"), 1), "chat": (chat, 1), "fade": (fade, 2), "ask": (ask, 2),
     "await": (waiting, 1), "enrich": (whole("enrich", "user", limit=4), 1), "reflect": (whole("reflect", "user"), 1),
     "status": (whole("status", "user"), 1), "edits": (whole("edits", "user"), 1), "jobs": (whole("jobs"), 1), "stats": (whole("stats"), 1), "users": (whole("users"), 1),

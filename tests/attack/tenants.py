@@ -34,6 +34,10 @@ THEIRS = {
     ),
     "vectors": "SELECT row, data FROM vector WHERE abs(owner) = ? ORDER BY row",
     "uses": "SELECT * FROM use WHERE owner = ? ORDER BY row, day",
+    "evidence": (
+        "SELECT * FROM evidence e WHERE e.owner = ?1 AND NOT EXISTS (SELECT 1 FROM evidence o JOIN note n ON n.id = o.row WHERE o.owner = e.owner "
+        "AND o.mark = e.mark AND n.owner <> ?1) ORDER BY e.row, e.mark"  # what was drawn on a shared note goes with it, whoever forgets that
+    ),
     "terms": "SELECT * FROM term WHERE owner = ? ORDER BY term, row",
     "tombstones": "SELECT * FROM tombstone WHERE owner = ? ORDER BY mac",
     "receipts": "SELECT * FROM idempotency WHERE owner = ? ORDER BY key",

@@ -143,6 +143,18 @@ def _chat(memory: Memory, w: list[str], _: Path) -> list[str]:
     return [n.id for n in memory.notes(session="chat") if n.thread == "chat" and n.content != "What is the weather?"]
 
 
+def _asked(memory: Memory, w: list[str], _: Path) -> list[str]:
+    """Of questions and answers that have words of their own, and of several notes: one of these, and a question that is a note, are forgotten."""
+    ids = [str(memory.remember(f"{text} sails.").id) for text in (w[0], "Nobody", "Everybody")]
+    for n in range(40):
+        memory.reinforce(ids[:2], question=f"Who sails {n}? {w[1]} asks, {w[2]} too.", answer=f"{w[3]}, and {w[4]} {n}")
+    turn = memory.remember(f"Does everybody sail, {w[5]}?")
+    memory.reinforce(ids[2], question=f"Does everybody sail, {w[5]}?", answer="Everybody sails.")
+    memory.reinforce(ids[2], question="Do they sail?", answer=f"Everybody sails, says {w[6]}.")
+    reply = memory.remember(f"Everybody sails, says {w[6]}.")
+    return [ids[0], str(turn.id), str(reply.id)]
+
+
 def _experience(memory: Memory, w: list[str], _: Path) -> list[str]:
     for step in range(3):
         memory.experience.record(
@@ -186,7 +198,7 @@ def _indexed(memory: Memory, w: list[str], _: Path) -> list[str]:
 
 PLANTS: dict[str, Plant] = {
     "note": _note, "long note": _long, "update": _updated, "supersede": _superseded, "merge": _merged, "thread": _turns, "link": _linked,
-    "chat": _chat, "experience": _experience, "import": _imported, "enrich": _enriched, "reflect": _reflected, "index": _indexed,
+    "chat": _chat, "asked": _asked, "experience": _experience, "import": _imported, "enrich": _enriched, "reflect": _reflected, "index": _indexed,
 }  # fmt: skip
 
 

@@ -67,7 +67,8 @@ def fill(memory: Memory) -> None:
     memory.remember("It is long. " * 200, user="ana@x")
     memory.update(ids[1], "Ana likes black tea from Porto.", user="ana@x")
     memory.link(ids[0], ids[3], "user", reason="I say so", user="ana@x")
-    memory.reinforce(ids[:3], user="ana@x")
+    memory.reinforce(ids[:3], user="ana@x", question="What of Ana?", answer="Porto, tea, chess")
+    memory.reinforce(ids[0], user="ana@x", agent="cook", question="Where?", answer="Porto")
     memory.forget(str(memory.remember("A secret.", user="ana@x").id), user="ana@x")
     memory.experience.record(
         "tidy", "a cup on the floor", "drop it", -5.5, "a broken cup", user="ana@x", idempotency_key="e"
@@ -199,6 +200,7 @@ def test_without_seals_a_flipped_bit_passes(whole: Whole, monkeypatch: pytest.Mo
         ("UPDATE link SET weight = weight * 0.9999999 WHERE reason = 'I say so'", "the link user from note {}"),
         ("UPDATE note_version SET reason = 'storee' WHERE reason = 'stored'", "version 1 of note {}"),
         ("UPDATE idempotency SET key = 'j' WHERE key = 'k'", "the idempotency key j"),
+        ("UPDATE evidence SET answer = 'Lima' WHERE answer = 'Porto'", "a question that was answered from note {}"),
         ("UPDATE owner SET user = 'ana@y' WHERE user = 'ana@x'", "is not who was written"),
         ("UPDATE note SET owner = owner + 1 WHERE id = 1", "note {} is not what was written"),
     ],

@@ -14,7 +14,8 @@ from agentmem.errors import AgentMemError, ScopeBreach, UnknownNote
 from agentmem.notes.admission import Admission
 from agentmem.notes.clock import ManualClock
 from agentmem.notes.note import Note
-from agentmem.notes.rows import Selection
+from agentmem.notes.rows import SHARED_OWNER, Selection
+from agentmem.records.evidence import EvidenceRows
 from agentmem.records.transaction import Transaction
 from agentmem.remember.update import Keeper
 from agentmem.stores.sqlite import where
@@ -227,6 +228,21 @@ def test_without_narrowing_foreign_ids_are_known(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr("agentmem.remember.update.Keeper._find", _find_unscoped)
 
     assert _breaches(tmp_path, range(40))
+
+
+def test_evidence_under_the_owner_of_its_note_tells_others_what_was_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The null control: what is asked of shared notes lies under everybody, as these do, instead of under who asked; and the programs are told."""
+    of = EvidenceRows.of
+    monkeypatch.setattr("agentmem.remember.evidence.holder", lambda tx, asker: SHARED_OWNER)
+    monkeypatch.setattr(EvidenceRows, "of", lambda self, owner, rows=None: of(self, SHARED_OWNER, rows))
+    outcomes: Counter[str] = Counter()
+    verbs = {name: VERBS[name] for name in ("remember", "reinforce", "evidence", "ask")}
+    with pytest.raises(Breach, match="evidence"), opened() as (memory, clock, teller):
+        for seed in range(TOGETHER):
+            memory.remember("The office is open.", tags=("office",))
+            play(World(seed, tmp_path, memory, clock, teller), verbs, 2 * STEPS, outcomes)
 
 
 def _find_unscoped(self: Keeper, tx: Transaction, id: str, scope: Scope) -> tuple[int, Note]:

@@ -136,11 +136,11 @@ def test_a_new_situation_is_advised_by_the_most_similar_one(memory: Memory) -> N
     assert 'Encouraged: "open the chest" -> 1.00' in str(advice)
 
 
-def test_the_task_counts_as_much_as_its_weight_says(clock: ManualClock) -> None:
+def test_the_task_counts_as_much_as_its_weight_says(clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
     """With all weight on the task the observation does not matter, and the other way round."""
     for weight, nearest in ((1.0, "water the flowers"), (0.0, "feed the cat")):
-        settings = Settings(experience=ExperienceSettings(task_weight=weight))
-        with Memory(None, embedder="hash", clock=clock, settings=settings) as memory:
+        monkeypatch.setattr("agentmem.experience.memory.TASK_WEIGHT", weight)
+        with Memory(None, embedder="hash", clock=clock) as memory:
             play(memory, ("a quiet kitchen", "go", 1, None), task="feed the cat")
             play(memory, ("a wide meadow", "go", 1, None), task="water the flowers")
 

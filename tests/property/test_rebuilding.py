@@ -71,7 +71,7 @@ class Program:
             (self.remember,) * 5
             + (self.update,) * 3
             + (self.forget,) * 3
-            + (self.link, self.reinforce, self.bring, self.fade)
+            + (self.link, self.reinforce, self.reinforce, self.bring, self.fade)
         )
 
     def remember(self) -> None:
@@ -106,7 +106,10 @@ class Program:
     def reinforce(self) -> None:
         user = self.rng.choice(USERS)
         mine = [id for id, whose in self.ids if whose == user]
-        self.memory.reinforce(self.rng.sample(mine, min(3, len(mine))), user=user)
+        used = self.rng.sample(mine, min(3, len(mine)))
+        asked = f"Where is {self.rng.choice(NAMES)}?" if self.rng.random() < 0.7 else self.text()
+        said = " ".join(self.memory.get(id, user=user).content for id in used)
+        self.memory.reinforce(used, user=user, question=asked, answer=said or "Nowhere.")
 
     def bring(self) -> None:
         """Notes of another memory, with its links, between and after those that are there."""

@@ -121,11 +121,11 @@ def unequal(life: Program, *, embedder: str | None, settings: Settings) -> list[
             first, second = (
                 life.directory / f"{name}{life.seed}-{number}{vectors}.jsonl" for name in ("first", "second")
             )
-            life.memory.export(first, everything=True, vectors=vectors, key=KEY)
+            life.memory.export(first, everything=True, vectors=vectors, evidence=True, key=KEY)
             with Memory(None, embedder=embedder, settings=settings, clock=life.clock) as copy:
                 report = copy.load_export(first, **way)
                 assert (report.conflicts, report.forgotten) == ([], [])
-                copy.export(second, everything=True, vectors=vectors, key=KEY)
+                copy.export(second, everything=True, vectors=vectors, evidence=True, key=KEY)
                 assert life.memory.check().ok <= copy.check().ok, copy.check()
             pairs = (
                 zip(body(first), body(second), strict=True)

@@ -18,6 +18,7 @@ from agentmem.notes.note import Fact, MemoryState, Note, Scope
 from agentmem.notes.rows import EditRow, LinkRow, Selection
 from agentmem.notes.spaces import lived
 from agentmem.notes.tables import LINK, TERM, USE, Among
+from agentmem.records.evidence import Asked
 from agentmem.records.transaction import Transaction
 from agentmem.stores.sqlite.store import SqliteStore
 from agentmem.stores.text.text import TextIndex
@@ -114,6 +115,11 @@ TOUCHING: dict[str, Ask] = {
     "first links": lambda tx, row, owner: tx.terms._tables.find_of_each(
         LINK, {"kind": Among(["user"])}, "kind", columns=("source",), order="source", limit=3
     ),
+    "questions of a note": lambda tx, row, owner: tx.evidence.delete([row]),
+    "questions of an owner": lambda tx, row, owner: tx.evidence.of(owner),
+    "questions put": lambda tx, row, owner: tx.evidence.keep(Asked(owner, None, None, "Where?", "There.", 1, 1, (1,))),
+    "questions repeated": lambda tx, row, owner: tx.evidence.delete_repeating(owner, ["Where?"]),
+    "all questions of an owner": lambda tx, row, owner: tx.evidence.delete_of([owner]),
     "notes of uses": lambda tx, row, owner: tx.terms._tables.values(USE, {}, "row"),
     "kinds of links": lambda tx, row, owner: tx.terms._tables.values(LINK, {}, "kind"),
     "delete": lambda tx, row, owner: tx.notes.delete([row]),
@@ -186,6 +192,27 @@ def test_what_a_caller_may_name_is_narrowed(filed: Filed) -> None:
         assert tx.links.delete_rows([ours]) == 1
 
 
+def test_a_question_about_a_shared_note_is_seen_by_nobody_else(filed: Filed) -> None:
+    """It is of who asked: neither others nor who asks for the note's own find it, count it or write over it; it goes with the note all the same."""
+    ours = filed.rows["ours"]
+    with filed.store.write() as tx:
+        for whose in ("hers", "his"):
+            tx.evidence.keep(Asked(filed.owner[whose], None, None, "Where?", f"Said of {whose}.", 1, 1, (ours,)))
+    with filed.store.write() as tx:
+        tx.admit((1, filed.owner["hers"]))
+        assert [asked.answer for asked in tx.evidence.of(filed.owner["hers"], [ours])] == ["Said of hers."]
+        assert [asked.answer for asked in tx.evidence.beginning([ours])] == ["Said of hers."]
+        assert tx.evidence.among([ours]) == 1
+        tx.evidence.keep(Asked(filed.owner["hers"], None, None, "Where?", "Said again.", 1, 2, (ours,)))
+    with filed.store.read() as tx:
+        assert [asked.answer for asked in tx.evidence.of(filed.owner["his"])] == ["Said of his."]
+    with filed.store.write() as tx:
+        tx.admit((1, filed.owner["hers"]))
+        assert tx.evidence.delete([ours]) == 1  # as many as she may know of
+    with filed.store.read() as tx:
+        assert not tx.evidence.under([ours])
+
+
 def test_a_job_may_touch_everybodys_notes_and_a_request_within_it_may_not(filed: Filed) -> None:
     """A transaction is bound until it ends, and a part of it to what it was narrowed to; the next one is free again."""
     with filed.store.write() as tx:
@@ -220,6 +247,14 @@ def test_a_row_whose_insertion_failed_is_known_no_more(filed: Filed) -> None:
 
 
 EVERYBODYS = {
+    "evidence": {
+        "delete",
+        "delete_repeating",
+        "delete_of",
+        "delete_within",
+        "_contents",
+        "_delete",
+    },  # what goes with a note goes whosever it is
     "ledger": {"append", "held", "taken", "forgotten", "edited"},  # how many, and whose an id is, is told to nobody
     "links": {"delete", "_strengthen", "_read"},  # admitted before; behind it, `_admitted`
     "notes": {"has_owned", "replace", "_rows_of", "_read_ids", "_read_facets"},  # each narrowed by who calls it

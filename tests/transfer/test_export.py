@@ -397,7 +397,7 @@ def test_a_wrong_line_is_named_and_nothing_is_written(open_memory, exported, cha
 
 def test_a_newer_format_is_refused_with_the_cure(open_memory, exported) -> None:
     newer = exported[1].with_name("newer.jsonl")
-    newer.write_bytes(exported[1].read_bytes().replace(b'"version":5', b'"version":6', 1))
+    newer.write_bytes(exported[1].read_bytes().replace(b'"version":5', b'"version":7', 1))
     with pytest.raises(InvalidImport, match="upgrade"):
         open_memory(name="target").load_export(newer)
 

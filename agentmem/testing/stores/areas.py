@@ -13,6 +13,7 @@ from agentmem.notes.clock import from_micros, micros
 from agentmem.notes.note import Link, Scope
 from agentmem.notes.rows import EditRow, LinkRow, UseSummary
 from agentmem.notes.spaces import lived
+from agentmem.records.evidence import MOST_WORDINGS, Asked
 from agentmem.testing.stores.suite import ANA, BEN, DAY, MAY, StoreSuite
 
 __all__ = ["AreaPromises"]
@@ -176,6 +177,40 @@ class AreaPromises(StoreSuite):
             }
             assert tx.uses.summary([a], since=2 * DAY) == {a: UseSummary(1, 1, 1, 3 * DAY)}
             assert tx.uses.delete([a]) == 2
+
+    def test_evidence(self) -> None:
+        """A question stands under each of its notes or under none; the latest answer counts, and of the wordings the latest; it goes with any of its notes."""
+        store = self.store
+        with store.write() as tx:
+            rows = [self.put(tx, self.note(number)) for number in range(3)]
+
+            def asked(question: str, answer: str, at: int, *notes: int, owner: int = 1) -> Asked:
+                return Asked(owner, None, "s", question, answer, 1, at, tuple(rows[n] for n in notes))
+
+            tx.evidence.keep(asked("Where?", "There.", 5, 0, 1))
+            tx.evidence.keep(asked("Where?", "Here.", 7, 1, 2))
+            tx.evidence.keep(asked("where?", "Here.", 6, 2))
+            assert tx.evidence.of(1) == [
+                asked("Where?", "Here.", 7, 1, 2)._replace(times=2),
+                asked("where?", "Here.", 6, 2),
+            ]
+            assert tx.evidence.of(1, [rows[0]]) == []
+            assert tx.evidence.of(2) == []
+            assert not tx.evidence.restore(asked("Where?", "Elsewhere.", 9, 0))
+            assert tx.evidence.among(rows) == 2
+            assert tx.evidence.delete([rows[1]]) == 1
+            assert [each.question for each in tx.evidence.of(1)] == ["where?"]
+            for at in range(MOST_WORDINGS):
+                tx.evidence.keep(asked(f"Which {at}?", "One.", 10 + at, 2, 0))
+            assert [each.at for each in tx.evidence.of(1, [rows[2]])] == list(range(9 + MOST_WORDINGS, 9, -1))
+            tx.evidence.keep(asked("Which?", "One.", 99, 2))
+            assert [each.at for each in tx.evidence.of(1, [rows[0]])] == list(range(9 + MOST_WORDINGS, 10, -1))
+            assert tx.evidence.delete_repeating(1, ["I asked: Which 7?", "Two."]) == 1
+            tx.notes.delete([rows[2]])
+            assert not tx.evidence.under([rows[2]])
+            tx.evidence.delete(rows)
+            assert tx.evidence.of(1) == []
+        assert store.check() == []
 
     def test_times(self) -> None:
         """Notes are found by when they were said and by what they tell of, if half of that is asked for; with a note go its times."""
