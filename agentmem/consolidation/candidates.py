@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from agentmem.consolidation.phrasing import NotPhrased, Phrased, requests_for
+from agentmem.consolidation.phrasing import NotPhrased, Phrased, probed, requests_for, target
 from agentmem.consolidation.policy import Signals
+from agentmem.consolidation.verify import same_answer
 from agentmem.consolidation.wordings import independent
 from agentmem.core import Core
 from agentmem.extract import is_volatile, secrets
@@ -16,6 +17,7 @@ from agentmem.notes.edit import EditRequest
 from agentmem.notes.note import Note, Scope
 from agentmem.notes.rows import EditRow, Selection, UseSummary
 from agentmem.records.transaction import Transaction
+from agentmem.remember.evidence import statements
 
 __all__ = ["Candidate", "gather", "request_of"]
 
@@ -54,6 +56,7 @@ def gather(tx: Transaction, core: Core, owners: Sequence[int]) -> list[Candidate
     rows = set(_fact_rows(tx, owners)) | set(tx.notes.rows_of(list(active)).values())
     notes = tx.notes.load(sorted(rows))
     uses = tx.uses.summary(list(notes), since)
+    wordings = _wordings(tx, notes)
     contradicted = _contradicted(tx, notes, settings.min_trust)
     left = settings.max_edits - tx.ledger.held()  # the side memory is one for all, whoever a run is for
     found = []
@@ -63,11 +66,29 @@ def gather(tx: Transaction, core: Core, owners: Sequence[int]) -> list[Candidate
         signals = _about_note(base, note, core, now)
         signals = _about_use(signals, uses.get(row, _UNUSED), row in contradicted, edit, note)
         phrased = requests_for(note)
+        if isinstance(phrased, Phrased):
+            phrased = probed(phrased, wordings.get(row, ()))
         found.append(
             Candidate(
                 row, note, _about_phrasing(signals, phrased), phrased if isinstance(phrased, Phrased) else None, edit
             )
         )
+    return found
+
+
+def _wordings(tx: Transaction, notes: Mapping[int, Note]) -> dict[int, list[str]]:
+    """In which words whose notes these are asked for what their facts say, and was answered so from the note alone; the latest first."""
+    found, mine = dict[int, list[str]](), dict[int, list[int]]()
+    for row, owner in tx.notes.owners_of(list(notes)).items():
+        mine.setdefault(owner, []).append(row)
+    for owner, rows in mine.items():
+        for asked in tx.evidence.of(owner, rows):
+            note = notes.get(asked.rows[0])
+            if note is None or note.fact is None or len(asked.rows) > 1 or not asked.whole:
+                continue
+            within = asked.agent in (None, note.scope.agent) and asked.session in (None, note.scope.session)
+            if within and same_answer(asked.answer, target(note.fact)):
+                found.setdefault(asked.rows[0], []).append(asked.question)
     return found
 
 
@@ -92,7 +113,7 @@ def _about_note(signals: Signals, note: Note, core: Core, now: datetime) -> Sign
     return replace(
         signals,
         trust=note.trust,
-        secret=any(secrets(text) for text in _told(note)),
+        secret=any(secrets(text) for text in statements(note)),
         volatile=is_volatile(note.fact.relation if note.fact else note.content) or is_volatile(note.content),
         expiring=ends is not None and ends > now,
         ended=ends is not None and ends <= now,
@@ -103,12 +124,6 @@ def _about_note(signals: Signals, note: Note, core: Core, now: datetime) -> Sign
         functional=note.fact.functional if note.fact else False,
         importance=note.importance,
     )
-
-
-def _told(note: Note) -> list[str]:
-    """What a note says, and what its fact does: that is what the weights would learn, whatever the note's words are."""
-    fact = note.fact
-    return [note.content] if fact is None else [note.content, f"{fact.relation} is {fact.object}"]
 
 
 def _last_change(note: Note) -> datetime:

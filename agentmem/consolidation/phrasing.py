@@ -7,7 +7,7 @@ disjoint sets: paraphrases, which the editor may use, and probes, which only ver
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from agentmem.consolidation.templates import (
@@ -34,10 +34,12 @@ if TYPE_CHECKING:
 
     from agentmem.notes.note import Fact, Note
 
-__all__ = ["NotPhrased", "Phrased", "paraphrases", "phrase", "question", "requests_for", "target"]
+__all__ = ["NotPhrased", "Phrased", "paraphrases", "phrase", "probed", "question", "requests_for", "target"]
 
 MAX_PARAPHRASES: Final = 8
 MAX_PROBES: Final = 4
+MAX_ASKED: Final = 2
+"""Real wordings that are probes besides."""
 _MIN_PARAPHRASES, _MIN_PROBES = 4, 2
 _MAX_ANSWER = 80  # characters: a longer answer is a text to look up, not a fact to know by heart
 _MAX_QUESTION = 300  # characters: what is longer is no question that comes again in other words
@@ -131,6 +133,22 @@ def requests_for(note: Note) -> Phrased | NotPhrased:
     if note.fact is None:
         return NotPhrased("the note states no single fact")
     return phrase(note.fact)
+
+
+def probed(made: Phrased, asked: Iterable[str]) -> Phrased:
+    """The same with the wordings in which it was really asked before the other probes, the first of ``asked`` first.
+
+    One that is a key already, or does not name whom the fact is about, proves nothing. None becomes a key: what an edit is written with
+    stays in it when the question is forgotten.
+    """
+    keys = {_bare(text) for text in (made.question, *made.paraphrases)}
+    real = [text for text in _unique(asked) if _bare(text) not in keys and _names(text, made.subject)]
+    probes = [text for text in made.probes if _bare(text) not in set(map(_bare, real))]
+    return replace(made, probes=(*real[:MAX_ASKED], *probes))
+
+
+def _bare(text: str) -> str:
+    return text.casefold().strip(" ?!.")
 
 
 def _unfit(fact: Fact) -> str:

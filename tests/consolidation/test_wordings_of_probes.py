@@ -6,12 +6,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agentmem import Memory, Scope
 from agentmem.consolidation import DefaultPolicy, Signals
+from agentmem.consolidation.candidates import gather
 from agentmem.consolidation.phrasing import Phrased, phrase
 from agentmem.consolidation.report import ConsolidationReport, EditOutcome
 from agentmem.consolidation.templates import FRAMES
 from agentmem.consolidation.wordings import independent
 from agentmem.extract.relations import RELATIONS
+from agentmem.notes.clock import ManualClock
 from agentmem.notes.note import Fact
 from agentmem.settings import ConsolidationSettings
 
@@ -108,3 +111,38 @@ def test_a_report_gives_no_figure_for_what_was_not_asked(outcomes, said):
     assert said in str(report)
     assert ("1.00" in str(report)) == bool(outcomes)
     assert report.reliability == (1.0 if outcomes else None)
+
+
+def asked_probes(memory: Memory) -> tuple[str, ...]:
+    """The probes of the one fact of a user."""
+    with memory._parts.core.reading(Scope(user="ana")) as tx:
+        (candidate,) = gather(
+            tx, memory._parts.core, [owner for owner in tx.notes.visible_owners(Scope(user="ana")) if owner > 1]
+        )
+    assert candidate.phrased is not None
+    return candidate.phrased.probes
+
+
+def test_what_was_really_asked_is_a_probe_and_never_a_key():
+    """The latest first, where it names whom the fact is about and was answered with it, from this note alone; it goes with what it was kept by."""
+    clock = ManualClock()
+    with Memory(None, embedder="hash", clock=clock) as memory:
+        note = str(
+            memory.remember("Ana Silva lives in Porto.", user="ana", fact=Fact("Ana Silva", "lives in", "Porto")).id
+        )
+        other = str(memory.remember("Ana Silva rows.", user="ana", facts=False).id)
+        plain = asked_probes(memory)
+        asked = [
+            ([note], "In which town do I find Ana Silva?", "porto"), ([note], "Who lives in Porto, Ana Silva?", "Ana Silva"),
+            ([note], "And she?", "Porto."), ([note, other], "What of Ana Silva?", "Porto."), ([note], "Where does Ana Silva live", "Porto."),
+            ([note], "Which place is Ana Silva at?", "Porto."), ([note], "Ana Silva's place?", "Porto."),
+        ]  # fmt: skip
+        for ids, question, answer in asked:
+            clock.advance(minutes=1)
+            memory.reinforce(ids, user="ana", question=question, answer=answer)
+
+        assert asked_probes(memory) == ("Ana Silva's place?", "Which place is Ana Silva at?", *plain)
+        memory.forget(other, user="ana")
+        memory.remember("Ana Silva's place? I asked it.", user="ana")
+        memory.forget({"content": {"$contains": "I asked"}}, user="ana")
+        assert asked_probes(memory) == ("Which place is Ana Silva at?", "In which town do I find Ana Silva?", *plain)
