@@ -13,7 +13,7 @@ from agentmem.integrations.cli import render
 from agentmem.integrations.cli.place import Place, at_place
 
 if TYPE_CHECKING:
-    from agentmem.transfer.load import ImportReport
+    from agentmem.transfer.import_report import ImportReport
 
 __all__ = ["add_to"]
 
@@ -40,6 +40,9 @@ def export(
     vectors: Annotated[
         bool, typer.Option("--vectors", help="Vectors too: whoever has the same embedder need not compute them.")
     ] = False,
+    evidence: Annotated[
+        bool, typer.Option("--evidence", help="Also the questions that were answered from these notes.")
+    ] = False,
     key_file: KeyOption = None,
 ) -> None:
     """Write notes, with history, links, uses and registry, to a file of JSON lines.
@@ -48,7 +51,7 @@ def export(
     """
     with place.memory() as memory:
         report = memory.export(
-            file, everything=everything, vectors=vectors, key=_key(key_file), progress=not place.json
+            file, everything=everything, vectors=vectors, evidence=evidence, key=_key(key_file), progress=not place.json
         )
     if place.json:
         render.data({
@@ -128,7 +131,7 @@ def _is_ours(file: Path) -> bool:
 def _show(place: Place, report: ImportReport) -> None:
     counts = {
         "notes": report.notes, "skipped": report.skipped, "links": report.links, "ledger": report.ledger,
-        "embedded": report.embedded, "carried": report.carried,
+        "embedded": report.embedded, "carried": report.carried, "evidence": report.evidence,
     }  # fmt: skip
     if place.json:
         left = {"conflicts": report.conflicts, "forgotten": report.forgotten, "warnings": list(report.warnings)}

@@ -1,4 +1,4 @@
-"""Commands on notes: remember, recall, notes, users, history, why-not, forget, fade."""
+"""Commands on notes: remember, recall, notes, users, history, evidence, why-not, forget, fade."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def add_to(app: typer.Typer) -> None:
     """Register the commands on notes."""
     panel = "Notes"
     for name, command in (
-        ("remember", remember), ("recall", recall), ("notes", notes), ("users", users), ("history", history), ("why-not", why_not),
+        ("remember", remember), ("recall", recall), ("notes", notes), ("users", users), ("history", history), ("evidence", evidence), ("why-not", why_not),
         ("forget", forget), ("fade", fade), ("unfade", unfade),
     ):  # fmt: skip
         app.command(name, rich_help_panel=panel)(at_place(command))
@@ -272,6 +272,29 @@ def history(place: Place, id: Annotated[str, typer.Argument(help="A note's id, o
         return
     rows = [(v.version, f"{v.changed_at:%Y-%m-%d %H:%M}", v.reason, v.content) for v in versions]
     render.say(render.table(("version", "when", "why", "note"), rows, right=("version",), styles={"when": "dim"}))
+
+
+def evidence(
+    place: Place,
+    id: Annotated[str | None, typer.Argument(help="A note's id, or the end of it; else whatever was asked.")] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many.")] = 50,
+) -> None:
+    """What was asked and answered from notes, the latest first. Exit code 1 when nothing was."""
+    with place.memory() as memory:
+        found = memory.evidence(None if id is None else find(memory, id).id)[:limit]
+    if place.json:
+        render.data({"evidence": [
+            {"question": e.question, "answer": e.answer, "notes": e.notes, "times": e.times, "at": e.at} for e in found
+        ]})  # fmt: skip
+    else:
+        rows = [
+            (f"{e.at:%Y-%m-%d %H:%M}", e.times, " ".join(map(render.short, e.notes)), e.question, e.answer)
+            for e in found
+        ]
+        columns = ("when", "times", "notes", "question", "answer")
+        render.say(render.table(columns, rows, right=("times",), styles={"when": "dim", "notes": "dim"}))
+    if not found:
+        raise typer.Exit(1)
 
 
 def why_not(

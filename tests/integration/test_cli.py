@@ -20,7 +20,7 @@ from agentmem.integrations.cli.notes import confirm
 from agentmem.notes.rows import EditRow
 
 COMMANDS = (
-    "ask chat check consolidate curve demo doctor edits enrich export fade forget graph history import jobs notes "
+    "ask chat check consolidate curve demo doctor edits enrich evidence export fade forget graph history import jobs notes "
     "rebuild recall reflect remember stats status unfade users verify why-not".split()
 )
 Run = Callable[..., Any]
@@ -93,6 +93,7 @@ def test_json_is_stable_and_alone_on_stdout(filled: Run):
         ("forget", "--where", '{"actor": {"$exists": false}}', "--dry-run"),
         ("consolidate", "--dry-run"),
         ("edits",),
+        ("evidence",),
     ],
     ids=lambda words: words[0],
 )
@@ -111,6 +112,25 @@ def test_commands_on_one_note(filled: Run):
         assert json.loads(result.stdout)
     table = filled("curve", id, "-u", "ana").stdout
     assert "strength now" in table
+
+
+def test_evidence_lists_what_was_asked_and_leaves_when_told_to(filled: Run, tmp_path: Path):
+    """Of all notes or of one, as plain text whatever it says; nothing asked is exit code 1."""
+    id = only_id(filled)
+    assert filled("evidence", "-u", "ana").exit_code == 1
+    with Memory(tmp_path / "memory", embedder="hash") as memory:
+        for question in ("Where?", "Where is [bold]she[/bold]?"):
+            memory.reinforce(id, user="ana", question=question, answer="In Porto.")
+
+    assert "Where is [bold]she[/bold]?" in filled("evidence", id[-8:], "-u", "ana").stdout
+    listed = json.loads(filled("evidence", "-n", "1", "-u", "ana", "--json").stdout)["evidence"]
+    assert [(e["question"], e["answer"], e["notes"], e["times"]) for e in listed] == [
+        ("Where is [bold]she[/bold]?", "In Porto.", [id], 1)
+    ]
+    for options, count in (((), 0), (("--evidence",), 2)):
+        assert filled("export", tmp_path / "ana.jsonl", "-u", "ana", *options).exit_code == 0
+        made = filled("import", tmp_path / "ana.jsonl", "--json", "--path", tmp_path / f"copy{count}")
+        assert json.loads(made.stdout)["evidence"] == count
 
 
 def test_a_newer_statement_is_shown_as_superseding(filled: Run):
