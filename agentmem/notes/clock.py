@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from agentmem.errors import InvalidArgument
+from agentmem.errors import InvalidArgument, StoreCorrupt
 
 __all__ = ["ManualClock", "SystemClock", "as_moment", "as_utc", "from_micros", "micros"]
 
@@ -75,5 +75,14 @@ def micros(moment: datetime) -> int:
 
 
 def from_micros(value: int) -> datetime:
-    """The inverse of :func:`micros`."""
-    return _EPOCH + timedelta(microseconds=value)
+    """The inverse of :func:`micros`, for what is stored.
+
+    Raises:
+        StoreCorrupt: the value is no moment, so it is not what was written.
+    """
+    try:
+        return _EPOCH + timedelta(microseconds=value)
+    except (OverflowError, TypeError) as error:
+        raise StoreCorrupt(
+            f"A stored time is none: {value!r:.40}.", hint="check() says what is damaged; restore the last backup."
+        ) from error

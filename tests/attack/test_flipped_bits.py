@@ -278,3 +278,30 @@ def test_a_damaged_number_of_dimensions_is_told(tmp_path: Path) -> None:
 
     with pytest.raises(StoreCorrupt), Memory(tmp_path / "m", embedder="hash"):
         pass
+
+
+@pytest.mark.parametrize(
+    ("sql", "read"),
+    [
+        ("UPDATE note_version SET changed_at = 1 << 62", lambda memory, id: memory.history(id, user="ana")),
+        ("UPDATE evidence SET at = 1 << 62", lambda memory, id: memory.evidence(id, user="ana")),
+    ],
+)
+def test_a_stored_time_that_is_none_is_a_typed_error(
+    tmp_path: Path, sql: str, read: Callable[[Memory, str], object]
+) -> None:
+    """Not whatever computing with it raises; and forgetting what is damaged works."""
+    with Memory(tmp_path / "m", embedder="hash") as memory:
+        id = str(memory.remember("Ana lives in Porto.", user="ana").id)
+        memory.update(id, "Ana lives in Oslo.", user="ana")
+        memory.reinforce(id, user="ana", question="Where?", answer="Oslo")
+        other = str(memory.remember("Ana rows.", user="ana").id)
+        with closing(sqlite3.connect(tmp_path / "m" / "notes.db")) as hurting, hurting:
+            assert hurting.execute(sql).rowcount == 1
+
+        with pytest.raises(StoreCorrupt, match="time"):
+            read(memory, id)
+        assert memory.forget(other, user="ana").gone
+        if "evidence" in sql:
+            assert memory.forget(id, user="ana").gone
+            assert memory.check().ok
