@@ -744,7 +744,7 @@ class Memory:
         return self._parts.verify_bytes(wanted)
 
     def rebuild(self, projection: str, *, progress: bool | Callable[[int, int], None] = False) -> int:
-        """Rebuild ``vectors``, ``text``, ``times``, ``graph`` or ``weights`` from the notes; returns how many items it holds now."""
+        """Rebuild ``vectors``, ``text``, ``readings``, ``graph`` or ``weights`` from the notes; returns how many items it holds now."""
         if projection == "weights":
             self._parts.need_model()
         own = self._parts.own(self.scope)

@@ -30,8 +30,8 @@ from agentmem.notes.ids import IdMaker
 from agentmem.notes.note import Note, Receipt, Scope
 from agentmem.notes.protocols import Clock, Embedder, LanguageModel
 from agentmem.notes.rows import Selection
+from agentmem.projections.readings import NoteReadings
 from agentmem.projections.text import FullText
-from agentmem.projections.times import ToldTimes
 from agentmem.recall.page import Page
 from agentmem.recall.result import Recollection
 from agentmem.recall.search import Recaller
@@ -295,14 +295,14 @@ def build(
         with _closed_on_error(core.indexer):
             text = FullText(core, fail)
             text.complete()
-            times = ToldTimes(core)
-            times.complete()
+            readings = NoteReadings(core)
+            readings.complete()
             weights = _weights(core, directory.weights, fail)
             weights.collect()
             reranker = make_reranker(chosen.recall.reranker)
             language_model = _language_model(llm)
     indexing = IndexUpkeep(core)
-    upkeep = Upkeep(core, weights, indexing, text, times, lambda report: parts.rewriter().run(report), notices)
+    upkeep = Upkeep(core, weights, indexing, text, readings, lambda report: parts.rewriter().run(report), notices)
     reserve = Reserve(None if path is None or read_only else directory.root)
     scrubber = Scrubber(core, weights, indexing.purge, reserve, fail)
     with _closed_on_error(store, scratch, core.indexer):

@@ -8,7 +8,7 @@ from typing import Final
 from agentmem.stores.sqlite import schema
 from agentmem.stores.sqlite.seals import FIRST_SEAL, FIRST_SEAL_OF_VERSION
 
-__all__ = ["EVIDENCE", "FACTS", "LEDGER", "RECORDS", "SEALED", "SPACES", "TELLING", "undo"]
+__all__ = ["EVIDENCE", "FACTS", "INTENT", "LEDGER", "RECORDS", "SEALED", "SPACES", "TELLING", "undo"]
 
 LEDGER: Final = "whose the lines of the ledger are"
 SEALED: Final = "seals of every row that is nowhere else, names that can go"
@@ -17,10 +17,12 @@ EVIDENCE: Final = "evidence of use"
 FACTS: Final = "several facts in a note"
 SPACES: Final = "experiences apart from what was told"
 TELLING: Final = "times that notes tell of"
+INTENT: Final = "whether notes only ask"
 _TABLES: Final = ("link", "experience", "experience_step", "idempotency", "tombstone", "edit", "ledger", "enrichment")
 _UNDOING: Final[Mapping[str, tuple[str, ...]]] = {
     EVIDENCE: ("DROP TABLE evidence",),
-    TELLING: ("DROP TABLE telling", "DELETE FROM meta WHERE key = 'times'"),
+    INTENT: ("DROP TABLE intent", "DELETE FROM meta WHERE key = 'readings'"),
+    TELLING: ("DROP TABLE telling",),
     FACTS: (
         "ALTER TABLE fact RENAME TO facts",
         "DROP INDEX fact_key",

@@ -229,7 +229,7 @@ TRACES: Final[tuple[Trace, ...]] = (
     Trace("full text", "its words, as keyed digests, in the table and in memory", lambda r: r.tx.text.delete(r.doomed.rows), _text_gone),
     Trace("vectors", "its vector, those of its passages, those of an embedder to come", lambda r: r.tx.vectors.delete(r.doomed.rows), _vectors_gone),
     Trace("memory", "its vectors in this process: blocks, and the embedder's cache", gone=_memory_gone),
-    Trace("times", "which days it tells of", lambda r: r.tx.times.delete(r.doomed.rows), lambda r: not r.tx.times.of(r.doomed.rows)),
+    Trace("readings", "which days it tells of, and whether it asks", lambda r: r.tx.readings.delete(r.doomed.rows), lambda r: not r.tx.readings.kept(r.doomed.rows)),
     Trace("uses", "when it was used", lambda r: r.tx.uses.delete(r.doomed.rows)),
     Trace(
         "evidence", "questions that were answered from it, or that it repeats, with the answers",

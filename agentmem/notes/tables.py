@@ -21,6 +21,7 @@ __all__ = [
     "EXPERIENCE",
     "EXPERIENCE_STEP",
     "FACT",
+    "INTENT",
     "KEY",
     "LEASE",
     "LEDGER",
@@ -209,6 +210,9 @@ TELLING: Final = Table(
 )
 """Which spans of time a note tells of: half-open, in microseconds."""
 
+INTENT: Final = Table("intent", {"row": int, "likely": int, "owner": int}, ("row",), notes=("row",))
+"""How likely a note only asks, in per cent, where that is likely at all."""
+
 TOMBSTONE: Final = Table("tombstone", {"owner": int, "mac": bytes, "at": int}, ("owner", "mac"), sealed=True)
 """That something was forgotten, as a keyed digest of it."""
 
@@ -361,7 +365,7 @@ LINK: Final = Table(
 """The graph."""
 
 TABLES: Final[tuple[Table, ...]] = (
-    META, OWNER, NOTE, VERSION, FACT, TERM, TELLING, TOMBSTONE, KEY, OUTBOX, USE, EDIT, LEDGER, PACK, LEASE, ENRICHMENT, ENRICHMENT_SOURCE, EXPERIENCE,
+    META, OWNER, NOTE, VERSION, FACT, TERM, TELLING, INTENT, TOMBSTONE, KEY, OUTBOX, USE, EDIT, LEDGER, PACK, LEASE, ENRICHMENT, ENRICHMENT_SOURCE, EXPERIENCE,
     EXPERIENCE_STEP, RECORD, EVIDENCE, ERASING, VECTOR, VECTOR_CHANGE, PASSAGE, NEXT_VECTOR, WORDS, WORDS_CHANGE, LINK,
 )  # fmt: skip
 """All of them."""

@@ -1,6 +1,6 @@
 """From the words of notes into every projection of them: the one way for whoever stores, rewords or imports a note.
 
-What each projection holds is rebuilt by itself (:mod:`agentmem.projections.text`, :mod:`agentmem.projections.times`, :mod:`agentmem.projections.links`, the vectors by
+What each projection holds is rebuilt by itself (:mod:`agentmem.projections.text`, :mod:`agentmem.projections.readings`, :mod:`agentmem.projections.links`, the vectors by
 :mod:`agentmem.upkeep.rebuild`), and taken out where :mod:`agentmem.forget.places` says.
 """
 
@@ -13,7 +13,7 @@ from agentmem.extract import found_by
 from agentmem.notes.note import Note
 from agentmem.notes.spaces import is_lived
 from agentmem.projections.linking import terms_of
-from agentmem.projections.times import told_in
+from agentmem.projections.readings import read
 from agentmem.records.transaction import Transaction
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def project(
     terms: Mapping[int, Sequence[str]] | None = None,
     reworded: bool = False,
 ) -> None:
-    """Carry new words into vectors, passages, the queue of the vector index, full text, terms and times; links come after.
+    """Carry new words into vectors, passages, the queue of the vector index, full text, terms and what is read off them; links come after.
 
     Args:
         terms: what the notes mention, by row, where it is known.
@@ -63,8 +63,8 @@ def project(
     if reworded:
         tx.terms.delete([row for _, row, _ in mentions])
     tx.terms.add(mentions)
-    told = [(each.row, each.space, told_in(each.note)) for each in notes if not is_lived(each.space)]
-    (tx.times.replace if reworded else tx.times.put)(told)
+    readings = [read(each.row, each.space, each.note) for each in notes]
+    (tx.readings.replace if reworded else tx.readings.put)(readings)
 
 
 def _vectors(tx: Transaction, notes: Sequence[Projected], *, reworded: bool) -> None:

@@ -14,22 +14,20 @@ from typing import NamedTuple
 import numpy as np
 
 from agentmem.extract import MACHINES
-from agentmem.extract.kinds import ASKING
 from agentmem.notes.columns import FacetColumns, Flags, LinkColumns, Rows, Values, aligned, places
 from agentmem.notes.passages import LONG
 from agentmem.notes.quoting import UNTRUSTED_BELOW
-from agentmem.notes.rows import TOLD
 from agentmem.recall.echoes import (
+    ASKS,
     Alike,
     Echoes,
     Turns,
     behind_their_source,
-    behind_what_fits,
     echoes,
     repeated,
 )
 from agentmem.recall.query import QueryView
-from agentmem.recall.updates import LINK_CONDUCTANCE, Among, inherited, interference, updated
+from agentmem.recall.updates import LINK_CONDUCTANCE, Among, inherited, interference, newer_first, updated
 from agentmem.recall.weights import RankingWeights
 from agentmem.runtime.lazily import cached_property
 
@@ -55,8 +53,6 @@ MAX_LENGTH = 200
 """Characters from which a note says enough to be an answer: "Yes, in Porto." says little by itself, two sentences do not say more than ten."""
 SAME_TEXT = 0.9999
 """Cosine from which a note that asks is the query itself, for whatever embedder."""
-MOSTLY = 0.5
-"""Share of a query's letters in scripts that the embedder is not for from which no vector tells what kind of thing a note is."""
 Conductors = tuple[Rows, Rows, Values]
 
 
@@ -187,6 +183,7 @@ def rank(
     importance: float,
     retrievability: Values,
     ended: Flags,
+    asking: Values,
     best: Alike,
     timed: tuple[Values, Values] | None = None,
 ) -> Ranking:
@@ -195,7 +192,7 @@ def rank(
     Args:
         facets: ranking columns of the n notes to rank; rows that were not admitted are simply not among them.
         fits: cosine and full-text score of these notes, and of others.
-        links: links among these rows; importance: what an important note has ahead of an unimportant one; retrievability: [n] R in [0, 1]; ended: [n] which notes no longer hold; best: what is known of
+        links: links among these rows; importance: what an important note has ahead of an unimportant one; retrievability: [n] R in [0, 1]; ended: [n] which notes no longer hold; asking: [n] how likely each only asks; best: what is known of
             those of them that fit best; timed: what it is worth that each is of the times that the query names, and what more, if those are
             all it asks for.
     """
@@ -205,9 +202,9 @@ def rank(
     base = semantic + text
     among = Among.of(facets, links)
     meant = facets.having("actor", query.actors.__contains__)
-    best = Alike(best.places, believed(best.cosines, query), best.kinds if query.foreign < MOSTLY else None)
-    turns = _turns(facets, among, best)
-    echo = echoes(facets, near, turns, best)
+    best = Alike(best.places, believed(best.cosines, query))
+    turns = _turns(facets, among, asking)
+    echo = echoes(facets, near, turns)
     spread, conductors = _spread(rows, base, among, weights, echo)
     short = facets.numbers("length") <= LONG  # a long note says itself what it is about, whatever stands beside it
     parts = {"semantic": semantic, "text": text, "links": spread * short}
@@ -216,7 +213,7 @@ def rank(
     parts["echo"] = -np.where(echo.asks, base, 0.0) - np.where(echo.replies, text + parts["answers"], 0.0)
     if not query.spans:  # who asks about a time asks for what held then
         parts["successor"] = weights.successor * inherited(base, among, ended)
-    parts["asked"] = -weights.asked * echo.spent
+    parts["asked"] = -weights.asked * echo.surely * base
     # "What did you recommend?" asks for an assistant's own words, even where they repeat others'.
     parts["reply"] = -weights.reply * (turns.machine & ~meant)
     parts["actor"] = weights.actor * meant
@@ -225,23 +222,21 @@ def rank(
         parts["time"] = weights.time * timed[0] + timed[1]
     parts["interference"] = -weights.interference * interference(facets, base, retrievability, best, query, ended)
     total = _sum(parts.values())
-    parts["doubtful"] = behind_what_fits(total, near, turns, echo)
-    parts["restates"] = np.where(meant, 0.0, behind_their_source(facets, total + parts["doubtful"], best, turns, echo))
-    total += parts["doubtful"] + parts["restates"]
+    parts["restates"] = np.where(meant, 0.0, behind_their_source(facets, total, best, turns, echo))
+    total += parts["restates"]
     if not query.spans:
         parts["updates"] = updated(total, among)
         total += parts["updates"]
+        tells = ~(turns.machine | echo.asks | facets.only_asks | ended) & (turns.asking < ASKS[0])
+        parts["newer"] = weights.newer * newer_first(facets, total, best, tells)
+        total += parts["newer"]
     parts["repeated"] = -weights.repeated * repeated(facets, total, best)
     return Ranking(rows, parts, conductors)
 
 
-def _turns(facets: FacetColumns, among: Among, best: Alike) -> Turns:
-    asking = facets.asks.astype(float)
-    if best.kinds is not None:
-        asking[best.places] = best.kinds[:, ASKING].sum(axis=1)
-    asking[facets.numbers("length") > TOLD] = 0.0  # what is that long tells something, whatever it asks
+def _turns(facets: FacetColumns, among: Among, asking: Values) -> Turns:
     machine = facets.having("actor", lambda actor: actor is not None and actor.casefold() in MACHINES)
-    return Turns(asking, machine, among.sources[among.onward], among.targets[among.onward])
+    return Turns(np.where(machine, 0.0, asking), machine, among.sources[among.onward], among.targets[among.onward])
 
 
 def _sum(parts: Iterable[Values]) -> Values:

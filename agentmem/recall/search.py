@@ -11,7 +11,6 @@ import numpy as np
 
 from agentmem.core import Core
 from agentmem.errors import IndexUnavailable
-from agentmem.extract.kinds import Kinds
 from agentmem.extract.scripts import outside
 from agentmem.notes.clock import from_micros, micros
 from agentmem.notes.columns import FacetColumns, Flags, LinkColumns, Rows, Values, aligned, places, together
@@ -38,7 +37,6 @@ from agentmem.recall.result import Recollection
 from agentmem.recall.times import NOWHEN, OfTime, asked_times
 from agentmem.recall.why_not import WhyNot, explain
 from agentmem.records.transaction import Transaction
-from agentmem.runtime.lazily import cached_property
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -223,7 +221,7 @@ class Recaller:
         facets = FacetColumns(tx.notes.facets(np.concatenate((top, others)).tolist(), selection))
         scored = ranking.rank(
             facets, fits, links, view, weights, importance=self._core.settings.recall.importance,
-            retrievability=self._strengths(facets, now), ended=self._ended(facets, selection, now),
+            retrievability=self._strengths(facets, now), ended=self._ended(facets, selection, now), asking=self._asking(tx, facets),
             best=self._alike(tx, facets, fits.first(RANKED), spaces),
             timed=times.fitting(tx, facets, view.spans, alone=view.alone) if view.spans else None,
         )  # fmt: skip
@@ -324,18 +322,15 @@ class Recaller:
         return LinkColumns(links, micros(now))
 
     def _alike(self, tx: Transaction, facets: FacetColumns, rows: Rows, spaces: Sequence[int]) -> Alike:
-        """What the vectors of the best candidates say: how near they are to each other, and of which kind each is, where somebody knows
-        how to read that.
-        """
+        """How near the best candidates are to each other."""
         rows, units = self._core.exact.units(tx, rows[facets.places(rows) >= 0], spaces)
-        at, stored = facets.places(rows), tx.vectors.fingerprint()
-        readable = len(rows) and stored is not None and stored[0] == self._kinds.fingerprint
-        kinds = self._kinds.of(units, facets.numbers("length")[at], facets.asks[at]) if readable else None
-        return Alike(at, (units @ units.T).astype(float), kinds)
+        return Alike(facets.places(rows), (units @ units.T).astype(float))
 
-    @cached_property
-    def _kinds(self) -> Kinds:
-        return Kinds.shipped()
+    @staticmethod
+    def _asking(tx: Transaction, facets: FacetColumns) -> Values:
+        """[n] how likely each note only asks."""
+        read = tx.readings.asking(facets.rows.tolist())
+        return np.array([read.get(row, 0) for row in facets.rows.tolist()], dtype=float) / 100.0
 
     @staticmethod
     def _ended(facets: FacetColumns, selection: Selection, now: datetime) -> Flags:

@@ -69,11 +69,11 @@ class OfTime(NamedTuple):
         rows: set[int] = set()
         among = 0
         for span in spans:
-            said, told = tx.times.said(owners, span, MOST + 1), tx.times.told(owners, span, MOST + 1)
+            said, told = tx.readings.said(owners, span, MOST + 1), tx.readings.told(owners, span, MOST + 1)
             if max(len(said), len(told)) <= MOST:
                 rows.update(said, told)
             else:
-                among += tx.times.count_said(owners, span)
+                among += tx.readings.count_said(owners, span)
         if only is not None:
             rows, size, among = rows.intersection(only), len(only), min(among, len(only))
         held = len(rows) + among
@@ -85,7 +85,7 @@ class OfTime(NamedTuple):
         self, tx: Transaction, facets: FacetColumns, asked: Sequence[Span], *, alone: bool
     ) -> tuple[Values, Values]:
         """[n] what it is worth that each note fits the times that are asked for, and what more where those are asked for alone."""
-        fits = _fitting(facets, tx.times.of(facets.rows.tolist()), asked, BESIDE if alone else 1.0)
+        fits = _fitting(facets, tx.readings.times(facets.rows.tolist()), asked, BESIDE if alone else 1.0)
         return self.worth * fits, ALONE * fits if alone else np.zeros(len(facets))
 
 

@@ -11,7 +11,7 @@ from agentmem.notes.columns import FacetColumns, Flags, LinkColumns, Rows, Value
 from agentmem.recall.echoes import BEHIND, Alike
 from agentmem.recall.query import QueryView
 
-__all__ = ["LINK_CONDUCTANCE", "Among", "inherited", "interference", "updated"]
+__all__ = ["LINK_CONDUCTANCE", "Among", "inherited", "interference", "newer_first", "updated"]
 
 LINK_CONDUCTANCE: Mapping[str, float] = {
     "next": 1.0,
@@ -39,6 +39,15 @@ UPDATED = 0.3
 """By how much a note may fit less than an older one that it is surely an update of, and still stand before it; by less the less sure that
 is, since a mark may be wrong, and what hardly fits answers nothing.
 """
+
+SAME_MATTER = 0.4
+"""Cosine from which two notes that fit a query about equally well may be about the same thing at two times; with ..."""
+AS_WELL = 0.05
+"""... the newer one fitting it at most this much worse, it stands first; and ..."""
+LATER = 3_600_000_000
+"""... being told at least an hour later, in microseconds."""
+FIRST = 10
+"""Of so many notes the newer ones stand before older ones: who reads the first page reads the same notes, in another order."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +102,23 @@ def updated(scores: Values, links: Among) -> Values:
     missing = scores[older] - scores[newer]
     near = (missing > 0.0) & (missing <= UPDATED * (2.0 * links.updates[marks] - 1.0))
     np.maximum.at(gained, newer[near], missing[near] + BEHIND)
+    return gained
+
+
+def newer_first(facets: FacetColumns, scores: Values, alike: Alike, tells: Flags) -> Values:
+    """[n] what notes gain, so that each stands before older ones of the same actor and matter that fit hardly better.
+
+    Args:
+        scores: [n] theirs so far; alike: of m of them the cosines; tells: [n] which tell something and hold.
+    """
+    gained = np.zeros_like(scores)
+    order = np.argsort(-scores[alike.places], kind="stable")[:FIRST]
+    here, cosines = alike.places[order], alike.cosines[np.ix_(order, order)]
+    moments, actor, mine = facets.numbers("occurred_at")[here], facets.codes("actor")[here], scores[here]
+    ahead = mine[None, :] - mine[:, None]  # [newer, older]
+    passes = (cosines >= SAME_MATTER) & (ahead > 0.0) & (ahead <= AS_WELL) & tells[here][:, None] & tells[here][None, :]
+    passes &= (moments[:, None] - moments[None, :] >= LATER) & (actor[:, None] == actor[None, :])
+    gained[here] = np.where(passes, ahead + BEHIND, 0.0).max(axis=1, initial=0.0)
     return gained
 
 

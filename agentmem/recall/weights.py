@@ -52,8 +52,10 @@ class RankingWeights:
     """Malus of notes that only ask: what answers comes after them."""
     reply: float = 0.15  # B -.018
     """Malus of what an assistant said, unless asked for: what holds is told by its user."""
-    asked: float = 0.5  # B +.004; benchmarks/life.py
-    """Malus of what only asked for something that had been told: its reply repeats an older note."""
+    asked: float = 0.5
+    """Share of its fit that what only asks loses: it tells nothing."""
+    newer: float = 1.0
+    """1: of notes about the same matter that fit about equally well the newer one stands first; 0: they stand as they fit."""
     repeated: float = 1.0
     """Malus of a note that says the same as one before it, nearly word for word."""
     retrievability: float = 0.05  # L +.001; benchmarks/forgetting.py

@@ -42,10 +42,10 @@ from agentmem.records.links import Links
 from agentmem.records.notes import Notes
 from agentmem.records.outbox import Outbox
 from agentmem.records.owners import Owners
+from agentmem.records.readings import Readings
 from agentmem.records.repeats import Keys, Tombstones
 from agentmem.records.terms import Terms
 from agentmem.records.threads import Threads
-from agentmem.records.times import Times
 from agentmem.records.uses import Uses
 from agentmem.records.vectors import NextVectors, VectorsOfNotes, VectorsOfPassages
 from agentmem.records.words import Words
@@ -113,7 +113,7 @@ class Transaction:
         self.passages = VectorsOfPassages(mine, tables)
         self.links = Links(mine, tables)
         self.terms = Terms(mine, tables)
-        self.times = Times(mine, tables)
+        self.readings = Readings(mine, tables)
         self.keys = Keys(mine, tables, secret)
         self.tombstones = Tombstones(mine, tables, secret)
         self.outbox = Outbox(mine, tables)

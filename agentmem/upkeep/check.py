@@ -14,7 +14,7 @@ from agentmem.notes.clock import micros
 from agentmem.notes.passages import LONG, embedded
 from agentmem.notes.spaces import is_lived
 from agentmem.projections.links import WordLinks, named
-from agentmem.projections.times import ToldTimes
+from agentmem.projections.readings import NoteReadings
 from agentmem.records.transaction import Transaction
 from agentmem.upkeep.reembed import under_way
 
@@ -28,7 +28,7 @@ __all__ = ["Comparison", "lacking_vectors", "told", "unfinished", "unlike_vector
 
 CHUNK: Final = 256
 SAMPLE: Final = 256
-"""Notes whose terms, links and times are compared unless all are asked for."""
+"""Notes whose terms, links and readings are compared unless all are asked for."""
 ALL: Final = 2**62
 EMBEDDED: Final = 16
 """Notes that are embedded anew for it."""
@@ -110,7 +110,7 @@ def told(look: Callable[[], list[str]], what: str) -> list[str]:
 
 
 class Comparison:
-    """Compares terms, links, full text, times and vectors with what the notes say; so many notes at a time, that nobody waits for long.
+    """Compares terms, links, full text, readings and vectors with what the notes say; so many notes at a time, that nobody waits for long.
 
     Args:
         deep: all notes, not a sample; and all vectors, which are then all computed anew.
@@ -125,7 +125,7 @@ class Comparison:
         with self._core.reading(EVERYBODY) as tx:
             rows = tx.notes.select_all()
         looks: tuple[tuple[Look, int, str], ...] = (
-            (self._terms, SAMPLE, "graph"), (self._links, SAMPLE, "graph"), (self._text, ALL, "text"), (self._times, SAMPLE, "times"), (self._vectors, EMBEDDED, "vectors"),
+            (self._terms, SAMPLE, "graph"), (self._links, SAMPLE, "graph"), (self._text, ALL, "text"), (self._readings, SAMPLE, "readings"), (self._vectors, EMBEDDED, "vectors"),
         )  # fmt: skip
         found: list[str] = []
         for look, size, projection in looks:
@@ -170,9 +170,9 @@ class Comparison:
         items = [(row, spaces[row], *found_by(note)) for row, note in notes.items()]
         return _said(tx, tx.text.differing(items), "are in the full text with other words, or not at all", "text")
 
-    def _times(self, tx: Transaction, rows: Sequence[int]) -> list[str]:
-        unlike = ToldTimes(self._core).differing(tx, rows)
-        return _said(tx, unlike, "tell of other times than are kept of them", "times")
+    def _readings(self, tx: Transaction, rows: Sequence[int]) -> list[str]:
+        unlike = NoteReadings(self._core).differing(tx, rows)
+        return _said(tx, unlike, "were read otherwise than is kept of them", "readings")
 
     def _vectors(self, tx: Transaction, rows: Sequence[int]) -> list[str]:
         stored = tx.vectors.fingerprint()

@@ -63,7 +63,7 @@ class OwnUpkeep:
             owners = self._core.selection(tx, self._scope).owners
             counts = self._counts(tx, owners)
             return counts[
-                {"vectors": "vectors", "text": "notes", "times": "notes", "graph": "links", "weights": "edits"}[
+                {"vectors": "vectors", "text": "notes", "readings": "notes", "graph": "links", "weights": "edits"}[
                     projection
                 ]
             ]

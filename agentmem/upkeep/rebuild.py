@@ -14,8 +14,8 @@ from agentmem.notes.note import Scope
 from agentmem.notes.passages import embedded
 from agentmem.notes.protocols import Embedder
 from agentmem.projections.links import GRAPH_DUE, WordLinks
+from agentmem.projections.readings import NoteReadings
 from agentmem.projections.text import FullText
-from agentmem.projections.times import ToldTimes
 from agentmem.records.enrichment import ATTEMPTS
 from agentmem.records.transaction import Transaction
 from agentmem.upkeep.check import Comparison, lacking_vectors, told, unfinished, unlike_vectors
@@ -25,7 +25,7 @@ from agentmem.weights.registry import METHOD, WeightRegistry
 
 __all__ = ["PROJECTIONS", "CheckReport", "Upkeep"]
 
-PROJECTIONS = ("vectors", "text", "times", "graph", "weights")
+PROJECTIONS = ("vectors", "text", "readings", "graph", "weights")
 CHUNK = 256
 Progress = Callable[[int, int], None]
 
@@ -52,7 +52,7 @@ class Upkeep:
 
     Args:
         indexing: looks after the vector index.
-        text: the words of the notes in full text; times: those that they tell of.
+        text: the words of the notes in full text; readings: what is read off them.
         rewrite: writes the edits of the registry into the weights anew.
         notices: says what lies in the directory and is not touched.
     """
@@ -63,12 +63,12 @@ class Upkeep:
         weights: WeightRegistry,
         indexing: IndexUpkeep,
         text: FullText,
-        times: ToldTimes,
+        readings: NoteReadings,
         rewrite: Callable[[Progress], int],
         notices: Callable[[], list[str]] = list,
     ) -> None:
         self._core = core
-        self._text, self._times = text, times
+        self._text, self._readings = text, readings
         self._weights = weights
         self._rewrite = rewrite
         self._notices = notices
@@ -168,7 +168,7 @@ class Upkeep:
         work: dict[str, Callable[[Progress], int]] = {
             "vectors": self._vectors,
             "text": self._text.rebuild,
-            "times": self._times.rebuild,
+            "readings": self._readings.rebuild,
             "graph": self._graph,
             "weights": self._rewrite,
         }

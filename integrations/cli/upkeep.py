@@ -53,7 +53,7 @@ def check(
 def rebuild(
     place: Place,
     local: Local,
-    projection: Annotated[str, typer.Argument(help="vectors, text, times, graph or weights.")],
+    projection: Annotated[str, typer.Argument(help="vectors, text, readings, graph or weights.")],
 ) -> None:
     """Make a projection anew from the notes."""
     with place.memory(local=local if projection == "weights" else None) as memory:

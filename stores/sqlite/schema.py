@@ -350,6 +350,15 @@ _EVIDENCE: Final = (
     "CREATE INDEX evidence_asked ON evidence (owner, mark)",
 )
 
+# How likely notes only ask. What was read of the notes of a store from before is read when the memory is opened; a new store has none.
+_INTENT: Final = (
+    """CREATE TABLE intent (
+        row INTEGER PRIMARY KEY REFERENCES note (id) ON DELETE CASCADE, likely INTEGER NOT NULL, owner INTEGER NOT NULL
+    ) STRICT""",
+    "DELETE FROM meta WHERE key = 'times'",
+    "INSERT INTO meta (key, value) SELECT 'readings', '1' WHERE NOT EXISTS (SELECT 1 FROM note)",
+)
+
 MIGRATIONS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("first schema", _NOTES + _PROJECTIONS + _BOOKS),
     ("enrichment", _ENRICHMENT),
@@ -367,6 +376,7 @@ MIGRATIONS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("experiences apart from what was told", _SPACES),
     ("times that notes tell of", _TELLING),
     ("several facts in a note", _SEVERAL_FACTS),
+    ("whether notes only ask", _INTENT),
     ("evidence of use", _EVIDENCE),
 )
 """(what for, statements) each; the n-th brings a store to version n."""

@@ -28,6 +28,7 @@ NOT_TOLD = {
     "enrichment_source": {"row", "source"},
     "term": {"row"},
     "telling": {"row"},
+    "intent": {"owner"},
     "pack": {"method", "version", "at"},
     "outbox": {"seq", "op", "owner", "row"},  # queues, leases and counters
     "lease": {"name", "holder", "until"},

@@ -138,10 +138,11 @@ def projections(memory: Memory) -> dict[str, Any]:
     with memory._parts.core.store.read() as tx:
         rows = tx.notes.select_all()
         found, vectors = tx.vectors.load(rows)
-        terms, times = tx.terms.of(rows), tx.times.of(rows)
+        terms = tx.terms.of(rows)
+        readings = tx.readings.times(rows), tx.readings.asking(rows)
     with memory._parts.core.store._db.transaction(write=False):
         text = memory._parts.core.store._db.rows("SELECT row, owner, content, context FROM words ORDER BY row")
-    return {"links": links(memory, derived=True), "kept": links(memory, derived=False), "terms": terms, "times": times, "text": text,
+    return {"links": links(memory, derived=True), "kept": links(memory, derived=False), "terms": terms, "readings": readings, "text": text,
             "vectors": (found.tolist(), vectors.tolist())}  # fmt: skip
 
 
@@ -176,7 +177,7 @@ def program(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Program]
 
 def test_rebuilding_changes_nothing(program: Program) -> None:
     """After any program of verbs a rebuild of a projection finds everything as it would make it: links with kind, weight and reason,
-    terms, times, full text, vectors; and links made by people, by use and by history stay.
+    terms, readings, full text, vectors; and links made by people, by use and by history stay.
     """
     for _ in range(3):
         program.run(12)
@@ -185,7 +186,7 @@ def test_rebuilding_changes_nothing(program: Program) -> None:
         held, made = anew(memory)
         assert held == made  # to the last bit
         before = projections(memory)
-        for projection in ("graph", "text", "times", "vectors"):
+        for projection in ("graph", "text", "readings", "vectors"):
             memory.rebuild(projection)
         after = projections(memory)
 

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-import numpy as np
 import pytest
 
 from agentmem import Memory
-from agentmem.embedding.embedders import make_embedder
-from agentmem.extract.kinds import KINDS, Kinds
-from agentmem.notes.rows import asks
+from agentmem.extract.asking import LONGEST, MARKED, ONLY_ASKS, Asking
 
 TOLD = (
     ("My sister Nora moved from Leeds to a houseboat in Bristol.", "How lovely! Houseboats are cosy."),
@@ -105,20 +102,39 @@ def test_an_assistants_reply_that_nobody_told_is_found() -> None:
         assert found[0].startswith("Try ")
 
 
-def test_kinds_are_read_without_words_of_ours() -> None:
-    embedder = make_embedder(None)
-    kinds = Kinds.shipped()
-    texts = [
-        "From now on answer me in Dutch, please, I am trying to learn it.",
-        "The plumber came yesterday and changed the valve.",
-        "Write me a polite letter to the landlord about the mould.",
-        "which day did the plumber come",
-        "Thanks a lot, you are the best!",
-    ]
-    found = kinds.of(
-        embedder.embed(texts), np.array([len(text) for text in texts], float), np.array([asks(t) > 0 for t in texts])
-    )
+ONLY = (
+    "Write me a polite letter to the landlord about the mould.",
+    "which day did the plumber come",
+    "remind me what we said about the roof",
+    "And what was it that Karel lent me?",
+)
+TELLING = (
+    "From now on answer me in Dutch, please, I am trying to learn it.",
+    "The plumber came yesterday and changed the valve.",
+    "Always mention the price when I ask about tools.",
+    "I got the job in Graz! Which train should I take on Monday?",
+    "Ana's sister lives in Oslo.",
+)
 
-    assert kinds.fingerprint == embedder.fingerprint
-    assert found.sum(axis=1) == pytest.approx(np.ones(len(texts)))
-    assert [KINDS[at] for at in found.argmax(axis=1)] == list(KINDS)
+
+@pytest.mark.parametrize("text", ONLY)
+def test_what_only_asks_is_told_with_and_without_a_question_mark(text: str) -> None:
+    assert ONLY_ASKS.likely(text) > 0.5
+
+
+@pytest.mark.parametrize("text", TELLING)
+def test_what_tells_while_it_asks_is_no_mere_question(text: str) -> None:
+    assert ONLY_ASKS.likely(text) < 0.5
+
+
+def test_of_a_language_that_was_not_learnt_the_end_tells() -> None:
+    assert ONLY_ASKS.likely("¿Cuándo tengo la próxima cita con la dentista?") == MARKED
+    assert ONLY_ASKS.likely("La dentista quiere verme el martes a las ocho de la mañana.") == 0.0
+    assert ONLY_ASKS.likely("いつ歯医者に行きますか？") == MARKED
+    assert ONLY_ASKS.likely("") == ONLY_ASKS.likely("\n ") == 0.0
+    assert ONLY_ASKS.likely("what was it again " + "x" * LONGEST) == 0.0
+
+
+def test_weights_are_read_as_they_were_written() -> None:
+    some = Asking.parse("5.5\t-1.0\t2.0\t-0.5\nwhat was\t3.5\t2.25\n")
+    assert Asking.parse(some.written()) == some

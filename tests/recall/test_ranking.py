@@ -50,7 +50,9 @@ def test_a_question_that_has_all_the_words_is_held_back() -> None:
     """
     asked = "What breed is your new dog?"
     places = [
-        _order(RankingWeights(question=malus), "How old is the new dog, and what is it good for?").index(asked)
+        _order(RankingWeights(question=malus, asked=0.0), "How old is the new dog, and what is it good for?").index(
+            asked
+        )
         for malus in (0.0, 0.1, 2.0)
     ]
 

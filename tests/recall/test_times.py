@@ -39,7 +39,7 @@ def days(memory: Memory) -> dict[int, list[tuple[int, int]]]:
     """The spans that each note tells of, in days from the Sunday."""
     with memory._parts.core.store.read() as tx:
         midnight = int(SUNDAY.replace(hour=0).timestamp() * 1_000_000)
-        told = tx.times.of(tx.notes.select_all())
+        told = tx.readings.times(tx.notes.select_all())
     return {row: [((a - midnight) // DAY, (b - midnight) // DAY) for a, b in spans] for row, spans in told.items()}
 
 
@@ -57,7 +57,7 @@ def test_a_note_keeps_the_days_that_it_tells_of(memory: Memory) -> None:
 
     memory.update(receipt.id, "Three days ago I went bowling.", user="ana")
     assert days(memory)[1] == [(-3, -2)]
-    assert memory.rebuild("times") == 3
+    assert memory.rebuild("readings") == 3  # notes
     assert days(memory) == {1: [(-3, -2)], 3: [(-7, -6), (-1, 0)]}
     memory.update(receipt.id, "I went bowling.", user="ana")
     assert 1 not in days(memory)
@@ -69,10 +69,10 @@ def test_forgetting_a_note_leaves_no_day_that_it_told_of(memory: Memory) -> None
     receipt = memory.forget(id, user="ana")
 
     assert receipt.gone
-    assert receipt.places["times"] == 2
+    assert receipt.places["readings"] == 2
     assert days(memory) == {}
     with memory._parts.core.store.read() as tx:
-        assert tx.times.count() == 0
+        assert not tx.readings.kept([1])
 
 
 def test_an_import_tells_of_the_same_days(memory: Memory, tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_a_store_from_before_gets_its_days_when_it_is_opened(memory: Memory) -> 
         assert again.check().ok
     with closing(sqlite3.connect(path / "notes.db")) as connection, connection:
         connection.execute("UPDATE telling SET start = start - 5")
-        connection.execute("UPDATE meta SET value = 'of old' WHERE key = 'times'")
+        connection.execute("UPDATE meta SET value = 'of old' WHERE key = 'readings'")
     with Memory(path, embedder="hash", read_only=True) as again:
         assert days(again) == before
     with Memory(path, embedder="hash") as again:
@@ -114,8 +114,8 @@ def test_days_lie_under_their_owner(memory: Memory) -> None:
         owner = tx.notes.owner(Scope(user="ana"))
         assert owner is not None
         midnight = int(SUNDAY.replace(hour=0).timestamp() * 1_000_000)
-        assert tx.times.told((owner,), (midnight - DAY, midnight), 9) == [1]
-        assert tx.times.told((owner,), (midnight - DAY, midnight - DAY // 2 - 1), 9) == []
+        assert tx.readings.told((owner,), (midnight - DAY, midnight), 9) == [1]
+        assert tx.readings.told((owner,), (midnight - DAY, midnight - DAY // 2 - 1), 9) == []
 
 
 def test_what_asks_tells_of_no_time(memory: Memory) -> None:

@@ -19,6 +19,7 @@ from agentmem.notes.rows import EditRow, LinkRow, Selection
 from agentmem.notes.spaces import lived
 from agentmem.notes.tables import LINK, TERM, USE, Among
 from agentmem.records.evidence import Asked
+from agentmem.records.readings import Reading
 from agentmem.records.transaction import Transaction
 from agentmem.stores.sqlite.store import SqliteStore
 from agentmem.stores.text.text import TextIndex
@@ -103,9 +104,10 @@ TOUCHING: dict[str, Ask] = {
     "vectors in memory": lambda tx, row, owner: ExactIndex(SqliteStore()).search(
         tx, (owner,), np.ones(4, np.float32), 3
     ),
-    "times": lambda tx, row, owner: tx.times.said((owner,), (0, 1 << 60), 9),
-    "times told": lambda tx, row, owner: tx.times.told((owner,), (0, 1 << 60), 9),
-    "times put": lambda tx, row, owner: tx.times.put([(row, owner, [(0, 1)])]),
+    "times said": lambda tx, row, owner: tx.readings.said((owner,), (0, 1 << 60), 9),
+    "times told": lambda tx, row, owner: tx.readings.told((owner,), (0, 1 << 60), 9),
+    "readings": lambda tx, row, owner: tx.readings.asking([row]),
+    "readings put": lambda tx, row, owner: tx.readings.put([Reading(row, owner, [(0, 1)], 9)]),
     "uses": lambda tx, row, owner: tx.uses.summary([row]),
     "experiences": lambda tx, row, owner: tx.experiences.count([owner]),
     "enrichment": lambda tx, row, owner: tx.enrichment.outstanding([owner], 3),

@@ -58,9 +58,10 @@ DAMAGES = {
     "words in the index": ("UPDATE words SET content = (SELECT content FROM words WHERE row = 4) WHERE row = 1", "full text", "text"),
     "words too many": ("UPDATE words SET context = (SELECT content FROM words WHERE row = 4) WHERE row = 2", "full text", "text"),
     "words of nobody": ("UPDATE words SET content = x'00' WHERE row = 2", "full text", "text"),
-    "a time gone": ("DELETE FROM telling", "other times", "times"),
-    "another time": ("UPDATE telling SET start = start - 1", "other times", "times"),
-    "a time too many": ("INSERT INTO telling (row, owner, start, until) SELECT id, owner, 0, 1 FROM note WHERE id = 1", "other times", "times"),
+    "a time gone": ("DELETE FROM telling", "otherwise", "readings"),
+    "another time": ("UPDATE telling SET start = start - 1", "otherwise", "readings"),
+    "a time too many": ("INSERT INTO telling (row, owner, start, until) SELECT id, owner, 0, 1 FROM note WHERE id = 1", "otherwise", "readings"),
+    "a statement that asks": ("INSERT OR REPLACE INTO intent (row, likely, owner) SELECT id, 99, owner FROM note WHERE id = 1", "otherwise", "readings"),
     "words gone": ("DELETE FROM words WHERE row = 3", "full text", "text"),
 }  # fmt: skip
 

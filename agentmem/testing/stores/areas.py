@@ -14,6 +14,7 @@ from agentmem.notes.note import Link, Scope
 from agentmem.notes.rows import EditRow, LinkRow, UseSummary
 from agentmem.notes.spaces import lived
 from agentmem.records.evidence import MOST_WORDINGS, Asked
+from agentmem.records.readings import Reading
 from agentmem.testing.stores.suite import ANA, BEN, DAY, MAY, StoreSuite
 
 __all__ = ["AreaPromises"]
@@ -212,33 +213,41 @@ class AreaPromises(StoreSuite):
             assert tx.evidence.of(1) == []
         assert store.check() == []
 
-    def test_times(self) -> None:
-        """Notes are found by when they were said and by what they tell of, if half of that is asked for; with a note go its times."""
+    def test_readings(self) -> None:
+        """Notes are found by when they were said and by what they tell of, if half of that is asked for; with a note goes what was read of it."""
         with self.store.write() as tx:
             owner, ben = self.owner(tx, ANA), self.owner(tx, BEN)
             said = [micros(MAY) + day * DAY for day in range(4)]
             rows = [self.put(tx, self.note(n, scope=ANA, occurred_at=from_micros(said[n]))) for n in range(4)]
             foreign = self.put(tx, self.note(9, scope=BEN, occurred_at=MAY))
             week = (said[0] - 2 * DAY, said[0] + 5 * DAY)
-            tx.times.put([(rows[0], owner, [(said[2], said[3]), week]), (rows[1], owner, []), (foreign, ben, [week])])
+            tx.readings.put(
+                [
+                    Reading(rows[0], owner, [(said[2], said[3]), week], 90),
+                    Reading(rows[1], owner),
+                    Reading(foreign, ben, [week], 5),
+                ]
+            )
             first = (said[0], said[1])
 
-            assert tx.times.of(rows) == {rows[0]: [week, (said[2], said[3])]}
-            assert sorted(tx.times.said((owner,), (said[0], said[2]), 9)) == rows[:2]  # half-open
-            assert len(tx.times.said((owner,), (said[0], said[3]), 2)) == 2
-            assert tx.times.told((owner,), (said[2], said[3]), 9) == [
+            assert tx.readings.times(rows) == {rows[0]: [week, (said[2], said[3])]}
+            assert tx.readings.asking(rows) == {rows[0]: 90}
+            assert sorted(tx.readings.said((owner,), (said[0], said[2]), 9)) == rows[:2]  # half-open
+            assert len(tx.readings.said((owner,), (said[0], said[3]), 2)) == 2
+            assert tx.readings.told((owner,), (said[2], said[3]), 9) == [
                 rows[0]
             ]  # by the day; of the week it is a seventh
-            assert tx.times.told((owner,), first, 9) == []
-            assert tx.times.told((owner, ben), (said[0], said[0] + 4 * DAY), 9) == [rows[0], rows[0], foreign]
-            assert tx.times.told((ben,), week, 9) == [foreign]
-            tx.times.replace([(rows[0], owner, [first])])
-            assert tx.times.told((owner,), first, 9) == [rows[0]]
-            assert tx.times.count() == 2
+            assert tx.readings.told((owner,), first, 9) == []
+            assert tx.readings.told((owner, ben), (said[0], said[0] + 4 * DAY), 9) == [rows[0], rows[0], foreign]
+            assert tx.readings.told((ben,), week, 9) == [foreign]
+            tx.readings.replace([Reading(rows[0], owner, [first], 7)])
+            assert tx.readings.told((owner,), first, 9) == [rows[0]]
+            assert tx.readings.asking(rows) == {rows[0]: 7}
             tx.notes.delete([rows[0]])
-            assert tx.times.told((owner,), first, 9) == []
-            assert tx.times.delete([foreign]) == 1
-            assert tx.times.count() == 0
+            assert tx.readings.told((owner,), first, 9) == []
+            assert not tx.readings.kept(rows)
+            assert tx.readings.delete([foreign]) == 2
+            assert not tx.readings.kept([foreign])
 
     def test_ledger(self) -> None:
         store = self.store

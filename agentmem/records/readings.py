@@ -1,26 +1,40 @@
-"""Which spans of time notes tell of, and which notes are of a time: said in it, or telling of it."""
+"""What is read off the words of notes: which spans of time they tell of, and how likely they only ask; and which notes are of a time."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
-from agentmem.notes.tables import NOTE, TELLING, Among, Span
+from agentmem.notes.tables import INTENT, NOTE, TELLING, Among, Span
 from agentmem.records.area import Area
 
-__all__ = ["Times"]
+__all__ = ["Reading", "Readings"]
 
 Moments = tuple[int, int]
 
 
-class Times(Area):
-    """Spans by note, and notes by span; half-open, in microseconds since 1970."""
+class Reading(NamedTuple):
+    """What was read off a note: the spans that it tells of, and how likely it only asks, in per cent."""
 
-    def of(self, rows: Sequence[int]) -> dict[int, list[Moments]]:
+    row: int
+    owner: int
+    spans: Sequence[Moments] = ()
+    asking: int = 0
+
+
+class Readings(Area):
+    """Spans by note, and notes by span, half-open, in microseconds since 1970; and how likely notes only ask."""
+
+    def times(self, rows: Sequence[int]) -> dict[int, list[Moments]]:
         """The spans that each of ``rows`` tells of, ascending; rows that tell of none are not among them."""
         found: dict[int, list[Moments]] = {}
         for row, *span in self._tables.find(TELLING, {"row": Among(rows)}, columns=("row", "start", "until")):
             found.setdefault(row, []).append((span[0], span[1]))
         return found
+
+    def asking(self, rows: Sequence[int]) -> dict[int, int]:
+        """How likely each of ``rows`` only asks, in per cent; rows that are not likely at all are not among them."""
+        return dict(self._tables.find(INTENT, {"row": Among(rows)}, columns=("row", "likely")))
 
     def said(self, owners: Sequence[int], span: Moments, limit: int) -> list[int]:
         """At most ``limit`` notes of some owners that were said within a span."""
@@ -43,19 +57,21 @@ class Times(Area):
         """How many notes of some owners were said within a span."""
         return self._tables.count(NOTE, {"owner": Among(owners), "occurred_at": Span(least=span[0], below=span[1])})
 
-    def put(self, tellings: Iterable[tuple[int, int, Sequence[Moments]]]) -> None:
-        """Keep which spans notes tell of, where nothing is kept of them yet: (row, owner, spans) each."""
-        self._tables.put(TELLING, [(row, *span, owner) for row, owner, spans in tellings for span in spans])
+    def put(self, read: Iterable[Reading]) -> None:
+        """Keep what was read of notes of which nothing is kept yet."""
+        read = list(read)
+        self._tables.put(TELLING, [(row, *span, owner) for row, owner, spans, _ in read for span in spans])
+        self._tables.put(INTENT, [(row, likely, owner) for row, owner, _, likely in read if likely])
 
-    def replace(self, tellings: Sequence[tuple[int, int, Sequence[Moments]]]) -> None:
+    def replace(self, read: Sequence[Reading]) -> None:
         """The same in place of what is kept."""
-        self.delete([row for row, *_ in tellings])
-        self.put(tellings)
+        self.delete([each.row for each in read])
+        self.put(read)
+
+    def kept(self, rows: Sequence[int]) -> bool:
+        """Whether anything is kept of any of these notes."""
+        return bool(self.times(rows) or self.asking(rows))
 
     def delete(self, rows: Sequence[int]) -> int:
-        """Take out what notes tell of; returns how many spans there were."""
-        return self._tables.delete(TELLING, {"row": Among(rows)})
-
-    def count(self) -> int:
-        """How many spans there are, of everybody."""
-        return self._tables.count(TELLING, {})
+        """Take out what was read of notes; returns how many spans there were, and notes that may have asked."""
+        return sum(self._tables.delete(table, {"row": Among(rows)}) for table in (TELLING, INTENT))
