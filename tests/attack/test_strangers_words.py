@@ -71,7 +71,8 @@ class World:
         memory = self._memory
         if verb == "write":
             text, who, session = values
-            if (receipt := memory.remember(text, user=who.user, agent=who.agent, session=session)).id is not None:
+            receipt = memory.remember(text, user=who.user, agent=who.agent, session=session)
+            if receipt.id is not None and (receipt.id, who) not in self._theirs:  # equal words are one note
                 self._theirs.append((receipt.id, who))
         elif verb == "record":
             text, who = values
