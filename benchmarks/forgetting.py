@@ -39,15 +39,19 @@ K = 10
 
 @dataclass(frozen=True)
 class Arm:
-    """One way to live the year: the settings of forgetting, and whether fade() runs every 30 days."""
+    """One way to live the year: the settings of forgetting, the weights of recall, and whether fade() runs every 30 days."""
 
     forgetting: ForgettingSettings = field(default_factory=ForgettingSettings)
+    ranking: RankingWeights = field(default_factory=RankingWeights)
     fades: bool = False
 
 
 ARMS = {
     "no curve": Arm(ForgettingSettings(curve="none")),
     "curve": Arm(),
+    "curve, without retrievability": Arm(ranking=RankingWeights(retrievability=0)),
+    "curve, without interference": Arm(ranking=RankingWeights(interference=0)),
+    "curve, without newer": Arm(ranking=RankingWeights(newer=0)),
     "curve, faded monthly": Arm(fades=True),
     "curve, at most 1000 active": Arm(ForgettingSettings(capacity=1000), fades=True),
 }
@@ -105,7 +109,8 @@ def measure(year: Year, arm: Arm, embedder: Embedder) -> dict[str, object]:
     """What is found by default and with faded=True, how many notes there are, and how many of them are active."""
     clock = ManualClock(START)
     began = time.process_time()
-    with Memory(None, embedder=embedder, clock=clock, settings=Settings(forgetting=arm.forgetting)) as memory:
+    settings = Settings(forgetting=arm.forgetting)
+    with Memory(None, embedder=embedder, clock=clock, settings=settings, ranking=arm.ranking) as memory:
         ids = live(year, memory, clock, fades=arm.fades)
         clock.set(END)
         if arm.fades:

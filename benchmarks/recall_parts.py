@@ -26,8 +26,8 @@ from agentmem.recall.weights import RankingWeights
 from benchmarks.recall_sets import Asked, Scope, load
 from benchmarks.vector_cache import CachedEmbedder
 
-PARTS = ("text", "spread", "actor", "length", "session", "time", "answer", "question", "reply", "asked", "repeated",
-    "interference", "retrievability")  # fmt: skip
+PARTS = ("text", "spread", "actor", "length", "session", "time", "answer", "question", "reply", "asked", "newer", "repeated",
+    "successor", "interference", "retrievability")  # fmt: skip
 DEPTH = 20
 Search = Callable[[str], list[int]]
 Row = tuple[float, float, float]

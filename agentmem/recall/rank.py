@@ -49,6 +49,8 @@ FORWARD = 1.5
 SPREAD_SEEDS = 64
 RANKED = 160
 """Candidates that are ranked when the query names neither a time nor an actor, which could lift one from far below."""
+MIDDLE = RANKED // 2
+"""The candidate that fits no better than what would be found for any query."""
 MAX_LENGTH = 200
 """Characters from which a note says enough to be an answer: "Yes, in Porto." says little by itself, two sentences do not say more than ten."""
 SAME_TEXT = 0.9999
@@ -208,7 +210,7 @@ def rank(
     spread, conductors = _spread(rows, base, among, weights, echo)
     short = facets.numbers("length") <= LONG  # a long note says itself what it is about, whatever stands beside it
     parts = {"semantic": semantic, "text": text, "links": spread * short}
-    parts["session"] = _session_heat(facets, np.where(echo.asks, 0.0, base), weights)
+    parts["session"] = _session_heat(facets, np.where(echo.asks, 0.0, _telling(base)), weights)
     parts["answers"] = weights.answer * _asked_before(facets, semantic, among) * short
     parts["echo"] = -np.where(echo.asks, base, 0.0) - np.where(echo.replies, text + parts["answers"], 0.0)
     if not query.spans:  # who asks about a time asks for what held then
@@ -242,6 +244,17 @@ def _turns(facets: FacetColumns, among: Among, asking: Values) -> Turns:
 def _sum(parts: Iterable[Values]) -> Values:
     total: Values = np.sum(list(parts), axis=0)
     return total
+
+
+def _telling(base: Values) -> Values:
+    """[n] by how much each fits better than what would be found for any query: only that tells of the conversation that it is from.
+
+    Else whatever is from one would stand before what is from none, as documents beside chats (``benchmarks/mixed_scope.py``).
+    """
+    if len(base) <= MIDDLE:
+        return base
+    above: Values = np.maximum(0.0, base - np.partition(base, -MIDDLE)[-MIDDLE])
+    return above
 
 
 def _spread(rows: Rows, base: Values, links: Among, weights: RankingWeights, echo: Echoes) -> tuple[Values, Conductors]:

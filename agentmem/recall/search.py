@@ -241,14 +241,15 @@ class Recaller:
         """
         spaces, only = selection.spaces, self._only(tx, selection)
         warnings: list[str] = []
-        near, plan = self._by_vector(tx, spaces, vector, limit, only, warnings)
+        nearest, plan = self._by_vector(tx, spaces, vector, limit, only, warnings)
         times = self._of_time(tx, view, selection, only)
         terms = query_terms(view.text if times is NOWHEN else view.searched)
-        words = self._core.text.search(tx, terms, spaces, limit, only)
+        words = self._core.text.search(tx, terms, spaces, limit, only, nearest)
+        near = nearest
         if times.rows:
             timed, _ = self._core.exact.search(tx, spaces, vector, limit, rows=times.rows, passages=True)
             near, found = together(near, timed), {row for row, _ in words}
-            within = self._core.text.search(tx, terms, spaces, limit, times.rows)
+            within = self._core.text.search(tx, terms, spaces, limit, times.rows, nearest)
             words += [each for each in within if each[0] not in found]
             plan["of the time"] = len(times.rows)
         said = _rows(words)

@@ -36,17 +36,26 @@ _COMMON: Final = 5.0
 """Inverse document frequency at which a word counts for half of it: what many notes have tells them apart by less than its bits."""
 _UNSEEN: Final = 20
 """Notes without any of the words that are taken to be there besides: among three notes alone no word would be rare."""
+_NEAREST: Final = 50
+"""Notes nearest to a query in meaning among which its words are counted once more."""
+_ANSWERS: Final = 3
+"""As many of them may have a word that tells the answers from the rest."""
 _MAX_WORDS: Final = 64
 _MAX_LENGTH: Final = 200
 _SCORED: Final = 5_000
 """Places of a query's words that are scored in a scope where they stand at more: a fifth of a microsecond each."""
 _LOADED: Final = 16_384  # notes read at a time
 _BATCH: Final = 4_096
+_NOBODY: Final = np.zeros(0, np.int64)
 
 
 class TextIndex(Following):
     """Finds the notes of some owners by words: BM25 (Robertson et al. 1994, Okapi at TREC-3; k1 = 1.2, b = .75) over a note's own
     words, and for half as much those around it.
+
+    What a word is worth depends on where the query looks as well: among thousands of notes of all kinds "coronavirus" is rare, and among
+    those that a question about it is near to it tells nothing apart. So a word counts as common as it is, on average, in the scope and
+    among the notes nearest to the query in meaning (measured in ``benchmarks/mixed_scope.py``).
 
     Scores can be compared between queries and between stores, as a share of the best one could not: where nothing but common words is
     shared, as in a handful of answers to much the same questions, they stay low (measured in ``benchmarks/recall_parts.py``).
@@ -69,6 +78,7 @@ class TextIndex(Following):
         owners: Sequence[int],
         limit: int,
         rows: Sequence[int] | None = None,
+        near: Rows | None = None,
     ) -> list[tuple[int, float]]:
         """(row, score), best first, equal ones by row; any of ``words`` may match, several words in one as a phrase.
 
@@ -78,6 +88,7 @@ class TextIndex(Following):
             owners: whose notes to look at; their notes together tell what a word is worth.
             limit: how many to return at most.
             rows: when given, return these rows only.
+            near: when given, the rows that are nearest to the query in meaning, best first.
         """
         wanted = _cleaned(words)
         if not wanted or limit < 1:
@@ -91,7 +102,8 @@ class TextIndex(Following):
                 if len(postings)
             ]
             scores = _scores(
-                [(postings, postings.matches(*pair, len(wanted))) for postings, pair in _telling(found, len(wanted))]
+                [(postings, postings.matches(*pair, len(wanted))) for postings, pair in _telling(found, len(wanted))],
+                np.sort(near[:_NEAREST]) if near is not None else _NOBODY,
             )
             if rows is not None:
                 only = np.unique(np.asarray(rows, np.int64))
@@ -191,15 +203,17 @@ def _telling(found: Sequence[_Held], phrases: int) -> Sequence[_Held]:
     ]
 
 
-def _scores(found: Sequence[tuple[Postings, Matches]]) -> list[tuple[Rows, Values]]:
-    """The rows and the scores of what each of some owners has; all of it together tells what a phrase is worth."""
+def _scores(found: Sequence[tuple[Postings, Matches]], near: Rows) -> list[tuple[Rows, Values]]:
+    """The rows and the scores of what each of some owners has; all of it together, and what is ``near``, tells what a phrase is worth."""
     count = sum(len(postings) for postings, _ in found)
     if not count:
         return []
     average = sum(postings.words for postings, _ in found) / count
     phrases = max(int(matches.which.max(initial=-1)) for _, matches in found) + 1
     having = np.bincount(np.concatenate([matches.which for _, matches in found]), minlength=phrases)
-    values = np.array([worth(count, number) for number in having.tolist()])
+    values = np.array(
+        [worth(count, *both) for both in zip(having.tolist(), _having(found, phrases, near).tolist(), strict=True)]
+    )
     scores: list[tuple[Rows, Values]] = []
     for postings, (which, slots, often) in found:
         length = postings.lengths[slots] / average if average else 1.0
@@ -210,9 +224,25 @@ def _scores(found: Sequence[tuple[Postings, Matches]]) -> list[tuple[Rows, Value
     return scores
 
 
-def worth(count: int, having: int) -> float:
-    """What a phrase is worth that so many of the notes have: its inverse document frequency, less of it the commoner it is."""
-    rarity = math.log1p((_UNSEEN + count - having + 0.5) / (having + 0.5))
+def _having(found: Sequence[tuple[Postings, Matches]], phrases: int, near: Rows) -> Rows:
+    """[phrases] how many of the notes at ``near``, ascending, have each."""
+    having = np.zeros(phrases, np.int64)
+    if len(near):
+        for postings, (which, slots, _) in found:
+            having += np.bincount(which[places(postings.rows[slots], near) >= 0], minlength=phrases)
+    return having
+
+
+def worth(count: int, having: int, near: int = 0) -> float:
+    """What a phrase is worth that so many of the notes have: its inverse document frequency, less of it the commoner it is.
+
+    Args:
+        count, having: notes, and how many of them have it; near: how many of those have it that are nearest to the query.
+    """
+    share = (having + 0.5) / (_UNSEEN + count + 1.0)
+    common = max(0, near - _ANSWERS) / (_NEAREST - _ANSWERS)
+    share = max(share, (share + common) / 2)
+    rarity = -math.log(share)
     return rarity * rarity / (rarity + _COMMON)
 
 

@@ -23,7 +23,7 @@ from tests.attack.plain_model import teach
 from tests.attack.tenant_verbs import VERBS, WITH_MODEL, Call, Maker
 from tests.attack.tenants import Asking, Breach, Teller, Tenant, World, as_text, bound_to, flatten
 
-FEW, MANY = 300, 10_000
+FEW, MANY = 160, 10_000
 STEPS = 14
 WATCHED = 0.06
 """Share of the calls around which somebody else asks how his memory stands."""

@@ -8,6 +8,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -238,6 +239,34 @@ def test_a_word_is_worth_more_than_in_proportion_the_rarer_it_is() -> None:
     assert bits == sorted(bits)
     assert all(mine / bits[-1] < 0.9 * theirs / plain[-1] for mine, theirs in zip(bits[1:-1], plain[1:-1], strict=True))
     assert worth(3, 1) > 1.5 * worth(3, 3) > 0
+
+
+def test_a_word_that_most_of_what_is_near_has_is_worth_little() -> None:
+    """However rare it is in the scope; what a few of these have is worth what its rarity says, and nothing is worth more for being near."""
+    near = [worth(10_000, 60, having) for having in (0, 3, 10, 20, 50)]
+
+    assert near[0] == near[1] == worth(10_000, 60)
+    assert near == sorted(near, reverse=True)
+    assert near[-1] < 0.05 * near[0]
+    assert worth(60, 60, 50) > 0
+
+
+def test_the_matter_of_a_question_decides_nothing_among_notes_about_it(store, index, make, put) -> None:
+    """Sixty notes about a virus among many others: "virus" and a common word of all others weigh less than the one word that tells."""
+    with store.write() as tx:
+        of_it = [put(tx, make(n, content=f"the virus {'virus ' * (n % 3)}spreads, says page {n}")) for n in range(60)]
+        wanted = put(tx, make(60, content="it does not survive heat"))
+        others = [put(tx, make(100 + n, content=f"rain in town {n}")) for n in range(500)]
+        words, near = ["virus", "heat"], np.array([wanted, *of_it])
+
+        plain = [row for row, _ in index.search(tx, words, [1], 100)]
+        found = index.search(tx, words, [1], 100, near=near)
+        narrow = index.search(tx, words, [1], 100, [*of_it[:3], others[0]], near)
+
+    assert found[0][0] == wanted
+    assert {row for row, _ in found} == set(plain) == {wanted, *of_it}
+    assert found[0][1] > 5 * found[1][1]
+    assert {row for row, _ in narrow} == set(of_it[:3])
 
 
 @settings(max_examples=150, deadline=None)
