@@ -83,11 +83,11 @@ class NoteReadings:
 
     def differing(self, tx: Transaction, rows: Sequence[int]) -> list[int]:
         """Those of ``rows`` of which something else is kept than is read off them."""
-        times, asking = tx.readings.times(rows), tx.readings.asking(rows)
+        times, asking = tx.readings.times(rows), tx.readings.asking(rows, anew=True)
         return [
             row
             for row, _, spans, likely in self._wanted(tx, rows)
-            if list(spans) != times.get(row, []) or likely != asking.get(row, 0)
+            if list(spans) != times.get(row, []) or likely != asking[row]
         ]
 
     @staticmethod

@@ -331,7 +331,7 @@ class Recaller:
     def _asking(tx: Transaction, facets: FacetColumns) -> Values:
         """[n] how likely each note only asks."""
         read = tx.readings.asking(facets.rows.tolist())
-        return np.array([read.get(row, 0) for row in facets.rows.tolist()], dtype=float) / 100.0
+        return np.fromiter(read.values(), dtype=float, count=len(facets)) / 100.0
 
     @staticmethod
     def _ended(facets: FacetColumns, selection: Selection, now: datetime) -> Flags:

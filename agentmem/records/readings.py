@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from agentmem.notes.engine import Tables
+from agentmem.notes.guarded_tables import GuardedTables
 from agentmem.notes.tables import INTENT, NOTE, TELLING, Among, Span
 from agentmem.records.area import Area
+from agentmem.records.known import KnownRows
 
 __all__ = ["Reading", "Readings"]
 
@@ -25,6 +28,10 @@ class Reading(NamedTuple):
 class Readings(Area):
     """Spans by note, and notes by span, half-open, in microseconds since 1970; and how likely notes only ask."""
 
+    def __init__(self, tables: GuardedTables, everybodys: Tables) -> None:
+        super().__init__(tables, everybodys)
+        self._likely: KnownRows[int] = KnownRows(tables)
+
     def times(self, rows: Sequence[int]) -> dict[int, list[Moments]]:
         """The spans that each of ``rows`` tells of, ascending; rows that tell of none are not among them."""
         found: dict[int, list[Moments]] = {}
@@ -32,9 +39,10 @@ class Readings(Area):
             found.setdefault(row, []).append((span[0], span[1]))
         return found
 
-    def asking(self, rows: Sequence[int]) -> dict[int, int]:
-        """How likely each of ``rows`` only asks, in per cent; rows that are not likely at all are not among them."""
-        return dict(self._tables.find(INTENT, {"row": Among(rows)}, columns=("row", "likely")))
+    def asking(self, rows: Sequence[int], *, anew: bool = False) -> dict[int, int]:
+        """How likely each of ``rows`` only asks, in per cent; ``anew``: as it stands in the store, whatever is known of it."""
+        self._tables.need_rows(rows, "readings: asking")
+        return self._read_likely(rows) if anew else self._likely.get(rows, self._read_likely)
 
     def said(self, owners: Sequence[int], span: Moments, limit: int) -> list[int]:
         """At most ``limit`` notes of some owners that were said within a span."""
@@ -60,6 +68,7 @@ class Readings(Area):
     def put(self, read: Iterable[Reading]) -> None:
         """Keep what was read of notes of which nothing is kept yet."""
         read = list(read)
+        self._likely.drop(each.row for each in read)
         self._tables.put(TELLING, [(row, *span, owner) for row, owner, spans, _ in read for span in spans])
         self._tables.put(INTENT, [(row, likely, owner) for row, owner, _, likely in read if likely])
 
@@ -70,8 +79,15 @@ class Readings(Area):
 
     def kept(self, rows: Sequence[int]) -> bool:
         """Whether anything is kept of any of these notes."""
-        return bool(self.times(rows) or self.asking(rows))
+        return bool(self.times(rows) or any(self.asking(rows).values()))
 
     def delete(self, rows: Sequence[int]) -> int:
         """Take out what was read of notes; returns how many spans there were, and notes that may have asked."""
+        self._likely.drop(rows)
         return sum(self._tables.delete(table, {"row": Among(rows)}) for table in (TELLING, INTENT))
+
+    def _read_likely(self, rows: Sequence[int]) -> dict[int, int]:
+        found: dict[int, int] = dict(
+            self._everybodys.find(INTENT, {"row": Among(rows)}, columns=("row", "likely"), order=())
+        )
+        return {row: found.get(row, 0) for row in rows}

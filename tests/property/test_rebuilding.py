@@ -139,7 +139,7 @@ def projections(memory: Memory) -> dict[str, Any]:
         rows = tx.notes.select_all()
         found, vectors = tx.vectors.load(rows)
         terms = tx.terms.of(rows)
-        readings = tx.readings.times(rows), tx.readings.asking(rows)
+        readings = tx.readings.times(rows), tx.readings.asking(rows, anew=True)
     with memory._parts.core.store._db.transaction(write=False):
         text = memory._parts.core.store._db.rows("SELECT row, owner, content, context FROM words ORDER BY row")
     return {"links": links(memory, derived=True), "kept": links(memory, derived=False), "terms": terms, "readings": readings, "text": text,

@@ -259,6 +259,7 @@ EVERYBODYS = {
     },  # what goes with a note goes whosever it is
     "ledger": {"append", "held", "taken", "forgotten", "edited"},  # how many, and whose an id is, is told to nobody
     "links": {"delete", "_strengthen", "_read"},  # admitted before; behind it, `_admitted`
+    "readings": {"_read_likely"},  # admitted before
     "notes": {"has_owned", "replace", "_rows_of", "_read_ids", "_read_facets"},  # each narrowed by who calls it
     "outbox": {"count"},  # how far the index is behind
     "owners": {

@@ -231,7 +231,7 @@ class AreaPromises(StoreSuite):
             first = (said[0], said[1])
 
             assert tx.readings.times(rows) == {rows[0]: [week, (said[2], said[3])]}
-            assert tx.readings.asking(rows) == {rows[0]: 90}
+            assert tx.readings.asking(rows) == dict.fromkeys(rows, 0) | {rows[0]: 90}
             assert sorted(tx.readings.said((owner,), (said[0], said[2]), 9)) == rows[:2]  # half-open
             assert len(tx.readings.said((owner,), (said[0], said[3]), 2)) == 2
             assert tx.readings.told((owner,), (said[2], said[3]), 9) == [
@@ -242,7 +242,9 @@ class AreaPromises(StoreSuite):
             assert tx.readings.told((ben,), week, 9) == [foreign]
             tx.readings.replace([Reading(rows[0], owner, [first], 7)])
             assert tx.readings.told((owner,), first, 9) == [rows[0]]
-            assert tx.readings.asking(rows) == {rows[0]: 7}
+            assert (
+                tx.readings.asking(rows) == tx.readings.asking(rows, anew=True) == dict.fromkeys(rows, 0) | {rows[0]: 7}
+            )
             tx.notes.delete([rows[0]])
             assert tx.readings.told((owner,), first, 9) == []
             assert not tx.readings.kept(rows)
