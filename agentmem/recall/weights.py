@@ -30,37 +30,37 @@ class RankingWeights:
         InvalidArgument: a weight is below 0, not finite, no number, or a share above its whole.
     """
 
-    text: float = 0.08  # L -.099, T -.218, B -.055, F +.012, X -.023 / -.222 / -.499 / -.436
+    text: float = 0.08  # L -.099, T -.231, B -.071, F +.009, X -.022 / -.224 / -.496 / -.437
     """What a point of BM25 is worth."""
     foreign: float = 1.0
     """How much more than that it is worth where a query is in scripts that the embedder is not for."""
-    spread: float = 0.3  # L -.005, B -.018
+    spread: float = 0.3  # L -.010, B -.048
     """Share of its neighbours' activation that a note receives."""
     together: float = 0.3  # benchmarks/used_together.py
     """What a use together closes of the gap between a link's weight and 1; 0: no such links."""
-    actor: float = 0.2  # L -.010, B -.001
+    actor: float = 0.2  # L -.007, B -.017
     """Bonus of notes by an actor whom the query names, or means by "I" or "you"."""
-    length: float = 0.05  # L -.001, T -.030, B -.003, F -.001, X 0 / -.005 / +.005 / -.005
+    length: float = 0.05  # L -.001, T -.025, X 0 / -.005 / +.005 / 0
     """Per natural log of the note's length, up to two sentences: shorter ones say little."""
-    session: float = 0.2  # L -.013, B -.002
+    session: float = 0.2  # L -.014, B -.014
     """Share of the best score in the same session."""
-    time: float = 0.15  # L -.017, T -.001, X ru +.003; benchmarks/named_days.py
+    time: float = 0.15  # L -.019, X ru +.002; benchmarks/named_days.py
     """Bonus of notes from the time that the query names, per natural log of how few they are."""
-    answer: float = 0.2  # L -.012
+    answer: float = 0.2  # L -.010, B -.004
     """Share that a note receives of the cosine of the question asked right before it."""
-    question: float = 0.1  # L -.006, T -.012, B +.002
+    question: float = 0.1  # L -.008, T -.012, B -.006
     """Malus of notes that only ask: what answers comes after them."""
-    reply: float = 0.15  # B -.018
+    reply: float = 0.15  # B -.011
     """Malus of what an assistant said, unless asked for: what holds is told by its user."""
-    asked: float = 0.5
+    asked: float = 0.5  # L +.001, T -.002, B -.007; benchmarks/life.py
     """Share of its fit that what only asks loses: it tells nothing."""
-    newer: float = 1.0
+    newer: float = 1.0  # order alone; benchmarks/life.py
     """1: of notes about the same matter that fit about equally well the newer one stands first; 0: they stand as they fit."""
     repeated: float = 1.0
     """Malus of a note that says the same as one before it, nearly word for word."""
-    retrievability: float = 0.05  # L +.001; benchmarks/forgetting.py
+    retrievability: float = 0.05  # 0 here; benchmarks/forgetting.py
     """Span between a forgotten and a fresh note; the curve itself is a setting."""
-    interference: float = 1.0  # 0 wherever notes are of one age
+    interference: float = 1.0  # L -.002; benchmarks/forgetting.py
     """How much a stronger memory holds back one that says nearly the same, per difference of strength."""
     superseded: float = 0.25
     """Malus of notes whose validity has ended."""
