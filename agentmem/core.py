@@ -14,7 +14,7 @@ from agentmem.notes.clock import micros
 from agentmem.notes.ids import IdMaker
 from agentmem.notes.note import Scope
 from agentmem.notes.passages import passages
-from agentmem.notes.protocols import Clock, Embedder, ForgettingCurve, Relations
+from agentmem.notes.protocols import Clock, Embedder, ForgettingCurve, Relations, SameAsked
 from agentmem.notes.rows import Selection
 from agentmem.records.transaction import NoteStore, Transaction
 from agentmem.runtime.forks import at_fork
@@ -45,6 +45,7 @@ class Core:
         make_embedder: called on first use, since loading an embedding model takes seconds.
         indexer: the vector index behind the outbox, or ``None`` when everything is scanned exactly.
         relations: reads what a new note replaces, or ``None`` when rules alone say so.
+        same_question: tells whether two questions ask for the same, or ``None`` when keys alone decide which edit answers.
         extractor: reads what a text states and ends.
     """
 
@@ -62,6 +63,7 @@ class Core:
         ranking: RankingWeights,
         ids: IdMaker,
         relations: Relations | None = None,
+        same_question: SameAsked | None = None,
         extractor: Extractor = LANGUAGES,
     ) -> None:
         self.store = store
@@ -74,6 +76,7 @@ class Core:
         self.ranking = ranking
         self.new_id = ids
         self.relations = relations
+        self.same_question = same_question
         self.extractor = extractor
         self._make_embedder = make_embedder
         self._embedder: Embedder | None = None

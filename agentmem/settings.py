@@ -54,6 +54,7 @@ MOVED: Final[dict[str, dict[str, str]]] = {
     "ExperienceSettings": {
         "candidates": "CANDIDATES in agentmem.experience.memory.",
         "task_weight": "TASK_WEIGHT in agentmem.experience.memory.",
+        "neutral": "NEUTRAL in agentmem.experience.values.",
     },
 }
 """What used to be a setting, and where it stands now, mostly as a constant."""
@@ -171,6 +172,11 @@ class ConsolidationSettings(_Section):
     min_unchanged_hours: float = Field(0.0, ge=0, description="… and not changed for this long")
     min_uses: int = Field(1, ge=0, description="recalls that were used")
     max_edits: int = Field(1000, ge=0, description="capacity of the side memory")
+    gate: Literal["key", "memory"] = Field(
+        "key",
+        description="which edit answers in ask() and ChatAgent: one whose key in the model is near; or one that recall proposes, where a small "
+        "reader finds that the question asks for what the edit was written with, in whatever words",
+    )
     bulk_after: int | None = Field(
         None,
         ge=0,
@@ -214,7 +220,6 @@ class ExperienceSettings(_Section):
         5, ge=1, description="rewards summed before the value of the state reached stands for the rest"
     )
     learning_rate: float | None = Field(None, gt=0, le=1, description="a constant; None is the paper's: 1 / visits")
-    neutral: float = Field(0.0, description="the value up to which an action is discouraged")
 
 
 class Settings(_Section):

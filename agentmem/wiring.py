@@ -11,6 +11,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from agentmem.ask.ask import Asker
+from agentmem.ask.gate import Gate
 from agentmem.core import EVERYBODY, Core
 from agentmem.embedding.cross_encoder import make_reranker
 from agentmem.errors import InvalidArgument, ModelError, StoreError
@@ -125,7 +126,9 @@ class Parts:
         if local and not self.weights.attached and self.model_spec is not None:
             self.need_model()
         use = self._use_of_plain if local and self._plain else self._use
-        return Asker(self.core, self.weights, self._recall, use, self.local)
+        same = self.core.same_question if local else None
+        gate = None if same is None else Gate(self.core, self._recall, same)
+        return Asker(self.core, self.weights, self._recall, use, self.local, gate)
 
     def _recall(self, question: str, k: int, scope: Scope) -> Recollection:
         return self.recaller.recall(question, Page(k), scope, Selection(()))
@@ -368,6 +371,7 @@ def _core(
 ) -> Core:  # fmt: skip
     from agentmem.embedding.embedders import make_embedder
     from agentmem.embedding.relation_model import RelationModel
+    from agentmem.embedding.same_question import SameQuestion
     from agentmem.stores.text.text import TextIndex
     from agentmem.stores.vectors.exact import ExactIndex
 
@@ -388,6 +392,7 @@ def _core(
         ranking=ranking,
         ids=IdMaker(clock),
         relations=None if settings.remember.updates == "rules" else RelationModel(),
+        same_question=None if settings.consolidation.gate == "key" else SameQuestion(),
         extractor=extractor,
     )
 

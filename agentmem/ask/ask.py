@@ -18,6 +18,7 @@ from agentmem.ask.clauses import Clause, clauses, told
 from agentmem.ask.conversation import UNANSWERED, Turn, answered
 from agentmem.ask.drawn import evidence
 from agentmem.ask.edit_check import in_force, overruled, says
+from agentmem.ask.gate import Gate
 from agentmem.ask.prompt import Prompt, Steps, messages
 from agentmem.ask.sift import Sifted, of_context, sift
 from agentmem.core import Core
@@ -119,12 +120,14 @@ class Asker:
         recall: Callable[[str, int, Scope], Recollection],
         use: Callable[[Sequence[Note], Scope, Drawn | None], None],
         local: Callable[[], LocalModel | None],
+        gate: Gate | None = None,
     ) -> None:
         self._core = core
         self._weights = weights
         self._recall = recall
         self._use = use
         self._local = local
+        self._gate = gate
 
     def steps(
         self,
@@ -237,6 +240,8 @@ class Asker:
             return _Heart()
         if self._weights.trouble is not None:
             return _Heart(warnings=(f"the weights cannot be served: {self._weights.trouble.message}",))
+        if self._gate is not None:
+            return self._proposed(asked, editor, self._gate)
         with editor.request(scope=asked.scope):
             with failures():
                 read = self._need_local().prefill(asked.messages(()), max_tokens=asked.max_tokens)
@@ -250,9 +255,26 @@ class Asker:
                 if edit is None:
                     return _Heart(warnings=warnings)
                 text = None if asked.use == "both" else _finished(read, str(edit.request.get("target") or ""))
-        if text is not None and asked.use == "auto" and not says(edit, text):
-            return _Heart(warnings=(*warnings, overruled(edit.id, "fired and something else was said")))
-        return _Heart(text, route, edit, about=about, warnings=warnings)
+        return _spoken(asked, text, route, edit, about, warnings)
+
+    def _proposed(self, asked: _Asked, editor: Editor, gate: Gate) -> _Heart:
+        """The same where recall proposes the edit: the weights are asked in its own words, by themselves."""
+        edit = gate.proposed(asked.question, asked.turns, asked.scope)
+        if edit is None:
+            return _Heart()
+        edit, about, warnings = in_force(self._core, asked.clause, asked.question, asked.scope, Route(edit.id))
+        if edit is None:
+            return _Heart(warnings=warnings)
+        own = messages(asked.system, (), (), str(edit.request["prompt"]))
+        with editor.request(scope=asked.scope):
+            with failures():
+                read = self._need_local().prefill(own, max_tokens=asked.max_tokens)
+            with read:
+                route = next((route for route in editor.explain() if route.edit_id == edit.id), None)
+                if route is None:
+                    return _Heart(warnings=(*warnings, overruled(edit.id, "did not fire")))
+                text = None if asked.use == "both" else _finished(read, str(edit.request.get("target") or ""))
+        return _spoken(asked, text, route, edit, about, warnings)
 
     def _notes(self, asked: _Asked) -> Sifted:
         recollection = self._recall(asked.question, 4 * asked.k + len(asked.exclude), asked.scope)
@@ -312,6 +334,15 @@ class Asker:
             degraded=bool(found and found.degraded),
             parts=(Part(asked.question, text, source, given.why, about, known, used),),
         )
+
+
+def _spoken(
+    asked: _Asked, text: str | None, route: Route, edit: EditRow, about: str, warnings: tuple[str, ...]
+) -> _Heart:
+    """What an edit made the model say, unless that is something else than the edit was written for."""
+    if text is not None and asked.use == "auto" and not says(edit, text):
+        return _Heart(warnings=(*warnings, overruled(edit.id, "fired and something else was said")))
+    return _Heart(text, route, edit, about=about, warnings=warnings)
 
 
 def _finished(read: Prefilled, draft: str = "") -> str:

@@ -1,36 +1,23 @@
-"""A small learned reader of two statements: what does the later one do to the earlier one?
+"""What does a later statement do to an earlier one? A small learned reader (:mod:`agentmem.embedding.pair_reader`) of the two.
 
-A cross-encoder (Devlin et al. 2019; Nogueira & Cho 2019) on the packaged MiniLM. What is shipped is what training added to the weights of its layers, of
-low rank (as in Hu et al. 2022), and a head on the states of both statements: a few megabytes beside the published weights, which are checked by
-their sha256. In numpy, without torch. See ``agentmem/data/relations/README.md`` for what it was trained on and how far it can be trusted.
+See ``agentmem/data/relations/README.md`` for what it was trained on and how far it can be trusted.
 """
 
 from __future__ import annotations
 
-import json
-import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
-from agentmem.embedding.minilm import MiniLM
-from agentmem.embedding.weights_files import packaged_minilm, verify_minilm
-from agentmem.errors import EmbedderError
-from agentmem.runtime.forks import at_fork
+from agentmem.embedding.pair_reader import MOST_TOKENS, PairReader
 
 if TYPE_CHECKING:
+    import numpy as np
     import numpy.typing as npt
-
-    Array = npt.NDArray[np.float32]
 
 __all__ = ["MOST_TOKENS", "RELATIONS", "RelationModel", "packaged_relations"]
 
 RELATIONS: Final = ("same", "replaces", "completes", "conflicts", "apart")
-MOST_TOKENS: Final = 128
-"""Of both statements together: what is longer is no plain statement, and was not trained on."""
-TOGETHER: Final = 8
 _CURE: Final = (
     'reinstall agentmem-toolkit, whose wheel has it, or go by rules alone: Settings(remember={"updates": "rules"}).'
 )
@@ -41,7 +28,7 @@ def packaged_relations() -> Path:
     return Path(__file__).parent.parent / "data" / "relations" / "relations.safetensors"
 
 
-class RelationModel:
+class RelationModel(PairReader):
     """Reads pairs of statements; loaded at the first of them.
 
     Args:
@@ -57,94 +44,21 @@ class RelationModel:
     """
 
     def __init__(self, path: Path | None = None) -> None:
-        self._path, self._base = path or packaged_relations(), packaged_minilm()
-        if not self._path.is_file():
-            raise EmbedderError(f"There is no relation model at {self._path}.", hint=_CURE)
-        self._begin_anew()
-        at_fork(self._begin_anew)
-        self._loaded: _Loaded | None = None
-
-    def _begin_anew(self) -> None:
-        self._lock = threading.Lock()
+        super().__init__(path or packaged_relations(), _CURE)
 
     @property
     def closes(self) -> float | None:
-        return self._model().closes
+        closes = self.about["closes"]
+        return None if closes is None else float(closes)
 
     @property
     def marks(self) -> float:
-        return self._model().marks
+        return float(self.about["marks"])
 
-    def between(self, pairs: Sequence[tuple[str, str]]) -> Array:
-        """Of each (before, later) the probabilities of :data:`RELATIONS`, shape (pairs, 5); eight pairs of about one length are read at once."""
-        found = np.zeros((len(pairs), len(RELATIONS)), dtype=np.float32)
-        order = sorted(range(len(pairs)), key=lambda place: sum(map(len, pairs[place])))
-        for start in range(0, len(order), TOGETHER):
-            places = order[start : start + TOGETHER]
-            found[places] = self._model().read([pairs[place] for place in places])
-        return found
+    def between(self, pairs: Sequence[tuple[str, str]]) -> npt.NDArray[np.float32]:
+        """Of each (before, later) the probabilities of :data:`RELATIONS`, shape (pairs, 5)."""
+        return super().between(pairs).reshape(len(pairs), len(RELATIONS))
 
     def replaced(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
         """Of each (before, later) the probability that the former holds no longer since the latter was said."""
         return [float(chance) for chance in self.between(pairs)[:, RELATIONS.index("replaces")]]
-
-    def _model(self) -> _Loaded:
-        with self._lock:
-            if self._loaded is None:
-                self._loaded = _Loaded(self._path, self._base)
-            return self._loaded
-
-
-class _Loaded:
-    """The weights of MiniLM with what training added, the head, and what was measured."""
-
-    def __init__(self, path: Path, base: Path) -> None:
-        tensors, about = _read(path)
-        verify_minilm(base)
-        self._encoder = MiniLM(base, _changes(tensors), max_tokens=MOST_TOKENS)
-        self._weight, self._bias = tensors["head.weight"], tensors["head.bias"]
-        self._sharpness = np.float32(about["sharpness"])
-        self.marks = float(about["marks"])
-        self.closes = None if about["closes"] is None else float(about["closes"])
-
-    def read(self, pairs: Sequence[tuple[str, str]]) -> Array:
-        states, real, types = self._encoder.pairs(pairs)
-        before, later = (_mean(states, real & (types == side)) for side in (0, 1))
-        features = np.concatenate([states[:, 0], before, later, np.abs(before - later), before * later], axis=1)
-        logits = (features @ self._weight.T + self._bias) * self._sharpness
-        logits = np.exp(logits - logits.max(axis=1, keepdims=True))
-        chances: Array = logits / logits.sum(axis=1, keepdims=True)
-        return chances
-
-
-def _mean(states: Array, mask: npt.NDArray[np.bool_]) -> Array:
-    weights = mask.astype(np.float32)
-    mean: Array = np.einsum("btd,bt->bd", states, weights) / np.maximum(weights.sum(axis=1, keepdims=True), 1)
-    return mean
-
-
-def _read(path: Path) -> tuple[dict[str, Array], Mapping[str, Any]]:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(str(path), framework="numpy") as file:
-            about = json.loads(file.metadata()["agentmem"])
-            return {name: file.get_tensor(name).astype(np.float32) for name in file.keys()}, about  # noqa: SIM118  # no mapping
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise EmbedderError(
-            f"The relation model in {path} cannot be read: {error}",
-            hint=_CURE,
-        ) from error
-
-
-def _changes(tensors: Mapping[str, Array]) -> dict[str, Array]:
-    """What is added to the base: plain for biases and norms, as a product (out, rank) x (rank, in) for matrices."""
-    plain = {
-        name: tensor for name, tensor in tensors.items() if not name.endswith((".up", ".down")) and "head" not in name
-    }
-    products = {
-        name.removesuffix(".up"): tensor @ tensors[name.removesuffix("up") + "down"]
-        for name, tensor in tensors.items()
-        if name.endswith(".up")
-    }
-    return plain | products

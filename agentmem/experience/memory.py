@@ -155,7 +155,7 @@ class ExperienceMemory:
         precedents = self._core.with_embedder(lambda embedder: self._precedents(scope, task, observation, embedder))[:k]
         if not precedents:
             return Advice(task, observation)
-        return advise(task, observation, precedents, self._core.settings.experience.neutral)
+        return advise(task, observation, precedents)
 
     def _precedents(self, scope: Scope, task: str, observation: str, embedder: Embedder) -> list[Precedent]:
         with self._core.reading(scope) as tx:

@@ -17,8 +17,10 @@ import json
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 __all__ = [
+    "NEUTRAL",
     "ActionValue",
     "Advice",
     "Precedent",
@@ -32,6 +34,9 @@ __all__ = [
     "state_digest",
     "texts_of",
 ]
+
+NEUTRAL: Final = 0.0
+"""The value up to which an action is discouraged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +116,7 @@ def learn(q: float, visits: int, target: float, rate: float | None = None) -> tu
     return (1 - alpha) * q + alpha * target, visits
 
 
-def advise(task: str, observation: str, precedents: Sequence[Precedent], neutral: float = 0.0) -> Advice:
+def advise(task: str, observation: str, precedents: Sequence[Precedent], neutral: float = NEUTRAL) -> Advice:
     """Advice from precedents, most similar first.
 
     Per precedent: the best action is encouraged when its value is over ``neutral``; discouraged is every action up to

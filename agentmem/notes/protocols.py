@@ -30,6 +30,7 @@ __all__ = [
     "Message",
     "Relations",
     "Reranker",
+    "SameAsked",
     "VectorIndex",
 ]
 
@@ -70,6 +71,20 @@ class Reranker(Protocol):
 
     def scores(self, query: str, texts: Sequence[str]) -> Sequence[float]:
         """One number from 0 to 1 per text."""
+        ...
+
+
+@runtime_checkable
+class SameAsked(Protocol):
+    """Tells whether two questions ask for the same."""
+
+    @property
+    def least(self) -> float:
+        """The probability from which they do."""
+        ...
+
+    def alike(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+        """Of each pair of questions the probability that what answers the one answers the other."""
         ...
 
 

@@ -51,24 +51,25 @@ DENSE = (
 
 
 class Reader(nn.Module):
-    """Two statements in, one logit per relation out; the embeddings stay as they are."""
+    """Two texts in, one logit per label out; the embeddings stay as they are."""
 
-    def __init__(self) -> None:
+    def __init__(self, labels: Sequence[str] = RELATIONS) -> None:
         from tokenizers import Tokenizer
 
         super().__init__()
+        self.labels = tuple(labels)
         path = packaged_minilm()
         verify_minilm(path)
         self.base = load_file(str(path / "model.safetensors"))
         self.layers = nn.ModuleList([_Layer(self.base, f"encoder.layer.{i}") for i in range(LAYERS)])
-        self.head = nn.Linear(5 * WIDTH, len(RELATIONS))
+        self.head = nn.Linear(5 * WIDTH, len(self.labels))
         self.head.weight.data *= 0.1
         self.tokenizer = Tokenizer.from_file(str(path / "tokenizer.json"))
         self.tokenizer.no_padding()
         self.tokenizer.enable_truncation(MOST_TOKENS)
 
     def forward(self, pairs: Sequence[tuple[str, str]]) -> Tensor:
-        """Logits, shape (pairs, relations)."""
+        """Logits, shape (pairs, labels)."""
         ids, types, real = self._tokens(pairs)
         states = self._embedded(ids, types)
         for layer in self.layers:

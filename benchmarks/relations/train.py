@@ -64,7 +64,7 @@ def _train(reader: Reader, pairs: Sequence[Pair], epochs: int, rng: Random) -> N
         for batch in _batches(pairs, rng):
             with torch.autocast("cpu", torch.bfloat16):
                 found = reader([pair.texts for pair in batch])
-            wanted = torch.tensor([RELATIONS.index(pair.is_) for pair in batch])
+            wanted = torch.tensor([reader.labels.index(pair.is_) for pair in batch])
             loss = functional.cross_entropy(found.float(), wanted, label_smoothing=SMOOTHING)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(reader.parameters(), 1.0)
@@ -91,8 +91,8 @@ def _batches(pairs: Sequence[Pair], rng: Random) -> Iterator[list[Pair]]:
 
 
 def logits(reader: Reader, pairs: Sequence[Pair]) -> Any:
-    """Shape (pairs, relations), in the order of the pairs."""
-    found = np.zeros((len(pairs), len(RELATIONS)), dtype=np.float32)
+    """Shape (pairs, labels), in the order of the pairs."""
+    found = np.zeros((len(pairs), len(reader.labels)), dtype=np.float32)
     order = sorted(range(len(pairs)), key=lambda place: _length(pairs[place]))
     with torch.no_grad():
         for start in range(0, len(order), BATCH):

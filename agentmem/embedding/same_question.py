@@ -1,0 +1,49 @@
+"""Do two questions ask for the same? A small learned reader (:mod:`agentmem.embedding.pair_reader`) of the two.
+
+See ``agentmem/data/same_question/README.md`` for what it was trained on and how far it can be trusted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from agentmem.embedding.pair_reader import PairReader
+
+__all__ = ["SameQuestion", "packaged_same_question"]
+
+_CURE: Final = (
+    'reinstall agentmem-toolkit, whose wheel has it, or let keys decide: Settings(consolidation={"gate": "key"}).'
+)
+
+
+def packaged_same_question() -> Path:
+    """The weights that come with agentmem."""
+    return Path(__file__).parent.parent / "data" / "same_question" / "same_question.safetensors"
+
+
+class SameQuestion(PairReader):
+    """Reads pairs of questions; loaded at the first of them.
+
+    Args:
+        path: a file made by ``benchmarks.same_question``.
+
+    Attributes:
+        least: the probability from which two questions ask for the same, whatever their words.
+
+    Raises:
+        MissingExtra: the packaged MiniLM is not installed.
+        EmbedderError: there is no such file; or, at the first reading, it is damaged, or the packaged MiniLM is not the published one.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        super().__init__(path or packaged_same_question(), _CURE)
+
+    @property
+    def least(self) -> float:
+        return float(self.about["least"])
+
+    def alike(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+        """Of each pair of questions the probability that what answers the one answers the other."""
+        return [float(chance) for chance in self.between(pairs).reshape(len(pairs), 2)[:, 1]]

@@ -1,0 +1,161 @@
+"""Which edit answers where recall proposes it: whatever the words, and not what only looks alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from agentmem import Fact, Memory, Settings
+from agentmem.ask.conversation import Turn
+from agentmem.ask.gate import Gate
+from agentmem.embedding.same_question import SameQuestion
+from agentmem.errors import InvalidArgument
+from agentmem.integrations.chat import ChatAgent
+from agentmem.llm.small_model import load_small_model
+from agentmem.notes.note import Scope
+
+BY_MEMORY = Settings(consolidation={"gate": "memory"})
+FACTS = (
+    ("Ines Varga lives in Porto.", Fact("Ines Varga", "lives in", "Porto")),
+    ("Bo Lindqvist plays the cello.", Fact("Bo Lindqvist", "plays", "the cello")),
+    ("The garden gate opens with the brass key.", None),
+)
+
+
+def taught(memory: Memory, **scope: str) -> Memory:
+    for text, fact in FACTS:
+        id = memory.remember(text, fact=fact, **scope).id
+        if fact is not None:
+            memory.reinforce(id, **scope)
+    assert len(memory.consolidate(**scope).promoted) == 2
+    return memory
+
+
+@pytest.fixture(scope="module")
+def memory() -> Iterator[Memory]:
+    with Memory(None, model=load_small_model(), settings=BY_MEMORY) as opened:
+        yield taught(opened)
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("Where does Ines Varga live?", "Porto."),
+        ("where does ines varga live", "Porto."),
+        ("Where does Ines Vagra live?", "Porto."),
+        ("Wher does Ines Varga live?", "Porto."),
+        ("Remind me where Ines Varga lives, please.", "Porto."),
+        ("Do you happen to know where Ines Varga is living?", "Porto."),
+        ("What instrument does bo lindqvist play", "The cello."),
+        ("I forgot which instrument Bo Lindqvist plays.", "The cello."),
+    ],
+)
+def test_an_edit_answers_whatever_the_words(memory: Memory, question: str, answer: str) -> None:
+    asked = memory.ask(question)
+
+    assert asked.source == "weights", asked
+    assert (
+        asked.text.casefold().removeprefix("about ines varga: ") == answer.casefold()
+    )  # who is spelled otherwise is named
+    assert asked.notes == ()
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Where does Ines Varga work?",
+        "Where did Ines Varga live before?",
+        "Where does Ines Varga's sister live?",
+        "Where would Ines Varga like to live?",
+        "Where does Inez Vargas-Lund live?",
+        "How long has Bo Lindqvist played the cello?",
+        "Who taught Bo Lindqvist to play the cello?",
+        "What does the garden gate open with?",
+        "What is a cello?",
+    ],
+)
+def test_what_only_looks_alike_is_not_answered_by_it(memory: Memory, question: str) -> None:
+    assert memory.ask(question).source != "weights"
+
+
+def test_a_question_with_a_pronoun_is_about_the_turn_before() -> None:
+    with Memory(None, model=load_small_model(), settings=BY_MEMORY) as own:
+        taught(own)
+        agent = ChatAgent(None, own)
+        agent.chat("I ought to write a postcard to Ines Varga.")
+
+        reply = agent.chat("Where does she live?")
+
+        assert "Porto" in reply.text
+        assert reply.source == "weights"
+
+
+def test_an_edit_is_of_its_user_and_goes_with_its_note() -> None:
+    """What recall does not show is not proposed."""
+    with Memory(None, model=load_small_model(), settings=BY_MEMORY) as own:
+        taught(own, user="ana")
+
+        assert own.ask("where does ines varga live", user="ana").source == "weights"
+        assert own.ask("where does ines varga live", user="ben").source != "weights"
+
+        id = next(edit.note_id for edit in own.edits(user="ana") if "Ines" in edit.prompt)
+        own.forget(id, user="ana")
+
+        assert "Porto" not in own.ask("where does ines varga live", user="ana").text
+
+
+class Agreeing:
+    """A reader that confirms whatever it is asked, and keeps what that was."""
+
+    least = 0.5
+
+    def __init__(self) -> None:
+        self.read: list[tuple[str, str]] = []
+
+    def alike(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+        self.read += pairs
+        return [1.0 for _ in pairs]
+
+
+def test_only_notes_with_an_edit_are_read(memory: Memory) -> None:
+    """And the reader sees the edit's own question before the one that was asked; what has no edit costs nothing."""
+    reader = Agreeing()
+    gate = Gate(memory._parts.core, memory._parts._recall, reader)
+    edit = gate.proposed("Who lives in Porto?", [], Scope())
+
+    assert edit is not None
+    assert (str(edit.request["prompt"]), "Who lives in Porto?") in reader.read
+    assert all(prompt.startswith(("Where", "What", "Which")) for prompt, _ in reader.read)
+
+
+def test_a_long_turn_before_says_nothing(memory: Memory) -> None:
+    class Refusing(Agreeing):
+        def alike(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+            self.read += pairs
+            return [0.0 for _ in pairs]
+
+    reader = Refusing()
+    gate = Gate(memory._parts.core, memory._parts._recall, reader)
+    gate.proposed("Where does she live?", [Turn("user", "Ines Varga. " * 40)], Scope())
+
+    assert {asked for _, asked in reader.read} <= {"Where does she live?"}
+
+
+def test_another_gate_is_refused_by_name() -> None:
+    with pytest.raises(InvalidArgument, match="gate"):
+        Settings(consolidation={"gate": "luck"})
+
+
+def test_the_reader_tells_and_needs_no_torch() -> None:
+    model = SameQuestion()
+
+    same, other = model.alike(
+        [
+            ("Where does Ana live?", "remind me where ana lives"),
+            ("Where does Ana live?", "Where does Ana's brother live?"),
+        ]
+    )
+
+    assert same >= model.least > other
+    assert model.alike([]) == []
