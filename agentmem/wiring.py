@@ -11,7 +11,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from agentmem.ask.ask import Asker
-from agentmem.ask.gate import Gate
+from agentmem.ask.gate import EditGate
 from agentmem.core import EVERYBODY, Core
 from agentmem.embedding.cross_encoder import make_reranker
 from agentmem.errors import InvalidArgument, ModelError, StoreError
@@ -127,7 +127,7 @@ class Parts:
             self.need_model()
         use = self._use_of_plain if local and self._plain else self._use
         same = self.core.same_question if local else None
-        gate = None if same is None else Gate(self.core, self._recall, same)
+        gate = None if same is None else EditGate(self.core, self._recall, same)
         return Asker(self.core, self.weights, self._recall, use, self.local, gate)
 
     def _recall(self, question: str, k: int, scope: Scope) -> Recollection:

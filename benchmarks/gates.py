@@ -25,7 +25,7 @@ from agentmem import Memory, Scope
 from agentmem.ask.clauses import clauses
 from agentmem.ask.conversation import Turn
 from agentmem.ask.edit_check import in_force
-from agentmem.ask.gate import Gate
+from agentmem.ask.gate import EditGate
 from agentmem.ask.sift import of_context
 from agentmem.editors import EditRequest, make_editor
 from agentmem.editors.background import background_groups, guess_subject
@@ -74,7 +74,7 @@ def by_memory(facts: Sequence[Told], edits: Sequence[EditRequest], reader: SameQ
         for edit, id in zip(edits, ids, strict=True):
             asked = {"prompt": edit.prompt, "target": edit.target}
             tx.ledger.put_edit(EditRow(edit.id or "", id or "", owner, "grace", "active", 1, asked))
-    gate = Gate(core, memory._parts._recall, reader)
+    gate = EditGate(core, memory._parts._recall, reader)
 
     def find(question: str, before: str) -> str | None:
         turns = [Turn("user", before)] if before else []

@@ -18,7 +18,7 @@ from agentmem.ask.clauses import Clause, clauses, told
 from agentmem.ask.conversation import UNANSWERED, Turn, answered
 from agentmem.ask.drawn import evidence
 from agentmem.ask.edit_check import in_force, overruled, says
-from agentmem.ask.gate import Gate
+from agentmem.ask.gate import EditGate
 from agentmem.ask.prompt import Prompt, Steps, messages
 from agentmem.ask.sift import Sifted, of_context, sift
 from agentmem.core import Core
@@ -120,7 +120,7 @@ class Asker:
         recall: Callable[[str, int, Scope], Recollection],
         use: Callable[[Sequence[Note], Scope, Drawn | None], None],
         local: Callable[[], LocalModel | None],
-        gate: Gate | None = None,
+        gate: EditGate | None = None,
     ) -> None:
         self._core = core
         self._weights = weights
@@ -257,7 +257,7 @@ class Asker:
                 text = None if asked.use == "both" else _finished(read, str(edit.request.get("target") or ""))
         return _spoken(asked, text, route, edit, about, warnings)
 
-    def _proposed(self, asked: _Asked, editor: Editor, gate: Gate) -> _Heart:
+    def _proposed(self, asked: _Asked, editor: Editor, gate: EditGate) -> _Heart:
         """The same where recall proposes the edit: the weights are asked in its own words, by themselves."""
         edit = gate.proposed(asked.question, asked.turns, asked.scope)
         if edit is None:

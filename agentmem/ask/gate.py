@@ -18,7 +18,7 @@ from agentmem.notes.protocols import SameAsked
 from agentmem.notes.rows import EditRow
 from agentmem.recall.result import Recollection
 
-__all__ = ["PROPOSED", "Gate"]
+__all__ = ["PROPOSED", "EditGate"]
 
 PROPOSED: Final = 3
 """Notes of which an edit may answer."""
@@ -26,7 +26,7 @@ _TURN: Final = 300
 """Characters of the turn before that may say what a question is about."""
 
 
-class Gate:
+class EditGate:
     """Finds the edit that answers a question.
 
     Args:

@@ -28,7 +28,7 @@ from agentmem.notes.spaces import is_lived
 from agentmem.projections.linking import RELATED
 from agentmem.records.enrichment import ATTEMPTS
 from agentmem.records.transaction import Transaction
-from agentmem.remember.judged import Related, told_of
+from agentmem.remember.judged import Consequences, told_of
 from agentmem.remember.next_version import rewrite
 from agentmem.remember.supersede import Superseder
 
@@ -131,7 +131,7 @@ class Enricher:
         except AgentMemError as error:
             return [replace(r, warnings=(*r.warnings, f"not enriched yet: {error.message}")) for r in receipts]
         report = run.report(0)
-        receipts = [told_of(r, run.judged.related.get(r.id or "", Related()), run.judged.ids) for r in receipts]
+        receipts = [told_of(r, run.judged.related.get(r.id or "", Consequences()), run.judged.ids) for r in receipts]
         done = {*report.enriched, *report.kept}
         why = {f.what: f.reason for f in report.failures}
         return [

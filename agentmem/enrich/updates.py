@@ -21,7 +21,7 @@ from agentmem.extract import secrets
 from agentmem.notes.note import Note
 from agentmem.projections.linking import CONTRADICTS, RELATED, SUPERSEDES, UPDATES
 from agentmem.records.transaction import Transaction
-from agentmem.remember.judged import ASKED, Judgement, Related, Retire, carry_out
+from agentmem.remember.judged import ASKED, Consequences, Judgement, Retire, carry_out
 from agentmem.remember.older_notes import older_notes
 
 __all__ = ["TOGETHER", "Judged", "Updater", "trusted_enough"]
@@ -36,7 +36,7 @@ _LINKS: Final = {"replaces": (UPDATES, 0.9), "completes": (RELATED, 0.6), "contr
 class Judged:
     """What notes were judged to do, by their ids, as it goes on; ``ids`` are those of all rows concerned."""
 
-    related: dict[str, Related] = field(default_factory=dict)
+    related: dict[str, Consequences] = field(default_factory=dict)
     ids: dict[int, str] = field(default_factory=dict)
 
     @property
@@ -133,8 +133,8 @@ class Updater:
             judged.ids |= tx.notes.ids_of(sorted(ends))
             self._fail("updates:before-commit")
         for id, (closed, links) in done.items():
-            held = judged.related.get(id, Related())
-            judged.related[id] = Related((*held.closed, *closed), (*held.links, *links))
+            held = judged.related.get(id, Consequences())
+            judged.related[id] = Consequences((*held.closed, *closed), (*held.links, *links))
 
     def _judgement(self, question: Question, said: Update) -> Judgement:
         """What is to be written of what the model said of a pair."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from agentmem.extract.extractor import Ending
-from agentmem.extract.language import Clause, Denied, Language, Words
+from agentmem.extract.language import Denied, Language, StatedClause, WordLists
 from agentmem.extract.relations import RELATIONS, relation
 from agentmem.notes.note import Fact
 
@@ -82,7 +82,7 @@ class Frames:
     kinds: Mapping[str, str]
 
 
-def framed(words: Words, data: Frames) -> Language:
+def framed(words: WordLists, data: Frames) -> Language:
     """A language of these words and frames."""
     reader = _Reader(data)
     return Language(words, reader.facts_of, reader.clauses_of, reader.ends_of)
@@ -112,16 +112,16 @@ class _Reader:
             return () if fact is None else (fact,)
         return tuple(clause.fact for clause in self.clauses_of(sentence, speaker) if clause.fact is not None)
 
-    def clauses_of(self, sentence: str, speaker: str | None) -> Iterator[Clause]:
+    def clauses_of(self, sentence: str, speaker: str | None) -> Iterator[StatedClause]:
         """The parts of a sentence, where each states something with the subject of the first; else the sentence."""
         parts = self._data.joint.split(_bare(sentence))
         first = self._subject_words(parts[0])
         said = [parts[0], *(f"{first} {part}" if first and self._verbs.match(part) else part for part in parts[1:])]
         facts = [self._fact(each, speaker) for each in said]
         if len(parts) > 1 and all(facts):
-            yield from (Clause(*clause) for clause in zip(parts, facts, said, strict=True))
+            yield from (StatedClause(*clause) for clause in zip(parts, facts, said, strict=True))
         else:
-            yield Clause(sentence, self._fact(sentence, speaker), _bare(sentence))
+            yield StatedClause(sentence, self._fact(sentence, speaker), _bare(sentence))
 
     def ends_of(self, sentence: str, denied: Denied) -> tuple[list[Ending], str]:
         """What a sentence ends, and what else it says: tried whole, then up to each break."""

@@ -1,6 +1,6 @@
 """Rules of a language, and what all of them share: which texts are read at all, what a text states and ends, and how it is taken apart.
 
-A language brings words and patterns as data (:class:`Words`) and says how one sentence of it is read. A fact can close an older note or become a
+A language brings words and patterns as data (:class:`WordLists`) and says how one sentence of it is read. A fact can close an older note or become a
 weight edit, so a wrong one costs more than a missed one: questions, guesses, conditions, negations, quotations and reported speech give nothing.
 """
 
@@ -15,7 +15,7 @@ from agentmem.extract.extractor import MOST_FACTS, Ending, Said, same_fact, spea
 from agentmem.extract.relations import canonical
 from agentmem.notes.note import Fact
 
-__all__ = ["MAX_TEXT", "Clause", "Denied", "Language", "Words"]
+__all__ = ["MAX_TEXT", "Denied", "Language", "StatedClause", "WordLists"]
 
 MAX_TEXT: Final = 600
 """Characters of a text that is read."""
@@ -27,7 +27,7 @@ _STATED: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Words:
+class WordLists:
     """What every language has words for.
 
     Attributes:
@@ -77,7 +77,7 @@ class Words:
         return {self.bare(word) for word in _WORD.findall(text.casefold())} - self.own
 
 
-class Clause(NamedTuple):
+class StatedClause(NamedTuple):
     """A part of a sentence, what it states, and how it would be said alone."""
 
     text: str
@@ -103,9 +103,9 @@ class Language:
         ends_of: what a sentence ends, and what else it says; the sentence that would affirm what it denies is read by what it is given.
     """
 
-    words: Words
+    words: WordLists
     facts_of: _FactsOf
-    clauses_of: Callable[[str, str | None], Iterator[Clause]]
+    clauses_of: Callable[[str, str | None], Iterator[StatedClause]]
     ends_of: Callable[[str, Denied], tuple[list[Ending], str]]
 
     def said(self, text: str, actor: str | None = None) -> Said:

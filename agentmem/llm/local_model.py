@@ -14,7 +14,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from agentmem.errors import InvalidArgument, ModelError, NoChatTemplate
-from agentmem.llm.speculation import Prefilled, Reading
+from agentmem.llm.speculation import Prefilled, ReadPrompt
 from agentmem.llm.tokenizing import PromptEncoder, conversational, is_plain
 from agentmem.notes.messages import plain_messages
 from agentmem.notes.protocols import Message
@@ -73,12 +73,12 @@ class LocalModel:
         """Let the model read ``messages``, and decide then whether it answers: what hooks on it make of a question shows meanwhile."""
         ids, options = self._prepared(messages, max_tokens, 0.0)
         with self._at_work(0.0):
-            reading = Reading(self.model, ids)
+            reading = ReadPrompt(self.model, ids)
 
         def answer(draft: str) -> str:
             found = _Answer(self.tokenizer, self._stops(stop))
             with self._at_work(0.0):
-                if Reading.fits(self.model):
+                if ReadPrompt.fits(self.model):
                     self._finish(messages, reading, found, draft, **options)
                 else:  # its first choice may be none that this checkpoint's ``generate`` makes
                     self._continue(ids, found, **options)
@@ -198,7 +198,7 @@ class LocalModel:
         answer.finish()
 
     def _finish(
-        self, messages: Sequence[Message], reading: Reading, answer: _Answer, draft: str, *, generation_config: Any
+        self, messages: Sequence[Message], reading: ReadPrompt, answer: _Answer, draft: str, *, generation_config: Any
     ) -> None:
         """Let ``generate`` write what no draft has answered."""
         ends, room = generation_config.eos_token_id or (), generation_config.max_new_tokens

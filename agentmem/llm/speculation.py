@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from agentmem.errors import ModelError
 
-__all__ = ["Prefilled", "Reading"]
+__all__ = ["Prefilled", "ReadPrompt"]
 
 # What else a checkpoint may make of the model's first choice; an answer then comes from ``generate`` alone.
 _SHAPING = (
@@ -22,7 +22,7 @@ _SHAPING = (
 )  # fmt: skip
 
 
-class Reading:
+class ReadPrompt:
     """A prompt that the model has read, and the tokens it has chosen after it.
 
     Args:

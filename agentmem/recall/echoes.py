@@ -18,7 +18,7 @@ __all__ = [
     "ASKS",
     "Alike",
     "Echoes",
-    "Turns",
+    "SpokenTurns",
     "behind_their_source",
     "echoes",
     "repeated",
@@ -47,7 +47,7 @@ class Alike:
 
 
 @dataclass(frozen=True, eq=False)
-class Turns:
+class SpokenTurns:
     """Of n notes: [n] how likely it only asks; [n] what an assistant said; [pairs] turns that follow each other."""
 
     asking: Values
@@ -65,7 +65,7 @@ class Echoes:
     surely: Values
 
 
-def echoes(facets: FacetColumns, cosine: Values, turns: Turns) -> Echoes:
+def echoes(facets: FacetColumns, cosine: Values, turns: SpokenTurns) -> Echoes:
     """Notes that tell nothing about the query, near as they may be; ``cosine``: [n] of each and the query.
 
     What stands in the query's own words without a question mark, and was never replied to, may be what one searches for.
@@ -81,7 +81,7 @@ def echoes(facets: FacetColumns, cosine: Values, turns: Turns) -> Echoes:
     return Echoes(asks, replied & turns.machine, np.where(own_words, 0.0, surely))
 
 
-def behind_their_source(facets: FacetColumns, scores: Values, alike: Alike, turns: Turns, echo: Echoes) -> Values:
+def behind_their_source(facets: FacetColumns, scores: Values, alike: Alike, turns: SpokenTurns, echo: Echoes) -> Values:
     """[n] what notes that an assistant said lose, so that each stands behind what it repeats: the nearest note that others told before;
     ``scores``: [n] theirs so far.
     """

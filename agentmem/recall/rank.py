@@ -21,13 +21,13 @@ from agentmem.recall.echoes import (
     ASKS,
     Alike,
     Echoes,
-    Turns,
+    SpokenTurns,
     behind_their_source,
     echoes,
     repeated,
 )
 from agentmem.recall.query import QueryView
-from agentmem.recall.updates import LINK_CONDUCTANCE, Among, inherited, interference, newer_first, updated
+from agentmem.recall.updates import LINK_CONDUCTANCE, AmongRanked, inherited, interference, newer_first, updated
 from agentmem.recall.weights import RankingWeights
 from agentmem.runtime.lazily import cached_property
 
@@ -202,7 +202,7 @@ def rank(
     cosine, text = aligned(rows, fits.rows, fits.cosine), aligned(rows, fits.rows, fits.words)
     semantic, near = np.maximum(0.0, cosine), np.where(cosine >= SAME_TEXT, cosine, believed(cosine, query))
     base = semantic + text
-    among = Among.of(facets, links)
+    among = AmongRanked.of(facets, links)
     meant = facets.having("actor", query.actors.__contains__)
     best = Alike(best.places, believed(best.cosines, query))
     turns = _turns(facets, among, asking)
@@ -236,9 +236,11 @@ def rank(
     return Ranking(rows, parts, conductors)
 
 
-def _turns(facets: FacetColumns, among: Among, asking: Values) -> Turns:
+def _turns(facets: FacetColumns, among: AmongRanked, asking: Values) -> SpokenTurns:
     machine = facets.having("actor", lambda actor: actor is not None and actor.casefold() in MACHINES)
-    return Turns(np.where(machine, 0.0, asking), machine, among.sources[among.onward], among.targets[among.onward])
+    return SpokenTurns(
+        np.where(machine, 0.0, asking), machine, among.sources[among.onward], among.targets[among.onward]
+    )
 
 
 def _sum(parts: Iterable[Values]) -> Values:
@@ -257,7 +259,9 @@ def _telling(base: Values) -> Values:
     return above
 
 
-def _spread(rows: Rows, base: Values, links: Among, weights: RankingWeights, echo: Echoes) -> tuple[Values, Conductors]:
+def _spread(
+    rows: Rows, base: Values, links: AmongRanked, weights: RankingWeights, echo: Echoes
+) -> tuple[Values, Conductors]:
     """One step of spreading activation: each note receives the mean activation of its neighbours, by conductance."""
     here = np.concatenate((links.sources, links.targets))
     there = np.concatenate((links.targets, links.sources))
@@ -270,7 +274,7 @@ def _spread(rows: Rows, base: Values, links: Among, weights: RankingWeights, ech
     return weights.spread * flow / np.maximum(total, 1.0), (rows[here], rows[there], received)
 
 
-def _asked_before(facets: FacetColumns, semantic: Values, links: Among) -> Values:
+def _asked_before(facets: FacetColumns, semantic: Values, links: AmongRanked) -> Values:
     """How near the question before each note comes to the query: what follows a question probably answers it."""
     asked = np.zeros(len(facets))
     after_question = links.onward & facets.asks[links.sources]

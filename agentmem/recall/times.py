@@ -16,7 +16,7 @@ from agentmem.notes.clock import as_utc, micros
 from agentmem.notes.columns import FacetColumns, Values
 from agentmem.records.transaction import Transaction
 
-__all__ = ["NOWHEN", "Asked", "OfTime", "asked_times"]
+__all__ = ["NOWHEN", "AskedTimes", "OfTime", "asked_times"]
 
 Span = tuple[int, int]
 
@@ -41,7 +41,7 @@ _OPENING: Final = re.compile(r"\b(before|until|till|since|after)(?: the)?$", re.
 """What opens the time behind it to one side."""
 
 
-class Asked(NamedTuple):
+class AskedTimes(NamedTuple):
     """The times that a query names, half-open in microseconds; its words without those of a date; whether it asks for nothing besides."""
 
     spans: tuple[Span, ...]
@@ -93,7 +93,7 @@ NOWHEN: Final = OfTime((), 0.0)
 """Of a query that names no time."""
 
 
-def asked_times(query: str, now: datetime, named: frozenset[str]) -> Asked:
+def asked_times(query: str, now: datetime, named: frozenset[str]) -> AskedTimes:
     """The times in a query that is asked now.
 
     Args:
@@ -103,7 +103,7 @@ def asked_times(query: str, now: datetime, named: frozenset[str]) -> Asked:
     read = (*found, *dates(query, now, past=True))  # "in December": the last, and the next
     spans = dict.fromkeys(_open_ended(query, (start, end), said, now) for start, end, said in read)
     if not found:
-        return Asked((), query, alone=False)
+        return AskedTimes((), query, alone=False)
     rest = searched = query
     for *_, said in found:
         rest = rest.replace(said, " ", 1)
@@ -111,7 +111,7 @@ def asked_times(query: str, now: datetime, named: frozenset[str]) -> Asked:
             searched = searched.replace(said, " ", 1)
     names = {word for actor in named for word in words(actor)}
     alone = not any(word not in _OPEN and word not in names for word in words(rest))
-    return Asked(tuple((micros(start), micros(end)) for start, end in spans), searched, alone)
+    return AskedTimes(tuple((micros(start), micros(end)) for start, end in spans), searched, alone)
 
 
 def _open_ended(query: str, span: tuple[datetime, datetime], said: str, now: datetime) -> tuple[datetime, datetime]:

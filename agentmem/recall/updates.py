@@ -11,7 +11,7 @@ from agentmem.notes.columns import FacetColumns, Flags, LinkColumns, Rows, Value
 from agentmem.recall.echoes import BEHIND, Alike
 from agentmem.recall.query import QueryView
 
-__all__ = ["LINK_CONDUCTANCE", "Among", "inherited", "interference", "newer_first", "updated"]
+__all__ = ["LINK_CONDUCTANCE", "AmongRanked", "inherited", "interference", "newer_first", "updated"]
 
 LINK_CONDUCTANCE: Mapping[str, float] = {
     "next": 1.0,
@@ -51,7 +51,7 @@ FIRST = 10
 
 
 @dataclass(frozen=True, eq=False)
-class Among:
+class AmongRanked:
     """The m links between rows that are ranked: [m] the places of their ends, their weights, which lead to the next turn, and which
     from a note to one that it superseded; the probabilities of those that mark an update, 0 for others.
     """
@@ -64,7 +64,7 @@ class Among:
     updates: Values
 
     @classmethod
-    def of(cls, facets: FacetColumns, links: LinkColumns) -> Among:
+    def of(cls, facets: FacetColumns, links: LinkColumns) -> AmongRanked:
         sources, targets = facets.places(links.sources), facets.places(links.targets)
         known = np.flatnonzero((sources >= 0) & (targets >= 0) & (sources != targets))
         kinds = [links.kinds[at] for at in known.tolist()]
@@ -76,7 +76,7 @@ class Among:
         return cls(sources[known], targets[known], passed * weights, onward, after, weights * marks)
 
 
-def inherited(base: Values, links: Among, ended: Flags) -> Values:
+def inherited(base: Values, links: AmongRanked, ended: Flags) -> Values:
     """What a note that no longer holds fits the query better than the one that superseded it; shape (n,).
 
     It asks for the present value, in the words of the former one perhaps: "My favorite movie is now Parasite" answers for "My
@@ -94,7 +94,7 @@ def inherited(base: Values, links: Among, ended: Flags) -> Values:
     return lifted - base
 
 
-def updated(scores: Values, links: Among) -> Values:
+def updated(scores: Values, links: AmongRanked) -> Values:
     """[n] what notes gain, so that each stands right before the best older one that it is marked as an update of; ``scores``: [n] so far."""
     gained = np.zeros_like(scores)
     marks = links.updates > 0.0

@@ -19,7 +19,7 @@ from agentmem.remember.next_version import rewrite
 from agentmem.remember.older_notes import may_update
 from agentmem.remember.supersede import Superseder
 
-__all__ = ["ASKED", "READ", "Judgement", "Related", "Retire", "carry_out", "take_back", "told_of"]
+__all__ = ["ASKED", "READ", "Consequences", "Judgement", "Retire", "carry_out", "take_back", "told_of"]
 
 READ: Final = "read as replaced, "
 """How the reason of a link begins that the learned model made."""
@@ -49,7 +49,7 @@ class Judgement(NamedTuple):
     marked: str = ""
 
 
-class Related(NamedTuple):
+class Consequences(NamedTuple):
     """What became of the notes near a new one: the ids of those that are closed, and the links to them by rows."""
 
     closed: tuple[str, ...] = ()
@@ -58,12 +58,12 @@ class Related(NamedTuple):
 
 def carry_out(
     tx: Transaction, extractor: Extractor, judgements: Sequence[Judgement], read: Mapping[int, Note], retire: Retire
-) -> tuple[dict[str, Related], int]:
+) -> tuple[dict[str, Consequences], int]:
     """Writes marks and ends; returns what they are by the id of the newer note, and how many edits have left the weights.
 
     A pair is passed over of which either note is gone or was reworded since it was ``read``, may not update the other, or that a rule has closed.
     """
-    done: dict[str, Related] = {}
+    done: dict[str, Consequences] = {}
     outdated: list[str] = []
     notes = tx.notes.load(sorted({row for each in judgements for row in each[:2]}))
     standing = {link[:3] for link in tx.links.touching([each.later for each in judgements])}
@@ -73,7 +73,7 @@ def carry_out(
             continue
         if (note.content, older.content) != (read[each.later].content, read[each.before].content):
             continue
-        closed, links = done.get(note.id, Related())
+        closed, links = done.get(note.id, Consequences())
         now = tx.notes.load([each.before])[each.before]
         over = _over(each, now)
         link = LinkRow(each.later, each.before, each.kind, each.weight, each.reason)
@@ -83,7 +83,7 @@ def carry_out(
             closed, link = (*closed, *closing.notes), link._replace(kind=SUPERSEDES, weight=1.0)
         elif each.marked and link[:3] not in standing:
             rewrite(tx, each.before, now, now, f"{each.marked} by {note.id}")
-        done[note.id] = Related(closed, (*links, link))
+        done[note.id] = Consequences(closed, (*links, link))
     tx.links.put([link for each in done.values() for link in each.links])
     return done, retire(tx, outdated, "superseded")
 
@@ -98,7 +98,7 @@ def _over(judgement: Judgement, older: Note) -> tuple[Fact, ...] | None:
     return tuple(fact for fact in holding if any(same_fact(fact, over) for over in judgement.facts)) or None
 
 
-def told_of(receipt: Receipt, related: Related, ids: Mapping[int, str]) -> Receipt:
+def told_of(receipt: Receipt, related: Consequences, ids: Mapping[int, str]) -> Receipt:
     """A receipt with what its note does to others; ``ids`` of the rows that are still there."""
     links = [Link(ids[k.source], ids[k.target], k.kind, k.weight, k.reason) for k in related.links if k.target in ids]
     if not links:

@@ -17,7 +17,7 @@ from agentmem.extract import said_apart
 from agentmem.notes.note import Fact, Note, Receipt
 from agentmem.projections.linking import SUPERSEDES, UPDATES
 from agentmem.records.transaction import Transaction
-from agentmem.remember.judged import ASKED, READ, Judgement, Related, carry_out, told_of
+from agentmem.remember.judged import ASKED, READ, Consequences, Judgement, carry_out, told_of
 from agentmem.remember.older_notes import older_notes
 from agentmem.weights.registry import WeightRegistry
 
@@ -43,7 +43,7 @@ class Relater:
         self._weights = weights
         self._fail = fail
 
-    def relate(self, ids: Sequence[str], owners: Sequence[int]) -> tuple[Mapping[str, Related], tuple[str, ...]]:
+    def relate(self, ids: Sequence[str], owners: Sequence[int]) -> tuple[Mapping[str, Consequences], tuple[str, ...]]:
         """By the id of each note that updates something what it does; and warnings of the weights. Ids that are gone are passed over.
 
         Args:
@@ -82,7 +82,7 @@ class Relater:
             found, warnings = {}, (f"not read against older notes: {error}",)
         if not found and not warnings:
             return list(receipts)
-        done = [told_of(r, found.get(r.id or "", Related()), ids) for r in receipts]
+        done = [told_of(r, found.get(r.id or "", Consequences()), ids) for r in receipts]
         return [*done[:-1], replace(done[-1], warnings=(*done[-1].warnings, *warnings))]
 
     def again(self, tx: Transaction, row: int) -> list[str]:

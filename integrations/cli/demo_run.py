@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from agentmem.ask.ask import Answer, Use
     from agentmem.consolidation.report import ConsolidationReport
 
-__all__ = ["Asked", "Demo", "Findings", "Told"]
+__all__ = ["Demo", "DemoQuestion", "Findings", "Told"]
 
 OWNER = Scope(user=USER)
 USE_DAYS = (4, 12, 20)
@@ -45,7 +45,7 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class DemoQuestion:
     """One question about one fact, asked in several ways."""
 
     question: str
@@ -83,7 +83,7 @@ class Findings:
     uses: int = 0
     recalled: Recollection | None = None
     report: ConsolidationReport | None = None
-    asked: list[Asked] = field(default_factory=list)
+    asked: list[DemoQuestion] = field(default_factory=list)
     stranger: tuple[str, str] = ("", "")
     unrelated: list[tuple[str, str, str]] = field(default_factory=list)
     economics: dict[str, dict[str, float]] = field(default_factory=dict)
@@ -234,7 +234,7 @@ class Demo:
     def _ask(self, question: str, use: Use, user: str = USER) -> Answer:
         return self.memory.ask(question, user=user, use=use, max_tokens=16)
 
-    def ask_again(self) -> list[Asked]:
+    def ask_again(self) -> list[DemoQuestion]:
         """The same questions, with no retrieved text in the prompt; then in wordings that nothing was trained on."""
         assert self.found.report is not None
         wordings = {c.question: c.other_wording for c in self.story.contacts}
@@ -244,7 +244,9 @@ class Demo:
                 if other is None:
                     continue  # what the user said about herself is asked in the conversations
                 after, held_out = self._weights(outcome.question), self._weights(other)
-                self.found.asked.append(Asked(outcome.question, outcome.target, outcome.before, after, other, held_out))
+                self.found.asked.append(
+                    DemoQuestion(outcome.question, outcome.target, outcome.before, after, other, held_out)
+                )
             if self.found.asked:
                 question = self.found.asked[0].question
                 self.found.stranger = (question, self._weights(question, STRANGER).text)

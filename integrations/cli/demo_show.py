@@ -13,7 +13,7 @@ from agentmem.integrations.cli.weights import refusals
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from agentmem.integrations.cli.demo_run import Asked, Findings, Told
+    from agentmem.integrations.cli.demo_run import DemoQuestion, Findings, Told
     from agentmem.recall.result import Recollection
 
 __all__ = ["Show"]
@@ -174,7 +174,7 @@ def _mark(ok: bool) -> Any:
     return Text("✓", style="green") if ok else Text("✗", style="bold red")
 
 
-def _spread(asked: Sequence[Asked], count: int) -> list[Asked]:
+def _spread(asked: Sequence[DemoQuestion], count: int) -> list[DemoQuestion]:
     """A few from the whole list, not the first ones alone."""
     step = max(1, len(asked) // count)
     return list(asked[::step][:count])

@@ -8,7 +8,7 @@ import pytest
 
 from agentmem import Fact, Memory, Settings
 from agentmem.ask.conversation import Turn
-from agentmem.ask.gate import Gate
+from agentmem.ask.gate import EditGate
 from agentmem.embedding.same_question import SameQuestion
 from agentmem.errors import InvalidArgument
 from agentmem.integrations.chat import ChatAgent
@@ -121,7 +121,7 @@ class Agreeing:
 def test_only_notes_with_an_edit_are_read(memory: Memory) -> None:
     """And the reader sees the edit's own question before the one that was asked; what has no edit costs nothing."""
     reader = Agreeing()
-    gate = Gate(memory._parts.core, memory._parts._recall, reader)
+    gate = EditGate(memory._parts.core, memory._parts._recall, reader)
     edit = gate.proposed("Who lives in Porto?", [], Scope())
 
     assert edit is not None
@@ -136,7 +136,7 @@ def test_a_long_turn_before_says_nothing(memory: Memory) -> None:
             return [0.0 for _ in pairs]
 
     reader = Refusing()
-    gate = Gate(memory._parts.core, memory._parts._recall, reader)
+    gate = EditGate(memory._parts.core, memory._parts._recall, reader)
     gate.proposed("Where does she live?", [Turn("user", "Ines Varga. " * 40)], Scope())
 
     assert {asked for _, asked in reader.read} <= {"Where does she live?"}

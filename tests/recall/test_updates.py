@@ -10,17 +10,17 @@ from hypothesis import strategies as st
 
 from agentmem import Memory
 from agentmem.notes.clock import ManualClock
-from agentmem.recall.updates import UPDATED, Among, updated
+from agentmem.recall.updates import UPDATED, AmongRanked, updated
 
 START = datetime(2026, 3, 1, 9, tzinfo=UTC)
 OLD = "Our standup is at nine in the small kitchen."
 NEW = "Half past ten for the standup from Monday."
 
 
-def _marks(pairs: list[tuple[int, int]], sure: float = 1.0) -> Among:
+def _marks(pairs: list[tuple[int, int]], sure: float = 1.0) -> AmongRanked:
     ends = np.array(pairs, dtype=np.int64).reshape(-1, 2)
     none = np.zeros(len(pairs), dtype=bool)
-    return Among(ends[:, 0], ends[:, 1], np.ones(len(pairs)), none, none, np.full(len(pairs), sure))
+    return AmongRanked(ends[:, 0], ends[:, 1], np.ones(len(pairs)), none, none, np.full(len(pairs), sure))
 
 
 def test_the_newer_stands_right_before_the_older() -> None:

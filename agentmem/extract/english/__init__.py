@@ -8,13 +8,13 @@ from typing import Final
 from agentmem.extract.english.no_longer import MARKS, ends_of
 from agentmem.extract.english.statements import JOINED, OWN, SAID_WITH, bare, clauses_of, facts_of
 from agentmem.extract.english.verbs import DOUBT, FICTION, SINCE, TAKEN_BACK, WORDING
-from agentmem.extract.language import Language, Words
+from agentmem.extract.language import Language, WordLists
 from agentmem.extract.lexicon import FUNCTION_WORDS
 
 __all__ = ["ENGLISH"]
 
 ENGLISH: Final = Language(
-    Words(
+    WordLists(
         known=FUNCTION_WORDS,
         quotes=frozenset('"“”«»`<>{}[]|=\n\t*'),
         abbreviation=re.compile(r"(?:\b[A-Z]|\b(?:Dr|Mr|Mrs|Ms|St|Prof|Inc|Ltd|Co|Jr|Sr))\.$"),

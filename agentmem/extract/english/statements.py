@@ -12,7 +12,7 @@ from typing import Final
 
 from agentmem.extract.english.facts import sentence_fact, statement, statement_fact
 from agentmem.extract.english.verbs import DOUBT, HEADS
-from agentmem.extract.language import Clause
+from agentmem.extract.language import StatedClause
 from agentmem.extract.lexicon import STOPWORDS
 from agentmem.notes.note import Fact
 
@@ -50,12 +50,12 @@ def facts_of(sentence: str, speaker: str | None, *, whole: bool) -> tuple[Fact, 
     return () if fact is None else (fact,)
 
 
-def clauses_of(sentence: str, speaker: str | None) -> Iterator[Clause]:
+def clauses_of(sentence: str, speaker: str | None) -> Iterator[StatedClause]:
     """The parts of a sentence; one that begins with no verb and states nothing belongs to the one before it."""
     sentence = sentence.strip().replace("’", "'").rstrip(".!? ")
     cuts = [0, *(end for joint in _JOINT.finditer(sentence) for end in joint.span()), len(sentence)]
     begun, before, lead = 0, "", ""
-    held: Clause | None = None
+    held: StatedClause | None = None
     for start, end in zip(cuts[::2], cuts[1::2], strict=True):
         clause, theirs = _read(sentence[start:end], lead, speaker)
         if held is not None and _goes_on(clause, held.fact, lead):
@@ -69,7 +69,7 @@ def clauses_of(sentence: str, speaker: str | None) -> Iterator[Clause]:
         yield held
 
 
-def _goes_on(clause: Clause, former: Fact | None, lead: str) -> bool:
+def _goes_on(clause: StatedClause, former: Fact | None, lead: str) -> bool:
     """Whether a part only goes on with the value before it: "Graz, Austria", "fish and chips"."""
     if _begins(clause.text) and (lead or clause.fact is not None):
         return False
@@ -77,7 +77,7 @@ def _goes_on(clause: Clause, former: Fact | None, lead: str) -> bool:
     return fact is None or (former is not None and (fact.subject, fact.relation) == (former.subject, former.relation))
 
 
-def _read(piece: str, lead: str, speaker: str | None) -> tuple[Clause, str]:
+def _read(piece: str, lead: str, speaker: str | None) -> tuple[StatedClause, str]:
     """What a part states, by itself or with the lead of the part before it; and the lead that it gives to the next."""
     subject, _, verb = lead.rpartition(" ")
     ways = [piece]
@@ -86,8 +86,8 @@ def _read(piece: str, lead: str, speaker: str | None) -> tuple[Clause, str]:
     for said in ways:
         tokens = statement(said)
         if tokens and (fact := statement_fact(tokens, speaker)) is not None:
-            return Clause(piece, fact, said), _lead(tokens)
-    return Clause(piece, None, ways[1] if len(ways) > 1 and _begins(piece) else piece), _lead(statement(piece))
+            return StatedClause(piece, fact, said), _lead(tokens)
+    return StatedClause(piece, None, ways[1] if len(ways) > 1 and _begins(piece) else piece), _lead(statement(piece))
 
 
 def _lead(tokens: Sequence[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from agentmem.extract.language import Words
+from agentmem.extract.language import WordLists
 
 __all__ = ["WORDS"]
 
@@ -22,7 +22,7 @@ _DOUBT: Final = (
     r"(?:sagt|sagte|behauptet|meint|erzählt)(?:e|en)?\b"
 )
 
-WORDS: Final = Words(
+WORDS: Final = WordLists(
     known=_KNOWN,
     quotes=frozenset('"“”„‚‘«»›‹`<>{}[]|=\n\t*'),
     abbreviation=re.compile(r"(?:\b[A-ZÄÖÜ]|\b(?:Dr|Mag|Prof|Ing|St|Str|bzw|ca|z\.B|u\.a|d\.h)|\b\d{1,2})\.$"),
