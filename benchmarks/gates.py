@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from agentmem import Memory, Scope
-from agentmem.ask.clauses import clauses
+from agentmem.ask.clauses import Clause, clauses
 from agentmem.ask.conversation import Turn
 from agentmem.ask.edit_check import in_force
 from agentmem.ask.gate import EditGate
@@ -36,7 +36,7 @@ from agentmem.notes.edit import Route
 from agentmem.notes.rows import EditRow
 from benchmarks.same_question import Told, read_wordings
 
-__all__ = ["alarms", "by_key", "by_memory"]
+__all__ = ["alarms", "by_key", "by_memory", "stored"]
 
 LEADS = ("Do you know: {q}", "Can you tell me: {q}", "I was wondering: {q}", "Quick question: {q}")
 Finds = Callable[[str, str], str | None]
@@ -58,34 +58,53 @@ def requests(facts: Sequence[Told]) -> list[EditRequest]:
     ]
 
 
-def by_key(edits: Sequence[EditRequest]) -> Finds:
+def stored(facts: Sequence[Told], edits: Sequence[EditRequest]) -> Memory:
+    """A memory with a note for each fact, and the registry that says which edit is of which note."""
+    memory = Memory(None)
+    ids = [memory.remember(fact["fact"], merge=False).id or "" for fact in facts]
+    with memory._parts.core.writing(Scope()) as tx:
+        row = tx.notes.rows_of(ids[:1])[ids[0]]
+        owner = tx.notes.owners_of([row])[row]
+        for edit, id in zip(edits, ids, strict=True):
+            asked = {"prompt": edit.prompt, "target": edit.target}
+            tx.ledger.put_edit(EditRow(edit.id or "", id, owner, "grace", "active", 1, asked))
+    return memory
+
+
+def by_key(memory: Memory, edits: Sequence[EditRequest]) -> Finds:
+    """As the key says."""
     model, tokenizer = load_small_model()
     editor = make_editor("grace", model, tokenizer, background=background_groups()[:300])
     editor.write(edits)
-    return lambda question, _: editor.probe([question])[0].edit_id
+    return _checked(memory, lambda clause, _: editor.probe([clause.text])[0].edit_id)
 
 
-def by_memory(facts: Sequence[Told], edits: Sequence[EditRequest], reader: SameQuestion) -> Finds:
-    memory = Memory(None)
-    ids = [memory.remember(fact["fact"], merge=False).id for fact in facts]
-    core = memory._parts.core
-    with core.writing(Scope()) as tx:
-        owner = next(iter(tx.notes.owners_of(tx.notes.rows_of([ids[0]]).values()).values()))
-        for edit, id in zip(edits, ids, strict=True):
-            asked = {"prompt": edit.prompt, "target": edit.target}
-            tx.ledger.put_edit(EditRow(edit.id or "", id or "", owner, "grace", "active", 1, asked))
-    gate = EditGate(core, memory._parts._recall, reader)
+def by_memory(memory: Memory, reader: SameQuestion) -> Finds:
+    """As recall and the reader say."""
+    gate = EditGate(memory._parts.core, memory._parts._recall, reader)
 
-    def find(question: str, before: str) -> str | None:
-        turns = [Turn("user", before)] if before else []
+    def find(clause: Clause, before: str) -> str | None:
+        edit = gate.proposed(clause.text, [Turn("user", before)] if before else [], Scope())
+        return None if edit is None else edit.id
+
+    return _checked(memory, find)
+
+
+def _checked(memory: Memory, find: Callable[[Clause, str], str | None]) -> Finds:
+    """Of each thing that is asked, and unless the rules of ``ask()`` refuse what was found."""
+
+    def found(question: str, before: str) -> str | None:
         for clause in clauses(question):
-            edit = gate.proposed(clause.text, turns, Scope())
+            edit = find(clause, before)
             known = replace(clause, asks=clause.asks and not of_context(clause, before))
-            if edit is not None and in_force(core, known, clause.text, Scope(), Route(edit.id))[0] is not None:
-                return edit.id
+            if (
+                edit is not None
+                and in_force(memory._parts.core, known, clause.text, Scope(), Route(edit))[0] is not None
+            ):
+                return edit
         return None
 
-    return find
+    return found
 
 
 def alarms(facts: Sequence[Told], edits: Sequence[EditRequest], find: Finds) -> dict[str, Any]:
@@ -123,9 +142,10 @@ def main() -> None:
     facts = read_wordings(options.wordings)
     facts = [fact for fact in facts if not options.authors or fact["author"] in options.authors.split(",")]
     edits = requests(facts)
+    memory = stored(facts, edits)
     report = {
-        "key": alarms(facts, edits, by_key(edits)),
-        "memory": alarms(facts, edits, by_memory(facts, edits, SameQuestion(options.reader))),
+        "key": alarms(facts, edits, by_key(memory, edits)),
+        "memory": alarms(facts, edits, by_memory(memory, SameQuestion(options.reader))),
     }
     table = Table("", *report)
     for part in ("same", "different"):
