@@ -15,7 +15,7 @@ from agentmem.ask.conversation import Turn
 from agentmem.core import Core
 from agentmem.notes.note import Hit, Scope
 from agentmem.notes.protocols import SameAsked
-from agentmem.notes.rows import EditRow
+from agentmem.notes.rows import EditRow, Selection
 from agentmem.recall.result import Recollection
 
 __all__ = ["PROPOSED", "EditGate"]
@@ -57,6 +57,5 @@ class EditGate:
     def _edits(self, hits: Sequence[Hit], scope: Scope) -> list[EditRow]:
         if not hits:
             return []
-        with self._core.store.read() as tx:
-            owners = self._core.admit(tx, scope)
-            return tx.ledger.edits(owners=owners, note_ids=[hit.note.id for hit in hits])
+        with self._core.selecting(scope, Selection(())) as (tx, selection):
+            return tx.ledger.edits(owners=selection.owners, note_ids=[hit.note.id for hit in hits])
