@@ -9,12 +9,12 @@ from typing import Any
 
 import torch
 
-from agentmem.editors.prompts import Renderer
+from agentmem.editors.prompts import Rendered, Renderer
 from agentmem.errors import InvalidArgument
 from agentmem.llm.local_model import context_length
 from agentmem.notes.protocols import Editor
 
-__all__ = ["Case", "Report", "answer", "evaluate", "fitting"]
+__all__ = ["Case", "Report", "answer", "evaluate", "fitting", "likelihoods"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +93,53 @@ def fitting(model: Any, tokenizer: Any, prompts: Sequence[str], *, chat: bool | 
     """Which prompts, by their places, the model can read and say at least one token to."""
     limit, renderer = context_length(model), Renderer(tokenizer, chat=chat)
     return [at for at, prompt in enumerate(prompts) if limit is None or len(renderer.prompt(prompt)) < limit]
+
+
+def likelihoods(
+    model: Any, tokenizer: Any, pairs: Sequence[tuple[str, str]], *, batch_size: int = 16, chat: bool | None = None
+) -> list[float]:
+    """How likely the model finds answers, by teacher forcing.
+
+    Args:
+        pairs: prompts, as a user would type them, each with an answer.
+
+    Returns:
+        The mean log-likelihood of each answer's tokens, the stop token among them, in nats; minus infinity where prompt and answer
+        are longer than the model's context, or have no tokens.
+    """
+    renderer, limit = Renderer(tokenizer, chat=chat), context_length(model)
+    found, rows = [float("-inf")] * len(pairs), {}
+    for at, (prompt, said) in enumerate(pairs):
+        if prompt.strip() and said.strip():
+            rendered = renderer.pair(prompt, said)
+            if limit is None or len(rendered.prompt) + len(rendered.labels) <= limit:
+                rows[at] = rendered
+    for chosen in _chunks(sorted(rows, key=lambda at: len(rows[at].prompt)), batch_size):
+        found_here = _teacher_forced(model, [rows[at] for at in chosen])
+        for at, value in zip(chosen, found_here, strict=True):
+            found[at] = value
+    return found
+
+
+def _teacher_forced(model: Any, rows: Sequence[Rendered]) -> list[float]:
+    """One batch, padded on the right: what follows a position does not change it."""
+    width = max(len(row.prompt) + len(row.labels) for row in rows)
+    device = next(iter(model.parameters())).device
+    ids = torch.zeros((len(rows), width), dtype=torch.long, device=device)
+    mask = torch.zeros_like(ids)
+    for i, row in enumerate(rows):
+        whole = (*row.prompt, *row.labels)
+        ids[i, : len(whole)] = torch.tensor(whole, device=device)
+        mask[i, : len(whole)] = 1
+    with torch.no_grad():
+        logits = model(input_ids=ids, attention_mask=mask).logits
+    means = []
+    for i, row in enumerate(rows):
+        start, count = len(row.prompt) - 1, len(row.labels)
+        chances = torch.log_softmax(logits[i, start : start + count].float(), dim=-1)
+        labels = torch.tensor(row.labels, device=device)
+        means.append(float(chances.gather(1, labels[:, None]).mean()))
+    return means
 
 
 def _context(model: Any, rows: Sequence[tuple[int, ...]]) -> int:

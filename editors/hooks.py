@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 __all__ = [
-    "Hook", "Injection", "KeyTap", "injection", "install_tap", "is_own_forward", "own_forward", "remove_tap", "taps",
+    "Hook", "Injection", "KeyTap", "injection", "install_injection", "install_tap", "is_own_forward", "own_forward", "remove_injection",
+    "remove_tap", "taps",
 ]  # fmt: skip
 
 
@@ -54,6 +55,13 @@ class Injection:
     columns: Tensor
     values: Tensor
 
+    def with_more(self, other: Injection) -> Injection:
+        """What both add."""
+        import torch
+
+        names = ("rows", "columns", "values")
+        return Injection(self.port, *(torch.cat([getattr(self, name), getattr(other, name)]) for name in names))
+
 
 @dataclass
 class KeyTap:
@@ -71,6 +79,7 @@ class KeyTap:
 
 
 _INJECTION: ContextVar[Injection | None] = ContextVar("agentmem_injection", default=None)
+_RUNNING: ContextVar[tuple[Injection, ...]] = ContextVar("agentmem_running_injections", default=())
 _KEY_TAPS: ContextVar[tuple[KeyTap, ...]] = ContextVar("agentmem_key_taps", default=())
 _OWN_FORWARD: ContextVar[bool] = ContextVar("agentmem_own_forward", default=False)
 
@@ -103,9 +112,23 @@ def remove_tap(tap: KeyTap) -> None:
     _KEY_TAPS.set(tuple(other for other in _KEY_TAPS.get() if other is not tap))
 
 
-def injection() -> Injection | None:
-    """What the running forward of this context shall add."""
-    return _INJECTION.get()
+def install_injection(adding: Injection) -> None:
+    """Add vectors in the running forward of this context; undo with :func:`remove_injection`."""
+    _RUNNING.set((*_RUNNING.get(), adding))
+
+
+def remove_injection(port: object) -> None:
+    """Undo :func:`install_injection` for what a port's hooks add."""
+    if held := _RUNNING.get():
+        _RUNNING.set(tuple(other for other in held if other.port is not port))
+
+
+def injection(port: object) -> Injection | None:
+    """What a port's hooks shall add in the running forward of this context."""
+    if is_own_forward():
+        found = _INJECTION.get()
+        return found if found is not None and found.port is port else None
+    return next((each for each in _RUNNING.get() if each.port is port), None)
 
 
 def taps() -> tuple[KeyTap, ...]:

@@ -24,6 +24,7 @@ __all__ = [
     "edits_from",
     "entry_of",
     "request_from",
+    "run_of",
 ]
 
 Array = npt.NDArray[np.float32]
@@ -102,6 +103,8 @@ class PackedEdit:
         negatives: [m] distances, in half precision, from look-alike prompts to the nearest of ``keys``.
         limits: [k] distance from each key to the nearest look-alike of this edit, which it must not reach.
         others: [o, r] what the keys of the other questions about the edit's subject that come nearest add to its first key.
+        tail: [m, d_model], added where the first, second … token of the target has been read, as long as nothing else was said;
+            ``None`` where the value alone brings the target about.
     """
 
     request: EditRequest
@@ -111,6 +114,12 @@ class PackedEdit:
     negatives: npt.NDArray[np.float16]
     limits: Array
     others: Compact
+    tail: Array | None = None
+
+    @property
+    def run(self) -> Array:
+        """[n, d_model] the value and its tail."""
+        return run_of(self.value, self.tail)
 
     @property
     def id(self) -> str:
@@ -121,6 +130,11 @@ class PackedEdit:
     def key_count(self) -> int:
         """How many keys it has."""
         return len(self.keys)
+
+
+def run_of(value: Array, tail: Array | None) -> Array:
+    """[n, d_model] a value and the tail that it may have."""
+    return value[None] if tail is None else np.concatenate([value[None], tail])
 
 
 def entry_of(request: EditRequest) -> dict[str, Any]:
@@ -155,7 +169,17 @@ def edit_tensors(edits: Sequence[PackedEdit]) -> dict[str, npt.NDArray[Any]]:
         "negative_count": _counts(edit.negatives for edit in edits),
         **shrink("others", np.concatenate([edit.others.rows for edit in edits])),
         "other_count": _counts(edit.others for edit in edits),
+        **_tail_tensors(edits),
     }
+
+
+def _tail_tensors(edits: Sequence[PackedEdit]) -> dict[str, npt.NDArray[Any]]:
+    """Of packs in which no edit has a tail, nothing: they are what they were before there were any."""
+    tails = [edit.tail for edit in edits if edit.tail is not None]
+    if not tails:
+        return {}
+    counts = np.array([0 if edit.tail is None else len(edit.tail) for edit in edits], dtype=np.int64)
+    return {**shrink("tails", np.concatenate(tails)), "tail_count": _narrow(counts)}
 
 
 def edits_from(requests: Sequence[EditRequest], tensors: Mapping[str, npt.NDArray[Any]]) -> tuple[PackedEdit, ...]:
@@ -172,14 +196,24 @@ def edits_from(requests: Sequence[EditRequest], tensors: Mapping[str, npt.NDArra
     limits = _split(tensors["limits"], tensors["key_count"])
     others = Compact.split(tensors, "others", _ends(tensors["other_count"]))
     values = expand(tensors, "values")[tensors["value_of"]]
+    tails = _tails(tensors, len(requests), values)
     if keys[0].ndim != 2 or values.ndim != 2 or min(map(len, keys)) < 1 or min(map(len, labels)) < 1:
         raise ValueError("an edit has no keys, no value or no target")
     if sum(map(len, others)) != int(tensors["other_count"].sum(dtype=np.int64)):
         raise ValueError("the look-alikes are not as many as they should be")
     return tuple(
         PackedEdit(request, tuple(int(token) for token in label), *arrays)
-        for request, label, *arrays in zip(requests, labels, keys, values, negatives, limits, others, strict=True)
+        for request, label, *arrays in zip(requests, labels, keys, values, negatives, limits, others, tails, strict=True)
     )
+
+
+def _tails(tensors: Mapping[str, npt.NDArray[Any]], count: int, values: Array) -> list[Array | None]:
+    if "tail_count" not in tensors:
+        return [None] * count
+    flat = expand(tensors, "tails")
+    if flat.ndim != 2 or flat.shape[1:] != values.shape[1:] or len(tensors["tail_count"]) != count:
+        raise ValueError("the tails do not fit to the values")
+    return [tail if len(tail) else None for tail in _split(flat, tensors["tail_count"])]
 
 
 def calibration_tensors(calibration: Calibration) -> dict[str, npt.NDArray[Any]]:

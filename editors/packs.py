@@ -30,6 +30,7 @@ from agentmem.editors.packed import (
     edits_from,
     entry_of,
     request_from,
+    run_of,
 )
 from agentmem.errors import EditError, PackMismatch, StoreError, UnknownEdit
 from agentmem.files.writing import written_whole
@@ -52,11 +53,14 @@ __all__ = [
     "read_bytes",
     "read_pack",
     "request_from",
+    "run_of",
     "summary",
     "write_file",
 ]
 
 FORMAT = 4
+WITH_TAILS = 5
+"""The format of packs in which a value has a tail: a version that knows none of these must not serve half of it."""
 _ENTRY = "agentmem"
 _PART = "part."
 _LAYOUTS = {"records": "agentmem.editors.deltas.records", "tiers": "agentmem.editors.tiers.pack"}
@@ -110,7 +114,7 @@ def dump(pack: Pack) -> bytes:
 
 def encode(head: Mapping[str, Any], tensors: Mapping[str, npt.NDArray[Any]]) -> bytes:
     """The canonical bytes of any kind of pack: its tensors, and ``head`` with format and digest."""
-    whole = {"format": FORMAT, **head}
+    whole = {"format": WITH_TAILS if "tail_count" in tensors else FORMAT, **head}
     whole["digest"] = _digest(whole, tensors)
     return bytes(save(dict(tensors), metadata={_ENTRY: _canonical(whole)}))
 
@@ -280,9 +284,9 @@ def _head(data: bytes) -> dict[str, Any]:
             f"The pack has format {version}, this version reads {FORMAT}.",
             hint='write its edits anew: memory.rebuild("weights"), or editor.write(requests).',
         )
-    if version > FORMAT:
+    if version > WITH_TAILS:
         raise PackMismatch(
-            f"The pack has format {version}, this version reads up to {FORMAT}.",
+            f"The pack has format {version}, this version reads up to {WITH_TAILS}.",
             hint="upgrade agentmem-toolkit.",
         )
     return head

@@ -140,8 +140,8 @@ class ModelPort:
         return handles
 
     def _add_values(self, _module: nn.Module, _args: Any, output: Any) -> Any:
-        adding = injection()
-        if adding is None or adding.port is not self:
+        adding = injection(self)
+        if adding is None:
             return None
         hidden = cast("Tensor", first_tensor(output))
         rows, columns = adding.rows.to(hidden.device), adding.columns.to(hidden.device)
@@ -223,17 +223,21 @@ class ModelPort:
 
         Args:
             prefix: what :meth:`prefix` recorded.
-            values: [B, d_model] fp32, differentiable; ``None`` for none.
+            values: [B, d_model] fp32, differentiable, or [B, n, d_model] for the key position and the first n - 1 target
+                tokens after it; ``None`` for none.
 
         Returns:
             [B, Y, vocabulary]: row j predicts label j.
         """
+        if values is not None and values.dim() == 2:
+            values = values.unsqueeze(1)
         if not self._exact_layers:
             return self._through_model(prefix, values)
         hidden = prefix.hidden
         if values is not None:
-            here = (hidden[:, prefix.at].to(values.dtype) + values).to(hidden.dtype).unsqueeze(1)
-            hidden = torch.cat((hidden[:, : prefix.at], here, hidden[:, prefix.at + 1 :]), dim=1)
+            end = prefix.at + values.shape[1]
+            here = (hidden[:, prefix.at : end].to(values.dtype) + values).to(hidden.dtype)
+            hidden = torch.cat((hidden[:, : prefix.at], here, hidden[:, end:]), dim=1)
         cache = fresh_copy(prefix.cache) if prefix.cache is not None else None
         with own_forward():
             for call in prefix.calls:
@@ -337,8 +341,10 @@ class ModelPort:
         cache = fresh_copy(prefix.cache) if prefix.cache is not None else None
         adding = None
         if values is not None:
-            rows = torch.arange(values.shape[0], device=values.device)
-            adding = Injection(self, rows, torch.full_like(rows, prefix.at), values)
+            (batch, run), device = values.shape[:2], values.device
+            rows = torch.arange(batch, device=device).repeat_interleave(run)
+            columns = prefix.at + torch.arange(run, device=device).repeat(batch)
+            adding = Injection(self, rows, columns, values.flatten(0, 1))
         with self.holding(prefix.layer), own_forward(adding):
             output = self.model(**prefix.inputs, past_key_values=cache, use_cache=cache is not None)
         return cast("Tensor", output.logits[:, prefix.at :])

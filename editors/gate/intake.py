@@ -15,7 +15,7 @@ from agentmem.editors.core.scopes import covisible
 from agentmem.editors.gate.codebook import Codebook
 from agentmem.editors.gate.config import GateConfig
 from agentmem.editors.gate.nearest import KeySearch
-from agentmem.editors.packs import Array, Calibration, PackedEdit
+from agentmem.editors.packs import Array, Calibration, PackedEdit, run_of
 from agentmem.editors.port import ModelPort
 from agentmem.editors.prompts import Rendered, Renderer
 from agentmem.notes.edit import EditReceipt, EditRequest
@@ -33,7 +33,8 @@ _NOISE_MARGIN = 4.0  # a radius must be well above what batching does to a key
 class Fit:
     """What optimising one value came to; ``loss`` is in nats per target token.
 
-    ``said``: which contexts are answered with the target, by the value as it is kept.
+    ``said``: which contexts are answered with the target, by the value as it is kept; ``tail``: as in a :class:`PackedEdit`; ``lacks``: in words,
+    which token could not be had.
     """
 
     value: Array
@@ -41,6 +42,8 @@ class Fit:
     loss: float
     steps: int
     said: tuple[bool, ...] = ()
+    tail: Array | None = None
+    lacks: str = ""
 
 
 @dataclass(eq=False)
@@ -54,6 +57,7 @@ class EditDraft:
     limits: Array
     others: Compact
     value: Array | None = None
+    tail: Array | None = None
     fit: Fit | None = None
     status: str = "written"
     reason: str = ""
@@ -70,18 +74,31 @@ class EditDraft:
         assert self.value is not None
         return PackedEdit(
             self.request, self.labels, self.keys, self.value,
-            self.negatives, self.limits, self.others,
+            self.negatives, self.limits, self.others, self.tail,
         )  # fmt: skip
 
+    @property
+    def run(self) -> Array:
+        """[n, d_model] the value and its tail."""
+        assert self.value is not None
+        return run_of(self.value, self.tail)
+
+    def take(self, fit: Fit) -> None:
+        """Have what was found, or fail for what it lacked."""
+        self.fit, self.value, self.tail = fit, fit.value, fit.tail
+        if not fit.converged:
+            self.fail(f"after {fit.steps} steps the model still did not say the target{fit.lacks} (loss {fit.loss:.3f})")
+
     def fail(self, reason: str) -> None:
-        self.status, self.reason, self.value = "failed", reason, None
+        self.status, self.reason, self.value, self.tail = "failed", reason, None, None
 
     def join(self, leader: EditDraft) -> None:
         """Become what a draft of the same words became."""
         if leader.value is None:
             self.fail(leader.reason)
             return
-        self.value, self.status, self.reason = leader.value, "aliased", f"shares the value of {leader.id}"
+        self.value, self.tail = leader.value, leader.tail
+        self.status, self.reason = "aliased", f"shares the value of {leader.id}"
 
 
 @dataclass

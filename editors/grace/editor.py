@@ -12,12 +12,14 @@ from agentmem.editors.core.config import layer_below_another
 from agentmem.editors.core.requests import in_order
 from agentmem.editors.gate.codebook import Codebook
 from agentmem.editors.gate.editor import GatedEditor
-from agentmem.editors.gate.intake import EditDraft, Intake, receipts_of
+from agentmem.editors.gate.intake import EditDraft, Fit, Intake, receipts_of
 from agentmem.editors.gate.key_space import found_key_space
-from agentmem.editors.gate.routing import Router
 from agentmem.editors.grace.config import GraceConfig
+from agentmem.editors.grace.routing import GraceRouter
+from agentmem.editors.grace.tails import fit_run, run_says
 from agentmem.editors.grace.writer import fit_values, says_each
 from agentmem.editors.packs import Calibration
+from agentmem.editors.prompts import Rendered
 from agentmem.errors import PackMismatch
 from agentmem.notes.edit import EditReceipt, EditRequest
 
@@ -42,7 +44,7 @@ class GraceEditor(GatedEditor[Codebook]):
             self.method, self.port.fingerprint(), (("value_layer", self.layer),),
             self.config.false_alarm, self.config.look_alike_alarm,
         )  # fmt: skip
-        self._router = Router(self.port, self.layer, self.config.opening(self.renderer), self._view, self._routes.set)
+        self._router = GraceRouter(self.port, self.layer, self.config.opening(self.renderer), self._view, self._routes.set)
 
     def _learn(self, state: Codebook, fresh: Sequence[EditRequest]) -> tuple[dict[str, EditReceipt], Codebook]:
         calibration = state.calibration or self.calibrate()
@@ -58,7 +60,7 @@ class GraceEditor(GatedEditor[Codebook]):
 
     def _unpacked(self, pack: packs.Pack) -> Codebook:
         width = self.port.structure.d_model
-        if any(edit.value.shape != (width,) for edit in pack.edits):
+        if any(edit.run.shape[1:] != (width,) or len(edit.run) > len(edit.labels) for edit in pack.edits):
             raise PackMismatch("The pack's values have another width.", hint="write its edits anew.")
         return self._main.with_edits((), self._main.ids).with_edits(pack.edits, (), pack.calibration)
 
@@ -87,17 +89,16 @@ class GraceWrite(Intake):
         leaders, followers = self._twins(drafts)
         contexts = [draft.contexts[: self.config.contexts] for draft in leaders]
         fits = fit_values(self.port, contexts, self.layer, self.config, progress)
-        again = [i for i, fit in enumerate(fits) if not fit.converged and len(contexts[i]) > 1]
-        # a paraphrase that the model cannot follow must not cost the edit itself
-        alone = fit_values(self.port, [contexts[i][:1] for i in again], self.layer, self.config)
-        fits = [dict(zip(again, alone, strict=True)).get(i, fit) for i, fit in enumerate(fits)]
-        for draft, fit in zip(leaders, fits, strict=True):
-            draft.fit, draft.value = fit, fit.value
-            if not fit.converged:
-                draft.fail(f"after {fit.steps} steps the model still did not say the target (loss {fit.loss:.3f})")
+        for draft, own, fit in zip(leaders, contexts, fits, strict=True):
+            draft.take(fit if fit.converged else self._run(own))
         for draft, leader in followers:
             draft.join(leader)
         self._keep_verified([draft for draft in drafts if draft.value is not None])
+
+    def _run(self, contexts: Sequence[Rendered]) -> Fit:
+        """What one vector cannot hold, as one for each token of the answer; a paraphrase that is in the way must not cost the edit itself."""
+        fit = fit_run(self.port, contexts, self.layer, self.config)
+        return fit if fit.converged or len(contexts) == 1 else fit_run(self.port, contexts[:1], self.layer, self.config)
 
     def _twins(self, drafts: Sequence[EditDraft]) -> tuple[list[EditDraft], list[tuple[EditDraft, EditDraft]]]:
         """Drafts whose value has to be found, and those that come to the very same: what is taught has the same tokens.
@@ -124,7 +125,7 @@ class GraceWrite(Intake):
             if edit.labels in labels and self.renderer.prompt(edit.request.prompt) in asked:
                 contexts = self._contexts(edit.request)
                 found.append(
-                    EditDraft(edit.request, contexts, edit.keys, edit.negatives, edit.limits, edit.others, edit.value)
+                    EditDraft(edit.request, contexts, edit.keys, edit.negatives, edit.limits, edit.others, edit.value, edit.tail)
                 )
         return found
 
@@ -132,10 +133,12 @@ class GraceWrite(Intake):
         """Only paraphrases that the value really answers stay keys; the prompt itself always does."""
         told = {d.id: d.fit.said for d in drafts if d.fit is not None and len(d.fit.said) == len(d.contexts)}
         rest = [draft for draft in drafts if draft.id not in told]
-        values = [draft.value for draft in rest if draft.value is not None]
+        told |= {draft.id: run_says(self.port, draft.contexts, draft.run, self.layer) for draft in rest if draft.tail is not None}
+        plain = [draft for draft in rest if draft.tail is None]
+        values = [draft.value for draft in plain if draft.value is not None]
         rows = self.config.batch_on(self.port.device.type)
-        said = says_each(self.port, [d.contexts for d in rest], values, self.layer, rows)
-        told |= {draft.id: each for draft, each in zip(rest, said, strict=True)}
+        said = says_each(self.port, [d.contexts for d in plain], values, self.layer, rows)
+        told |= {draft.id: each for draft, each in zip(plain, said, strict=True)}
         for draft in drafts:
             if dropped := [i for i, ok in enumerate(told[draft.id]) if i and not ok]:
                 draft.keys, draft.limits = np.delete(draft.keys, dropped, 0), np.delete(draft.limits, dropped)

@@ -19,13 +19,15 @@ from agentmem.editors.port import ModelPort
 from agentmem.editors.prompts import Rendered
 from agentmem.editors.structure import in_eval_mode
 
-__all__ = ["fit_values", "says_each"]
+__all__ = ["Adam", "fit_values", "says_each"]
 
+_TRIED, _HOPELESS = 40, 2.0
+"""A value that is still so far off after so many steps, in nats per target token, is not found by going on."""
 Progress = Callable[[int, int], None]
 
 
 @dataclass
-class _Adam:
+class Adam:
     """Adam on independent rows, each with its own count of steps: none depends on who else is in the batch."""
 
     first: Tensor
@@ -33,7 +35,7 @@ class _Adam:
     steps: list[int]
 
     @classmethod
-    def at_rest(cls, values: Tensor) -> _Adam:
+    def at_rest(cls, values: Tensor) -> Adam:
         """Before the first step of rows like ``values`` [n, d]."""
         return cls(torch.zeros_like(values), torch.zeros_like(values), [0] * len(values))
 
@@ -129,7 +131,7 @@ class _Descent:
         self.at = torch.arange(batch.lanes, device=device)
         self.prefix = batch.in_lanes(self.at)
         self.values = torch.zeros(batch.lanes, width, device=device)
-        self.adam = _Adam.at_rest(self.values)
+        self.adam = Adam.at_rest(self.values)
 
     def run(self, tell: Callable[[int], None]) -> list[Fit]:
         """One fit for each edit; those that are not done at the end may still say their target, if not by the margin.
@@ -152,7 +154,8 @@ class _Descent:
     def _over(self) -> Tensor:
         """[places] whether nothing more is to be done for an edit; for copies there never was."""
         copies = torch.arange(self.batch.places, device=self.at.device) >= len(self.batch.edits)
-        return self.done | copies | (self.steps >= self.config.steps)
+        hopeless = (self.steps >= _TRIED) & (self.loss > _HOPELESS)
+        return self.done | copies | hopeless | (self.steps >= self.config.steps)
 
     def _step(self, open_still: Tensor) -> None:
         """One step of every lane; it counts for those of ``open_still`` [lanes]."""

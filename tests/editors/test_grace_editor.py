@@ -301,17 +301,17 @@ def test_plain_models_without_a_template_are_edited(plain_tok, background):
     assert answer(model, plain_tok, [HOME, OTHER]) == ["Cairo.", *base]
 
 
-def test_a_target_the_model_decides_elsewhere_is_refused(background):
-    """A lone space as first token moves the decision behind the value's position: a failed receipt, nothing held."""
+def test_a_target_the_model_decides_elsewhere_is_brought_about_there(background):
+    """A lone space as first token moves the decision behind the value's position: the tail of the value is where it falls."""
     split = tiny.tokenizer(chat=False, words=False)
     model = tiny.taught("llama", split)
     base = answer(model, split, [HOME])
     editor = make_editor("grace", model, split, background=background)
     receipt = editor.write([EditRequest(HOME, "Cairo.")])[0]
 
-    assert receipt.status == "failed"
-    assert "did not say the target" in receipt.reason
-    assert not editor.edits()
+    assert receipt.ok
+    assert answer(model, split, [HOME]) == ["Cairo."]
+    editor.delete([receipt.id])
     assert answer(model, split, [HOME]) == base
 
 
