@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     import networkx as nx
 
     from agentmem.consolidation.drift import VerifyReport, WeightStatus
+    from agentmem.consolidation.phraser import Phraser
     from agentmem.consolidation.policy import Policy
     from agentmem.consolidation.proposal import Progress
     from agentmem.consolidation.report import ConsolidationReport, PastRun, UndoReport
@@ -570,6 +571,15 @@ class Memory:
     @policy.setter
     def policy(self, policy: Policy) -> None:
         self._parts.policy = policy
+
+    @property
+    def phraser(self) -> Phraser:
+        """What finds how a note is asked for, and what is to be answered; any object with ``phrase`` can be put in its place."""
+        return self._parts.the_phraser()
+
+    @phraser.setter
+    def phraser(self, phraser: Phraser) -> None:
+        self._parts.phraser = phraser
 
     @property
     def reranker(self) -> Reranker | None:

@@ -52,6 +52,7 @@ from agentmem.weights.registry import METHOD, PackContents, PackFiles, WeightReg
 if TYPE_CHECKING:
     from agentmem.consolidation.drift import DriftMeter, VerifyReport
     from agentmem.consolidation.job import Consolidator
+    from agentmem.consolidation.phraser import Phraser
     from agentmem.consolidation.policy import Policy
     from agentmem.consolidation.report import UndoReport
     from agentmem.consolidation.rewriting import Rewriter
@@ -87,6 +88,7 @@ class Parts:
     llm: LanguageModel | None
     model_spec: ModelSpec | None
     policy: Policy | None = None
+    phraser: Phraser | None = None
     fail: Fail = lambda step: None
     scratch: Scratch | None = None
     path: Path | None = None
@@ -152,7 +154,9 @@ class Parts:
         from agentmem.consolidation.canaries import general_questions
         from agentmem.consolidation.job import Consolidator
 
-        return Consolidator(self.core, self.weights, self.the_policy(), _greedy_answers, general_questions(), self.fail)
+        return Consolidator(
+            self.core, self.weights, self.the_policy(), self.the_phraser(), _greedy_answers, _likelihoods, general_questions(), self.fail
+        )  # fmt: skip
 
     def undo_consolidation(self, scope: Scope, *, dry_run: bool) -> UndoReport:
         from agentmem.consolidation.undo import undo
@@ -162,7 +166,7 @@ class Parts:
     def rewriter(self) -> Rewriter:
         from agentmem.consolidation.rewriting import Rewriter
 
-        return Rewriter(self.core, self.weights, self.the_policy(), self.consolidator().prober)
+        return Rewriter(self.core, self.weights, self.the_policy(), self.the_phraser(), self.consolidator().prober)
 
     def the_policy(self) -> Policy:
         from agentmem.consolidation.policy import DefaultPolicy
@@ -171,10 +175,17 @@ class Parts:
             self.policy = DefaultPolicy(self.core.settings.consolidation)
         return self.policy
 
+    def the_phraser(self) -> Phraser:
+        from agentmem.consolidation.phraser import default_phraser
+
+        if self.phraser is None:
+            self.phraser = default_phraser()
+        return self.phraser
+
     def drift(self) -> DriftMeter:
         from agentmem.consolidation.drift import DriftMeter
 
-        return DriftMeter(self.core, self.weights, self.the_policy())
+        return DriftMeter(self.core, self.weights, self.the_policy(), self.the_phraser())
 
     def verify(self, scope: Scope, sample: int, seed: int) -> VerifyReport:
         with self.weights.serving() as editor:
@@ -435,6 +446,12 @@ def _greedy_answers(model: Any, tokenizer: Any, prompts: Sequence[str], max_new_
     ):
         said[i] = text
     return said
+
+
+def _likelihoods(model: Any, tokenizer: Any, pairs: Sequence[tuple[str, str]]) -> list[float]:
+    from agentmem.editors.evaluation import likelihoods
+
+    return likelihoods(model, tokenizer, pairs)
 
 
 def _language_model(llm: Any) -> LanguageModel | None:

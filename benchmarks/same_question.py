@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from agentmem.consolidation.templates import TEMPLATES
 from agentmem.embedding.embedders import make_embedder
 from agentmem.embedding.same_question import packaged_same_question
 from agentmem.notes.protocols import Embedder
@@ -34,6 +35,29 @@ __all__ = ["LABELS", "judged", "read_wordings", "taught"]
 LABELS = ("other", "same")
 WORDINGS = Path(__file__).parent / "strangers"
 RANK, EPOCHS = 64, 3
+TEMPLATED = 12
+"""Times that each relation's templates are filled."""
+LEADS = (
+    *(
+        "Another thing:",
+        "Quick one:",
+        "Hey,",
+        "Sorry to bother you,",
+        "By the way,",
+        "I was just asked this:",
+        "While I think of it:",
+    ),
+    *(
+        "Good morning!",
+        "Next question:",
+        "Before I forget:",
+        "ok so",
+        "Hm,",
+        "A colleague wants to know:",
+        "For my list:",
+        "Please:",
+    ),
+)
 _SAYS_NOTHING = frozenset(
     "what which who when where how is are was the a an of for in on at to do does did my our s i we it have has".split()
 )
@@ -60,6 +84,7 @@ def judged(facts: Sequence[Told]) -> list[Pair]:
 def taught(facts: Sequence[Told], rng: Random, embedder: Embedder) -> list[Pair]:
     """What the reader learns from: those pairs, and others that follow from them."""
     near, found = _nearest(facts, embedder), judged(facts)
+    names = sorted({name for fact in facts for name in _named(fact)})
     for place, fact in enumerate(facts):
         others = [each for each in facts if each is not fact and each["author"] == fact["author"]]
         found += [
@@ -69,9 +94,11 @@ def taught(facts: Sequence[Told], rng: Random, embedder: Embedder) -> list[Pair]
                 *((fact["question"], facts[other]["question"], "other") for other in near[place]),
                 *((fact["question"], _said(rng.choice(rng.choice(others)["same"])), "other") for _ in range(3)),
                 *_after_a_turn(fact, others, rng),
+                *_of_others(fact, names, rng),
+                *_led_in(fact, rng),
             )
         ]
-    return found
+    return found + [Pair(before, later, is_, "templates") for before, later, is_ in _of_templates(names, rng)]
 
 
 def _of_itself(fact: Told, rng: Random) -> list[tuple[str, str, str]]:
@@ -101,6 +128,63 @@ def _after_a_turn(fact: Told, others: Sequence[Told], rng: Random) -> list[tuple
     if strange is not None:
         found.append((question, f"{turn['before']} {_turn(strange)['text']}", "other"))
     return found
+
+
+def _of_others(fact: Told, names: Sequence[str], rng: Random) -> list[tuple[str, str, str]]:
+    """The same wording with another name in it asks for something else; with the other name on both sides it asks for the same."""
+    found = []
+    mine = _named(fact)
+    for name in rng.sample(mine, min(2, len(mine))):
+        said = [
+            each["text"] for each in fact["same"] if "before" not in each and re.search(rf"\b{name}\b", each["text"])
+        ]
+        for text in rng.sample(said, min(2, len(said))):
+            other = rng.choice(names)
+            if other not in mine:
+                swapped = re.sub(rf"\b{name}\b", other, text)
+                found.append((fact["question"], swapped, "other"))
+                found.append((re.sub(rf"\b{name}\b", other, fact["question"]), swapped, "same"))
+    return found
+
+
+def _led_in(fact: Told, rng: Random) -> list[tuple[str, str, str]]:
+    """Behind words that ask for nothing."""
+    plain = [each["text"] for each in fact["same"] if "before" not in each]
+    ways = ((rng.choice([fact["question"], *plain]), "same"), (rng.choice(fact["different"])["text"], "other"))
+    return [(fact["question"], f"{rng.choice(LEADS)} {text}", is_) for text, is_ in ways]
+
+
+def _of_templates(names: Sequence[str], rng: Random) -> list[tuple[str, str, str]]:
+    """How relations are asked for by template: of one and of two persons, of one matter and of two."""
+    found = []
+    for relation, ways in TEMPLATES.items():
+        for _ in range(TEMPLATED):
+            one, other = (f"{a} {b}" for a, b in (rng.sample(names, 2), rng.sample(names, 2)))
+            two, strange = (
+                rng.sample(ways, 2),
+                rng.choice(TEMPLATES[rng.choice([r for r in TEMPLATES if r != relation])]),
+            )
+            found.append((_filled(two[0], one), _filled(two[1], one), "same"))
+            found.append((_filled(two[0], one), f"{rng.choice(LEADS)} {_filled(two[1], one)}", "same"))
+            found.append((_filled(two[0], one), _filled(rng.choice(two), other), "other"))
+            found.append((_filled(two[0], one), _filled(strange, one), "other"))
+    return found
+
+
+def _filled(pattern: str, name: str) -> str:
+    own = re.sub(r"\[([^|\]]*)\|[^\]]*\]", r"\1", pattern)
+    return (
+        own.replace("{ps}", f"{name}'s")
+        .replace("{its}", "their")
+        .replace("{s}", name)
+        .replace("{S}", name)
+        .replace("{o}", name)
+    )
+
+
+def _named(fact: Told) -> list[str]:
+    """Words of the question with a capital, but its first."""
+    return sorted(set(re.findall(r"(?<=\s)[A-Z][a-z]{2,}", fact["question"])))
 
 
 def _turn(fact: Told) -> Mapping[str, str]:

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from agentmem.consolidation.phrasing import NotPhrased, Phrased, probed, requests_for, target
+from agentmem.consolidation.phraser import Phraser
+from agentmem.consolidation.phrasing import Heard, NotPhrased, Phrased
 from agentmem.consolidation.policy import Signals
-from agentmem.consolidation.verify import same_answer
 from agentmem.consolidation.wordings import independent
 from agentmem.core import Core
 from agentmem.extract import is_volatile, secrets
@@ -42,53 +42,61 @@ class Candidate:
         signals = replace(self.signals, known=known, resists=resists, interference=interference)
         return replace(self, signals=signals)
 
+    def phrased_as(self, made: Phrased | NotPhrased) -> Candidate:
+        """The candidate asked for in these words, or in none."""
+        if isinstance(made, NotPhrased):
+            return replace(
+                self, phrased=None, signals=replace(self.signals, phrased=False, why_not_phrased=made.reason)
+            )
+        keys = (made.question, *made.paraphrases[:KEY_PHRASINGS])
+        wordings = len(independent(made.probes, keys, made.subject))
+        return replace(self, phrased=made, signals=replace(self.signals, probes=len(made.probes), wordings=wordings))
+
     def with_room(self) -> Candidate:
         """The candidate as it would be if the side memory had a place left."""
         return replace(self, signals=replace(self.signals, capacity_left=1))
 
 
-def gather(tx: Transaction, core: Core, owners: Sequence[int]) -> list[Candidate]:
-    """Every note with a fact that the owners hold, and every note that an active edit came from."""
+def gather(tx: Transaction, core: Core, owners: Sequence[int], phraser: Phraser) -> list[Candidate]:
+    """Every note that the owners hold with a fact, or of which something was asked, and every note that an active edit came from."""
     settings = core.settings.consolidation
     now = core.clock.now()
     since = micros(now - USE_WINDOW)
     active = {edit.note_id: edit for edit in tx.ledger.edits(owners=owners)}
-    rows = set(_fact_rows(tx, owners)) | set(tx.notes.rows_of(list(active)).values())
-    notes = tx.notes.load(sorted(rows))
+    stated = set(_fact_rows(tx, owners)) | set(tx.notes.rows_of(list(active)).values())
+    asked = set(tx.evidence.alone(owners)) - stated
+    notes = tx.notes.load(sorted(stated | asked))
     uses = tx.uses.summary(list(notes), since)
-    wordings = _wordings(tx, notes)
+    heard = _heard(tx, notes)
     contradicted = _contradicted(tx, notes, settings.min_trust)
     left = settings.max_edits - tx.ledger.held()  # the side memory is one for all, whoever a run is for
     found = []
     for row, note in notes.items():
+        if row not in stated and row not in heard:
+            continue
         edit = active.get(note.id)
         base = Signals(note_id=note.id, label=str(note.fact or note.content[:60]), capacity_left=left)
         signals = _about_note(base, note, core, now)
         signals = _about_use(signals, uses.get(row, _UNUSED), row in contradicted, edit, note)
-        phrased = requests_for(note)
-        if isinstance(phrased, Phrased):
-            phrased = probed(phrased, wordings.get(row, ()))
-        found.append(
-            Candidate(
-                row, note, _about_phrasing(signals, phrased), phrased if isinstance(phrased, Phrased) else None, edit
-            )
-        )
+        phrased = phraser.phrase(note, heard.get(row, ()))
+        found.append(Candidate(row, note, signals, None, edit).phrased_as(phrased))
     return found
 
 
-def _wordings(tx: Transaction, notes: Mapping[int, Note]) -> dict[int, list[str]]:
-    """In which words whose notes these are asked for what their facts say, and was answered so from the note alone; the latest first."""
-    found, mine = dict[int, list[str]](), dict[int, list[int]]()
+def _heard(tx: Transaction, notes: Mapping[int, Note]) -> dict[int, list[Heard]]:
+    """In which words whose notes these are asked, and what they were answered from one of them alone; the latest first."""
+    found, mine = dict[int, list[Heard]](), dict[int, list[int]]()
     for row, owner in tx.notes.owners_of(list(notes)).items():
         mine.setdefault(owner, []).append(row)
     for owner, rows in mine.items():
         for asked in tx.evidence.of(owner, rows):
             note = notes.get(asked.rows[0])
-            if note is None or note.fact is None or len(asked.rows) > 1 or not asked.whole:
+            if note is None or len(asked.rows) > 1 or not asked.whole:
                 continue
             within = asked.agent in (None, note.scope.agent) and asked.session in (None, note.scope.session)
-            if within and same_answer(asked.answer, target(note.fact)):
-                found.setdefault(asked.rows[0], []).append(asked.question)
+            if within:
+                heard = Heard(asked.question, asked.answer, asked.times, asked.mark.hex())
+                found.setdefault(asked.rows[0], []).append(heard)
     return found
 
 
@@ -143,14 +151,6 @@ def _about_use(signals: Signals, use: UseSummary, contradicted: bool, edit: Edit
     )
 
 
-def _about_phrasing(signals: Signals, phrased: Phrased | NotPhrased) -> Signals:
-    if isinstance(phrased, NotPhrased):
-        return replace(signals, phrased=False, why_not_phrased=phrased.reason)
-    keys = (phrased.question, *phrased.paraphrases[:KEY_PHRASINGS])
-    wordings = len(independent(phrased.probes, keys, phrased.subject))
-    return replace(signals, probes=len(phrased.probes), wordings=wordings)
-
-
 def request_of(candidate: Candidate, edit_id: str) -> EditRequest:
     """The edit request of a candidate: a user's fact answers in that user's requests only."""
     assert candidate.phrased is not None
@@ -158,7 +158,7 @@ def request_of(candidate: Candidate, edit_id: str) -> EditRequest:
     return EditRequest(
         prompt=candidate.phrased.question,
         target=candidate.phrased.target,
-        subject=fact.subject if fact else None,
+        subject=fact.subject if fact and not candidate.phrased.heard else None,
         paraphrases=tuple(candidate.phrased.paraphrases[:KEY_PHRASINGS]),
         scope=boundary(candidate.note.scope),
         id=edit_id,
@@ -171,9 +171,14 @@ def boundary(scope: Scope) -> Scope | None:
     return Scope(user=scope.user, agent=scope.agent) or None
 
 
-def as_json(request: EditRequest) -> Mapping[str, object]:
-    """What the registry keeps of a request, so that the weights can be rebuilt from notes and registry alone."""
-    return {
+def as_json(request: EditRequest, marks: Sequence[str] = ()) -> Mapping[str, object]:
+    """What the registry keeps of a request, so that the weights can be rebuilt from notes and registry alone.
+
+    Args:
+        marks: of the wordings in it that somebody used: when one of these is erased, the edit goes.
+    """
+    taught = {"taught": list(marks)} if marks else {}
+    return taught | {
         "prompt": request.prompt,
         "target": request.target,
         "subject": request.subject,

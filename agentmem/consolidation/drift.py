@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from random import Random
 from typing import Final
 
-from agentmem.consolidation.candidates import boundary, gather
+from agentmem.consolidation.candidates import Candidate, boundary, gather
 from agentmem.consolidation.figures import counted, share, told
-from agentmem.consolidation.phrasing import Phrased, requests_for
+from agentmem.consolidation.phraser import Phraser
 from agentmem.consolidation.policy import Policy
 from agentmem.consolidation.proposal import barred
 from agentmem.consolidation.report import PastRun
@@ -19,6 +19,7 @@ from agentmem.consolidation.wordings import independent
 from agentmem.core import EVERYBODY, Core
 from agentmem.errors import PackMismatch
 from agentmem.notes.clock import from_micros, micros
+from agentmem.notes.edit import EditRequest
 from agentmem.notes.note import Note, Scope
 from agentmem.notes.rows import EditRow, LedgerEntry
 from agentmem.projections.linking import conflicting
@@ -112,10 +113,11 @@ class VerifyReport:
 class DriftMeter:
     """Compares what should hold with what does; reads only."""
 
-    def __init__(self, core: Core, weights: WeightRegistry, policy: Policy) -> None:
+    def __init__(self, core: Core, weights: WeightRegistry, policy: Policy, phraser: Phraser) -> None:
         self._core = core
         self._weights = weights
         self._policy = policy
+        self._phraser = phraser
 
     def status(self, scope: Scope) -> WeightStatus:
         """The drift of one scope (unbound: of all). Needs no model."""
@@ -131,7 +133,7 @@ class DriftMeter:
                 e.note_id for e in edits if e.note_id in notes and self._is_contradicted(tx, e, notes[e.note_id])
             ]
             active = tx.ledger.active_pack(METHOD)
-            candidates = gather(tx, self._core, owners)
+            candidates = gather(tx, self._core, owners, self._phraser)
             bars = barred(tx, candidates, self._weights.editor)
         hopeful = [c for c in candidates if c.note.id not in bars]
         waiting = [c.note.id for c in hopeful if self._policy.decide(c.signals).action == "promote"]
@@ -217,29 +219,27 @@ class DriftMeter:
             owners = tx.notes.visible_owners(scope) if scope else tx.notes.all_owners()
             edits = tx.ledger.edits(owners=owners)
             chosen = sorted(rng.sample(edits, min(sample, len(edits))), key=lambda e: e.id)
-            rows = tx.notes.rows_of([e.note_id for e in chosen])
-            notes = {note.id: note for note in tx.notes.load(list(rows.values())).values()}
-        own = [(e, Canary(str(e.request["prompt"]), _scope_of(e, notes))) for e in chosen]
-        other = [(e, Canary(text, _scope_of(e, notes))) for e in chosen for text in _probes(e, notes.get(e.note_id))]
-        said = prober.ask([canary for _, canary in [*own, *other]])
-        hits = [same_answer(text, str(e.request["target"])) for (e, _), text in zip([*own, *other], said, strict=True)]
-        failed = {e.note_id: said[i] for i, (e, _) in enumerate(own) if not hits[i]}
-        return VerifyReport(len(chosen), share(hits[: len(own)]), share(hits[len(own) :]), failed)
+            found = {c.edit.id: c for c in gather(tx, self._core, owners, self._phraser) if c.edit is not None}
+        requests = [replace(request_in_registry(e), scope=_scope_of(found.get(e.id))) for e in chosen]
+        said = prober.ask([Canary(r.prompt, r.scope) for r in requests])
+        hits = [same_answer(text, r.target) for r, text in zip(requests, said, strict=True)]
+        right = {r.id for r, hit in zip(requests, hits, strict=True) if hit}
+        other = prober.reached([(r, text) for r in requests for text in _probes(r, found.get(str(r.id)))], right)
+        failed = {e.note_id: text for e, text, hit in zip(chosen, said, hits, strict=True) if not hit}
+        return VerifyReport(len(chosen), share(hits), share(other), failed)
 
 
 def _number(value: object) -> int:
     return value if isinstance(value, int) else 0
 
 
-def _scope_of(edit: EditRow, notes: Mapping[str, Note]) -> Scope | None:
-    note = notes.get(edit.note_id)
-    return boundary(note.scope) if note is not None else None
+def _scope_of(candidate: Candidate | None) -> Scope | None:
+    return boundary(candidate.note.scope) if candidate is not None else None
 
 
-def _probes(edit: EditRow, note: Note | None) -> Sequence[str]:
-    """Wordings for its fact that the edit was not written with, nor with their like."""
-    phrased = requests_for(note) if note is not None else None
-    if not isinstance(phrased, Phrased):
+def _probes(request: EditRequest, candidate: Candidate | None) -> Sequence[str]:
+    """Wordings for what it says that the edit was not written with, nor with their like."""
+    phrased = candidate.phrased if candidate is not None else None
+    if phrased is None:
         return ()
-    request = request_in_registry(edit)
     return independent(phrased.probes, (request.prompt, *request.paraphrases), request.subject)

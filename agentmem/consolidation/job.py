@@ -11,11 +11,12 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from agentmem.consolidation.candidates import Candidate, as_json, boundary, gather, request_of
+from agentmem.consolidation.phraser import Phraser
 from agentmem.consolidation.policy import Decision, Policy
 from agentmem.consolidation.proposal import Plan, Progress, Proposer, barred, kept
 from agentmem.consolidation.report import ConsolidationReport, EditOutcome
 from agentmem.consolidation.settling import BULK, Settled, Settler
-from agentmem.consolidation.verify import Answerer, Canary, Prober, RegressionProbes, Verdict
+from agentmem.consolidation.verify import Answerer, Canary, Prober, RegressionProbes, Verdict, Weigher
 from agentmem.core import EVERYBODY, Core
 from agentmem.jobs.lease import Lease
 from agentmem.notes.clock import micros
@@ -59,7 +60,8 @@ class Consolidator:
     """Moves facts between notes and weights.
 
     Args:
-        answer: greedy generation on the attached model; canary_texts: general prompts whose answers must not change.
+        phraser: finds how notes are asked for.
+        answer, weigh: greedy generation on the attached model, and how likely it finds an answer; canary_texts: general prompts whose answers must not change.
         fail: called with the name of each durable step; tests stop the process there.
     """
 
@@ -68,13 +70,16 @@ class Consolidator:
         core: Core,
         weights: WeightRegistry,
         policy: Policy,
+        phraser: Phraser,
         answer: Answerer,
+        weigh: Weigher,
         canary_texts: Sequence[str],
         fail: Callable[[str], None] = lambda step: None,
     ) -> None:
         self._core = core
         self._weights = weights
-        self._answer = answer
+        self._phraser = phraser
+        self._answer, self._weigh = answer, weigh
         self._canary_texts = tuple(canary_texts)
         self._fail = fail
         self.policy = policy
@@ -110,13 +115,13 @@ class Consolidator:
         """What decides; it asks the model too when one is attached."""
         editor = self._weights.editor
         prober = self.prober(editor) if editor is not None else None
-        return Proposer(self._core, self.policy, prober, editor, progress)
+        return Proposer(self._core, self.policy, self._phraser, prober, editor, progress)
 
     def explain(self, note_id: str, scope: Scope) -> str:
         """The policy's decision on one note, in words."""
         candidate = self.proposer().candidate(note_id, scope)
         if candidate is None:
-            return "keep: the note states no fact that could be asked for"
+            return "keep: the note states no fact, and nothing was asked of it"
         with self._core.reading(scope or EVERYBODY) as tx:
             bar = barred(tx, [candidate], self._weights.editor).get(note_id)
         decision = self.policy.decide(candidate.signals)
@@ -124,7 +129,8 @@ class Consolidator:
         return f"{kept(decision, bar)}\nelse {said}" if bar and decision.action == "promote" else said
 
     def prober(self, editor: Editor) -> Prober:
-        return Prober(editor, self._weights.model, self._weights.tokenizer, self._answer, PROBE_TOKENS)
+        model, tokenizer = self._weights.model, self._weights.tokenizer
+        return Prober(editor, model, tokenizer, self._answer, PROBE_TOKENS, self._weigh, self._core.same_question)
 
     # -- write in shadow and verify --------------------------------------------------------------------------
 
@@ -256,7 +262,11 @@ class Consolidator:
         with self._core.reading(EVERYBODY) as tx:
             scopes = {c.note.scope.user: c.note.scope for c in plan.chosen}
             owners = tuple(o for s in scopes.values() for o in tx.notes.visible_owners(s))
-            others = [c for c in gather(tx, self._core, tuple(dict.fromkeys(owners))) if c.note.id not in chosen]
+            others = [
+                c
+                for c in gather(tx, self._core, tuple(dict.fromkeys(owners)), self._phraser)
+                if c.note.id not in chosen
+            ]
         near = [Canary(c.phrased.question, boundary(c.note.scope)) for c in others if c.phrased and c.edit is None]
         asked = {c.phrased.question for c in plan.chosen if c.phrased}
         near = [canary for canary in near if canary.prompt not in asked][: limit // 2]
@@ -311,6 +321,9 @@ class Consolidator:
         note = tx.notes.load([row])[row]
         if note.version != candidate.note.version or note.valid_to != candidate.note.valid_to:
             return "the note was changed meanwhile"
+        owner, phrased = tx.notes.owners_of([row])[row], candidate.phrased
+        if phrased is not None and set(phrased.marks) - tx.evidence.standing(owner, phrased.marks):
+            return "a question that it was to be learnt from was forgotten meanwhile"
         return None
 
     def _enter(self, tx: Transaction, trial: _Trial, key: str, now: int) -> None:
@@ -321,8 +334,9 @@ class Consolidator:
             state="candidate", note_ids=[candidate.note.id]
         )  # what a file said of it is settled now
         tx.ledger.delete_edits([edit.id for edit in claimed])
+        asked = as_json(request, candidate.phrased.marks if candidate.phrased is not None else ())
         tx.ledger.put_edit(
-            EditRow(key, candidate.note.id, owner, METHOD, "active", candidate.note.version, as_json(request), "", now)
+            EditRow(key, candidate.note.id, owner, METHOD, "active", candidate.note.version, asked, "", now)
         )
         scores = {
             "reliability": trial.verdict.reliability.get(key, 0.0),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from agentmem.consolidation.templates import (
     DOES,
@@ -34,7 +34,19 @@ if TYPE_CHECKING:
 
     from agentmem.notes.note import Fact, Note
 
-__all__ = ["NotPhrased", "Phrased", "paraphrases", "phrase", "probed", "question", "requests_for", "target"]
+__all__ = [
+    "Heard",
+    "NotPhrased",
+    "Phrased",
+    "framed",
+    "paraphrases",
+    "phrase",
+    "probed",
+    "question",
+    "requests_for",
+    "target",
+    "unique",
+]
 
 MAX_PARAPHRASES: Final = 8
 MAX_PROBES: Final = 4
@@ -50,11 +62,25 @@ _FIRST_PERSON: Final = re.compile(r"\b(?:i|me|my|mine|myself|we|us|our|ours)\b",
 _POINTERS: Final = frozenset("he she it they we you i this that these those him her them someone".split())
 
 
+class Heard(NamedTuple):
+    """A wording in which something was asked, the latest answer that was drawn from the note, how often, and by what the store knows it."""
+
+    question: str
+    answer: str
+    times: int = 1
+    mark: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Phrased:
     """A fact ready to be written into weights.
 
     ``question`` and ``paraphrases`` may be keys of the edit; ``probes`` are other phrasings, never used as keys.
+
+    Attributes:
+        subject: whom it is about; empty where only use tells.
+        heard: where use taught it, the wordings in which it was asked and what they were answered, the question among them.
+        marks: where use taught it, by what the store knows the wordings that may be keys: with these it has to go.
     """
 
     subject: str
@@ -62,6 +88,8 @@ class Phrased:
     target: str
     paraphrases: tuple[str, ...]
     probes: tuple[str, ...]
+    heard: tuple[Heard, ...] = ()
+    marks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +106,7 @@ def question(fact: Fact) -> str:
 
 def paraphrases(fact: Fact, limit: int = 12) -> list[str]:
     """Other ways to ask the same: the fact's own first, then by rule, with and without a lead-in."""
-    rest = _unique([*fact.paraphrases, *_questions(fact), *_framed([question(fact), *_questions(fact)])])
+    rest = unique([*fact.paraphrases, *_questions(fact), *framed([question(fact), *_questions(fact)])])
     asked = question(fact).casefold()
     return [text for text in rest if text.casefold() != asked][:limit]
 
@@ -100,7 +128,7 @@ def phrase(fact: Fact) -> Phrased | NotPhrased:
     if reason:
         return NotPhrased(reason)
     first = question(fact)
-    own = [text for text in _unique(fact.paraphrases) if text.casefold() != first.casefold()]
+    own = [text for text in unique(fact.paraphrases) if text.casefold() != first.casefold()]
     keys, probes = _keys_and_probes(fact, first, own)
     if len(own) > 1 and not independent(probes, (first, *keys), fact.subject):
         fewer, others = _keys_and_probes(fact, first, own[:-1])
@@ -120,12 +148,12 @@ def _keys_and_probes(fact: Fact, first: str, own: Sequence[str]) -> tuple[list[s
     held = min(len(made) // 2, MAX_PROBES - 1)
     plain, probes = made[: len(made) - held], made[len(made) - held :]
     # Lead-ins fill both sides, different ones on each, and only around questions that are no probes themselves.
-    frames = _framed([first, *own, *plain])
+    frames = framed([first, *own, *plain])
     keys = [*own, *plain][:MAX_PARAPHRASES]
     keys += frames[0::2][: max(_MIN_PARAPHRASES + 1 - len(keys), 0)]
     probes = [*probes, *frames[1::2][: max(_MIN_PROBES - len(probes), 1)]]
     taken = {text.casefold() for text in (first, *keys)}
-    return keys, [text for text in _unique(probes) if text.casefold() not in taken][:MAX_PROBES]
+    return keys, [text for text in unique(probes) if text.casefold() not in taken][:MAX_PROBES]
 
 
 def requests_for(note: Note) -> Phrased | NotPhrased:
@@ -142,7 +170,7 @@ def probed(made: Phrased, asked: Iterable[str]) -> Phrased:
     stays in it when the question is forgotten.
     """
     keys = {_bare(text) for text in (made.question, *made.paraphrases)}
-    real = [text for text in _unique(asked) if _bare(text) not in keys and _names(text, made.subject)]
+    real = [text for text in unique(asked) if _bare(text) not in keys and _names(text, made.subject)]
     probes = [text for text in made.probes if _bare(text) not in set(map(_bare, real))]
     return replace(made, probes=(*real[:MAX_ASKED], *probes))
 
@@ -198,7 +226,7 @@ def _questions(fact: Fact) -> list[str]:
     aux = "am" if mine and read.aux == "is" else "have" if mine and read.aux == "has" else read.aux
     person = r"\2" if mine else r"\1"
     filled = [_CHOICE.sub(person, pattern) for pattern in patterns]
-    return _unique(
+    return unique(
         _fill(pattern, {**values, "r": name, "W": asks, "b": read.base, "rest": read.rest, "aux": aux})
         for pattern in filled
     )
@@ -235,12 +263,12 @@ def _subject_forms(subject: str) -> dict[str, str]:
     return {"s": subject, "o": subject, "ps": own, "S": subject, "its": "their"}
 
 
-def _framed(asked: Sequence[str]) -> list[str]:
+def framed(asked: Sequence[str]) -> list[str]:
     """Questions behind lead-ins, another question behind each."""
     return [frame.replace("{q}", asked[i % len(asked)]) for i, frame in enumerate(FRAMES)]
 
 
-def _unique(texts: Iterable[str]) -> list[str]:
+def unique(texts: Iterable[str]) -> list[str]:
     """The texts without blanks and repetitions, in order."""
     found: dict[str, str] = {}
     for text in texts:

@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from agentmem.consolidation.candidates import Candidate, boundary, gather
+from agentmem.consolidation.open_book import settled, with_note
+from agentmem.consolidation.phraser import Phraser
 from agentmem.consolidation.policy import Decision, Policy
 from agentmem.consolidation.verify import Prober, same_answer
 from agentmem.core import EVERYBODY, Core
 from agentmem.notes.edit import Route
 from agentmem.notes.note import Scope
 from agentmem.notes.protocols import Editor
-from agentmem.notes.quoting import notes_block
 from agentmem.notes.rows import EditRow
 from agentmem.records.transaction import Transaction
 
@@ -53,15 +54,23 @@ class Proposer:
     """Gathers candidates and lets the policy decide on them.
 
     Args:
+        phraser: finds how a note is asked for.
         prober, editor: the attached model and its side memory, or ``None``: then nothing that only the model knows is
             measured, and a dry run decides from the store alone.
     """
 
     def __init__(
-        self, core: Core, policy: Policy, prober: Prober | None, editor: Editor | None, progress: Progress
+        self,
+        core: Core,
+        policy: Policy,
+        phraser: Phraser,
+        prober: Prober | None,
+        editor: Editor | None,
+        progress: Progress,
     ) -> None:
         self._core = core
         self._policy = policy
+        self._phraser = phraser
         self._prober = prober
         self._editor = editor
         self._progress = progress
@@ -70,7 +79,7 @@ class Proposer:
         """Decide on every candidate of ``scope`` (unbound: of everybody) within ``budget`` new edits."""
         with self._core.reading(scope or EVERYBODY) as tx:
             owners = tx.notes.visible_owners(scope) if scope else tx.notes.all_owners()
-            candidates = gather(tx, self._core, owners)
+            candidates = gather(tx, self._core, owners, self._phraser)
             bars = barred(tx, candidates, self._editor)
         decisions = {c.note.id: self._policy.decide(c.signals) for c in candidates}
         hopeful = []
@@ -123,7 +132,7 @@ class Proposer:
         """One candidate with all its signals, those that only the model can tell included; ``None``: it states no fact."""
         with self._core.reading(scope or EVERYBODY) as tx:
             owners = tx.notes.visible_owners(scope) if scope else tx.notes.all_owners()
-            found = [c for c in gather(tx, self._core, owners) if c.note.id == note_id]
+            found = [c for c in gather(tx, self._core, owners, self._phraser) if c.note.id == note_id]
         if self._prober is not None:
             found = self._measured(found, self._prober)
         return found[0] if found else None
@@ -150,9 +159,10 @@ class Proposer:
 
     def _measured(self, candidates: Sequence[Candidate], prober: Prober) -> list[Candidate]:
         """What the bare model knows, whether it reads the note when it has it, and whose keys lie near."""
+        candidates = settled(candidates, prober)
         phrased = [c for c in candidates if c.phrased is not None]
         closed = [(c, text) for c in phrased if c.phrased for text in (c.phrased.question, *c.phrased.probes)]
-        opened = [(c, f"{notes_block([c.note])}\n\n{c.phrased.question}") for c in phrased if c.phrased]
+        opened = [(c, with_note(c.note, c.phrased.question)) for c in phrased if c.phrased]
         total = len(closed) + len(opened)
         self._progress(_ASKING, 0, total)
         said = prober.bare([text for _, text in closed])

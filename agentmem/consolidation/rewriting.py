@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from agentmem.consolidation.candidates import gather
+from agentmem.consolidation.phraser import Phraser
 from agentmem.consolidation.policy import Policy
 from agentmem.consolidation.verify import Canary, Prober, same_answer
 from agentmem.core import EVERYBODY, Core
@@ -30,10 +31,13 @@ class Rewriter:
         prober: makes what asks the attached model.
     """
 
-    def __init__(self, core: Core, weights: WeightRegistry, policy: Policy, prober: Callable[[Editor], Prober]) -> None:
+    def __init__(
+        self, core: Core, weights: WeightRegistry, policy: Policy, phraser: Phraser, prober: Callable[[Editor], Prober]
+    ) -> None:
         self._core = core
         self._weights = weights
         self._policy = policy
+        self._phraser = phraser
         self._prober = prober
 
     def run(self, report: Callable[[int, int], None]) -> int:
@@ -58,7 +62,7 @@ class Rewriter:
         """By edit, why the policy does not want it in the weights; an edit whose note is gone has nobody to speak for it."""
         found = {
             c.edit.id: self._policy.decide(c.signals)
-            for c in gather(tx, self._core, tx.notes.all_owners())
+            for c in gather(tx, self._core, tx.notes.all_owners(), self._phraser)
             if c.edit is not None
         }
         present = tx.notes.rows_of([e.note_id for e in edits])

@@ -11,12 +11,15 @@ from agentmem.consolidation.figures import share
 from agentmem.consolidation.wordings import independent
 from agentmem.notes.edit import EditRequest
 from agentmem.notes.note import Scope
-from agentmem.notes.protocols import Editor
+from agentmem.notes.protocols import Editor, SameAsked
 
-__all__ = ["Answerer", "Canary", "Prober", "RegressionProbes", "Verdict", "same_answer"]
+__all__ = ["Answerer", "Canary", "Prober", "RegressionProbes", "Verdict", "Weigher", "same_answer"]
 
 Answerer = Callable[[Any, Any, Sequence[str], int], list[str]]
 """(model, tokenizer, prompts, max_new_tokens) -> greedy answers, chat template applied, stop honoured."""
+
+Weigher = Callable[[Any, Any, Sequence[tuple[str, str]]], list[float]]
+"""(model, tokenizer, (prompt, answer) pairs) -> mean log-likelihood of each answer's tokens, in nats, its end among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +82,28 @@ def _bare(text: str) -> str:
 
 
 class Prober:
-    """Asks the model attached to an editor, one scope at a time."""
+    """Asks the model attached to an editor, one scope at a time.
 
-    def __init__(self, editor: Editor, model: Any, tokenizer: Any, answer: Answerer, max_new_tokens: int) -> None:
+    Args:
+        weigh: tells how likely an answer is; ``None``: nobody asks.
+        same: what decides in ``ask()`` whether a question asks for what an edit was written with; ``None``: the key in the model does.
+    """
+
+    def __init__(
+        self,
+        editor: Editor,
+        model: Any,
+        tokenizer: Any,
+        answer: Answerer,
+        max_new_tokens: int,
+        weigh: Weigher | None = None,
+        same: SameAsked | None = None,
+    ) -> None:
         self._editor = editor
         self._model, self._tokenizer = model, tokenizer
-        self._answer = answer
+        self._answer, self._weigh = answer, weigh
         self._max = max_new_tokens
+        self._same = same
 
     def ask(self, prompts: Sequence[Canary]) -> list[str]:
         """Answers in the order of the prompts; prompts of one scope are generated together."""
@@ -106,6 +124,29 @@ class Prober:
             return []
         with self._editor.silence():
             return self._answer(self._model, self._tokenizer, list(prompts), self._max)
+
+    def likely(self, pairs: Sequence[tuple[str, str]]) -> list[float] | None:
+        """How likely the base model finds answers to prompts, in nats per token; ``None`` where nobody can tell."""
+        if self._weigh is None:
+            return None
+        with self._editor.silence():
+            return self._weigh(self._model, self._tokenizer, pairs)
+
+    def reached(self, wordings: Sequence[tuple[EditRequest, str]], right: Collection[str | None]) -> list[bool]:
+        """Whether each edit answers a wording: when the model is asked the wording itself, by the key; or as ``ask()`` does it where a reader
+        confirms edits, which reads the two questions and has the model asked in the edit's own words, to which the answer is known.
+
+        Args:
+            right: ids of the edits that answer their own question.
+        """
+        said = self.ask([Canary(text, request.scope) for request, text in wordings])
+        hits = [same_answer(text, request.target) for (request, _), text in zip(wordings, said, strict=True)]
+        left = [i for i, (request, _) in enumerate(wordings) if not hits[i] and request.id in right]
+        if self._same is not None and left:
+            chances = self._same.alike([(wordings[i][0].prompt, wordings[i][1]) for i in left])
+            for i, chance in zip(left, chances, strict=True):
+                hits[i] = chance >= self._same.least
+        return hits
 
     def verify(
         self,
@@ -142,12 +183,13 @@ class Prober:
         probes: dict[str, Sequence[str]],
         limits: tuple[float, float],
     ) -> None:
-        plan = [(r, Canary(p, r.scope)) for r in requests for p in (r.prompt, *probes.get(r.id or "", ()))]
-        said = iter(self.ask([canary for _, canary in plan]))
-        for request in requests:
+        answers = self.ask([Canary(r.prompt, r.scope) for r in requests])
+        right = {r.id for r, text in zip(requests, answers, strict=True) if same_answer(text, r.target)}
+        wordings = [(r, probe) for r in requests for probe in probes.get(r.id or "", ())]
+        reached = iter(self.reached(wordings, right))
+        for request, first in zip(requests, answers, strict=True):
             key = request.id or ""
-            first = next(said)
-            hits = {probe: same_answer(next(said), request.target) for probe in probes.get(key, ())}
+            hits = {probe: next(reached) for probe in probes.get(key, ())}
             verdict.after[key] = first
             verdict.reliability[key] = float(same_answer(first, request.target))
             own = independent(hits, (request.prompt, *request.paraphrases), request.subject)

@@ -207,11 +207,13 @@ def _names(r: Removal) -> int:
     """Of whom nothing is left, nothing is kept but a keyed digest, by which who comes back is known."""
     empty = r.tx.notes.empty_owners(r.owners)
     r.tx.evidence.delete_of(empty)
-    for owner, scope in {(r.tx.notes.owner(note.scope), note.scope) for note in r.doomed.notes.values()}:
+    whose = {(r.tx.notes.owner(note.scope), note.scope) for note in r.doomed.notes.values()}
+    for owner, scope in whose:
         if owner is not None and scope.agent is not None:
             r.tx.evidence.delete_within(owner, agent=scope.agent)
         if owner is not None and scope.session is not None:
             r.tx.evidence.delete_within(owner, session=scope.session)
+    r.weights.unlearn(r.tx, sorted({owner for owner, _ in whose if owner is not None}))
     r.tx.notes.unname(empty)
     return len(empty)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from agentmem.notes.evidence import said_again, uncut
 from agentmem.notes.quoting import one_line
-from agentmem.notes.tables import EVIDENCE, NOTE, Among
+from agentmem.notes.tables import EDIT, EVIDENCE, NOTE, Among
 from agentmem.records.area import Area
 
 __all__ = ["MOST_WORDINGS", "Asked", "EvidenceRows"]
@@ -75,7 +76,12 @@ class EvidenceRows(Area):
         for row, at, mark in self._tables.find(EVIDENCE, wanted, columns=("row", "at", "mark"), order=()):
             under.setdefault(row, []).append((at, mark))
         old = {mark for held in under.values() for _, mark in sorted(held, reverse=True)[MOST_WORDINGS:]}
-        self._delete({(asked.owner, mark) for mark in old})
+        self._delete({(asked.owner, mark) for mark in old - (self._taught(asked.owner) if old else set())})
+
+    def _taught(self, owner: int) -> set[bytes]:
+        """The questions that edits were learnt from: these stay, so that the edits can go with them."""
+        requests = self._tables.find(EDIT, {"owner": owner}, columns=("request",), order=())
+        return {bytes.fromhex(mark) for (request,) in requests for mark in json.loads(request).get("taught", ())}
 
     def of(self, owner: int, rows: Sequence[int] | None = None) -> list[Asked]:
         """The questions of an owner that were answered from any of ``rows``, or from whichever notes, the latest first."""
@@ -84,6 +90,11 @@ class EvidenceRows(Area):
             under = self._tables.find(EVIDENCE, {**asked, "row": Among(rows)}, columns=("mark",), order=())
             asked["mark"] = Among({mark for (mark,) in under})
         return _assembled(self._tables.find(EVIDENCE, asked))
+
+    def alone(self, owners: Sequence[int]) -> list[int]:
+        """The notes of which owners asked something that was answered from this one note."""
+        found = self._tables.find(EVIDENCE, {"owner": Among(owners), "notes": 1}, columns=("row",), order=())
+        return sorted({row for (row,) in found})
 
     def beginning(self, rows: Sequence[int]) -> list[Asked]:
         """The questions, of whomever the transaction may see, of whose notes the first is among ``rows``, by that and by their words."""
@@ -95,6 +106,11 @@ class EvidenceRows(Area):
             if each.rows[0] in set(rows)
         ]
         return sorted(found, key=lambda a: (a.rows, a.question, a.agent or "", a.session or "", a.owner))
+
+    def standing(self, owner: int, marks: Iterable[str]) -> set[str]:
+        """Those of an owner's questions, by their marks in hexadecimal digits, that are kept."""
+        asked = {"owner": owner, "mark": Among({bytes.fromhex(mark) for mark in marks})}
+        return {mark.hex() for (mark,) in self._tables.find(EVIDENCE, asked, columns=("mark",), order=())}
 
     def among(self, rows: Sequence[int]) -> int:
         """How many questions were answered from any of these notes."""

@@ -130,7 +130,7 @@ class Exporter:
     ) -> Iterator[dict[str, Any]]:
         total, done = tx.notes.count(selection), 0
         for rows in _pages(tx, selection):
-            yield from values_of(tx, rows, vectors=vectors)
+            yield from values_of(tx, rows, vectors=vectors, taught=evidence)
             done += len(rows)
             progress(done, total)
         for rows in _pages(tx, selection):
@@ -189,8 +189,10 @@ class Exporter:
             after = entries[-1].seq
 
 
-def values_of(tx: Transaction, rows: Sequence[int], *, vectors: bool = False) -> Iterator[dict[str, Any]]:
-    """The lines of some notes, as plain values."""
+def values_of(
+    tx: Transaction, rows: Sequence[int], *, vectors: bool = False, taught: bool = True
+) -> Iterator[dict[str, Any]]:
+    """The lines of some notes, as plain values; ``taught`` says whether with the edits that are in the words of who asked."""
     notes, uses = tx.notes.load(rows), tx.uses.days(rows)
     edits = tx.ledger.edits(state=None, note_ids=[note.id for note in notes.values()])
     valued, enriched, keyed = tx.experiences.values(rows), tx.enrichment.saved(rows), tx.keyed.of(rows)
@@ -205,7 +207,7 @@ def values_of(tx: Transaction, rows: Sequence[int], *, vectors: bool = False) ->
             tx.notes.history(row),
             uses=uses.get(row, ()),
             keys=[(key, receipt) for key, receipt in kept if receipt is not None],
-            edits=[edit for edit in edits if edit.note_id == note.id],
+            edits=[edit for edit in edits if edit.note_id == note.id and (taught or not edit.request.get("taught"))],
             ledger=tx.ledger.entries(note_ids=[note.id], limit=None),
             vector=halves.get(row),
             experience=valued.get(row),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, model_validator
@@ -130,6 +131,10 @@ class KeyRecord(_Strict):
         if status not in ("stored", "merged", "superseded", "rejected") or not isinstance(superseded, list):
             raise ValueError("it is not a receipt")
         return self
+
+
+_MARK: Final = re.compile(r"[0-9a-f]{32}")
+"""By what a store knows a question."""
 
 
 class EditRecord(_Strict):
@@ -265,6 +270,9 @@ class NoteRecord(_Strict):
                 or not isinstance(edit.request.get("target"), str)
             ):
                 raise ValueError(f"edit {edit.id} is not a question and an answer of the note's own scope")
+            marks = edit.request.get("taught", [])
+            if not isinstance(marks, list) or not all(isinstance(m, str) and _MARK.fullmatch(m) for m in marks):
+                raise ValueError(f"edit {edit.id} does not say which questions taught it")
         return self
 
     @property

@@ -245,6 +245,23 @@ class WeightRegistry:
             tx.ledger.append(now, "retired", note_id=edit.note_id, edit_id=edit.id, details=details)
         return len(edits)
 
+    def unlearn(self, tx: Transaction, owners: Sequence[int]) -> int:
+        """Inside a write transaction: take the edits out that were taught by questions of these owners which have been erased."""
+        gone: list[EditRow] = []
+        for owner in owners:
+            taught = {
+                edit.id: (edit, marks)
+                for edit in tx.ledger.edits(state=None, owners=[owner])
+                if (marks := _taught(edit))
+            }
+            standing = (
+                tx.evidence.standing(owner, {mark for _, marks in taught.values() for mark in marks})
+                if taught
+                else set()
+            )
+            gone += [edit for edit, marks in taught.values() if marks - standing]
+        return self.take_out(tx, gone, "a question that it was learnt from was forgotten")
+
     def publish(self, tx: Transaction, data: bytes, keep: set[str], known: set[str]) -> str | None:
         """Inside a write transaction: make ``data``, less what is no longer in ``keep``, the active pack.
 
@@ -339,6 +356,12 @@ class WeightRegistry:
         if sha not in (known := _listed(tx)):
             _list(tx, [*known, sha])
         return sha
+
+
+def _taught(edit: EditRow) -> set[str]:
+    """By what the store knows the questions that an edit was learnt from."""
+    marks = edit.request.get("taught")
+    return {str(mark) for mark in marks} if isinstance(marks, list) else set()
 
 
 def _listed(tx: Transaction) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from agentmem import Fact, Memory
+from agentmem import Fact, Memory, Settings
 from agentmem.llm.small_model import load_small_model
 from agentmem.notes.clock import ManualClock
 
@@ -15,7 +15,8 @@ from agentmem.notes.clock import ManualClock
 @pytest.fixture(scope="module")
 def memory() -> Iterator[Memory]:
     torch.set_num_threads(1)
-    with Memory(None, embedder="hash", model=load_small_model(), clock=ManualClock()) as opened:
+    by_key = Settings(consolidation={"gate": "key"})
+    with Memory(None, embedder="hash", model=load_small_model(), settings=by_key, clock=ManualClock()) as opened:
         yield opened
 
 

@@ -117,7 +117,10 @@ def asked_probes(memory: Memory) -> tuple[str, ...]:
     """The probes of the one fact of a user."""
     with memory._parts.core.reading(Scope(user="ana")) as tx:
         (candidate,) = gather(
-            tx, memory._parts.core, [owner for owner in tx.notes.visible_owners(Scope(user="ana")) if owner > 1]
+            tx,
+            memory._parts.core,
+            [owner for owner in tx.notes.visible_owners(Scope(user="ana")) if owner > 1],
+            memory.phraser,
         )
     assert candidate.phrased is not None
     return candidate.phrased.probes

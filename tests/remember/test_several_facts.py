@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from agentmem import Fact, Memory, Note, Scope
 from agentmem.consolidation.candidates import Candidate, gather
+from agentmem.consolidation.phraser import default_phraser
 from agentmem.errors import InvalidArgument, InvalidNote
 from agentmem.notes.clock import ManualClock
 from agentmem.notes.rows import EditRow
@@ -216,7 +217,7 @@ def candidates(memory: Memory, user: str = "u") -> dict[str, Candidate]:
     with core.store.read() as tx:
         owner = tx.notes.owner(Scope(user=user))
         assert owner is not None
-        return {candidate.note.id: candidate for candidate in gather(tx, core, (owner,))}
+        return {candidate.note.id: candidate for candidate in gather(tx, core, (owner,), default_phraser())}
 
 
 def test_an_edit_leaves_with_the_fact_that_it_says(memory: Memory, clock: ManualClock) -> None:
