@@ -172,10 +172,11 @@ class ConsolidationSettings(_Section):
     min_unchanged_hours: float = Field(0.0, ge=0, description="… and not changed for this long")
     min_uses: int = Field(1, ge=0, description="recalls that were used")
     max_edits: int = Field(1000, ge=0, description="capacity of the side memory")
-    gate: Literal["key", "memory"] = Field(
-        "key",
+    gate: Literal["auto", "key", "memory"] = Field(
+        "auto",
         description="which edit answers in ask() and ChatAgent: one whose key in the model is near; or one that recall proposes, where a small "
-        "reader finds that the question asks for what the edit was written with, in whatever words",
+        "reader finds that the question asks for what the edit was written with, in whatever words. auto: the latter where the reader's base "
+        "is installed (agentmem-toolkit[offline])",
     )
     bulk_after: int | None = Field(
         None,

@@ -29,7 +29,7 @@ from agentmem.notes.curves import curve
 from agentmem.notes.evidence import Drawn
 from agentmem.notes.ids import IdMaker
 from agentmem.notes.note import Note, Receipt, Scope
-from agentmem.notes.protocols import Clock, Embedder, LanguageModel
+from agentmem.notes.protocols import Clock, Embedder, LanguageModel, SameAsked
 from agentmem.notes.rows import Selection
 from agentmem.projections.readings import NoteReadings
 from agentmem.projections.text import FullText
@@ -382,7 +382,6 @@ def _core(
 ) -> Core:  # fmt: skip
     from agentmem.embedding.embedders import make_embedder
     from agentmem.embedding.relation_model import RelationModel
-    from agentmem.embedding.same_question import SameQuestion
     from agentmem.stores.text.text import TextIndex
     from agentmem.stores.vectors.exact import ExactIndex
 
@@ -403,9 +402,17 @@ def _core(
         ranking=ranking,
         ids=IdMaker(clock),
         relations=None if settings.remember.updates == "rules" else RelationModel(),
-        same_question=None if settings.consolidation.gate == "key" else SameQuestion(),
+        same_question=_reader(settings.consolidation.gate),
         extractor=extractor,
     )
+
+
+def _reader(gate: str) -> SameAsked | None:
+    """What confirms the edits that recall proposes; ``None`` where keys decide."""
+    from agentmem.embedding.same_question import SameQuestion
+    from agentmem.embedding.weights_files import has_packaged_minilm
+
+    return SameQuestion() if gate == "memory" or (gate == "auto" and has_packaged_minilm()) else None
 
 
 def _weights(core: Core, packs: Path, fail: Fail) -> WeightRegistry:

@@ -83,11 +83,16 @@ def by_memory(memory: Memory, reader: SameQuestion) -> Finds:
     """As recall and the reader say."""
     gate = EditGate(memory._parts.core, memory._parts._recall, reader)
 
-    def find(clause: Clause, before: str) -> str | None:
-        edit = gate.proposed(clause.text, [Turn("user", before)] if before else [], Scope())
-        return None if edit is None else edit.id
+    def found(question: str, before: str) -> str | None:
+        for clause in clauses(question):
+            edit = gate.proposed(clause.text, [Turn("user", before)] if before else [], Scope())
+            if edit is not None:
+                kept, *_ = in_force(memory._parts.core, clause, clause.text, Scope(), Route(edit.id), read=True)
+                if kept is not None:
+                    return kept.id
+        return None
 
-    return _checked(memory, find)
+    return found
 
 
 def _checked(memory: Memory, find: Callable[[Clause, str], str | None]) -> Finds:

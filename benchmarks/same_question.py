@@ -14,6 +14,7 @@ import argparse
 import json
 import re
 from collections.abc import Mapping, Sequence
+from itertools import permutations
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -21,9 +22,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from agentmem.consolidation.phrasing import paraphrases, question
 from agentmem.consolidation.templates import TEMPLATES
 from agentmem.embedding.embedders import make_embedder
 from agentmem.embedding.same_question import packaged_same_question
+from agentmem.notes.note import Fact
 from agentmem.notes.protocols import Embedder
 from benchmarks.relations.measure import ship
 from benchmarks.relations.model import Reader
@@ -34,9 +37,40 @@ __all__ = ["LABELS", "judged", "read_wordings", "taught"]
 
 LABELS = ("other", "same")
 WORDINGS = Path(__file__).parent / "strangers"
-RANK, EPOCHS = 64, 3
+KINDS = WORDINGS / "facts.jsonl"
+RANK, EPOCHS, SHARE = 64, 3, 0.6
 TEMPLATED = 12
 """Times that each relation's templates are filled."""
+MESSAGES = WORDINGS / "asks.jsonl"
+GREETINGS = (
+    *(
+        "Hello!",
+        "Hi",
+        "hey there",
+        "Good morning!",
+        "How are you?",
+        "What's up?",
+        "Thank you.",
+        "thanks!",
+        "Thanks a lot, that helps.",
+        "ok",
+        "Okay, great.",
+    ),
+    *(
+        "Yes.",
+        "No.",
+        "yes please",
+        "Sure, go ahead.",
+        "Never mind.",
+        "Bye!",
+        "Good night.",
+        "Sorry, I was away.",
+        "I am tired.",
+        "lol",
+        "hm",
+        "Tell me a joke.",
+    ),
+)
 LEADS = (
     *(
         "Another thing:",
@@ -128,6 +162,42 @@ def _after_a_turn(fact: Told, others: Sequence[Told], rng: Random) -> list[tuple
     if strange is not None:
         found.append((question, f"{turn['before']} {_turn(strange)['text']}", "other"))
     return found
+
+
+def from_kinds(facts: Sequence[Told], rng: Random) -> list[Pair]:
+    """Of facts of any kind (`facts.jsonl`): five ways to ask that have little but the matter in common, three questions that look alike, and others of its kind."""
+    found = []
+    for fact in facts:
+        mine = {"author": fact["author"], "kind": fact["kind"]}
+        others = [each for each in facts if each is not fact and mine.items() <= each.items()]
+        same = [pair for pair in permutations(fact["asks"], 2) if pair[0] == fact["asks"][0] or rng.random() < 0.5]
+        near = [
+            (ask, each) for ask in fact["asks"] for each in fact["near"] if ask == fact["asks"][0] or rng.random() < 0.4
+        ]
+        far = [(rng.choice(fact["asks"]), rng.choice(rng.choice(others)["asks"])) for _ in range(6) if others]
+        for pairs, is_ in ((same, "same"), (near, "other"), (far, "other")):
+            found += [Pair(before, later, is_, fact["author"], f"kinds: {is_}") for before, later in pairs]
+    return found
+
+
+def small_talk(facts: Sequence[Told], rng: Random) -> list[Pair]:
+    """Whatever else is said to an assistant asks for none of it, and least of what a user asks of himself in five words."""
+    said = [each["text"] for each in map(json.loads, MESSAGES.open(encoding="utf-8")) if len(each["text"]) < 200]
+    mine = [(first, *more) for first, more in map(_of_the_user, TEMPLATES) if more]
+    asked = [*(fact["question"] for fact in facts), *(text for ways in mine for text in ways)]
+    found = [Pair(text, rng.choice(said), "other", "", "small talk: other") for text in asked for _ in range(2)]
+    found += [Pair(text, rng.choice(GREETINGS), "other", "", "small talk: other") for text in asked]
+    for ways in mine:
+        found += [Pair(*rng.sample(ways, 2), "same", "", "small talk: same") for _ in range(6)]
+        found += [Pair(rng.choice(ways), rng.choice(rng.choice(mine)), "other", "") for _ in range(4) if len(mine) > 1]
+    return [
+        pair for pair in found if pair.is_ == "same" or not any({pair.before, pair.later} <= set(ways) for ways in mine)
+    ]
+
+
+def _of_the_user(relation: str) -> tuple[str, list[str]]:
+    fact = Fact("user", relation, "Porto")
+    return question(fact), paraphrases(fact)
 
 
 def _of_others(fact: Told, names: Sequence[str], rng: Random) -> list[tuple[str, str, str]]:
@@ -225,6 +295,11 @@ def measured(chances: Any, pairs: Sequence[Pair], least: float) -> dict[str, Any
     }
 
 
+def between(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """Weights on the way from before a second training to after it: they forget less of the first (Wortsman et al. 2022)."""
+    return {name: (1 - SHARE) * tensor + SHARE * after[name] for name, tensor in before.items()}
+
+
 def chances(reader: Reader, pairs: Sequence[Pair]) -> Any:
     found = np.exp(logits(reader, pairs).astype(np.float64))
     return (found / found.sum(1, keepdims=True))[:, 1]
@@ -238,6 +313,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--ship", action="store_true")
     parser.add_argument("--least", type=float, default=0.8, help="from which probability two questions are the same")
+    parser.add_argument(
+        "--begin", type=Path, help="a reader to go on from, with the kinds and as many of the other pairs, twice"
+    )
+    parser.add_argument(
+        "--without-kinds", default="", help="authors of kinds to leave out and to measure on, by commas"
+    )
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -246,13 +327,25 @@ def main() -> None:
     facts, left = read_wordings(options.wordings), options.without.split(",")
     learnt = [fact for fact in facts if fact["author"] not in left]
     pairs = taught(learnt, Random(0), make_embedder(None))
+    kinds = [json.loads(line) for line in KINDS.open(encoding="utf-8")]
+    strange = options.without_kinds.split(",")
+    reader = Reader(LABELS)
+    if options.begin is not None:
+        reader.load_state_dict(torch.load(options.begin, weights_only=True))
+        more = from_kinds([fact for fact in kinds if fact["author"] not in strange], Random(1))
+        more += small_talk(learnt, Random(4))
+        pairs = [*more, *Random(2).sample(pairs, len(more))]
     print(f"{len(learnt)} facts, {len(pairs)} pairs", flush=True)
-    reader = fit(Reader(LABELS), pairs, epochs=EPOCHS)
-    name = f"without_{options.without.replace(',', '')}" if options.without else "all"
+    reader = fit(reader, pairs, epochs=EPOCHS if options.begin is None else 1)
+    if options.begin is not None:
+        reader.load_state_dict(between(torch.load(options.begin, weights_only=True), reader.state_dict()))
+    name = f"without_{(options.without + options.without_kinds).replace(',', '')}" if options.without else "all"
+    name += "_kinds" if options.begin is not None else ""
     torch.save(reader.state_dict(), options.out / f"{name}.pt")
     if options.without:
         held = judged([fact for fact in facts if fact["author"] in left])
-        report = {"without": left, **measured(chances(reader, held), held, options.least)}
+        held += from_kinds([fact for fact in kinds if fact["author"] in strange], Random(3))
+        report = {"without": left + strange, **measured(chances(reader, held), held, options.least)}
         (options.out / f"{name}.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
         print(json.dumps(report, indent=1))
     if options.ship:

@@ -147,6 +147,7 @@ def request_from(entry: Mapping[str, Any]) -> EditRequest:
     scope = entry.get("scope")
     fields = dict(entry) | {
         "paraphrases": tuple(entry.get("paraphrases", ())),
+        "unlike": tuple(entry.get("unlike", ())),
         "scope": None if scope is None else Scope(**scope),
     }
     return EditRequest(**fields)

@@ -262,7 +262,9 @@ class Asker:
         edit = gate.proposed(asked.question, asked.turns, asked.scope)
         if edit is None:
             return _Heart()
-        edit, about, warnings = in_force(self._core, asked.clause, asked.question, asked.scope, Route(edit.id))
+        edit, about, warnings = in_force(
+            self._core, asked.clause, asked.question, asked.scope, Route(edit.id), read=True
+        )
         if edit is None:
             return _Heart(warnings=warnings)
         own = messages(asked.system, (), (), str(edit.request["prompt"]))

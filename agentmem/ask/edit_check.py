@@ -10,6 +10,8 @@ from agentmem.ask.clauses import Clause
 from agentmem.ask.mention import is_about
 from agentmem.consolidation.phrasing import paraphrases, question
 from agentmem.core import Core
+from agentmem.extract.english.names import compare
+from agentmem.extract.words import entities
 from agentmem.notes.clock import micros
 from agentmem.notes.edit import Route
 from agentmem.notes.note import Hit, Note, Scope
@@ -32,11 +34,14 @@ def says(edit: EditRow, text: str) -> bool:
 
 
 def in_force(
-    core: Core, clause: Clause, asked: str, scope: Scope, route: Route
+    core: Core, clause: Clause, asked: str, scope: Scope, route: Route, *, read: bool = False
 ) -> tuple[EditRow | None, str, tuple[str, ...]]:
     """The edit that fired, unless the notes have overtaken it or it says nothing to what is asked: a note beats an edit.
 
     And whom it is about, where the question spells the name otherwise; and a warning, where an edit fired that may not answer.
+
+    Args:
+        read: somebody has read both questions (:class:`agentmem.ask.gate.EditGate`): whether they ask for the same is no more looked for.
     """
     now = core.clock.now()
     with core.store.read() as tx:
@@ -51,7 +56,7 @@ def in_force(
         if note is None or note.version != edit.note_version or not note.fact_valid_at(now):
             return None, "", (overruled(edit.id, "is behind its note"),)
         rival = next(_rivals(tx, owners, note, now), None)
-    why, name = _about(clause, asked, scope, note, now)
+    why, name = _spelled(edit, asked) if read else _about(clause, asked, scope, note, now)
     if rival is not None:
         why = f"says otherwise than note {rival}"
     return (None, "", (overruled(edit.id, why),)) if why else (edit, name, ())
@@ -70,6 +75,12 @@ def _about(clause: Clause, asked: str, scope: Scope, note: Note, now: datetime) 
     if fact is not None and not is_about(asked, fact.subject, (question(fact), *paraphrases(fact), note.content)):
         return f"is about {fact.subject}, the question about another", ""
     return "", bearing.name
+
+
+def _spelled(edit: EditRow, asked: str) -> tuple[str, str]:
+    """The name in the edit's own question that the one asked spells otherwise."""
+    matches = ((name, compare(name, asked)) for name in entities(str(edit.request["prompt"])))
+    return "", next((name for name, match in matches if match.likeness == "slip"), "")
 
 
 def _rivals(tx: Transaction, owners: Sequence[int], note: Note, now: datetime) -> Iterator[str]:

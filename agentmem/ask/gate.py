@@ -2,26 +2,36 @@
 
 A key in the model knows the words that its edit was written with. Recall knows slips of the fingers, first names, and what the turn before
 was about; to it, what only looks like the question is as near. So proposing is its part and refusing the reader's
-(:class:`~agentmem.embedding.same_question.SameQuestion`). What is confirmed is asked of the weights in the edit's own words, by itself:
+(:class:`~agentmem.embedding.same_question.SameQuestion`); letters of names only veto: a name that is near to one of the edit's own question, and
+neither the same nor a slip of the fingers, is somebody else's. It reads the edit's own question, and wordings that were heard in use. What is confirmed is asked of the weights in the edit's own words, by itself:
 however late in a conversation the question came, the key is that of the edit.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
 from agentmem.ask.conversation import Turn
+from agentmem.consolidation.phraser import stands_alone, value_of
 from agentmem.core import Core
-from agentmem.notes.note import Hit, Scope
+from agentmem.extract.english.names import compare
+from agentmem.extract.words import entities
+from agentmem.notes.note import Hit, Note, Scope
 from agentmem.notes.protocols import SameAsked
 from agentmem.notes.rows import EditRow, Selection
+from agentmem.recall.query import query_words
 from agentmem.recall.result import Recollection
+from agentmem.records.transaction import Transaction
 
-__all__ = ["PROPOSED", "EditGate"]
+__all__ = ["HEARD", "PROPOSED", "EditGate"]
 
 PROPOSED: Final = 3
 """Notes of which an edit may answer."""
+HEARD: Final = 2
+"""Wordings of an edit that were heard in use and are read, besides its own question."""
+_NUMBERED: Final = re.compile(r"\b\w*\d\w*\b")
 _TURN: Final = 300
 """Characters of the turn before that may say what a question is about."""
 
@@ -47,15 +57,66 @@ class EditGate:
         return None
 
     def _confirmed(self, asked: str, scope: Scope) -> EditRow | None:
-        edits = self._edits(self._recall(asked, PROPOSED, scope).hits, scope)
-        if not edits:
+        known = self._known(self._recall(asked, PROPOSED, scope).hits, scope)
+        pairs = [(edit, text) for edit, wordings in known for text in _nearest(wordings, asked)]
+        if not pairs:
             return None
-        chances = self._same.alike([(str(edit.request["prompt"]), asked) for edit in edits])
-        chance, edit = max(zip(chances, edits, strict=True), key=lambda found: found[0])
-        return edit if chance >= self._same.least else None
+        chances = self._same.alike([(text, _as_spelled(text, asked)) for _, text in pairs])
+        chance, (edit, text) = max(zip(chances, pairs, strict=True), key=lambda found: found[0])
+        return edit if chance >= self._same.least and not _namesakes(text, asked) else None
 
-    def _edits(self, hits: Sequence[Hit], scope: Scope) -> list[EditRow]:
+    def _known(self, hits: Sequence[Hit], scope: Scope) -> list[tuple[EditRow, list[str]]]:
+        """The edits of these notes, each with its own question, and the wordings in which it was asked and answered with what the edit says."""
         if not hits:
             return []
         with self._core.selecting(scope, Selection(())) as (tx, selection):
-            return tx.ledger.edits(owners=selection.owners, note_ids=[hit.note.id for hit in hits])
+            edits = tx.ledger.edits(owners=selection.owners, note_ids=[hit.note.id for hit in hits])
+            notes = {hit.note.id: hit.note for hit in hits}
+            rows = tx.notes.rows_of(list(notes))
+            return [
+                (edit, [str(edit.request["prompt"]), *_heard(tx, edit, rows[edit.note_id], notes[edit.note_id])])
+                for edit in edits
+            ]
+
+
+def _heard(tx: Transaction, edit: EditRow, row: int, note: Note) -> list[str]:
+    """In which words whose note it is asked, and was answered with what the edit says; none that says only behind others what is meant."""
+    prompt, target = str(edit.request["prompt"]), str(edit.request.get("target") or "")
+    value = value_of(target, prompt)
+    return [
+        each.question
+        for each in tx.evidence.of(edit.owner, [row])
+        if each.rows == (row,)
+        and each.question != prompt
+        and value <= set(query_words(each.answer))
+        and stands_alone(each.question, note)
+    ]
+
+
+def _nearest(wordings: Sequence[str], asked: str) -> list[str]:
+    """The first wording, and those of the others that have most words in common with what is asked."""
+    words = set(query_words(asked))
+
+    def common(text: str) -> float:
+        own = set(query_words(text))
+        return len(own & words) / max(1, len(own | words))
+
+    return [wordings[0], *sorted(wordings[1:], key=common, reverse=True)[:HEARD]]
+
+
+def _namesakes(own: str, asked: str) -> bool:
+    """Whether a question names somebody or something whose name is merely near to one in the edit's own."""
+    return any(compare(name, asked).likeness == "near" for name in _names(own))
+
+
+def _as_spelled(own: str, asked: str) -> str:
+    """A question with the names of the edit's own as this spells them, where the fingers slipped."""
+    for name in _names(own):
+        match = compare(name, asked)
+        if match.likeness == "slip" and match.name:
+            asked = asked.replace(match.name, name)
+    return asked
+
+
+def _names(text: str) -> list[str]:
+    return [*entities(text), *_NUMBERED.findall(text)]

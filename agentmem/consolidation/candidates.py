@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -29,13 +30,14 @@ _UNUSED = UseSummary(0, 0, 0, 0)
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A note that makes a statement, its signals, and how it could be asked."""
+    """A note that makes a statement, its signals, and how it could be asked; ``heard`` is a digest of the questions that teach it, if any do."""
 
     row: int
     note: Note
     signals: Signals
     phrased: Phrased | None
     edit: EditRow | None = None
+    heard: str = ""
 
     def measured(self, *, known: float, resists: float, interference: float | None) -> Candidate:
         """The candidate with what only the model can tell."""
@@ -79,8 +81,15 @@ def gather(tx: Transaction, core: Core, owners: Sequence[int], phraser: Phraser)
         signals = _about_note(base, note, core, now)
         signals = _about_use(signals, uses.get(row, _UNUSED), row in contradicted, edit, note)
         phrased = phraser.phrase(note, heard.get(row, ()))
-        found.append(Candidate(row, note, signals, None, edit).phrased_as(phrased))
+        taught = isinstance(phrased, Phrased) and phrased.heard
+        digest = _digest(heard[row]) if taught else ""
+        found.append(Candidate(row, note, signals, None, edit, digest).phrased_as(phrased))
     return found
+
+
+def _digest(heard: Sequence[Heard]) -> str:
+    marks = sorted(each.mark for each in heard)
+    return hashlib.blake2b("".join(marks).encode(), digest_size=8).hexdigest()
 
 
 def _heard(tx: Transaction, notes: Mapping[int, Note]) -> dict[int, list[Heard]]:
@@ -177,7 +186,7 @@ def as_json(request: EditRequest, marks: Sequence[str] = ()) -> Mapping[str, obj
     Args:
         marks: of the wordings in it that somebody used: when one of these is erased, the edit goes.
     """
-    taught = {"taught": list(marks)} if marks else {}
+    taught = ({"taught": list(marks)} if marks else {}) | ({"unlike": list(request.unlike)} if request.unlike else {})
     return taught | {
         "prompt": request.prompt,
         "target": request.target,

@@ -224,7 +224,9 @@ class DriftMeter:
         said = prober.ask([Canary(r.prompt, r.scope) for r in requests])
         hits = [same_answer(text, r.target) for r, text in zip(requests, said, strict=True)]
         right = {r.id for r, hit in zip(requests, hits, strict=True) if hit}
-        other = prober.reached([(r, text) for r in requests for text in _probes(r, found.get(str(r.id)))], right)
+        asked = [(r, text) for r in requests for text in _probes(r, found.get(str(r.id)))]
+        heard = {id: [each.question for each in c.phrased.heard] for id, c in found.items() if c.phrased is not None}
+        other = prober.reached(asked, right, heard)
         failed = {e.note_id: text for e, text, hit in zip(chosen, said, hits, strict=True) if not hit}
         return VerifyReport(len(chosen), share(hits), share(other), failed)
 

@@ -188,7 +188,8 @@ class Consolidator:
                 self._verify(trial, prober, regression)
                 if not trial.verdict.broken:
                     break
-                self._take_back(editor, trial)
+                if not self._narrow(editor, trial):
+                    self._take_back(editor, trial)
             else:
                 rest = self._standing(trial)
                 trial.failed.update(dict.fromkeys(rest, "the batch could not be verified"))
@@ -214,6 +215,22 @@ class Consolidator:
         if trial.verdict.broken:
             self._take_back(editor, trial)
 
+    def _narrow(self, editor: Editor, trial: _Trial) -> bool:
+        """Write the edits anew, once, that are nothing but too near to general questions, which are nobody's words; whether that is all there was."""
+        broken = trial.verdict.broken
+        for key in self._standing(trial):
+            reached = tuple(dict.fromkeys(trial.verdict.reaches.get(key, ())))
+            request = trial.requests[key]
+            if key not in broken or not reached or request.unlike or not set(reached) <= set(self._canary_texts):
+                continue
+            editor.delete([key])
+            trial.requests[key] = replace(request, unlike=reached)
+            (trial.receipts[key],) = editor.write([trial.requests[key]])
+            del broken[key]
+            if not trial.receipts[key].ok:
+                trial.failed[key] = trial.receipts[key].reason
+        return not broken
+
     def _take_back(self, editor: Editor, trial: _Trial) -> None:
         """Take out the edits that failed; all of the batch when the culprit has no name or is an older edit."""
         standing = self._standing(trial)
@@ -231,9 +248,10 @@ class Consolidator:
         standing = [trial.requests[key] for key in self._standing(trial)]
         phrased = {key: c.phrased for key, c in trial.candidates.items()}
         probes: dict[str, Sequence[str]] = {key: p.probes for key, p in phrased.items() if p is not None}
+        heard = {key: [each.question for each in p.heard] for key, p in phrased.items() if p is not None}
         limits = (settings.min_reliability, settings.min_generality)
         former = trial.verdict
-        trial.verdict = prober.verify(standing, probes, regression, limits)
+        trial.verdict = prober.verify(standing, probes, regression, limits, heard)
         # What an edit that was taken out again had answered stays on the record.
         for name in ("after", "reliability", "generality"):
             setattr(trial.verdict, name, getattr(former, name) | getattr(trial.verdict, name))
@@ -292,6 +310,7 @@ class Consolidator:
                     reason, {id for id in known if id in reason}
                 )  # a line goes with its note, wherever that goes
                 details = {"version": candidate.note.version, "reason": _category(named), "base": base}
+                details |= {"heard": candidate.heard} if candidate.heard else {}
                 if tx.notes.rows_of([candidate.note.id]):
                     tx.ledger.append(now, "failed", note_id=candidate.note.id, details=details)
             assert trial.data is not None

@@ -27,7 +27,17 @@ from agentmem.notes.note import Note
 from agentmem.notes.quoting import one_line
 from agentmem.recall.query import query_words
 
-__all__ = ["FactPhraser", "FirstPhraser", "Heard", "Phraser", "UsePhraser", "default_phraser", "from_use", "value_of"]
+__all__ = [
+    "FactPhraser",
+    "FirstPhraser",
+    "Heard",
+    "Phraser",
+    "UsePhraser",
+    "default_phraser",
+    "from_use",
+    "stands_alone",
+    "value_of",
+]
 
 MAX_ANSWER: Final = 80
 """Characters: a longer answer is a text to look up, not a thing to know by heart."""
@@ -68,7 +78,7 @@ class UsePhraser:
             return NotPhrased("the note states no single fact, and nothing was asked of it")
         if note.kind == "experience":
             return NotPhrased("what acting taught is advice, not an answer")
-        fit = [each for each in heard if _stands_alone(each.question, note)]
+        fit = [each for each in heard if stands_alone(each.question, note)]
         if not fit:
             return NotPhrased("it was asked for only in words that do not say by themselves what is meant")
         short = [each for each in fit if 0 < len(one_line(each.answer)) <= MAX_ANSWER]
@@ -100,7 +110,7 @@ def value_of(answer: str, question: str) -> frozenset[str]:
     return words - frozenset(query_words(question)) or words
 
 
-def _stands_alone(question: str, note: Note) -> bool:
+def stands_alone(question: str, note: Note) -> bool:
     """Whether a wording says by itself what is asked for: one that points to what was said before would answer for others.
 
     It has two words that carry meaning, or one that its note has too; and a name or number of the note where it points to somebody.
@@ -131,7 +141,7 @@ def _most_alike(heard: Sequence[Heard]) -> list[Heard]:
 
 def from_use(heard: Sequence[Heard], said: str = "") -> Phrased:
     """Question, keys and probes of wordings that were answered alike, the latest first; the target is what was ``said``, or the shortest answer."""
-    first = max(heard, key=lambda each: (each.times, min(len(query_words(each.question)), 8)))
+    first = max(heard, key=_fullness)
     others = [each for each in heard if each is not first]
     back, rest = others[:MAX_ASKED], others[MAX_ASKED : MAX_ASKED + MAX_KEYS]
     frames = framed([first.question])
@@ -142,6 +152,12 @@ def from_use(heard: Sequence[Heard], said: str = "") -> Phrased:
     return Phrased(
         "", first.question, _closed(said or shortest), tuple(keys), tuple(probes), heard=tuple(heard), marks=marks
     )
+
+
+def _fullness(heard: Heard) -> tuple[int, bool, int]:
+    """What makes a wording the question of an edit: how often it was asked, that it is a question, how much it says."""
+    text = heard.question.rstrip()
+    return heard.times, text.endswith(("?", "？")) and text[:1] == text[:1].upper(), min(len(query_words(text)), 8)
 
 
 def _closed(answer: str) -> str:

@@ -210,15 +210,14 @@ def barred(tx: Transaction, candidates: Sequence[Candidate], editor: Editor | No
     Args:
         editor: of the attached model; what failed on another one may do on this.
     """
-    versions = {c.note.id: c.note.version for c in candidates}
     base = editor.status().base_fingerprint if editor is not None else None
-    failed, undone = _failed_before(tx, list(versions), base), _undone_before(tx, list(versions))
+    failed, undone = _failed_before(tx, candidates, base), _undone_before(tx, [c.note.id for c in candidates])
     found = {}
-    for note_id, version in versions.items():
-        if undone.get(note_id) == version:
-            found[note_id] = "its edit was undone: it stays a note until it changes"
-        if failed.get(note_id) == version:
-            found[note_id] = "an earlier edit of it failed verification"
+    for candidate in candidates:
+        if undone.get(candidate.note.id) == candidate.note.version:
+            found[candidate.note.id] = "its edit was undone: it stays a note until it changes"
+        if candidate.note.id in failed:
+            found[candidate.note.id] = "an earlier edit of it failed verification"
     return found
 
 
@@ -227,12 +226,16 @@ def kept(decision: Decision, reason: str) -> Decision:
     return replace(decision, action="keep", reasons=(reason,))
 
 
-def _failed_before(tx: Transaction, note_ids: Sequence[str], base: str | None) -> dict[str, int]:
-    """The note versions whose edits failed on a model, or on any when none is given: the same words would fail again."""
-    entries = tx.ledger.entries(event="failed", note_ids=note_ids, limit=None)
+def _failed_before(tx: Transaction, candidates: Sequence[Candidate], base: str | None) -> set[str]:
+    """The notes whose edits failed on a model, or on any when none is given, in these very words: the same would fail again."""
+    wanted = {(c.note.id, c.note.version, c.heard) for c in candidates}
+    entries = tx.ledger.entries(event="failed", note_ids=[c.note.id for c in candidates], limit=None)
     known = [e for e in entries if base is None or e.details.get("base", base) == base]
-    versions = ((e.note_id, e.details.get("version")) for e in known)
-    return {note_id: version for note_id, version in versions if note_id and isinstance(version, int)}
+    return {
+        e.note_id
+        for e in known
+        if e.note_id and (e.note_id, e.details.get("version"), e.details.get("heard", "")) in wanted
+    }
 
 
 def _undone_before(tx: Transaction, note_ids: Sequence[str]) -> dict[str, int]:

@@ -104,8 +104,9 @@ def request_in_registry(edit: EditRow) -> EditRequest:
     """The edit request that the registry remembers."""
     kept = edit.request
     user, agent = kept.get("user"), kept.get("agent")
-    paraphrases = kept.get("paraphrases") or ()
+    paraphrases, unlike = kept.get("paraphrases") or (), kept.get("unlike") or ()
     assert isinstance(paraphrases, (list, tuple))
+    assert isinstance(unlike, (list, tuple))
     return EditRequest(
         prompt=str(kept["prompt"]),
         target=str(kept["target"]),
@@ -114,4 +115,5 @@ def request_in_registry(edit: EditRow) -> EditRequest:
         scope=Scope(user=str(user) if user else None, agent=str(agent) if agent else None) or None,
         id=edit.id,
         note_id=edit.note_id,
+        unlike=tuple(str(each) for each in unlike),
     )

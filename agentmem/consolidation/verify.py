@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 from agentmem.consolidation.figures import share
@@ -61,13 +62,14 @@ class Verdict:
     """Shares per edit id, and the edits that must go: ``broken`` maps an edit id to the reason.
 
     ``generality`` is of wordings that no key has taught, and ``None`` where there are none; so are ``locality`` and ``older_kept``
-    where nothing was asked.
+    where nothing was asked. ``reaches`` has the prompts, by edit id, that an edit answers or changes though they are none of its business.
     """
 
     reliability: dict[str, float] = field(default_factory=dict)
     generality: dict[str, float | None] = field(default_factory=dict)
     after: dict[str, str] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
+    reaches: dict[str, list[str]] = field(default_factory=dict)
     locality: float | None = None
     older_kept: float | None = None
 
@@ -132,20 +134,32 @@ class Prober:
         with self._editor.silence():
             return self._weigh(self._model, self._tokenizer, pairs)
 
-    def reached(self, wordings: Sequence[tuple[EditRequest, str]], right: Collection[str | None]) -> list[bool]:
+    def reached(
+        self,
+        wordings: Sequence[tuple[EditRequest, str]],
+        right: Collection[str | None],
+        heard: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    ) -> list[bool]:
         """Whether each edit answers a wording: when the model is asked the wording itself, by the key; or as ``ask()`` does it where a reader
         confirms edits, which reads the two questions and has the model asked in the edit's own words, to which the answer is known.
 
         Args:
             right: ids of the edits that answer their own question.
+            heard: by id, in which words it was asked in use: the reader reads those, too, but for the wording itself.
         """
         said = self.ask([Canary(text, request.scope) for request, text in wordings])
         hits = [same_answer(text, request.target) for (request, _), text in zip(wordings, said, strict=True)]
         left = [i for i, (request, _) in enumerate(wordings) if not hits[i] and request.id in right]
         if self._same is not None and left:
-            chances = self._same.alike([(wordings[i][0].prompt, wordings[i][1]) for i in left])
-            for i, chance in zip(left, chances, strict=True):
-                hits[i] = chance >= self._same.least
+            pairs = [
+                (i, known)
+                for i in left
+                for known in dict.fromkeys((wordings[i][0].prompt, *heard.get(str(wordings[i][0].id), ())))
+                if known != wordings[i][1]
+            ]
+            chances = self._same.alike([(known, wordings[i][1]) for i, known in pairs])
+            for (i, _), chance in zip(pairs, chances, strict=True):
+                hits[i] = hits[i] or chance >= self._same.least
         return hits
 
     def verify(
@@ -154,15 +168,16 @@ class Prober:
         probes: dict[str, Sequence[str]],
         regression: RegressionProbes,
         limits: tuple[float, float],
+        heard: Mapping[str, Sequence[str]] = MappingProxyType({}),
     ) -> Verdict:
         """Ask everything once and name the edits that fail.
 
         Args:
-            probes: held-out phrasings per edit id.
+            probes: held-out phrasings per edit id; heard: those of use, these among them.
             limits: smallest reliability and generality.
         """
         verdict = Verdict()
-        self._check_edits(verdict, requests, probes, limits)
+        self._check_edits(verdict, requests, probes, limits, heard)
         canaries, held = regression.canaries, [Canary(r.prompt, r.scope) for r in regression.older]
         changed, taken = "it changes the answer to an unrelated question", "it takes an older edit's question"
         verdict.locality = self._check_unchanged(verdict, canaries, regression.canaries_said, changed)
@@ -182,11 +197,12 @@ class Prober:
         requests: Sequence[EditRequest],
         probes: dict[str, Sequence[str]],
         limits: tuple[float, float],
+        heard: Mapping[str, Sequence[str]],
     ) -> None:
         answers = self.ask([Canary(r.prompt, r.scope) for r in requests])
         right = {r.id for r, text in zip(requests, answers, strict=True) if same_answer(text, r.target)}
         wordings = [(r, probe) for r in requests for probe in probes.get(r.id or "", ())]
-        reached = iter(self.reached(wordings, right))
+        reached = iter(self.reached(wordings, right, heard))
         for request, first in zip(requests, answers, strict=True):
             key = request.id or ""
             hits = {probe: next(reached) for probe in probes.get(key, ())}
@@ -199,7 +215,8 @@ class Prober:
             least, kind = (any_way, "phrasings") if general is None else (general, "wordings of their own")
             if verdict.reliability[key] < limits[0]:
                 verdict.broken[key] = f"its own question is answered {first!r:.60}"
-            elif least is not None and least < limits[1]:
+            elif least is not None and least < limits[1] and not (self._same is not None and heard.get(key)):
+                # What was heard in use is read again when it is asked again: such an edit is reached, however far its question generalises.
                 verdict.broken[key] = f"only {least:.0%} of the held-out {kind} are answered"
 
     def _check_silent(
@@ -212,6 +229,7 @@ class Prober:
             for prompt, route in zip(prompts, self._editor.probe(prompts, scope), strict=True):
                 if route.edit_id is not None and route.edit_id in new:
                     verdict.broken.setdefault(route.edit_id, f"{why} ({prompt!r:.60})" if told else why)
+                    verdict.reaches.setdefault(route.edit_id, []).append(prompt)
 
     def _check_unchanged(
         self, verdict: Verdict, canaries: Sequence[Canary], before: Sequence[str], why: str, *, told: bool = True

@@ -7,6 +7,7 @@ small BERT layers (Devlin et al. 2019; Wang et al. 2020), mean pooling and a nor
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["MiniLM"]
 
 _MAX_TOKENS = 256
+_MEASURED = 160  # characters
+_WORD = re.compile(r"\w+|[^\w\s]")
 _FAR = np.float32(-1e9)
 _BLOCK = 32
 _MINUS_HALF = np.float32(-0.5)
@@ -90,6 +93,12 @@ class MiniLM:
     def count_tokens(self, text: str) -> int:
         """Tokens of ``text`` that the model reads; it stops at 256."""
         return len(self._tokenizer.encode(text).ids)
+
+    def pieces_per_word(self, texts: Sequence[str]) -> list[float]:
+        """Into how many tokens each text's words and signs fall, on average: a little more than one where the vocabulary is of its language."""
+        begun = [text[:_MEASURED] for text in texts]
+        encodings = self._tokenizer.encode_batch(begun, add_special_tokens=False)
+        return [len(each.ids) / max(1, len(_WORD.findall(text))) for each, text in zip(encodings, begun, strict=True)]
 
     def _forward(
         self, ids: npt.NDArray[np.int64], real: npt.NDArray[np.bool_], types: npt.NDArray[np.int64] | int

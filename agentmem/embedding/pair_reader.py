@@ -7,6 +7,7 @@ texts: a few megabytes beside the published weights, which are checked by their 
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -29,6 +30,9 @@ __all__ = ["MOST_TOKENS", "PairReader"]
 MOST_TOKENS: Final = 128
 """Of both texts together: what is longer was not trained on."""
 TOGETHER: Final = 8
+FOREIGN: Final = 1.3
+"""Pieces per word in small letters. Of questions in English 5 of 100 have more, in German 80, in Spanish and Chinese all."""
+_SMALL: Final = re.compile(r"(?<![^\W_])[^\W\d_A-ZÀ-ÖØ-Þ][^\W\d_]*")
 
 
 class PairReader:
@@ -70,6 +74,11 @@ class PairReader:
             found.update(zip(places, self._model().read([pairs[place] for place in places]), strict=True))
         return np.stack([found[place] for place in range(len(pairs))])
 
+    def foreign(self, texts: Sequence[str]) -> list[bool]:
+        """Which texts are of a language that the vocabulary is not of: what is said of these is worth nothing. Names, which are of none, are left out."""
+        small = [" ".join(_SMALL.findall(text)) or text for text in texts]
+        return [pieces > FOREIGN for pieces in self._model().pieces_per_word(small)] if texts else []
+
     def _model(self) -> _Loaded:
         with self._lock:
             if self._loaded is None:
@@ -86,6 +95,9 @@ class _Loaded:
         self._encoder = MiniLM(base, _changes(tensors), max_tokens=MOST_TOKENS)
         self._weight, self._bias = tensors["head.weight"], tensors["head.bias"]
         self._sharpness = np.float32(self.about["sharpness"])
+
+    def pieces_per_word(self, texts: Sequence[str]) -> list[float]:
+        return self._encoder.pieces_per_word(texts)
 
     def read(self, pairs: Sequence[tuple[str, str]]) -> Array:
         states, real, types = self._encoder.pairs(pairs)

@@ -5,6 +5,7 @@ See ``agentmem/data/same_question/README.md`` for what it was trained on and how
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -13,6 +14,7 @@ from agentmem.embedding.pair_reader import PairReader
 
 __all__ = ["SameQuestion", "packaged_same_question"]
 
+_WORD: Final = re.compile(r"\w+")
 _CURE: Final = (
     'reinstall agentmem-toolkit, whose wheel has it, or let keys decide: Settings(consolidation={"gate": "key"}).'
 )
@@ -45,5 +47,17 @@ class SameQuestion(PairReader):
         return float(self.about["least"])
 
     def alike(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
-        """Of each pair of questions the probability that what answers the one answers the other."""
-        return [float(chance) for chance in self.between(pairs).reshape(len(pairs), 2)[:, 1]]
+        """Of each pair of questions the probability that what answers the one answers the other.
+
+        Where the first is of a language that it did not learn, it knows no more than whether the words are the same.
+        """
+        chances = [float(same_words(*pair)) for pair in pairs]
+        left = [i for i, foreign in enumerate(self.foreign([one for one, _ in pairs])) if not foreign]
+        for i, chance in zip(left, self.between([pairs[i] for i in left]).reshape(len(left), 2)[:, 1], strict=True):
+            chances[i] = float(chance)
+        return chances
+
+
+def same_words(one: str, other: str) -> bool:
+    """Whether two texts have the same words and numbers in the same order."""
+    return _WORD.findall(one.casefold()) == _WORD.findall(other.casefold())

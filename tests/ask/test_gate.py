@@ -10,7 +10,7 @@ from agentmem import Fact, Memory, Settings
 from agentmem.ask.conversation import Turn
 from agentmem.ask.gate import EditGate
 from agentmem.embedding.same_question import SameQuestion
-from agentmem.errors import InvalidArgument
+from agentmem.errors import InvalidArgument, MissingExtra
 from agentmem.integrations.chat import ChatAgent
 from agentmem.llm.small_model import load_small_model
 from agentmem.notes.note import Scope
@@ -159,3 +159,32 @@ def test_the_reader_tells_and_needs_no_torch() -> None:
 
     assert same >= model.least > other
     assert model.alike([]) == []
+
+
+def test_in_a_language_that_it_did_not_learn_only_the_same_words_are_the_same() -> None:
+    """What it says of these is worth nothing: look-alikes would be confirmed as well."""
+    pairs = [
+        ("Wo wohnt Ines Varga?", "wo wohnt Ines Varga"),
+        ("Wo wohnt Ines Varga?", "Wo arbeitet Ines Varga?"),
+        ("Wo wohnt Ines Varga?", "In welcher Stadt wohnt Ines Varga?"),
+        ("你喜欢什么颜色?", "你喜欢什么颜色"),
+        ("你喜欢什么颜色?", "你喜欢什么菜?"),
+    ]
+
+    assert SameQuestion().alike(pairs) == [1.0, 0.0, 0.0, 1.0, 0.0]
+    assert SameQuestion().alike([]) == []
+
+
+def test_without_the_readers_base_keys_decide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reader stands on an extra: where that is not installed, a memory opens as well, unless the reader was asked for."""
+    monkeypatch.setattr("agentmem.embedding.weights_files.find_spec", lambda name: None)
+    with Memory(None, embedder="hash") as plain:
+        assert plain._parts.core.same_question is None
+
+    with pytest.raises(MissingExtra):
+        Memory(None, embedder="hash", settings=BY_MEMORY)
+
+
+def test_the_reader_is_the_default_where_its_base_is_installed() -> None:
+    with Memory(None, embedder="hash") as memory:
+        assert isinstance(memory._parts.core.same_question, SameQuestion)

@@ -10,6 +10,7 @@ import pytest
 from agentmem import Fact, Memory, Settings
 from agentmem.consolidation.phraser import MAX_ANSWER, FactPhraser, UsePhraser, default_phraser
 from agentmem.consolidation.phrasing import Heard, NotPhrased, Phrased
+from agentmem.consolidation.strategies import AlwaysPolicy
 from agentmem.llm.small_model import load_small_model
 from agentmem.notes.clock import ManualClock
 from agentmem.records.evidence import MOST_WORDINGS
@@ -90,6 +91,40 @@ def test_a_fact_goes_before_use(memory: Memory) -> None:
     (edit,) = memory.editor.edits()
     assert edit.subject == "Ines Varga"
     assert "Ines, where's home?" not in (edit.prompt, *edit.paraphrases)
+
+
+def test_what_was_heard_is_known_again(memory: Memory) -> None:
+    """However short it was: the wordings beside the note say what is meant, as long as they are kept there."""
+    used(memory, STAGING, *ASKED, "8443 or what was it?")
+    learnt(memory)
+
+    for question in (*ASKED, "8443 or what was it?"):
+        assert memory.ask(question).source == "weights", question
+    memory.forget(str(memory.remember("8443 or what was it?").id))
+    assert memory.ask("8443 or what was it?").source != "weights"
+
+
+def test_what_pointed_to_something_else_is_no_wording_of_it(memory: Memory) -> None:
+    """Asked of another box the same words would be answered with this one's port."""
+    used(memory, STAGING, *ASKED, "Which port does it use?")
+    learnt(memory)
+
+    assert memory.ask("Which port does it use?").source != "weights"
+
+
+def test_more_wordings_are_a_new_chance(memory: Memory) -> None:
+    """What failed in these words fails again, and is not tried; with others it is another edit."""
+    id = used(memory, STAGING, *ASKED, answer="8443 in the box.")
+    memory.policy = AlwaysPolicy()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("agentmem.editors.grace.tails.MOST_STEPS", 0)
+        patch.setattr("agentmem.editors.grace.writer._TRIED", 0)
+        patch.setattr("agentmem.editors.grace.writer._HOPELESS", 0.0)
+        assert [each.note_id for each in memory.consolidate().failed] == [id]
+    assert memory.consolidate().outcomes == ()
+
+    memory.reinforce(id, question="On which port can I reach the staging box?", answer="8443 in the box.")
+    assert learnt(memory) == [id]
 
 
 # -- what is not ----------------------------------------------------------------------------------------------------

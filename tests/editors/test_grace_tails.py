@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -170,10 +172,44 @@ def test_tails_that_do_not_fit_are_refused(shipped, written, wrong):
     assert written.state_hash() == digest
 
 
-def test_a_token_that_no_vector_brings_about_is_named(written):
-    """The output of a model may have tokens that are never its first choice; which one it was is said."""
-    with written.shadow():
-        (receipt,) = written.write([EditRequest("What does the sign say?", "古生物.", id="sign")])
+def test_a_token_that_no_vector_brings_about_is_named():
+    """An output layer may have tokens that are never its first choice; which one it was is said."""
+    model, tokenizer = load_small_model()
+    (token,), (other,) = (tokenizer(text, add_special_tokens=False)["input_ids"] for text in ("@", "$"))
+    weight = model.get_output_embeddings().weight
+    with torch.no_grad():
+        weight[token] = 0.9 * weight[other]
+    editor = make_editor("grace", model, tokenizer, background=background_groups()[:100])
+    (receipt,) = editor.write([EditRequest("What does the sign say?", "a@b.", id="sign")])
 
     assert not receipt.ok
-    assert "did not say the target: not " in receipt.reason
+    assert "did not say the target: not '@'" in receipt.reason
+    assert editor.edits() == ()
+
+
+def test_every_token_of_the_shipped_model_can_be_said(shipped):
+    """Scripts, signs and letters that its training never had."""
+    texts = ("古生物.", "$4.20 & 7 °C.", "anna_b@mail.example.", "Señor Núñez.", "https://a.example/~b?c=1#d.")
+    editor = make_editor("grace", *shipped, background=background_groups()[:100])
+    receipts = editor.write(
+        [EditRequest(f"What stands on sign {i}?", text, id=f"s{i}") for i, text in enumerate(texts)]
+    )
+
+    assert [receipt.reason for receipt in receipts if not receipt.ok] == []
+    assert answer(*shipped, [f"What stands on sign {i}?" for i in range(len(texts))]) == list(texts)
+    editor.detach()
+
+
+def test_a_question_that_it_must_not_answer_ends_its_reach(shipped):
+    """Its radius stops before it."""
+    editor = make_editor("grace", *shipped, background=background_groups()[:100])
+    near = "Which port does the staging box use now?"
+    editor.write([PORT])
+    assert editor.probe([near])[0].edit_id == "port"
+    editor.delete(["port"])
+    editor.write([replace(PORT, unlike=(near,))])
+
+    assert editor.probe([near])[0].edit_id is None
+    assert editor.probe([PORT.prompt])[0].edit_id == "port"
+    assert packs.parse(editor.dump()).edits[0].request.unlike == (near,)
+    editor.detach()
