@@ -204,7 +204,9 @@ def edits_from(requests: Sequence[EditRequest], tensors: Mapping[str, npt.NDArra
         raise ValueError("the look-alikes are not as many as they should be")
     return tuple(
         PackedEdit(request, tuple(int(token) for token in label), *arrays)
-        for request, label, *arrays in zip(requests, labels, keys, values, negatives, limits, others, tails, strict=True)
+        for request, label, *arrays in zip(
+            requests, labels, keys, values, negatives, limits, others, tails, strict=True
+        )
     )
 
 

@@ -87,7 +87,9 @@ class EditDraft:
         """Have what was found, or fail for what it lacked."""
         self.fit, self.value, self.tail = fit, fit.value, fit.tail
         if not fit.converged:
-            self.fail(f"after {fit.steps} steps the model still did not say the target{fit.lacks} (loss {fit.loss:.3f})")
+            self.fail(
+                f"after {fit.steps} steps the model still did not say the target{fit.lacks} (loss {fit.loss:.3f})"
+            )
 
     def fail(self, reason: str) -> None:
         self.status, self.reason, self.value, self.tail = "failed", reason, None, None

@@ -44,7 +44,9 @@ class GraceEditor(GatedEditor[Codebook]):
             self.method, self.port.fingerprint(), (("value_layer", self.layer),),
             self.config.false_alarm, self.config.look_alike_alarm,
         )  # fmt: skip
-        self._router = GraceRouter(self.port, self.layer, self.config.opening(self.renderer), self._view, self._routes.set)
+        self._router = GraceRouter(
+            self.port, self.layer, self.config.opening(self.renderer), self._view, self._routes.set
+        )
 
     def _learn(self, state: Codebook, fresh: Sequence[EditRequest]) -> tuple[dict[str, EditReceipt], Codebook]:
         calibration = state.calibration or self.calibrate()
@@ -125,7 +127,16 @@ class GraceWrite(Intake):
             if edit.labels in labels and self.renderer.prompt(edit.request.prompt) in asked:
                 contexts = self._contexts(edit.request)
                 found.append(
-                    EditDraft(edit.request, contexts, edit.keys, edit.negatives, edit.limits, edit.others, edit.value, edit.tail)
+                    EditDraft(
+                        edit.request,
+                        contexts,
+                        edit.keys,
+                        edit.negatives,
+                        edit.limits,
+                        edit.others,
+                        edit.value,
+                        edit.tail,
+                    )
                 )
         return found
 
@@ -133,7 +144,11 @@ class GraceWrite(Intake):
         """Only paraphrases that the value really answers stay keys; the prompt itself always does."""
         told = {d.id: d.fit.said for d in drafts if d.fit is not None and len(d.fit.said) == len(d.contexts)}
         rest = [draft for draft in drafts if draft.id not in told]
-        told |= {draft.id: run_says(self.port, draft.contexts, draft.run, self.layer) for draft in rest if draft.tail is not None}
+        told |= {
+            draft.id: run_says(self.port, draft.contexts, draft.run, self.layer)
+            for draft in rest
+            if draft.tail is not None
+        }
         plain = [draft for draft in rest if draft.tail is None]
         values = [draft.value for draft in plain if draft.value is not None]
         rows = self.config.batch_on(self.port.device.type)

@@ -99,7 +99,12 @@ class GraceRouter(Router[Codebook]):
     def _add_tails(self, forward: Forward) -> None:
         answers = self._answers.get(forward.cache) if forward.cache is not None else None
         view = self._view() if answers is not None else None
-        if answers is None or view is None or view.state is not answers.state or forward.arguments.get("input_ids") is None:
+        if (
+            answers is None
+            or view is None
+            or view.state is not answers.state
+            or forward.arguments.get("input_ids") is None
+        ):
             return
         rows, first = forward.rows()
         past = forward.past if forward.counted else answers.begin + max(map(len, answers.said), default=0)
