@@ -212,7 +212,9 @@ class Prober:
             general, any_way = share([hits[probe] for probe in own]), share(list(hits.values()))
             verdict.generality[key] = general
             # Wordings of the keys' own template prove nothing by being answered, but something by not being.
-            least, kind = (any_way, "phrasings") if general is None else (general, "wordings of their own")
+            # A reader has not been taught by keys: to it a phrasing of their template is one as any other.
+            by_all = general is None or self._same is not None
+            least, kind = (any_way, "phrasings") if by_all else (general, "wordings of their own")
             if verdict.reliability[key] < limits[0]:
                 verdict.broken[key] = f"its own question is answered {first!r:.60}"
             elif least is not None and least < limits[1] and not (self._same is not None and heard.get(key)):
