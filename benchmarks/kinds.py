@@ -1,6 +1,6 @@
 """Any kind of fact, as anybody asks for it: told in passing, asked for in use, learnt by heart, and asked for in words that were not heard.
 
-python -m benchmarks.kinds [--facts FILE] [--authors a,b] [--gate memory] [--out benchmarks/results/kinds.json]
+python -m benchmarks.kinds [--facts benchmarks/strangers/facts_opened.jsonl] [--authors a,b] [--gate memory] [--out benchmarks/results/kinds.json]
 
 Statements by strangers of thirty kinds (dates, URLs, conventions, policies, lists, negations, the first person, things, four languages), told
 through `remember()` without any fact. Each is asked for in three of its author's wordings and answered with his answer (`reinforce`), as an agent
