@@ -55,13 +55,6 @@ class Injection:
     columns: Tensor
     values: Tensor
 
-    def with_more(self, other: Injection) -> Injection:
-        """What both add."""
-        import torch
-
-        names = ("rows", "columns", "values")
-        return Injection(self.port, *(torch.cat([getattr(self, name), getattr(other, name)]) for name in names))
-
 
 @dataclass
 class KeyTap:

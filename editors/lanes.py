@@ -4,7 +4,7 @@ A matrix product adds up in an order that depends on its shape, so an edit that 
 stood in a batch of another width, came out with other last bits; a descent of some steps makes other numbers of them. Then
 the state after a deletion would not be the one in which the deleted had never been. Here an edit's shape follows from the edit
 alone, and batches have one fixed width: the edits that lack are filled in by copies. What remains is whether a batch treats
-its rows alike, which is asked of the model itself once per shape (:meth:`Lanes._agree`); where it does not, and where routed
+its rows alike, which is asked of the model itself once per shape (:meth:`Lanes._agreeing`); where it does not, and where routed
 experts or quantised layers mix the rows, every edit is computed alone.
 """
 
@@ -23,7 +23,17 @@ from agentmem.editors.prompts import Rendered
 from agentmem.editors.structure import in_eval_mode
 from agentmem.llm.local_model import context_length
 
-__all__ = ["LaneBatch", "Lanes", "Shape", "label_lead", "label_losses", "mixes_rows", "says_target", "shape_of"]
+__all__ = [
+    "LaneBatch",
+    "Lanes",
+    "Shape",
+    "label_lead",
+    "label_leads",
+    "label_losses",
+    "mixes_rows",
+    "says_target",
+    "shape_of",
+]
 
 _LABELS = 2  # targets are padded to whole multiples
 _TURNS = 4  # edits that wait for each lane: what is kept of their prompts takes memory
@@ -187,6 +197,11 @@ def label_losses(logits: Tensor, prefix: Prefix) -> Tensor:
 
 def label_lead(logits: Tensor, prefix: Prefix) -> Tensor:
     """[B] by how much the least certain target token leads over every other token, in logits."""
+    return label_leads(logits, prefix).masked_fill(~prefix.mask, float("inf")).amin(-1)
+
+
+def label_leads(logits: Tensor, prefix: Prefix) -> Tensor:
+    """[B, Y] by how much each target token, pads among them, leads over every other token, in logits."""
     own = logits.gather(-1, prefix.labels[..., None]).squeeze(-1)
     others = logits.scatter(-1, prefix.labels[..., None], float("-inf")).amax(-1)
-    return (own - others).masked_fill(~prefix.mask, float("inf")).amin(-1)
+    return own - others

@@ -24,7 +24,6 @@ __all__ = [
     "edits_from",
     "entry_of",
     "request_from",
-    "run_of",
 ]
 
 Array = npt.NDArray[np.float32]
@@ -117,11 +116,6 @@ class PackedEdit:
     tail: Array | None = None
 
     @property
-    def run(self) -> Array:
-        """[n, d_model] the value and its tail."""
-        return run_of(self.value, self.tail)
-
-    @property
     def id(self) -> str:
         """The edit's identity."""
         return str(self.request.id)
@@ -130,11 +124,6 @@ class PackedEdit:
     def key_count(self) -> int:
         """How many keys it has."""
         return len(self.keys)
-
-
-def run_of(value: Array, tail: Array | None) -> Array:
-    """[n, d_model] a value and the tail that it may have."""
-    return value[None] if tail is None else np.concatenate([value[None], tail])
 
 
 def entry_of(request: EditRequest) -> dict[str, Any]:

@@ -30,7 +30,6 @@ from agentmem.editors.packed import (
     edits_from,
     entry_of,
     request_from,
-    run_of,
 )
 from agentmem.errors import EditError, PackMismatch, StoreError, UnknownEdit
 from agentmem.files.writing import written_whole
@@ -53,7 +52,6 @@ __all__ = [
     "read_bytes",
     "read_pack",
     "request_from",
-    "run_of",
     "summary",
     "write_file",
 ]

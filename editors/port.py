@@ -37,6 +37,7 @@ class ModelPort:
         layers: dotted path of the decoder layer list, when it cannot be found by structure.
 
     Attributes:
+        takes_positions: whether the model can be told at which positions tokens stand.
         agreeing: for shapes of batches, how far this model computes all rows alike (:class:`~agentmem.editors.lanes.Lanes`).
 
     Raises:
@@ -55,7 +56,7 @@ class ModelPort:
         self._exact_layers = bool(self.structure.tail)
         self._seen_exact: set[tuple[int, ...]] = set()
         names = inspect.signature(self.structure.backbone.forward).parameters
-        self._takes_positions = "position_ids" in names
+        self.takes_positions = "position_ids" in names
         self._fingerprint = ""
         self._key_layer = len(self.structure.layers) - 1
 
@@ -271,7 +272,7 @@ class ModelPort:
 
     def _inputs(self, ids: Tensor, mask: Tensor, start: int) -> dict[str, Any]:
         inputs: dict[str, Any] = {"input_ids": ids, "attention_mask": mask}
-        if self._takes_positions:
+        if self.takes_positions:
             inputs["position_ids"] = (mask.cumsum(-1) - 1).clamp(min=0)[:, start : start + ids.shape[1]]
         return inputs
 

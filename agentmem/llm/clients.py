@@ -99,6 +99,31 @@ class OpenAIModel:
             if close is not None and not isinstance(chunks, AsyncIterable):
                 close()
 
+    def reply(
+        self, messages: Sequence[Message], *, max_tokens: int = 256, temperature: float = 0.0, **options: Any
+    ) -> Mapping[str, Any]:
+        """The whole message that answers, which may call tools; ``options`` (``tools``, ``tool_choice`` …) are the server's own."""
+        answer = self._create(messages, max_tokens, temperature, (), stream=False, **options)
+        message = getattr(_choices(answer)[0], "message", None) if _choices(answer) else None
+        if message is None:
+            raise ModelError("The server's answer has no message.", hint=_NO_CHAT)
+        return as_mapping(message)
+
+    def deltas(
+        self, messages: Sequence[Message], *, max_tokens: int = 256, temperature: float = 0.0, **options: Any
+    ) -> Generator[Mapping[str, Any], None, None]:
+        """The same message in the pieces that the server sends, as mappings."""
+        chunks = self._create(messages, max_tokens, temperature, (), stream=True, **options)
+        try:
+            for chunk in self._guarded(chunks):
+                for choice in _choices(chunk)[:1]:
+                    if (delta := getattr(choice, "delta", None)) is not None:
+                        yield as_mapping(delta)
+        finally:
+            close = getattr(chunks, "close", None)
+            if close is not None and not isinstance(chunks, AsyncIterable):
+                close()
+
     def _create(
         self,
         messages: Sequence[Message],
@@ -107,8 +132,9 @@ class OpenAIModel:
         stop: Sequence[str],
         *,
         stream: bool,
+        **more: Any,
     ) -> Any:
-        options: dict[str, Any] = {self.token_limit: max_tokens, "temperature": temperature, "stream": stream}
+        options: dict[str, Any] = {self.token_limit: max_tokens, "temperature": temperature, "stream": stream, **more}
         if stop:
             options["stop"] = [stop] if isinstance(stop, str) else list(stop)
         try:

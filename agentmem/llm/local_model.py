@@ -23,7 +23,6 @@ from agentmem.runtime.forks import at_fork
 __all__ = ["LocalModel", "context_length"]
 
 _UNFINISHED = "\ufffd"
-_TAIL = 8
 
 
 class LocalModel:

@@ -15,13 +15,13 @@ from torch import Tensor, nn
 from agentmem.editors.prompts import Renderer
 from agentmem.notes.protocols import Editor
 
-__all__ = ["Bench", "Tokens", "hooks_of", "raising_at", "snapshot"]
+__all__ = ["Bench", "PlainModel", "hooks_of", "raising_at", "snapshot"]
 
 _NEW = 12  # tokens: longer than any target of the suite, so that not stopping shows
 
 
 @dataclass(frozen=True)
-class Tokens:
+class PlainModel:
     """A model and its tokenizer, asked in plain text."""
 
     model: Any
@@ -80,7 +80,7 @@ class Tokens:
 
 
 @dataclass(frozen=True)
-class Bench(Tokens):
+class Bench(PlainModel):
     """A model with an editor on it."""
 
     editor: Editor

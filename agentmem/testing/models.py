@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from agentmem.testing.bench import Tokens, hooks_of, raising_at, snapshot
+from agentmem.testing.bench import PlainModel, hooks_of, raising_at, snapshot
 from agentmem.testing.suite import Suite, learn
 
 __all__ = ["ModelPromises"]
@@ -19,7 +19,7 @@ class ModelPromises(Suite):
         """Made, silenced, detached or emptied: the bits of a model that no editor ever touched; no hook stays."""
         model, tokenizer = self.base()
         self.rest()
-        tokens, asked = Tokens(model, tokenizer), [*self.prompts, self.unrelated]
+        tokens, asked = PlainModel(model, tokenizer), [*self.prompts, self.unrelated]
         base, hooks = tokens.logits(asked), hooks_of(model)
         bench = self.fresh((model, tokenizer))
         assert hooks_of(model) == hooks, "an editor without edits has hooks on the model"
@@ -65,7 +65,7 @@ class ModelPromises(Suite):
     def test_a_model_beside_it_is_not_edited(self) -> None:
         """Editors of two models in one process do not meet."""
         other, tokenizer = self.stranger()
-        beside = Tokens(other, tokenizer)
+        beside = PlainModel(other, tokenizer)
         before = beside.logits(self.prompts)
         bench = self.written()
         assert bench.says(self.prompts) == self.targets

@@ -212,6 +212,12 @@ class Codebook(State[PackedEdit]):
         named = [self._named(each, scope) for each, scope in zip(asked, scopes, strict=True)]
         return self._found(queries, scopes, asked, named)
 
+    def may_answer(self, asked: AskedText, scope: Scope | None) -> bool:
+        """Whether a request with these words can be any edit's, whatever its key; for some whose words are known it cannot."""
+        if not self.edits or not asked.whole or not self.mentions.all_needed:
+            return bool(self.edits)
+        return bool(self._named(asked, scope))
+
     def answer(self, raw: Array, scopes: Sequence[Scope | None], asked: Sequence[AskedText]) -> list[KeyMatch]:
         """What :meth:`match` says of raw keys [n, d_key], without a look at all keys where words say enough.
 

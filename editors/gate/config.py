@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from agentmem.editors.core.config import EditorConfig
+from agentmem.editors.gate.framing import Framing
 
 if TYPE_CHECKING:
     from agentmem.editors.prompts import Renderer
@@ -40,6 +41,6 @@ class GateConfig(EditorConfig):
     contexts: int = Field(4, ge=1)
     positions: Literal["turns", "last"] = "turns"
 
-    def opening(self, renderer: Renderer) -> tuple[int, ...]:
-        """The tokens at whose end requests are routed; none for the last token alone."""
-        return renderer.opening if self.positions == "turns" else ()
+    def framing(self, renderer: Renderer) -> Framing:
+        """How the messages are told apart whose requests are routed; not at all for the last token alone."""
+        return Framing.of(renderer) if self.positions == "turns" else Framing()

@@ -15,7 +15,7 @@ from agentmem.editors.core.scopes import covisible
 from agentmem.editors.gate.codebook import Codebook
 from agentmem.editors.gate.config import GateConfig
 from agentmem.editors.gate.nearest import KeySearch
-from agentmem.editors.packs import Array, Calibration, PackedEdit, run_of
+from agentmem.editors.packs import Array, Calibration, PackedEdit
 from agentmem.editors.port import ModelPort
 from agentmem.editors.prompts import Rendered, Renderer
 from agentmem.notes.edit import EditReceipt, EditRequest
@@ -76,12 +76,6 @@ class EditDraft:
             self.request, self.labels, self.keys, self.value,
             self.negatives, self.limits, self.others, self.tail,
         )  # fmt: skip
-
-    @property
-    def run(self) -> Array:
-        """[n, d_model] the value and its tail."""
-        assert self.value is not None
-        return run_of(self.value, self.tail)
 
     def take(self, fit: Fit) -> None:
         """Have what was found, or fail for what it lacked."""

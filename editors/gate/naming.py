@@ -18,11 +18,10 @@ from agentmem.extract.lexicon import NEGATIONS, STOPWORDS
 from agentmem.notes.edit import EditRequest
 from agentmem.runtime.lazily import cached_property
 
-__all__ = ["LONGEST", "AskedText", "Mention", "Mentions", "last_message"]
+__all__ = ["AskedText", "Mention", "Mentions"]
 
 _ASKER = "user"
 _I = frozenset({"i", "me", "my", "mine", "myself"})
-LONGEST = 256  # tokens of a message in which a name is looked for
 _WORD = re.compile(r"\w+")
 _SPOKEN = re.compile(r"\w+(?:['’]t\b)?")
 _BEFORE = re.compile(r"(?:(\w+) of |([^\W\d_][\w'’.-]*)([ -]))$")
@@ -204,24 +203,3 @@ class AskedText(NamedTuple):
 
     text: str = ""
     whole: bool = False
-
-
-def last_message(row: Sequence[int], special: frozenset[int], opening: int) -> tuple[Sequence[int], bool]:
-    """The tokens of the message before an answer, back to the special token that begins it; and whether it begins there.
-
-    Names in earlier turns, or in notes that a system message recalls, are not what is asked about. Without a special token the
-    message is the whole row, or the end of a long one.
-
-    Args:
-        row: tokens up to and including the last one before the answer.
-        special: ids of special tokens.
-        opening: how many tokens the chat template writes before an answer.
-    """
-    end = len(row) - opening
-    while end > 0 and row[end - 1] in special:
-        end -= 1
-    start = max(0, end - LONGEST)
-    for at in range(end - 1, start - 1, -1):
-        if row[at] in special:
-            return row[at + 1 : end], True
-    return row[start:end], False

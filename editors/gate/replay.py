@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import torch
@@ -21,12 +21,16 @@ from agentmem.editors.caches import (
     states,
     tokens_in,
 )
+from agentmem.editors.gate.apart import Apart, hidden_from
 from agentmem.editors.gate.codebook import KeyMatch
 from agentmem.editors.hooks import Injection, KeyTap, own_forward
 from agentmem.editors.port import ModelPort
 from agentmem.errors import EditError
 
-__all__ = ["Forward", "Replay", "cache_of"]
+__all__ = ["Forward", "Place", "Replay", "cache_of", "injected", "window_works"]
+
+Place = tuple[int, int, Tensor]
+"""(row, column, vector [d_model]) of a forward."""
 
 _PER_TOKEN = ("input_ids", "inputs_embeds", "position_ids", "token_type_ids")
 
@@ -68,6 +72,19 @@ class Forward:
         """One more token on a filled cache: its answer was decided at prefill."""
         return self.past > 0 and self.length == 1
 
+    def cut_out(self, row: int, columns: Sequence[int], positions: bool) -> Forward:
+        """Some columns of one row as a forward of their own, each at the position that it has; ``positions``: whether the model is told these."""
+        arguments, at = dict(self.arguments), torch.tensor(columns, device=self.device)
+        for name in (*_PER_TOKEN, "attention_mask"):
+            value = arguments.get(name)
+            if isinstance(value, Tensor):
+                rows_at = 1 if name == "position_ids" and value.dim() == 3 else 0
+                mine = value.narrow(rows_at, row, 1) if value.shape[rows_at] == self.batch else value
+                arguments[name] = mine.index_select(rows_at + 1, at)
+        if positions and arguments.get("position_ids") is None:
+            arguments["position_ids"] = at[None]
+        return replace(self, arguments=arguments, batch=1, length=len(columns))
+
     def rows(self) -> tuple[list[tuple[int, ...]], list[int]]:
         """The real tokens of each row, and the column of the first one (0 when a row has none).
 
@@ -105,21 +122,28 @@ class Replay:
     changed: bool = False
     applied: dict[int, list[tuple[int, KeyMatch]]] = field(default_factory=dict)
 
-    def run(self, fired: Sequence[tuple[int, int, KeyMatch]], asked: Sequence[tuple[int, int]]) -> Tensor | None:
+    def run(
+        self, fired: Sequence[tuple[int, int, KeyMatch]], asked: Sequence[tuple[int, int]], apart: Apart | None = None
+    ) -> Tensor | None:
         """Add values and recompute what depends on them.
 
         Args:
             fired: (row, column, match) where values are added, besides those of earlier runs.
             asked: (row, column) whose raw keys are wanted after that; only of fired rows.
+            apart: where the message that is answered stands in company, which it shall not see; for one row.
 
         Returns:
             [len(asked), d_key] raw keys.
         """
+        if apart is not None and self.cache is None:
+            return self._run_cut_out(fired, asked, apart) if self._attends_to_all() else self.run(fired, asked)
         for row, column, match in fired:
             self.applied.setdefault(row, []).append((column, match))
         rows = sorted({row for row, _, _ in fired})
-        whole = not self._window_works()
+        whole = self.cache is None or not window_works(self.cache)
+        apart = None if whole else apart
         start = 0 if whole else min(column for _, column, _ in fired)
+        start = start if apart is None else min(start, apart.begins)
         places = [(r, c, m) for r in rows for c, m in self.applied[r] if whole or c >= start]
         device = self.forward.device
         tap = KeyTap(
@@ -132,32 +156,46 @@ class Replay:
         index = torch.tensor(rows, device=device)
         cache = self._branch(index, start, whole)
         with self._changing(places, rows, start, tap if asked else None):
-            result = self.port.structure.backbone(**self._arguments(index, start, cache))
+            result = self.port.structure.backbone(**self._arguments(index, start, cache, apart))
         self._patch_output(result, index, start)
         if cache is not None and self.cache is not None:
-            self._patch_cache(cache, index, start)
+            self._patch_cache(cache, index, start, self.layer + 1 if apart is None else 0)
         self.changed = True
         return tap.keys
+
+    def _run_cut_out(
+        self, fired: Sequence[tuple[int, int, KeyMatch]], asked: Sequence[tuple[int, int]], apart: Apart
+    ) -> Tensor | None:
+        """The same without a cache: what the message does not see is left out."""
+        row, columns = fired[0][0], apart.seen(self.forward.length)
+        inner = replace(self, forward=self.forward.cut_out(row, columns, self.port.takes_positions), applied={})
+        inner.output = _columns_of(self.output, row, columns)
+        keys = inner.run(
+            [(0, columns.index(column), match) for _, column, match in fired],
+            [(0, columns.index(column)) for _, column in asked],
+        )
+        index = torch.tensor([row], device=self.forward.device)
+        self._patch_output(
+            _columns_of(inner.output, 0, range(columns.index(apart.begins), len(columns))), index, apart.begins
+        )
+        self.changed = True
+        return keys
+
+    def _attends_to_all(self) -> bool:
+        """Whether every layer attends to every token, so that what is left out and what is hidden come to the same."""
+        layers = DynamicCache(config=getattr(self.port.model, "config", None)).layers
+        return all(type(layer) is DynamicLayer for layer in layers)
 
     def _changing(
         self, places: Sequence[tuple[int, int, KeyMatch]], rows: list[int], start: int, tap: KeyTap | None
     ) -> AbstractContextManager[None]:
         """Inside, a forward of these rows from column ``start`` on carries what answers at ``places``."""
-        return own_forward(self._injection(places, rows, start), tap)
+        here = [(rows.index(row), column - start, vector) for row, column, vector in self._vectors(places)]
+        return own_forward(injected(self.port, here, self.forward.device), tap)
 
-    def _window_works(self) -> bool:
-        """True when the cache still holds every token before the window, for all rows."""
-        return self.cache is not None and all(type(la) in (DynamicLayer, StaticLayer) for la in self.cache.layers)
-
-    def _injection(self, places: Sequence[tuple[int, int, KeyMatch]], rows: list[int], start: int) -> Injection:
-        device = self.forward.device
-        values = [m.edit.value for _, _, m in places if m.edit is not None]
-        return Injection(
-            self.port,
-            torch.tensor([rows.index(r) for r, _, _ in places], device=device),
-            torch.tensor([c - start for _, c, _ in places], device=device),
-            torch.stack([torch.from_numpy(value.copy()) for value in values]).to(device),
-        )
+    def _vectors(self, places: Sequence[tuple[int, int, KeyMatch]]) -> list[Place]:
+        """What the matches at ``places`` add, and where in the whole forward."""
+        return [(r, c, torch.from_numpy(m.edit.value.copy())) for r, c, m in places if m.edit is not None]
 
     def _branch(self, index: Tensor, start: int, whole: bool) -> Cache | None:
         """A cache of the fired rows alone, as it stood before the window.
@@ -181,7 +219,7 @@ class Replay:
             branch.activate_past_recording()  # assisted decoding: windows are kept whole, to be cut back later
         return branch
 
-    def _arguments(self, index: Tensor, start: int, cache: Cache | None) -> dict[str, Any]:
+    def _arguments(self, index: Tensor, start: int, cache: Cache | None, apart: Apart | None) -> dict[str, Any]:
         """The forward's own arguments, for the fired rows and from the window on."""
         arguments = dict(self.forward.arguments)
         for name in _PER_TOKEN:
@@ -191,7 +229,9 @@ class Replay:
                 mine = value.index_select(rows_at, index) if value.shape[rows_at] == self.forward.batch else value
                 arguments[name] = mine.narrow(rows_at + 1, start, mine.shape[rows_at + 1] - start)
         total = self.forward.past + self.forward.length
-        arguments["attention_mask"] = _mask(arguments.get("attention_mask"), index, start, total, self.forward.batch)
+        mask = _mask(arguments.get("attention_mask"), index, start, total, self.forward.batch)
+        hidden = None if apart is None else hidden_from(mask, [apart.company], total, self.forward.device)
+        arguments["attention_mask"] = mask if hidden is None else hidden
         held = next((name for name, value in arguments.items() if isinstance(value, Cache)), None)
         arguments[held or cache_argument(self.port.structure.backbone)] = cache
         arguments["use_cache"] = cache is not None
@@ -211,11 +251,11 @@ class Replay:
             changed["hidden_states"] = tuple(_put(o, n, index, start) for o, n in zip(states, news, strict=True))
         self.output = type(self.output)(**{**dict(self.output.items()), **changed})
 
-    def _patch_cache(self, cache: Cache, index: Tensor, start: int) -> None:
-        """Write the fired rows' new keys and values into the caller's cache, above the value's layer only."""
+    def _patch_cache(self, cache: Cache, index: Tensor, start: int, lowest: int) -> None:
+        """Write the fired rows' new keys and values into the caller's cache, from the layer ``lowest`` on: what is below has not changed."""
         window = slice(self.forward.past + start, self.forward.past + self.forward.length)
         assert self.cache is not None
-        for ours, theirs in list(zip(cache.layers, self.cache.layers, strict=True))[self.layer + 1 :]:
+        for ours, theirs in list(zip(cache.layers, self.cache.layers, strict=True))[lowest:]:
             _patch_states(ours, theirs, index)
             if is_recurrent(theirs) and not has_attention(theirs):
                 continue
@@ -238,6 +278,21 @@ def _patch_states(ours: Any, theirs: Any, index: Tensor) -> None:
             old[number] = target
 
 
+def injected(port: ModelPort, places: Sequence[Place], device: torch.device) -> Injection:
+    """What a port's hooks shall add in a forward, as tensors on its device."""
+    return Injection(
+        port,
+        torch.tensor([row for row, _, _ in places], device=device),
+        torch.tensor([column for _, column, _ in places], device=device),
+        torch.stack([vector for _, _, vector in places]).to(device),
+    )
+
+
+def window_works(cache: Cache) -> bool:
+    """Whether a cache still holds every token before a window, for all rows."""
+    return all(type(layer) in (DynamicLayer, StaticLayer) for layer in cache.layers)
+
+
 def cache_of(output: Any) -> Cache | None:
     """The cache in a backbone's output."""
     parts = output if isinstance(output, tuple) else tuple(output.values())
@@ -246,6 +301,21 @@ def cache_of(output: Any) -> Cache | None:
 
 def _last_state(output: Any) -> Tensor:
     return cast("Tensor", output[0] if isinstance(output, tuple) else output.last_hidden_state)
+
+
+def _columns_of(output: Any, row: int, columns: Sequence[int]) -> Any:
+    """Some columns of one row of a backbone's output: its states, and nothing else of it."""
+
+    def part(state: Tensor) -> Tensor:
+        return state[row : row + 1, list(columns)]
+
+    if isinstance(output, tuple):
+        return (part(output[0]), *output[1:])
+    states = getattr(output, "hidden_states", None)
+    changed: dict[str, Any] = {"last_hidden_state": part(output.last_hidden_state)}
+    if states is not None:
+        changed["hidden_states"] = tuple(part(state) for state in states)
+    return type(output)(**{**dict(output.items()), **changed})
 
 
 def _put(old: Tensor, new: Tensor, index: Tensor, start: int) -> Tensor:

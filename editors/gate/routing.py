@@ -18,9 +18,11 @@ from torch import Tensor
 
 from agentmem.editors.caches import fresh_copy
 from agentmem.editors.core.sessions import Routes, View
+from agentmem.editors.gate.apart import Apart, HeldApart, apart
 from agentmem.editors.gate.codebook import Codebook, KeyMatch
-from agentmem.editors.gate.naming import LONGEST, AskedText, last_message
-from agentmem.editors.gate.replay import Forward, Replay, cache_of
+from agentmem.editors.gate.framing import LONGEST, Framing
+from agentmem.editors.gate.naming import AskedText
+from agentmem.editors.gate.replay import Forward, Replay, cache_of, window_works
 from agentmem.editors.hooks import Hook, KeyTap, install_tap, is_own_forward, remove_tap
 from agentmem.editors.port import ModelPort
 from agentmem.notes.edit import Route
@@ -77,28 +79,33 @@ class Router(Generic[B]):
     Args:
         port: the model.
         layer: values are added after this layer.
-        opening: tokens that the chat template writes before an answer; empty without a template.
+        framing: how messages are told apart; requests are routed where its ``opening`` ends.
         view: gives the calling context's state, or ``None`` when it wants the bare model.
         on_routes: told the routes of each request.
+
+    Attributes:
+        answers_apart: whether a message that an edit answers is read without its company.
     """
+
+    answers_apart = True
 
     def __init__(
         self,
         port: ModelPort,
         layer: int,
-        opening: tuple[int, ...],
+        framing: Framing,
         view: Callable[[], View[B] | None],
         on_routes: Callable[[Routes], object],
     ) -> None:
-        self._port, self._layer, self._opening = port, layer, opening
+        self._port, self._layer, self._framing, self._opening = port, layer, framing, framing.opening
         # without an opening nobody knows whether a chunk is of a prompt or of an answer, so none is read with what came before
-        self._reach = LONGEST + len(opening) if opening else 0
-        self._special = frozenset(port.tokenizer.all_special_ids)
+        self._reach = LONGEST + len(framing.opening) if framing.opening else 0
         self._view, self._on_routes = view, on_routes
         self._names = tuple(inspect.signature(port.structure.backbone.forward).parameters)
         self._call: ContextVar[Call[B] | None] = ContextVar("agentmem_call", default=None)
         self._memory: ContextVar[_Memory | None] = ContextVar("agentmem_memory", default=None)
         self._handles: list[Any] = []
+        self._apart = HeldApart()
 
     @property
     def attached(self) -> bool:
@@ -125,24 +132,37 @@ class Router(Generic[B]):
         self._handles = []
         self._port.release(self._layer)
 
-    def _enter(self, _module: torch.nn.Module, args: Any, kwargs: Any) -> None:
+    def _enter(self, _module: torch.nn.Module, args: Any, kwargs: Any) -> Any:
         if is_own_forward():
-            return
+            return None
         if (stale := self._call.get()) is not None:  # a forward that was interrupted from outside
             self._close(stale)
         forward = Forward.of(self._names, args, kwargs)
         if forward.is_decoding and not self._ends_prompt(forward):  # most forwards: who answers is decided
             self._go_on(forward)
-            return
+            return self._hidden(forward, args, kwargs)
         view = self._view()
         if view is None:
-            return
+            return None
         if forward.is_decoding:
             forward.before = None if forward.cache is None else fresh_copy(forward.cache)
         call = self._open(view, forward)
         self._call.set(call)
         if call.tap is not None:
             install_tap(call.tap)
+        return None if call.open else self._hidden(forward, args, kwargs)
+
+    def _hidden(self, forward: Forward, args: Any, kwargs: Any) -> Any:
+        """The arguments of a forward that goes on with answers, what these shall not see being masked; ``None`` for as they are."""
+        view = self._view() if forward.past else None
+        mask = None if view is None else self._apart.mask(forward, view.state)
+        if mask is None:
+            return None
+        name = "attention_mask"
+        at = self._names.index(name) if name in self._names else len(args)
+        if at < len(args):
+            return (*args[:at], mask, *args[at + 1 :]), kwargs
+        return args, {**kwargs, name: mask}
 
     def _leave(self, _module: torch.nn.Module, _args: Any, output: Any) -> Any:
         call = self._call.get()
@@ -231,9 +251,11 @@ class Router(Generic[B]):
 
     def _decide(self, call: Call[B], due: list[tuple[int, int]], raw: Tensor, replay: Replay) -> None:
         """Decide position by position: an answer that fires changes what later positions of its row see."""
+        alone = self._alone(call, due)
         while due:
             scopes, texts = [call.scopes[i] for i, _ in due], [self._asked(call, i, at) for i, at in due]
-            matches = call.view.state.answer(raw.cpu().numpy(), scopes, texts)
+            keys = [alone.get(place, key) for place, key in zip(due, raw.cpu(), strict=True)]
+            matches = call.view.state.answer(torch.stack(keys).numpy(), scopes, texts)
             fired: dict[int, int] = {}
             for (i, at), match in zip(due, matches, strict=True):
                 if match.edit is not None:
@@ -244,22 +266,75 @@ class Router(Generic[B]):
             if not fired:
                 return
             due = [(i, at) for i, at in due if i in fired and at > fired[i]]
-            again = replay.run(
-                [(i, call.first[i] + at, call.decided[i][at]) for i, at in fired.items()],
-                [(i, call.first[i] + at) for i, at in due],
-            )
-            raw = raw[:0] if again is None else again
+            places = [(i, call.first[i] + at, call.decided[i][at]) for i, at in fired.items()]
+            raw = self._replayed(call, replay, places, due, raw[:0])
+
+    def _replayed(
+        self,
+        call: Call[B],
+        replay: Replay,
+        fired: list[tuple[int, int, KeyMatch]],
+        due: list[tuple[int, int]],
+        none: Tensor,
+    ) -> Tensor:
+        """Write what fired, each row that stands in company by itself; the raw keys [n, d_key] of what is due after that, in its order."""
+        keys: dict[tuple[int, int], Tensor] = {}
+        companies = {i: self._company(call, i, column) for i, column, _ in fired}
+        groups = [[place] for place in fired if companies[place[0]] is not None]
+        groups.append([place for place in fired if companies[place[0]] is None])
+        for places in filter(None, groups):
+            rows = {i for i, _, _ in places}
+            asked = [(i, at) for i, at in due if i in rows]
+            found = replay.run(places, [(i, call.first[i] + at) for i, at in asked], companies[places[0][0]])
+            keys |= dict(zip(asked, () if found is None else found, strict=True))
+        return torch.stack([keys[place] for place in due]) if due else none
+
+    def _unseen(self, call: Call[B], i: int, cache: Cache) -> tuple[int, int] | None:
+        """What the tokens of the answer that begins at the end of a row shall not see."""
+        match = call.decided[i].get(at := self._last_opening(call, i))
+        answered = match is not None and match.edit is not None and window_works(cache)
+        found = self._company(call, i, call.first[i] + at) if answered else None
+        return None if found is None else found.company
+
+    def _last_opening(self, call: Call[B], i: int) -> int:
+        """Where the last answer of a row begins; behind it may stand tokens of it, as of a draft."""
+        places = {*call.decided[i], *(at for row, at in call.open if row == i)}
+        size = len(self._opening)
+        opened = [at for at in places if self._row(call, i, at)[-size:] == self._opening] if size else []
+        return max(opened or places, default=-1)
+
+    def _company(self, call: Call[B], i: int, column: int) -> Apart | None:
+        """Where the message stands that is answered behind a row; earlier ones are answered for the turns after them, in their company."""
+        if not self.answers_apart or column != call.first[i] + self._last_opening(call, i):
+            return None
+        return apart(self._framing, self._row(call, i, column - call.first[i]), i, column, call.forward)
+
+    def _alone(self, call: Call[B], due: Sequence[tuple[int, int]]) -> dict[tuple[int, int], Tensor]:
+        """The raw keys of messages that stand in company, read without it, where an edit may answer them."""
+        state, found = call.view.state, dict[tuple[int, int], tuple[int, ...]]()
+        for i, at in due:
+            row = self._row(call, i, at)
+            single = self._framing.alone(row) if row else None
+            if single is not None and state.may_answer(self._asked(call, i, at), call.scopes[i]):
+                found[i, at] = single
+        keys = self._port.keys(list(found.values())) if found else ()
+        return dict(zip(found, keys, strict=True))
+
+    def _row(self, call: Call[B], i: int, at: int) -> tuple[int, ...]:
+        """The tokens up to an answer that begins after ``at``, as far as they are known; none where only their embeddings are."""
+        if call.forward.arguments.get("input_ids") is None:
+            return ()
+        return (*call.before.rows[i], *call.rows[i][: at + 1])
 
     def _asked(self, call: Call[B], i: int, at: int) -> AskedText:
         """The message that an answer at ``at`` replies to; nothing when the tokens are not known."""
-        if call.forward.arguments.get("input_ids") is None:
+        row = self._row(call, i, at)
+        if not row:
             return AskedText()
-        before = call.before.rows[i]
-        row = (*before, *call.rows[i][: at + 1])
-        message, begins = last_message(row, self._special, len(self._opening))
-        known = call.before.whole and (not call.forward.past or len(before) < self._reach)
-        whole = begins or (known and len(message) + len(self._opening) >= len(row))
-        return AskedText(str(self._port.tokenizer.decode(message, skip_special_tokens=True)), whole)
+        start, end, begins = self._framing.message(row)
+        known = call.before.whole and (not call.forward.past or len(call.before.rows[i]) < self._reach)
+        whole = begins or (known and start == 0)
+        return AskedText(str(self._port.tokenizer.decode(row[start:end], skip_special_tokens=True)), whole)
 
     def _reuse(self, call: Call[B], replay: Replay) -> None:
         """Uncached generation: add again, at the same places, what was decided when the prompt came."""
@@ -272,7 +347,7 @@ class Router(Generic[B]):
             if match.edit is not None
         ]
         if kept:
-            replay.run(kept, [])
+            self._replayed(call, replay, kept, [], torch.empty(0))
 
     def _remember(self, call: Call[B], cache: Cache | None) -> None:
         uncached = cache is None
@@ -283,6 +358,8 @@ class Router(Generic[B]):
         tail = [row[-self._reach :] if self._reach else () for row in joined]
         held: Callable[[], Cache | None] = weakref.ref(cache) if cache is not None else (lambda: None)
         before, length = _Before(tail, call.before.whole), call.forward.past + call.forward.length
+        if cache is not None and call.open:
+            self._apart.keep(cache, call.view.state, [self._unseen(call, i, cache) for i in range(len(call.rows))])
         self._memory.set(_Memory(call.view.state, known, held, before, length))
         if call.open or not call.forward.past:  # tokens that go on with an answer leave its route standing
             decided = call.decided

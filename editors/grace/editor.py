@@ -18,7 +18,7 @@ from agentmem.editors.grace.config import GraceConfig
 from agentmem.editors.grace.routing import GraceRouter
 from agentmem.editors.grace.tails import fit_run, run_says
 from agentmem.editors.grace.writer import fit_values, says_each
-from agentmem.editors.packs import Calibration
+from agentmem.editors.packs import Calibration, PackedEdit
 from agentmem.editors.prompts import Rendered
 from agentmem.errors import PackMismatch
 from agentmem.notes.edit import EditReceipt, EditRequest
@@ -45,7 +45,7 @@ class GraceEditor(GatedEditor[Codebook]):
             self.config.false_alarm, self.config.look_alike_alarm,
         )  # fmt: skip
         self._router = GraceRouter(
-            self.port, self.layer, self.config.opening(self.renderer), self._view, self._routes.set
+            self.port, self.layer, self.config.framing(self.renderer), self._view, self._routes.set
         )
 
     def _learn(self, state: Codebook, fresh: Sequence[EditRequest]) -> tuple[dict[str, EditReceipt], Codebook]:
@@ -62,9 +62,14 @@ class GraceEditor(GatedEditor[Codebook]):
 
     def _unpacked(self, pack: packs.Pack) -> Codebook:
         width = self.port.structure.d_model
-        if any(edit.run.shape[1:] != (width,) or len(edit.run) > len(edit.labels) for edit in pack.edits):
+        if any(edit.value.shape != (width,) or _too_long(edit) for edit in pack.edits):
             raise PackMismatch("The pack's values have another width.", hint="write its edits anew.")
         return self._main.with_edits((), self._main.ids).with_edits(pack.edits, (), pack.calibration)
+
+
+def _too_long(edit: PackedEdit) -> bool:
+    """Whether the tail of a value goes on behind its target."""
+    return edit.tail is not None and len(edit.tail) >= len(edit.labels)
 
 
 @dataclass
@@ -143,13 +148,11 @@ class GraceWrite(Intake):
     def _keep_verified(self, drafts: Sequence[EditDraft]) -> None:
         """Only paraphrases that the value really answers stay keys; the prompt itself always does."""
         told = {d.id: d.fit.said for d in drafts if d.fit is not None and len(d.fit.said) == len(d.contexts)}
-        rest = [draft for draft in drafts if draft.id not in told]
-        told |= {
-            draft.id: run_says(self.port, draft.contexts, draft.run, self.layer)
-            for draft in rest
-            if draft.tail is not None
-        }
-        plain = [draft for draft in rest if draft.tail is None]
+        for draft in drafts:
+            if draft.id not in told and draft.value is not None and draft.tail is not None:
+                run = np.vstack([draft.value, draft.tail])
+                told[draft.id] = run_says(self.port, draft.contexts, run, self.layer)
+        plain = [draft for draft in drafts if draft.id not in told]
         values = [draft.value for draft in plain if draft.value is not None]
         rows = self.config.batch_on(self.port.device.type)
         said = says_each(self.port, [d.contexts for d in plain], values, self.layer, rows)

@@ -8,7 +8,6 @@ to where a draft went wrong is known by that.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -17,18 +16,15 @@ import torch
 from torch import Tensor
 
 from agentmem.editors.gate.codebook import Codebook, KeyMatch
-from agentmem.editors.gate.replay import Forward, Replay
+from agentmem.editors.gate.replay import Forward, Place, Replay, injected
 from agentmem.editors.gate.routing import Call, Router
-from agentmem.editors.hooks import Injection, install_injection, is_own_forward, remove_injection
+from agentmem.editors.hooks import install_injection, is_own_forward, remove_injection
 from agentmem.editors.packs import PackedEdit
 
 if TYPE_CHECKING:
     from transformers.cache_utils import Cache
 
 __all__ = ["GraceRouter", "tail_places"]
-
-Place = tuple[int, int, Tensor]
-"""(row, column, vector [d_model]) of a forward."""
 
 
 def tail_places(edit: PackedEdit, said: Sequence[int], tokens: Sequence[int]) -> list[tuple[int, Tensor]]:
@@ -80,13 +76,13 @@ class GraceRouter(Router[Codebook]):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self._answers: WeakKeyDictionary[Cache, _Answers] = WeakKeyDictionary()
-        self._adding: Injection | None = None
 
-    def _enter(self, module: torch.nn.Module, args: Any, kwargs: Any) -> None:
-        super()._enter(module, args, kwargs)
+    def _enter(self, module: torch.nn.Module, args: Any, kwargs: Any) -> Any:
+        changed = super()._enter(module, args, kwargs)
         call = None if is_own_forward() else self._call.get()
         if call is not None and call.forward.past and not call.forward.is_decoding:
             self._add_tails(call.forward)  # several tokens at once, as of a draft that is checked
+        return changed
 
     def _leave(self, module: torch.nn.Module, args: Any, output: Any) -> Any:
         if not is_own_forward():
@@ -110,7 +106,7 @@ class GraceRouter(Router[Codebook]):
         past = forward.past if forward.counted else answers.begin + max(map(len, answers.said), default=0)
         places = [(row, first[row] + place, vector) for row, place, vector in answers.read(past, rows)]
         if places:
-            install_injection(_injected(self._port, places, forward.device))
+            install_injection(injected(self._port, places, forward.device))
 
     def _replay(self, call: Call[Codebook], output: Any, cache: Cache | None) -> Replay:
         return _TailReplay(self._port, self._layer, call.forward, output, cache)
@@ -134,36 +130,16 @@ def _answering(call: Call[Codebook], row: int) -> PackedEdit | None:
     return match.edit if match is not None and match.edit is not None and match.edit.tail is not None else None
 
 
-@dataclass
 class _TailReplay(Replay):
     """Reruns in which the tokens of an answer that is in the prompt already bring the tail of its value."""
 
-    def _changing(
-        self, places: Sequence[tuple[int, int, KeyMatch]], rows: list[int], start: int, tap: Any
-    ) -> AbstractContextManager[None]:
-        self._tails = self._read(places, rows, start)
-        return super()._changing(places, rows, start, tap)
-
-    def _read(self, places: Sequence[tuple[int, int, KeyMatch]], rows: list[int], start: int) -> list[Place]:
-        ids = self.forward.arguments.get("input_ids")
+    def _vectors(self, places: Sequence[tuple[int, int, KeyMatch]]) -> list[Place]:
+        values, ids = super()._vectors(places), self.forward.arguments.get("input_ids")
         if ids is None:
-            return []
-        return [
-            (rows.index(row), column + 1 + place - start, vector)
+            return values
+        return values + [
+            (row, column + 1 + place, vector)
             for row, column, match in places
             if match.edit is not None and match.edit.tail is not None
             for place, vector in tail_places(match.edit, (), ids[row, column + 1 :].tolist())
         ]
-
-    def _injection(self, places: Sequence[tuple[int, int, KeyMatch]], rows: list[int], start: int) -> Injection:
-        values = super()._injection(places, rows, start)
-        return values if not self._tails else values.with_more(_injected(self.port, self._tails, self.forward.device))
-
-
-def _injected(port: object, places: Sequence[Place], device: torch.device) -> Injection:
-    return Injection(
-        port,
-        torch.tensor([row for row, _, _ in places], device=device),
-        torch.tensor([column for _, column, _ in places], device=device),
-        torch.stack([vector for _, _, vector in places]).to(device),
-    )

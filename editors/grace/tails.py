@@ -18,7 +18,7 @@ from agentmem.editors.gate.intake import Fit
 from agentmem.editors.grace.config import GraceConfig
 from agentmem.editors.grace.writer import Adam
 from agentmem.editors.gradients import gradients
-from agentmem.editors.lanes import Lanes, label_lead, label_losses
+from agentmem.editors.lanes import Lanes, label_lead, label_leads, label_losses
 from agentmem.editors.packs import Array
 from agentmem.editors.port import ModelPort
 from agentmem.editors.prefix import Prefix
@@ -88,11 +88,8 @@ def _leads(port: ModelPort, prefix: Prefix, contexts: Sequence[Rendered], values
     """[contexts, n] by how much each token of the target leads over every other, in logits."""
     run = torch.from_numpy(np.ascontiguousarray(values)).to(prefix.hidden.device)
     with torch.inference_mode(False), torch.no_grad(), in_eval_mode(port.model):
-        logits = port.suffix(prefix, _spread(run, contexts)).float()[:, : len(values)]
-    labels = prefix.labels[:, : len(values), None]
-    own = logits.gather(-1, labels).squeeze(-1)
-    leads: Tensor = own - logits.scatter(-1, labels, float("-inf")).amax(-1)
-    return leads
+        logits = port.suffix(prefix, _spread(run, contexts)).float()
+    return label_leads(logits, prefix)[:, : len(values)]
 
 
 def _lacking(port: ModelPort, labels: Sequence[int], leads: Sequence[float]) -> str:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from agentmem.editors import packs
 from agentmem.editors.gate.calibration import calibrate
 from agentmem.editors.gate.editor import GatedEditor
+from agentmem.editors.gate.framing import Framing
 from agentmem.editors.packs import Calibration
 from agentmem.editors.wise.config import WiseConfig
 from agentmem.editors.wise.library import Library, unpacked
@@ -60,13 +61,13 @@ class WiseEditor(GatedEditor[Library]):
         )  # fmt: skip
         stops = {self.renderer.stop, getattr(self.port.tokenizer, "eos_token_id", None)} - {None}
         span = GovernedSpan(self.config.span == "all", frozenset(int(token) for token in stops if token is not None))
-        self._router = self._new_router(span, self.config.opening(self.renderer))
+        self._router = self._new_router(span, self.config.framing(self.renderer))
 
     def _new_trainer(self) -> Trainer:
         return Trainer(self.port, self.renderer, self.site, self.config, self.background_groups())
 
-    def _new_router(self, span: GovernedSpan, opening: tuple[int, ...]) -> WiseRouter:
-        return WiseRouter(self.port, self.site, span, opening, self._view, self._routes.set)
+    def _new_router(self, span: GovernedSpan, framing: Framing) -> WiseRouter:
+        return WiseRouter(self.port, self.site, span, framing, self._view, self._routes.set)
 
     def export_lora(self, folder: Path | str, *, memory: str | None = None, rank: int | None = 16) -> LoraExport:
         """Write one side memory as a LoRA adapter in peft's layout.

@@ -16,7 +16,9 @@ import torch
 from torch import Tensor
 
 from agentmem.editors.core.sessions import Routes, View
+from agentmem.editors.gate.apart import Apart
 from agentmem.editors.gate.codebook import KeyMatch
+from agentmem.editors.gate.framing import Framing
 from agentmem.editors.gate.replay import Forward, Replay
 from agentmem.editors.gate.routing import Call, Router
 from agentmem.editors.hooks import KeyTap, is_own_forward, own_forward
@@ -71,16 +73,18 @@ class WiseRouter(Router[Library]):
         span: which tokens they govern.
     """
 
+    answers_apart = False  # a side memory governs what stands behind the message, whatever it stands in
+
     def __init__(
         self,
         port: ModelPort,
         site: SideSite,
         span: GovernedSpan,
-        opening: tuple[int, ...],
+        framing: Framing,
         view: Callable[[], View[Library] | None],
         on_routes: Callable[[Routes], object],
     ) -> None:
-        super().__init__(port, site.layer, opening, view, on_routes)
+        super().__init__(port, site.layer, framing, view, on_routes)
         self._site, self._span = site, span
         self._held: WeakKeyDictionary[Cache, _HeldRows] = WeakKeyDictionary()
 
@@ -203,10 +207,12 @@ class _SideReplay(Replay):
         listed = [(row, column, memory) for (row, column), memory in parts.items()]
         return self._within(_governed(listed, self.site), len(rows), tap)
 
-    def run(self, fired: Sequence[tuple[int, int, KeyMatch]], asked: Sequence[tuple[int, int]]) -> Tensor | None:
+    def run(
+        self, fired: Sequence[tuple[int, int, KeyMatch]], asked: Sequence[tuple[int, int]], apart: Apart | None = None
+    ) -> Tensor | None:
         if self.span.whole:
             fired = [(row, self.call.first[row], match) for row, _, match in fired]
-        return super().run(fired, asked)
+        return super().run(fired, asked, apart)
 
 
 def _governed(parts: Sequence[tuple[int, int, SideMemory]], site: SideSite) -> list[Governed]:

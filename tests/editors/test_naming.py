@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentmem.editors.background import look_alikes
-from agentmem.editors.gate.naming import Mention, Mentions, last_message
+from agentmem.editors.gate.naming import Mention, Mentions
 from agentmem.notes.edit import EditRequest
 
 
@@ -59,14 +59,6 @@ def test_many_subjects_are_recognised_as_each_alone_is(subjects: list[str], text
         if name and not name.startswith("user"):
             whole = re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text.casefold()) is not None
             assert (at in found) is whole
-
-
-def test_the_last_message_ends_where_the_answer_begins_and_starts_at_a_special_token() -> None:
-    special = frozenset({0, 1, 2})
-    row = [1, 50, 51, 0, 2, 60, 0, 1, 70, 71, 72, 0, 2, 9]  # …user turn 70–72, its end, then the opening (2, 9)
-    assert last_message(row, special, 2) == ([70, 71, 72], True)
-    assert last_message([5, 6, 7], special, 0) == ([5, 6, 7], False)
-    assert last_message([], special, 0) == ([], False)
 
 
 def test_one_other_question_may_be_the_edits_own_in_other_words() -> None:

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from agentmem.editors.core.sessions import Routes, View
+from agentmem.editors.gate.framing import Framing
 from agentmem.editors.gate.replay import Forward, cache_of
 from agentmem.editors.gate.routing import Router, as_route
 from agentmem.editors.hooks import Hook, is_own_forward
@@ -94,7 +95,7 @@ class PaperRouter(Router[PaperBook]):
         view: Callable[[], View[PaperBook] | None],
         on_routes: Callable[[Routes], object],
     ) -> None:
-        super().__init__(port, layer, opening, view, on_routes)
+        super().__init__(port, layer, Framing(opening), view, on_routes)
         self._site, self._replacement = site, replacement
         self._pass: ContextVar[_Pass | None] = ContextVar("agentmem_paper_pass", default=None)
         self._seen: ContextVar[_Seen | None] = ContextVar("agentmem_paper_seen", default=None)

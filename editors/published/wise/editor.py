@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from agentmem.editors.gate.codebook import KeyMatch
+from agentmem.editors.gate.framing import Framing
 from agentmem.editors.gate.naming import AskedText
 from agentmem.editors.gate.replay import Replay
 from agentmem.editors.gate.routing import Call
@@ -79,11 +81,11 @@ class PublishedWiseEditor(WiseEditor):
     def _new_trainer(self) -> Trainer:
         return ActivationTrainer(self.port, self.renderer, self.site, self.config, self.background_groups())
 
-    def _new_router(self, span: GovernedSpan, opening: tuple[int, ...]) -> WiseRouter:
+    def _new_router(self, span: GovernedSpan, framing: Framing) -> WiseRouter:
         if self.config.gate == "keys":
-            return super()._new_router(span, opening)
+            return super()._new_router(span, framing)
         return ActivationRouter(
-            self.config.gate, self.port, self.site, span, opening, self._view, self._routes.set
+            self.config.gate, self.port, self.site, span, replace(framing, head=None), self._view, self._routes.set
         )  # fmt: skip
 
     def _matched(
