@@ -11,6 +11,7 @@ import asyncio
 import contextvars
 import functools
 import threading
+import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -19,9 +20,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, Self, TypeVar
 
 from agentmem.errors import StoreBusy, StoreError
+from agentmem.events import Events, Subscriber
+from agentmem.events.watched import queued
 from agentmem.experience.memory import ExperienceMemory
 from agentmem.extract import Extractor
 from agentmem.memory import Memory
+from agentmem.notes.clock import SystemClock
 from agentmem.notes.note import Scope
 from agentmem.notes.protocols import Clock, Embedder
 from agentmem.recall.weights import RankingWeights
@@ -92,7 +96,8 @@ class AsyncMemory:
 
     Args:
         path, scope, embedder, model, device, dtype, plain, llm, clock, settings, ranking, extractor, read_only, store: as for
-            :class:`~agentmem.Memory`; errors they cause are raised by ``async with``, or by the first verb that is awaited.
+            :class:`~agentmem.Memory`; errors they cause are raised by ``async with``, or by the first verb that is awaited. ``scope``,
+            ``clock`` and ``settings`` can be asked for as there.
     """
 
     def __init__(
@@ -113,15 +118,29 @@ class AsyncMemory:
         read_only: bool = False,
         store: NoteStore | None = None,
     ) -> None:
+        self._events = Events()
         self._make = functools.partial(
-            Memory, path, scope=scope, embedder=embedder, model=model, device=device, dtype=dtype, plain=plain, llm=llm,
+            self._open, path, scope=scope, embedder=embedder, model=model, device=device, dtype=dtype, plain=plain, llm=llm,
             clock=clock, settings=settings, ranking=ranking, extractor=extractor, read_only=read_only, store=store,
         )  # fmt: skip
+        self.scope = scope or Scope()
+        self.clock = clock or SystemClock()
+        self.settings = settings or Settings()
         self._closing: Future[None] | None = None
         self._start()
         # Opening a store touches the disk: that, too, is not done on the event loop.
         self._memory: Future[Memory] = self._lanes["writes"].submit(self._make)
         at_fork(self._begin_anew)
+
+    def _open(self, *args: Any, **options: Any) -> Memory:
+        memory = Memory(*args, **options)
+        memory._events = self._events
+        return memory
+
+    def subscribe(self, tell: Subscriber, *, names: bool = False) -> Callable[[], None]:
+        return self._events.subscribe(tell, names=names)
+
+    subscribe.__doc__ = Memory.subscribe.__doc__
 
     def _start(self) -> None:
         self._lanes = {name: Lane(name, threads) for name, threads in THREADS.items()}
@@ -157,6 +176,7 @@ class AsyncMemory:
     async def _do(self, lane: LaneName, work: Callable[[Memory], R]) -> R:
         """A part of a call."""
         context, opened = contextvars.copy_context(), self._memory
+        context.run(queued.set, time.perf_counter())
         context.run(serving.set, asyncio.get_running_loop())  # a model that is awaited runs there
         return await self._lanes[lane].run(lambda: context.run(lambda: work(opened.result())))
 

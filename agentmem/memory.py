@@ -17,6 +17,9 @@ from agentmem.ask.conversation import earlier
 from agentmem.ask.prompt import Steps, led, saying
 from agentmem.embedding.cross_encoder import make_reranker
 from agentmem.errors import AgentMemError, InvalidArgument, ScopeError
+from agentmem.events import Events, Subscriber, gist
+from agentmem.events.notices import READER
+from agentmem.events.watched import steps, verb
 from agentmem.extract import Extractor
 from agentmem.keyed.asking import Namespaces, WantedRecords
 from agentmem.keyed.putting import Put, checked_puts
@@ -110,6 +113,7 @@ class Memory:
                 f"scope must be a Scope, not {type(scope).__name__}.", hint="scope=Scope(user='ana')."
             )
         self.scope = merge_scope(Scope(), scope.user, scope.agent, scope.session) if scope is not None else Scope()
+        self._events = Events()
         self.path = None if path is None else Path(os.path.expanduser(path))  # noqa: PTH111 - leaves a name that is no user's as it is
         spec = _model_spec(model, device, dtype, plain)
         self._parts = wiring.build(
@@ -139,10 +143,24 @@ class Memory:
     @property
     def experience(self) -> ExperienceMemory:
         """What acting taught: ``record`` steps of episodes, ``advise`` on the next action."""
-        return self._parts.experience(self.scope)
+        return self._parts.experience(self.scope, self._events)
+
+    def subscribe(self, tell: Subscriber, *, names: bool = False) -> Callable[[], None]:
+        """Have a function told of every verb at its end, and of what was not as it should be; returns what takes that back.
+
+        It is called on the thread of the verb, which waits for it, so it should be quick. What it raises does not reach the verb: it is
+        logged, once, under ``agentmem.events``. What it says to the memory meanwhile makes no events.
+
+        Args:
+            tell: takes a :class:`~agentmem.events.VerbEvent` or a :class:`~agentmem.events.NoticeEvent`; no text of notes, queries or
+                answers is in either.
+            names: verbs also say the names of user, agent and session, rather than only whether there are any.
+        """
+        return self._events.subscribe(tell, names=names)
 
     # -- remember --------------------------------------------------------------------------------------------
 
+    @verb(gist.receipts)
     def remember(
         self,
         content: str | Mapping[str, Any] | Sequence[Message],
@@ -199,6 +217,7 @@ class Memory:
         last = next((r for r in reversed(receipts) if r.ok), receipts[-1])
         return replace(last, items=tuple(receipts))
 
+    @verb(gist.receipts)
     def remember_many(
         self,
         items: Iterable[str | Mapping[str, Any]],
@@ -243,6 +262,7 @@ class Memory:
 
     # -- recall ----------------------------------------------------------------------------------------------
 
+    @verb(gist.recollection)
     def recall(
         self,
         query: str,
@@ -278,12 +298,14 @@ class Memory:
             self._parts.indexing.repair_soon()
         return found
 
+    @verb()
     def why_not(self, query: str, id: str, *, k: int = 10, user: str | None = None, agent: str | None = None) -> WhyNot:
         """Why the note ``id`` is not among the first ``k`` hits of ``query``."""
         query, scope = self._query(query, k), merge_scope(self.scope, user, agent, None)
-        note = self.get(id, user=user, agent=agent)
+        note = self._parts.keeper.get(id, scope)
         return self._parts.recaller.why_not(query, note, k, scope, self._selection(None, None, False))
 
+    @verb()
     def reinforce(
         self,
         hit: Hit | Note | str | Sequence[Hit | Note | str],
@@ -313,6 +335,7 @@ class Memory:
         scope = merge_scope(self.scope, user, agent, None)
         self._parts.keeper.reinforce(ids, grade, scope, or_gone=or_gone, drawn=drawn)
 
+    @verb(gist.items("records"))
     def evidence(
         self, id: str | None = None, *, user: str | None = None, agent: str | None = None, session: str | None = None
     ) -> list[Evidence]:
@@ -332,6 +355,7 @@ class Memory:
         self, id: Sequence[str], key: str, *, refresh: bool = False, user: str | None = None, agent: str | None = None,
         session: str | None = None,
     ) -> Record | None: ...  # fmt: skip
+    @verb(gist.one)
     def get(
         self, id: str | Sequence[str], key: str | None = None, *, refresh: bool = False, user: str | None = None,
         agent: str | None = None, session: str | None = None,
@@ -345,6 +369,7 @@ class Memory:
         scope = merge_scope(self.scope, user, agent, session)
         return self._parts.keyed.get(checked_namespace(id), checked_key(key), scope, refresh=flag(refresh, "refresh"))
 
+    @verb(gist.items("notes"))
     def notes(
         self,
         *,
@@ -356,11 +381,16 @@ class Memory:
         faded: bool = True,
         limit: int | None = None,
         offset: int = 0,
+        newest: bool = False,
     ) -> list[Note]:
-        """Notes in the order of their creation."""
-        scope = merge_scope(self.scope, user, agent, session)
-        return self._parts.keeper.notes(self._selection(where, as_of, faded), scope, limit, offset)
+        """Notes in the order of their creation; ``newest``: the last one first."""
+        scope, order = (
+            merge_scope(self.scope, user, agent, session),
+            "-created" if flag(newest, "newest") else "created",
+        )
+        return self._parts.keeper.notes(self._selection(where, as_of, faded), scope, limit, offset, order)
 
+    @verb(gist.items("owners"))
     def users(self) -> list[Scope]:
         """The users and agents that have notes, as scopes, by name; the empty scope stands for what is shared.
 
@@ -368,6 +398,7 @@ class Memory:
         """
         return self._parts.keeper.users(self.scope)
 
+    @verb(gist.receipts)
     def update(
         self,
         id: str,
@@ -390,10 +421,12 @@ class Memory:
         changes = Changes.of(content, tags=tags, importance=importance, metadata=metadata, facts=facts)
         return self._parts.keeper.update(id, changes, merge_scope(self.scope, user, agent, None))
 
+    @verb(gist.items("versions"))
     def history(self, id: str, *, user: str | None = None, agent: str | None = None) -> list[NoteVersion]:
         """What a note said before, oldest first, and what it says now."""
         return self._parts.keeper.history(id, merge_scope(self.scope, user, agent, None))
 
+    @verb(gist.note_ids)
     def undo_updates(self, id: str, *, user: str | None = None, agent: str | None = None) -> tuple[str, ...]:
         """Take back what models judged a note to replace: marks go, and what it ended by that holds again; returns the ids of those notes.
 
@@ -401,6 +434,7 @@ class Memory:
         """
         return self._parts.keeper.undo_updates(id, merge_scope(self.scope, user, agent, None))
 
+    @verb()
     def link(
         self,
         a: str,
@@ -415,6 +449,7 @@ class Memory:
         """Connect two notes of one scope."""
         return self._parts.keeper.link(a, b, kind, reason, weight, merge_scope(self.scope, user, agent, None))
 
+    @verb(gist.items("notes"))
     def graph(
         self, *, user: str | None = None, agent: str | None = None, around: str | None = None, hops: int = 2
     ) -> nx.DiGraph:
@@ -424,10 +459,12 @@ class Memory:
         """
         return self._parts.keeper.graph(merge_scope(self.scope, user, agent, None), around, hops)
 
+    @verb()
     def why_linked(self, a: str, b: str, *, user: str | None = None, agent: str | None = None) -> Connection:
         """Why two notes are connected: the strongest way between them, with kinds, weights and reasons; false if there is none."""
         return self._parts.keeper.why_linked(a, b, merge_scope(self.scope, user, agent, None))
 
+    @verb()
     def graph_page(
         self,
         path: str | Path,
@@ -440,10 +477,12 @@ class Memory:
         """Write the note graph as one HTML page that needs no server: search, and a click shows a note and why it is linked."""
         from agentmem.graph.page import write_page
 
-        return write_page(self.graph(user=user, agent=agent, around=around, hops=hops), path)
+        scope = merge_scope(self.scope, user, agent, None)
+        return write_page(self._parts.keeper.graph(scope, around, hops), path)
 
     # -- records -----------------------------------------------------------------------------------------------
 
+    @verb(gist.records)
     def put(
         self,
         namespace: Sequence[str],
@@ -452,6 +491,7 @@ class Memory:
         *,
         index: Index = None,
         ttl: float | timedelta | None = None,
+        actor: str | None = None,
         tags: Iterable[str] | None = None,
         importance: float | None = None,
         metadata: Mapping[str, object] | None = None,
@@ -471,15 +511,17 @@ class Memory:
             index: what the text is: ``None`` all strings of the value, a list of paths (``author.name``, ``chapters[*].text``) what those
                 lead to, ``False`` nothing: it is then found by its key and by filters alone.
             ttl: minutes, or a span, after which it is gone by itself; ``None`` for never.
+            actor: who said it, of a record that is new: its note is then a turn of its session, behind what was said there before.
             tags, importance, metadata: of the note; ``None`` leaves what there is. source, trust, facts: as for :meth:`remember`; no fact is
                 read unless asked for.
         """
         put = Put.of(
-            namespace, key, value, merge_scope(self.scope, user, agent, session), index=index, ttl=ttl, tags=tags,
-            importance=importance, metadata=metadata, source=source, trust=trust, facts=facts,
+            namespace, key, value, merge_scope(self.scope, user, agent, session), index=index, ttl=ttl, actor=actor,
+            tags=tags, importance=importance, metadata=metadata, source=source, trust=trust, facts=facts,
         )  # fmt: skip
         return self._put([put])[0]
 
+    @verb(gist.records)
     def put_many(
         self,
         items: Iterable[Mapping[str, Any]],
@@ -496,6 +538,7 @@ class Memory:
         self._parts.scrubber.resume()
         return records
 
+    @verb(gist.forgotten)
     def delete(
         self,
         namespace: Sequence[str],
@@ -509,6 +552,7 @@ class Memory:
         scope = merge_scope(self.scope, user, agent, session)
         return self._parts.keyed.delete(checked_namespace(namespace), checked_key(key), scope)
 
+    @verb(gist.records)
     def search(
         self,
         namespace_prefix: Sequence[str] = (),
@@ -536,6 +580,7 @@ class Memory:
         )  # fmt: skip
         return self._parts.keyed.search(wanted, merge_scope(self.scope, user, agent, session))
 
+    @verb(gist.items("namespaces"))
     def list_namespaces(
         self,
         *,
@@ -552,9 +597,13 @@ class Memory:
         wanted = Namespaces.of(prefix, suffix, max_depth, limit, offset)
         return self._parts.keyed.list_namespaces(wanted, merge_scope(self.scope, user, agent, session))
 
-    def sweep(self) -> int:
-        """Forget the records whose time is over, which nobody sees any more; returns how many. Opening a memory sweeps up to 256."""
-        return self._parts.keyed.sweep(self.scope)
+    @verb(gist.number("records"))
+    def sweep(self, *, user: str | None = None, agent: str | None = None) -> int:
+        """Forget the records whose time is over, which nobody sees any more; returns how many. Opening a memory sweeps up to 256.
+
+        Without ``user`` and ``agent``, of a memory that is bound to nobody, everybody's.
+        """
+        return self._parts.keyed.sweep(merge_scope(self.scope, user, agent, None))
 
     # -- its model ---------------------------------------------------------------------------------------------
 
@@ -590,6 +639,7 @@ class Memory:
     def reranker(self, reranker: Reranker | str | Path | None) -> None:
         self._parts.recaller.reranker = make_reranker(reranker)
 
+    @verb()
     def attach(
         self, model: Any, tokenizer: Any = None, *, device: Any = None, dtype: Any = None, plain: bool | None = None
     ) -> None:
@@ -601,10 +651,12 @@ class Memory:
         """
         self._parts.attach(wiring.model_spec(model, tokenizer, device=device, dtype=dtype, plain=plain))
 
+    @verb()
     def detach(self) -> None:
         """Take all edits off the model: it is the base again, bit for bit."""
         self._parts.weights.detach()
 
+    @verb(gist.consolidation)
     def consolidate(
         self,
         dry_run: bool = False,
@@ -623,6 +675,7 @@ class Memory:
         with stage_progress(progress) as report:
             return self._parts.consolidator().run(scope, dry_run=dry_run, budget=budget, progress=report)
 
+    @verb(gist.answer)
     def ask(
         self,
         question: str,
@@ -646,20 +699,28 @@ class Memory:
             k, context_tokens: how many notes, and how much room for them; max_tokens: length of the answer.
         """
         llm = self._parts.llm
-        steps = self._answering(
+        steps = self._steps(
             question, k, user=user, agent=agent, session=session, llm=llm, use=use, context_tokens=context_tokens,
             max_tokens=max_tokens, system=system, turns=earlier(history), exclude=exclude,
         )  # fmt: skip
         return led(steps, saying(llm))
 
-    def _answering(
+    @steps(gist.answer, "chat")
+    def _answering(self, question: str, k: int, **options: Any) -> Steps[Answer]:
+        """The steps of an answer, for a chat that has the model; see :meth:`agentmem.ask.ask.Asker.steps`."""
+        return self._steps(question, k, **options)
+
+    def _steps(
         self, question: str, k: int, *, user: str | None, agent: str | None, session: str | None = None,
         local: bool = True, **options: Any,
     ) -> Steps[Answer]:  # fmt: skip
-        """The steps of an answer, for whoever has the model; see :meth:`agentmem.ask.ask.Asker.steps`."""
         question, scope = self._query(question, k), merge_scope(self.scope, user, agent, session)
-        return self._parts.asker(local=local).steps(question, scope, k=k, local=local, **options)
+        asker = self._parts.asker(local=local)
+        if local and self._parts.lacks_reader():
+            self._events.notice("ask", self.clock, READER)
+        return asker.steps(question, scope, k=k, local=local, **options)
 
+    @verb()
     def explain(self, id: str, *, user: str | None = None, agent: str | None = None) -> str:
         """What the consolidation policy makes of a note, and why; with a model attached, from all signals."""
         scope = merge_scope(self.scope, user, agent, None)
@@ -667,20 +728,24 @@ class Memory:
         said = self._parts.consolidator().explain(id, scope)
         return f"{said}\nquestions that were answered from it: {len(asked)}" if asked else said
 
+    @verb(gist.weights)
     def status(self, *, user: str | None = None, agent: str | None = None) -> WeightStatus:
         """The drift meter: facts that wait, edits that the notes have overtaken, packs that cannot be served. Needs no model."""
         return self._parts.drift().status(merge_scope(self.scope, user, agent, None))
 
+    @verb(gist.items("runs"))
     def jobs(self) -> list[PastRun]:
         """The consolidations that changed something, oldest first; of a memory that is bound to somebody, what they did to that one's."""
         return self._parts.drift().runs(self.scope.owner)
 
+    @verb(gist.undone)
     def undo_consolidation(
         self, *, user: str | None = None, agent: str | None = None, dry_run: bool = False
     ) -> UndoReport:
         """Take the edits of the last consolidation out of the weights; the notes stay. Needs no model."""
         return self._parts.undo_consolidation(merge_scope(self.scope, user, agent, None), dry_run=dry_run)
 
+    @verb(gist.verified)
     def verify(
         self, sample: int = 32, *, user: str | None = None, agent: str | None = None, seed: int = 0
     ) -> VerifyReport:
@@ -690,12 +755,14 @@ class Memory:
         self._parts.need_model()
         return self._parts.verify(merge_scope(self.scope, user, agent, None), sample, seed)
 
+    @verb(gist.items("edits"))
     def edits(self, *, user: str | None = None, agent: str | None = None) -> list[EditRequest]:
         """What the registry says that the weights hold: question, answer, and the note it came from. Needs no model."""
         return self._parts.upkeep.edits(merge_scope(self.scope, user, agent, None))
 
     # -- the memory as a whole ---------------------------------------------------------------------------------
 
+    @verb(gist.enrichment)
     def enrich(
         self,
         limit: int | None = None,
@@ -710,6 +777,7 @@ class Memory:
         with progress_bar("enriching", progress, 64) as report:
             return job.run(scope, limit, again=again, progress=report)
 
+    @verb(gist.reflection)
     def reflect(
         self,
         day: date | str | None = None,
@@ -721,6 +789,7 @@ class Memory:
         """Let ``llm`` sum up days (``None``: every past day not summed up yet), draw conclusions, and paint a portrait of the user."""
         return self._parts.reflector().run(merge_scope(self.scope, user, agent, None), day, limit)
 
+    @verb(gist.check)
     def check(self, *, deep: bool = False) -> CheckReport:
         """Compare every note with what was written, and every projection with the notes; a memory that is bound to somebody compares
         that one's, and counts no others.
@@ -732,6 +801,7 @@ class Memory:
         own = self._parts.own(self.scope)
         return self._parts.upkeep.check(deep=deep) if own is None else own.check()
 
+    @verb(gist.remnants)
     def verify_bytes(self, texts: Sequence[str] = ()) -> RemnantReport:
         """Look into the bytes of every file: for rows that were deleted, files that are not in use, and ``texts`` that must not be there.
 
@@ -753,6 +823,7 @@ class Memory:
             )
         return self._parts.verify_bytes(wanted)
 
+    @verb(gist.number("items"))
     def rebuild(self, projection: str, *, progress: bool | Callable[[int, int], None] = False) -> int:
         """Rebuild ``vectors``, ``text``, ``readings``, ``graph`` or ``weights`` from the notes; returns how many items it holds now."""
         if projection == "weights":
@@ -762,6 +833,7 @@ class Memory:
             held = self._parts.upkeep.rebuild(projection, report if own is None else in_percent(report))
         return held if own is None else own.held(projection)
 
+    @verb(gist.number("items"))
     def reembed(
         self,
         embedder: Embedder | Callable[[Sequence[str]], Any] | str | Path | None,
@@ -783,6 +855,7 @@ class Memory:
             held = self._parts.reembed(embedder, report if own is None else in_percent(report))
         return held if own is None else own.held("vectors")
 
+    @verb(gist.export)
     def export(
         self, path: str | Path, *, user: str | None = None, agent: str | None = None, everything: bool = False,
         vectors: bool = False, evidence: bool = False, key: bytes | str | None = None,
@@ -800,6 +873,7 @@ class Memory:
                 Path(path), scope, everything=everything, vectors=vectors, evidence=evidence, key=key, progress=report
             )
 
+    @verb(gist.imported)
     def load_export(
         self, path: str | Path, *, user: str | None = None, agent: str | None = None, forgotten: bool = False,
         dry_run: bool = False, key: bytes | str | None = None, trust: float | str | None = None,
@@ -816,11 +890,13 @@ class Memory:
                 Path(path), scope, forgotten=forgotten, dry_run=dry_run, key=key, trust=trust, progress=report
             )
 
-    def stats(self) -> Mapping[str, object]:
-        """Counts and sizes, for people and dashboards; of a memory that is bound to somebody, that one's."""
-        own = self._parts.own(self.scope)
+    @verb()
+    def stats(self, *, user: str | None = None, agent: str | None = None) -> Mapping[str, object]:
+        """Counts and sizes, for people and dashboards; of somebody, or of a memory that is bound to somebody, that one's."""
+        own = self._parts.own(merge_scope(self.scope, user, agent, None))
         return self._parts.upkeep.stats() if own is None else own.stats()
 
+    @verb()
     def flush(self) -> None:
         """Bring the vector index up to date with the notes, and finish what a forgetting had to leave."""
         self._parts.scrubber.finish()
@@ -828,6 +904,7 @@ class Memory:
 
     # -- forget ----------------------------------------------------------------------------------------------
 
+    @verb(gist.forgotten)
     def forget(
         self,
         what: str | Note | Hit | Sequence[str] | Mapping[str, Any],
@@ -859,14 +936,17 @@ class Memory:
             raise InvalidArgument(f"Cannot forget {what!r:.80}.", hint="pass an id, a list of ids, or a filter.")
         return ids, None
 
+    @verb(gist.faded)
     def fade(self, dry_run: bool = False) -> FadeReport:
         """Archive notes that are faint, unimportant, unlinked and unused; ``recall(faded=True)`` still finds them."""
         return self._parts.fader.fade(self.scope, dry_run=dry_run)
 
+    @verb(gist.note_ids)
     def unfade(self, what: FadeReport | str | Sequence[str]) -> tuple[str, ...]:
         """Take a ``fade`` back, by its report or by ids; returns the ids of the notes that had been archived."""
         return self._parts.fader.unfade(what, self.scope)
 
+    @verb()
     def close(self) -> None:
         """Flush, detach the model, and let go of files and locks; closing twice is fine."""
         self._parts.close()

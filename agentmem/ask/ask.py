@@ -7,8 +7,8 @@ may wait for it, or give its words on as they come.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -242,20 +242,16 @@ class Asker:
             return _Heart(warnings=(f"the weights cannot be served: {self._weights.trouble.message}",))
         if self._gate is not None:
             return self._proposed(asked, editor, self._gate)
-        with editor.request(scope=asked.scope):
-            with failures():
-                read = self._need_local().prefill(asked.messages(()), max_tokens=asked.max_tokens)
-            with read:
-                route = next((route for route in editor.explain() if route.edit_id is not None), None)
-                if route is None:
-                    notes = self._wanted(asked, None)
-                    needless = notes is None or not (notes.is_final or asked.shown(notes))
-                    return _Heart(_finished(read) if needless else None, notes=notes)
-                edit, about, warnings = in_force(self._core, asked.clause, asked.question, asked.scope, route)
-                if edit is None:
-                    return _Heart(warnings=warnings)
-                text = None if asked.use == "both" else _finished(read, str(edit.request.get("target") or ""))
-        return _spoken(asked, text, route, edit, about, warnings)
+        with self._read(asked, editor, asked.messages(())) as read:
+            route = next((route for route in editor.explain() if route.edit_id is not None), None)
+            if route is None:
+                notes = self._wanted(asked, None)
+                needless = notes is None or not (notes.is_final or asked.shown(notes))
+                return _Heart(_finished(read) if needless else None, notes=notes)
+            edit, about, warnings = in_force(self._core, asked.clause, asked.question, asked.scope, route)
+            if edit is None:
+                return _Heart(warnings=warnings)
+            return _spoken(asked, read, route, edit, about, warnings)
 
     def _proposed(self, asked: _Asked, editor: Editor, gate: EditGate) -> _Heart:
         """The same where recall proposes the edit: the weights are asked in its own words, by themselves."""
@@ -268,15 +264,20 @@ class Asker:
         if edit is None:
             return _Heart(warnings=warnings)
         own = messages(asked.system, (), (), str(edit.request["prompt"]))
+        with self._read(asked, editor, own) as read:
+            route = next((route for route in editor.explain() if route.edit_id == edit.id), None)
+            if route is None:
+                return _Heart(warnings=(*warnings, overruled(edit.id, "did not fire")))
+            return _spoken(asked, read, route, edit, about, warnings)
+
+    @contextmanager
+    def _read(self, asked: _Asked, editor: Editor, prompt: Sequence[Message]) -> Iterator[Prefilled]:
+        """Inside, the local model has read a prompt with the edits of its scope, and goes on with it or is stopped."""
         with editor.request(scope=asked.scope):
             with failures():
-                read = self._need_local().prefill(own, max_tokens=asked.max_tokens)
+                read = self._need_local().prefill(prompt, max_tokens=asked.max_tokens)
             with read:
-                route = next((route for route in editor.explain() if route.edit_id == edit.id), None)
-                if route is None:
-                    return _Heart(warnings=(*warnings, overruled(edit.id, "did not fire")))
-                text = None if asked.use == "both" else _finished(read, str(edit.request.get("target") or ""))
-        return _spoken(asked, text, route, edit, about, warnings)
+                yield read
 
     def _notes(self, asked: _Asked) -> Sifted:
         recollection = self._recall(asked.question, 4 * asked.k + len(asked.exclude), asked.scope)
@@ -339,9 +340,10 @@ class Asker:
 
 
 def _spoken(
-    asked: _Asked, text: str | None, route: Route, edit: EditRow, about: str, warnings: tuple[str, ...]
+    asked: _Asked, read: Prefilled, route: Route, edit: EditRow, about: str, warnings: tuple[str, ...]
 ) -> _Heart:
-    """What an edit made the model say, unless that is something else than the edit was written for."""
+    """What an edit makes the model say, unless that is something else than the edit was written for; nothing yet where notes are wanted besides."""
+    text = None if asked.use == "both" else _finished(read, str(edit.request.get("target") or ""))
     if text is not None and asked.use == "auto" and not says(edit, text):
         return _Heart(warnings=(*warnings, overruled(edit.id, "fired and something else was said")))
     return _Heart(text, route, edit, about=about, warnings=warnings)

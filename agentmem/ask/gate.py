@@ -80,13 +80,14 @@ class EditGate:
 
 
 def _heard(tx: Transaction, edit: EditRow, row: int, note: Note) -> list[str]:
-    """In which words whose note it is asked, and was answered with what the edit says; none that says only behind others what is meant."""
+    """In which words whose note it is asked, and was answered from it alone with what the edit says; none that says only behind others what is meant."""
     prompt, target = str(edit.request["prompt"]), str(edit.request.get("target") or "")
     value = value_of(target, prompt)
     return [
         each.question
         for each in tx.evidence.of(edit.owner, [row])
-        if each.rows == (row,)
+        if each.whole
+        and each.rows == (row,)
         and each.question != prompt
         and value <= set(query_words(each.answer))
         and stands_alone(each.question, note)

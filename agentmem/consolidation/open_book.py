@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-from agentmem.consolidation.phraser import MAX_ANSWER, from_use, value_of
-from agentmem.consolidation.phrasing import Heard, NotPhrased, Phrased
+from agentmem.consolidation.phraser import from_use, value_of
+from agentmem.consolidation.phrasing import MAX_ANSWER, Heard, NotPhrased, Phrased
 from agentmem.consolidation.verify import Prober
 from agentmem.notes.note import Note
 from agentmem.notes.quoting import notes_block
@@ -80,8 +80,6 @@ def _ungrounded(
         instead = made.question if other is None else with_note(other, made.question)
         prompts += [(text, made.target) for text in (with_note(note, made.question), made.question, instead)]
     likely = prober.likely(prompts)
-    if likely is None:
-        return {}
     gains = [likely[at] - max(likely[at + 1 : at + 3]) for at in range(0, len(likely), 3)]
     why = NotPhrased("its answer does not come from the note: it is as likely without it, or with another")
     return {note.id: why for (note, _), gain in zip(own, gains, strict=True) if gain < LEAST_GAIN}

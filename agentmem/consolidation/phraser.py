@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 from agentmem.consolidation.phrasing import (
+    MAX_ANSWER,
     MAX_ASKED,
     Heard,
     NotPhrased,
@@ -39,8 +40,6 @@ __all__ = [
     "value_of",
 ]
 
-MAX_ANSWER: Final = 80
-"""Characters: a longer answer is a text to look up, not a thing to know by heart."""
 MAX_KEYS: Final = 5
 """Real wordings that the edit is written with, besides its question."""
 _FRAMED: Final = 4

@@ -48,12 +48,13 @@ __all__ = [
     "unique",
 ]
 
+MAX_ANSWER: Final = 80
+"""Characters: a longer answer is a text to look up, not a thing to know by heart."""
 MAX_PARAPHRASES: Final = 8
 MAX_PROBES: Final = 4
 MAX_ASKED: Final = 2
 """Real wordings that are probes besides."""
 _MIN_PARAPHRASES, _MIN_PROBES = 4, 2
-_MAX_ANSWER = 80  # characters: a longer answer is a text to look up, not a fact to know by heart
 _MAX_QUESTION = 300  # characters: what is longer is no question that comes again in other words
 
 _CHOICE: Final = re.compile(r"\[([^|\]]*)\|([^\]]*)\]")
@@ -190,8 +191,8 @@ def _unfit(fact: Fact) -> str:
     words = fact.subject.casefold().split()
     if fact.subject.strip().casefold() in _POINTERS or words[0] in _ASKING or all(word in STOPWORDS for word in words):
         return f"the subject {fact.subject!r} does not say who is meant"
-    if len(fact.object) > _MAX_ANSWER:
-        return f"the answer has {len(fact.object)} characters; more than {_MAX_ANSWER} is a text to look up"
+    if len(fact.object) > MAX_ANSWER:
+        return f"the answer has {len(fact.object)} characters; more than {MAX_ANSWER} is a text to look up"
     if foreign := next(
         (text for text in (fact.question, *fact.paraphrases) if text and not _names(text, fact.subject)), None
     ):

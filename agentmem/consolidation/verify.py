@@ -87,7 +87,7 @@ class Prober:
     """Asks the model attached to an editor, one scope at a time.
 
     Args:
-        weigh: tells how likely an answer is; ``None``: nobody asks.
+        weigh: tells how likely an answer is.
         same: what decides in ``ask()`` whether a question asks for what an edit was written with; ``None``: the key in the model does.
     """
 
@@ -98,7 +98,7 @@ class Prober:
         tokenizer: Any,
         answer: Answerer,
         max_new_tokens: int,
-        weigh: Weigher | None = None,
+        weigh: Weigher,
         same: SameAsked | None = None,
     ) -> None:
         self._editor = editor
@@ -127,10 +127,8 @@ class Prober:
         with self._editor.silence():
             return self._answer(self._model, self._tokenizer, list(prompts), self._max)
 
-    def likely(self, pairs: Sequence[tuple[str, str]]) -> list[float] | None:
-        """How likely the base model finds answers to prompts, in nats per token; ``None`` where nobody can tell."""
-        if self._weigh is None:
-            return None
+    def likely(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+        """How likely the base model finds answers to prompts, in nats per token."""
         with self._editor.silence():
             return self._weigh(self._model, self._tokenizer, pairs)
 

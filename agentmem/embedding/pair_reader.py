@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[np.float32]
 
-__all__ = ["MOST_TOKENS", "PairReader"]
+__all__ = ["MOST_TOKENS", "PairReader", "packaged_reader"]
 
 MOST_TOKENS: Final = 128
 """Of both texts together: what is longer was not trained on."""
@@ -35,22 +35,28 @@ FOREIGN: Final = 1.3
 _SMALL: Final = re.compile(r"(?<![^\W_])[^\W\d_A-ZÀ-ÖØ-Þ][^\W\d_]*")
 
 
+def packaged_reader(name: str) -> Path:
+    """The weights of a reader that comes with agentmem."""
+    return Path(__file__).parent.parent / "data" / name / f"{name}.safetensors"
+
+
 class PairReader:
     """Reads pairs of texts; loaded at the first of them.
 
     Args:
         path: a file of weights.
-        cure: what to do where they cannot be read.
+        instead: what to do without them where they cannot be read.
 
     Raises:
         MissingExtra: the packaged MiniLM is not installed.
         EmbedderError: there is no such file; or, at the first reading, it is damaged, or the packaged MiniLM is not the published one.
     """
 
-    def __init__(self, path: Path, cure: str) -> None:
-        self._path, self._base, self._cure = path, packaged_minilm(), cure
+    def __init__(self, path: Path, instead: str) -> None:
+        self._path, self._base = path, packaged_minilm()
+        self._cure = f"reinstall agentmem-toolkit, whose wheel has it, or {instead}."
         if not path.is_file():
-            raise EmbedderError(f"There are no weights at {path}.", hint=cure)
+            raise EmbedderError(f"There are no weights at {path}.", hint=self._cure)
         self._begin_anew()
         at_fork(self._begin_anew)
         self._loaded: _Loaded | None = None

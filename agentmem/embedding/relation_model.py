@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from agentmem.embedding.pair_reader import MOST_TOKENS, PairReader
+from agentmem.embedding.pair_reader import MOST_TOKENS, PairReader, packaged_reader
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,14 +18,12 @@ if TYPE_CHECKING:
 __all__ = ["MOST_TOKENS", "RELATIONS", "RelationModel", "packaged_relations"]
 
 RELATIONS: Final = ("same", "replaces", "completes", "conflicts", "apart")
-_CURE: Final = (
-    'reinstall agentmem-toolkit, whose wheel has it, or go by rules alone: Settings(remember={"updates": "rules"}).'
-)
+_INSTEAD: Final = 'go by rules alone: Settings(remember={"updates": "rules"})'
 
 
 def packaged_relations() -> Path:
     """The weights that come with agentmem."""
-    return Path(__file__).parent.parent / "data" / "relations" / "relations.safetensors"
+    return packaged_reader("relations")
 
 
 class RelationModel(PairReader):
@@ -44,7 +42,7 @@ class RelationModel(PairReader):
     """
 
     def __init__(self, path: Path | None = None) -> None:
-        super().__init__(path or packaged_relations(), _CURE)
+        super().__init__(path or packaged_relations(), _INSTEAD)
 
     @property
     def closes(self) -> float | None:

@@ -10,19 +10,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from agentmem.embedding.pair_reader import PairReader
+from agentmem.embedding.pair_reader import PairReader, packaged_reader
 
 __all__ = ["SameQuestion", "packaged_same_question"]
 
 _WORD: Final = re.compile(r"\w+")
-_CURE: Final = (
-    'reinstall agentmem-toolkit, whose wheel has it, or let keys decide: Settings(consolidation={"gate": "key"}).'
-)
+_INSTEAD: Final = 'let keys decide: Settings(consolidation={"gate": "key"})'
 
 
 def packaged_same_question() -> Path:
     """The weights that come with agentmem."""
-    return Path(__file__).parent.parent / "data" / "same_question" / "same_question.safetensors"
+    return packaged_reader("same_question")
 
 
 class SameQuestion(PairReader):
@@ -40,7 +38,7 @@ class SameQuestion(PairReader):
     """
 
     def __init__(self, path: Path | None = None) -> None:
-        super().__init__(path or packaged_same_question(), _CURE)
+        super().__init__(path or packaged_same_question(), _INSTEAD)
 
     @property
     def least(self) -> float:

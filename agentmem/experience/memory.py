@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 from agentmem.core import Core
 from agentmem.errors import InvalidArgument, InvalidNote
+from agentmem.events import Events, gist
+from agentmem.events.watched import verb
 from agentmem.experience.values import (
     ActionValue,
     Advice,
@@ -87,6 +89,7 @@ class ExperienceMemory:
         scope: binds the object: every call acts within it. A session does not: experience outlives the episode it was made in.
         written: called after each commit, so that the vector index follows.
         fail: called with the name of each durable step; tests stop the process there.
+        events: who is told of its verbs.
     """
 
     def __init__(
@@ -95,12 +98,15 @@ class ExperienceMemory:
         scope: Scope,
         written: Callable[[], None] = lambda: None,
         fail: Callable[[str], None] = lambda step: None,
+        events: Events | None = None,
     ) -> None:
         self._core = core
-        self._scope = scope
+        self.scope, self.clock = scope, core.clock
+        self._events = events or Events()
         self._written = written
         self._fail = fail
 
+    @verb(gist.receipts, "experience.record")
     def record(
         self,
         task: str,
@@ -137,6 +143,7 @@ class ExperienceMemory:
         self._written()
         return receipt
 
+    @verb(gist.advice, "experience.advise")
     def advise(
         self, task: str, observation: str, k: int = 3, *, user: str | None = None, agent: str | None = None
     ) -> Advice:
@@ -181,7 +188,7 @@ class ExperienceMemory:
     # -- recording -------------------------------------------------------------------------------------------
 
     def _bound(self, user: str | None, agent: str | None) -> Scope:
-        return replace(merge_scope(self._scope, user, agent, None), session=None)
+        return replace(merge_scope(self.scope, user, agent, None), session=None)
 
     def _once(self, tx: Transaction, owner: int, step: _Step, vector: Vectors) -> Receipt:
         if step.key is None:

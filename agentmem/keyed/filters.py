@@ -5,7 +5,7 @@
 
 A dot leads into a mapping, or is part of a name where the value has such a name. What leads into a list means any of its parts, a number
 the one at that place. ``None`` in a value is like no value. A mapping without operators asks for each of its own keys; a list asks for
-a list equal to it. Where several values are meant, ``$ne``, ``$nin`` and ``{"$exists": False}`` ask that none of them is so.
+a list equal to it, and so does a mapping behind ``$eq``. Where several values are meant, ``$ne``, ``$nin`` and ``{"$exists": False}`` ask that none of them is so.
 """
 
 from __future__ import annotations
@@ -56,8 +56,9 @@ def _holds(test: Compare, found: list[Any]) -> bool:
 
 
 def _one(op: str, stored: Any, wanted: Any) -> bool:
-    if isinstance(wanted, list):
-        return isinstance(stored, list) and json.dumps(stored, sort_keys=True) == json.dumps(wanted, sort_keys=True)
+    if isinstance(wanted, list | dict):
+        same = type(stored) is type(wanted)
+        return same and json.dumps(stored, sort_keys=True) == json.dumps(wanted, sort_keys=True)
     return compare(op, stored, wanted)
 
 
@@ -113,7 +114,7 @@ def _combined(key: str, spec: Any, below: str, depth: int) -> Filter:
 
 
 def _test(path: str, op: Any, wanted: Any) -> Filter:
-    if isinstance(wanted, list | tuple) and op in ("$eq", "$ne"):
+    if isinstance(wanted, list | tuple | Mapping) and op in ("$eq", "$ne"):
         try:
             same: Any = json.loads(json.dumps(wanted, allow_nan=False))
         except (TypeError, ValueError, RecursionError) as error:

@@ -12,6 +12,7 @@ from agentmem.keyed import filters
 from agentmem.keyed.asking import Namespaces, WantedRecords
 from agentmem.keyed.putting import Put, Putting
 from agentmem.keyed.record import Record, address, labels, space, written
+from agentmem.keyed.text import in_parts
 from agentmem.notes.clock import micros
 from agentmem.notes.note import ForgetReceipt, Scope
 from agentmem.notes.passages import embedded
@@ -41,6 +42,7 @@ class _Found(NamedTuple):
 
     row: int
     put_at: int
+    fields: str
     score: float | None = None
 
 
@@ -188,7 +190,8 @@ class KeyedMemory:
             owner = tx.notes.owner(scope)
             found = list(self._filtered(tx, wanted, scope, now))
             rows, owners = [each.row for each in found], () if owner is None else (owner,)
-            cosines = self._core.exact.scores(tx, rows, owners, vector)
+            parted = {fields: in_parts(json.loads(fields)) for fields in {each.fields for each in found}}
+            cosines = self._core.exact.scores(tx, rows, owners, vector, by_part=[parted[each.fields] for each in found])
             scored = ~np.isnan(cosines)
             near = np.flatnonzero(scored if wanted.least is None else scored & (cosines >= wanted.least))
             near = near[np.argsort(-np.round(cosines[near], 6), kind="stable")]  # equal ones: the last put first
@@ -200,10 +203,10 @@ class KeyedMemory:
     def _filtered(self, tx: Transaction, wanted: WantedRecords, scope: Scope, now: int) -> Iterator[_Found]:
         """What lies below the prefix and satisfies the filter, the last put first."""
         owner = tx.notes.owner(scope)
-        columns = ("row", "put_at", "expires_at")
+        columns = ("row", "put_at", "fields", "expires_at")
         below = tx.keyed.below(owner, space(scope), written(wanted.prefix), columns) if owner is not None else []
         rows = sorted(
-            (_Found(row, put_at) for row, put_at, ends in below if ends is None or ends > now),
+            (_Found(row, put_at, fields) for row, put_at, fields, ends in below if ends is None or ends > now),
             key=lambda each: (-each.put_at, -each.row),
         )
         if wanted.where is None:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OPTIONS", "Put", "Putting", "checked_puts"]
 
-OPTIONS: Final = frozenset("namespace key value index ttl tags importance metadata source trust facts".split())
+OPTIONS: Final = frozenset("namespace key value index ttl actor tags importance metadata source trust facts".split())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +57,7 @@ class Put:
         *,
         index: Index = None,
         ttl: Any = None,
+        actor: str | None = None,
         tags: Iterable[str] | None = None,
         importance: float | None = None,
         metadata: Mapping[str, object] | None = None,
@@ -73,8 +74,8 @@ class Put:
         written, read = checked_value(value), flag(facts, "facts")
         text = text_of(value, fields)
         about = make_draft(
-            text or "…", bound, tags=() if tags is None else tags, importance=importance, metadata=metadata,
-            source=source, trust=trust, facts=read, merge=False,
+            text or "…", bound, actor=actor, tags=() if tags is None else tags, importance=importance,
+            metadata=metadata, source=source, trust=trust, facts=read, merge=False,
         )  # fmt: skip
         said = Changes(
             content=text, tags=None if tags is None else about.tags, importance=about.importance,
@@ -158,7 +159,7 @@ class Putting:
         rows: dict[int, int] = {}
         if told:
             vectors = np.stack([self._vectors[put.text][0] for put in told])
-            drafts = [replace(put.draft, kind="record", thread=None) for put in told]
+            drafts = [_of_record(put.draft) for put in told]
             passages = [self._vectors[put.text][1] for put in told]
             batch = Batch(self._core, self._tx, drafts, [self._owner] * len(told), vectors, passages)
             receipts = batch.finish([batch.add(draft, place) for place, draft in enumerate(drafts)])
@@ -203,3 +204,8 @@ class Putting:
 
     def _until(self, put: Put) -> int | None:
         return None if put.ttl is None else self._now + put.ttl
+
+
+def _of_record(draft: Draft) -> Draft:
+    """What somebody said stands in the thread of its session, behind what was said there before; a plain value stands in none."""
+    return replace(draft, kind="record", thread=draft.thread if draft.actor is not None else None)

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final, Literal
 
 from agentmem.errors import InvalidArgument
+from agentmem.notes.passages import PART
 from agentmem.remember.duplicates import MAX_BYTES
 
-__all__ = ["Index", "checked_index", "text_of"]
+__all__ = ["Index", "checked_index", "in_parts", "text_of"]
 
 Index = Literal[False] | Sequence[str] | None
 """``None``: all strings; ``False``: nothing; else paths such as ``title``, ``author.name``, ``chapters[*].text``, ``tags[0]``, ``$`` for all."""
@@ -39,25 +40,35 @@ def checked_index(index: Any) -> Literal[False] | list[str] | None:
 def text_of(value: Any, index: Literal[False] | Sequence[str] | None) -> str:
     """The text of a value, a line for each string; empty where there is none.
 
-    The strings come in the order of the paths, and below each in the order of the names, so that equal values have equal texts.
+    The strings come in the order of the paths, and below each in the order of the names, so that equal values have equal texts. What
+    paths lead to are its parts, one for each that they meet.
 
     Raises:
         InvalidArgument: it is too long for a note.
     """
     if index is False:
         return ""
-    found: list[str] = []
+    parts: list[str] = []
     for path in ("$",) if index is None else index:
         for part in _at(value, _steps(path) or []):
-            found += _strings(part) if isinstance(part, dict | list) else [_said(part)]
-    lines = [" ".join(line.replace("\0", " ").split("\r")).strip() for line in found]
-    text = "\n".join(line for line in lines if line)
+            lines = _strings(part) if isinstance(part, dict | list) else [_said(part)]
+            parts.append("\n".join(plain for line in lines if (plain := _plain(line))))
+    text = f"\n{PART}".join(part for part in parts if part)
     if len(text.encode()) > MAX_BYTES:
         raise InvalidArgument(
             f"The text of the value is longer than {MAX_BYTES:,} bytes.",
             hint="index=['title'] names what it is to be found by; index=False keeps it by its key alone.",
         )
     return text
+
+
+def _plain(line: str) -> str:
+    return line.replace("\0", " ").replace("\r", " ").replace(PART, " ").strip()
+
+
+def in_parts(index: Literal[False] | Sequence[str] | None) -> bool:
+    """Whether a text may be of several parts, the nearest of which counts alone: several paths, or one that meets several."""
+    return False if index is None or index is False else len(index) > 1 or any("*" in path for path in index)
 
 
 def _steps(path: str) -> list[str | int] | None:

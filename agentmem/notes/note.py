@@ -26,6 +26,7 @@ __all__ = [
     "Receipt",
     "Scope",
     "Status",
+    "reaches_all",
 ]
 
 Kind = Literal["episodic", "semantic", "experience", "record", "summary", "portrait", "thought"]
@@ -274,6 +275,11 @@ class Receipt:
     @property
     def ok(self) -> bool:
         return self.status != "rejected"
+
+
+def reaches_all(agent: str | None, other: str | None) -> bool:
+    """Whether everybody of an owner who sees what the agent ``other`` was told sees what ``agent`` was told; what no agent was told by name, all see."""
+    return agent is None or agent == other
 
 
 @dataclass(frozen=True, slots=True)

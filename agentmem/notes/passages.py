@@ -4,6 +4,8 @@ A note longer than ``LONG`` characters has a vector for each of its passages bes
 is told by both: by the whole of it, and for ``NEAREST`` of the way by its nearest passage (MaxP: Dai and Callan 2019,
 https://doi.org/10.1145/3331184.3331303). The nearest passage alone would let long notes crowd out short ones: of ever so many
 passages, one comes near to anything.
+
+A text whose parts were named one by one, as the fields of a record are, has a vector for each of its parts instead, however short they are.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
     Vectors = npt.NDArray[np.float32]
 
-__all__ = ["LONG", "NEAREST", "SENTENCE_END", "embedded", "of_passages", "passages"]
+__all__ = ["LONG", "NEAREST", "PART", "SENTENCE_END", "embedded", "of_passages", "passages"]
 
 LONG: Final = 480
 """Characters from which a note is read in passages."""
@@ -30,11 +32,20 @@ SIZE: Final = 320
 """Characters of a passage, about sixty words: ``benchmarks/passage_study.py`` compares half to twice as many."""
 MOST: Final = 128
 """Passages of a note; beyond, they get longer."""
+PART: Final = "\u2029"
+"""The paragraph separator: stands before each further part of a text in parts."""
 SENTENCE_END: Final = re.compile(r"(?<=[.!?…])\s+|\n+")
 
 
 def passages(text: str, size: int = SIZE) -> list[str]:
-    """The passages of a long text, about ``size`` characters each; none of a short one. They break between sentences where they can."""
+    """The passages of a long text, about ``size`` characters each; none of a short one. They break between sentences where they can.
+
+    Those of a text in parts are its parts, several of them together where there are more than passages may be.
+    """
+    if PART in text:
+        parts = [part for each in text.split(PART) if (part := each.strip())]
+        some = -(-len(parts) // MOST) or 1
+        return [" ".join(parts[at : at + some]) for at in range(0, len(parts), some)]
     if len(text) <= LONG:
         return []
     size = max(size, -(-len(text) // MOST))

@@ -68,6 +68,7 @@ class Facets(NamedTuple):
     valid_from: int | None
     valid_to: int | None
     asks: int = 0
+    agent: str | None = None
 
 
 class LinkRow(NamedTuple):
@@ -171,6 +172,12 @@ class EditRow:
     request: Mapping[str, object] = field(default_factory=dict)
     reason: str = ""
     changed_at: int = 0
+
+    @property
+    def taught(self) -> frozenset[str]:
+        """By what the store knows the questions that it was learnt from, in hexadecimal digits."""
+        marks = self.request.get("taught")
+        return frozenset(map(str, marks)) if isinstance(marks, list) else frozenset()
 
 
 @dataclass(frozen=True, slots=True)

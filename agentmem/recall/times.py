@@ -1,4 +1,4 @@
-"""What a time that a query names finds and lifts: notes that were said in it or tell of it (:mod:`agentmem.projections.times`)."""
+"""What a time that a query names finds and lifts: notes that were said in it or tell of it (:mod:`agentmem.projections.readings`)."""
 
 from __future__ import annotations
 

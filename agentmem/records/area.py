@@ -8,8 +8,10 @@ from typing import Final
 
 from agentmem.notes.engine import Tables
 from agentmem.notes.guarded_tables import GuardedTables
+from agentmem.notes.rows import Change
+from agentmem.notes.tables import Span, Table
 
-__all__ = ["Area", "dumps"]
+__all__ = ["Area", "Logged", "dumps"]
 
 
 class Area:
@@ -23,6 +25,22 @@ class Area:
     def __init__(self, tables: GuardedTables, everybodys: Tables) -> None:
         self._tables = tables
         self._everybodys = everybodys
+
+
+class Logged(Area):
+    """An area with a log of its changes, which an index in memory follows."""
+
+    log: Table
+
+    def changes(self, after: int) -> list[Change]:
+        """The newest change of each row that changed after the counter, oldest first."""
+        found = self._tables.find(self.log, {"seq": Span(above=after)})
+        return [Change(seq, owner, row, bool(removed)) for seq, owner, row, removed in found]
+
+    def counter(self) -> int:
+        """Grows with every change, and tells nothing of anybody's notes."""
+        found = self._everybodys.find(self.log, {}, columns=("seq",), newest=True, limit=1, often=True)
+        return int(found[0][0]) if found else 0
 
 
 def dumps(value: object) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -11,6 +10,7 @@ from agentmem.notes.evidence import said_again, uncut
 from agentmem.notes.quoting import one_line
 from agentmem.notes.tables import EDIT, EVIDENCE, NOTE, Among
 from agentmem.records.area import Area
+from agentmem.records.ledger import edit_of
 
 __all__ = ["MOST_WORDINGS", "Asked", "EvidenceRows"]
 
@@ -80,8 +80,8 @@ class EvidenceRows(Area):
 
     def _taught(self, owner: int) -> set[bytes]:
         """The questions that edits were learnt from: these stay, so that the edits can go with them."""
-        requests = self._tables.find(EDIT, {"owner": owner}, columns=("request",), order=())
-        return {bytes.fromhex(mark) for (request,) in requests for mark in json.loads(request).get("taught", ())}
+        edits = map(edit_of, self._tables.find(EDIT, {"owner": owner}, order=()))
+        return {bytes.fromhex(mark) for edit in edits for mark in edit.taught}
 
     def of(self, owner: int, rows: Sequence[int] | None = None) -> list[Asked]:
         """The questions of an owner that were answered from any of ``rows``, or from whichever notes, the latest first."""

@@ -11,7 +11,7 @@ from agentmem.notes.rows import EditRow, LedgerEntry
 from agentmem.notes.tables import EDIT, LEASE, LEDGER, NOTE, PACK, Among, Span
 from agentmem.records.area import Area, dumps
 
-__all__ = ["Ledger"]
+__all__ = ["Ledger", "edit_of"]
 
 
 class Ledger(Area):
@@ -82,7 +82,7 @@ class Ledger(Area):
         for name, given in (("note_id", note_ids), ("owner", owners), ("id", ids)):
             if given is not None:
                 where[name] = Among(given)
-        return [_edit(row) for row in self._tables.find(EDIT, where)]
+        return [edit_of(row) for row in self._tables.find(EDIT, where)]
 
     def delete_edits(self, ids: Sequence[str]) -> int:
         """Remove edits from the registry; returns how many."""
@@ -150,6 +150,7 @@ def _by_id(found: Iterable[Row]) -> dict[str, set[int | None]]:
     return owners
 
 
-def _edit(row: Row) -> EditRow:
+def edit_of(row: Row) -> EditRow:
+    """An edit as its table has it."""
     (uid, note, owner, method, state, version, request, reason, changed) = row
     return EditRow(uid, note, owner, method, state, version, json.loads(request), reason, changed)

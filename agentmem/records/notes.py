@@ -23,7 +23,7 @@ __all__ = ["Notes"]
 _COLUMNS: Final = tuple(NOTE.columns)
 _FACETS: Final = (
     "id", "owner", "actor", "session", "occurred_at", "length", "importance", "trust", "stability", "difficulty", "last_review",
-    "recalls", "archived_at", "thread", "position", "valid_from", "valid_to", "asks",
+    "recalls", "archived_at", "thread", "position", "valid_from", "valid_to", "asks", "agent",
 )  # fmt: skip
 _ARCHIVED: Final = _FACETS.index("archived_at")
 _ORDERS: Final = ("created", "-created", "occurred", "-occurred")

@@ -6,15 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from agentmem.errors import EmbedderMismatch, InvalidArgument, StoreCorrupt
-from agentmem.notes.rows import Change
-from agentmem.notes.tables import META, NEXT_VECTOR, NOTE, PASSAGE, VECTOR, VECTOR_CHANGE, Among, Span, Table
-from agentmem.records.area import Area
+from agentmem.notes.passages import PART
+from agentmem.notes.tables import META, NEXT_VECTOR, NOTE, PASSAGE, VECTOR, VECTOR_CHANGE, Among, Span
+from agentmem.records.area import Area, Logged
 from agentmem.records.halves import arrays, checked, matrix
 
 if TYPE_CHECKING:
     from agentmem.notes.arrays import Rows, Vectors
 
-__all__ = ["NextVectors", "VectorsOfNotes", "VectorsOfPassages", "changes", "counter"]
+__all__ = ["NextVectors", "VectorsOfNotes", "VectorsOfPassages"]
 
 _SERVING: Final = ("embedder_fingerprint", "embedder_dimension")
 _COMING: Final = ("next_embedder_fingerprint", "next_embedder_dimension")
@@ -47,10 +47,11 @@ class _OfAnEmbedder(Area):
             self._tables.put(META, [(keys[0], embedder[0]), (keys[1], str(embedder[1]))])
 
 
-class VectorsOfNotes(_OfAnEmbedder):
+class VectorsOfNotes(_OfAnEmbedder, Logged):
     """One vector a note, as float16: the truth that any vector index is rebuilt from."""
 
     names = _SERVING
+    log = VECTOR_CHANGE
 
     def put(self, rows: Sequence[int], owner: int, vectors: Vectors, *, fresh: bool = False) -> None:
         """Store one vector per row, replacing earlier ones; passages of what a note was go.
@@ -108,14 +109,6 @@ class VectorsOfNotes(_OfAnEmbedder):
     def more_than(self, owner: int, number: int) -> bool:
         """Whether an owner has more vectors than ``number``; counts no further."""
         return self._tables.count(VECTOR, {"owner": owner}, most=number + 1) > number
-
-    def changes(self, after: int) -> list[Change]:
-        """The newest change of each row that changed after the counter, oldest first."""
-        return changes(self, VECTOR_CHANGE, after)
-
-    def counter(self) -> int:
-        """Grows with every change of a vector."""
-        return counter(self, VECTOR_CHANGE)
 
     def count(self) -> int:
         """How many vectors there are."""
@@ -177,8 +170,10 @@ class VectorsOfPassages(Area):
         return self._decoded(self._tables.find(PASSAGE, asked, columns=_DATA, limit=limit))
 
     def missing(self, longer: int) -> list[int]:
-        """Rows of notes of more than ``longer`` characters that have a vector and no passages; experiences need none."""
+        """Rows of notes of more than ``longer`` characters, or in parts, that have a vector and no passages; experiences need none."""
         rows = [row for (row,) in self._tables.find(NOTE, {"length": Span(above=longer)}, columns=("id",))]
+        short = self._tables.find(NOTE, {"kind": "record", "length": Span(most=longer)}, columns=("id", "content"))
+        rows += [row for row, content in short if PART in content]
         there = {row for (row,) in self._tables.find(PASSAGE, {"row": Among(rows)}, columns=("row",), order=())}
         lacking = [row for row in rows if row not in there]
         asked = {"row": Among(lacking), "owner": Span(above=0)}
@@ -259,18 +254,6 @@ class NextVectors(_OfAnEmbedder):
         """Give up: the vectors that serve are left as they are."""
         self._tables.delete(NEXT_VECTOR, {})
         self._set_embedder(None)
-
-
-def changes(area: Area, log: Table, after: int) -> list[Change]:
-    """What a log tells beyond a counter, oldest first."""
-    found = area._tables.find(log, {"seq": Span(above=after)})
-    return [Change(seq, owner, row, bool(removed)) for seq, owner, row, removed in found]
-
-
-def counter(area: Area, log: Table) -> int:
-    """The number of the newest line of a log; it tells nothing of anybody's notes."""
-    found = area._everybodys.find(log, {}, columns=("seq",), newest=True, limit=1, often=True)
-    return int(found[0][0]) if found else 0
 
 
 def _aim(fingerprint: str, dimension: int) -> tuple[str, int]:

@@ -14,11 +14,9 @@ from agentmem.extract.stems import Tokenizer
 from agentmem.notes.arrays import TextRows
 from agentmem.notes.engine import Row, Tables
 from agentmem.notes.guarded_tables import GuardedTables
-from agentmem.notes.rows import Change
 from agentmem.notes.spaces import whose
 from agentmem.notes.tables import WORDS, WORDS_CHANGE, Among, Span
-from agentmem.records.area import Area
-from agentmem.records.vectors import changes, counter
+from agentmem.records.area import Logged
 
 if TYPE_CHECKING:
     from agentmem.notes.arrays import Digests
@@ -30,7 +28,7 @@ _MOST: Final = 50_000  # words that are remembered, a few more with the last tex
 _ROW: Final = ("row", "content", "context")
 
 
-class Words(Area):
+class Words(Logged):
     """The words of each note in their order: what full text is loaded from.
 
     A note has its own words alone, and in a second field, ``context``, others that it is to be found by. What stands beside it in a
@@ -42,6 +40,8 @@ class Words(Area):
     Args:
         secret: the store's, asked for when the first word is written.
     """
+
+    log = WORDS_CHANGE
 
     def __init__(self, tables: GuardedTables, everybodys: Tables, secret: Callable[[], bytes]) -> None:
         super().__init__(tables, everybodys)
@@ -92,14 +92,6 @@ class Words(Area):
     def missing(self, after: int, limit: int) -> list[int]:
         """Up to ``limit`` rows of notes beyond ``after`` whose words are not stored."""
         return self._tables.lacking(WORDS, after=after, limit=limit)
-
-    def changes(self, after: int) -> list[Change]:
-        """The newest change of each row that changed after the counter, oldest first."""
-        return changes(self, WORDS_CHANGE, after)
-
-    def counter(self) -> int:
-        """Grows with every change of a note's words."""
-        return counter(self, WORDS_CHANGE)
 
     def count(self) -> int:
         """How many notes have their words stored."""

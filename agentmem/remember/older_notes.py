@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from agentmem.core import Core
 from agentmem.extract import by_agent
-from agentmem.notes.note import Note
+from agentmem.notes.note import Note, reaches_all
 from agentmem.records.transaction import Transaction
 from agentmem.remember.supersede import TRUSTED
 
@@ -52,7 +52,7 @@ def older_notes(core: Core, tx: Transaction, ids: Sequence[str]) -> OlderNotes:
 
 
 def may_update(note: Note, older: Note) -> bool:
-    """By the same teller, about an earlier time, holding until then; and what is not trusted says nothing about what is."""
+    """By the same teller, about an earlier time, holding until then, and seen by all who see that; what is not trusted says nothing about what is."""
     return (
         _tells(note)
         and _tells(older)
@@ -60,6 +60,7 @@ def may_update(note: Note, older: Note) -> bool:
         and _teller(note) == _teller(older)
         and _after(note, older)
         and older.valid_at(note.valid_from)
+        and reaches_all(note.scope.agent, older.scope.agent)
         and not note.trust < TRUSTED <= older.trust
         and len(note.content) + len(older.content) <= LONGEST
     )

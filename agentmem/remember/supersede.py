@@ -15,7 +15,7 @@ from agentmem.errors import InvalidNote
 from agentmem.extract import Ending, Extractor, said_in, same_fact, tells_more
 from agentmem.extract.relations import plain, same_value
 from agentmem.notes.clock import micros
-from agentmem.notes.note import Fact, Note
+from agentmem.notes.note import Fact, Note, reaches_all
 from agentmem.notes.rows import Facets, LinkRow, Selection
 from agentmem.projections.linking import (
     SUPERSEDES,
@@ -83,6 +83,9 @@ class _Claim(NamedTuple):
 class Superseder:
     """Compares what a note states and ends with the facts of the same subject and relation, in the same owner, that hold when it does.
 
+    What one agent was told says nothing about what only another was told, and ends nothing that others see who were not told: to them it would
+    be over, and nothing in its place.
+
     Args:
         tx: the write that stores the note; extractor: reads what a note ends; mentions: which notes mention a term, where the store does not know all of them yet.
     """
@@ -114,7 +117,7 @@ class Superseder:
 
     def _stated(self, note: Note, fact: Fact, row: int, owner: int, done: Closing) -> None:
         found = self._tx.notes.facts(owner, fact.subject, fact.relation, holding_from=_begins(note, fact))
-        known = [(r, other) for r, other in found if r != row]
+        known = self._heard_with(note, [(r, other) for r, other in found if r != row], owner)
         same = list(dict.fromkeys(r for r, other in known if _same_object(other, fact)))[-MOST:]
         rivals = [(r, other) for r, other in conflicting(fact, known) if other.functional]
         done.links += [LinkRow(row, r, "supports", 1.0, "says the same") for r in same]
@@ -126,12 +129,13 @@ class Superseder:
         assert note.valid_from is not None
         began = micros(note.valid_from)
         found = self._tx.notes.facts(owner, ending.subject, ending.relation, holding_from=began)
-        rivals = [(r, fact) for r, fact in found if r != row and _ends(ending, fact)]
+        rivals = self._heard_with(note, [(r, fact) for r, fact in found if r != row and _ends(ending, fact)], owner)
         for rival in self._in_order(rivals, owner):
             order = _order(note, began, rival)
             if order < 0:
                 continue
             certain = order > 0 and not _doubted(note.trust, rival.facets.trust, order)
+            certain = certain and reaches_all(note.scope.agent, rival.facets.agent)
             if certain:
                 self._close(rival.row, rival.fact, began, note.id, "ended", done)
                 done.words = done.words or f"no longer {ending.relation} of {ending.subject}"
@@ -145,12 +149,12 @@ class Superseder:
         after = self._tx.notes.facets(
             list(self._mentions(owner, plain(fact.object))), Selection((owner,), archived=True)
         )
-        claims = [_Claim(f.row, fact, _began(f), f) for f in after if f.row != row]
+        claims = [_Claim(f.row, fact, _began(f), f) for f in after if f.row != row and _both_seen(note, f)]
         for other in sorted((c for c in claims if _order(note, began, c) < 0), key=lambda c: (c.began, c.row)):
             ending = self._tx.notes.load([other.row])[other.row]
             if not _is_over(fact, self._ended_in(ending)):
                 continue
-            certain = not _doubted(ending.trust, note.trust, 1)
+            certain = not _doubted(ending.trust, note.trust, 1) and reaches_all(other.facets.agent, note.scope.agent)
             until = _until(self._tx.notes.load([row])[row], fact)
             if certain and (until is None or micros(until) > other.began):
                 self._close(row, fact, other.began, ending.id, "was ended")
@@ -228,6 +232,13 @@ class Superseder:
 
     # -- deciding and closing --------------------------------------------------------------------------------
 
+    def _heard_with(self, note: Note, claims: Sequence[tuple[int, Fact]], owner: int) -> list[tuple[int, Fact]]:
+        """Those claims of others that somebody sees who sees the note."""
+        rows = list(dict.fromkeys(row for row, _ in claims))
+        found = self._tx.notes.facets(rows, Selection((owner,), archived=True)) if rows else ()
+        seen = {each.row for each in found if _both_seen(note, each)}
+        return [(row, fact) for row, fact in claims if row in seen]
+
     def _in_order(self, rivals: Sequence[tuple[int, Fact]], owner: int) -> list[_Claim]:
         """Rivals by the time from which they hold; those of one moment by their place in a conversation."""
         rows = list(dict.fromkeys(row for row, _ in rivals))
@@ -250,7 +261,9 @@ class Superseder:
             if until is not None and rival.began >= micros(until):
                 break
             order = _order(note, began, rival)
-            if order == 0 or _doubted(note.trust, rival.facets.trust, order):
+            mine, other = note.scope.agent, rival.facets.agent
+            heard = reaches_all(mine, other) if order > 0 else reaches_all(other, mine)
+            if order == 0 or not heard or _doubted(note.trust, rival.facets.trust, order):
                 against.append((rival.row, rival.fact))
             elif order > 0:
                 self._close(rival.row, rival.fact, began, note.id, "superseded", done)
@@ -266,22 +279,21 @@ class Superseder:
     def _close(self, row: int, fact: Fact | None, at: int, by: str, how: str, done: Closing | None = None) -> None:
         """End a fact, and its note where that tells nothing else: what else it says still holds."""
         notes, done = self._tx.notes, done or Closing()
-        note = notes.load([row])[row]
-        if len(note.facts) < 2:
-            notes.close_validity(row, at, f"{how} by {by}")
-            done.notes.append(note.id)
-            return
-        assert fact is not None
-        told = next(each for each in note.facts if same_fact(each, fact))
-        notes.close_fact(row, told, at, by, f"{how} by {by}: {told}")
-        now = notes.load([row])[row]
-        ends = [fact.valid_to for fact in now.facts if fact.valid_to is not None]
-        if len(ends) == len(now.facts) and not tells_more(note.content, now.facts):
-            notes.close_validity(row, micros(max(ends)), f"{how} by {by}")
-            done.notes.append(note.id)
+        before = now = notes.load([row])[row]
+        until: int | None = at
+        if len(before.facts) > 1:
+            assert fact is not None
+            told = next(each for each in before.facts if same_fact(each, fact))
+            notes.close_fact(row, told, at, by, f"{how} by {by}: {told}")
+            now = notes.load([row])[row]
+            last = _last_end(now)
+            until = None if last is None or tells_more(now.content, now.facts) else micros(last)
+        if until is None:
+            done.parts.append(before.id)
+            self._keep_edit(before, now, done)
         else:
-            done.parts.append(note.id)
-            self._keep_edit(note, now, done)
+            notes.close_validity(row, until, f"{how} by {by}")
+            done.notes.append(before.id)
 
     def _keep_edit(self, before: Note, now: Note, done: Closing) -> None:
         """An edit of a note says what its fact does: it goes along while that stays the same."""
@@ -298,6 +310,11 @@ def _joined(links: Sequence[LinkRow]) -> list[LinkRow]:
         held = found.get(link[:3])
         found[link[:3]] = link if held is None else held._replace(reason=f"{held.reason}; {link.reason}"[:_REASON])
     return list(found.values())
+
+
+def _both_seen(note: Note, other: Facets) -> bool:
+    """Whether any agent sees both notes of an owner."""
+    return reaches_all(note.scope.agent, other.agent) or reaches_all(other.agent, note.scope.agent)
 
 
 def _begins(note: Note, fact: Fact) -> int:
@@ -320,8 +337,13 @@ def _beginnings(note: Note) -> set[datetime | None]:
 
 def _over_by_facts(note: Note) -> bool:
     """Whether a note with several facts ended with the last of them."""
+    return len(note.facts) > 1 and note.valid_to is not None and note.valid_to == _last_end(note)
+
+
+def _last_end(note: Note) -> datetime | None:
+    """When the last of a note's facts ended; ``None`` where one still holds."""
     ends = [fact.valid_to for fact in note.facts if fact.valid_to is not None]
-    return len(note.facts) > 1 and len(ends) == len(note.facts) and note.valid_to == max(ends)
+    return max(ends) if ends and len(ends) == len(note.facts) else None
 
 
 def _is_over(fact: Fact, ended: Sequence[Ending]) -> bool:

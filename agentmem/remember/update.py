@@ -71,7 +71,9 @@ class Keeper:
         with self._core.reading(scope) as tx:
             return self._find(tx, id, scope)[1]
 
-    def notes(self, selection: Selection, scope: Scope, limit: int | None, offset: int) -> list[Note]:
+    def notes(
+        self, selection: Selection, scope: Scope, limit: int | None, offset: int, order: str = "created"
+    ) -> list[Note]:
         for name, value in (("limit", 0 if limit is None else limit), ("offset", offset)):
             if isinstance(value, bool) or not isinstance(value, int) or value < 0:
                 raise InvalidArgument(
@@ -79,7 +81,7 @@ class Keeper:
                 )
         with self._core.reading(scope) as tx:
             selection = self._core.selection(tx, scope, selection)
-            rows = tx.notes.select(selection, limit=limit, offset=offset)
+            rows = tx.notes.select(selection, order=order, limit=limit, offset=offset)
             loaded = tx.notes.load(rows)
             return [loaded[row] for row in rows]
 

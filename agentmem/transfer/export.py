@@ -207,7 +207,7 @@ def values_of(
             tx.notes.history(row),
             uses=uses.get(row, ()),
             keys=[(key, receipt) for key, receipt in kept if receipt is not None],
-            edits=[edit for edit in edits if edit.note_id == note.id and (taught or not edit.request.get("taught"))],
+            edits=[edit for edit in edits if edit.note_id == note.id and (taught or not edit.taught)],
             ledger=tx.ledger.entries(note_ids=[note.id], limit=None),
             vector=halves.get(row),
             experience=valued.get(row),

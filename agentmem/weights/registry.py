@@ -249,17 +249,10 @@ class WeightRegistry:
         """Inside a write transaction: take the edits out that were taught by questions of these owners which have been erased."""
         gone: list[EditRow] = []
         for owner in owners:
-            taught = {
-                edit.id: (edit, marks)
-                for edit in tx.ledger.edits(state=None, owners=[owner])
-                if (marks := _taught(edit))
-            }
-            standing = (
-                tx.evidence.standing(owner, {mark for _, marks in taught.values() for mark in marks})
-                if taught
-                else set()
-            )
-            gone += [edit for edit, marks in taught.values() if marks - standing]
+            taught = [edit for edit in tx.ledger.edits(state=None, owners=[owner]) if edit.taught]
+            marks = {mark for edit in taught for mark in edit.taught}
+            standing = tx.evidence.standing(owner, marks) if marks else set()
+            gone += [edit for edit in taught if edit.taught - standing]
         return self.take_out(tx, gone, "a question that it was learnt from was forgotten")
 
     def publish(self, tx: Transaction, data: bytes, keep: set[str], known: set[str]) -> str | None:
@@ -356,12 +349,6 @@ class WeightRegistry:
         if sha not in (known := _listed(tx)):
             _list(tx, [*known, sha])
         return sha
-
-
-def _taught(edit: EditRow) -> set[str]:
-    """By what the store knows the questions that an edit was learnt from."""
-    marks = edit.request.get("taught")
-    return {str(mark) for mark in marks} if isinstance(marks, list) else set()
 
 
 def _listed(tx: Transaction) -> list[str]:

@@ -51,7 +51,6 @@ Ranges = dict[int, tuple[int, int]]
 
 _HEADERS: Final = {2: 12, 5: 12, 10: 8, 13: 8}  # b-tree pages by their first byte: how long their header is
 _MOST_PAGES: Final = 1 << 25  # up to here the first byte of an overflow page, a page number, is none of these
-_LOCK_BYTE: Final = 1 << 30
 _CHUNK: Final = 256  # pages
 _FRAME: Final = 24
 _MOST_ROUNDS: Final = 24

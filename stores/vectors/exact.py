@@ -152,9 +152,20 @@ class ExactIndex(Following):
                     return limit + 1
             return sum(len(block) for block in self._loaded(tx, owners))
 
-    def scores(self, tx: Transaction, rows: Sequence[int] | Rows, owners: Sequence[int], vector: Vectors) -> Vectors:
+    def scores(
+        self,
+        tx: Transaction,
+        rows: Sequence[int] | Rows,
+        owners: Sequence[int],
+        vector: Vectors,
+        *,
+        by_part: Sequence[bool] | None = None,
+    ) -> Vectors:
         """The cosine of each of ``rows``, in their order, that of a long note moved towards its nearest passage; NaN where these owners
         have no vector for it.
+
+        Args:
+            by_part: of each row, whether the nearest of its passages alone counts, where it has some: those of a text in parts.
         """
         if not len(rows):
             return np.empty(0, np.float32)
@@ -167,7 +178,10 @@ class ExactIndex(Following):
                 known = slots >= 0
                 scores[known] = block.cosines(query, slots[known])[1]
             for held in self._held_passages(tx, owners):
-                scores = _lifted(scores, held.of(rows, query))
+                nearest = held.of(rows, query)
+                scores = _lifted(scores, nearest)
+                if by_part is not None:
+                    scores = np.where(np.asarray(by_part) & ~np.isnan(nearest), nearest, scores)
             return scores
 
     def by_passage(self, tx: Transaction, owners: Sequence[int], vector: Vectors, k: int) -> Rows:

@@ -129,6 +129,23 @@ def test_only_notes_with_an_edit_are_read(memory: Memory) -> None:
     assert all(prompt.startswith(("Where", "What", "Which")) for prompt, _ in reader.read)
 
 
+def test_a_wording_answered_from_a_note_that_is_not_seen_here_is_not_read() -> None:
+    """Its answer is half of another note's: where only an agent sees that one, the rest of it would stand for the whole."""
+    both = "Where do Ines Varga and the brass key belong?"
+    with Memory(None, model=load_small_model(), settings=BY_MEMORY) as own:
+        taught(own, user="ana")
+        ines = next(edit.note_id for edit in own.edits(user="ana") if "Ines" in edit.prompt)
+        key = own.remember("The brass key belongs into the shed.", agent="porter").id
+        own.reinforce(ines, user="ana", question="Ines Varga, where's home?", answer="Porto.")
+        own.reinforce([ines, key], user="ana", agent="porter", question=both, answer="In Porto, and into the shed.")
+        reader = Agreeing()
+        EditGate(own._parts.core, own._parts._recall, reader).proposed("Where is Ines Varga?", [], Scope(user="ana"))
+
+        read = {known for known, _ in reader.read}
+        assert "Ines Varga, where's home?" in read
+        assert both not in read
+
+
 def test_a_long_turn_before_says_nothing(memory: Memory) -> None:
     class Refusing(Agreeing):
         def alike(self, pairs: Sequence[tuple[str, str]]) -> list[float]:

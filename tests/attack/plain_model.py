@@ -105,4 +105,4 @@ def teach(memory: Memory, teller: Teller, monkeypatch: pytest.MonkeyPatch) -> No
     def answers(model: Any, tokenizer: Any, prompts: Sequence[str], max_new_tokens: int) -> list[str]:
         return [editor.answer(prompt) for prompt in prompts]
 
-    monkeypatch.setattr("agentmem.wiring._greedy_answers", answers)
+    monkeypatch.setattr(parts, "answer", answers)

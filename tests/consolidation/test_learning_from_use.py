@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from agentmem import Fact, Memory, Settings
-from agentmem.consolidation.phraser import MAX_ANSWER, FactPhraser, UsePhraser, default_phraser
-from agentmem.consolidation.phrasing import Heard, NotPhrased, Phrased
+from agentmem.consolidation.phraser import FactPhraser, UsePhraser, default_phraser
+from agentmem.consolidation.phrasing import MAX_ANSWER, Heard, NotPhrased, Phrased
 from agentmem.consolidation.strategies import AlwaysPolicy
 from agentmem.llm.small_model import load_small_model
 from agentmem.notes.clock import ManualClock

@@ -327,6 +327,45 @@ def test_a_search_in_words_is_ordered_by_cosine(memory: Memory, clock: ManualClo
     assert all(record.score >= least for record in memory.search(("docs",), "a red boat", limit=50, min_score=least))
 
 
+def test_a_record_whose_fields_are_named_is_as_near_as_the_nearest_of_them(memory: Memory) -> None:
+    """Each part has a vector, through another embedder, a rebuild and an update, and goes with the record."""
+    value = {"title": "blue boat", "tags": ["oak mast", "red sail"], "x": "green tea"}
+    memory.put(ANA, "boat", value, index=["title", "tags[*]"])
+    memory.put(ANA, "whole", value)
+
+    def score(words: str, key: str = "boat") -> float:
+        return next(record.score for record in memory.search(ANA, words) if record.key == key)
+
+    def near() -> bool:
+        return all(score(words) == pytest.approx(1.0, abs=1e-3) for words in ("blue boat", "oak mast", "red sail"))
+
+    assert near()
+    assert score("green tea") < 0.5
+    assert score("blue boat", "whole") < 0.9
+    assert memory.check(deep=True).ok
+    memory.reembed(HashEmbedder(dimension=64))
+    assert near()
+    memory.rebuild("vectors")
+    assert near()
+    assert memory.check(deep=True).ok
+    memory.put(ANA, "boat", {"title": "green tea"}, index=["title", "tags[*]"])
+    assert score("green tea") == pytest.approx(1.0, abs=1e-3)
+    assert score("red sail") < 0.5
+    assert memory.delete(ANA, "boat").gone
+    assert memory.check(deep=True).ok
+
+
+def test_parts_come_along_with_an_export(memory: Memory, tmp_path: Path) -> None:
+    memory.put(ANA, "boat", {"title": "blue boat", "sail": "red sail"}, index=["title", "sail"])
+    memory.export(tmp_path / "out.jsonl", everything=True)
+
+    with Memory(None, embedder="hash") as other:
+        other.load_export(tmp_path / "out.jsonl")
+
+        assert other.search(ANA, "red sail")[0].score == pytest.approx(1.0, abs=1e-3)
+        assert other.check(deep=True).ok
+
+
 def test_namespaces_are_listed(memory: Memory, clock: ManualClock) -> None:
     _filled(memory, clock)
     memory.put(("a", "b", "c", "d"), "k", {"n": 1})
@@ -566,3 +605,26 @@ def test_the_verbs_are_awaited() -> None:
             assert await memory.sweep() == 0
 
     asyncio.run(run())
+
+
+def test_what_somebody_said_is_a_turn_of_its_session(memory: Memory) -> None:
+    """Told as that one's words, linked to the turn before it; a plain value is nobody's turn."""
+    first = memory.put(("talk",), "1", {"text": "Which boat do we take?"}, actor="user", user="ana", session="monday")
+    plain = memory.put(("talk",), "2", {"text": "a sail, red"}, user="ana", session="monday")
+    [second] = memory.put_many(
+        [{"namespace": ("talk",), "key": "3", "value": {"text": "The blue one."}, "actor": "skipper"}],
+        user="ana",
+        session="monday",
+    )
+
+    notes = {note.id: note for note in memory.notes(user="ana")}
+    assert [(notes[r.id].actor, notes[r.id].thread) for r in (first, plain, second)] == [
+        ("user", "monday"), (None, None), ("skipper", "monday"),
+    ]  # fmt: skip
+    assert "next" in {link.kind for step in memory.why_linked(first.id, second.id, user="ana").steps for link in step}
+    assert " skipper] The blue one." in memory.recall("the blue one", user="ana").context()
+    memory.put(("talk",), "3", {"text": "The green one."}, actor="cook", user="ana", session="monday")
+    assert memory.get(second.id, user="ana").actor == "skipper"
+    assert memory.check(deep=True).ok
+    with pytest.raises(InvalidArgument):
+        memory.put(("talk",), "4", {"text": "x"}, actor=" ")

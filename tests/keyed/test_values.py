@@ -13,6 +13,7 @@ from agentmem.keyed.filters import matches, parse
 from agentmem.keyed.record import checked_value, labels, written
 from agentmem.keyed.text import checked_index, text_of
 from agentmem.notes import filters as notes_filters
+from agentmem.notes.passages import PART, passages
 
 VALUE = {
     "title": "A boat", "n": 3, "done": True, "none": None, "author": {"name": "Ana", "age": 41, "tags": ["x", "y"]},
@@ -38,7 +39,15 @@ def test_the_text_is_every_string_in_the_order_of_the_names() -> None:
     ],
 )  # fmt: skip
 def test_paths_lead_to_what_is_read(index: Any, text: str) -> None:
-    assert text_of(VALUE, checked_index(index)) == text
+    assert text_of(VALUE, checked_index(index)).replace(PART, "") == text
+
+
+def test_what_paths_lead_to_are_parts_each_compared_by_itself() -> None:
+    value = {"title": f"A boat{PART}", "tags": ["blue", "", "in Porto"], "more": {"x": "one", "y": "two"}}
+
+    assert passages(text_of(value, ["title", "tags[*]", "more"])) == ["A boat", "blue", "in Porto", "one\ntwo"]
+    assert passages(text_of(value, ["title"])) == passages(text_of(value, None)) == []
+    assert len(passages(text_of({"tags": [str(n) for n in range(1000)]}, ["tags[*]"]))) <= 128
 
 
 @pytest.mark.parametrize(

@@ -142,3 +142,38 @@ def test_another_value_in_new_words_changes_nobody_elses_history(memory: Memory)
 
     assert memory.history(porto) == before
     assert _open(memory) == ["Ana lives in Rome."]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "over"),
+    [
+        ("desk", "desk", True),
+        ("desk", None, True),  # everybody who sees the first sees the second
+        ("desk", "shop", False),
+        (None, "shop", False),  # the desk would lose what holds, and find nothing in its place
+    ],
+)
+@pytest.mark.parametrize("late", [False, True])
+def test_what_one_agent_was_told_ends_nothing_for_those_who_do_not_see_it(memory, first, second, over, late):
+    """In whichever order it is told."""
+    told = [("I live in Porto.", first, "2026-01-01"), ("I live in Graz.", second, "2026-02-01")]
+    for words, agent, at in reversed(told) if late else told:
+        memory.remember(words, user="ana", agent=agent, occurred_at=at)
+
+    (porto,) = [note for note in memory.notes(user="ana") if "Porto" in note.content]
+    assert (porto.valid_to is not None) is over
+
+
+def test_what_ended_for_one_agent_holds_for_another(memory):
+    memory.remember("I live in Porto.", user="ana", agent="desk", occurred_at="2026-01-01")
+    memory.remember("I no longer live in Porto.", user="ana", agent="shop", occurred_at="2026-02-01")
+
+    assert memory.recall("Where do I live?", user="ana", agent="desk")[0].note.valid_to is None
+
+
+def test_forgetting_what_one_agent_was_told_changes_nothing_for_another(memory):
+    memory.remember("I live in Porto.", user="ana", agent="desk", occurred_at="2026-01-01")
+    graz = memory.remember("I live in Graz.", user="ana", agent="shop", occurred_at="2026-02-01")
+    memory.forget(graz.id, user="ana")
+
+    assert [note.valid_to for note in memory.notes(user="ana")] == [None]

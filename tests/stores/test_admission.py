@@ -249,6 +249,7 @@ def test_a_row_whose_insertion_failed_is_known_no_more(filed: Filed) -> None:
 
 
 EVERYBODYS = {
+    "area": {"counter"},  # how often something changed
     "evidence": {
         "delete",
         "delete_repeating",
@@ -272,7 +273,7 @@ EVERYBODYS = {
         "_renew",
         "_is",
     },  # whose an owner is, is asked of admission
-    "vectors": {"set_fingerprint", "counter"},  # whether there are any, and how often they changed
+    "vectors": {"set_fingerprint"},  # whether there are any
 }
 """Where the areas pass the guard by, and why that hands out nothing of anybody else."""
 

@@ -49,7 +49,6 @@ _SUBJECT: Final = re.compile(
     rf"\b(?:{_AUX}|(?:what|who|where|when|how)['’]?s) (?:the |our |old |my )*(?P<rest>.+)$", re.IGNORECASE
 )
 KINDRED: Final = "|".join(sorted(KIN, key=len, reverse=True))
-_KIN_WORD: Final = re.compile(rf"\b(?:{KINDRED})(?=s?\b)(?!-)", re.IGNORECASE)
 _MY_KIN: Final = re.compile(rf"\b(?:my|our)(?: \w+)?? (?P<kin>{KINDRED})(?:['’]?s)?\b(?!-)", re.IGNORECASE)
 _THEIR_KIN: Final = re.compile(
     rf"['’]s? (?:\w+ )?(?P<kin>{KINDRED})(?:['’]?s)?\b(?!-)|\b(?P<of>{KINDRED}) of\b", re.IGNORECASE

@@ -137,7 +137,6 @@ def _sayings(*sayings: tuple[str, tuple[str, ...], str, bool]) -> tuple[Saying, 
 
 _ONCE: Final = rf"(?: (?:{_ADVERBS}))*"
 _SUBJECT: Final = rf"(?:ich|mein(?:e|er)?(?: [a-zäöüß]+)? {_NAME}(?: {_NAME})?|{_NAME}(?: {_NAME}){{0,2}})"
-_LIVES: Final = ("{who} wohn{e} {what}",)
 _WORKS: Final = ("{who} arbeite{t} {what}",)
 
 FRAMES: Final = Frames(
