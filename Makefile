@@ -22,7 +22,7 @@ TEST_RUN := $(RUN) OMP_NUM_THREADS=1
 # Installing leaves byte code out, to be quick; what is imported once is then compiled once, not in every process.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test test-slow lint format types contracts build coverage ci clean
+.PHONY: help setup demo docs test test-slow test-integrations lint format types contracts build coverage ci clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -45,7 +45,7 @@ $(STAMP): pyproject.toml constraints.txt
 	echo "Installing torch (about 200 MB for a CPU build)"; \
 	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check $(TORCH_ARGS) -c constraints.txt torch==2.13.0; \
 	echo "Installing agentmem and what it needs"; \
-	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[offline,viz,openai,dev]'; \
+	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[offline,viz,openai,mcp,server,telemetry,dev]'; \
 	echo "$$want" > $@
 
 demo: setup ## the whole story in a minute: remember, recall, consolidate into weights, forget
@@ -56,6 +56,24 @@ test: setup ## the default tests: no network, no accelerator
 
 test-slow: setup ## the long ones too
 	@$(TEST_RUN) $(BIN)/python -m pytest -q -n $(WORKERS) -m "not gpu" $(PYTEST_ARGS)
+
+# Some 400 MB that nobody needs who uses one framework or none; pip 25.1 or newer reads groups.
+$(VENV)/.frameworks: $(STAMP)
+	@echo "Installing the frameworks that agentmem is plugged into"
+	@$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt 'pip>=25.1'
+	@$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt --group frameworks
+	@touch $@
+
+test-integrations: $(VENV)/.frameworks ## the adapters in their real frameworks, and the frameworks' own tests
+	@$(TEST_RUN) AGENTMEM_FRAMEWORKS=1 $(BIN)/python -m pytest -q -n $(WORKERS) $(PYTEST_ARGS) tests/integrations
+
+$(VENV)/.docs: $(STAMP)
+	@$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt 'pip>=25.1'
+	@$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt --group docs
+	@touch $@
+
+docs: $(VENV)/.docs ## the documentation as a site in build/site, offline; what leads nowhere fails
+	@$(RUN) $(BIN)/python -m docs.tools.build
 
 lint: setup ## ruff: rules and layout
 	@$(BIN)/ruff check .

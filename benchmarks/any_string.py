@@ -31,9 +31,9 @@ from agentmem.editors.grace.writer import fit_values
 from agentmem.editors.port import ModelPort
 from agentmem.editors.prompts import Rendered, Renderer
 from agentmem.llm.small_model import load_small_model
+from benchmarks.gates import LEADS
 
 FACTS = Path(__file__).parent / "strangers" / "facts.jsonl"
-LEADS = ("Do you know: {q}", "Can you tell me: {q}", "I was wondering: {q}", "Quick question: {q}")
 SHAPES: dict[str, tuple[str, dict[str, object]]] = {
     "llama": ("llama", {"hidden_size": 384, "num_hidden_layers": 8, "num_attention_heads": 6, "intermediate_size": 1024}),
     "gpt2": ("gpt2", {"n_embd": 384, "n_layer": 8, "n_head": 6}),

@@ -36,9 +36,10 @@ from agentmem.notes.edit import Route
 from agentmem.notes.rows import EditRow
 from benchmarks.same_question import Told, read_wordings
 
-__all__ = ["alarms", "by_key", "by_memory", "stored"]
+__all__ = ["LEADS", "alarms", "by_key", "by_memory", "stored"]
 
 LEADS = ("Do you know: {q}", "Can you tell me: {q}", "I was wondering: {q}", "Quick question: {q}")
+"""What stands before a question in the other wordings that an edit is keyed with."""
 Finds = Callable[[str, str], str | None]
 """(question, what was said in the turn before) -> the id of the edit that would answer."""
 

@@ -32,6 +32,7 @@ from rich.table import Table
 from agentmem import Memory, Settings
 from agentmem.notes.clock import ManualClock
 from agentmem.notes.protocols import Embedder
+from benchmarks.plain import by_cosine
 from benchmarks.vector_cache import CachedEmbedder
 
 __all__ = ["Figures", "Life", "Question", "figures", "ours", "run", "told"]
@@ -126,12 +127,8 @@ def ours(life: Life, asked: int, embedder: Embedder, settings: Settings | None =
 def plain_cosine(life: Life, asked: int, embedder: Embedder) -> Search:
     """The nearest by cosine, of every turn."""
     items = told(life, asked)
-    vectors = embedder.embed([item["content"] for _, item in items])
-
-    def search(question: str) -> list[str]:
-        return [items[i][0] for i in np.argsort(-(vectors @ embedder.embed([question])[0]))[:DEPTH]]
-
-    return search
+    search = by_cosine([item["content"] for _, item in items], embedder, DEPTH)
+    return lambda question: [items[place][0] for place in search(question)]
 
 
 @dataclass(frozen=True)

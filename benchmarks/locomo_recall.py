@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import sqlite3
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -28,6 +27,7 @@ from agentmem import Memory
 from agentmem.notes.protocols import Embedder
 from agentmem.recall.weights import RankingWeights
 from benchmarks.locomo import Conversation, Question, Turn, as_chats, in_long_messages, in_long_notes, load
+from benchmarks.plain import by_cosine, by_words
 from benchmarks.vector_cache import CachedEmbedder
 
 __all__ = ["Figures", "measure", "ours", "plain_cosine", "plain_fts"]
@@ -73,28 +73,14 @@ def _spoken(turn: Turn) -> str:
 
 def plain_cosine(conversation: Conversation, embedder: Embedder) -> Search:
     """What a vector store does: "speaker: text" embedded, the nearest by cosine."""
-    vectors = embedder.embed([_spoken(turn) for turn in conversation.turns])
-
-    def search(question: str) -> list[str]:
-        scores = vectors @ embedder.embed([question])[0]
-        return [conversation.turns[i].id for i in np.argsort(-scores)[:DEPTH]]
-
-    return search
+    search = by_cosine([_spoken(turn) for turn in conversation.turns], embedder, DEPTH)
+    return lambda question: [conversation.turns[place].id for place in search(question)]
 
 
 def plain_fts(conversation: Conversation, _: Embedder) -> Search:
     """SQLite FTS5 with stemming, any word of the question, ranked by BM25."""
-    database = sqlite3.connect(":memory:")
-    database.execute("CREATE VIRTUAL TABLE turn USING fts5(text, tokenize='porter unicode61')")
-    rows = [(_spoken(turn),) for turn in conversation.turns]
-    database.executemany("INSERT INTO turn (text) VALUES (?)", rows)
-
-    def search(question: str) -> list[str]:
-        words = " OR ".join(f'"{word}"' for word in re.findall(r"\w+", question))
-        query = "SELECT rowid FROM turn WHERE turn MATCH ? ORDER BY rank LIMIT ?"
-        return [conversation.turns[row - 1].id for (row,) in database.execute(query, (words, DEPTH))]
-
-    return search
+    search = by_words([_spoken(turn) for turn in conversation.turns], DEPTH)
+    return lambda question: [conversation.turns[place].id for place in search(question)]
 
 
 _DATE = re.compile(r"\b(19|20)\d\d\b|\b(Jan|Febr|March|April|May|June|July|August|Sept|Octo|Nov|Dec)\w*\b")

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
-import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,13 +21,13 @@ from rich.table import Table
 from agentmem import Memory
 from agentmem.notes.protocols import Embedder
 from agentmem.recall.weights import RankingWeights
+from benchmarks.plain import Search, by_cosine, by_words
 from benchmarks.recall_sets import Asked, Scope, load
 from benchmarks.vector_cache import CachedEmbedder
 
 PARTS = ("text", "spread", "actor", "length", "session", "time", "answer", "question", "reply", "asked", "newer", "repeated",
     "successor", "interference", "retrievability")  # fmt: skip
 DEPTH = 20
-Search = Callable[[str], list[int]]
 Row = tuple[float, float, float]
 """Recall at 10, at 1, and the reciprocal rank of the first answer."""
 
@@ -50,22 +48,7 @@ def ours(scope: Scope, embedder: Embedder, ranking: RankingWeights | None = None
 
 def plain_cosine(scope: Scope, embedder: Embedder) -> Search:
     """The nearest by the vector of the whole text."""
-    vectors = embedder.embed([item["content"] for item in scope.items])
-    return lambda question: np.argsort(-(vectors @ embedder.embed([question])[0]))[:DEPTH].tolist()
-
-
-def plain_bm25(scope: Scope, _: Embedder) -> Search:
-    """SQLite FTS5 with stemming, any word of the question."""
-    database = sqlite3.connect(":memory:")
-    database.execute("CREATE VIRTUAL TABLE item USING fts5(text, tokenize='porter unicode61')")
-    database.executemany("INSERT INTO item (text) VALUES (?)", [(item["content"],) for item in scope.items])
-
-    def search(question: str) -> list[int]:
-        words = " OR ".join(f'"{word}"' for word in re.findall(r"\w+", question))
-        query = "SELECT rowid FROM item WHERE item MATCH ? ORDER BY rank LIMIT ?"
-        return [row - 1 for (row,) in database.execute(query, (words, DEPTH))]
-
-    return search
+    return by_cosine([item["content"] for item in scope.items], embedder, DEPTH)
 
 
 def measured(questions: Sequence[Asked], search: Search) -> list[tuple[Asked, Row, bool | None]]:
@@ -99,7 +82,7 @@ def run(scopes: Sequence[Scope], embedder: Embedder, parts: Sequence[str]) -> di
     ways: dict[str, Callable[[Scope], tuple[Memory | None, Search]]] = {
         "agentmem": lambda scope: ours(scope, embedder),
         "cosine": lambda scope: (None, plain_cosine(scope, embedder)),
-        "BM25": lambda scope: (None, plain_bm25(scope, embedder)),
+        "BM25": lambda scope: (None, by_words([item["content"] for item in scope.items], DEPTH)),
     }
     for part in parts:
         ranking = RankingWeights(**{part: 0.0})

@@ -30,7 +30,7 @@ from agentmem.notes.note import Fact
 from agentmem.notes.protocols import Embedder
 from benchmarks.relations.measure import ship
 from benchmarks.relations.model import Reader
-from benchmarks.relations.pairs import Pair, area_under_curve
+from benchmarks.relations.pairs import Pair, area_under_curve, cosines
 from benchmarks.relations.train import fit, logits
 
 __all__ = ["LABELS", "judged", "read_wordings", "taught"]
@@ -271,10 +271,9 @@ def _words(text: str) -> set[str]:
 
 def _nearest(facts: Sequence[Told], embedder: Embedder) -> list[list[int]]:
     """The two facts whose questions are nearest to each one's."""
-    vectors = np.asarray(embedder.embed([fact["question"] for fact in facts]), dtype=np.float32)
-    cosines = vectors @ vectors.T
-    np.fill_diagonal(cosines, -1.0)
-    return [row.tolist() for row in np.argsort(-cosines)[:, :2]]
+    likeness = cosines([fact["question"] for fact in facts], embedder)
+    np.fill_diagonal(likeness, -1.0)
+    return [row.tolist() for row in np.argsort(-likeness)[:, :2]]
 
 
 def measured(chances: Any, pairs: Sequence[Pair], least: float) -> dict[str, Any]:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import sqlite3
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -29,6 +28,7 @@ from rich.table import Table
 from agentmem import Memory
 from agentmem.embedding.embedders import CachedEmbedder, make_embedder
 from agentmem.recall.weights import RankingWeights
+from benchmarks.plain import by_words
 
 DEPTH = 10
 _END = re.compile(r"(?<=[.!?])\s+")
@@ -95,17 +95,8 @@ def cosine(corpus: Corpus, embedder: CachedEmbedder) -> Search:
 
 def fts5(corpus: Corpus, cut: Callable[[str], list[str]]) -> Search:
     """SQLite FTS5, any of what a question is cut into, ranked by BM25."""
-    database = sqlite3.connect(":memory:")
-    database.execute("CREATE VIRTUAL TABLE note USING fts5(words, tokenize='porter unicode61')")
-    rows = [(" ".join(cut(text)),) for text in corpus.sentences]
-    database.executemany("INSERT INTO note (words) VALUES (?)", rows)
-
-    def search(question: str) -> list[int]:
-        words = " OR ".join(f'"{word}"' for word in cut(question))
-        query = "SELECT rowid FROM note WHERE note MATCH ? ORDER BY rank LIMIT ?"
-        return [row - 1 for (row,) in database.execute(query, (words, DEPTH))]
-
-    return search
+    search = by_words([" ".join(cut(text)) for text in corpus.sentences], DEPTH)
+    return lambda question: search(" ".join(cut(question)))
 
 
 def pairs(text: str) -> list[str]:

@@ -17,14 +17,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from agentmem.integrations.async_chat import AsyncChatAgent
     from agentmem.integrations.chat import ChatAgent, Reply
+    from agentmem.integrations.documents import import_documents
+    from agentmem.integrations.wrapping import with_memory
 
 _HOME = {
     "AsyncChatAgent": "agentmem.integrations.async_chat",
     "ChatAgent": "agentmem.integrations.chat",
     "Reply": "agentmem.integrations.chat",
+    "import_documents": "agentmem.integrations.documents",
+    "with_memory": "agentmem.integrations.wrapping",
 }
 
-__all__ = ["AsyncChatAgent", "ChatAgent", "Reply"]
+__all__ = ["AsyncChatAgent", "ChatAgent", "Reply", "import_documents", "with_memory"]
 
 
 def __getattr__(name: str) -> object:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import functools
 import threading
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any, TypeVar
 
 from agentmem.aio import AsyncMemory
 from agentmem.ask.conversation import Turn
 from agentmem.errors import InvalidArgument
 from agentmem.integrations.chat import ChatAgent, Reply, check_options
+from agentmem.integrations.parts import MessageParts
+from agentmem.integrations.tools import MemoryTool
 from agentmem.memory import Memory
 from agentmem.runtime.forks import at_fork
 
@@ -53,6 +55,8 @@ class AsyncChatAgent:
         context_tokens: int = 400,
         history_tokens: int = 800,
         max_tokens: int = 256,
+        tools: bool | Sequence[MemoryTool] = False,
+        tool_steps: int = 8,
     ) -> None:
         if not isinstance(memory, AsyncMemory):
             raise InvalidArgument(
@@ -63,7 +67,7 @@ class AsyncChatAgent:
         self.memory = memory
         self._make = functools.partial(
             ChatAgent, model, user=user, agent=agent, session=session, tokenizer=tokenizer, model_name=model_name,
-            system=system, k=k, context_tokens=context_tokens, history_tokens=history_tokens, max_tokens=max_tokens,
+            system=system, k=k, context_tokens=context_tokens, history_tokens=history_tokens, max_tokens=max_tokens, tools=tools, tool_steps=tool_steps,
         )  # fmt: skip
         self._agent: ChatAgent | None = None
         self._begin_anew()
@@ -98,13 +102,13 @@ class AsyncChatAgent:
         with self.memory._calling():
             return await self._step(lambda agent: agent.turns)
 
-    async def chat(self, text: str) -> Reply:
+    async def chat(self, text: str | MessageParts) -> Reply:
         """Answer ``text``, and remember both; what the user said is kept as a note even when the model fails."""
         with self.memory._calling():
             async with self._turn:
                 return await self._step(lambda agent: agent.chat(text))
 
-    async def stream(self, text: str) -> AsyncGenerator[str, None]:
+    async def stream(self, text: str | MessageParts) -> AsyncGenerator[str, None]:
         """The same answer, piece by piece; see :meth:`ChatAgent.stream`. Whoever stops listening before the end closes it:
         ``async with contextlib.aclosing(agent.stream(text)) as pieces: …``.
         """

@@ -11,21 +11,26 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from agentmem.ask.answer import Answer, repeated
+from agentmem.ask.answer import Answer, used_notes
 from agentmem.ask.conversation import UNANSWERED, Conversation, Turn
-from agentmem.ask.prompt import Prompt, led, saying
+from agentmem.ask.prompt import Prompt, led, messages, saying
 from agentmem.errors import AgentMemError, InvalidArgument, InvalidNote, StoreError, UnknownNote
+from agentmem.integrations.chat_tools import ToolModel
+from agentmem.integrations.parts import MessageParts, UserMessage
+from agentmem.integrations.tools import MemoryTool, memory_tools
+from agentmem.integrations.turns import remember_each, rests_on
 from agentmem.llm.clients import OpenAIModel, as_language_model
 from agentmem.llm.tokenizing import PromptEncoder
 from agentmem.memory import MAX_K, Memory
-from agentmem.notes.note import Receipt
-from agentmem.notes.protocols import LanguageModel
+from agentmem.notes.note import Hit, Receipt
+from agentmem.notes.protocols import LanguageModel, Message
 from agentmem.notes.speaking import heard
-from agentmem.recall.query import query_words
 from agentmem.recall.result import estimate_tokens
 
 __all__ = ["ChatAgent", "Reply", "check_options"]
 
+_UNWORDED = "[no words]"
+"""What stands in the conversation for a message of pictures or files alone; it is no note."""
 _PIECE = re.compile(r"\s*\S+|\s+$")
 
 
@@ -65,6 +70,10 @@ class ChatAgent:
         k, context_tokens: how many notes are recalled, and the room for them in the prompt.
         history_tokens: room for the latest turns of this session.
         max_tokens: length of an answer.
+        tools: the model looks into the memory, and keeps what it wants to, itself: ``True`` for
+            :func:`~agentmem.integrations.tools.memory_tools`, or which of them; it needs an OpenAI-compatible client. Nothing is then recalled for
+            it, and what it says is not checked against notes.
+        tool_steps: how many times it may call tools before it has to answer.
     """
 
     def __init__(
@@ -82,6 +91,8 @@ class ChatAgent:
         context_tokens: int = 400,
         history_tokens: int = 800,
         max_tokens: int = 256,
+        tools: bool | Sequence[MemoryTool] = False,
+        tool_steps: int = 8,
     ) -> None:
         if not isinstance(memory, Memory):
             raise InvalidArgument(
@@ -95,25 +106,30 @@ class ChatAgent:
         self.context_tokens, self.history_tokens = context_tokens, history_tokens
         self.last: Reply | None = None
         self._client = self._connect(model, tokenizer, model_name)
+        self._tools = self._tooled(tools, tool_steps)
         self._count = _counter(tokenizer if tokenizer is not None else model[1] if isinstance(model, tuple) else None)
         self._turns = self._resume() if session or memory.scope.session else Conversation()
 
     # -- the conversation ------------------------------------------------------------------------------------
 
-    def chat(self, text: str) -> Reply:
-        """Answer ``text``, and remember both; what the user said is kept as a note even when the model fails."""
+    def chat(self, text: str | MessageParts) -> Reply:
+        """Answer ``text``, and remember both; what the user said is kept as a note even when the model fails.
+
+        ``text`` may be a message's content in parts: its words are the message, and what else there is (images, files) is shown to the
+        model with them, and kept nowhere. What is asked about a picture no note can confirm, so such an answer is not checked.
+        """
         say = saying(self._model)
-        steps = self._exchange(text, self._heard(text))
+        steps = self._turn(text)
         return led(steps, lambda step: say(step) if isinstance(step, Prompt) else step.text)
 
-    def stream(self, text: str) -> Generator[str, None, None]:
+    def stream(self, text: str | MessageParts) -> Generator[str, None, None]:
         """The same answer, piece by piece; remembered when it is finished or no longer listened to.
 
         What is checked, against notes or edits, is checked as a whole, so its pieces come together; what asks nothing comes as the
         model says it. :attr:`last` holds the :class:`Reply` afterwards. When the model fails on the way, what it had said is not
         remembered.
         """
-        return self._streamed(self._exchange(text, self._heard(text)))
+        return self._streamed(self._turn(text))
 
     def _streamed(self, steps: Exchange) -> Generator[str, None, None]:
         spoken: list[str] = []
@@ -149,14 +165,26 @@ class ChatAgent:
                 yield piece
         return "".join(spoken).strip()
 
-    def _exchange(self, text: str, at: datetime) -> Exchange:
+    def _turn(self, content: str | MessageParts) -> Exchange:
+        message = UserMessage.of(content)
+        if message.shown and self._client is None and self._tools is None and self.memory._parts.llm is None:
+            raise InvalidArgument(
+                "A local model reads text alone.", hint="leave images and files out, or name a server."
+            )
+        return self._exchange(message, self.memory.clock.now())
+
+    def _exchange(self, message: UserMessage, at: datetime) -> Exchange:
+        text = message.text
         try:
             shown = self.turns
-            # Without the session: it would narrow recall to this conversation.
-            answer = yield from self.memory._answering(
-                text, self.k, user=self.user, agent=self.agent, llm=self._model, local=self._client is None, turns=shown,
-                system=self.system, context_tokens=self.context_tokens, max_tokens=self.max_tokens, count=self._count,
-            )  # fmt: skip
+            if message.shown or self._tools is not None:
+                answer = yield from self._unchecked(message, shown)
+            else:
+                # Without the session: it would narrow recall to this conversation.
+                answer = yield from self.memory._answering(
+                    text, self.k, user=self.user, agent=self.agent, llm=self._model, local=self._client is None, turns=shown,
+                    system=self.system, context_tokens=self.context_tokens, max_tokens=self.max_tokens, count=self._count,
+                )  # fmt: skip
             answer = replace(answer, text=(yield answer))
         except BaseException as error:
             self._unanswered(text, at, error)
@@ -166,6 +194,25 @@ class ChatAgent:
         given = {field.name: getattr(answer, field.name) for field in fields(answer)}
         self.last = Reply(**given | {"warnings": warnings}, receipts=receipts)
         return self.last
+
+    def _unchecked(self, message: UserMessage, shown: Sequence[Turn]) -> Generator[Prompt | Answer, str, Answer]:
+        """An answer that is the model's own: it looked notes up by itself, or has seen what no note tells."""
+        hits: tuple[Hit, ...] = ()
+        if self._tools is None and message.text:
+            known = [turn.note_id for turn in shown if turn.note_id is not None]
+            found = self.memory.recall(message.text, k=self.k + len(known), user=self.user, agent=self.agent)
+            fresh = tuple(hit for hit in found if hit.note.id not in known)[: self.k]
+            hits = replace(found, hits=fresh).within(self.context_tokens, self._count)
+        asked: list[Message] = messages(self.system, hits, shown, message.text)
+        tokens = sum(self._count(str(each["content"])) for each in asked)
+        content: Any = message.content(asked[-1]["content"])  # parts are the model's to read: here they are passed on
+        asked[-1] = {"role": "user", "content": content}
+        text = yield Prompt(asked, self.max_tokens, True, [])
+        notes = tuple(hit.note for hit in hits) if self._tools is None else self._tools.recalled
+        used = used_notes(text, message.text, notes)
+        if used:
+            self.memory.reinforce(used, user=self.user, agent=self.agent, or_gone=True)
+        return Answer(text, "notes" if used else "model", notes, used, prompt_tokens=tokens)
 
     @property
     def turns(self) -> tuple[Turn, ...]:
@@ -183,11 +230,6 @@ class ChatAgent:
         there = self.memory.notes(where={"id": {"$in": list(ids)}}, user=self.user, agent=self.agent)
         return set(ids) - {note.id for note in there}
 
-    def _heard(self, text: str) -> datetime:
-        if not isinstance(text, str) or not text.strip():
-            raise InvalidArgument("There is nothing to answer.", hint="chat('Where does my sister live?').")
-        return self.memory.clock.now()
-
     # -- its model -------------------------------------------------------------------------------------------
 
     def _connect(self, model: Any, tokenizer: Any, name: str | None) -> LanguageModel | None:
@@ -202,15 +244,25 @@ class ChatAgent:
             return None
         return as_language_model(model, model=name)
 
+    def _tooled(self, tools: bool | Sequence[MemoryTool], steps: int) -> ToolModel | None:
+        if tools is False:
+            return None
+        offered = memory_tools() if tools is True else tuple(tools)
+        return ToolModel(self._client, self.memory, offered, steps=steps, whose=self._whose)
+
     @property
     def _model(self) -> LanguageModel | None:
         """Who is asked, unless the memory's local model answers."""
+        if self._tools is not None:
+            return self._tools
         return self._client if self._client is not None else self.memory._parts.llm
 
     # -- remembering -----------------------------------------------------------------------------------------
 
     def _unanswered(self, text: str, at: datetime, error: BaseException) -> None:
         """Keep what the user said in a turn that failed, out of the conversation; if that fails too, the error says so."""
+        if not text:
+            return  # a picture alone: nothing of it is kept
         message = {"role": "user", "content": text, "occurred_at": at, "metadata": {UNANSWERED: True}}
         try:
             self.memory.remember(message, **self._whose)
@@ -223,29 +275,17 @@ class ChatAgent:
         One that cannot be a note (too long, not text, made from what was forgotten meanwhile) does not take the other with it: the answer
         is there all the same, and losing it as well would help nobody.
         """
-        turns: list[dict[str, Any]] = [{"role": "user", "content": text, "occurred_at": at}]
+        turns: list[dict[str, Any]] = [{"role": "user", "content": text, "occurred_at": at}] if text else []
         if answer.text.strip():
             later = max(at, self.memory.clock.now())
-            told = _repeats(text, answer, shown)
+            told = _repeats(text, answer, shown, at_hand=bool(text))
             turns.append({"role": "assistant", "content": answer.text, "occurred_at": later, "derived_from": told})
-        try:
-            receipts = self.memory.remember_many(turns, progress=False, **self._whose)
-        except (InvalidNote, StoreError, UnknownNote):
-            receipts = []
-            for turn in turns:
-                receipts.append(self._alone(turn, receipts))
+        if not text:
+            self._turns.add("user", _UNWORDED, None)
+        receipts = remember_each(self.memory, turns, self._whose, spare=(InvalidNote, StoreError, UnknownNote))
         for turn, receipt in zip(turns, receipts, strict=True):
             self._turns.add(turn["role"], turn["content"], receipt.id)
-        return tuple(receipts)
-
-    def _alone(self, turn: dict[str, Any], before: Sequence[Receipt]) -> Receipt:
-        """One turn by itself, with a warning when it was not remembered."""
-        told = [before[each].id if isinstance(each, int) else each for each in turn.get("derived_from", ())]
-        try:
-            return self.memory.remember(turn | {"derived_from": [id for id in told if id]}, **self._whose)
-        except (InvalidNote, StoreError, UnknownNote) as error:
-            why = f"the {turn['role']}'s turn was not remembered: {error}"
-            return Receipt(None, "rejected", error.message, warnings=(why,))
+        return receipts
 
     @property
     def _whose(self) -> dict[str, Any]:
@@ -259,15 +299,14 @@ class ChatAgent:
         return f"ChatAgent({answers}, session={self.session!r}, {len(self._turns)} turns)"
 
 
-def _repeats(text: str, answer: Answer, shown: Sequence[Turn]) -> list[str | int]:
-    """What an answer says again, to be forgotten with it: recalled notes, those that taught an edit which fired, earlier turns, and
-    the message that it answers, which is the first of the exchange.
+def _repeats(text: str, answer: Answer, shown: Sequence[Turn], *, at_hand: bool) -> list[str | int]:
+    """What an answer says again, to be forgotten with it: recalled notes, those that tell what is known instead, those that taught an edit which fired, earlier turns, and
+    the message that it answers, which is the first of the exchange where it is ``at_hand``.
     """
     fired = [route.note_id for route in answer.routes if route.note_id and route.edit_id in answer.edits]
-    again = repeated(answer.text, text, [turn.content for turn in shown])
-    earlier = [turn.note_id for turn, so in zip(shown, again, strict=True) if so and turn.note_id]
-    echoes = set(query_words(answer.text)) & set(query_words(text))
-    return [*(note.id for note in answer.used), *fired, *earlier, *([0] if echoes else [])]
+    earlier = {turn.note_id: turn.content for turn in shown if turn.note_id}
+    quoted = dict.fromkeys(note.id for note in (*answer.used, *answer.known))
+    return [*quoted, *fired, *rests_on(answer.text, {0: text} if at_hand else {}, earlier)]
 
 
 def check_options(system: object, k: object, room: Mapping[str, object], max_tokens: object) -> None:

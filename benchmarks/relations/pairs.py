@@ -10,10 +10,21 @@ from random import Random
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from agentmem.notes.protocols import Embedder
 
-__all__ = ["PAIRS", "Pair", "area_under_curve", "by_chance", "read_chats", "read_open", "read_pairs", "recall_at"]
+__all__ = [
+    "PAIRS",
+    "Pair",
+    "area_under_curve",
+    "by_chance",
+    "cosines",
+    "read_chats",
+    "read_open",
+    "read_pairs",
+    "recall_at",
+]
 
 PAIRS = Path(__file__).parent.parent / "strangers" / "pairs.jsonl"
 CHATS = PAIRS.with_name("chats.jsonl")
@@ -50,10 +61,9 @@ def by_chance(pairs: Sequence[Pair], each: int, rng: Random, embedder: Embedder)
     for author in sorted({pair.author for pair in pairs}):
         topics = {text: pair.topic for pair in pairs if pair.author == author for text in pair.texts}
         texts = list(topics)
-        vectors = np.asarray(embedder.embed(texts), dtype=np.float32)
-        cosines = vectors @ vectors.T
+        likeness = cosines(texts, embedder)
         for place, text in enumerate(texts):
-            others = np.flatnonzero((cosines[place] >= NEAR) & (cosines[place] <= LIKE))
+            others = np.flatnonzero((likeness[place] >= NEAR) & (likeness[place] <= LIKE))
             apart = [texts[other] for other in others.tolist() if topics[texts[other]] != topics[text]]
             found += [Pair(before, text, "apart", author) for before in rng.sample(apart, min(each, len(apart)))]
     return found
@@ -68,15 +78,20 @@ def read_chats(each: int, rng: Random, embedder: Embedder, path: Path = CHATS) -
         chats.setdefault((line["chat"], line["who"]), []).append(line)
     found: list[Pair] = []
     for (chat, _), said in chats.items():
-        vectors = np.asarray(embedder.embed([line["text"] for line in said]), dtype=np.float32)
-        cosines = vectors @ vectors.T
+        likeness = cosines([line["text"] for line in said], embedder)
         for place, line in enumerate(said):
             over = [other for other in range(place) if said[other]["n"] in line["replaces"]]
-            near = [other for other in range(place) if cosines[place, other] >= NEAR and other not in over]
+            near = [other for other in range(place) if likeness[place, other] >= NEAR and other not in over]
             kept = rng.sample(near, min(each, len(near)))
             found += [Pair(said[other]["text"], line["text"], "replaces", chat[0]) for other in over]
             found += [Pair(said[other]["text"], line["text"], "apart", chat[0]) for other in kept]
     return found
+
+
+def cosines(texts: Sequence[str], embedder: Embedder) -> npt.NDArray[np.float32]:
+    """How near each text is to each, shape (texts, texts)."""
+    vectors = np.asarray(embedder.embed(texts), dtype=np.float32)
+    return vectors @ vectors.T
 
 
 def read_open(path: Path) -> list[Pair]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import Annotated, Any
 
@@ -10,8 +9,23 @@ import typer
 from typer.core import TyperGroup
 
 from agentmem import __version__
-from agentmem.errors import AgentMemError, InvalidArgument, InvalidNote, ScopeRequired
-from agentmem.integrations.cli import asking, demo, describing, exchange, notes, pictures, records, upkeep, weights
+from agentmem.errors import AgentMemError, InvalidArgument, InvalidNote
+from agentmem.integrations.cli import (
+    asking,
+    chatting,
+    demo,
+    describing,
+    exchange,
+    mcp,
+    notes,
+    overview,
+    pictures,
+    records,
+    render,
+    serve,
+    upkeep,
+    weights,
+)
 from agentmem.integrations.cli.place import (
     AgentOption,
     EmbedderOption,
@@ -19,8 +33,8 @@ from agentmem.integrations.cli.place import (
     PathOption,
     SessionOption,
     UserOption,
+    place_of,
 )
-from agentmem.integrations.cli.render import console
 
 __all__ = ["app"]
 
@@ -41,7 +55,7 @@ class _Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except AgentMemError as error:
-            _show(error, as_json=bool(ctx.meta.get("json")))
+            render.error(error, as_json=bool(ctx.meta.get("json")))
             wrong = isinstance(error, (InvalidArgument, InvalidNote))
             raise typer.Exit(USAGE if wrong else ERROR) from error
         except (KeyboardInterrupt, typer.Abort) as stop:
@@ -49,26 +63,10 @@ class _Commands(TyperGroup):
             raise typer.Exit(INTERRUPTED) from stop
 
 
-def _show(error: AgentMemError, *, as_json: bool) -> None:
-    hint = error.hint
-    if isinstance(error, ScopeRequired):
-        hint = "say whose notes: --user NAME, or --agent NAME."
-    if as_json:
-        said = {"error": {"type": type(error).__name__, "message": error.message, "hint": hint}}
-        sys.stderr.write(json.dumps(said, ensure_ascii=False) + "\n")
-        return
-    from rich.text import Text
-
-    out = console(stderr=True)
-    out.print(Text.assemble((f"{type(error).__name__}: ", "bold red"), error.message))
-    if hint:
-        out.print(Text.assemble(("hint: ", "bold"), hint))
-
-
 app = typer.Typer(
     cls=_Commands,
     name="agentmem",
-    no_args_is_help=True,
+    invoke_without_command=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     epilog=_EPILOG,
@@ -84,6 +82,7 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
+    ctx: typer.Context,
     path: PathOption = None,
     user: UserOption = None,
     agent: AgentOption = None,
@@ -94,8 +93,16 @@ def _options(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """One memory for an LLM agent: what it can look up, and what it knows by heart."""
+    """One memory for an LLM agent: what it can look up, and what it knows by heart. Without a command: what is in it, and what to do next."""
+    del version  # its callback has acted on it
+    if ctx.invoked_subcommand is None:
+        ctx.meta["json"] = json
+        overview.overview(
+            place_of(
+                {"path": path, "user": user, "agent": agent, "session": session, "embedder": embedder, "json": json}
+            )
+        )
 
 
-for module in (demo, notes, records, asking, describing, weights, pictures, exchange, upkeep):
+for module in (demo, notes, records, asking, chatting, describing, weights, pictures, exchange, upkeep, mcp, serve):
     module.add_to(app)

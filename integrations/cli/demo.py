@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from agentmem.integrations import values
 from agentmem.integrations.cli import render
 from agentmem.integrations.cli.place import Place, at_place
 
@@ -227,7 +228,7 @@ def summary(found: Findings, kept: dict[str, bool], seconds: float) -> dict[str,
         "economics": found.economics,
         "hashes": found.hashes,
         "same_logits": found.same_logits,
-        "forgotten": render.forgotten_dict(found.forgotten) if found.forgotten else None,
+        "forgotten": values.forgotten_dict(found.forgotten) if found.forgotten else None,
         "pictures": [str(path) for path in found.pictures],
         "stats": found.stats,
     }

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from agentmem.enrich.model.report import EnrichReport, ReflectReport
     from agentmem.notes.protocols import LanguageModel
 
-__all__ = ["add_to"]
+__all__ = ["NameOption", "UrlOption", "add_to", "language_model"]
 
 UrlOption = Annotated[
     str | None,
@@ -46,7 +46,7 @@ def enrich(
     timeout: TimeoutOption = 60.0,
 ) -> None:
     """Let a language model describe, link and evolve notes that it has not seen. Exit code 1 when something failed."""
-    with place.memory(llm=_server(url, name, timeout)) as memory:
+    with place.memory(llm=language_model(url, name, timeout)) as memory:
         report = memory.enrich(limit, again=again, progress=not place.json)
     _show(place, report)
 
@@ -62,12 +62,17 @@ def reflect(
     timeout: TimeoutOption = 60.0,
 ) -> None:
     """Let a language model sum up days, draw conclusions and paint a portrait. Exit code 1 when something failed."""
-    with place.memory(llm=_server(url, name, timeout)) as memory:
+    with place.memory(llm=language_model(url, name, timeout)) as memory:
         report = memory.reflect(day, limit=limit)
     _show(place, report)
 
 
-def _server(url: str | None, name: str | None, timeout: float) -> LanguageModel:
+def language_model(url: str | None, name: str | None, timeout: float) -> LanguageModel:
+    """The model of a server.
+
+    Raises:
+        InvalidArgument: the address or the name is missing.
+    """
     if not url or not name:
         raise InvalidArgument(
             "Which language model?",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from agentmem.errors import InvalidArgument
-from agentmem.integrations.cli import render
+from agentmem.integrations.cli import documents, render
 from agentmem.integrations.cli.place import Place, at_place
 
 if TYPE_CHECKING:
@@ -64,7 +64,9 @@ def export(
 
 def import_(
     place: Place,
-    file: Annotated[Path, typer.Argument(help="An agentmem export, or a dump of another system.")],
+    file: Annotated[
+        Path, typer.Argument(help="A folder, a text, an agentmem export, or a dump of another system.", metavar="PATH")
+    ],
     shape: Annotated[
         str | None,
         typer.Option("--format", help="agentmem, mem0, langgraph, locomo, memorybank or chat; else found out."),
@@ -79,11 +81,31 @@ def import_(
         ),
     ] = None,
     key_file: KeyOption = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Of a folder or text: leave notes of what is no longer in it.")
+    ] = False,
+    exclude: Annotated[
+        list[str] | None, typer.Option("--exclude", help="Of a folder: leave out, as in a .gitignore; several times.")
+    ] = None,
+    facts: Annotated[bool, typer.Option("--facts", help="Of a folder or text: read what its words state.")] = False,
 ) -> None:
-    """Store what an export or another system's dump holds; doing so twice stores nothing twice.
+    """Store what a folder, a text, an export or another system's dump holds; doing so twice stores nothing twice.
+
+    agentmem import notes/ --user ana: Markdown, plain text and chats; the next time, what has changed.
 
     agentmem import mem0.json --format mem0 --user ana
     """
+    if shape is None and documents.is_documents(file):
+        if trust is not None:
+            raise InvalidArgument("--trust is for agentmem's own exports.", hint="leave it out.")
+        documents.bring(
+            place, file, keep=keep, exclude=exclude or (), facts=facts, forgotten=forgotten, dry_run=dry_run
+        )
+        return
+    if keep or exclude or facts:
+        raise InvalidArgument(
+            "--keep, --exclude and --facts are for folders and texts.", hint="leave them out for a dump or an export."
+        )
     if shape == OURS or (shape is None and _is_ours(file)):
         with place.memory(make=not dry_run, trying=dry_run) as memory:
             report = memory.load_export(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from agentmem.errors import InvalidArgument
+from agentmem.integrations import values
 from agentmem.integrations.cli import given, render
 from agentmem.integrations.cli.place import Place, at_place, find
 
@@ -78,7 +79,7 @@ def remember(
     with place.memory(make=True) as memory:
         receipts = memory.remember_many(items, **options)
         if place.json:
-            render.data({"receipts": [render.receipt_dict(r) for r in receipts]})
+            render.data({"receipts": [values.receipt_dict(r) for r in receipts]})
         else:
             render.say(_receipts(memory, receipts, items))
     if not any(r.ok for r in receipts):
@@ -167,22 +168,7 @@ def _count(k: str) -> Any:
 
 
 def _recollection(found: Recollection, context: int | None) -> dict[str, Any]:
-    hits = [
-        {
-            "note": render.note_dict(h.note),
-            "score": h.score,
-            "reasons": dict(h.reasons),
-            "via": list(h.via),
-            "passage": h.passage,
-        }
-        for h in found
-    ]
-    made: dict[str, Any] = {
-        "query": found.query,
-        "hits": hits,
-        "degraded": found.degraded,
-        "warnings": list(found.warnings),
-    }
+    made = values.recollection_dict(found)
     return made if context is None else {**made, "context": found.context(context)}
 
 
@@ -227,7 +213,7 @@ def notes(
     with place.memory() as memory:
         found = memory.notes(where=given.mapping(where, "--where"), faded=not active, limit=limit, offset=offset)
     if place.json:
-        render.data({"notes": [render.note_dict(n) for n in found], "offset": offset, "limit": limit})
+        render.data({"notes": [values.note_dict(n) for n in found], "offset": offset, "limit": limit})
     else:
         rows = [
             (
@@ -266,9 +252,7 @@ def history(place: Place, id: Annotated[str, typer.Argument(help="A note's id, o
     with place.memory() as memory:
         versions = memory.history(find(memory, id).id)
     if place.json:
-        render.data({"versions": [
-            {"version": v.version, "content": v.content, "changed_at": v.changed_at, "reason": v.reason} for v in versions
-        ]})  # fmt: skip
+        render.data({"versions": [values.version_dict(version) for version in versions]})
         return
     rows = [(v.version, f"{v.changed_at:%Y-%m-%d %H:%M}", v.reason, v.content) for v in versions]
     render.say(render.table(("version", "when", "why", "note"), rows, right=("version",), styles={"when": "dim"}))
@@ -283,9 +267,7 @@ def evidence(
     with place.memory() as memory:
         found = memory.evidence(None if id is None else find(memory, id).id)[:limit]
     if place.json:
-        render.data({"evidence": [
-            {"question": e.question, "answer": e.answer, "notes": e.notes, "times": e.times, "at": e.at} for e in found
-        ]})  # fmt: skip
+        render.data({"evidence": [values.evidence_dict(each) for each in found]})
     else:
         rows = [
             (f"{e.at:%Y-%m-%d %H:%M}", e.times, " ".join(map(render.short, e.notes)), e.question, e.answer)
@@ -341,7 +323,7 @@ def erase(place: Place, memory: Memory, what: Any, *, yes: bool, dry_run: bool) 
         confirm(f"Forget {len(planned.ids)} notes and {len(planned.derived)} derived from them, for good?", yes)
     receipt = planned if dry_run or not planned.ids else memory.forget(what)
     if place.json:
-        render.data(render.forgotten_dict(receipt))
+        render.data(values.forgotten_dict(receipt))
     else:
         render.say(forgotten(receipt))
     if not receipt.ids or (not dry_run and not receipt.gone):

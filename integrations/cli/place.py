@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from agentmem.notes.note import Note
     from agentmem.notes.protocols import LanguageModel
 
-__all__ = ["COMMON", "Local", "Place", "at_place", "find"]
+__all__ = ["COMMON", "Local", "Place", "at_place", "find", "place_of"]
 
 DEFAULT_PATH = ".agentmem"
 _PANEL = "Which memory"
@@ -115,7 +115,8 @@ class Place:
     embedder: str | None = None
     json: bool = False
 
-    def _exists(self) -> bool:
+    def exists(self) -> bool:
+        """Whether there is a memory."""
         try:
             return (self.path / "notes.db").exists()
         except OSError as error:
@@ -126,10 +127,14 @@ class Place:
 
     @contextmanager
     def memory(
-        self, *, make: bool = False, trying: bool = False, local: Local | None = None, llm: LanguageModel | None = None
-    ) -> Iterator[Memory]:
-        """The memory of this place, bound to its scope; made if missing only when ``make`` says so, and with ``trying`` nowhere."""
-        exists = self._exists()
+        self, *, make: bool = False, trying: bool = False, reading: bool = False, local: Local | None = None,
+        llm: LanguageModel | None = None,
+    ) -> Iterator[Memory]:  # fmt: skip
+        """The memory of this place, bound to its scope; made if missing only when ``make`` says so, and with ``trying`` nowhere.
+
+        ``reading``: nothing of it is written.
+        """
+        exists = self.exists()
         if not (make or trying or exists):
             raise StoreError(
                 f"There is no memory at {self.path}.",
@@ -144,7 +149,9 @@ class Place:
         scope = Scope(user=self.user, agent=self.agent, session=self.session)
         path = self.path if exists or make else None
         model = {} if local is None else asdict(local)
-        with Memory(path, scope=scope, embedder=self.embedder, llm=llm, settings=settings, **model) as memory:
+        with Memory(
+            path, scope=scope, embedder=self.embedder, llm=llm, settings=settings, read_only=reading, **model
+        ) as memory:
             yield memory
 
 
@@ -160,6 +167,19 @@ def find(memory: Memory, id: str) -> Note:
             f"{len(found)} notes end in {id!r}.", hint="give more of the id, e.g. its last 12 characters."
         )
     return found[0]
+
+
+def place_of(options: Mapping[str, Any]) -> Place:
+    """The place that the common options name, or the environment where they do not."""
+    path = options["path"] or os.environ.get("AGENTMEM_PATH") or DEFAULT_PATH
+    return Place(
+        path=Path(os.path.expanduser(path)),  # noqa: PTH111 - as Memory does
+        user=options["user"],
+        agent=options["agent"],
+        session=options["session"],
+        embedder=options["embedder"] or os.environ.get("AGENTMEM_EMBEDDER") or None,
+        json=bool(options["json"]),
+    )
 
 
 def at_place(command: Callable[..., None]) -> Callable[..., None]:
@@ -182,14 +202,7 @@ def at_place(command: Callable[..., None]) -> Callable[..., None]:
         def chosen(name: str) -> Any:
             return asked[name] if asked[name] not in (None, False) else outer.get(name)
 
-        place = Place(
-            path=Path(os.path.expanduser(chosen("path") or os.environ.get("AGENTMEM_PATH") or DEFAULT_PATH)),  # noqa: PTH111 - as Memory does
-            user=chosen("user"),
-            agent=chosen("agent"),
-            session=chosen("session"),
-            embedder=chosen("embedder") or os.environ.get("AGENTMEM_EMBEDDER") or None,
-            json=bool(chosen("json")),
-        )
+        place = place_of({name: chosen(name) for name in COMMON})
         ctx.meta["json"] = place.json
         command(place, **given)
 

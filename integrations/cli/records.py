@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from agentmem.errors import InvalidArgument
+from agentmem.integrations import values
 from agentmem.integrations.cli import given, render
 from agentmem.integrations.cli.notes import DryOption, YesOption, erase, number
 from agentmem.integrations.cli.place import Place, at_place
@@ -62,7 +63,7 @@ def put(
             _labels(namespace), key, read, index=False if unindexed else index, ttl=ttl, facts=facts, **options
         )
     if place.json:
-        render.data(_as_dict(record))
+        render.data(values.record_dict(record))
     else:
         render.say(_table([record]))
 
@@ -79,7 +80,7 @@ def get(
     if record is None:
         _nothing(place)
     else:
-        render.data(_as_dict(record) if place.json else record.value)
+        render.data(values.record_dict(record) if place.json else record.value)
 
 
 def delete(
@@ -113,7 +114,7 @@ def search(
     with place.memory() as memory:
         found = memory.search(_labels(within), words, given.mapping(filter_, "--filter"), refresh=refresh, **asked)
     if place.json:
-        render.data({"records": [_as_dict(record) for record in found]})
+        render.data({"records": [values.record_dict(record) for record in found]})
     elif found:
         render.say(_table(found))
     else:
@@ -154,13 +155,6 @@ def _nothing(place: Place) -> None:
     else:
         render.notice("nothing found")
     raise typer.Exit(1)
-
-
-def _as_dict(record: Record) -> dict[str, object]:
-    return {
-        "namespace": record.namespace, "key": record.key, "value": record.value, "id": record.id, "created_at": record.created_at,
-        "updated_at": record.updated_at, "expires_at": record.expires_at, "score": record.score,
-    }  # fmt: skip
 
 
 def _table(records: Sequence[Record]) -> Any:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from agentmem.errors import AgentMemError, ScopeRequired
+from agentmem.integrations.values import plain
 from agentmem.notes.quoting import one_line
 
 if TYPE_CHECKING:
@@ -15,11 +16,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-    from agentmem.notes.note import Fact, ForgetReceipt, Link, Note, Receipt
-
-__all__ = [
-    "console", "data", "fact_dict", "link_dict", "note_dict", "notice", "receipt_dict", "say", "short", "table",
-]  # fmt: skip
+__all__ = ["console", "data", "error", "notice", "say", "short", "table"]
 
 ID_LENGTH = 8
 
@@ -44,17 +41,7 @@ def notice(text: str) -> None:
 def data(value: object) -> None:
     """JSON on stdout; in an encoding that is not Unicode, what is not ASCII is escaped."""
     escaped = not (sys.stdout.encoding or "utf-8").lower().startswith("utf")
-    sys.stdout.write(json.dumps(value, ensure_ascii=escaped, indent=2, default=_plain) + "\n")
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, Mapping):
-        return dict(value)
-    if isinstance(value, (set, frozenset, tuple)):
-        return list(value)
-    return str(value)
+    sys.stdout.write(json.dumps(value, ensure_ascii=escaped, indent=2, default=plain) + "\n")
 
 
 def short(id: str | None) -> str:
@@ -94,79 +81,18 @@ def table(
     return made
 
 
-# -- values as JSON ------------------------------------------------------------------------------------------
+def error(error: AgentMemError, *, as_json: bool) -> None:
+    """An error with its cure, on stderr."""
+    from rich.text import Text
 
-
-def fact_dict(fact: Fact | None) -> dict[str, object] | None:
-    """A fact, or null."""
-    if fact is None:
-        return None
-    told = {"subject": fact.subject, "relation": fact.relation, "object": fact.object, "functional": fact.functional}
-    span = {"valid_from": fact.valid_from, "valid_to": fact.valid_to, "ended_by": fact.ended_by}
-    return told | {name: value for name, value in span.items() if value is not None}
-
-
-def note_dict(note: Note) -> dict[str, object]:
-    """A note with stable names; times are ISO 8601 in UTC."""
-    return {
-        "id": note.id,
-        "content": note.content,
-        "kind": note.kind,
-        "user": note.scope.user,
-        "agent": note.scope.agent,
-        "session": note.scope.session,
-        "actor": note.actor,
-        "occurred_at": note.occurred_at,
-        "created_at": note.created_at,
-        "valid_from": note.valid_from,
-        "valid_to": note.valid_to,
-        "tags": list(note.tags),
-        "keywords": list(note.keywords),
-        "importance": note.importance,
-        "source": note.source,
-        "trust": note.trust,
-        "recalls": note.state.recalls,
-        "stability_days": round(note.state.stability, 3),
-        "archived": note.archived_at is not None,
-        "fact": fact_dict(note.fact),
-        "facts": [fact_dict(fact) for fact in note.facts],
-        "metadata": dict(note.metadata),
-        "version": note.version,
-    }
-
-
-def link_dict(link: Link) -> dict[str, object]:
-    """A link of the note graph."""
-    return {
-        "source": link.source,
-        "target": link.target,
-        "kind": link.kind,
-        "weight": link.weight,
-        "reason": link.reason,
-    }
-
-
-def receipt_dict(receipt: Receipt) -> dict[str, object]:
-    """What became of one remembered item."""
-    return {
-        "id": receipt.id,
-        "status": receipt.status,
-        "reason": receipt.reason,
-        "links": [link_dict(link) for link in receipt.links],
-        "superseded": list(receipt.superseded),
-        "warnings": list(receipt.warnings),
-    }
-
-
-def forgotten_dict(receipt: ForgetReceipt) -> dict[str, Any]:
-    """What was forgotten, where, and what the probes found."""
-    return {
-        "ids": list(receipt.ids),
-        "places": dict(receipt.places),
-        "derived": list(receipt.derived),
-        "edits": list(receipt.edits),
-        "probes": dict(receipt.probes),
-        "gone": receipt.gone,
-        "dry_run": receipt.dry_run,
-        "warnings": list(receipt.warnings),
-    }
+    hint = error.hint
+    if isinstance(error, ScopeRequired):
+        hint = "say whose notes: --user NAME, or --agent NAME."
+    if as_json:
+        said = {"error": {"type": type(error).__name__, "message": error.message, "hint": hint}}
+        sys.stderr.write(json.dumps(said, ensure_ascii=False) + "\n")
+        return
+    out = console(stderr=True)
+    out.print(Text.assemble((f"{type(error).__name__}: ", "bold red"), error.message))
+    if hint:
+        out.print(Text.assemble(("hint: ", "bold"), hint))

@@ -14,6 +14,7 @@ import typer
 
 from agentmem.consolidation.figures import counted, told
 from agentmem.errors import InvalidArgument, JobLocked
+from agentmem.integrations import values
 from agentmem.integrations.cli import render
 from agentmem.integrations.cli.notes import DryOption
 from agentmem.integrations.cli.place import Local, Place, at_place
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from agentmem import Memory
     from agentmem.consolidation.report import ConsolidationReport
 
-__all__ = ["add_to", "outcomes", "progress", "refusals"]
+__all__ = ["add_to", "outcomes", "progress", "refusals", "tell"]
 
 _LONGEST_WATCH = 365 * 24 * 60
 
@@ -74,12 +75,13 @@ def _consolidate(
     if place.json:
         render.data(report.to_dict())
     else:
-        _tell(report, dry_run, limit)
+        tell(report, dry_run, limit)
     if html is not None:
         report.write_page(html)
 
 
-def _tell(report: ConsolidationReport, dry_run: bool, limit: int) -> None:
+def tell(report: ConsolidationReport, dry_run: bool = False, limit: int = 30) -> None:
+    """Print what was written, what was not, and why."""
     from rich.text import Text
 
     if report.outcomes:
@@ -143,12 +145,7 @@ def edits(place: Place) -> None:
     with place.memory() as memory:
         held = memory.edits()
     if place.json:
-        render.data({"edits": [
-            {"id": e.id, "note_id": e.note_id, "question": e.prompt, "answer": e.target, "subject": e.subject,
-             "paraphrases": list(e.paraphrases), "user": e.scope.user if e.scope else None,
-             "agent": e.scope.agent if e.scope else None}
-            for e in held
-        ]})  # fmt: skip
+        render.data({"edits": [values.edit_dict(each) for each in held]})
     else:
         rows = [(render.short(e.id), render.short(e.note_id), e.target, e.prompt) for e in held]
         render.say(

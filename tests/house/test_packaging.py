@@ -52,11 +52,18 @@ def test_the_distribution_does_not_take_a_name_that_belongs_to_somebody_else() -
     assert "Private :: Do Not Upload" in PROJECT["project"]["classifiers"]
 
 
+FRAMEWORKS = {
+    "adk", "agent-framework", "anthropic", "langchain", "langgraph", "llamaindex", "openai-agents", "pydantic-ai",
+}  # fmt: skip
+
+
 def test_extras_are_spelled_out_and_all_holds_them() -> None:
+    """But for frameworks: who wants a memory in one of them has it already."""
     extras = PROJECT["project"]["optional-dependencies"]
-    wanted = sorted(r for name, rs in extras.items() if name not in {"all", "dev"} for r in rs)
+    wanted = sorted(r for name, rs in extras.items() if name not in {"all", "dev", *FRAMEWORKS} for r in rs)
 
     assert sorted(extras["all"]) == wanted
+    assert {r for name in FRAMEWORKS for r in extras[name]} <= set(PROJECT["dependency-groups"]["frameworks"])
     assert not any("agentmem" in requirement for rs in extras.values() for requirement in rs)
 
 

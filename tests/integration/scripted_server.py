@@ -9,8 +9,10 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-Answer = Callable[[dict[str, Any]], "str | int"]
-"""From a request's body to the words of the answer, or to the status that refuses it; in a stream, words end at ``CUT``."""
+Answer = Callable[[dict[str, Any]], "str | int | list[tuple[str, str]]"]
+"""From a request's body to the words of the answer, or to the status that refuses it; in a stream, words end at ``CUT``. A list calls tools: pairs
+of a name and its arguments.
+"""
 
 CUT = "\x04"
 
@@ -42,7 +44,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif body.get("stream"):
             self._pieces(answer)
         else:
-            message = {"role": "assistant", "content": answer}
+            message = {"role": "assistant", "content": answer} if isinstance(answer, str) else _calling(answer)
             choice = {"index": 0, "message": message, "finish_reason": "stop"}
             whole = {"id": "1", "object": "chat.completion", "created": 0, "model": "m", "choices": [choice]}
             self._send(200, json.dumps(whole).encode(), "application/json")
@@ -54,14 +56,38 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data)
 
-    def _pieces(self, answer: str) -> None:
-        words, cut, _ = answer.partition(CUT)
-        lines = [json.dumps({"choices": [{"index": 0, "delta": {"content": word + " "}}]}) for word in words.split()]
+    def _pieces(self, answer: str | list[tuple[str, str]]) -> None:
+        words, cut, _ = answer.partition(CUT) if isinstance(answer, str) else ("", "", "")
+        lines = (
+            []
+            if isinstance(answer, str)
+            else [json.dumps({"choices": [{"index": 0, "delta": each}]}) for each in _in_pieces(answer)]
+        )
+        lines += [json.dumps({"choices": [{"index": 0, "delta": {"content": word + " "}}]}) for word in words.split()]
         lines.append(json.dumps({"error": {"message": "cut off"}}) if cut else "[DONE]")
         self._send(200, "".join(f"data: {line}\n\n" for line in lines).encode(), "text/event-stream")
 
     def log_message(self, *_: object) -> None:
         return
+
+
+def _calling(calls: list[tuple[str, str]]) -> dict[str, Any]:
+    made = [
+        {"id": f"c{n}", "type": "function", "function": {"name": name, "arguments": given}}
+        for n, (name, given) in enumerate(calls)
+    ]
+    return {"role": "assistant", "content": None, "tool_calls": made}
+
+
+def _in_pieces(calls: list[tuple[str, str]]) -> Iterator[dict[str, Any]]:
+    """As servers stream calls: the name first, then the arguments bit by bit, those of several calls in turn."""
+    for n, (name, _) in enumerate(calls):
+        yield {
+            "tool_calls": [{"index": n, "id": f"c{n}", "type": "function", "function": {"name": name, "arguments": ""}}]
+        }
+    for at in range(0, max(len(given) for _, given in calls), 5):
+        for n, (_, given) in enumerate(calls):
+            yield {"tool_calls": [{"index": n, "function": {"arguments": given[at : at + 5]}}]}
 
 
 @contextmanager

@@ -123,3 +123,15 @@ def test_an_item_gets_no_more_trust_than_the_call_gives(call):
         assert trust[item.id] == trust[most.id] < 1
         lower = memory.remember({"content": "Perhaps.", "trust": 0.0}, trust=0.5).id
         assert next(note.trust for note in memory.notes() if note.id == lower) == 0.0
+
+
+def test_what_is_known_instead_is_forgotten_with_the_note_that_tells_it(memory: Memory):
+    """Not knowing quotes a note, too: "I know only: …"."""
+    told = memory.remember("My sister Mara lives in Graz.", user="ana")
+    agent = ChatAgent(lambda messages: "I do not know.", memory, user="ana")
+    reply = agent.chat("Where does my sister Mara work?")
+    assert "Graz" in reply.text
+
+    memory.forget(told.id, user="ana")
+
+    assert not [note.content for note in memory.notes(user="ana") if "Graz" in note.content]

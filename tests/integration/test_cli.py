@@ -20,7 +20,7 @@ from agentmem.integrations.cli.notes import confirm
 from agentmem.notes.rows import EditRow
 
 COMMANDS = (
-    "ask chat check consolidate curve demo doctor edits enrich evidence export fade forget graph history import jobs notes "
+    "ask chat check consolidate curve demo doctor edits enrich evidence export fade forget graph history import jobs mcp notes "
     "rebuild recall reflect remember stats status unfade users verify why-not".split()
 )
 Run = Callable[..., Any]
@@ -75,7 +75,7 @@ def test_json_is_stable_and_alone_on_stdout(filled: Run):
     found = json.loads(filled("recall", "sister", "-u", "ana", "--json").stdout)
 
     assert set(found) == {"query", "hits", "degraded", "warnings"}
-    assert set(found["hits"][0]) == {"note", "score", "reasons", "via", "passage"}
+    assert set(found["hits"][0]) == {"note", "score", "reasons", "via", "passage", "newer"}
     assert found["hits"][0]["note"]["fact"]["object"] == "Porto"
 
 
