@@ -37,9 +37,22 @@ class Browser:
         for domain in ("Page", "Runtime", "Log", "Network"):
             self._call(f"{domain}.enable")
 
-    def open(self, page: Path) -> None:
-        """Load a file, and wait until its script says that it is ready."""
-        self._call("Page.navigate", url=page.resolve().as_uri())
+    def open(self, page: Path | str) -> None:
+        """Load a file or an address, and wait until its script says that it is ready."""
+        self._call("Page.navigate", url=page if isinstance(page, str) else page.resolve().as_uri())
+        self.wait_until_ready()
+
+    def open_blank(self) -> None:
+        """Leave the page, and all that it kept in this browser."""
+        origin = self.run("location.origin")
+        if str(origin).startswith("http"):
+            self.run("sessionStorage.clear(), localStorage.clear(), 0")
+        self._call("Page.navigate", url="about:blank")
+        self.trouble.clear()
+        self.requests.clear()
+
+    def wait_until_ready(self) -> None:
+        """Until the script of the page says so."""
         end = time.monotonic() + _PATIENCE
         while self.run("document.documentElement?.dataset.ready") != "true":
             assert time.monotonic() < end, f"the page never got ready: {self.trouble}"
@@ -50,6 +63,35 @@ class Browser:
         answer = self._call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
+
+    def window(self, width: int, height: int, *, dark: bool = False, calm: bool = True) -> None:
+        """How large the page is, which colours its reader prefers, and whether things should stand still."""
+        self._call(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
+        )
+        colours, motion = ("dark" if dark else "light"), ("reduce" if calm else "no-preference")
+        features = [
+            {"name": "prefers-color-scheme", "value": colours},
+            {"name": "prefers-reduced-motion", "value": motion},
+        ]
+        self._call("Emulation.setEmulatedMedia", features=features)
+
+    def press(self, *keys: str) -> None:
+        """Press keys one after the other, by their names (``Tab``, ``Enter``) or their characters."""
+        codes = {"Tab": 9, "Enter": 13, "Escape": 27}
+        for key in keys:
+            text = "\r" if key == "Enter" else key if len(key) == 1 else None
+            pressed = {
+                "key": key,
+                "windowsVirtualKeyCode": codes.get(key, ord(key[0].upper())),
+                **({"text": text} if text else {}),
+            }
+            self._call("Input.dispatchKeyEvent", type="keyDown", **pressed)
+            self._call("Input.dispatchKeyEvent", type="keyUp", key=key)
+
+    def write(self, text: str) -> None:
+        """Type a text into what has the focus."""
+        self._call("Input.insertText", text=text)
 
     def screenshot(self, path: Path) -> None:
         """What a person would see, as PNG."""
@@ -86,7 +128,7 @@ class Browser:
         if method == "Runtime.exceptionThrown":
             self.trouble.append(json.dumps(params["exceptionDetails"])[:500])
         elif method == "Log.entryAdded" and params["entry"]["level"] == "error":
-            self.trouble.append(params["entry"]["text"])
+            self.trouble.append(f"{params['entry']['text']} {params['entry'].get('url', '')}".strip())
         elif method == "Page.javascriptDialogOpening":
             self.trouble.append(f"a dialog: {params['message']}")
         elif method == "Network.requestWillBeSent":

@@ -1,0 +1,29 @@
+"""What a client's file of servers says to reach this one."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+__all__ = ["over_http", "over_stdio"]
+
+
+def over_stdio(
+    *, path: Path, user: str | None, agent: str | None, embedder: str | None, flags: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    """For a client that starts the server: absolute, since nobody knows in which directory it does."""
+    script = shutil.which("agentmem")
+    command, begin = (script, []) if script else (sys.executable, ["-m", "agentmem"])
+    named = [("--path", str(path.absolute())), ("--user", user), ("--agent", agent), ("--embedder", embedder)]
+    options = [word for name, value in named if value is not None for word in (name, value)]
+    return {"mcpServers": {"agentmem": {"command": command, "args": [*begin, "mcp", *options, *flags]}}}
+
+
+def over_http(url: str, *, token: bool) -> dict[str, Any]:
+    """For a server that runs by itself; the token is named by the variable it stands in, never written out."""
+    entry: dict[str, Any] = {"type": "http", "url": url}
+    if token:
+        entry["headers"] = {"Authorization": "Bearer ${AGENTMEM_TOKEN}"}
+    return {"mcpServers": {"agentmem": entry}}
