@@ -6,7 +6,8 @@ once, and the fingerprint says which weights made the vectors. Nothing is downlo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -24,7 +25,7 @@ from agentmem.embedding.models import (
     located,
 )
 from agentmem.embedding.weights_files import MINILM_SHA256, packaged_minilm, verify_minilm
-from agentmem.errors import EmbedderError, InvalidArgument
+from agentmem.errors import AgentMemError, EmbedderError, InvalidArgument
 from agentmem.notes.protocols import Embedder
 
 if TYPE_CHECKING:
@@ -123,13 +124,8 @@ class CallableEmbedder(CachedEmbedder):
         return unit(self._call(list(texts)))
 
     def _call(self, texts: list[str]) -> npt.NDArray[np.float64]:
-        try:
+        with _of_the_caller("it gets a list of texts and returns one row of floats per text."):
             return np.asarray(self._fn(texts), dtype=np.float64)
-        except (TypeError, ValueError) as error:
-            raise EmbedderError(
-                f"The embedding function failed, or returned no array of numbers: {error}",
-                hint="it gets a list of texts and returns one row of floats per text.",
-            ) from error
 
 
 class CheckedEmbedder(CachedEmbedder):
@@ -149,7 +145,21 @@ class CheckedEmbedder(CachedEmbedder):
         return self.inner.fingerprint
 
     def _encode(self, texts: Sequence[str]) -> Vectors:
-        return self.inner.embed(texts)
+        with _of_the_caller("nothing was written; call again once it answers."):
+            return self.inner.embed(texts)
+
+
+@contextmanager
+def _of_the_caller(hint: str) -> Iterator[None]:
+    """Whatever code that is not ours raises while it embeds is an :class:`~agentmem.errors.EmbedderError`."""
+    try:
+        yield
+    except AgentMemError:
+        raise
+    except Exception as error:
+        raise EmbedderError(
+            f"The embedder failed, or returned no array of numbers: {type(error).__name__}: {error}", hint=hint
+        ) from error
 
 
 Backend = Literal["auto", "onnx", "numpy", "torch"]

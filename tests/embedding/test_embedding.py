@@ -9,11 +9,13 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from agentmem import Memory
 from agentmem.embedding import weights_files
 from agentmem.embedding.embedders import (
     MINILM_SHA256,
@@ -365,3 +367,28 @@ def test_an_embedder_says_which_scripts_it_is_for() -> None:
     assert CheckedEmbedder(Greek()).scripts == ("Greek",)
     assert make_embedder("hash").scripts is None
     assert make_embedder(lambda texts: np.ones((len(texts), 8))).scripts is None
+
+
+@pytest.mark.parametrize("kind", ["function", "object"])
+def test_an_embedder_that_fails_is_named_and_loses_nothing(tmp_path: Path, kind: str):
+    """A service of the caller's that does not answer: remember and recall say so in our words, and work again with it."""
+    inner, down = HashEmbedder(), False
+
+    def vectors(texts: list[str]) -> Any:
+        if down:
+            raise ConnectionError("no route to the service")
+        return inner.embed(texts)
+
+    service = SimpleNamespace(dimension=inner.dimension, fingerprint="mine", embed=vectors)
+    with Memory(tmp_path / "memory", embedder=vectors if kind == "function" else service) as memory:
+        memory.remember("My sister lives in Porto.")
+        down = True
+        with pytest.raises(EmbedderError, match="no route") as told:
+            memory.remember("The code is 4711.")
+        assert told.value.hint
+        assert isinstance(told.value.__cause__, ConnectionError)
+        with pytest.raises(EmbedderError):
+            memory.recall("Where does my sister live?")
+        down = False
+        assert memory.recall("Where does my sister live?")[0].note.content == "My sister lives in Porto."
+        assert len(memory.notes()) == 1
