@@ -51,11 +51,11 @@ $(STAMP): pyproject.toml constraints.txt
 demo: setup ## the whole story in a minute: remember, recall, consolidate into weights, forget
 	@$(RUN) $(BIN)/agentmem demo
 
-test: setup ## the default tests: no network, no accelerator
+test: setup ## the default tests: no network, no accelerator, no framework
 	@$(TEST_RUN) $(BIN)/python -m pytest -q -n $(WORKERS) $(PYTEST_ARGS)
 
 test-slow: setup ## the long ones too
-	@$(TEST_RUN) $(BIN)/python -m pytest -q -n $(WORKERS) -m "not gpu" $(PYTEST_ARGS)
+	@$(TEST_RUN) $(BIN)/python -m pytest -q -n $(WORKERS) -m "not gpu and not integrations" $(PYTEST_ARGS)
 
 # Some 400 MB that nobody needs who uses one framework or none; pip 25.1 or newer reads groups.
 $(VENV)/.frameworks: $(STAMP)
@@ -65,7 +65,7 @@ $(VENV)/.frameworks: $(STAMP)
 	@touch $@
 
 test-integrations: $(VENV)/.frameworks ## the adapters in their real frameworks, and the frameworks' own tests
-	@$(TEST_RUN) AGENTMEM_FRAMEWORKS=1 $(BIN)/python -m pytest -q -n $(WORKERS) $(PYTEST_ARGS) tests/integrations
+	@$(TEST_RUN) AGENTMEM_FRAMEWORKS=1 $(BIN)/python -m pytest -q -n $(WORKERS) -m "not slow and not gpu" $(PYTEST_ARGS) tests/integrations
 
 $(VENV)/.docs: $(STAMP)
 	@$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt 'pip>=25.1'

@@ -6,7 +6,7 @@ What is closed is a fact: with it its note, where that tells nothing else, else 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, NamedTuple
@@ -117,11 +117,12 @@ class Superseder:
 
     def _stated(self, note: Note, fact: Fact, row: int, owner: int, done: Closing) -> None:
         found = self._tx.notes.facts(owner, fact.subject, fact.relation, holding_from=_begins(note, fact))
-        known = self._heard_with(note, [(r, other) for r, other in found if r != row], owner)
-        same = list(dict.fromkeys(r for r, other in known if _same_object(other, fact)))[-MOST:]
-        rivals = [(r, other) for r, other in conflicting(fact, known) if other.functional]
+        heard = self._heard_with(note, [(r, other) for r, other in found if r != row], owner)
+        same = list(dict.fromkeys(c.row for c in heard if _same_object(c.fact, fact)))[-MOST:]
+        against = conflicting(fact, [(place, claim.fact) for place, claim in enumerate(heard)])
+        rivals = [heard[place] for place, other in against if other.functional]
         done.links += [LinkRow(row, r, "supports", 1.0, "says the same") for r in same]
-        self._weighed(note, fact, row, self._in_order(rivals, owner), done)
+        self._weighed(note, fact, row, _in_order(rivals), done)
         done.links += self._ended_later(note, fact, row, owner)
 
     def _end(self, note: Note, row: int, owner: int, ending: Ending, done: Closing) -> None:
@@ -130,7 +131,7 @@ class Superseder:
         began = micros(note.valid_from)
         found = self._tx.notes.facts(owner, ending.subject, ending.relation, holding_from=began)
         rivals = self._heard_with(note, [(r, fact) for r, fact in found if r != row and _ends(ending, fact)], owner)
-        for rival in self._in_order(rivals, owner):
+        for rival in _in_order(rivals):
             order = _order(note, began, rival)
             if order < 0:
                 continue
@@ -232,23 +233,16 @@ class Superseder:
 
     # -- deciding and closing --------------------------------------------------------------------------------
 
-    def _heard_with(self, note: Note, claims: Sequence[tuple[int, Fact]], owner: int) -> list[tuple[int, Fact]]:
+    def _heard_with(self, note: Note, claims: Sequence[tuple[int, Fact]], owner: int) -> list[_Claim]:
         """Those claims of others that somebody sees who sees the note."""
         rows = list(dict.fromkeys(row for row, _ in claims))
         found = self._tx.notes.facets(rows, Selection((owner,), archived=True)) if rows else ()
-        seen = {each.row for each in found if _both_seen(note, each)}
-        return [(row, fact) for row, fact in claims if row in seen]
-
-    def _in_order(self, rivals: Sequence[tuple[int, Fact]], owner: int) -> list[_Claim]:
-        """Rivals by the time from which they hold; those of one moment by their place in a conversation."""
-        rows = list(dict.fromkeys(row for row, _ in rivals))
-        facets = {f.row: f for f in self._tx.notes.facets(rows, Selection((owner,), archived=True))} if rows else {}
-        claims = [
-            _Claim(r, fact, _began(facets[r]) if fact.valid_from is None else micros(fact.valid_from), facets[r])
-            for r, fact in rivals
-            if r in facets
+        seen = {each.row: each for each in found if _both_seen(note, each)}
+        return [
+            _Claim(r, fact, _began(seen[r]) if fact.valid_from is None else micros(fact.valid_from), seen[r])
+            for r, fact in claims
+            if r in seen
         ]
-        return sorted(claims, key=lambda c: (c.began, c.facets.position or 0, c.row))
 
     def _weighed(self, note: Note, fact: Fact, row: int, rivals: Sequence[_Claim], done: Closing) -> None:
         """Each value holds until the next one begins, unless that comes from a source that is not trusted.
@@ -354,6 +348,11 @@ def _is_over(fact: Fact, ended: Sequence[Ending]) -> bool:
 
 def _ends(ending: Ending, fact: Fact) -> bool:
     return ending.object is None or same_value(fact.relation, fact.object, ending.object)
+
+
+def _in_order(claims: Iterable[_Claim]) -> list[_Claim]:
+    """Claims by the time from which they hold; those of one moment by their place in a conversation."""
+    return sorted(claims, key=lambda c: (c.began, c.facets.position or 0, c.row))
 
 
 def _began(facets: Facets) -> int:

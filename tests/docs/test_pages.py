@@ -74,19 +74,12 @@ def run(script: str, given: object, directory: Path) -> subprocess.CompletedProc
 
 
 def together() -> list[object]:
-    """The pages that share a process, so that what they import is imported once: those with a model, those without; integrations by themselves."""
+    """The pages that share a process, so that what they import is imported once; those of ``integrations`` are run by tests/integrations."""
     groups: dict[str, list[Path]] = {}
     for page in PAGES:
-        if blocks := fenced(page, "python"):
+        if page.parent.name != "integrations" and (blocks := fenced(page, "python")):
             needs_model = any("small" in code for _, code in blocks)
-            group = (
-                named(page)
-                if page.parent.name == "integrations"
-                else "with a model"
-                if needs_model
-                else "without a model"
-            )
-            groups.setdefault(group, []).append(page)
+            groups.setdefault("with a model" if needs_model else "without a model", []).append(page)
     return [pytest.param(pages, id=group) for group, pages in groups.items()]
 
 
@@ -218,3 +211,14 @@ def test_scripts_that_the_figures_name_are_there() -> None:
     for script in scripts:
         place = ROOT / "benchmarks" / Path(*script.split("."))
         assert place.with_suffix(".py").exists() or place.is_dir(), script
+
+
+def test_the_promises_are_those_of_the_readme():
+    """Two pages make the same promises: neither says more than the other."""
+
+    def rows(text: str) -> list[str]:
+        table = text.split("| promise | held by |", 1)[1].split("\n\n", 1)[0]
+        return table.replace("](docs/", "](").splitlines()
+
+    readme, page = (ROOT / name for name in ("README.md", "docs/promises.md"))
+    assert rows(page.read_text(encoding="utf-8")) == rows(readme.read_text(encoding="utf-8"))

@@ -172,11 +172,12 @@ class Terminal:
 
 def test_ctrl_c_stops_the_answer_and_not_the_chat(tmp_path: Path):
     """At the prompt it says how to leave; a question of the chat's own can be answered no; an end of input is the end."""
-    released = threading.Event()
+    asked, released = threading.Event(), threading.Event()
 
     def slow(body: dict[str, Any]) -> Any:
         if "slowly" in body["messages"][-1]["content"]:
-            released.wait(20)
+            asked.set()
+            released.wait(120)
         return "Some \x1b[2Jwords."
 
     environment = {
@@ -192,7 +193,7 @@ def test_ctrl_c_stops_the_answer_and_not_the_chat(tmp_path: Path):
         try:
             terminal.until("you ›")
             terminal.types("Tell me slowly.\n", "Tell me slowly.")
-            time.sleep(1.0)
+            assert asked.wait(120)
             terminal.interrupts("stopped")
             terminal.until("stopped\r\nyou ›")
             released.set()

@@ -361,7 +361,7 @@ def test_serve_writes_a_log_of_json_and_tells_prometheus(tmp_path: Path):
         while not told or "running on" not in told[-1]["message"]:
             told.append(json.loads(process.stderr.readline()))
         port = re.search(r":(\d+)", told[-1]["message"].split("127.0.0.1")[1])[1]
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
             assert client.post("/v1/notes", json={"content": "Ana lives in Porto."}).status_code == 201
             found = samples(client.get("/metrics").text)
     finally:

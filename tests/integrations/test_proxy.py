@@ -82,8 +82,10 @@ def test_a_name_in_a_header_is_read_as_utf8(proxy: Placed) -> None:
     url, key = f"{proxy.url}/openai/v1/chat/completions", f"Bearer {proxy.tokens['many']}".encode()
     body = {"model": "m", "messages": [{"role": "user", "content": LISBON}]}
     name, names = b"X-Agentmem-User", ("zoë".encode(), "zoë".encode("latin-1"))
-    good, bad = (httpx.post(url, json=body, headers=[(b"Authorization", key), (name, each)]) for each in names)
-    twice = httpx.post(url, json=body, headers=[(b"Authorization", key), (name, b"ana"), (name, b"ben")])
+    good, bad = (
+        httpx.post(url, json=body, headers=[(b"Authorization", key), (name, each)], timeout=60) for each in names
+    )
+    twice = httpx.post(url, json=body, headers=[(b"Authorization", key), (name, b"ana"), (name, b"ben")], timeout=60)
 
     assert (good.status_code, bad.status_code, twice.status_code) == (200, 422, 422)
     assert proxy.notes("zoë")[0] == ("user", LISBON)
@@ -208,7 +210,7 @@ def test_no_name_of_a_model_leads_anywhere_else(proxy: Placed) -> None:
     for name in ("..%2f..%2fadmin", "%2e%2e/%2e%2e/admin", "a/..%2f..%2f..%2fadmin", "a%2f%2e%2e%2f%2e%2e", "%2fadmin"):
         with httpx.stream("GET", f"{proxy.url}/openai/v1/models/{name}", headers=head) as refused:
             assert refused.status_code == 404, name
-    httpx.get(f"{proxy.url}/openai/v1/models/a%3Fb=c%23d", headers=head)
+    httpx.get(f"{proxy.url}/openai/v1/models/a%3Fb=c%23d", headers=head, timeout=60)
 
     assert proxy.model.paths == ["/models/a?b=c#d?"]
 

@@ -222,7 +222,7 @@ def posted(proxy: Placed, messages: list[dict[str, Any]]) -> httpx.Response:
     """Without a client that would mend it."""
     head = {"Authorization": f"Bearer {proxy.tokens['ana']}", "Content-Type": "application/json"}
     body = json.dumps({"model": "m", "messages": messages})
-    return httpx.post(f"{proxy.url}/openai/v1/chat/completions", content=body, headers=head)
+    return httpx.post(f"{proxy.url}/openai/v1/chat/completions", content=body, headers=head, timeout=60)
 
 
 def test_twenty_clients_at_once(tmp_path: Path) -> None:

@@ -174,7 +174,9 @@ def test_nonsense_is_passed_on_as_it_is_and_is_no_answer(tmp_path: Path) -> None
         url, head = f"{proxy.url}/openai/v1/chat/completions", {"Authorization": f"Bearer {proxy.tokens['ana']}"}
         for body in NONSENSE:
             proxy.model.answer = lambda _, body=body: Raw(body)
-            said = httpx.post(url, json={"model": "m", "messages": [{"role": "user", "content": LISBON}]}, headers=head)
+            said = httpx.post(
+                url, json={"model": "m", "messages": [{"role": "user", "content": LISBON}]}, headers=head, timeout=60
+            )
             assert (said.status_code, said.content) == (200, body)
 
         assert unanswered(proxy) == {LISBON: True}
@@ -194,7 +196,7 @@ def test_a_stream_in_any_dress_is_read(tmp_path: Path) -> None:
     ) as proxy:
         url, head = f"{proxy.url}/openai/v1/chat/completions", {"Authorization": f"Bearer {proxy.tokens['ana']}"}
         body = {"model": "m", "stream": True, "messages": [{"role": "user", "content": WHERE}]}
-        said = httpx.post(url, json=body, headers=head).content
+        said = httpx.post(url, json=body, headers=head, timeout=60).content
 
         assert said == sent
         assert unanswered(proxy) == {WHERE: False, "Schön ist es. In Lisboa.": False}
@@ -279,7 +281,7 @@ def test_what_is_no_request_is_refused_as_clients_read_it(tmp_path: Path) -> Non
     with placed(tmp_path) as proxy:
         head = {"Authorization": f"Bearer {proxy.tokens['ana']}", "Content-Type": "application/json"}
         for body in NO_REQUESTS:
-            said = httpx.post(f"{proxy.url}/openai/v1/chat/completions", content=body, headers=head)
+            said = httpx.post(f"{proxy.url}/openai/v1/chat/completions", content=body, headers=head, timeout=60)
             assert said.status_code in (400, 422), body
             assert said.json()["error"]["message"]
 
@@ -298,7 +300,7 @@ def test_messages_that_are_none_are_left_to_the_upstream(tmp_path: Path) -> None
         head = {"Authorization": f"Bearer {proxy.tokens['ana']}"}
         for messages in NO_MESSAGES:
             url = f"{proxy.url}/openai/v1/chat/completions"
-            said = httpx.post(url, json={"messages": messages}, headers=head)
+            said = httpx.post(url, json={"messages": messages}, headers=head, timeout=60)
             assert (said.status_code, said.json()) == (400, REFUSED)
 
         assert proxy.model.seen == [{"messages": messages} for messages in NO_MESSAGES]

@@ -115,7 +115,7 @@ def test_a_server_that_is_told_to_stop_finishes_what_it_began(tmp_path):
         def send() -> None:
             answers.append(httpx.post(f"{server.url}/v1/notes/batch?user=ana", json={"items": items}, timeout=60))
 
-        httpx.get(f"{server.url}/readyz")
+        httpx.get(f"{server.url}/readyz", timeout=60)
         sending = threading.Thread(target=send)
         sending.start()
         time.sleep(0.3)
@@ -135,7 +135,7 @@ def test_a_server_that_is_told_to_stop_finishes_what_it_began(tmp_path):
 def test_a_token_that_is_revoked_is_refused_at_the_next_request(tmp_path):
     tokens = Tokens(tmp_path / "memory.tokens.json")
     token, issued = tokens.add(Access("ana", user="ana"))
-    with child(tmp_path) as server, httpx.Client(base_url=server.url) as client:
+    with child(tmp_path) as server, httpx.Client(base_url=server.url, timeout=60) as client:
         headers = {"Authorization": f"Bearer {token}"}
         assert client.get("/v1/me").status_code == 401
         assert client.get("/v1/me", headers=headers).json()["user"] == "ana"
@@ -157,7 +157,7 @@ def test_what_is_no_request_is_refused_and_the_next_is_served(tmp_path):
                 plain.shutdown(socket.SHUT_WR)
                 answer = plain.recv(65_536)
             assert not answer.startswith(b"HTTP/1.1 2"), raw[:60]
-        assert httpx.get(f"{server.url}/healthz").status_code == 200
+        assert httpx.get(f"{server.url}/healthz", timeout=60).status_code == 200
 
 
 async def users_at_once(server: Child, tokens: list[str], seconds: float) -> dict[str, float]:
