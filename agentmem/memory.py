@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Literal, Self, overload
+from typing import IO, TYPE_CHECKING, Any, Final, Literal, Self, overload
 
 from agentmem import wiring
 from agentmem.ask.answer import is_unknown
@@ -857,20 +857,27 @@ class Memory:
 
     @verb(gist.export)
     def export(
-        self, path: str | Path, *, user: str | None = None, agent: str | None = None, everything: bool = False,
+        self, path: str | Path | IO[bytes], *, user: str | None = None, agent: str | None = None, everything: bool = False,
         vectors: bool = False, evidence: bool = False, key: bytes | str | None = None,
         progress: bool | Callable[[int, int], None] = False,
     ) -> ExportReport:  # fmt: skip
         """Write one scope's notes, or ``everything``, with history, links, uses and registry, to a file of JSON lines.
 
         Args:
+            path: also a file that is open for writing bytes, such as one without a name, which nobody finds when the process is killed.
             evidence: also the questions that were answered from these notes, which packages before this format cannot read.
             key: signs the file with HMAC-SHA256 (16 bytes or more), so that :meth:`load_export` with the same key knows it for one's own.
         """
         with progress_bar("exporting", progress) as report:
             scope = merge_scope(self.scope, user, agent, None)
             return self._parts.exporter().export(
-                Path(path), scope, everything=everything, vectors=vectors, evidence=evidence, key=key, progress=report
+                Path(path) if isinstance(path, (str, Path)) else path,
+                scope,
+                everything=everything,
+                vectors=vectors,
+                evidence=evidence,
+                key=key,
+                progress=report,
             )
 
     @verb(gist.imported)

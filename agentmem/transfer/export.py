@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
@@ -35,9 +36,9 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class ExportReport:
-    """What was written: the file, its counts, its size in bytes, and the checksum that its last line holds."""
+    """What was written: the file (``None``: one that the caller had opened), its counts, its size in bytes, and the checksum of its last line."""
 
-    path: Path
+    path: Path | None
     notes: int
     links: int
     ledger: int
@@ -54,7 +55,7 @@ class Exporter:
 
     def export(
         self,
-        path: Path,
+        path: Path | IO[bytes],
         scope: Scope,
         *,
         everything: bool = False,
@@ -66,6 +67,7 @@ class Exporter:
         """One consistent snapshot; ``path`` is replaced only when its new content is complete and on the disk.
 
         Args:
+            path: or a file that is open for writing bytes; what is in it stays before what is written.
             evidence: also what was asked and answered from the notes.
         """
         if everything and scope:
@@ -82,7 +84,8 @@ class Exporter:
 
         with self._core.store.snapshot() as tx:  # a job's when it holds everything, else bound by its selection
             selection = None if everything else self._selection(tx, scope)
-            with written_whole(path) as file:
+            with written_whole(path) if isinstance(path, Path) else nullcontext(path) as file:
+                begun = file.tell()
                 write(file, line_of(self._header(tx, scope, vectors, evidence)))
                 tally = Tally()
                 for values in self._lines(tx, selection, scope, vectors, evidence, progress):
@@ -94,8 +97,9 @@ class Exporter:
                 if signature is not None:
                     file.write(line_of({"type": "signature", "hmac_sha256": signature.hexdigest()}))
                 self._fail("export:before-rename")
-                size = file.tell()
-        return ExportReport(path, footer["notes"], footer["links"], footer["ledger"], size, footer["sha256"])
+                size = file.tell() - begun
+        where = path if isinstance(path, Path) else None
+        return ExportReport(where, footer["notes"], footer["links"], footer["ledger"], size, footer["sha256"])
 
     def _selection(self, tx: Transaction, scope: Scope) -> Selection:
         """What the scope itself owns; what it may see of the shared notes is not its to take away."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -27,7 +28,18 @@ _OURS: Final = frozenset(
 )  # fmt: skip
 """What a request says to this server alone; its token above all."""
 _OUR_PREFIXES: Final = ("x-agentmem", "x-forwarded-", "x-real-ip", "sec-")
-_NOT_BACK: Final = frozenset(("content-length", "content-encoding", "date", "server", "set-cookie", "x-request-id"))
+_BACK: Final = frozenset(
+    ("cache-control", "content-language", "etag", "last-modified", "retry-after", "vary", "warning")
+)
+_BACK_PREFIXES: Final = ("openai-", "anthropic-", "x-ratelimit-", "ratelimit")
+_DATA: Final = (
+    "application/json",
+    "application/problem+json",
+    "application/x-ndjson",
+    "text/event-stream",
+    "text/plain",
+)
+"""What an answer may be: anything else is handed back as bytes, which no browser shows as a page of this server's."""
 _CONNECT: Final = 10.0
 
 
@@ -101,7 +113,8 @@ class Upstream:
     def _open(self) -> httpx.AsyncClient:
         """On the loop that serves; no redirect is followed, which could lead the key elsewhere."""
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=32)
-        self._client = httpx.AsyncClient(timeout=self._timeout, limits=limits, transport=self._transport)
+        none = CookieJar(DefaultCookiePolicy(allowed_domains=()))  # what it gave one client is no other's
+        self._client = httpx.AsyncClient(timeout=self._timeout, limits=limits, transport=self._transport, cookies=none)
         return self._client
 
     async def close(self) -> None:
@@ -150,11 +163,14 @@ def passed_on(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 
 def passed_back(headers: Mapping[str, str]) -> dict[str, str]:
-    """What of the headers of an answer is meant for the client; the number that the upstream gave the request under a name of its own."""
-    given = [(name.lower(), value) for name, value in headers.items()]
-    leave = _OF_A_HOP | _NOT_BACK | _of_connection(given)
-    found = {name: value for name, value in given if name not in leave and not name.startswith(_OUR_PREFIXES)}
-    number = headers.get("x-request-id")
+    """What of the headers of an answer is meant for the client: its type, its limits, and the number that the upstream gave the request, under
+    a name of its own. What commands a browser is not: the answer comes from this server's own address.
+    """
+    given = {name.lower(): value for name, value in headers.items()}
+    found = {name: value for name, value in given.items() if name in _BACK or name.startswith(_BACK_PREFIXES)}
+    kind = given.get("content-type", "")
+    found["content-type"] = kind if kind.split(";")[0].strip().lower() in _DATA else "application/octet-stream"
+    number = given.get("x-request-id")
     return found if number is None else {**found, "x-upstream-request-id": number}
 
 

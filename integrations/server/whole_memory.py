@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import tempfile
-from pathlib import Path
+from typing import IO, Final
 
 from agentmem.integrations.extras import needs
 from agentmem.integrations.server.bodies import Body, StrictRoute
@@ -17,10 +16,11 @@ needs("server", "fastapi")
 
 from fastapi import APIRouter
 from starlette.background import BackgroundTask
-from starlette.responses import FileResponse
+from starlette.responses import StreamingResponse
 
 __all__ = ["router"]
 
+_PIECE: Final = 1 << 18
 router = APIRouter(prefix="/v1", tags=["memory"], route_class=StrictRoute)
 
 
@@ -41,7 +41,7 @@ async def me(asked: Reading) -> Json:
 
 
 @router.get("/export", summary="Export notes", responses=answers("one JSON value a line", 400, 422, 429))
-async def export(asked: Reading, vectors: bool = False, evidence: bool = False) -> FileResponse:
+async def export(asked: Reading, vectors: bool = False, evidence: bool = False) -> StreamingResponse:
     """All notes of the scope as JSON lines, with history, links and uses: what ``agentmem import`` reads."""
     return await _file(asked, vectors=vectors, evidence=evidence, everything=False)
 
@@ -49,24 +49,27 @@ async def export(asked: Reading, vectors: bool = False, evidence: bool = False) 
 @router.get(
     "/export/everything", summary="Export everybody's notes", responses=answers("one JSON value a line", 400, 422, 429)
 )
-async def export_everything(asked: Administering, vectors: bool = False, evidence: bool = False) -> FileResponse:
+async def export_everything(asked: Administering, vectors: bool = False, evidence: bool = False) -> StreamingResponse:
     """The same of the whole memory."""
     asked.everything()
     return await _file(asked, vectors=vectors, evidence=evidence, everything=True)
 
 
-async def _file(asked: Reading, *, vectors: bool, evidence: bool, everything: bool) -> FileResponse:
+async def _file(asked: Reading, *, vectors: bool, evidence: bool, everything: bool) -> StreamingResponse:
+    """From a file without a name: one that a killed server left behind would outlive what is forgotten."""
     owner = asked.of_owner()
-    folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="agentmem-export-"))
+    file: IO[bytes] = await asyncio.to_thread(tempfile.TemporaryFile)
     try:
         async with asked.heavy():
-            path = folder / "agentmem.jsonl"
-            await asked.memory.export(path, vectors=vectors, evidence=evidence, everything=everything, **owner)
+            made = await asked.memory.export(file, vectors=vectors, evidence=evidence, everything=everything, **owner)
+        file.seek(0)
     except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
+        file.close()
         raise
-    gone = BackgroundTask(shutil.rmtree, folder, ignore_errors=True)
-    return FileResponse(path, media_type="application/x-ndjson", filename=path.name, background=gone)
+    said = {"Content-Length": str(made.size), "Content-Disposition": 'attachment; filename="agentmem.jsonl"'}
+    return StreamingResponse(
+        iter(lambda: file.read(_PIECE), b""), media_type="application/x-ndjson", headers=said, background=BackgroundTask(file.close)
+    )  # fmt: skip
 
 
 @router.get("/users", summary="Who has notes", responses=answers({"users": [{"user": "ana", "agent": None}]}, 400, 422))
