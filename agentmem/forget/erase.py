@@ -22,6 +22,16 @@ Choose = Callable[[Transaction], Sequence[int]]
 _GOES_ON: Final = "the next forget() or flush() goes on, and so does whoever opens this memory next"
 
 
+_ONLY_LOOKED: Final = "this memory is read-only: other places that a forgetting would touch were not counted"
+
+
+class _TakenBack(Exception):  # noqa: N818 - nothing went wrong
+    """Ends a write whose outcome is wanted, and not the write."""
+
+    def __init__(self, receipt: ForgetReceipt) -> None:
+        self.receipt = receipt
+
+
 class Eraser:
     """Removes notes, whatever was derived from them, and their weight edits; then looks whether they are gone.
 
@@ -59,11 +69,22 @@ class Eraser:
             seen = replace(self._core.selection(tx, scope, selection), without=())
             return self._named(tx, seen, ids) if ids is not None else tx.notes.select(seen)
 
-        if dry_run:
+        return self._rehearsed(choose, scope) if dry_run else self.forget_chosen(choose, scope)
+
+    def _rehearsed(self, choose: Choose, scope: Scope) -> ForgetReceipt:
+        """What would be removed from where: it is done, and taken back, so that it is what would be done."""
+        if self._core.store.read_only:
             with self._core.reading(scope) as tx:
                 doomed = self._doomed(tx, choose(tx))
-                return self._receipt(doomed, self._counts(tx, doomed), dry_run=True)
-        return self.forget_chosen(choose, scope)
+                receipt = self._receipt(doomed, self._counts(tx, doomed), dry_run=True)
+            return replace(receipt, warnings=(_ONLY_LOOKED,))
+        try:
+            with self._core.writing(scope) as tx:
+                doomed = self._doomed(tx, choose(tx))
+                removal = Removal(self._core, self._weights.rehearsing(), tx, doomed)
+                raise _TakenBack(self._receipt(doomed, self._traces.remove(removal), dry_run=True))
+        except _TakenBack as done:
+            return done.receipt
 
     def forget_chosen(self, choose: Choose, scope: Scope, owners: Sequence[int] | None = None) -> ForgetReceipt:
         """Forget the notes in the rows that ``choose`` returns, inside the very transaction that removes them.
@@ -146,6 +167,7 @@ class Eraser:
         return tx.notes.load(sorted(known - set(rows)))
 
     def _counts(self, tx: Transaction, doomed: Doomed) -> dict[str, int]:
+        """What a read can tell, under the names of :data:`~agentmem.forget.places.TRACES`."""
         rows = sorted(doomed.notes)
         return {
             "notes": len(rows),
