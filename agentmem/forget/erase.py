@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
@@ -25,11 +26,8 @@ _GOES_ON: Final = "the next forget() or flush() goes on, and so does whoever ope
 _ONLY_LOOKED: Final = "this memory is read-only: other places that a forgetting would touch were not counted"
 
 
-class _TakenBack(Exception):  # noqa: N818 - nothing went wrong
-    """Ends a write whose outcome is wanted, and not the write."""
-
-    def __init__(self, receipt: ForgetReceipt) -> None:
-        self.receipt = receipt
+class _TakenBack(Exception):
+    """Ends a write of which only the outcome is wanted."""
 
 
 class Eraser:
@@ -78,13 +76,11 @@ class Eraser:
                 doomed = self._doomed(tx, choose(tx))
                 receipt = self._receipt(doomed, self._counts(tx, doomed), dry_run=True)
             return replace(receipt, warnings=(_ONLY_LOOKED,))
-        try:
-            with self._core.writing(scope) as tx:
-                doomed = self._doomed(tx, choose(tx))
-                removal = Removal(self._core, self._weights.rehearsing(), tx, doomed)
-                raise _TakenBack(self._receipt(doomed, self._traces.remove(removal), dry_run=True))
-        except _TakenBack as done:
-            return done.receipt
+        with suppress(_TakenBack), self._core.writing(scope) as tx:
+            doomed = self._doomed(tx, choose(tx))
+            places = self._traces.remove(Removal(self._core, self._weights.rehearsing(), tx, doomed))
+            raise _TakenBack
+        return self._receipt(doomed, places, dry_run=True)
 
     def forget_chosen(self, choose: Choose, scope: Scope, owners: Sequence[int] | None = None) -> ForgetReceipt:
         """Forget the notes in the rows that ``choose`` returns, inside the very transaction that removes them.

@@ -116,7 +116,9 @@ class Enrichment(Area):
         shown = {"owner": Among(owners), "kind": Without(_MADE), "length": Span(above=0)}
         known = self._tables.find(ENRICHMENT, {}, columns=("row", "hash", "state", "attempts"), order=())
         records = {row: tuple(rest) for row, *rest in known}
-        words = dict(self._tables.find(NOTE, {**shown, "id": Among(records)}, columns=("id", "hash"), order=()))
+        words: dict[int, bytes] = dict(
+            self._tables.find(NOTE, {**shown, "id": Among(records)}, columns=("id", "hash"), order=())
+        )
         states = Counter(
             str(records[row][1])
             for row, now in words.items()

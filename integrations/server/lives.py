@@ -35,7 +35,8 @@ async def graph(
     ] = None,
     hops: Annotated[int, Query(ge=0, le=6)] = 2,
     limit: Annotated[
-        int, Query(ge=1, le=20_000, description="At most so many, the newest or the nearest, with the links among them.")
+        int,
+        Query(ge=1, le=20_000, description="At most so many, the newest or the nearest, with the links among them."),
     ] = 1000,
 ) -> Json:
     """Notes and why they are linked; ``left_out`` counts those that are not told."""
