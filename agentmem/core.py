@@ -18,6 +18,7 @@ from agentmem.notes.protocols import Clock, Embedder, ForgettingCurve, Relations
 from agentmem.notes.rows import Selection
 from agentmem.records.transaction import NoteStore, Transaction
 from agentmem.runtime.forks import at_fork
+from agentmem.runtime.meant import is_shared_meant
 from agentmem.settings import Settings
 
 if TYPE_CHECKING:
@@ -158,7 +159,7 @@ class Core:
         Raises:
             ScopeRequired: the notes belong to somebody, and the request does not say whose it asks for.
         """
-        if scope.user is None and scope.agent is None and tx.notes.has_owned():
+        if scope.user is None and scope.agent is None and not is_shared_meant() and tx.notes.has_owned():
             raise ScopeRequired(
                 "These notes belong to users or agents, and the call does not say whose it asks for.",
                 hint="pass user=… (or agent=…), or open the memory with scope=Scope(user=…).",

@@ -451,13 +451,20 @@ class Memory:
 
     @verb(gist.items("notes"))
     def graph(
-        self, *, user: str | None = None, agent: str | None = None, around: str | None = None, hops: int = 2
+        self,
+        *,
+        user: str | None = None,
+        agent: str | None = None,
+        around: str | None = None,
+        hops: int = 2,
+        limit: int | None = None,
     ) -> nx.DiGraph:
-        """The note graph as a networkx view: the newest 20,000 notes of a scope, or the neighbourhood of one note.
+        """The note graph as a networkx view: the newest notes of a scope, or the neighbourhood of one note, the nearest before others.
 
-        ``view.graph["left_out"]`` says how many older ones a large scope has besides.
+        Args:
+            limit: at most so many notes, and never more than 20,000; ``view.graph["left_out"]`` says how many more were found.
         """
-        return self._parts.keeper.graph(merge_scope(self.scope, user, agent, None), around, hops)
+        return self._parts.keeper.graph(merge_scope(self.scope, user, agent, None), around, hops, limit)
 
     @verb()
     def why_linked(self, a: str, b: str, *, user: str | None = None, agent: str | None = None) -> Connection:

@@ -8,7 +8,6 @@ streaming, text or completions: whatever it gives, its caller gets.
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import inspect
 import warnings
@@ -30,6 +29,7 @@ from typing import Any, ParamSpec, Self, TypeAlias, TypeVar, cast
 from agentmem.aio import AsyncMemory
 from agentmem.ask.answer import used_notes
 from agentmem.errors import InvalidArgument, InvalidNote, StoreError, UnknownNote
+from agentmem.integrations.awaited import reading, writing
 from agentmem.integrations.chat import check_options
 from agentmem.integrations.parts import words_of
 from agentmem.integrations.turns import rests_on
@@ -206,15 +206,9 @@ class _Around:
         self, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[_Call, tuple[Any, ...], dict[str, Any]]:
         call = self._begun(args, kwargs)
-        found: Any = await self._do("recall", **self._wanted(call)) if call.question else None
+        wanted = self._wanted(call) if call.question else None
+        found = None if wanted is None else await reading(self._memory, lambda memory: memory.recall(**wanted))
         return self._shown(call, found, args, kwargs)
-
-    async def _do(self, verb: str, *args: Any, **kwargs: Any) -> Any:
-        """A verb of the memory, off the event loop."""
-        method = getattr(self._memory, verb)
-        if isinstance(self._memory, AsyncMemory):
-            return await method(*args, **kwargs)
-        return await asyncio.to_thread(method, *args, **kwargs)
 
     # -- after -------------------------------------------------------------------------------------------------
 
@@ -287,9 +281,9 @@ class _Around:
         turns, used = self._turns(call, answer)
         try:
             if turns:
-                await self._do("remember", turns, **call.whose)
+                await writing(self._memory, lambda memory: memory.remember(turns, **call.whose))
             if used:
-                await self._do("reinforce", **used)
+                await writing(self._memory, lambda memory: memory.reinforce(**used))
         except _FAILURES as error:
             _warn(error)
 

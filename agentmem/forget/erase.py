@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
@@ -20,6 +21,13 @@ __all__ = ["Eraser"]
 
 Choose = Callable[[Transaction], Sequence[int]]
 _GOES_ON: Final = "the next forget() or flush() goes on, and so does whoever opens this memory next"
+
+
+_ONLY_LOOKED: Final = "this memory is read-only: other places that a forgetting would touch were not counted"
+
+
+class _TakenBack(Exception):
+    """Ends a write of which only the outcome is wanted."""
 
 
 class Eraser:
@@ -59,11 +67,20 @@ class Eraser:
             seen = replace(self._core.selection(tx, scope, selection), without=())
             return self._named(tx, seen, ids) if ids is not None else tx.notes.select(seen)
 
-        if dry_run:
+        return self._rehearsed(choose, scope) if dry_run else self.forget_chosen(choose, scope)
+
+    def _rehearsed(self, choose: Choose, scope: Scope) -> ForgetReceipt:
+        """What would be removed from where: it is done, and taken back, so that it is what would be done."""
+        if self._core.store.read_only:
             with self._core.reading(scope) as tx:
                 doomed = self._doomed(tx, choose(tx))
-                return self._receipt(doomed, self._counts(tx, doomed), dry_run=True)
-        return self.forget_chosen(choose, scope)
+                receipt = self._receipt(doomed, self._counts(tx, doomed), dry_run=True)
+            return replace(receipt, warnings=(_ONLY_LOOKED,))
+        with suppress(_TakenBack), self._core.writing(scope) as tx:
+            doomed = self._doomed(tx, choose(tx))
+            places = self._traces.remove(Removal(self._core, self._weights.rehearsing(), tx, doomed))
+            raise _TakenBack
+        return self._receipt(doomed, places, dry_run=True)
 
     def forget_chosen(self, choose: Choose, scope: Scope, owners: Sequence[int] | None = None) -> ForgetReceipt:
         """Forget the notes in the rows that ``choose`` returns, inside the very transaction that removes them.
@@ -146,6 +163,7 @@ class Eraser:
         return tx.notes.load(sorted(known - set(rows)))
 
     def _counts(self, tx: Transaction, doomed: Doomed) -> dict[str, int]:
+        """What a read can tell, under the names of :data:`~agentmem.forget.places.TRACES`."""
         rows = sorted(doomed.notes)
         return {
             "notes": len(rows),

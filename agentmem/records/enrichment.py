@@ -9,7 +9,7 @@ from typing import Final
 
 from agentmem.notes.engine import Row
 from agentmem.notes.rows import EnrichmentRow, SavedEnrichment
-from agentmem.notes.tables import ENRICHMENT, ENRICHMENT_SOURCE, NOTE, VERSION, Among, Table
+from agentmem.notes.tables import ENRICHMENT, ENRICHMENT_SOURCE, NOTE, VERSION, Among, Span, Table, Without
 from agentmem.records.area import Area, dumps
 
 __all__ = ["ATTEMPTS", "EVOLVED", "Enrichment"]
@@ -112,14 +112,20 @@ class Enrichment(Area):
         return self._tables.delete(ENRICHMENT, {"row": Among(rows)})
 
     def counts(self, owners: Sequence[int], attempts: int) -> Mapping[str, int]:
-        """How many notes of some owners are done, kept, failed (given up) and outstanding."""
-        states: Counter[str] = Counter()
-        for _, current, record in self._with_records(owners):
-            if record is None or _is_outstanding(record, attempts, current=current):
-                states["outstanding"] += 1
-            else:
-                states[record[1]] += 1
-        return {name: states[name] for name in ("done", "kept", "failed", "outstanding")}
+        """How many notes of some owners are done, kept, failed (given up) and outstanding; those without a record are counted, not read."""
+        shown = {"owner": Among(owners), "kind": Without(_MADE), "length": Span(above=0)}
+        known = self._tables.find(ENRICHMENT, {}, columns=("row", "hash", "state", "attempts"), order=())
+        records = {row: tuple(rest) for row, *rest in known}
+        words: dict[int, bytes] = dict(
+            self._tables.find(NOTE, {**shown, "id": Among(records)}, columns=("id", "hash"), order=())
+        )
+        states = Counter(
+            str(records[row][1])
+            for row, now in words.items()
+            if not _is_outstanding(records[row], attempts, current=records[row][0] == now)
+        )
+        outstanding = self._tables.count(NOTE, shown) - states.total()
+        return {**{name: states[name] for name in ("done", "kept", "failed")}, "outstanding": outstanding}
 
     def _with_records(self, owners: Sequence[int]) -> Iterator[tuple[int, bool, Row | None]]:
         """Each note that a model may be shown: its row, whether its record is of the words it has now, and (hash, state, attempts) of that."""

@@ -64,6 +64,10 @@ class Links(Area):
             found = {link for links in known.get(rows, lambda rows: self._read(rows, left)).values() for link in links}
         return self._admitted(link for link in sorted(found) if kinds is None or link.kind in kinds)
 
+    def starting(self, rows: Sequence[int]) -> int:
+        """How many links start at ``rows`` and end at notes that the request may see."""
+        return self._tables.count(LINK, {"source": Among(rows)})
+
     def delete(self, source: int, target: int, kind: str | None = None) -> int:
         """Remove the link of a kind between two rows, or all of them; returns how many."""
         self._tables.need_rows({source, target}, "link: delete")

@@ -290,22 +290,26 @@ class Keeper:
 
     # -- the graph -------------------------------------------------------------------------------------------
 
-    def graph(self, scope: Scope, around: str | None, hops: int) -> nx.DiGraph:
+    def graph(self, scope: Scope, around: str | None, hops: int, limit: int | None = None) -> nx.DiGraph:
         """A networkx view with ids as nodes: ``content``, ``kind``, ``retrievability`` …; edges carry kind, weight, reason.
 
-        It holds the newest notes of a scope with more than ``MAX_GRAPH``; ``view.graph["left_out"]`` counts the others.
+        It holds the newest ``limit`` notes of a scope, ``MAX_GRAPH`` at most, or those nearest to the one ``around`` which is asked;
+        no others are read. ``view.graph["left_out"]`` counts the others.
         """
         if isinstance(hops, bool) or not isinstance(hops, int):
             raise InvalidArgument(f"hops must be a whole number, not {hops!r:.80}.", hint="hops=2.")
-        now = self._core.clock.now()
+        if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
+            raise InvalidArgument(f"limit must be a whole number over 0, not {limit!r:.80}.", hint="limit=1000.")
+        most, now = min(limit or MAX_GRAPH, MAX_GRAPH), self._core.clock.now()
         with self._core.reading(scope) as tx:
             selection = self._core.selection(tx, scope)
             left_out = 0
             if around is None:
-                rows = tx.notes.select(selection, order="-created", limit=MAX_GRAPH)
-                left_out = tx.notes.count(selection) - len(rows) if len(rows) == MAX_GRAPH else 0
+                rows = tx.notes.select(selection, order="-created", limit=most)
+                left_out = tx.notes.count(selection) - len(rows) if len(rows) == most else 0
             else:
-                rows = self._around(tx, self._find(tx, around, scope)[0], hops, selection)
+                near = self._around(tx, self._find(tx, around, scope)[0], hops, selection, most)
+                rows, left_out = near[:most], len(near[most:])
             notes = tx.notes.load(rows)
             links = _public(aged(tx.links.touching(rows), micros(now)), notes)
         strengths = {n.id: self._core.curve.retrievability(n.state, now) for n in notes.values()}
@@ -331,15 +335,16 @@ class Keeper:
         return Connection(tuple(by_id[id] for id in way), tuple(steps), math.prod(links[0].weight for links in steps))
 
     @staticmethod
-    def _around(tx: Transaction, row: int, hops: int, selection: Selection) -> list[int]:
-        known, frontier = {row}, [row]
+    def _around(tx: Transaction, row: int, hops: int, selection: Selection, most: int = MAX_GRAPH) -> list[int]:
+        """The neighbourhood, the nearest first, of as many as are near one another the newest; no step is made beyond ``most`` notes."""
+        known, frontier = {row: None}, [row]
         for _ in range(max(0, hops)):
             ends = {r for link in tx.links.touching(frontier) for r in (link.source, link.target)}
-            frontier = [f.row for f in tx.notes.facets(sorted(ends - known), selection)]
-            known.update(frontier)
-            if len(known) > MAX_GRAPH or not frontier:
+            frontier = [f.row for f in tx.notes.facets(sorted(ends - known.keys(), reverse=True), selection)]
+            known.update(dict.fromkeys(frontier))
+            if len(known) > most or not frontier:
                 break
-        return sorted(known)
+        return list(known)
 
 
 def _public(links: Iterable[LinkRow], notes: Mapping[int, Note]) -> list[Link]:

@@ -117,6 +117,5 @@ def _links(tx: Transaction, selection: Selection) -> int:
     """Links between notes that are admitted, each counted where it starts."""
     count, rows = 0, list[int]()
     while rows := tx.notes.page(selection, rows[-1] if rows else 0, PAGE):
-        here = set(rows)
-        count += sum(link.source in here for link in tx.links.touching(rows))
+        count += tx.links.starting(rows)
     return count

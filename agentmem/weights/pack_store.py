@@ -14,7 +14,7 @@ from typing import Final
 from agentmem.errors import PackMismatch, StoreForeign
 from agentmem.files import owned_files
 
-__all__ = ["PackStore"]
+__all__ = ["PackStore", "UnwrittenPacks"]
 
 SUFFIX: Final = ".safetensors"
 _NAME: Final = re.compile(r"([0-9a-f]{64})\.safetensors")
@@ -87,6 +87,23 @@ class PackStore:
             for entry, match in named
             if match and match[1] not in kept and _held(Path(entry.path)) != match[1]
         ]
+
+
+class UnwrittenPacks(PackStore):
+    """The packs of a folder, and beside them some that are never written: for work that is taken back."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._unwritten: dict[str, bytes] = {}
+
+    def put(self, data: bytes) -> str:
+        """The sha256 of bytes that :meth:`get` knows, and no file holds."""
+        sha = hashlib.sha256(data).hexdigest()
+        self._unwritten[sha] = data
+        return sha
+
+    def get(self, sha: str) -> bytes:
+        return self._unwritten[sha] if sha in self._unwritten else super().get(sha)
 
 
 def _is_pack(path: Path, sha: str) -> bool:

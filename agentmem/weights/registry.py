@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import threading
@@ -17,7 +18,7 @@ from agentmem.notes.protocols import Editor
 from agentmem.notes.rows import EditRow
 from agentmem.records.transaction import Transaction
 from agentmem.runtime.forks import at_fork
-from agentmem.weights.pack_store import PackStore
+from agentmem.weights.pack_store import PackStore, UnwrittenPacks
 
 __all__ = ["METHOD", "PackFiles", "WeightRegistry"]
 
@@ -229,6 +230,13 @@ class WeightRegistry:
             self._fail("pack:written")
             tx.ledger.set_active_pack(METHOD, sha, micros(self._core.clock.now()))
         return len(doomed)
+
+    def rehearsing(self) -> WeightRegistry:
+        """The same registry for a transaction that will be taken back: no pack that it makes becomes a file."""
+        other = copy.copy(self)
+        other.pack_store = UnwrittenPacks(self.pack_store.folder)
+        other._fail = lambda step: None
+        return other
 
     def retire(self, tx: Transaction, note_ids: Sequence[str], reason: str) -> int:
         """Inside a write transaction: take the edits of notes out that no longer say what the weights say."""

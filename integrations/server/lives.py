@@ -34,17 +34,20 @@ async def graph(
         str | None, Query(description="The neighbourhood of this note; else the newest of the scope.")
     ] = None,
     hops: Annotated[int, Query(ge=0, le=6)] = 2,
-    limit: Annotated[int, Query(ge=1, le=20_000, description="The newest so many, with the links among them.")] = 1000,
+    limit: Annotated[
+        int,
+        Query(ge=1, le=20_000, description="At most so many, the newest or the nearest, with the links among them."),
+    ] = 1000,
 ) -> Json:
     """Notes and why they are linked; ``left_out`` counts those that are not told."""
     owner = asked.of_owner()
     async with asked.heavy():
-        view = await asked.memory.graph(around=around, hops=hops, **owner)
-        shown = newest(view, limit)
+        view = await asked.memory.graph(around=around, hops=hops, limit=limit, **owner)
+        shown = newest(view, limit)  # in order: there are no more
     return Json({
         "notes": [{"id": id, **held} for id, held in shown.nodes(data=True)],
         "links": [{"source": a, "target": b, **held} for a, b, held in shown.edges(data=True)],
-        "left_out": view.graph["left_out"] + len(view) - len(shown),
+        "left_out": view.graph["left_out"],
     })  # fmt: skip
 
 

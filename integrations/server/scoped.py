@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -14,13 +14,14 @@ from agentmem.integrations.extras import needs
 from agentmem.integrations.server.limits import Limits, Room
 from agentmem.integrations.server.runs import Runs
 from agentmem.notes.note import Note, Scope
+from agentmem.runtime.meant import shared_meant
 
 needs("server", "fastapi")
 
 from fastapi import Depends, Query, Request
 from fastapi.exceptions import RequestValidationError
 
-__all__ = ["Administering", "Consolidating", "Forgetting", "Reading", "ScopedRequest", "Serving", "Writing"]
+__all__ = ["Administering", "Consolidating", "Forgetting", "Reading", "ScopedRequest", "Serving", "Signed", "Writing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,13 +127,30 @@ def _asking(right: Right) -> Callable[..., ScopedRequest]:
         shared: Annotated[
             bool, Query(description="What is shared with everybody, for a token that may name anyone and names nobody.")
         ] = False,
-    ) -> ScopedRequest:
+    ) -> AsyncIterator[ScopedRequest]:
         _refuse_unknown(request)
         access: Access = request.state.access
         access.need(right)
-        return ScopedRequest(access, access.scope(user, agent, session, shared=shared), request.app.state.serving)
+        scope = access.scope(user, agent, session, shared=shared)
+        with shared_meant() if shared else nullcontext():
+            yield ScopedRequest(access, scope, request.app.state.serving)
 
-    return asked  # type: ignore[return-value]  # awaited by the framework
+    return asked  # type: ignore[return-value]  # entered and left by the framework
+
+
+async def _signed(
+    request: Request,
+    user: Annotated[str | None, Query(description="Only asked whether the token may name them.")] = None,
+    agent: str | None = None,
+    session: str | None = None,
+    shared: bool = False,
+) -> Access:
+    """Who asks, whatever the token may do; it needs no scope, since nothing is read."""
+    _refuse_unknown(request)
+    access: Access = request.state.access
+    if shared or (user, agent, session) != (None, None, None):
+        access.scope(user, agent, session, shared=shared)
+    return access
 
 
 def _refuse_unknown(request: Request) -> None:
@@ -147,6 +165,8 @@ def _refuse_unknown(request: Request) -> None:
         raise RequestValidationError([{"loc": ("query", wrong[0][:60]), "msg": message, "type": "value_error"}])
 
 
+Signed = Annotated[Access, Depends(_signed)]
+"""Parameter of a route that tells of the token itself."""
 Reading = Annotated[ScopedRequest, Depends(_asking("read"))]
 Writing = Annotated[ScopedRequest, Depends(_asking("write"))]
 Forgetting = Annotated[ScopedRequest, Depends(_asking("forget"))]

@@ -10,7 +10,7 @@ from agentmem.integrations.extras import needs
 from agentmem.integrations.server.bodies import Body, StrictRoute
 from agentmem.integrations.server.described import answers
 from agentmem.integrations.server.problems import Json
-from agentmem.integrations.server.scoped import Administering, Reading
+from agentmem.integrations.server.scoped import Administering, Reading, Signed
 
 needs("server", "fastapi")
 
@@ -31,11 +31,10 @@ class CheckUp(Body):
 
 
 @router.get(
-    "/me", summary="Who asks", responses=answers({"label": "ana", "user": "ana", "rights": ["read", "write"]}, 400, 422)
+    "/me", summary="Who asks", responses=answers({"label": "ana", "user": "ana", "rights": ["read", "write"]}, 422)
 )
-async def me(asked: Reading) -> Json:
-    """What the token is bound to, and what it may do."""
-    access = asked.access
+async def me(access: Signed) -> Json:
+    """What the token is bound to, and what it may do; every token may ask, and needs to name nobody."""
     whose = {"user": access.user, "agent": access.agent, "session": access.session, "anyone": access.anyone}
     return Json({"label": access.label, **whose, "rights": sorted(access.rights)})
 

@@ -41,6 +41,40 @@ def test_a_dry_run_removes_nothing(memory: Memory) -> None:
     assert memory.get(str(doomed.id)).content == "Ana lives in Porto."
 
 
+def test_a_dry_run_names_what_the_real_one_touches(tmp_path: Path, clock: ManualClock) -> None:
+    """Place by place, with the same counts: what was derived, asked, put under a key, superseded, and the user's name."""
+    with Memory(tmp_path / "m", embedder="hash", clock=clock) as memory:
+        porto = memory.remember("Ana lives in Porto.", user="ana", idempotency_key="k1")
+        memory.update(str(porto.id), content="Ana lives in Porto by the river.", user="ana")
+        memory.remember("Ana plays the harp in Porto.", user="ana", derived_from=[str(porto.id)])
+        memory.put(["people"], "ana", {"city": "Porto"}, user="ana")
+        memory.reinforce([str(porto.id)], question="Where does Ana live?", answer="In Porto.", user="ana")
+        memory.remember("Ana lives in Rome.", user="ana")
+        before = memory.stats(user="ana"), [hit.note.id for hit in memory.recall("Porto", user="ana")]
+        for what in ([str(porto.id)], {"content": {"$exists": True}}):
+            planned = memory.forget(what, user="ana", dry_run=True)
+            assert (memory.stats(user="ana"), [hit.note.id for hit in memory.recall("Porto", user="ana")]) == before
+            assert memory.check(deep=True).ok
+
+            done = memory.forget(what, user="ana")
+
+            assert planned.places == done.places
+            assert (planned.ids, planned.derived) == (done.ids, done.derived)
+            before = memory.stats(user="ana"), [hit.note.id for hit in memory.recall("Porto", user="ana")]
+        assert {name for name, count in done.places.items() if count} >= {"notes", "vectors", "records", "names"}
+
+
+def test_a_dry_run_of_a_read_only_memory_says_that_it_only_looked(tmp_path: Path) -> None:
+    """Nothing can be tried there; what a read tells is told."""
+    with Memory(tmp_path / "m", embedder="hash") as memory:
+        id = str(memory.remember("Ana lives in Porto.").id)
+    with Memory(tmp_path / "m", embedder="hash", read_only=True) as memory:
+        planned = memory.forget(id, dry_run=True)
+
+    assert (planned.places["notes"], planned.places["vectors"]) == (1, 1)
+    assert "read-only" in planned.warnings[0]
+
+
 def test_a_filter_forgets_all_that_it_fits(memory: Memory) -> None:
     """Whole sessions, tags or sources can be forgotten at once."""
     memory.remember_many(["We met Ben.", "We had soup."], session="monday")

@@ -213,3 +213,20 @@ def test_a_graph_says_what_it_leaves_out(
     assert (set(view), view.graph["left_out"]) == (set(told[2:]), 2)
     assert "the newest 3 notes, " in (page := memory.graph_page(tmp_path / "graph.html").read_text())
     assert "5 notes in all" in page
+
+
+def test_a_graph_is_no_larger_than_asked_for(memory: Memory, told: list[str]) -> None:
+    """The newest notes of a scope; around a note, itself and the nearest, whatever was said since."""
+    newest = memory.graph(limit=2)
+    for one, other in pairwise(told):
+        memory.link(one, other)
+    near = memory.graph(around=told[0], hops=1, limit=2)
+    far = memory.graph(around=told[0], hops=6)
+
+    assert (set(newest), newest.graph["left_out"]) == (set(told[-2:]), len(told) - 2)
+    assert (told[0] in near, len(near)) == (True, 2)
+    assert near.graph["left_out"] + len(near) == len(memory.graph(around=told[0], hops=1))
+    assert far.graph["left_out"] == 0
+    for wrong in (0, -1, "3", True, 1.5):
+        with pytest.raises(InvalidArgument):
+            memory.graph(limit=wrong)  # type: ignore[arg-type]

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import subprocess
 import sys
-import tarfile
-import tempfile
-from importlib.metadata import version
+from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -83,31 +80,11 @@ PINNED = {
 }
 
 
-def source(package: str) -> Path:
-    """The unpacked source distribution of the installed version, fetched once into a folder beside other temporary files."""
-    name = f"{package}-{version(package)}"
-    cache = Path(os.environ.get("AGENTMEM_SOURCES", Path(tempfile.gettempdir()) / "agentmem-framework-sources"))
-    if not (cache / name).is_dir():
-        cache.mkdir(parents=True, exist_ok=True)
-        wanted = [f"{package}=={version(package)}", "--no-deps", "--no-binary", ":all:", "--dest", str(cache)]
-        fetched = subprocess.run(
-            [sys.executable, "-m", "pip", "download", "-q", *wanted], capture_output=True, text=True, timeout=240
-        )
-        if fetched.returncode:
-            (pytest.fail if STRICT else pytest.skip)(f"{name} could not be had: {fetched.stderr[-500:]}")
-        with tempfile.TemporaryDirectory(dir=cache) as unpacked, tarfile.open(cache / f"{name}.tar.gz") as archive:
-            archive.extractall(unpacked, filter="data")
-            (Path(unpacked) / name).rename(cache / name)
-    return cache / name
-
-
 @pytest.fixture(scope="module")
-def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bool]:
+def outcomes(tmp_path_factory: pytest.TempPathFactory, sources: Callable[[str], Path]) -> dict[str, bool]:
     """Of each test of the suite whether it passed."""
-    if not importlib.util.find_spec("pip"):
-        pytest.skip("there is no pip here to fetch the sources with")
     folder = tmp_path_factory.mktemp("suite")
-    text = (source("anthropic") / SUITE).read_text(encoding="utf-8")
+    text = (sources("anthropic") / SUITE).read_text(encoding="utf-8")
     asked = "from anthropic.lib.tools._beta_builtin_memory_tool import ("
     assert asked in text
     text = text.replace(asked, "from memory_tool_shim import snapshot\nfrom memory_tool_shim import (")

@@ -6,9 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-import tarfile
-import tempfile
-from importlib.metadata import version
+from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -31,26 +29,8 @@ PINNED = {
 }
 
 
-def sources(package: str) -> Path:
-    """The unpacked source distribution of the version that is installed, fetched once into a folder beside other temporary files."""
-    name = f"{package.replace('-', '_')}-{version(package)}"
-    cache = Path(os.environ.get("AGENTMEM_SOURCES", Path(tempfile.gettempdir()) / "agentmem-framework-sources"))
-    archive = cache / f"{name}.tar.gz"
-    if not archive.exists():
-        fetch = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", ":all:", "-d", str(cache)]
-        run = subprocess.run([*fetch, f"{package}=={version(package)}"], capture_output=True, text=True, timeout=280)
-        if run.returncode or not archive.exists():
-            why = f"the sources of {package} cannot be had: {run.stderr[-300:]}"
-            pytest.fail(why) if STRICT else pytest.skip(why)
-    if not (cache / name).is_dir():
-        with tempfile.TemporaryDirectory(dir=cache) as folder, tarfile.open(archive) as opened:
-            opened.extractall(folder, filter="data")
-            shutil.copytree(Path(folder) / name, cache / name, dirs_exist_ok=True)
-    return cache / name
-
-
 @pytest.mark.parametrize("package", SUITES)
-def test_the_frameworks_own_tests_of_stores(package: str, tmp_path: Path) -> None:
+def test_the_frameworks_own_tests_of_stores(package: str, tmp_path: Path, sources: Callable[[str], Path]) -> None:
     """What fails is pinned with its reason, and what is pinned fails."""
     (tmp_path / "tests").mkdir()
     for name in ("__init__.py", *SUITES[package]):

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
-import tarfile
-import tempfile
-from importlib.metadata import version
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -44,28 +43,9 @@ PINNED = {
 }
 
 
-@pytest.fixture(scope="module")
-def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The source distribution of the version that is installed, fetched once into a cache."""
-    wanted = version("openai-agents")
-    cache = Path(os.environ.get("AGENTMEM_SOURCES", Path(tempfile.gettempdir()) / "agentmem-sources"))
-    archive = cache / f"openai_agents-{wanted}.tar.gz"
-    if not archive.exists():
-        fetch = [sys.executable, "-m", "pip", "download", "-q", "--retries", "1", "--no-deps", "--no-binary", ":all:"]
-        run = subprocess.run(
-            [*fetch, "-d", str(cache), f"openai-agents=={wanted}"], capture_output=True, text=True, timeout=240
-        )
-        if run.returncode or not archive.exists():
-            why = f"the sources of openai-agents {wanted} cannot be had: {run.stderr[-300:]}"
-            pytest.fail(why) if "AGENTMEM_FRAMEWORKS" in os.environ else pytest.skip(why)
-    folder = tmp_path_factory.mktemp("sdk")
-    with tarfile.open(archive) as opened:
-        opened.extractall(folder, filter="data")
-    return folder / f"openai_agents-{wanted}"
-
-
-def test_the_sdks_own_session_tests(sources: Path) -> None:
+def test_the_sdks_own_session_tests(tmp_path: Path, sources: Callable[[str], Path]) -> None:
     """A test that fails is one of the pinned, and each of the pinned fails."""
+    there = Path(shutil.copytree(sources("openai-agents"), tmp_path / "sdk"))
     files = ["tests/memory/test_session.py", "tests/memory/test_session_limit.py"]
     options = [
         "-q",
@@ -80,10 +60,10 @@ def test_the_sdks_own_session_tests(sources: Path) -> None:
         "-rA",
         "--tb=line",
     ]
-    paths = os.pathsep.join(map(str, (ROOT, HERE, sources)))
+    paths = os.pathsep.join(map(str, (ROOT, HERE, there)))
     run = subprocess.run(
         [sys.executable, "-m", "pytest", *options, *files],
-        cwd=sources, env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True, timeout=280,
+        cwd=there, env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True, timeout=280,
     )  # fmt: skip
     outcome = {name: what for what, name in re.findall(r"^(PASSED|FAILED|ERROR) \S+?::(\S+)", run.stdout, re.MULTILINE)}
 

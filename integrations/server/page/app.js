@@ -76,14 +76,7 @@ async function enter() {
   try {
     session.me = await get("me", { bare: true });
   } catch (error) {
-    if (error.status === 401) return leave(session.token ? error : null);
-    // One who may name anyone has to say whose notes are meant, even here.
-    if (error.kind !== "scope-required") return broken(error);
-    try {
-      session.me = await get("me", { bare: true, query: { shared: "true" } });
-    } catch (other) {
-      return broken(other);
-    }
+    return error.status === 401 ? leave(session.token ? error : null) : broken(error);
   }
   document.body.dataset.signed = "yes";
   document.getElementById("leave").hidden = !session.token;

@@ -36,14 +36,14 @@ export async function choosing(place, changed) {
   fresh(place, h("p", { class: "soft tiny", "aria-hidden": "true" }, "The notes of"), select);
 }
 
-/** Who has notes. What is shared is seen by each of them, and by itself only where nobody else has any. */
+/** Who has notes; what is shared, which each of them sees, comes last. */
 async function owners() {
   try {
     const { users } = await get("users", { bare: true, query: { shared: "true" } });
     const told = users.map(({ user, agent }) => (user ? { user } : agent ? { agent } : {}));
     const all = [...new Map(told.map((each) => [value(each), each])).values()];
-    const somebodys = all.filter((each) => each.user || each.agent);
-    return somebodys.length ? somebodys : all;
+    const isSomebodys = (each) => each.user || each.agent;
+    return [...all.filter(isSomebodys), ...all.filter((each) => !isSomebodys(each))];
   } catch (error) {
     if (error.status === 403) return null;
     throw error;
