@@ -49,6 +49,7 @@ __all__ = [
     "ModelError",
     "NoChatTemplate",
     "PackMismatch",
+    "PromptTooLong",
     "ScopeBreach",
     "ScopeError",
     "ScopeRequired",
@@ -153,6 +154,10 @@ class EmbedderMismatch(EmbedderError):
 
 class ModelError(AgentMemError):
     """A language model could not be loaded or used."""
+
+
+class PromptTooLong(ModelError):
+    """What a language model was to read is longer than it reads at most."""
 
 
 class InvalidAnswer(ModelError):

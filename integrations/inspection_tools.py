@@ -209,13 +209,13 @@ def _consolidation_shown(report: ConsolidationReport) -> dict[str, Any]:
 
 
 def _status_told(results: tuple[Any, ...]) -> str:
-    counts, weights = results
+    _, counts, weights = results
     said = ", ".join(f"{name}: {counts[name]}" for name in _COUNTED if name in counts)
     return f"{said}; embedder: {counts.get('embedder') or 'none yet'}. In the model's weights: {weights}."
 
 
 def _status_shown(results: tuple[Any, ...]) -> dict[str, Any]:
-    counts, weights = results
+    _, counts, weights = results
     adrift = {name: len(getattr(weights, name)) for name in ("waiting", "stale", "contradicted", "unserved", "stray")}
     held = {name: counts[name] for name in _COUNTED if name in counts}
     return {**held, "embedder": counts.get("embedder"), "weights": {**adrift, "edits": weights.edits, "ok": weights.ok}}
@@ -345,7 +345,11 @@ _STATUS = Inquiry(
     title="State of the memory",
     shape={"type": "object", "required": ["notes", "weights"]},
     show=_status_shown,
-    ask=lambda _: [("stats", {}), ("status", {})],
+    ask=lambda _: [
+        ("notes", {"limit": 1}),
+        ("stats", {}),
+        ("status", {}),
+    ],  # the first is refused where it has to be said whose
 )
 
 _GET_RECORD = Inquiry(

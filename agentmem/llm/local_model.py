@@ -13,7 +13,7 @@ from contextvars import Context, copy_context
 from queue import SimpleQueue
 from typing import Any
 
-from agentmem.errors import InvalidArgument, ModelError, NoChatTemplate
+from agentmem.errors import InvalidArgument, ModelError, NoChatTemplate, PromptTooLong
 from agentmem.llm.speculation import Prefilled, ReadPrompt
 from agentmem.llm.tokenizing import PromptEncoder, conversational, is_plain
 from agentmem.notes.messages import plain_messages
@@ -250,7 +250,7 @@ class LocalModel:
         if limit is None:
             return 1 << 30
         if prompt >= limit:
-            raise ModelError(
+            raise PromptTooLong(
                 f"The prompt has {prompt} tokens; the model reads at most {limit}.",
                 hint="recall fewer notes (k=, context_tokens=), or shorten the conversation.",
             )

@@ -97,9 +97,9 @@ class Recaller:
     def _recall(self, embedder: Embedder, query: str, page: Page, scope: Scope, base: Selection) -> Recollection:
         now = self._core.clock.now()
         with self._core.selecting(scope, base) as (tx, selection):
+            self._core.check_embedder(tx, embedder)
             if not selection.owners or not tx.notes.any(replace(selection, where=None, as_of=None, archived=True)):
                 return Recollection(query, (), _asked(selection, now), plan={"vectors": "none", "candidates": 0})
-            self._core.check_embedder(tx, embedder)
             view = self._view(tx, embedder, query, scope, selection.owners, now)
         # Embedding is the slow part: it happens outside the transaction, so that no writer waits for it.
         vector = embedder.embed([query if page.score == "cosine" else without_names(query, view.named)])[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
@@ -48,6 +49,11 @@ class Access:
         from agentmem.remember.draft import merge_scope  # and so all that reads a text: a server greets before that
 
         merge_scope(Scope(), self.user, self.agent, self.session)  # raises for what is no name
+        if any(unicodedata.category(each) in ("Cc", "Zl", "Zp") for each in self.label):
+            raise InvalidArgument(
+                "A label stands in a line of the log, and has a line break or another control character.",
+                hint="--label with words alone.",
+            )
         bound = self.user is not None or self.agent is not None
         if self.anyone == bound:
             raise InvalidArgument(

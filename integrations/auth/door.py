@@ -40,15 +40,22 @@ class Door:
 
     Args:
         tokens: whose bearers are; ``None``: everybody who reaches the server has ``access``.
+        first: without tokens, where the first would be written: from then on nobody is let in without one.
         access: without tokens.
         hosts: names the server goes by, besides those of the loopback; ``*`` for any, behind a proxy that checks it.
         origins: of pages that may send requests, besides the server's own, such as ``https://app.example``.
     """
 
     tokens: Tokens | None = None
+    first: Tokens | None = None
     access: Access = field(default_factory=Access.local)
     hosts: frozenset[str] = frozenset()
     origins: frozenset[str] = frozenset()
+
+    @property
+    def signed(self) -> bool:
+        """Whether a request needs a token."""
+        return self.tokens is not None or (self.first is not None and self.first.begun)
 
     def sender(self, headers: Headers) -> Access:
         """Who sends a request.
@@ -56,12 +63,13 @@ class Door:
         Raises:
             NotSignedIn: nobody who is known here.
         """
-        if self.tokens is None:
+        tokens = self.tokens or (self.first if self.first is not None and self.first.begun else None)
+        if tokens is None:
             return self.access
         kind, _, token = headers.get("authorization", "").partition(" ")
         if kind.lower() != "bearer" or not token.strip() or len(headers.getlist("authorization")) > 1:
             raise NotSignedIn("This request has no token.", hint="send the header: Authorization: Bearer TOKEN.")
-        return self.tokens.access(token.strip())
+        return tokens.access(token.strip())
 
     def check(self, headers: Headers, *, scheme: str, method: str) -> None:
         """Raise unless a request was meant for this server, and no page of another origin sent it.

@@ -87,6 +87,7 @@ class Tokens:
         self.path = Path(path)
         self.clock = clock or SystemClock()
         self._seen: tuple[int, ...] | None = None
+        self._begun = False
         self._held: tuple[IssuedToken, ...] = ()
         self._free_lock()
         at_fork(self._free_lock)
@@ -94,6 +95,12 @@ class Tokens:
     def _free_lock(self) -> None:
         """Also in a forked child: who held it stayed with the parent."""
         self._lock = threading.Lock()
+
+    @property
+    def begun(self) -> bool:
+        """Whether there has been a file since this was made; it stays so when the file is gone."""
+        self._begun = self._begun or self.path.exists()
+        return self._begun
 
     @classmethod
     def load(cls, path: str | Path, *, clock: Clock | None = None) -> Self:

@@ -85,8 +85,9 @@ class McpGate:
         self._door.check(headers, scheme=connection.get("scheme", "http"), method=connection["method"])
         if connection["method"] != "POST":
             raise NotPosted("Only POST is served here.")  # there are no sessions to listen to or to end
+        signed = self._door.signed
         access = self._door.sender(headers)
-        return access if self._door.tokens is None else self._bound(access)
+        return self._bound(access) if signed else access
 
     def _bound(self, access: Access) -> Access:
         """What a token opens here: one scope, and no choice."""
@@ -127,6 +128,7 @@ def http_app(
     memory: AsyncMemory | Callable[[], Awaitable[AsyncMemory]],
     *,
     tokens: Tokens | None = None,
+    first_tokens: Tokens | None = None,
     scope: Scope | None = None,
     hosts: Iterable[str] = (),
     origins: Iterable[str] = (),
@@ -142,6 +144,7 @@ def http_app(
     Args:
         memory, allow_forget, writing, basic: as for :func:`make_server`; what is not offered there no token has a right to.
         tokens: who is let in, the same that open a server of :mod:`agentmem.integrations.server`; ``None``: whoever reaches it.
+        first_tokens: without tokens, where the first would be written: from then on nobody is let in without one.
         scope: what every request works in: a token for anyone is bound to it, one for somebody else is refused. Without it each token says
             whose notes it opens, and one for anyone is refused.
         hosts: names in ``Host`` that are served beside those of the loopback; ``*`` for any.
@@ -149,7 +152,7 @@ def http_app(
         largest: bytes of a request's body.
     """
     whose = scope or Scope()
-    door = Door(tokens, Access.local(whose), frozenset(hosts), frozenset(origins))
+    door = Door(tokens, first_tokens, Access.local(whose), frozenset(hosts), frozenset(origins))
     server = make_server(memory, access=access_of_request, allow_forget=allow_forget, writing=writing, basic=basic)
     app = server.streamable_http_app(
         streamable_http_path=PATH,

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp.server.stdio import stdio_server
+from mcp.types import PARSE_ERROR
 
 from agentmem.integrations.mcp_server.opening import stopping
 
@@ -72,6 +73,9 @@ class StdioWire:
         stopped = asyncio.ensure_future(self._stopped.wait())
         try:
             while (line := await self._next(stopped)) is not None:
+                if (refusal := _half_said(line)) is not None:
+                    await self.write(refusal)
+                    continue
                 self._note(line)
                 yield line
             await self._settle()
@@ -161,6 +165,23 @@ def _message(line: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _half_said(line: str) -> str | None:
+    """The answer to a message that holds half a character, as of an emoji that a model cut in two: JSON can say it, UTF-8 cannot."""
+    if "\\ud" not in line.lower():
+        return None
+    message = _message(line)
+    try:
+        json.dumps(message, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        id = message.get("id") if isinstance(message.get("id"), (int, str)) else None
+        error = {
+            "code": PARSE_ERROR,
+            "message": "A text of the message holds half a character (a lone surrogate). Send whole ones.",
+        }
+        return json.dumps({"jsonrpc": "2.0", "id": id, "error": error}) + "\n"
+    return None
 
 
 def _key(id: object) -> str:

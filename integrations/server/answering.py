@@ -44,7 +44,7 @@ class ToRecall(Body):
     faded: Annotated[bool, Field(description="Archived notes too.")] = False
     min_score: float | None = None
     score: Literal["hybrid", "cosine"] = "hybrid"
-    offset: Annotated[int, Field(ge=0)] = 0
+    offset: Annotated[int, Field(ge=0, le=10_000_000)] = 0
     context_tokens: Annotated[
         int | None,
         Field(ge=0, le=100_000, description="Also the hits as a block of prompt text of at most so many tokens."),

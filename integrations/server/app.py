@@ -59,6 +59,7 @@ def make_app(
     memory: AsyncMemory | str | Path | None,
     *,
     tokens: Tokens | None,
+    first_tokens: Tokens | None = None,
     access: Access | None = None,
     hosts: Iterable[str] = (),
     origins: Iterable[str] = (),
@@ -73,6 +74,7 @@ def make_app(
         memory: an open one, which stays open when the application ends; or a directory (``None``: in memory alone), opened at once and
             closed with the application.
         tokens: whose bearers are let in; ``None``: whoever reaches the server, so it must be reached from this machine alone.
+        first_tokens: without tokens, where the first would be written: from then on nobody is let in without one.
         access: what everybody may do where there are no tokens; by default everything.
         hosts: names the server goes by, besides those of the loopback; ``*`` for any.
         origins: of other pages that may send requests; none by default. It sends no CORS headers.
@@ -103,7 +105,7 @@ def make_app(
         lifespan=lifespan, default_response_class=Json,
     )  # fmt: skip
     app.state.serving = Serving(served, bounds, Room(bounds.heavy, "requests of this size"), Runs(served))
-    door = Door(tokens, whose, frozenset(hosts), frozenset(origins))
+    door = Door(tokens, first_tokens, whose, frozenset(hosts), frozenset(origins))
     app.add_middleware(
         Guard, door=door, room=Room(bounds.requests, "requests"), body=bounds.body,
         closed=("/v1", "/openai", *(() if told is None else ("/metrics",))), seen=None if told is None else told.request,
@@ -114,7 +116,7 @@ def make_app(
     if upstream is not None:
         from agentmem.integrations.server.proxy import proxy_router
 
-        app.include_router(proxy_router(served, upstream, signed=tokens is not None))
+        app.include_router(proxy_router(served, upstream, signed=lambda: door.signed))
     if (PAGE / "index.html").is_file():
         app.mount("/page", StaticFiles(directory=PAGE, html=True))
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]  # how the framework asks for it

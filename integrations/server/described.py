@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-__all__ = ["FORGOTTEN", "NOTE", "PROBLEM", "RECEIPT", "RECORD", "answers"]
+__all__ = ["FORGOTTEN", "NOTE", "OPENAI_PROBLEMS", "PROBLEM", "RECEIPT", "RECORD", "answers"]
 
 _ID: Final = "01a2099d-f07c-718d-8238-5d0e1ed6307c"
 NOTE: Final = {
@@ -78,6 +78,22 @@ def answers(example: Any, *problems: int, status: int = 200, says: str = "Done."
         },
     }
     return found
+
+
+def _openai_problems() -> dict[int | str, dict[str, Any]]:
+    kind = {"message": {"type": "string"}, "type": {"type": "string"}, "param": {}, "code": {}}
+    shape = {"type": "object", "properties": {"error": {"type": "object", "properties": kind}}}
+    meant = {code: meaning for code, (_, meaning) in _MEANT.items()} | {
+        502: "The upstream cannot be reached, or broke off.", 504: "The upstream did not answer in time.",
+    }  # fmt: skip
+    told = {code: meaning for code, meaning in meant.items() if code != 409}
+    return {
+        code: {"description": meaning, "content": {"application/json": {"schema": shape}}} for code, meaning in told.items()
+    }  # fmt: skip
+
+
+OPENAI_PROBLEMS: Final = _openai_problems()
+"""The ``responses`` of a route of the proxy: errors as that API shapes them, the upstream's own among them."""
 
 
 def _example(code: int, name: str, meaning: str) -> dict[str, Any]:

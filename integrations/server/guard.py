@@ -9,15 +9,17 @@ from __future__ import annotations
 import logging
 import re
 import time
+import unicodedata
 import uuid
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote_to_bytes
 
 from agentmem.errors import AgentMemError
 from agentmem.integrations.extras import needs
 from agentmem.integrations.logs import FIELDS
 from agentmem.integrations.server.limits import Room
-from agentmem.integrations.server.problems import fault, of_status, problem_of
+from agentmem.integrations.server.problems import UnreadableAddress, fault, of_status, problem_of
 
 needs("server", "starlette")
 
@@ -91,11 +93,28 @@ class Guard:
 
     async def _serve(self, scope: Scope, receive: Receive, visit: _Visit, headers: Headers) -> None:
         self._door.check(headers, scheme=scope.get("scheme", "http"), method=scope["method"])
+        _check_address(scope)
         path = scope["path"]
         if any(path == prefix or path.startswith(f"{prefix}/") for prefix in self._closed):
             visit.sender = scope["state"]["access"] = self._door.sender(headers)
         async with self._room.take():
             await self._app(scope, _bounded(receive, headers, self._body), visit.send)
+
+
+def _check_address(scope: Scope) -> None:
+    """Raise unless the names in an address are what was sent: bytes that are no UTF-8 would all be read as one and the same character, and so
+    two users as one; and a line break at the end of a path is passed over by routes.
+    """
+    raw: bytes = scope.get("raw_path") or scope["path"].encode()
+    try:
+        path = unquote_to_bytes(raw).decode()
+        unquote_to_bytes(scope["query_string"].replace(b"+", b" ")).decode()
+    except UnicodeDecodeError as error:
+        raise UnreadableAddress(
+            "The address holds bytes that are no UTF-8.", hint="percent-encode names as UTF-8: é is %C3%A9."
+        ) from error
+    if any(unicodedata.category(each) == "Cc" for each in path):
+        raise UnreadableAddress("The path holds a control character.", hint="leave it out of the key or id.")
 
 
 def _bounded(receive: Receive, headers: Headers, most: int) -> Receive:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 from agentmem import __version__
-from agentmem.errors import ScopeRequired
 from agentmem.integrations.extras import needs
 from agentmem.integrations.server.problems import Json
+from agentmem.runtime.meant import shared_meant
 
 needs("server", "fastapi")
 
@@ -24,9 +22,9 @@ async def alive() -> Json:
     return Json({"status": "ok", "version": __version__})
 
 
-@router.get("/readyz", summary="The memory can be read")
+@router.get("/readyz", summary="The memory can be read and asked")
 async def ready(request: Request) -> Json:
-    """A read of the store; 503 while it cannot be read."""
-    with suppress(ScopeRequired):  # it was read, and the notes are somebody's
-        await request.app.state.serving.memory.notes(limit=1)
+    """A read of the store, and of whether its vectors are of the embedder that this server has; 503 while it is not so."""
+    with shared_meant():
+        await request.app.state.serving.memory.recall("ready", k=1)
     return Json({"status": "ok"})

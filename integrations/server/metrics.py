@@ -7,6 +7,7 @@ import asyncio
 from agentmem.integrations.auth.access import Access
 from agentmem.integrations.extras import needs
 from agentmem.integrations.prometheus import PrometheusMetrics
+from agentmem.integrations.server.described import answers
 from agentmem.integrations.server.scoped import ScopedRequest
 from agentmem.notes.note import Scope
 
@@ -21,7 +22,9 @@ def metrics_router(told: PrometheusMetrics) -> APIRouter:
     """``/metrics``, for who has the right to admin and may look at the memory as a whole, as for ``/v1/stats``."""
     router = APIRouter(tags=["health"])
 
-    @router.get("/metrics", summary="Figures for Prometheus", response_class=Response)
+    told_of = answers(None, says="In Prometheus' text format.")
+
+    @router.get("/metrics", summary="Figures for Prometheus", response_class=Response, responses=told_of)
     async def metrics(request: Request) -> Response:
         """Verbs, requests, and how much there is; no name and no text."""
         access: Access = request.state.access

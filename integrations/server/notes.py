@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from agentmem.errors import InvalidArgument
@@ -11,8 +12,9 @@ from agentmem.integrations.extras import needs
 from agentmem.integrations.server.bodies import Body, StrictRoute
 from agentmem.integrations.server.described import FORGOTTEN, NOTE, RECEIPT, answers
 from agentmem.integrations.server.pages import after, next_cursor
-from agentmem.integrations.server.problems import Json
+from agentmem.integrations.server.problems import Json, WriteRejected
 from agentmem.integrations.server.scoped import Forgetting, Reading, ScopedRequest, Writing
+from agentmem.notes.note import Receipt
 
 needs("server", "fastapi")
 
@@ -129,16 +131,20 @@ class NewLink(Body):
     "/notes",
     status_code=201,
     summary="Remember a text",
-    responses=answers(RECEIPT, 400, 413, 415, 422, status=201),
+    responses=answers(RECEIPT, 400, 404, 409, 413, 415, 422, status=201),
 )
 async def remember(asked: Writing, body: NewNote, idempotency_key: Once = None) -> Json:
-    """Durable when this is answered. ``status`` says what became of it: stored, merged, superseded (it closes older notes), or rejected,
-    with the ``reason`` and without an id.
+    """Durable when this is answered. ``status`` says what became of it: stored, merged, or superseded (it closes older notes). What was
+    rejected, such as other words under a key that was used, is a problem of status 409.
     """
     given = body.keywords()
     key = _one_key(given.pop("idempotency_key", None), idempotency_key)
+    await asked.seen(body.derived_from)
     receipt = await asked.memory.remember(**given, **asked.whose, idempotency_key=key)
-    return Json(values.receipt_dict(receipt), 201)
+    (told,) = await asked.told([receipt])
+    if not receipt.ok:
+        raise WriteRejected(f"Nothing was stored: {receipt.reason}.", hint="what the reason says; nothing was changed.")
+    return Json(told, 201)
 
 
 @router.post(
@@ -148,11 +154,13 @@ async def remember(asked: Writing, body: NewNote, idempotency_key: Once = None) 
     responses=answers({"receipts": [RECEIPT]}, 400, 413, 415, 422, status=201),
 )
 async def remember_many(asked: Writing, body: NewNotes) -> Json:
-    """All are checked before the first is stored. Each may have an ``idempotency_key`` of its own."""
+    """All are checked before the first is stored. Each may have an ``idempotency_key`` of its own. One that is rejected says so in its
+    receipt; where all are, the answer is a problem of status 409.
+    """
     _few(asked, len(body.items), "items")
+    await asked.seen([id for item in body.items for id in item.derived_from])
     items = [item.keywords() for item in body.items]
-    receipts = await asked.memory.remember_many(items, progress=False, **asked.whose)
-    return Json({"receipts": [values.receipt_dict(receipt) for receipt in receipts]}, 201)
+    return await _told(asked, await asked.memory.remember_many(items, progress=False, **asked.whose))
 
 
 @router.post(
@@ -168,7 +176,7 @@ async def converse(asked: Writing, body: NewConversation, idempotency_key: Once 
     receipt = await asked.memory.remember(
         messages, tags=body.tags, source=body.source, idempotency_key=idempotency_key, **asked.whose
     )
-    return Json({"receipts": [values.receipt_dict(each) for each in receipt.items or (receipt,)]}, 201)
+    return await _told(asked, receipt.items or (receipt,))
 
 
 @router.get("/notes", summary="List notes", responses=answers({"notes": [NOTE], "next": None}, 400, 422))
@@ -211,7 +219,8 @@ async def change(asked: Writing, id: str, body: NoteChanges) -> Json:
     """A new version: what follows from the words follows, id and links stay, the former words are in its history."""
     await asked.seen([id], own=True)
     receipt = await asked.memory.update(id, **body.said(), **asked.owner)
-    return Json(values.receipt_dict(receipt))
+    (told,) = await asked.told([receipt])
+    return Json(told)
 
 
 @router.delete("/notes/{id}", summary="Forget a note", responses=answers(FORGOTTEN, 400, 404, 422))
@@ -223,11 +232,14 @@ async def forget_one(asked: Forgetting, id: str, dry_run: bool = False) -> Json:
 
 @router.post("/forget", summary="Forget several notes", responses=answers(FORGOTTEN, 400, 404, 413, 415, 422))
 async def forget(asked: Forgetting, body: ToForget) -> Json:
-    """By ids or by a filter. An id that is unknown refuses the whole; an empty filter is refused."""
+    """By ids or by a filter. An id that is unknown refuses the whole; an empty filter is refused. A filter finds by what notes say, and needs
+    the right to read as well.
+    """
     if (body.ids is None) == (body.where is None):
         raise InvalidArgument("Forget by ids or by a filter, one of the two.", hint='{"ids": ["…"]}.')
     what: Any = body.ids
     if body.where is not None:
+        asked.access.need("read")  # else a dry run would spell a note, letter by letter
         if not body.where:
             raise InvalidArgument("An empty filter would forget everything.", hint='{"where": {"session": "monday"}}.')
         what = asked.own(body.where)
@@ -266,6 +278,15 @@ async def link(asked: Writing, body: NewLink) -> Json:
         body.source, body.target, body.kind, reason=body.reason, weight=body.weight, **asked.owner
     )
     return Json(values.link_dict(made), 201)
+
+
+async def _told(asked: ScopedRequest, receipts: Sequence[Receipt]) -> Json:
+    """Several receipts, as long as anything was stored."""
+    if not any(receipt.ok for receipt in receipts):
+        raise WriteRejected(
+            f"Nothing was stored: {receipts[0].reason}.", hint="what the reason says; nothing was changed."
+        )
+    return Json({"receipts": await asked.told(receipts)}, 201)
 
 
 def _one_key(of_body: str | None, of_header: str | None) -> str | None:

@@ -107,11 +107,10 @@ def _session(name: str, nodes: list[dict[str, Any]]) -> dict[str, Any]:
     "/v1/doctor",
     tags=["memory"],
     summary="What the server's machine has and lacks",
-    responses=answers({"checks": [{"name": "sqlite", "status": "ok", "detail": "3.51.3", "fix": ""}]}, 400, 422, 429),
+    responses=answers({"checks": [{"name": "sqlite", "status": "ok", "detail": "3.51.3", "fix": ""}]}, 422, 429),
 )
 async def machine(asked: Administering) -> Json:
     """As ``agentmem doctor`` says it; for who runs the server."""
-    asked.everything()
     async with asked.heavy():
         found = await asyncio.to_thread(doctor.checks)
     return Json({"checks": [each.to_dict() for each in found if each.name not in _OF_FOLDERS]})

@@ -32,7 +32,9 @@ __all__ = [
     "NoSuchRecord",
     "NoSuchRun",
     "ProblemResponse",
+    "UnreadableAddress",
     "UnreadableBody",
+    "WriteRejected",
     "fault",
     "handle_problems",
     "of_status",
@@ -49,6 +51,10 @@ class UnreadableBody(errors.AgentMemError):
     """The body of a request is not JSON as it is meant here."""
 
 
+class UnreadableAddress(errors.AgentMemError):
+    """The path or the query of a request holds bytes that are no text."""
+
+
 class NoSuchRecord(errors.AgentMemError):
     """No record is under this key in the scope of the request."""
 
@@ -57,13 +63,19 @@ class NoSuchRun(errors.AgentMemError):
     """No run of consolidation has this id in the scope of the request."""
 
 
+class WriteRejected(errors.AgentMemError):
+    """What was to be written is not stored: its key stands for other words, or it is what was recalled from here."""
+
+
 _STATUS: Final[Mapping[type[errors.AgentMemError], int]] = {
     UnreadableBody: 400,
+    UnreadableAddress: 400,
     NotSignedIn: 401,
     ForeignOrigin: 403,
     ForeignHost: 421,
     NoSuchRecord: 404,
     NoSuchRun: 404,
+    WriteRejected: 409,
     TooMuchAtOnce: 429,
     RightMissing: 403,
     errors.ScopeBreach: 500,
@@ -78,6 +90,7 @@ _STATUS: Final[Mapping[type[errors.AgentMemError], int]] = {
     errors.StoreReadOnly: 409,
     errors.ConsolidationError: 409,
     errors.InvalidAnswer: 502,
+    errors.PromptTooLong: 413,
     errors.MissingExtra: 501,
     errors.StoreError: 503,
     errors.IndexUnavailable: 503,
@@ -90,6 +103,7 @@ _HINTS: Final[Mapping[type[errors.AgentMemError], str]] = {
     errors.ScopeRequired: "add ?user=NAME, ?agent=NAME or ?shared=true.",
     errors.UnknownNote: "GET /v1/notes lists what there is.",
     errors.StoreReadOnly: "the memory is open for reading alone.",
+    errors.PromptTooLong: "shorten the message or the conversation, or recall less.",
     errors.ModelError: "agentmem serve answers with --model, or with a server's: --url ADDRESS --name MODEL.",
 }
 _RETRY: Final = {429: "1", 503: "5"}

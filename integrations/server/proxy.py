@@ -12,7 +12,7 @@ import asyncio
 import functools
 import json
 import logging
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -35,6 +35,7 @@ import httpx
 from fastapi import APIRouter, Body, Request
 from starlette.responses import Response
 
+from agentmem.integrations.server.described import OPENAI_PROBLEMS
 from agentmem.integrations.server.problems import Json
 from agentmem.integrations.server.proxy_relay import EventRelay, Gone, Unheard, unless_gone
 from agentmem.integrations.server.proxy_upstream import Upstream, UpstreamFailed, passed_back, pieces
@@ -48,7 +49,7 @@ _REFUSING: Final = (400, 413, 422)
 
 
 def proxy_router(
-    memory: AsyncMemory, upstream: Upstream | str, *, signed: bool, k: int = 5, context_tokens: int = 400
+    memory: AsyncMemory, upstream: Upstream | str, *, signed: Callable[[], bool], k: int = 5, context_tokens: int = 400
 ) -> APIRouter:
     """The routes of a proxy before ``upstream``: a server, its base URL, or ``local`` for the memory's own model.
 
@@ -70,12 +71,13 @@ def proxy_router(
             await proxy.finish()
 
     router = APIRouter(prefix=PREFIX, tags=["openai"], route_class=OpenAIRoute, lifespan=lifespan)
-    router.add_api_route("/chat/completions", proxy.chat, methods=["POST"], summary="Chat completions, with the memory")
-    router.add_api_route("/models", proxy.listed, methods=["GET"], summary="Models of the upstream")
-    router.add_api_route("/models/{model:path}", proxy.models, methods=["GET"], summary="One of them")
-    router.add_api_route(
-        "/embeddings", proxy.embeddings, methods=["POST"], summary="Embeddings of the upstream, as they are"
-    )
+    for path, route, method, summary in (
+        ("/chat/completions", proxy.chat, "POST", "Chat completions, with the memory"),
+        ("/models", proxy.listed, "GET", "Models of the upstream"),
+        ("/models/{model:path}", proxy.models, "GET", "One of them"),
+        ("/embeddings", proxy.embeddings, "POST", "Embeddings of the upstream, as they are"),
+    ):
+        router.add_api_route(path, route, methods=[method], summary=summary, responses=OPENAI_PROBLEMS)
     router.add_api_route("/{path:path}", proxy.unknown, methods=["GET", "POST"], include_in_schema=False)
     return router
 
@@ -105,7 +107,7 @@ class ChatProxy:
         signed: whether clients sign in with tokens of this server.
     """
 
-    def __init__(self, memory: ProxyMemory, upstream: Upstream | None, *, signed: bool) -> None:
+    def __init__(self, memory: ProxyMemory, upstream: Upstream | None, *, signed: Callable[[], bool]) -> None:
         self._memory = memory
         self._signed = signed
         self._upstream = upstream
@@ -195,7 +197,7 @@ class ChatProxy:
         self, request: Request, upstream: Upstream, said: bytes | None, path: str = "/chat/completions"
     ) -> httpx.Response:
         # With tokens, what the client sent is the token of this server, which is nobody else's business.
-        bearer = None if self._signed else request.headers.get("authorization")
+        bearer = None if self._signed() else request.headers.get("authorization")
         method = "GET" if said is None else "POST"
         return await upstream.send(
             method, path, request.headers.items(), body=said, query=request.url.query, bearer=bearer

@@ -69,7 +69,7 @@ class RecordQuery(Body):
     query: str | None = None
     filter: dict[str, Any] | None = None
     limit: Annotated[int, Field(ge=1, le=1000)] = 10
-    offset: Annotated[int, Field(ge=0)] = 0
+    offset: Annotated[int, Field(ge=0, le=10_000_000)] = 0
     min_score: float | None = None
     unscored: bool = False
 
@@ -134,7 +134,7 @@ async def namespaces(
     suffix: str = "",
     max_depth: Annotated[int | None, Query(ge=1)] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    offset: Annotated[int, Query(ge=0)] = 0,
+    offset: Annotated[int, Query(ge=0, le=10_000_000)] = 0,
 ) -> Json:
     """Sorted."""
     found = await asked.memory.list_namespaces(

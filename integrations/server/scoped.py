@@ -9,11 +9,12 @@ from typing import Annotated, Any
 
 from agentmem.aio import AsyncMemory
 from agentmem.errors import ScopeError, UnknownNote
+from agentmem.integrations import values
 from agentmem.integrations.auth.access import Access, Right
 from agentmem.integrations.extras import needs
 from agentmem.integrations.server.limits import Limits, Room
 from agentmem.integrations.server.runs import Runs
-from agentmem.notes.note import Note, Scope
+from agentmem.notes.note import Note, Receipt, Scope
 from agentmem.runtime.meant import shared_meant
 
 needs("server", "fastapi")
@@ -86,18 +87,38 @@ class ScopedRequest:
         """The notes with these ids, each once, as the scope of the request shows them.
 
         Args:
-            own: only those that belong to the scope itself, not what is shared with everybody: changing that changes it for others.
+            own: only those that belong to the scope itself, not what is shared with everybody, nor, in a session, what was said outside of it:
+                changing that changes it for others.
 
         Raises:
             UnknownNote: one is not there, or is somebody else's, which look the same.
         """
         wanted = list(dict.fromkeys(ids))
         found = await self.memory.notes(where={"id": {"$in": wanted}}, **self.whose) if wanted else []
-        held = {note.id: note for note in found if not own or note.scope.owner == self.scope.owner}
+        held = {note.id: note for note in found if not own or self._owns(note)}
         lacking = [id for id in wanted if id not in held]
         if lacking:
             raise UnknownNote(f"No note {lacking[0]!r:.60} in this scope.", hint="GET /v1/notes lists what there is.")
         return [held[id] for id in wanted]
+
+    def _owns(self, note: Note) -> bool:
+        session = self.scope.session
+        return note.scope.owner == self.scope.owner and session in (None, note.scope.session)
+
+    async def told(self, receipts: Sequence[Receipt]) -> list[dict[str, object]]:
+        """Receipts of what was written, without the notes that the scope of the request does not show: a word that an agent, or a session, may
+        not read has no answer, and is not to be guessed by what a new note resembles.
+        """
+        scope, made = self.scope, [values.receipt_dict(receipt) for receipt in receipts]
+        if scope.session is None and (scope.user is None or scope.agent is None):
+            return made
+        named = {id for receipt in receipts for id in _named_by(receipt)}
+        found = await self.memory.notes(where={"id": {"$in": sorted(named)}}, **self.whose) if named else []
+        seen = {note.id for note in found}
+        for receipt, values_ in zip(receipts, made, strict=True):
+            values_["links"] = [values.link_dict(link) for link in receipt.links if {link.source, link.target} <= seen]
+            values_["superseded"] = [id for id in receipt.superseded if id in seen]
+        return made
 
     def own(self, where: Mapping[str, Any]) -> dict[str, Any]:
         """A filter, narrowed to what belongs to the scope itself."""
@@ -114,6 +135,10 @@ class ScopedRequest:
         """Room for something large, for the length of the block."""
         async with self.serving.heavy.take():
             yield
+
+
+def _named_by(receipt: Receipt) -> set[str]:
+    return {*receipt.superseded, *(id for link in receipt.links for id in (link.source, link.target))}
 
 
 def _asking(right: Right) -> Callable[..., ScopedRequest]:
@@ -136,6 +161,24 @@ def _asking(right: Right) -> Callable[..., ScopedRequest]:
             yield ScopedRequest(access, scope, request.app.state.serving)
 
     return asked  # type: ignore[return-value]  # entered and left by the framework
+
+
+async def _whole(
+    request: Request,
+    user: Annotated[str | None, Query(description="Not needed here, nor are agent, session and shared.")] = None,
+    agent: str | None = None,
+    session: str | None = None,
+    shared: bool = False,
+) -> ScopedRequest:
+    """Who looks at the memory as a whole: to name nobody is to mean everybody."""
+    _refuse_unknown(request)
+    access: Access = request.state.access
+    access.need("admin")
+    named = user is not None or agent is not None
+    scope = access.scope(user, agent, session, shared=shared or (access.anyone and not named))
+    asked = ScopedRequest(access, scope, request.app.state.serving)
+    asked.everything()
+    return asked
 
 
 async def _signed(
@@ -171,5 +214,5 @@ Reading = Annotated[ScopedRequest, Depends(_asking("read"))]
 Writing = Annotated[ScopedRequest, Depends(_asking("write"))]
 Forgetting = Annotated[ScopedRequest, Depends(_asking("forget"))]
 Consolidating = Annotated[ScopedRequest, Depends(_asking("consolidate"))]
-Administering = Annotated[ScopedRequest, Depends(_asking("admin"))]
-"""Parameters of routes: a request whose sender has that right."""
+Administering = Annotated[ScopedRequest, Depends(_whole)]
+"""Parameters of routes: a request whose sender has that right; the last is about everybody's notes."""

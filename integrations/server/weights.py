@@ -86,11 +86,10 @@ async def undo(asked: Consolidating, body: Undoing) -> Json:
 
 
 @router.get(
-    "/consolidation/past", summary="Consolidations that changed something", responses=answers({"jobs": []}, 400, 422)
+    "/consolidation/past", summary="Consolidations that changed something", responses=answers({"jobs": []}, 422)
 )
 async def past(asked: Administering) -> Json:
     """Of the whole memory, the oldest first."""
-    asked.everything()
     jobs = await asked.memory.jobs()
     told = [
         {"at": j.at, "promoted": j.promoted, "failed": j.failed, "demoted": j.demoted, "pack": j.pack} for j in jobs

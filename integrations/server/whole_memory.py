@@ -46,11 +46,10 @@ async def export(asked: Reading, vectors: bool = False, evidence: bool = False) 
 
 
 @router.get(
-    "/export/everything", summary="Export everybody's notes", responses=answers("one JSON value a line", 400, 422, 429)
+    "/export/everything", summary="Export everybody's notes", responses=answers("one JSON value a line", 422, 429)
 )
 async def export_everything(asked: Administering, vectors: bool = False, evidence: bool = False) -> StreamingResponse:
     """The same of the whole memory."""
-    asked.everything()
     return await _file(asked, vectors=vectors, evidence=evidence, everything=True)
 
 
@@ -71,17 +70,15 @@ async def _file(asked: Reading, *, vectors: bool, evidence: bool, everything: bo
     )  # fmt: skip
 
 
-@router.get("/users", summary="Who has notes", responses=answers({"users": [{"user": "ana", "agent": None}]}, 400, 422))
+@router.get("/users", summary="Who has notes", responses=answers({"users": [{"user": "ana", "agent": None}]}, 422))
 async def users(asked: Administering) -> Json:
     """Users and agents, by name."""
-    asked.everything()
     return Json({"users": [{"user": whose.user, "agent": whose.agent} for whose in await asked.memory.users()]})
 
 
-@router.get("/stats", summary="Counts and sizes", responses=answers({"notes": 1, "links": 0}, 400, 422))
+@router.get("/stats", summary="Counts and sizes", responses=answers({"notes": 1, "links": 0}, 422))
 async def stats(asked: Administering) -> Json:
     """Of the whole memory."""
-    asked.everything()
     return Json(dict(await asked.memory.stats()))
 
 
@@ -92,7 +89,6 @@ async def stats(asked: Administering) -> Json:
 )
 async def check(asked: Administering, body: CheckUp) -> Json:
     """Every projection, or a sample of each."""
-    asked.everything()
     async with asked.heavy():
         found = await asked.memory.check(deep=body.deep)
     return Json({

@@ -141,6 +141,20 @@ async def test_what_was_asked_before_the_end_is_answered_and_kept(tmp_path: Path
         assert memory.check().ok
 
 
+async def test_half_a_character_is_refused_and_the_next_message_read(tmp_path: Path) -> None:
+    """An emoji that a model cut in two: JSON can say that, UTF-8 cannot."""
+    async with child(tmp_path / "m") as spoken:
+        cut = await spoken.remember("cut emoji \ud83d")
+        refused = await spoken.answer()
+        whole = await spoken.remember("a whole one \ud83d\ude00")
+        answered = await spoken.answer()
+
+    assert (refused["id"], refused["error"]["code"]) == (cut, -32700)
+    assert "half a character" in refused["error"]["message"]
+    assert answered["id"] == whole
+    assert kept(tmp_path / "m") == {"a whole one 😀"}
+
+
 async def test_an_idle_server_ends_at_once_when_it_is_told_to(tmp_path: Path) -> None:
     """Its input is still open: a read that blocks must not hold it."""
     async with child(tmp_path / "m") as spoken:

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import httpx
 import openai
-from proxied import LISBON, WHERE, Placed, answers, on_loopback, placed, scripted
+from proxied import LISBON, WHERE, Placed, Raw, answers, on_loopback, placed, scripted
 
 from agentmem import Memory
 from agentmem.aio import AsyncMemory
@@ -213,6 +213,37 @@ def test_no_name_of_a_model_leads_anywhere_else(proxy: Placed) -> None:
     httpx.get(f"{proxy.url}/openai/v1/models/a%3Fb=c%23d", headers=head, timeout=60)
 
     assert proxy.model.paths == ["/models/a?b=c#d?"]
+
+
+def test_what_the_upstream_sets_for_one_client_no_other_one_sends(proxy: Placed) -> None:
+    """Every answer of this upstream sets a cookie."""
+    proxy.say(LISBON, "ana")
+    proxy.say(WHERE, "ben")
+    proxy.say(WHERE, "ana")
+
+    assert len(proxy.model.headers) == 3
+    assert not any("cookie" in each for each in proxy.model.headers)
+
+
+def test_no_answer_of_the_upstream_is_a_page_of_this_server(tmp_path: Path) -> None:
+    """Nor does it command a browser that was led here."""
+    commands = {
+        "Content-Security-Policy": "default-src * 'unsafe-inline'",
+        "Access-Control-Allow-Origin": "*",
+        "Clear-Site-Data": "*",
+        "Location": "http://evil.example",
+        "Retry-After": "7",
+    }
+    page = Raw(b"<script>alert(1)</script>", kind="text/html", **commands)
+    with placed(tmp_path / "memory", lambda _: page) as proxy:
+        head = {"Authorization": f"Bearer {proxy.tokens['ana']}"}
+        body = {"model": "m", "messages": [{"role": "user", "content": WHERE}]}
+        told = httpx.post(f"{proxy.url}/openai/v1/chat/completions", json=body, headers=head, timeout=60)
+
+    assert told.headers["content-type"] == "application/octet-stream"
+    assert told.headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
+    assert told.headers["retry-after"] == "7"
+    assert not {"access-control-allow-origin", "clear-site-data", "location"} & set(told.headers)
 
 
 # -- streams ----------------------------------------------------------------------------------------------------------

@@ -157,3 +157,12 @@ def test_a_memory_without_a_model_says_so(tmp_path: Path) -> None:
 
     assert refused.value.status_code == 503
     assert kept(tmp_path / "m") == [("user", LISBON)]
+
+
+def test_a_message_that_is_too_long_is_the_client_s_matter(tmp_path: Path, shipped: str) -> None:
+    """One that is sent again is refused again: no failure of the server."""
+    with local(tmp_path / "m", model=shipped) as client, pytest.raises(openai.APIStatusError) as refused:
+        say(client, "word " * 20_000)
+
+    assert refused.value.status_code == 413
+    assert "at most" in refused.value.message

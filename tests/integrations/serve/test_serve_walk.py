@@ -210,7 +210,7 @@ async def test_the_memory_as_a_whole_is_told_to_who_may_name_anyone_alone(served
     [
         ("read", "POST", "/v1/recall", {"query": "x"}),
         ("write", "POST", "/v1/notes", PORTO),
-        ("forget", "POST", "/v1/forget", {"where": {"kind": "semantic"}}),
+        ("forget", "DELETE", "/v1/records/n/none", None),
         ("consolidate", "GET", "/v1/consolidation/runs", None),
     ],
 )
