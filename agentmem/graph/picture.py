@@ -141,9 +141,7 @@ def _boxes(labels: Sequence[str], radii: Sequence[float]) -> Points:
     return np.stack([np.array(wide), np.array(radii), np.array(deep)], axis=1)
 
 
-def _layout(
-    graph: nx.DiGraph[Any], nodes: Sequence[Hashable], labels: Sequence[str], radii: Sequence[float]
-) -> Points:
+def _layout(graph: nx.DiGraph[Any], nodes: Sequence[Hashable], labels: Sequence[str], radii: Sequence[float]) -> Points:
     """Places in inches: forces decide who is near whom, then boxes of node and label are pushed apart."""
     import networkx as nx
     import numpy as np

@@ -88,7 +88,7 @@ def watched(memory: Memory) -> list[str]:
 def connected(memory: Memory) -> list[int]:
     view = memory.graph(user="ana", limit=100)
     ids: list[str] = list(view.nodes)
-    kinds: list[str] = [str(kind) for _, _, kind in view.edges(data="kind")]
+    kinds: list[str] = [str(held["kind"]) for _, _, held in view.edges(data=True)]
     why: Connection = memory.why_linked(ids[0], ids[1], user="ana")
     ranks: dict[str, float] = pagerank(view, ids[0])
     print(sorted(set(kinds)), bool(why), len(ranks))
