@@ -22,7 +22,7 @@ TEST_RUN := $(RUN) OMP_NUM_THREADS=1
 # Installing leaves byte code out, to be quick; what is imported once is then compiled once, not in every process.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo docs test test-slow test-integrations lint format types contracts build coverage ci clean
+.PHONY: help setup demo docs test test-slow test-integrations test-own-environments lint format types contracts build coverage ci clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -66,6 +66,9 @@ $(VENV)/.frameworks: $(STAMP)
 
 test-integrations: $(VENV)/.frameworks ## the adapters in their real frameworks, and the frameworks' own tests
 	@$(TEST_RUN) AGENTMEM_FRAMEWORKS=1 $(BIN)/python -m pytest -q -n $(WORKERS) -m "not slow and not gpu" $(PYTEST_ARGS) tests/integrations
+
+test-own-environments: ## AutoGen and CrewAI, each in an environment of its own (150 and 900 MB, kept where AGENTMEM_ENVIRONMENTS says)
+	@PYTHON=$${PYTHON:-python3.11} tests/integrations/own_environments.sh $(FRAMEWORKS)
 
 $(VENV)/.docs: $(STAMP)
 	@$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt 'pip>=25.1'

@@ -458,7 +458,7 @@ class Memory:
         around: str | None = None,
         hops: int = 2,
         limit: int | None = None,
-    ) -> nx.DiGraph:
+    ) -> nx.DiGraph[str]:
         """The note graph as a networkx view: the newest notes of a scope, or the neighbourhood of one note, the nearest before others.
 
         Args:

@@ -24,7 +24,7 @@ from agentmem.recall.result import Recollection
 if find_spec("autogen_core") is None:
     raise MissingExtra(
         "This needs the package 'autogen_core', which is not installed.",
-        hint='in an environment of its own: pip install agentmem-toolkit "autogen-agentchat>=0.7.5"',
+        hint='install the `autogen` extra, in an environment of its own: pip install "agentmem-toolkit[autogen]"',
     )
 
 from autogen_core.memory import (

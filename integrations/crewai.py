@@ -24,7 +24,7 @@ from agentmem.notes.quoting import hit_line
 if find_spec("crewai") is None:
     raise MissingExtra(
         "This needs the package 'crewai', which is not installed.",
-        hint='in an environment of its own: pip install agentmem-toolkit "crewai>=1.15"',
+        hint='install the `crewai` extra, in an environment of its own: pip install "agentmem-toolkit[crewai]"',
     )
 
 from crewai.memory.types import MemoryMatch, MemoryRecord, ScopeInfo

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Literal
 
 from agentmem.errors import AgentMemError
+from agentmem.integrations.install_size import CPU_TORCH, has_accelerator, installed_sizes
 
 __all__ = ["Check", "checks", "worst"]
 
@@ -32,6 +33,7 @@ _MOSTLY = 0.5
 _MANY = 0.05
 """Share of the notes in other scripts that is worth a word."""
 _MULTILINGUAL = "sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2"
+_OF_CUDA = ("nvidia-", "cuda-", "triton")
 # Two connections that checkpoint a write-ahead log at the same instant could damage the database before this version.
 _WAL_RESET_FIXED = (3, 51, 3)
 
@@ -58,7 +60,7 @@ def checks(*, deep: bool = False, path: Path | str | None = None, embedder: str 
         path: where a memory lies or will lie, for the disk space and what its notes need; by default the current directory.
         embedder: with which that memory is opened, as for :class:`~agentmem.memory.Memory`.
     """
-    found = [_python(), *_sqlite(), *_libraries(), _embedder(), _small_model(), _disk(Path(path or "."))]
+    found = [_python(), *_sqlite(), *_libraries(), _weight(), _embedder(), _small_model(), _disk(Path(path or "."))]
     found += [
         _optional("matplotlib", "pictures", "viz"),
         _optional("onnxruntime", "fast embedding; without it MiniLM runs in numpy, other models on torch", "onnx"),
@@ -114,6 +116,18 @@ def _libraries() -> Iterator[Check]:
             yield Check(name, "fail", f"not installed: {purpose}", f"pip install {name}")
         else:
             yield Check(name, "ok", number)
+
+
+def _weight() -> Check:
+    """What agentmem and its dependencies take up, and whether much of it is of no use here."""
+    sizes = installed_sizes()
+    cuda = sum(size for name, size in sizes.items() if name.startswith(_OF_CUDA))
+    largest = ", ".join(f"{name} {size / 1e6:,.0f}" for name, size in list(sizes.items())[:3])
+    told = f"{sum(sizes.values()) / 1e6:,.0f} MB in {len(sizes)} packages (MB: {largest})"
+    if cuda and not has_accelerator():
+        told += f"; {cuda / 1e6:,.0f} MB of it are torch's libraries for CUDA, and no device for them was found"
+        return Check("weight", "warn", told, f"the CPU build of torch is smaller: {CPU_TORCH}")
+    return Check("weight", "ok", told)
 
 
 def _embedder() -> Check:

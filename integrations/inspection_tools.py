@@ -160,7 +160,7 @@ def _around(given: Mapping[str, Any]) -> Verbs:
     return [("get", {"id": given["id"]}), ("graph", {"around": given["id"], "hops": 1})]
 
 
-def _neighbours(note: Note, view: nx.DiGraph) -> list[dict[str, Any]]:
+def _neighbours(note: Note, view: nx.DiGraph[str]) -> list[dict[str, Any]]:
     """The notes beside one, the most strongly linked first."""
     best: dict[str, dict[str, Any]] = {}
     for source, target, edge in view.edges(data=True):

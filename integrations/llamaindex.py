@@ -17,9 +17,9 @@ from agentmem.integrations.extras import needs
 from agentmem.integrations.history import Spoken
 from agentmem.integrations.recalling import Recalling
 from agentmem.integrations.turns import keep_turns
+from agentmem.notes.names import merge_scope
 from agentmem.notes.note import Scope
 from agentmem.notes.quoting import NOTES_HEADER
-from agentmem.remember.draft import merge_scope
 
 needs("llamaindex", "llama_index")
 

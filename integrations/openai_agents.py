@@ -33,8 +33,8 @@ from agentmem.integrations.history import ItemHistory, Spoken, as_json, noted
 from agentmem.integrations.recalling import Recalling
 from agentmem.integrations.tools import MemoryTool, memory_tools
 from agentmem.memory import Memory
+from agentmem.notes.names import merge_scope
 from agentmem.notes.note import Scope
-from agentmem.remember.draft import merge_scope
 
 needs("openai-agents", "agents")
 

@@ -31,7 +31,7 @@ _ESCAPES: Final = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
 
 
 def write_page(
-    view: nx.DiGraph, path: Path | str, *, title: str = "Notes and their links", limit: int = MAX_NOTES
+    view: nx.DiGraph[str], path: Path | str, *, title: str = "Notes and their links", limit: int = MAX_NOTES
 ) -> Path:
     """Write :func:`page` into a file (UTF-8) that only its owner may read: it holds the notes; returns its path."""
     text = page(view, title=title, limit=limit)
@@ -40,7 +40,7 @@ def write_page(
     return Path(path)
 
 
-def page(view: nx.DiGraph, *, title: str = "Notes and their links", limit: int = MAX_NOTES) -> str:
+def page(view: nx.DiGraph[str], *, title: str = "Notes and their links", limit: int = MAX_NOTES) -> str:
     """The page: search, a click shows a note with its fact, dates and links with their reasons.
 
     Args:
@@ -81,7 +81,7 @@ def _json(value: object) -> str:
     return text.encode("utf-8", "replace").decode().translate(_ESCAPES)
 
 
-def _data(view: nx.DiGraph, total: int) -> dict[str, Any]:
+def _data(view: nx.DiGraph[str], total: int) -> dict[str, Any]:
     groups = {node: number for number, members in enumerate(communities(view)) for node in members} if len(view) else {}
     places = _places(view)
     nodes = [
@@ -118,7 +118,7 @@ _SHOWN: Final = (
 )
 
 
-def _places(view: nx.DiGraph) -> dict[str, tuple[float, float]]:
+def _places(view: nx.DiGraph[str]) -> dict[str, tuple[float, float]]:
     """Pixels: forces decide who is near whom, ranks use the page evenly; the same graph is always laid out the same."""
     import networkx as nx
 

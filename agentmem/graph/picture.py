@@ -45,7 +45,7 @@ MAX_NOTES: Final = 300
 """More than this nobody reads in a picture, and placing labels takes time with the square of their number."""
 
 
-def draw_graph(graph: nx.DiGraph[Hashable], path: Path | str, *, title: str = "", limit: int = MAX_NOTES) -> Path:
+def draw_graph(graph: nx.DiGraph[Any], path: Path | str, *, title: str = "", limit: int = MAX_NOTES) -> Path:
     """Draw a note graph: colour is the community, size the strength, line style the kind of link.
 
     Args:
@@ -95,18 +95,18 @@ def draw_graph(graph: nx.DiGraph[Hashable], path: Path | str, *, title: str = ""
     return save(figure, path)
 
 
-def _label(graph: nx.DiGraph[Hashable], node: Hashable) -> str:
+def _label(graph: nx.DiGraph[Any], node: Hashable) -> str:
     data = graph.nodes[node]
     return str(data.get("label") or data.get("content") or node)
 
 
-def _strength(graph: nx.DiGraph[Hashable], node: Hashable) -> float:
+def _strength(graph: nx.DiGraph[Any], node: Hashable) -> float:
     data = graph.nodes[node]
     value = float(data.get("strength", data.get("retrievability", 0.5)))
     return 0.5 if math.isnan(value) else min(max(value, 0.0), 1.0)
 
 
-def _communities(graph: nx.DiGraph[Hashable], nodes: Sequence[Hashable]) -> list[str]:
+def _communities(graph: nx.DiGraph[Any], nodes: Sequence[Hashable]) -> list[str]:
     """One colour per community, the largest first; given communities win over computed ones."""
     import networkx as nx
 
@@ -127,7 +127,7 @@ def _communities(graph: nx.DiGraph[Hashable], nodes: Sequence[Hashable]) -> list
     return [colour[groups[node]] for node in nodes]
 
 
-def _gone(graph: nx.DiGraph[Hashable], node: Hashable) -> bool:
+def _gone(graph: nx.DiGraph[Any], node: Hashable) -> bool:
     """True for what no longer holds or has faded: drawn hollow."""
     return bool(graph.nodes[node].get("ended") or graph.nodes[node].get("archived"))
 
@@ -141,9 +141,7 @@ def _boxes(labels: Sequence[str], radii: Sequence[float]) -> Points:
     return np.stack([np.array(wide), np.array(radii), np.array(deep)], axis=1)
 
 
-def _layout(
-    graph: nx.DiGraph[Hashable], nodes: Sequence[Hashable], labels: Sequence[str], radii: Sequence[float]
-) -> Points:
+def _layout(graph: nx.DiGraph[Any], nodes: Sequence[Hashable], labels: Sequence[str], radii: Sequence[float]) -> Points:
     """Places in inches: forces decide who is near whom, then boxes of node and label are pushed apart."""
     import networkx as nx
     import numpy as np
@@ -189,7 +187,7 @@ def _separate(places: Points, boxes: Points) -> Points:
     return places
 
 
-def _draw_edges(axes: Axes, graph: nx.DiGraph[Hashable], shape: Mapping[Hashable, _Shape]) -> list[str]:
+def _draw_edges(axes: Axes, graph: nx.DiGraph[Any], shape: Mapping[Hashable, _Shape]) -> list[str]:
     """Draw the links as gentle arcs from rim to rim; returns the kinds drawn."""
     from matplotlib.patches import FancyArrowPatch
     from matplotlib.path import Path as Line

@@ -51,7 +51,7 @@ class Connection:
 
 def build_view(
     notes: Iterable[Note], links: Iterable[Link], retrievability: Mapping[str, float], left_out: int = 0
-) -> nx.DiGraph:
+) -> nx.DiGraph[str]:
     """A frozen directed graph; two notes with several kinds of link keep the strongest as the edge.
 
     All kinds are in the edge's ``kinds``, each with its reason in ``reasons``. Every attribute is a plain scalar.
@@ -95,7 +95,7 @@ def _node(note: Note, strength: float) -> dict[str, object]:
     }
 
 
-def communities(view: nx.DiGraph, *, resolution: float = 1.0) -> list[set[str]]:
+def communities(view: nx.DiGraph[str], *, resolution: float = 1.0) -> list[set[str]]:
     """Groups of notes that are linked more with each other than with the rest, the largest first; every note is in one.
 
     Louvain (Blondel et al. 2008, https://doi.org/10.1088/1742-5468/2008/10/P10008) on the weights; the same graph gives
@@ -114,7 +114,7 @@ def communities(view: nx.DiGraph, *, resolution: float = 1.0) -> list[set[str]]:
 
 
 def pagerank(
-    view: nx.DiGraph,
+    view: nx.DiGraph[str],
     seeds: str | Note | Hit | Iterable[str | Note | Hit] | Mapping[str, float],
     *,
     damping: float = 0.85,
@@ -164,7 +164,7 @@ def _seeds(seeds: str | Note | Hit | Iterable[str | Note | Hit] | Mapping[str, f
     return weights
 
 
-def _undirected(view: nx.DiGraph) -> nx.Graph:
+def _undirected(view: nx.DiGraph[str]) -> nx.Graph[str]:
     """The links without direction; of two that run both ways, the stronger."""
     import networkx as nx
 
@@ -208,7 +208,7 @@ def connect(links: Iterable[Link], start: str, end: str) -> tuple[list[str], lis
     return way, steps
 
 
-def newest(view: nx.DiGraph, limit: int) -> nx.DiGraph:
+def newest(view: nx.DiGraph[str], limit: int) -> nx.DiGraph[str]:
     """The newest notes with the links among them, newest first: ``view.subgraph`` would order them by the hashes of their ids."""
     import networkx as nx
 
@@ -221,7 +221,7 @@ def newest(view: nx.DiGraph, limit: int) -> nx.DiGraph:
     return shown
 
 
-def write_graphml(view: nx.DiGraph, path: Path | str) -> Path:
+def write_graphml(view: nx.DiGraph[str], path: Path | str) -> Path:
     """Write the view as GraphML (UTF-8), for Gephi, yEd, Cytoscape and others; characters that XML forbids become U+FFFD."""
     import networkx as nx
 

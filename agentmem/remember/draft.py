@@ -7,13 +7,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
-from agentmem.errors import InvalidArgument, InvalidNote, ScopeError
+from agentmem.errors import InvalidArgument, InvalidNote
 from agentmem.extract import AGENTS, Ending
 from agentmem.notes.clock import as_moment
 from agentmem.notes.messages import ROLES, as_mapping, calls_of, is_message, text_of
+from agentmem.notes.names import checked_name, clean_text, merge_scope
 from agentmem.notes.note import Fact, Kind, Receipt, Scope
-from agentmem.remember.duplicates import clean_text
-from agentmem.remember.given_facts import NAME_LIMIT, endings, facts_given
+from agentmem.remember.given_facts import endings, facts_given
 
 __all__ = ["KEYWORDS", "Draft", "check_places", "flag", "make_draft", "make_drafts", "merge_scope", "resolve_trust"]
 
@@ -148,7 +148,7 @@ def _from_mapping(
 def _trust_at_most(options: Mapping[str, Any]) -> float:
     """What the call says of where its items come from: an item is data, which may ask for less trust, never for more."""
     said = options.get("trust") is not None or options.get("source") is not None
-    return resolve_trust(options.get("trust"), _name(options.get("source"), "source")) if said else 1.0
+    return resolve_trust(options.get("trust"), checked_name(options.get("source"), "source")) if said else 1.0
 
 
 def make_draft(
@@ -187,12 +187,12 @@ def make_draft(
         )
     if kind not in KINDS:
         raise InvalidArgument(f"Unknown kind {kind!r}.", hint=f"use one of {', '.join(KINDS)}.")
-    origin = _name(source, "source") or (role if role in AGENTS else None)
+    origin = checked_name(source, "source") or (role if role in AGENTS else None)
     return Draft(
         content=clean_text(content),
         scope=scope,
         kind=kind,
-        actor=_name(actor, "actor") or role,
+        actor=checked_name(actor, "actor") or role,
         role=role,
         occurred_at=_moment(occurred_at, "occurred_at"),
         valid_from=starts,
@@ -206,7 +206,7 @@ def make_draft(
         facts=facts is True,
         merge=flag(merge, "merge"),
         metadata=json_metadata(metadata),
-        idempotency_key=_name(idempotency_key, "idempotency_key"),
+        idempotency_key=checked_name(idempotency_key, "idempotency_key"),
         thread=thread if thread is not None else scope.session,
         derived_from=_ids(derived_from),
     )
@@ -221,21 +221,6 @@ def check_places(drafts: Sequence[Draft | Receipt]) -> None:
                     f"Item {number}: derived_from names item {place}, which does not stand before it.",
                     hint="items of one call are counted from 0; everything else is named by its id.",
                 )
-
-
-def merge_scope(bound: Scope, user: str | None, agent: str | None, session: str | None) -> Scope:
-    """The scope of one call, or of one item of it: what the object or the call is bound to, narrowed; never another's."""
-    asked = {"user": user, "agent": agent, "session": session}
-    for name, value in asked.items():
-        held = getattr(bound, name)
-        checked = _name(value, name)
-        if held is not None and checked is not None and checked != held:
-            raise ScopeError(
-                f"This memory or call is bound to {name}={held!r}; {name}={checked!r} was asked for.",
-                hint=f"open another Memory with scope=Scope({name}={checked!r}), or leave {name} out of the call or of its items.",
-            )
-        asked[name] = held if held is not None else checked
-    return Scope(**asked)
 
 
 def resolve_trust(trust: float | str | None, source: str | None) -> float:
@@ -271,28 +256,13 @@ def _moment(value: object, name: str) -> datetime | None:
     return None if value is None else as_moment(value, name)
 
 
-def _name(value: object, name: str) -> str | None:
-    if value is None:
-        return None
-    if not isinstance(value, str) or not value.strip() or len(value) > NAME_LIMIT:
-        raise InvalidArgument(
-            f"{name} must be a text of 1 to {NAME_LIMIT} characters, not {value!r:.80}.", hint=f"e.g. {name}='ana'."
-        )
-    try:
-        return clean_text(value)
-    except InvalidNote as error:
-        raise InvalidArgument(
-            f"{name}={value!r:.80} holds what is no text: a NUL, or half a character.", hint="remove it."
-        ) from error
-
-
 def tag_list(tags: Iterable[str]) -> tuple[str, ...]:
     if not isinstance(tags, Iterable):
         raise InvalidArgument(f"tags must be a list of texts, not {tags!r:.80}.", hint="e.g. tags=['work'].")
     given = [tags] if isinstance(tags, str) else list(tags or ())
     if len(given) > MAX_LIST:
         raise InvalidArgument(f"{len(given)} tags were given.", hint=f"a note takes at most {MAX_LIST}.")
-    return tuple(dict.fromkeys(str(_name(tag, "tags")) for tag in given))
+    return tuple(dict.fromkeys(str(checked_name(tag, "tags")) for tag in given))
 
 
 def _ids(ids: object) -> tuple[str | int, ...]:

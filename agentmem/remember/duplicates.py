@@ -11,18 +11,14 @@ import re
 import unicodedata
 from typing import Final, NamedTuple
 
-from agentmem.errors import InvalidNote
 from agentmem.extract.lexicon import MONTHS, NEGATIONS, NUMBERS, WEEKDAYS
 from agentmem.extract.scripts import MARKS
+from agentmem.notes.names import MAX_BYTES, clean_text
 from agentmem.notes.rows import ASKING
 
 __all__ = ["MAX_BYTES", "clean_text", "content_hash", "same_meaning_possible"]
 
-MAX_BYTES: Final = 65_536
-"""The longest note, in bytes of UTF-8."""
-
 _TRAILING: Final = " .!…。！,;:"  # not the question mark: a question is not its answer
-_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _LETTERS: Final = rf"[^\W\d_]+(?:[{MARKS}]+[^\W\d_]*)*"
 _TOKEN: Final = re.compile(rf"(?<![^\W_])[-+−]?\d+(?:[.,:]\d+)*|{_LETTERS}(?:['’]{_LETTERS})*|\d+")
 _CONTRACTED: Final = {"n't": " not", "'ll": " will", "'re": "", "'ve": " have", "'m": "", "'d": "", "'s": ""}
@@ -65,39 +61,6 @@ class _Content(NamedTuple):
     symbols: frozenset[str]
     denies: bool
     asks: bool
-
-
-def clean_text(text: str) -> str:
-    """``text`` itself, unchanged, when it can be a note.
-
-    Raises:
-        InvalidNote: when it is no text, is empty, holds NUL or half a character, or is longer than 64 KiB.
-    """
-    given: object = text  # what a caller without a type checker may pass
-    if not isinstance(given, str):
-        raise InvalidNote(
-            f"A note's content must be text, got {type(given).__name__}.",
-            hint="pass a str; decode bytes first, put other values into metadata.",
-        )
-    if not text or text.isspace():
-        raise InvalidNote("A note's content is empty.", hint="leave out blank messages.")
-    if "\0" in text:
-        raise InvalidNote(
-            "A note's content holds a NUL character, which many tools take for the end of the text.",
-            hint='remove it: text.replace("\\0", "").',
-        )
-    if _SURROGATE.search(text):
-        raise InvalidNote(
-            "A note's content holds half of a surrogate pair, which is no character.",
-            hint='repair it: text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").',
-        )
-    size = len(text.encode("utf-8")) if len(text) * 4 > MAX_BYTES else 0
-    if size > MAX_BYTES:
-        raise InvalidNote(
-            f"A note's content has {size:,} bytes, more than {MAX_BYTES:,}.",
-            hint="split it into paragraphs and remember each, with the same session=…",
-        )
-    return text
 
 
 def content_hash(text: str) -> bytes:

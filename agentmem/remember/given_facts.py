@@ -9,13 +9,11 @@ from typing import Any
 from agentmem.errors import InvalidArgument, InvalidNote
 from agentmem.extract import MOST_FACTS, Ending, same_fact
 from agentmem.notes.clock import as_moment
+from agentmem.notes.names import NAME_LIMIT, clean_text
 from agentmem.notes.note import Fact
 from agentmem.projections.linking import conflicting
-from agentmem.remember.duplicates import clean_text
 
-__all__ = ["NAME_LIMIT", "endings", "facts_given"]
-
-NAME_LIMIT = 256
+__all__ = ["endings", "facts_given"]
 
 
 def facts_given(fact: object, facts: object) -> tuple[Fact, ...]:

@@ -290,7 +290,7 @@ class Keeper:
 
     # -- the graph -------------------------------------------------------------------------------------------
 
-    def graph(self, scope: Scope, around: str | None, hops: int, limit: int | None = None) -> nx.DiGraph:
+    def graph(self, scope: Scope, around: str | None, hops: int, limit: int | None = None) -> nx.DiGraph[str]:
         """A networkx view with ids as nodes: ``content``, ``kind``, ``retrievability`` …; edges carry kind, weight, reason.
 
         It holds the newest ``limit`` notes of a scope, ``MAX_GRAPH`` at most, or those nearest to the one ``around`` which is asked;

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
 from agentmem.errors import AgentMemError, InvalidArgument, ScopeError, ScopeRequired
+from agentmem.notes.names import merge_scope
 from agentmem.notes.note import Scope
 
 __all__ = ["RIGHTS", "Access", "NotSignedIn", "Right", "RightMissing", "checked_rights"]
@@ -46,8 +47,6 @@ class Access:
     rights: frozenset[Right] = frozenset(("read", "write", "forget"))
 
     def __post_init__(self) -> None:
-        from agentmem.remember.draft import merge_scope  # and so all that reads a text: a server greets before that
-
         merge_scope(Scope(), self.user, self.agent, self.session)  # raises for what is no name
         if any(unicodedata.category(each) in ("Cc", "Zl", "Zp") for each in self.label):
             raise InvalidArgument(

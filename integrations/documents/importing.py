@@ -15,8 +15,8 @@ from agentmem.integrations.documents.difference import Difference, ImportedNote,
 from agentmem.integrations.documents.walking import MAX_BYTES, FolderTexts, LeftOut, TextFile, walk
 from agentmem.integrations.importers import read
 from agentmem.memory import Memory
+from agentmem.notes.names import merge_scope
 from agentmem.notes.note import Note, Receipt, Scope
-from agentmem.remember.draft import merge_scope
 
 __all__ = ["SOURCE", "DocumentsReport", "import_documents"]
 

@@ -19,8 +19,8 @@ from agentmem.integrations.langgraph.sweeping import AsyncSweeper, Sweeper, seco
 from agentmem.keyed.record import checked_ttl
 from agentmem.keyed.text import checked_index
 from agentmem.memory import Memory
+from agentmem.notes.names import merge_scope
 from agentmem.notes.note import Scope
-from agentmem.remember.draft import merge_scope
 from agentmem.runtime.awaiting import Waiter
 
 __all__ = ["AgentMemStore", "AsyncAgentMemStore"]

@@ -29,11 +29,11 @@ from agentmem.integrations.awaited import names_of
 from agentmem.integrations.server.proxy_answer import SpokenAnswer
 from agentmem.integrations.server.proxy_conversation import ProxiedTurn
 from agentmem.integrations.turns import rests_on
+from agentmem.notes.names import clean_text
 from agentmem.notes.note import Note, Receipt, Scope
 from agentmem.notes.quoting import notes_block
 from agentmem.recall.query import query_words
 from agentmem.recall.weights import RankingWeights
-from agentmem.remember.duplicates import clean_text
 from agentmem.runtime.forks import at_fork
 
 __all__ = ["NotesForPrompt", "ProxyMemory"]

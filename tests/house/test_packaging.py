@@ -57,14 +57,33 @@ FRAMEWORKS = {
 }  # fmt: skip
 
 
+OWN = {"autogen", "crewai"}
+"""Frameworks that cannot stand beside the others: each has an environment of its own, which pins them."""
+
+
 def test_extras_are_spelled_out_and_all_holds_them() -> None:
     """But for frameworks: who wants a memory in one of them has it already."""
     extras = PROJECT["project"]["optional-dependencies"]
-    wanted = sorted(r for name, rs in extras.items() if name not in {"all", "dev", *FRAMEWORKS} for r in rs)
+    wanted = sorted(r for name, rs in extras.items() if name not in {"all", "dev", *FRAMEWORKS, *OWN} for r in rs)
 
     assert sorted(extras["all"]) == wanted
     assert {r for name in FRAMEWORKS for r in extras[name]} <= set(PROJECT["dependency-groups"]["frameworks"])
     assert not any("agentmem" in requirement for rs in extras.values() for requirement in rs)
+
+
+@pytest.mark.parametrize("name", sorted(OWN))
+def test_what_stands_by_itself_has_a_floor_and_is_tested_at_or_above_it(name: str) -> None:
+    """The extra that an error names as the cure asks for what its own environment is made with."""
+    made = (ROOT / "tests" / "integrations" / "own_environments.sh").read_text(encoding="utf-8")
+    (pinned,) = re.findall(rf'^  \[{name}\]="(.*)"$', made, re.MULTILINE)
+    versions = dict(each.split("==") for each in pinned.split())
+
+    for wanted in PROJECT["project"]["optional-dependencies"][name]:
+        package, floor = wanted.split(">=")
+        assert [int(n) for n in versions[package].split(".")][: floor.count(".") + 1] >= [
+            int(n) for n in floor.split(".")
+        ]
+    assert f"`{name}` extra" in (ROOT / "integrations" / f"{name}.py").read_text(encoding="utf-8")
 
 
 def test_the_dev_extra_and_the_dev_group_are_the_same() -> None:
@@ -83,7 +102,7 @@ def test_everything_declared_is_pinned_and_pins_are_bare() -> None:
     pins = [line for line in lines if line and not line.startswith("#")]
     names = {re.split(r"==", pin)[0].lower().replace("_", "-") for pin in pins}
     declared = PROJECT["project"]["dependencies"] + [
-        r for rs in PROJECT["project"]["optional-dependencies"].values() for r in rs
+        r for name, rs in PROJECT["project"]["optional-dependencies"].items() if name not in OWN for r in rs
     ]
     wanted = {re.split(r"[<>=!\[ ]", requirement)[0].lower() for requirement in declared}
 

@@ -12,6 +12,7 @@ from agentmem import Memory
 from agentmem.embedding import weights_files
 from agentmem.integrations import doctor
 from agentmem.integrations.doctor import Check, checks, worst
+from agentmem.integrations.install_size import CPU_TORCH, installed_sizes
 
 
 def by_name(found: list[Check]) -> dict[str, Check]:
@@ -129,3 +130,43 @@ def test_an_embedder_that_is_not_for_the_notes_is_noticed(tmp_path: Path, texts:
     assert {path.name: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
     assert by_name(checks(path=tmp_path, embedder="hash"))["notes"].status == "ok"
     assert "notes" not in by_name(checks(path=tmp_path / "nowhere"))
+
+
+def dist(site: Path, name: str, requires: str, size: int) -> None:
+    """An installed distribution of one file, as far as its metadata tell."""
+    info = site / f"{name.replace('-', '_')}-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.4\nName: {name}\nVersion: 1.0\n{requires}")
+    (info / "RECORD").write_text(f"{name}/data,sha256=x,{size}\n")
+
+
+def test_what_an_installation_weighs_is_told_and_how_to_make_it_lighter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of what agentmem asks for, through others too, and of nothing else; libraries for CUDA where there is no device have a cure."""
+    dist(
+        tmp_path, "agentmem-toolkit", "Requires-Dist: torch>=2\nRequires-Dist: Mat_plot>=3; extra == 'viz'\n", 1_000_000
+    )
+    dist(
+        tmp_path,
+        "torch",
+        "Requires-Dist: nvidia-blas==1; platform_system == 'Linux'\nRequires-Dist: torch\n",
+        700_000_000,
+    )
+    dist(tmp_path, "nvidia-blas", "", 3_000_000_000)
+    dist(tmp_path, "mat-plot", "", 5)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *(p for p in sys.path if "site-packages" not in p)])
+
+    sizes = installed_sizes()
+    monkeypatch.setattr(doctor, "has_accelerator", lambda: False)
+    without = doctor._weight()
+    monkeypatch.setattr(doctor, "has_accelerator", lambda: True)
+
+    assert sizes == {"nvidia-blas": 3_000_000_000, "torch": 700_000_000, "agentmem-toolkit": 1_000_000}
+    assert (without.status, without.fix.endswith(CPU_TORCH)) == ("warn", True)
+    assert "3,701 MB in 3 packages" in without.detail
+    assert doctor._weight().status == "ok"
+
+
+def test_the_weight_of_this_installation_is_not_nothing() -> None:
+    assert installed_sizes()["torch"] > 100_000_000
