@@ -22,7 +22,7 @@ TEST_RUN := $(RUN) OMP_NUM_THREADS=1
 # Installing leaves byte code out, to be quick; what is imported once is then compiled once, not in every process.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo docs test test-slow test-integrations test-own-environments lint format types contracts build coverage ci clean
+.PHONY: help setup demo docs test test-slow test-integrations test-own-environments lint format types contracts build check-wheel coverage ci clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -90,6 +90,14 @@ types: setup ## mypy, strict
 
 contracts: setup ## who may import whom
 	@$(BIN)/lint-imports
+
+$(VENV)/.consumer: $(STAMP)
+	@$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt 'pip>=25.1'
+	@$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt --group consumer
+	@touch $@
+
+check-wheel: build $(VENV)/.consumer ## the wheel without this checkout: every module, a program, and its types
+	@.ci/check-wheel dist
 
 build: setup ## wheel and sdist into dist/
 	@rm -rf dist build
