@@ -97,7 +97,7 @@ def measured(path: Path, world: World, edits: int, lengths: Sequence[int], kind:
             company[f"{tokens} tokens of {name}"] = [getattr(before, name)(tokens, rng) for _ in facts]
     asked = _own_questions(world, own)
     bare = {name: _answered(model, tokenizer, turns, asked) for name, turns in company.items()}
-    method = Editing(model, tokenizer, kind, {"key_layer": "auto"}, grows=True)
+    method = Editing(model, tokenizer, kind, {"key_layer": "auto"} if kind == "grace" else {}, grows=kind == "grace")
     held = method.write(chosen).held
     rows = {}
     for name, turns in company.items():
