@@ -2,7 +2,8 @@
 
 python -m benchmarks.late_in_chat --out benchmarks/results/late_in_chat.json
 
-python -m benchmarks.late_in_chat --method wise --out benchmarks/results/late_in_chat_wise.json
+python -m benchmarks.late_in_chat --models gpt2 --tokens 2000000 --edits 50 --lengths 400 --out benchmarks/results/late_in_chat_gpt2.json
+python -m benchmarks.late_in_chat --method wise
 
 The models of :mod:`benchmarks.other_families` and the shipped one, an editor with its defaults, through plain ``generate``: no memory looks on.
 Before the question stand turns on other facts, or small talk, or a system prompt of the same length. A model that was trained on short chats loses
