@@ -2,7 +2,10 @@
 
 python -m benchmarks.late_in_chat --out benchmarks/results/late_in_chat.json
 
-The models of :mod:`benchmarks.other_families` and the shipped one, GRACE with its defaults, through plain ``generate``: no memory looks on.
+python -m benchmarks.late_in_chat --models gpt2 --tokens 2000000 --edits 50 --lengths 400 --out benchmarks/results/late_in_chat_gpt2.json
+python -m benchmarks.late_in_chat --method wise
+
+The models of :mod:`benchmarks.other_families` and the shipped one, an editor with its defaults, through plain ``generate``: no memory looks on.
 Before the question stand turns on other facts, or small talk, or a system prompt of the same length. A model that was trained on short chats loses
 facts of its own there; so every figure stands beside what the same model, behind the same turns, still answers of facts that nobody edited.
 """
@@ -80,7 +83,7 @@ def _turn(said: str, replied: str) -> Turns:
     return [{"role": "user", "content": said}, {"role": "assistant", "content": replied}]
 
 
-def measured(path: Path, world: World, edits: int, lengths: Sequence[int]) -> dict[str, object]:
+def measured(path: Path, world: World, edits: int, lengths: Sequence[int], kind: str) -> dict[str, object]:
     """One model: what it answers of its own facts and of edits, first in a chat and behind other turns."""
     model, _ = load(path)
     tokenizer = AutoTokenizer.from_pretrained(small_model_path())
@@ -95,7 +98,7 @@ def measured(path: Path, world: World, edits: int, lengths: Sequence[int]) -> di
             company[f"{tokens} tokens of {name}"] = [getattr(before, name)(tokens, rng) for _ in facts]
     asked = _own_questions(world, own)
     bare = {name: _answered(model, tokenizer, turns, asked) for name, turns in company.items()}
-    method = Editing(model, tokenizer, "grace", {"key_layer": "auto"}, grows=True)
+    method = Editing(model, tokenizer, kind, {"key_layer": "auto"} if kind == "grace" else {}, grows=kind == "grace")
     held = method.write(chosen).held
     rows = {}
     for name, turns in company.items():
@@ -160,6 +163,7 @@ def main() -> None:
         "--tokens", type=int, default=6_000_000, help="for training a family's model, where it is not there"
     )
     parser.add_argument("--models", nargs="*", choices=[*FAMILIES, "shipped"], default=[*FAMILIES, "shipped"])
+    parser.add_argument("--method", choices=["grace", "wise"], default="grace")
     parser.add_argument("--edits", type=int, default=100)
     parser.add_argument("--lengths", type=int, nargs="*", default=[200, 400])
     parser.add_argument("--out", type=Path, default=None)
@@ -170,7 +174,7 @@ def main() -> None:
     for name in options.models:
         own = name == "shipped"
         path = small_model_path() if own else trained(world, options.folder / name, options.tokens, name)
-        report[name] = measured(path, world, options.edits, options.lengths)
+        report[name] = measured(path, world, options.edits, options.lengths, options.method)
     if options.out is not None:
         options.out.write_text(json.dumps(report, indent=1) + "\n")
 

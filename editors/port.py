@@ -6,7 +6,6 @@ variable), so two threads that share a model never see each other's work, and an
 
 from __future__ import annotations
 
-import inspect
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from transformers.cache_utils import Cache, DynamicCache, DynamicLayer, DynamicS
 from agentmem.editors.caches import fresh_copy
 from agentmem.editors.fingerprint import fingerprint
 from agentmem.editors.hooks import Hook, Injection, KeyTap, injection, own_forward, taps
+from agentmem.editors.positions import find_positions
 from agentmem.editors.prefix import LayerCall, Prefix, PromptBatch
 from agentmem.editors.structure import Structure, find_structure, first_tensor, in_eval_mode, projection
 from agentmem.errors import EditError, InvalidArgument, LayerNotFound
@@ -37,7 +37,7 @@ class ModelPort:
         layers: dotted path of the decoder layer list, when it cannot be found by structure.
 
     Attributes:
-        takes_positions: whether the model can be told at which positions tokens stand.
+        positions: how the model knows where a token stands.
         agreeing: for shapes of batches, how far this model computes all rows alike (:class:`~agentmem.editors.lanes.Lanes`).
 
     Raises:
@@ -55,8 +55,7 @@ class ModelPort:
         self.agreeing: dict[tuple[int, ...], tuple[int, int]] = {}
         self._exact_layers = bool(self.structure.tail)
         self._seen_exact: set[tuple[int, ...]] = set()
-        names = inspect.signature(self.structure.backbone.forward).parameters
-        self.takes_positions = "position_ids" in names
+        self.positions = find_positions(model, self.structure)
         self._fingerprint = ""
         self._key_layer = len(self.structure.layers) - 1
 
@@ -272,7 +271,7 @@ class ModelPort:
 
     def _inputs(self, ids: Tensor, mask: Tensor, start: int) -> dict[str, Any]:
         inputs: dict[str, Any] = {"input_ids": ids, "attention_mask": mask}
-        if self.takes_positions:
+        if self.positions.taken:
             inputs["position_ids"] = (mask.cumsum(-1) - 1).clamp(min=0)[:, start : start + ids.shape[1]]
         return inputs
 

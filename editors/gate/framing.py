@@ -13,17 +13,29 @@ from typing import NamedTuple, Self
 
 from agentmem.editors.prompts import Renderer
 
-__all__ = ["LONGEST", "Company", "Framing"]
+__all__ = ["LONGEST", "Company", "Framing", "Message"]
 
 LONGEST = 256  # tokens of a message that are read
 
 
+class Message(NamedTuple):
+    """Where a message starts and ends in a row of tokens, and whether a special token ``begins`` it there."""
+
+    start: int
+    end: int
+    begins: bool
+
+
 class Company(NamedTuple):
-    """Where a message stands in its conversation, in tokens counted from the end: ``message`` from its first one on, ``headed`` from that of its
-    header. ``lead``: how many tokens at the very beginning of the conversation belong to any message that is alone.
+    """What a message in company is by itself, and where it stands.
+
+    Attributes:
+        alone: the tokens of a conversation that begins with it.
+        headed: how many tokens there are from the first one of its header to the end of the row.
+        lead: how many tokens at the very beginning of the conversation belong to any message that is alone.
     """
 
-    message: int
+    alone: tuple[int, ...]
     headed: int
     lead: int
 
@@ -51,12 +63,15 @@ class Framing:
         if not renderer.chat:
             return framing
         row = renderer.prompt("1")
-        start, end, begins = framing.message(row)
-        size = len(row) - len(framing.opening)
-        return cls(framing.opening, framing.special, row[:start], row[end:size]) if begins else framing
+        found, size = framing.message(row), len(row) - len(framing.opening)
+        return (
+            cls(framing.opening, framing.special, row[: found.start], row[found.end : size])
+            if found.begins
+            else framing
+        )
 
-    def message(self, row: Sequence[int]) -> tuple[int, int, bool]:
-        """Where the message before an answer starts and ends in ``row``, back to the special token that begins it; and whether it begins there.
+    def message(self, row: Sequence[int]) -> Message:
+        """Where the message before an answer stands, back to the special token that begins it.
 
         Names in earlier turns, or in notes that a system message recalls, are not what is asked about. Without a special token the
         message is the whole row, or the end of a long one.
@@ -70,23 +85,17 @@ class Framing:
         first = max(0, end - LONGEST)
         for at in range(end - 1, first - 1, -1):
             if row[at] in self.special:
-                return at + 1, end, True
-        return first, end, False
+                return Message(at + 1, end, True)
+        return Message(first, end, False)
 
-    def company(self, row: Sequence[int]) -> Company | None:
-        """Where the last message of ``row`` stands among others; ``None`` where it stands alone, or nobody knows."""
-        if self.head is None or self.alone(row) is None:
+    def company(self, row: Sequence[int], message: Message) -> Company | None:
+        """What ``message``, the last of ``row``, is by itself; ``None`` where it stands alone, or nobody knows."""
+        if self.head is None or not message.begins:
             return None
-        start, _, _ = self.message(row)
+        alone = (*self.head, *row[message.start : message.end], *self.closing, *self.opening)
+        if alone == tuple(row):
+            return None
         header = 0
-        while header < min(len(self.head), start) and row[start - 1 - header] == self.head[-1 - header]:
+        while header < min(len(self.head), message.start) and row[message.start - 1 - header] == self.head[-1 - header]:
             header += 1
-        return Company(len(row) - start, len(row) - start + header, len(self.head) - header)
-
-    def alone(self, row: Sequence[int]) -> tuple[int, ...] | None:
-        """The tokens of a conversation that begins with the last message of ``row``; ``None`` where that is ``row`` itself, or nobody knows."""
-        start, end, begins = self.message(row)
-        if self.head is None or not begins:
-            return None
-        single = (*self.head, *row[start:end], *self.closing, *self.opening)
-        return None if single == tuple(row) else single
+        return Company(alone, len(row) - message.start + header, len(self.head) - header)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import torch
 from torch import Tensor
@@ -21,10 +21,11 @@ from agentmem.editors.caches import (
     states,
     tokens_in,
 )
-from agentmem.editors.gate.apart import Apart, hidden_from
+from agentmem.editors.gate.apart import Apart, hidden_from, seen_before
 from agentmem.editors.gate.codebook import KeyMatch
 from agentmem.editors.hooks import Injection, KeyTap, own_forward
 from agentmem.editors.port import ModelPort
+from agentmem.editors.positions import Positions
 from agentmem.errors import EditError
 
 __all__ = ["Forward", "Place", "Replay", "cache_of", "injected", "window_works"]
@@ -72,16 +73,29 @@ class Forward:
         """One more token on a filled cache: its answer was decided at prefill."""
         return self.past > 0 and self.length == 1
 
-    def cut_out(self, row: int, columns: Sequence[int], positions: bool) -> Forward:
-        """Some columns of one row as a forward of their own, each at the position that it has; ``positions``: whether the model is told these."""
-        arguments, at = dict(self.arguments), torch.tensor(columns, device=self.device)
-        for name in (*_PER_TOKEN, "attention_mask"):
+    def part(self, rows: Tensor, columns: Tensor) -> dict[str, Any]:
+        """The arguments with only some columns [n] of what there is of each token of some rows [m]."""
+        arguments = dict(self.arguments)
+        for name in _PER_TOKEN:
             value = arguments.get(name)
             if isinstance(value, Tensor):
-                rows_at = 1 if name == "position_ids" and value.dim() == 3 else 0
-                mine = value.narrow(rows_at, row, 1) if value.shape[rows_at] == self.batch else value
-                arguments[name] = mine.index_select(rows_at + 1, at)
-        if positions and arguments.get("position_ids") is None:
+                rows_at = 1 if name == "position_ids" and value.dim() == 3 else 0  # [3, B, T] in multimodal models
+                mine = value.index_select(rows_at, rows) if value.shape[rows_at] == self.batch else value
+                arguments[name] = mine.index_select(rows_at + 1, columns)
+        return arguments
+
+    def cut_out(self, row: int, columns: Sequence[int], positions: Positions) -> Forward:
+        """Some columns of one row as a forward of their own, which nothing came before.
+
+        Each stands at the position that it has, if the model knows of distances alone; else they stand one after the other.
+        """
+        index, at = torch.tensor([row], device=self.device), torch.tensor(columns, device=self.device)
+        arguments, mask = self.part(index, at), self.arguments.get("attention_mask")
+        if isinstance(mask, Tensor):
+            arguments["attention_mask"] = mask[index if mask.shape[0] == self.batch else slice(None)][:, at]
+        if positions.absolute:
+            arguments["position_ids"] = torch.arange(len(columns), device=self.device)[None]
+        elif positions.taken and arguments.get("position_ids") is None:
             arguments["position_ids"] = at[None]
         return replace(self, arguments=arguments, batch=1, length=len(columns))
 
@@ -137,13 +151,13 @@ class Replay:
         """
         if apart is not None and self.cache is None:
             return self._run_cut_out(fired, asked, apart) if self._attends_to_all() else self.run(fired, asked)
+        if apart is not None and not window_works(cast("Cache", self.cache)):
+            apart = None
         for row, column, match in fired:
             self.applied.setdefault(row, []).append((column, match))
         rows = sorted({row for row, _, _ in fired})
         whole = self.cache is None or not window_works(self.cache)
-        apart = None if whole else apart
-        start = 0 if whole else min(column for _, column, _ in fired)
-        start = start if apart is None else min(start, apart.begins)
+        start = apart.begins if apart is not None else 0 if whole else min(column for _, column, _ in fired)
         places = [(r, c, m) for r in rows for c, m in self.applied[r] if whole or c >= start]
         device = self.forward.device
         tap = KeyTap(
@@ -168,8 +182,7 @@ class Replay:
     ) -> Tensor | None:
         """The same without a cache: what the message does not see is left out."""
         row, columns = fired[0][0], apart.seen(self.forward.length)
-        inner = replace(self, forward=self.forward.cut_out(row, columns, self.port.takes_positions), applied={})
-        inner.output = _columns_of(self.output, row, columns)
+        inner = self._cut_out(row, columns)
         keys = inner.run(
             [(0, columns.index(column), match) for _, column, match in fired],
             [(0, columns.index(column)) for _, column in asked],
@@ -180,6 +193,11 @@ class Replay:
         )
         self.changed = True
         return keys
+
+    def _cut_out(self, row: int, columns: Sequence[int]) -> Self:
+        """Reruns of some columns of one row, which nothing came before."""
+        forward = self.forward.cut_out(row, columns, self.port.positions)
+        return replace(self, forward=forward, output=_columns_of(self.output, row, columns), applied={})
 
     def _attends_to_all(self) -> bool:
         """Whether every layer attends to every token, so that what is left out and what is hidden come to the same."""
@@ -221,17 +239,15 @@ class Replay:
 
     def _arguments(self, index: Tensor, start: int, cache: Cache | None, apart: Apart | None) -> dict[str, Any]:
         """The forward's own arguments, for the fired rows and from the window on."""
-        arguments = dict(self.forward.arguments)
-        for name in _PER_TOKEN:
-            value = arguments.get(name)
-            if isinstance(value, Tensor):
-                rows_at = 1 if name == "position_ids" and value.dim() == 3 else 0  # [3, B, T] in multimodal models
-                mine = value.index_select(rows_at, index) if value.shape[rows_at] == self.forward.batch else value
-                arguments[name] = mine.narrow(rows_at + 1, start, mine.shape[rows_at + 1] - start)
+        arguments = self.forward.part(index, torch.arange(max(start, 0), self.forward.length, device=index.device))
         total = self.forward.past + self.forward.length
         mask = _mask(arguments.get("attention_mask"), index, start, total, self.forward.batch)
-        hidden = None if apart is None else hidden_from(mask, [apart.company], total, self.forward.device)
-        arguments["attention_mask"] = mask if hidden is None else hidden
+        if apart is not None:
+            arguments |= _with_earlier(arguments, apart)
+            mask = hidden_from(mask, [apart.company], total, self.forward.device)
+            if apart.company[0] < apart.company[1] and self.port.positions.absolute:
+                arguments["position_ids"] = seen_before(mask, self.forward.past + start)
+        arguments["attention_mask"] = mask
         held = next((name for name, value in arguments.items() if isinstance(value, Cache)), None)
         arguments[held or cache_argument(self.port.structure.backbone)] = cache
         arguments["use_cache"] = cache is not None
@@ -239,6 +255,8 @@ class Replay:
 
     def _patch_output(self, result: Any, index: Tensor, start: int) -> None:
         """Replace the fired rows' states from the window on; other rows keep their storage's bits."""
+        if self.output is None:
+            return
         state = _last_state(self.output)
         patched = _put(state, _last_state(result), index, start)
         if isinstance(self.output, tuple):
@@ -264,7 +282,8 @@ class Replay:
             for name in ("keys", "values"):
                 old, new = getattr(theirs, name), getattr(ours, name)
                 # a graph may still need the old tensor; a static cache must keep its address
-                target = old.clone() if torch.is_grad_enabled() and type(theirs) is not StaticLayer else old
+                shared = torch.is_grad_enabled() or (old.is_inference() and not torch.is_inference_mode_enabled())
+                target = old.clone() if shared and type(theirs) is not StaticLayer else old
                 target[index.to(old.device), :, at] = new[:, :, at].to(old.dtype)
                 setattr(theirs, name, target)
 
@@ -319,9 +338,23 @@ def _columns_of(output: Any, row: int, columns: Sequence[int]) -> Any:
 
 
 def _put(old: Tensor, new: Tensor, index: Tensor, start: int) -> Tensor:
+    """``old`` with some rows replaced from column ``start`` on; what is before its first column is left out."""
     patched = old.clone()
-    patched[index.to(old.device), start:] = new.to(old.dtype)
+    patched[index.to(old.device), max(start, 0) :] = new[:, max(-start, 0) :].to(old.dtype)
     return patched
+
+
+def _with_earlier(arguments: dict[str, Any], apart: Apart) -> dict[str, Any]:
+    """What there is of the tokens of a forward, and before them of those of the message that are in the cache."""
+    if not apart.earlier:
+        return {}
+    ids, given = arguments["input_ids"], arguments.get("position_ids")
+    before = torch.tensor([apart.earlier], dtype=ids.dtype, device=ids.device)
+    changed = {"input_ids": torch.cat((before.expand(len(ids), -1), ids), dim=-1)}
+    if isinstance(given, Tensor):
+        back = torch.arange(-len(apart.earlier), 0, dtype=given.dtype, device=given.device)
+        changed["position_ids"] = torch.cat((given[..., :1] + back, given), dim=-1)
+    return changed
 
 
 def _cut(cache: Cache, index: Tensor, length: int) -> Cache:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import inspect
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import torch
@@ -18,15 +17,15 @@ from torch import Tensor
 
 from agentmem.editors.caches import fresh_copy
 from agentmem.editors.core.sessions import Routes, View
-from agentmem.editors.gate.apart import Apart, HeldApart, apart
+from agentmem.editors.gate.apart import Apart
+from agentmem.editors.gate.call import Before, Call, Decisions, Memory, as_route, goes_on
 from agentmem.editors.gate.codebook import Codebook, KeyMatch
 from agentmem.editors.gate.framing import LONGEST, Framing
+from agentmem.editors.gate.held import HeldApart, HeldRow, held_row
 from agentmem.editors.gate.naming import AskedText
 from agentmem.editors.gate.replay import Forward, Replay, cache_of, window_works
 from agentmem.editors.hooks import Hook, KeyTap, install_tap, is_own_forward, remove_tap
 from agentmem.editors.port import ModelPort
-from agentmem.notes.edit import Route
-from agentmem.notes.note import Scope
 
 if TYPE_CHECKING:
     from transformers.cache_utils import Cache
@@ -34,43 +33,6 @@ if TYPE_CHECKING:
 __all__ = ["Call", "Decisions", "Router", "as_route"]
 
 B = TypeVar("B", bound=Codebook)
-
-Decisions = dict[int, KeyMatch]
-"""Token position (counted over a row's real tokens) -> what was decided there."""
-
-
-@dataclass(frozen=True)
-class _Before:
-    """The last tokens before a forward, row by row; ``whole`` unless some before them are not known."""
-
-    rows: list[tuple[int, ...]]
-    whole: bool
-
-
-@dataclass
-class Call(Generic[B]):
-    """One forward of the backbone that has to be routed; ``before`` are the tokens of earlier chunks of the same prompts."""
-
-    view: View[B]
-    forward: Forward
-    scopes: Sequence[Scope | None]
-    before: _Before
-    rows: list[tuple[int, ...]]
-    first: list[int]
-    decided: list[Decisions]
-    open: list[tuple[int, int]]
-    tap: KeyTap | None
-
-
-@dataclass(frozen=True)
-class _Memory:
-    """The last routed forward of this context, so that a row which grows by one token keeps its decisions."""
-
-    state: Codebook
-    decisions: dict[tuple[Scope | None, tuple[int, ...]], Decisions]
-    cache: Callable[[], Cache | None]
-    tail: _Before
-    length: int
 
 
 class Router(Generic[B]):
@@ -103,7 +65,7 @@ class Router(Generic[B]):
         self._view, self._on_routes = view, on_routes
         self._names = tuple(inspect.signature(port.structure.backbone.forward).parameters)
         self._call: ContextVar[Call[B] | None] = ContextVar("agentmem_call", default=None)
-        self._memory: ContextVar[_Memory | None] = ContextVar("agentmem_memory", default=None)
+        self._memory: ContextVar[Memory | None] = ContextVar("agentmem_memory", default=None)
         self._handles: list[Any] = []
         self._apart = HeldApart()
 
@@ -147,22 +109,48 @@ class Router(Generic[B]):
         if forward.is_decoding:
             forward.before = None if forward.cache is None else fresh_copy(forward.cache)
         call = self._open(view, forward)
+        if call.open and forward.past:
+            self._put_back(view, forward)
         self._call.set(call)
         if call.tap is not None:
             install_tap(call.tap)
         return None if call.open else self._hidden(forward, args, kwargs)
 
     def _hidden(self, forward: Forward, args: Any, kwargs: Any) -> Any:
-        """The arguments of a forward that goes on with answers, what these shall not see being masked; ``None`` for as they are."""
+        """The arguments of a forward that goes on with answers, as far as these are given apart; ``None`` for as they are."""
         view = self._view() if forward.past else None
-        mask = None if view is None else self._apart.mask(forward, view.state)
-        if mask is None:
+        changed = {} if view is None else self._apart.arguments(forward, view.state, self._port)
+        if not changed:
             return None
-        name = "attention_mask"
-        at = self._names.index(name) if name in self._names else len(args)
-        if at < len(args):
-            return (*args[:at], mask, *args[at + 1 :]), kwargs
-        return args, {**kwargs, name: mask}
+        named, listed = dict(kwargs), list(args)
+        for name, value in changed.items():
+            at = self._names.index(name) if name in self._names else len(listed)
+            if at < len(listed):
+                listed[at] = value
+            else:
+                named[name] = value
+        return tuple(listed), named
+
+    def _put_back(self, view: View[B], forward: Forward) -> None:
+        """Read the answers that were given apart once more in the conversation, which goes on."""
+        for i, held, tokens in self._apart.over(forward, view.state):
+            call = self._again(view, forward, i, held, tokens)
+            self._replay(call, None, forward.cache).run([(i, held.at, held.match)], [], Apart(0, (0, 0)))
+
+    def _again(self, view: View[B], forward: Forward, i: int, held: HeldRow, tokens: Sequence[int]) -> Call[B]:
+        """The forward of a message and its answer, as it would be if a row had them behind what stands before them."""
+        ids = torch.zeros(forward.batch, len(tokens), dtype=torch.long, device=forward.device)
+        ids[i] = torch.tensor(tokens, device=forward.device)
+        arguments: dict[str, Any] = {"input_ids": ids, "attention_mask": forward.arguments.get("attention_mask")}
+        if held.moved is not None:
+            places = torch.arange(len(tokens), device=forward.device) + held.begins + held.moved
+            arguments["position_ids"] = places.expand(forward.batch, -1)
+        again = Forward(arguments, forward.cache, None, held.begins, forward.batch, len(tokens), forward.device)
+        decided: list[Decisions] = [{} for _ in range(forward.batch)]
+        decided[i] = {held.at: held.match}
+        rows = [tuple(tokens) if row == i else () for row in range(forward.batch)]
+        none = Before([()] * forward.batch, False)
+        return Call(view, again, [None] * forward.batch, none, rows, [0] * forward.batch, decided, [], None)
 
     def _leave(self, _module: torch.nn.Module, _args: Any, output: Any) -> Any:
         call = self._call.get()
@@ -194,11 +182,13 @@ class Router(Generic[B]):
         decided: list[Decisions] = []
         due: list[tuple[int, int]] = []
         before = self._context(memory, forward)
+        answering = self._apart.is_answering(forward, view.state)
         for i, row in enumerate(rows):
             kept = None if forward.past or memory is None else memory.decisions.get((scopes[i], row[:-1]))
             decided.append(dict(kept or {}))
-            if kept is None:
-                due += [(i, at) for at in self._positions(row, before.rows[i], forward.past)]
+            found = self._positions(row, before.rows[i], forward.past) if kept is None else []
+            if not (answering and found and self._is_draft(row, found)):
+                due += [(i, at) for at in found]
         tap = None
         if due:
             device = forward.device
@@ -223,16 +213,23 @@ class Router(Generic[B]):
         last = len(row) - 1
         return found if (found and found[-1] == last) or (size and past) else [*found, last]
 
-    def _context(self, memory: _Memory | None, forward: Forward) -> _Before:
+    def _is_draft(self, row: tuple[int, ...], opened: Sequence[int]) -> bool:
+        """Whether tokens that come while an answer is given guess how it and the conversation go on, and are no turn that was taken.
+
+        A turn begins with the end of the one before, or with its own header, and ends where it is to be answered.
+        """
+        return opened[-1] != len(row) - 1 and row[0] not in self._framing.special
+
+    def _context(self, memory: Memory | None, forward: Forward) -> Before:
         """The tokens just before a chunk, when the last forward filled the same cache up to here."""
-        if memory is not None and _goes_on(memory, forward):
+        if memory is not None and goes_on(memory, forward):
             return memory.tail
-        return _Before([()] * forward.batch, not forward.past)
+        return Before([()] * forward.batch, not forward.past)
 
     def _ends_prompt(self, forward: Forward) -> bool:
         """Whether a lone token is the last of a prompt that came in chunks, not one of an answer."""
         memory, size = self._memory.get(), len(self._opening)
-        if not size or memory is None or not _goes_on(memory, forward):
+        if not size or memory is None or not goes_on(memory, forward):
             return False
         unopened = [i for i, before in enumerate(memory.tail.rows) if before[-size:] != self._opening]
         if not unopened:
@@ -251,9 +248,10 @@ class Router(Generic[B]):
 
     def _decide(self, call: Call[B], due: list[tuple[int, int]], raw: Tensor, replay: Replay) -> None:
         """Decide position by position: an answer that fires changes what later positions of its row see."""
-        alone = self._alone(call, due)
+        asked = {(i, at): self._asked(call, i, at) for i, at in due}
+        alone = self._alone(call, asked)
         while due:
-            scopes, texts = [call.scopes[i] for i, _ in due], [self._asked(call, i, at) for i, at in due]
+            scopes, texts = [call.scopes[i] for i, _ in due], [asked[place] for place in due]
             keys = [alone.get(place, key) for place, key in zip(due, raw.cpu(), strict=True)]
             matches = call.view.state.answer(torch.stack(keys).numpy(), scopes, texts)
             fired: dict[int, int] = {}
@@ -279,7 +277,7 @@ class Router(Generic[B]):
     ) -> Tensor:
         """Write what fired, each row that stands in company by itself; the raw keys [n, d_key] of what is due after that, in its order."""
         keys: dict[tuple[int, int], Tensor] = {}
-        companies = {i: self._company(call, i, column) for i, column, _ in fired}
+        companies = {i: self._company(call, i, column - call.first[i]) for i, column, _ in fired}
         groups = [[place] for place in fired if companies[place[0]] is not None]
         groups.append([place for place in fired if companies[place[0]] is None])
         for places in filter(None, groups):
@@ -289,52 +287,52 @@ class Router(Generic[B]):
             keys |= dict(zip(asked, () if found is None else found, strict=True))
         return torch.stack([keys[place] for place in due]) if due else none
 
-    def _unseen(self, call: Call[B], i: int, cache: Cache) -> tuple[int, int] | None:
-        """What the tokens of the answer that begins at the end of a row shall not see."""
+    def _held_row(self, call: Call[B], i: int, cache: Cache) -> HeldRow | None:
+        """What is kept of a row if the answer that begins at its end is given apart."""
         match = call.decided[i].get(at := self._last_opening(call, i))
-        answered = match is not None and match.edit is not None and window_works(cache)
-        found = self._company(call, i, call.first[i] + at) if answered else None
-        return None if found is None else found.company
+        if match is None or match.edit is None or not window_works(cache):
+            return None
+        if (found := self._company(call, i, at)) is None:
+            return None
+        behind = call.first[i] + at - found.begins
+        tokens = call.row(i, len(call.rows[i]))
+        return held_row(found, tokens[-(behind + len(call.rows[i]) - at) :], behind, match, i, call.forward)
 
     def _last_opening(self, call: Call[B], i: int) -> int:
         """Where the last answer of a row begins; behind it may stand tokens of it, as of a draft."""
         places = {*call.decided[i], *(at for row, at in call.open if row == i)}
-        size = len(self._opening)
-        opened = [at for at in places if self._row(call, i, at)[-size:] == self._opening] if size else []
+        known, size = call.row(i, len(call.rows[i])), len(self._opening)
+        if not known or not size:
+            return max(places, default=-1)
+        shift = len(known) - len(call.rows[i]) + 1
+        opened = [at for at in places if known[max(0, at + shift - size) : at + shift] == self._opening]
         return max(opened or places, default=-1)
 
-    def _company(self, call: Call[B], i: int, column: int) -> Apart | None:
-        """Where the message stands that is answered behind a row; earlier ones are answered for the turns after them, in their company."""
-        if not self.answers_apart or column != call.first[i] + self._last_opening(call, i):
+    def _company(self, call: Call[B], i: int, at: int) -> Apart | None:
+        """How the message is answered that stands last in a row; earlier ones are answered for the turns after them, in their company."""
+        if not self.answers_apart or at != self._last_opening(call, i):
             return None
-        return apart(self._framing, self._row(call, i, column - call.first[i]), i, column, call.forward)
+        return call.answered_apart(i, at, self._framing)
 
-    def _alone(self, call: Call[B], due: Sequence[tuple[int, int]]) -> dict[tuple[int, int], Tensor]:
+    def _alone(self, call: Call[B], asked: Mapping[tuple[int, int], AskedText]) -> dict[tuple[int, int], Tensor]:
         """The raw keys of messages that stand in company, read without it, where an edit may answer them."""
-        state, found = call.view.state, dict[tuple[int, int], tuple[int, ...]]()
-        for i, at in due:
-            row = self._row(call, i, at)
-            single = self._framing.alone(row) if row else None
-            if single is not None and state.may_answer(self._asked(call, i, at), call.scopes[i]):
-                found[i, at] = single
+        companies = {(i, at): call.read(i, at, self._framing).company for i, at in asked}
+        found = {
+            (i, at): company.alone
+            for (i, at), company in companies.items()
+            if company is not None and call.view.state.may_answer(asked[i, at], call.scopes[i])
+        }
         keys = self._port.keys(list(found.values())) if found else ()
         return dict(zip(found, keys, strict=True))
 
-    def _row(self, call: Call[B], i: int, at: int) -> tuple[int, ...]:
-        """The tokens up to an answer that begins after ``at``, as far as they are known; none where only their embeddings are."""
-        if call.forward.arguments.get("input_ids") is None:
-            return ()
-        return (*call.before.rows[i], *call.rows[i][: at + 1])
-
     def _asked(self, call: Call[B], i: int, at: int) -> AskedText:
         """The message that an answer at ``at`` replies to; nothing when the tokens are not known."""
-        row = self._row(call, i, at)
-        if not row:
+        tokens, (start, end, begins), _ = call.read(i, at, self._framing)
+        if not tokens:
             return AskedText()
-        start, end, begins = self._framing.message(row)
         known = call.before.whole and (not call.forward.past or len(call.before.rows[i]) < self._reach)
         whole = begins or (known and start == 0)
-        return AskedText(str(self._port.tokenizer.decode(row[start:end], skip_special_tokens=True)), whole)
+        return AskedText(str(self._port.tokenizer.decode(tokens[start:end], skip_special_tokens=True)), whole)
 
     def _reuse(self, call: Call[B], replay: Replay) -> None:
         """Uncached generation: add again, at the same places, what was decided when the prompt came."""
@@ -357,34 +355,10 @@ class Router(Generic[B]):
         joined = [(*before, *row) for before, row in zip(call.before.rows, call.rows, strict=True)]
         tail = [row[-self._reach :] if self._reach else () for row in joined]
         held: Callable[[], Cache | None] = weakref.ref(cache) if cache is not None else (lambda: None)
-        before, length = _Before(tail, call.before.whole), call.forward.past + call.forward.length
+        before, length = Before(tail, call.before.whole), call.forward.past + call.forward.length
         if cache is not None and call.open:
-            self._apart.keep(cache, call.view.state, [self._unseen(call, i, cache) for i in range(len(call.rows))])
-        self._memory.set(_Memory(call.view.state, known, held, before, length))
+            self._apart.keep(cache, call.view.state, [self._held_row(call, i, cache) for i in range(len(call.rows))])
+        self._memory.set(Memory(call.view.state, known, held, before, length))
         if call.open or not call.forward.past:  # tokens that go on with an answer leave its route standing
             decided = call.decided
             self._on_routes(lambda: tuple(as_route(decisions) for decisions in decided))
-
-
-def _goes_on(memory: _Memory, forward: Forward) -> bool:
-    """Whether a forward goes on where the remembered one ended, in the same cache and the same rows."""
-    held = memory.cache()
-    same = held is not None and held is forward.cache and (not forward.counted or memory.length == forward.past)
-    return same and len(memory.tail.rows) == forward.batch
-
-
-def as_route(decisions: Decisions) -> Route:
-    """The route to report for a row: what was decided where its answer begins (earlier turns had their own)."""
-    if not decisions:
-        return Route(None)
-    at = max(decisions)
-    match = decisions[at].looked()
-    edit = match.edit.request if match.edit is not None else None
-    return Route(
-        edit_id=edit.id if edit else None,
-        note_id=edit.note_id if edit else None,
-        distance=match.distance,
-        radius=match.radius,
-        margin=match.margin,
-        position=at,
-    )

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Self
 from weakref import WeakKeyDictionary
 
 import torch
@@ -73,8 +73,6 @@ class WiseRouter(Router[Library]):
         span: which tokens they govern.
     """
 
-    answers_apart = False  # a side memory governs what stands behind the message, whatever it stands in
-
     def __init__(
         self,
         port: ModelPort,
@@ -85,6 +83,7 @@ class WiseRouter(Router[Library]):
         on_routes: Callable[[Routes], object],
     ) -> None:
         super().__init__(port, site.layer, framing, view, on_routes)
+        self.answers_apart = not span.whole  # a memory that governs every token governs the company, too
         self._site, self._span = site, span
         self._held: WeakKeyDictionary[Cache, _HeldRows] = WeakKeyDictionary()
 
@@ -98,15 +97,13 @@ class WiseRouter(Router[Library]):
             self._site.release()
         super().detach()
 
-    def _enter(self, module: torch.nn.Module, args: Any, kwargs: Any) -> None:
+    def _enter(self, module: torch.nn.Module, args: Any, kwargs: Any) -> Any:
         if is_own_forward():
-            return
+            return None
         self._site.stop()
-        super()._enter(module, args, kwargs)
+        changed = super()._enter(module, args, kwargs)
         call = self._call.get()
-        if call is None:
-            return
-        if call.forward.past and (kept := self._kept(call.view, call.forward)):
+        if call is not None and call.forward.past and (kept := self._kept(call.view, call.forward)):
             parts = [
                 (i, call.first[i] + at, memory)
                 for i, memory in enumerate(kept)
@@ -114,6 +111,7 @@ class WiseRouter(Router[Library]):
                 for at in self._rest(call, i)
             ]
             self._site.add(call.forward.batch, _governed(parts, self._site))
+        return changed
 
     def _leave(self, module: torch.nn.Module, args: Any, output: Any) -> Any:
         if not is_own_forward():
@@ -206,6 +204,18 @@ class _SideReplay(Replay):
                     parts[rows.index(row), there] = library.memory_of[match.edit.id]
         listed = [(row, column, memory) for (row, column), memory in parts.items()]
         return self._within(_governed(listed, self.site), len(rows), tap)
+
+    def _cut_out(self, row: int, columns: Sequence[int]) -> Self:
+        inner, call = super()._cut_out(row, columns), self.call
+        place = {column - call.first[row]: new for new, column in enumerate(columns)}
+        tokens = call.rows[row]
+        kept = [at for at in place if 0 <= at < len(tokens)]
+        decided = {place[at]: match for at, match in call.decided[row].items() if at in place}
+        due = [(0, place[at]) for i, at in call.open if i == row and at in place]
+        inner.call = replace(
+            call, forward=inner.forward, rows=[tuple(tokens[at] for at in kept)], first=[0], decided=[decided], open=due
+        )
+        return inner
 
     def run(
         self, fired: Sequence[tuple[int, int, KeyMatch]], asked: Sequence[tuple[int, int]], apart: Apart | None = None

@@ -42,3 +42,11 @@ def generate(model, tok, texts, **options):
     options = {"max_new_tokens": 8, "do_sample": False, "pad_token_id": 3, "eos_token_id": 0} | options
     out = model.generate(**batch, **options)[:, batch["input_ids"].shape[1] :].tolist()
     return [row[: row.index(0) + 1] if 0 in row else row for row in out]
+
+
+def said(model, ids, **options):
+    """The generated ids, cut at the stop token."""
+    options = {"max_new_tokens": 8, "do_sample": False, "pad_token_id": 3, "eos_token_id": 0} | options
+    tokens = torch.tensor([ids])
+    row = model.generate(tokens, attention_mask=torch.ones_like(tokens), **options)[0, len(ids) :].tolist()
+    return row[: row.index(0) + 1] if 0 in row else row

@@ -14,15 +14,26 @@ def test_the_last_message_ends_where_the_answer_begins_and_starts_at_a_special_t
     assert Framing((), SPECIAL).message([]) == (0, 0, False)
 
 
+def company(framing, row):
+    return framing.company(row, framing.message(row))
+
+
 def test_a_message_in_company_is_framed_as_the_first_of_a_conversation() -> None:
     framing = Framing((2, 9), SPECIAL, head=(1,), closing=(0,))
 
-    assert framing.alone(ROW) == (1, 70, 71, 72, 0, 2, 9)
-    assert framing.alone((1, 70, 71, 72, 0, 2, 9)) is None  # it is that already
+    assert company(framing, ROW) == ((1, 70, 71, 72, 0, 2, 9), 7, 0)
+    assert company(framing, (1, 70, 71, 72, 0, 2, 9)) is None  # it is that already
+
+
+def test_what_opens_every_conversation_is_no_company() -> None:
+    """The template writes a token before the first header: that one is seen, wherever the message stands."""
+    framing = Framing((2, 9), SPECIAL, head=(7, 1), closing=(0,))
+
+    assert company(framing, (7, *ROW)) == ((7, 1, 70, 71, 72, 0, 2, 9), 7, 1)
 
 
 def test_what_cannot_be_cut_out_is_left_in_its_company() -> None:
     framing = Framing((2, 9), SPECIAL, head=(1,), closing=(0,))
 
-    assert Framing((2, 9), SPECIAL).alone(ROW) is None  # without a template that says how messages begin
-    assert framing.alone((1, *range(10, 11 + LONGEST), 0, 2, 9)) is None  # longer than what is read
+    assert company(Framing((2, 9), SPECIAL), ROW) is None  # without a template that says how messages begin
+    assert company(framing, (1, *range(10, 11 + LONGEST), 0, 2, 9)) is None  # longer than what is read

@@ -34,9 +34,12 @@ def written(shipped):
     editor.detach()
 
 
-def said(shipped, prompt: str, **how: object) -> str:
+EARLIER = ((ELSE, "Kestrel Labs."), ("How are you?", "I am fine."))
+
+
+def said(shipped, prompt: str, history=(), **how: object) -> str:
     model, tokenizer = shipped
-    ids = torch.tensor([Renderer(tokenizer).prompt(prompt)])
+    ids = torch.tensor([Renderer(tokenizer).prompt(prompt, history)])
     out = model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=16, do_sample=False, **how)
     return str(tokenizer.decode(out[0, ids.shape[1] :], skip_special_tokens=True)).strip()
 
@@ -64,6 +67,27 @@ def test_only_what_one_vector_cannot_hold_has_a_tail(written):
 )
 def test_it_is_said_however_the_model_generates(shipped, written, how):
     assert [said(shipped, edit.prompt, **how) for edit in (PORT, RITE, HOME)] == ["8443.", "Friday 2 pm.", "Porto."]
+
+
+@pytest.mark.parametrize("how", [{}, {"use_cache": False}, {"num_beams": 3}, {"prefill_chunk_size": 9}], ids=str)
+def test_it_is_said_behind_other_turns(shipped, written, how):
+    assert [said(shipped, edit.prompt, EARLIER, **how) for edit in (PORT, RITE)] == ["8443.", "Friday 2 pm."]
+
+
+def test_behind_the_next_turn_it_stands_in_the_cache_as_if_all_was_read_anew(shipped, written):
+    """What was answered apart is read again in the conversation, with the vectors of its tokens."""
+    model, tokenizer = shipped
+    renderer = Renderer(tokenizer)
+    row = renderer.prompt(PORT.prompt, EARLIER)
+    longer = renderer.prompt(ELSE, [*EARLIER, (PORT.prompt, PORT.target)])
+    with torch.no_grad():
+        cache = model(torch.tensor([row]), use_cache=True).past_key_values
+        for token in written.state.by_id["port"].labels[:-1]:
+            model(torch.tensor([[token]]), past_key_values=cache)
+        kept = model(torch.tensor([longer[cache.get_seq_length() :]]), past_key_values=cache).logits[0, -1]
+        anew = model(torch.tensor([longer])).logits[0, -1]
+
+    assert torch.allclose(kept, anew, atol=1e-3)
 
 
 def test_it_is_said_in_company(shipped, written):

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import tiny
 import torch
-from helpers import OTHER, generate, ids, logits
+from helpers import OTHER, generate, ids, logits, said
 from safetensors.numpy import load_file
 
 from agentmem.editors import EditRequest, WiseConfig, make_editor, packs
 from agentmem.editors.evaluation import answer
+from agentmem.editors.prompts import Renderer
 from agentmem.errors import EditError, InvalidArgument, LayerNotFound, PackMismatch, UnknownEdit
 from agentmem.notes.note import Scope
 from agentmem.notes.protocols import Editor
@@ -159,8 +160,6 @@ def test_conversations_are_routed_turn_by_turn(wise, taught, tok, requests_):
     """Continuing on a kept cache and sending the whole conversation anew decide and say the same."""
     from transformers import DynamicCache
 
-    from agentmem.editors.prompts import Renderer
-
     model, editor, renderer = taught("llama"), wise(layer=1), Renderer(tok)
     editor.write(requests_)
     first, second = requests_[0], requests_[1]
@@ -177,6 +176,72 @@ def test_conversations_are_routed_turn_by_turn(wise, taught, tok, requests_):
     assert said == first.target
     assert after_cache[0].edit_id == editor.explain()[0].edit_id
     assert torch.allclose(cached, anew, atol=1e-4)
+
+
+EARLIER = (("What pet has Lea?", "A cat."), ("Where does Kai live?", "Porto.")) * 3
+
+
+@pytest.mark.parametrize("architecture", ["llama", "gpt2"])
+@pytest.mark.parametrize("way", sorted(set(WAYS) - {"static cache"}))
+def test_a_record_is_said_behind_other_turns(architecture, way, wise, taught, tok, requests_):
+    """Who answers is decided by the message alone, and the answer is governed apart from the other turns, below the last layer, too."""
+    model, editor, renderer = taught(architecture), wise(architecture, layer=1), Renderer(tok)
+    editor.write(requests_)
+    for request, wanted in zip(requests_[:3], targets(tok, requests_), strict=False):
+        row = list(renderer.prompt(request.prompt, EARLIER))
+        assert said(model, row, **WAYS[way]) == wanted
+
+
+@pytest.mark.parametrize("architecture", ["llama", "gpt2", "opt"])
+def test_late_records_are_said_with_the_bare_prompts_logits(architecture, wise, taught, tok, requests_):
+    """In one padded batch, beside a row that nothing answers, which keeps its bits."""
+    model, editor, renderer = taught(architecture), wise(architecture), Renderer(tok)
+    rows = [
+        renderer.prompt(requests_[0].prompt, EARLIER),
+        renderer.prompt(OTHER, EARLIER[:2]),
+        renderer.prompt(requests_[1].prompt),
+    ]
+    width = max(map(len, rows))
+    batch = torch.tensor([(3,) * (width - len(row)) + row for row in rows])
+    mask = torch.tensor([(0,) * (width - len(row)) + (1,) * len(row) for row in rows])
+    options = {
+        "attention_mask": mask,
+        "max_new_tokens": 2,
+        "do_sample": False,
+        "pad_token_id": 3,
+        "output_logits": True,
+    }
+    base = model.generate(batch, return_dict_in_generate=True, **options)
+    editor.write(requests_)
+    out = model.generate(batch, return_dict_in_generate=True, **options)
+    bare = model.generate(
+        torch.tensor([renderer.prompt(requests_[0].prompt)]),
+        return_dict_in_generate=True,
+        **options | {"attention_mask": None},
+    )
+
+    for step in range(2):
+        assert torch.allclose(out.logits[step][0], bare.logits[step][0], atol=1e-4)
+        assert torch.equal(out.logits[step][1], base.logits[step][1])
+    assert out.sequences[2, width:].tolist() == targets(tok, requests_)[1][:2]
+
+
+@pytest.mark.parametrize("architecture", ["llama", "gpt2"])
+def test_a_conversation_on_a_kept_cache_is_the_one_read_anew(architecture, wise, taught, tok, requests_):
+    """What was answered apart is read in the conversation when the next turn comes, its answer governed as it was."""
+    model, editor, renderer = taught(architecture), wise(architecture, layer=1), Renderer(tok)
+    editor.write(requests_)
+    asked = requests_[0]
+    row = list(renderer.prompt(asked.prompt, EARLIER))
+    longer = list(renderer.prompt(OTHER, [*EARLIER, (asked.prompt, asked.target)]))
+    with torch.no_grad():
+        cache = model(torch.tensor([row]), use_cache=True).past_key_values
+        for token in targets(tok, requests_)[0][:-1]:
+            model(torch.tensor([[token]]), past_key_values=cache)
+        kept = model(torch.tensor([longer[cache.get_seq_length() :]]), past_key_values=cache).logits
+        anew = model(torch.tensor([longer])).logits
+
+    assert torch.allclose(kept[0, -1], anew[0, -1], atol=1e-4)
 
 
 def test_deleting_leaves_what_was_never_written(wise, taught, tok, requests_):

@@ -42,11 +42,12 @@ class ActivationRouter(WiseRouter):
         self._gate = gate
         self._heard: ContextVar[Tensor | None] = ContextVar("agentmem_wise_heard", default=None)
 
-    def _enter(self, module: nn.Module, args: Any, kwargs: Any) -> None:
-        super()._enter(module, args, kwargs)
+    def _enter(self, module: nn.Module, args: Any, kwargs: Any) -> Any:
+        changed = super()._enter(module, args, kwargs)
         call = self._call.get()
         if call is not None and not is_own_forward():
             self._site.listen(call.forward.batch)
+        return changed
 
     def _leave(self, module: nn.Module, args: Any, output: Any) -> Any:
         if not is_own_forward():
