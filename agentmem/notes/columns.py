@@ -127,6 +127,24 @@ class LinkColumns:
         ends = together(self.sources, self.targets)
         return ends[places(ends, known) < 0]
 
+    def onto(self, known: Rows, stands: Rows) -> LinkColumns:
+        """The same links between the notes that stand for their ends, each two linked once in a kind, none with itself.
+
+        Args:
+            known: [m] ascending; stands: [m] the row that stands for each, itself mostly; a row that is not known stands for itself.
+        """
+        ends = [
+            np.where(at < 0, rows, stands[at]) for rows in (self.sources, self.targets) for at in [places(rows, known)]
+        ]
+        first: dict[tuple[int, int, str], int] = {}
+        for number, link in enumerate(zip(ends[0].tolist(), ends[1].tolist(), self.kinds, strict=True)):
+            if link[0] != link[1]:
+                first.setdefault(link, number)
+        kept, links = np.array(list(first.values()), dtype=np.int64), LinkColumns([], 0)
+        links.sources, links.targets, links.weights = ends[0][kept], ends[1][kept], self.weights[kept]
+        links.kinds = [kind for _, _, kind in first]
+        return links
+
 
 def _columns(kind: type[Facets | LinkRow], rows: Sequence[Facets] | Sequence[LinkRow]) -> Any:
     """Rows of a kind as one such row of columns."""

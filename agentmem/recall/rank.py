@@ -17,11 +17,13 @@ from agentmem.extract import MACHINES
 from agentmem.notes.columns import FacetColumns, Flags, LinkColumns, Rows, Values, aligned, places
 from agentmem.notes.passages import LONG
 from agentmem.notes.quoting import UNTRUSTED_BELOW
+from agentmem.recall.copies import onto_one, stand_for
 from agentmem.recall.echoes import (
     ASKS,
     Alike,
     Echoes,
     SpokenTurns,
+    answered_from_memory,
     behind_their_source,
     echoes,
     repeated,
@@ -53,6 +55,8 @@ MIDDLE = RANKED // 2
 """The candidate that fits no better than what would be found for any query."""
 MAX_LENGTH = 200
 """Characters from which a note says enough to be an answer: "Yes, in Porto." says little by itself, two sentences do not say more than ten."""
+LIFTING = ("semantic", "text", "links", "session", "answers", "actor", "time")
+"""Parts by which a note stands high, and which what only asks, or repeats, has no right to."""
 SAME_TEXT = 0.9999
 """Cosine from which a note that asks is the query itself, for whatever embedder."""
 Conductors = tuple[Rows, Rows, Values]
@@ -131,11 +135,18 @@ class Fits:
 
     Attributes:
         rows: [n] ascending; cosine, words: [n], 0 where there is none; words: BM25 by its weight.
+        same: [n] the row that stands for each among those of the same text: what is said again comes behind everything else.
     """
 
     rows: Rows
     cosine: Values
     words: Values
+    same: Rows
+
+    @classmethod
+    def of(cls, rows: Rows, cosine: Values, words: Values) -> Fits:
+        """Where nothing is known of copies."""
+        return cls(rows, cosine, words, rows)
 
     def first(self, count: int) -> Rows:
         """The ``count`` rows with the largest sum of both, best first, equal ones newest first."""
@@ -145,6 +156,17 @@ class Fits:
         """The rows that activation starts from, best first."""
         return self.first(SPREAD_SEEDS)
 
+    def with_copies(self, rows: Rows) -> Rows:
+        """Those of the same text as any of ``rows``, themselves among them."""
+        found: Rows = self.rows[places(self.same, np.sort(rows)) >= 0]
+        return found
+
+    def times(self, rows: Rows) -> Rows:
+        """[rows] how many of these notes are of the text of each, 1 for one that is not among them."""
+        one, counts = np.unique(self.same, return_counts=True)
+        at = places(rows, one)
+        return np.where(at < 0, 1, counts[at]) if len(one) else np.ones(len(rows), np.int64)
+
     def joined(self, rows: Rows, cosine: Values) -> Fits:
         """With further rows that no word of the query is in."""
         if not len(rows):
@@ -152,13 +174,14 @@ class Fits:
         everything = np.concatenate((self.rows, rows))
         order = np.argsort(everything)
         cosines, words = np.concatenate((self.cosine, cosine)), np.concatenate((self.words, np.zeros(len(rows))))
-        return Fits(everything[order], cosines[order], words[order])
+        same = np.concatenate((self.same, rows))
+        return Fits(everything[order], cosines[order], words[order], same[order])
 
     @cached_property
     def _order(self) -> Rows:
         scores = np.maximum(0.0, self.cosine) + self.words
-        newest_first: Rows = self.rows[::-1][np.argsort(-scores[::-1], kind="stable")]
-        return newest_first
+        again = self.same != self.rows
+        return self.rows[np.lexsort((-self.rows, -scores, again))]
 
 
 def trusted(weights: RankingWeights, query: QueryView) -> RankingWeights:
@@ -202,26 +225,31 @@ def rank(
     cosine, text = aligned(rows, fits.rows, fits.cosine), aligned(rows, fits.rows, fits.words)
     semantic, near = np.maximum(0.0, cosine), np.where(cosine >= SAME_TEXT, cosine, believed(cosine, query))
     base = semantic + text
-    among = AmongRanked.of(facets, links)
+    one = stand_for(facets, fits.rows, fits.same, (ended, facets.within(query.spans)))
+    among = AmongRanked.of(facets, onto_one(facets, links, fits.rows, fits.same, one))
     meant = facets.having("actor", query.actors.__contains__)
     best = Alike(best.places, believed(best.cosines, query))
     turns = _turns(facets, among, asking)
-    echo = echoes(facets, near, turns)
+    memory = answered_from_memory(facets, turns, best, fits.times(rows))
+    echo = echoes(facets, near, replace(turns, asking=memory.asking))
     spread, conductors = _spread(rows, base, among, weights, echo)
     short = facets.numbers("length") <= LONG  # a long note says itself what it is about, whatever stands beside it
     parts = {"semantic": semantic, "text": text, "links": spread * short}
     parts["session"] = _session_heat(facets, np.where(echo.asks, 0.0, _telling(base)), weights)
     parts["answers"] = weights.answer * _asked_before(facets, semantic, among) * short
-    parts["echo"] = -np.where(echo.asks, base, 0.0) - np.where(echo.replies, text + parts["answers"], 0.0)
     if not query.spans:  # who asks about a time asks for what held then
         parts["successor"] = weights.successor * inherited(base, among, ended)
-    parts["asked"] = -weights.asked * echo.surely * base
     # "What did you recommend?" asks for an assistant's own words, even where they repeat others'.
     parts["reply"] = -weights.reply * (turns.machine & ~meant)
     parts["actor"] = weights.actor * meant
     parts |= _small_terms(facets, weights, importance, retrievability, ended)
     if timed is not None and weights.time:
         parts["time"] = weights.time * timed[0] + timed[1]
+    lifted = _sum(parts[name] for name in LIFTING if name in parts)
+    parts["echo"] = -np.where(echo.asks, lifted, 0.0) - np.where(echo.replies, text + parts["answers"], 0.0)
+    surely = np.where(echo.asks, 0.0, memory.asked)
+    parts["asked"] = -np.maximum(weights.asked * echo.surely * base, weights.remembered * surely * lifted)
+    parts["remembered"] = -weights.remembered * memory.answers * np.where(meant, 0.0, lifted + parts["echo"])
     parts["interference"] = -weights.interference * interference(facets, base, retrievability, best, query, ended)
     total = _sum(parts.values())
     parts["restates"] = np.where(meant, 0.0, behind_their_source(facets, total, best, turns, echo))
@@ -232,7 +260,7 @@ def rank(
         tells = ~(turns.machine | echo.asks | facets.only_asks | ended) & (turns.asking < ASKS[0])
         parts["newer"] = weights.newer * newer_first(facets, total, best, tells)
         total += parts["newer"]
-    parts["repeated"] = -weights.repeated * repeated(facets, total, best)
+    parts["repeated"] = -weights.repeated * repeated(facets, total, best, one) * np.maximum(1.0, lifted)
     return Ranking(rows, parts, conductors)
 
 

@@ -19,6 +19,7 @@ from agentmem.notes.protocols import Embedder, Reranker
 from agentmem.notes.rows import Facets, Selection
 from agentmem.projections.linking import TOGETHER, UPDATES
 from agentmem.recall import rank as ranking
+from agentmem.recall.copies import doubles, said_once
 from agentmem.recall.echoes import Alike
 from agentmem.recall.exact_or_index import choose
 from agentmem.recall.page import Page
@@ -205,7 +206,7 @@ class Recaller:
         weights, spaces = ranking.trusted(self._core.ranking, view), selection.spaces
         limit = max(self._core.settings.recall.candidates, 2 * k)
         fits, plan, warnings, times = self._candidates(tx, view, vector, selection, limit, weights.text)
-        candidates, links = fits.rows, self._links(tx, fits.seeds(), now)
+        candidates, links = fits.rows, self._links(tx, fits.with_copies(fits.seeds()), now)
         # Nothing in the query lifts a note that neither its words nor its meaning brought near the top, unless it names somebody or
         # a time.
         top = candidates if view.actors or view.spans else fits.first(max(RANKED, 4 * k))
@@ -218,6 +219,7 @@ class Recaller:
         cosines = self._core.exact.scores(tx, others, spaces, vector).astype(float)
         here = ~np.isnan(cosines)
         others, fits = others[here], fits.joined(others[here], cosines[here])
+        fits = self._grouped(tx, fits, spaces) if len(others) else fits
         facets = FacetColumns(tx.notes.facets(np.concatenate((top, others)).tolist(), selection))
         scored = ranking.rank(
             facets, fits, links, view, weights, importance=self._core.settings.recall.importance,
@@ -244,18 +246,35 @@ class Recaller:
         nearest, plan = self._by_vector(tx, spaces, vector, limit, only, warnings)
         times = self._of_time(tx, view, selection, only)
         terms = query_terms(view.text if times is NOWHEN else view.searched)
-        words = self._core.text.search(tx, terms, spaces, limit, only, nearest)
+        known = np.sort(nearest)
+        cosines = self._cosines(tx, known, spaces, vector)
+        again = known[self._once(tx, Fits.of(known, cosines, np.zeros(len(known))), spaces) != known]
+        telling = nearest[places(nearest, again) < 0]
+        words = self._core.text.search(tx, terms, spaces, limit, only, telling, again)
         near = nearest
         if times.rows:
             timed, _ = self._core.exact.search(tx, spaces, vector, limit, rows=times.rows, passages=True)
             near, found = together(near, timed), {row for row, _ in words}
-            within = self._core.text.search(tx, terms, spaces, limit, times.rows, nearest)
+            within = self._core.text.search(tx, terms, spaces, limit, times.rows, telling, again)
             words += [each for each in within if each[0] not in found]
             plan["of the time"] = len(times.rows)
         said = _rows(words)
         order, rows = np.argsort(said), together(near, said)
         points = aligned(rows, said[order], np.array([score for _, score in words], dtype=float)[order])
-        return Fits(rows, self._cosines(tx, rows, spaces, vector), weight * points), plan, warnings, times
+        fits = Fits.of(rows, self._cosines(tx, rows, spaces, vector), weight * points)
+        return self._grouped(tx, fits, spaces), plan, warnings, times
+
+    def _grouped(self, tx: Transaction, fits: Fits, spaces: Sequence[int]) -> Fits:
+        """With what stands for each of those that are of the same text."""
+        return replace(fits, same=self._once(tx, fits, spaces))
+
+    def _once(self, tx: Transaction, fits: Fits, spaces: Sequence[int]) -> Rows:
+        """[n] the row that stands for each: another one where both are of the same text."""
+        same, doubted = fits.rows.copy(), doubles(fits.rows, fits.cosine, fits.words)
+        if len(doubted):
+            rows, units = self._core.exact.units(tx, fits.rows[doubted], spaces)
+            same[places(rows, fits.rows)] = said_once(rows, units.astype(float))
+        return same
 
     def _of_time(self, tx: Transaction, view: QueryView, selection: Selection, only: Sequence[int] | None) -> OfTime:
         """The notes of the times that a query names."""

@@ -54,6 +54,8 @@ class RankingWeights:
     """Malus of what an assistant said, unless asked for: what holds is told by its user."""
     asked: float = 0.5  # L +.001, T -.002, B -.007; benchmarks/life.py
     """Share of its fit that what only asks loses: it tells nothing."""
+    remembered: float = 0.8  # 0 on L, T, B, F, X; benchmarks/life.py
+    """Share of all that lifts them that a question which was answered out of what was told before, and its answer, lose."""
     newer: float = 1.0  # order alone; benchmarks/life.py
     """1: of notes about the same matter that fit about equally well the newer one stands first; 0: they stand as they fit."""
     repeated: float = 1.0

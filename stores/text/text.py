@@ -79,6 +79,7 @@ class TextIndex(Following):
         limit: int,
         rows: Sequence[int] | None = None,
         near: Rows | None = None,
+        again: Rows | None = None,
     ) -> list[tuple[int, float]]:
         """(row, score), best first, equal ones by row; any of ``words`` may match, several words in one as a phrase.
 
@@ -89,6 +90,7 @@ class TextIndex(Following):
             limit: how many to return at most.
             rows: when given, return these rows only.
             near: when given, the rows that are nearest to the query in meaning, best first.
+            again: when given, rows that say what another says in the same words: they tell nothing of what a word is worth.
         """
         wanted = _cleaned(words)
         if not wanted or limit < 1:
@@ -104,6 +106,7 @@ class TextIndex(Following):
             scores = _scores(
                 [(postings, postings.matches(*pair, len(wanted))) for postings, pair in _telling(found, len(wanted))],
                 np.sort(near[:_NEAREST]) if near is not None else _NOBODY,
+                np.sort(again) if again is not None else _NOBODY,
             )
             if rows is not None:
                 only = np.unique(np.asarray(rows, np.int64))
@@ -203,16 +206,22 @@ def _telling(found: Sequence[_Held], phrases: int) -> Sequence[_Held]:
     ]
 
 
-def _scores(found: Sequence[tuple[Postings, Matches]], near: Rows) -> list[tuple[Rows, Values]]:
-    """The rows and the scores of what each of some owners has; all of it together, and what is ``near``, tells what a phrase is worth."""
+def _scores(found: Sequence[tuple[Postings, Matches]], near: Rows, again: Rows) -> list[tuple[Rows, Values]]:
+    """The rows and the scores of what each of some owners has; all of it together but what is said ``again``, and what is ``near``, tells
+    what a phrase is worth.
+    """
     count = sum(len(postings) for postings, _ in found)
     if not count:
         return []
     average = sum(postings.words for postings, _ in found) / count
     phrases = max(int(matches.which.max(initial=-1)) for _, matches in found) + 1
     having = np.bincount(np.concatenate([matches.which for _, matches in found]), minlength=phrases)
+    having -= _having(found, phrases, again)
     values = np.array(
-        [worth(count, *both) for both in zip(having.tolist(), _having(found, phrases, near).tolist(), strict=True)]
+        [
+            worth(count - len(again), *both)
+            for both in zip(having.tolist(), _having(found, phrases, near).tolist(), strict=True)
+        ]
     )
     scores: list[tuple[Rows, Values]] = []
     for postings, (which, slots, often) in found:

@@ -72,6 +72,21 @@ def test_a_prompt_holds_each_thing_once(asked_often: Memory, question: str) -> N
     assert len(set(found)) == len(found)
 
 
+def test_one_text_said_often_leaves_the_other_places_to_others(asked_often: Memory) -> None:
+    """Of six copies of a question and of its reply none stands before what else was told."""
+    found = [hit.note.content for hit in asked_often.recall(ASKED[0][0], k=40)]
+
+    first_copy = next(place for place, text in enumerate(found) if text in found[:place])
+    assert {said for said, _ in TOLD} <= set(found[:first_copy])
+
+
+def test_what_is_said_again_is_still_found_behind_everything_else(asked_often: Memory) -> None:
+    """A copy has no place among the first, and yet every one is there for whoever reads on."""
+    found = [hit.note.content for hit in asked_often.recall(ASKED[0][0], k=60)]
+
+    assert found.count(ASKED[0][0]) == 6
+
+
 def test_what_is_told_in_the_words_of_the_query_is_found() -> None:
     """A note is not put away for being what one searches for."""
     with Memory(None) as memory:
