@@ -10,7 +10,9 @@ from typing import Final
 
 __all__ = ["CPU_TORCH", "has_accelerator", "installed_sizes"]
 
-CPU_TORCH: Final = "pip install --force-reinstall torch --index-url URL, with the URL that PyTorch's page for installing gives for CPU"
+CPU_TORCH: Final = (
+    "pip install --force-reinstall torch --index-url URL, with the URL that PyTorch's page for installing gives for CPU"
+)
 """How the build of torch without CUDA is had, where the default is the one with it."""
 _NAME: Final = re.compile(r"[A-Za-z0-9._-]+")
 _DEVICES: Final = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")

@@ -6,6 +6,8 @@ first, so that together they would take the places of everything else.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from agentmem.notes.columns import FacetColumns, Flags, LinkColumns, Rows, Values
@@ -14,8 +16,6 @@ __all__ = ["doubles", "onto_one", "said_once", "stand_for"]
 
 EQUAL = 2e-6
 """By how much the cosines of one text and a query may differ: what arithmetic in 32 bits leaves."""
-SAME_TEXT = 0.9999
-"""Cosine of two notes from which they are one text, for whatever embedder."""
 
 
 def doubles(rows: Rows, cosine: Values, words: Values) -> Rows:
@@ -35,10 +35,12 @@ def doubles(rows: Rows, cosine: Values, words: Values) -> Rows:
     return found
 
 
-def said_once(rows: Rows, units: Values) -> Rows:
-    """[n] which of ``rows`` stands for each: the first of the same text; ``units``: [n, dimension] their vectors, at unit length."""
-    found: Rows = rows[(units @ units.T >= SAME_TEXT).argmax(axis=1)]
-    return found
+def said_once(rows: Rows, texts: Mapping[int, bytes]) -> Rows:
+    """[n] which of ``rows`` stands for each: the first of the same text; ``texts``: a digest of what each says, an embedder's reading of it
+    being no proof that two say the same.
+    """
+    first: dict[bytes, int] = {}
+    return np.array([first.setdefault(texts.get(row, b"%d" % row), row) for row in rows.tolist()], dtype=np.int64)
 
 
 def stand_for(facets: FacetColumns, rows: Rows, same: Rows, alike: tuple[Flags, ...]) -> Rows:

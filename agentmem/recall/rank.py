@@ -260,7 +260,9 @@ def rank(
         tells = ~(turns.machine | echo.asks | facets.only_asks | ended) & (turns.asking < ASKS[0])
         parts["newer"] = weights.newer * newer_first(facets, total, best, tells)
         total += parts["newer"]
-    parts["repeated"] = -weights.repeated * repeated(facets, total, best, one) * np.maximum(1.0, lifted)
+    # Said again at a time that is asked for it is an occurrence of its own, and stands before what is of no such time.
+    again = repeated(facets, total, best, one) * (1.0 if query.spans else np.maximum(1.0, lifted))
+    parts["repeated"] = -weights.repeated * again
     return Ranking(rows, parts, conductors)
 
 
