@@ -12,8 +12,18 @@ import torch
 from torch import Tensor, nn
 
 from agentmem.errors import LayerNotFound
+from agentmem.llm.placement import device_of
 
-__all__ = ["Structure", "by_row", "find_structure", "first_tensor", "in_eval_mode", "projection", "projections"]
+__all__ = [
+    "Structure",
+    "by_row",
+    "find_structure",
+    "first_tensor",
+    "in_eval_mode",
+    "projection",
+    "projections",
+    "widths",
+]
 
 _PROBE_LENGTH = 5
 
@@ -180,8 +190,7 @@ def _probe(model: nn.Module) -> _Trace:
     for path, module in model.named_modules():
         handles.append(module.register_forward_pre_hook(enter(path), with_kwargs=True))
         handles.append(module.register_forward_hook(leave))
-    device = next((parameter.device for parameter in model.parameters()), None)
-    ids = torch.arange(_PROBE_LENGTH, device=device).unsqueeze(0)
+    ids = torch.arange(_PROBE_LENGTH, device=device_of(model)).unsqueeze(0)
     try:
         output = model(input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=False)
     except (TypeError, ValueError) as error:  # what modules say to arguments they do not know, or miss
@@ -241,9 +250,9 @@ def _find_backbone(model: nn.Module, path: str, trace: _Trace) -> nn.Module:
     return model
 
 
-def _widths(module: nn.Module) -> tuple[int, int] | None:
+def widths(module: nn.Module) -> tuple[int, int] | None:
     """(in, out) of anything linear-like: nn.Linear and its quantised or adapted kin, or GPT-2's Conv1D."""
-    for names in (("in_features", "out_features"), ("nx", "nf")):
+    for names in (("in_features", "out_features"), ("infeatures", "outfeatures"), ("nx", "nf")):
         pair = tuple(getattr(module, name, None) for name in names)
         if isinstance(pair[0], int) and isinstance(pair[1], int):
             return pair[0], pair[1]
@@ -259,13 +268,13 @@ def _find_ffn_out(model: nn.Module, block: nn.Module, trace: _Trace, d_model: in
         inside = event.path.removeprefix(prefix + ".")
         if not event.path.startswith(prefix + ".") or "attn" in inside.lower() or "attention" in inside.lower():
             continue
-        widths = _widths(event.module)
-        if widths is None or (outer and event.path.startswith(outer + ".")):
+        wide = widths(event.module)
+        if wide is None or (outer and event.path.startswith(outer + ".")):
             continue
         outer = event.path  # what lies inside (an adapter's base layer) is part of it
         entered = event.entered
         whole = entered is not None and entered.numel() == _PROBE_LENGTH * entered.shape[-1]
-        if whole and widths[1] == d_model and len(trace.of(event.module)) == 1:
+        if whole and wide[1] == d_model and len(trace.of(event.module)) == 1:
             found = (event.path, event.module)
     return found
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from agentmem.editors.hooks import Hook
 from agentmem.editors.port import ModelPort
 from agentmem.editors.structure import by_row, projection
+from agentmem.llm.placement import device_of
 from agentmem.runtime.forks import at_fork
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class SideSite:
     @property
     def device(self) -> torch.device:
         """Where the projection computes."""
-        return next(iter(self.module.parameters())).device
+        return device_of(self.module)
 
     def hold(self) -> None:
         """Install the hook; counted, so that holders do not meet."""
