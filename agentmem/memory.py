@@ -78,6 +78,7 @@ class Memory:
             name or path, or a pair ``(model, tokenizer)``; looked for at once, loaded on first use.
         device, dtype: where a model given by name runs, and in which numbers; by default on the accelerator that the machine has, as it
             was saved, else on the CPU in float32.
+        device_map: in place of ``device``, for a model that fits on no device alone: ``"auto"``, or which module goes where; needs accelerate.
         plain: write ``User: …`` and ``Assistant:`` instead of the chat template; by default only for a model that has none.
         llm: a chat model for :meth:`enrich`, :meth:`reflect`, and for answers when no local model is attached: a client, a
             callable, or a ``LanguageModel``.
@@ -99,6 +100,7 @@ class Memory:
         model: Any = None,
         device: Any = None,
         dtype: Any = None,
+        device_map: Any = None,
         plain: bool | None = None,
         llm: Any = None,
         clock: Clock | None = None,
@@ -115,7 +117,7 @@ class Memory:
         self.scope = merge_scope(Scope(), scope.user, scope.agent, scope.session) if scope is not None else Scope()
         self._events = Events()
         self.path = None if path is None else Path(os.path.expanduser(path))  # noqa: PTH111 - leaves a name that is no user's as it is
-        spec = _model_spec(model, device, dtype, plain)
+        spec = _model_spec(model, device, dtype, plain, device_map)
         self._parts = wiring.build(
             self.path,
             embedder=embedder,
@@ -641,15 +643,24 @@ class Memory:
 
     @verb()
     def attach(
-        self, model: Any, tokenizer: Any = None, *, device: Any = None, dtype: Any = None, plain: bool | None = None
+        self,
+        model: Any,
+        tokenizer: Any = None,
+        *,
+        device: Any = None,
+        dtype: Any = None,
+        device_map: Any = None,
+        plain: bool | None = None,
     ) -> None:
         """Attach a causal language model; what was consolidated is in its answers from here on, its weights are untouched.
 
         Args:
-            model, device, dtype, plain: as for :class:`~agentmem.Memory`.
+            model, device, dtype, device_map, plain: as for :class:`~agentmem.Memory`.
             tokenizer: of a model that is given as an object.
         """
-        self._parts.attach(wiring.model_spec(model, tokenizer, device=device, dtype=dtype, plain=plain))
+        self._parts.attach(
+            wiring.model_spec(model, tokenizer, device=device, dtype=dtype, plain=plain, device_map=device_map)
+        )
 
     @verb()
     def detach(self) -> None:
@@ -991,7 +1002,7 @@ class Memory:
 _OPTIONS = KEYWORDS - {"content"}
 
 
-def _model_spec(model: Any, device: Any, dtype: Any, plain: bool | None) -> ModelSpec | None:
-    if model is None and device is None and dtype is None and plain is None:
+def _model_spec(model: Any, device: Any, dtype: Any, plain: bool | None, device_map: Any) -> ModelSpec | None:
+    if all(given is None for given in (model, device, dtype, plain, device_map)):
         return None
-    return wiring.model_spec(model, device=device, dtype=dtype, plain=plain)
+    return wiring.model_spec(model, device=device, dtype=dtype, plain=plain, device_map=device_map)

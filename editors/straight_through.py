@@ -178,7 +178,7 @@ def _candidates(module: nn.Module, kind: torch.dtype) -> Iterator[Matrix]:
     if _is_packed(module):
         yield lambda: offered.weight().dequantize()
     elif isinstance(weight, Tensor) and type(weight) not in (Tensor, nn.Parameter):
-        yield lambda: offered.weight.dequantize()
+        yield partial(_called, weight, "dequantize")
     for name in ("dequantize_weight", "dequantize"):
         if callable(getattr(module, name, None)):
             yield partial(_called, offered, name)

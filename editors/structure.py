@@ -22,6 +22,7 @@ __all__ = [
     "in_eval_mode",
     "projection",
     "projections",
+    "side_projection",
     "widths",
 ]
 
@@ -43,6 +44,8 @@ class Structure:
             reproduce the model's logits (soft-capping, scaling), so that the model itself has to be called.
         d_model: width of the residual stream.
         d_key: width of the raw key.
+        way_out: where in a block what every token passes last comes out, if that is not the feed-forward projection: fused
+            experts, or a norm behind the projection; ``""`` where the projection's output enters the stream as it is.
     """
 
     backbone: nn.Module
@@ -53,6 +56,7 @@ class Structure:
     tail: tuple[nn.Module, ...]
     d_model: int
     d_key: int
+    way_out: str = ""
 
 
 @dataclass
@@ -137,6 +141,7 @@ def find_structure(model: nn.Module, layers: str | None = None) -> Structure:
         tail=tail,
         d_model=d_model,
         d_key=d_key,
+        way_out=_find_way_out(model, blocks[-1], trace, ffn_path, d_model),
     )
 
 
@@ -160,6 +165,27 @@ def projection(structure: Structure, layer: int) -> tuple[nn.Module, str]:
             f"Layer {layer} has no {inside!r} as the last one has.",
             hint='use make_editor("grace", …), or another layer.',
         ) from error
+
+
+def side_projection(structure: Structure, layer: int) -> tuple[nn.Module, str]:
+    """The module of one layer beside which a side memory computes, and its dotted name.
+
+    It is the feed-forward projection, or what every token passes last where there is none, or where what the projection gives is
+    scaled anew before it enters the stream: a change in front of a norm can turn the stream, but hardly add to it.
+
+    Raises:
+        LayerNotFound: this layer has neither.
+    """
+    if not structure.way_out:
+        return projection(structure, layer)
+    try:
+        found = structure.layers[layer].get_submodule(structure.way_out)
+    except AttributeError as error:
+        raise LayerNotFound(
+            f"Layer {layer} has no {structure.way_out!r} as the last one has.",
+            hint='use make_editor("grace", …), or another layer.',
+        ) from error
+    return found, f"{structure.layers_path}.{layer}.{structure.way_out}"
 
 
 def projections(structure: Structure) -> tuple[nn.Module, ...]:
@@ -265,8 +291,7 @@ def _find_ffn_out(model: nn.Module, block: nn.Module, trace: _Trace, d_model: in
     found: tuple[str, nn.Module | None] = ("", None)
     outer = ""
     for event in trace.events:
-        inside = event.path.removeprefix(prefix + ".")
-        if not event.path.startswith(prefix + ".") or "attn" in inside.lower() or "attention" in inside.lower():
+        if not event.path.startswith(prefix + ".") or _is_attention(event, prefix + "."):
             continue
         wide = widths(event.module)
         if wide is None or (outer and event.path.startswith(outer + ".")):
@@ -277,6 +302,37 @@ def _find_ffn_out(model: nn.Module, block: nn.Module, trace: _Trace, d_model: in
         if whole and wide[1] == d_model and len(trace.of(event.module)) == 1:
             found = (event.path, event.module)
     return found
+
+
+def _find_way_out(model: nn.Module, block: nn.Module, trace: _Trace, ffn_path: str, d_model: int) -> str:
+    """The child of a block that every token passes last, if the feed-forward projection is not the last to change what it gives."""
+    prefix = next(name for name, module in model.named_modules() if module is block) + "."
+    inside = [event for event in trace.events if event.path.startswith(prefix) and not _is_attention(event, prefix)]
+    places = [i for i, event in enumerate(inside) if event.path == ffn_path]
+    behind = (
+        [event for event in inside[places[-1] + 1 :] if not event.path.startswith(ffn_path + ".")] if places else []
+    )
+    if places and all(_changes_nothing(event) for event in behind):
+        return ""
+    whole = [event for event in inside if "." not in event.path.removeprefix(prefix) and _is_stream(event, d_model)]
+    return whole[-1].path.removeprefix(prefix) if whole else ""
+
+
+def _is_attention(event: _Event, prefix: str) -> bool:
+    inside = event.path.removeprefix(prefix).lower()
+    return "attn" in inside or "attention" in inside
+
+
+def _changes_nothing(event: _Event) -> bool:
+    """Dropout at rest, and activations that only look so."""
+    entered, left = event.entered, event.left
+    return entered is not None and left is not None and entered.shape == left.shape and torch.equal(entered, left)
+
+
+def _is_stream(event: _Event, d_model: int) -> bool:
+    """Whether a module takes every token and gives each a vector of the stream's width."""
+    sides = (event.entered, event.left)
+    return all(t is not None and t.shape[-1:] == (d_model,) and t.numel() == _PROBE_LENGTH * d_model for t in sides)
 
 
 def _find_tail(trace: _Trace, last: nn.Module) -> tuple[nn.Module, ...]:
