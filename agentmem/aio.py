@@ -224,6 +224,7 @@ class AsyncMemory:
     reembed = _verb(Memory.reembed)
     export = _verb(Memory.export, "reads")
     load_export = _verb(Memory.load_export)
+    export_lora = _verb(Memory.export_lora)
     stats = _verb(Memory.stats, "reads")
     flush = _verb(Memory.flush)
 

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from agentmem.forget.fade import FadeReport
     from agentmem.graph.view import Connection
     from agentmem.llm.loading import ModelSpec
+    from agentmem.notes.adapter import AdapterReport
     from agentmem.recall.why_not import WhyNot
     from agentmem.records.transaction import NoteStore
     from agentmem.transfer.export import ExportReport
@@ -685,6 +686,27 @@ class Memory:
         scope = merge_scope(self.scope, user, agent, None)
         with stage_progress(progress) as report:
             return self._parts.consolidator().run(scope, dry_run=dry_run, budget=budget, progress=report)
+
+    @verb()
+    def export_lora(
+        self, folder: str | Path, *, user: str | None = None, agent: str | None = None, rank: int = 16, epochs: int = 60
+    ) -> AdapterReport:
+        """What the model knows by heart, as a LoRA adapter in PEFT's layout, for servers that know no routing.
+
+        An approximation: the adapter is trained on the edits of the scope, acts on every request of whoever loads it, and knows no
+        scopes. The report says which edits it answers by free generation. :meth:`forget` of a note that it holds removes it in ``folder``
+        and names it in the receipt, ``exports``; what was copied from there, or loaded, nobody can take back. Export again then.
+
+        Args:
+            rank: of the matrices; epochs: passes over the edits, at most.
+
+        Raises:
+            InvalidArgument: nothing was consolidated within the scope.
+            EditError: the model's projections are no ordinary linear layers, or a note was forgotten meanwhile.
+        """
+        self._parts.need_model()
+        scope = merge_scope(self.scope, user, agent, None)
+        return self._parts.export_adapter(scope, Path(folder), rank=rank, epochs=epochs)
 
     @verb(gist.answer)
     def ask(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
@@ -48,6 +48,7 @@ def export_adapter(
     rank: int = 16,
     epochs: int = 60,
     layers: str | None = None,
+    announce: Callable[[AdapterReport], None] = lambda report: None,
 ) -> AdapterReport:
     """Train one adapter on edits, write it as PEFT reads it, and measure it.
 
@@ -57,6 +58,7 @@ def export_adapter(
         folder: gets the adapter, and in ``agentmem.json`` which edits and notes are in it.
         rank: of each matrix; epochs: at most, fewer when every target leads.
         layers: dotted path of the decoder layer list, when it cannot be found by structure.
+        announce: called with the report before anything is written.
 
     Raises:
         InvalidArgument: there are no edits, or the rank is none.
@@ -72,21 +74,19 @@ def export_adapter(
     config = LoraConfig(rank=rank, alpha=2.0 * rank, epochs=epochs)
     ordered = sorted(edits, key=lambda edit: str(edit.id))
     trained = train(port, {i: site for i, (site, _) in sites.items()}, _rows(renderer, ordered, config), config)
-    digest = _written(Path(folder), port, sites, trained.factors, config)
+    weights = _weights(sites, trained.factors)
     said, kept = _measured(port, sites, trained.factors, config, ordered)
     report = AdapterReport(
         Path(folder), rank, tuple(str(edit.id) for edit in ordered),
         tuple(sorted({edit.note_id for edit in ordered if edit.note_id})),
-        tuple(said), kept, digest,
+        tuple(said), kept, hashlib.sha256(weights).hexdigest(),
     )  # fmt: skip
-    held = {
-        "edits": report.edits,
-        "notes": report.notes,
-        "said": report.said,
-        "sha256": digest,
-        "base": port.fingerprint(),
-    }
-    write_file(Path(folder) / HELD, (json.dumps(held, indent=2) + "\n").encode())
+    announce(report)
+    held = {name: getattr(report, name) for name in ("edits", "notes", "said", "sha256")} | {"base": port.fingerprint()}
+    report.folder.mkdir(parents=True, exist_ok=True)
+    write_file(report.folder / WEIGHTS, weights)
+    for name, described in ((CONFIG, _described(port, sites, config)), (HELD, held)):
+        write_file(report.folder / name, (json.dumps(described, indent=2) + "\n").encode())
     return report
 
 
@@ -125,25 +125,22 @@ def _rows(renderer: Renderer, edits: Sequence[EditRequest], config: LoraConfig) 
     return [renderer.pair(text, target) for text, target in asked]
 
 
-def _written(
-    folder: Path, port: ModelPort, sites: Mapping[int, tuple[nn.Module, str]], factors: Factors, config: LoraConfig
-) -> str:
-    """Write the adapter; the sha256 of its weights."""
+def _weights(sites: Mapping[int, tuple[nn.Module, str]], factors: Factors) -> bytes:
+    """The matrices under the names that PEFT gives them."""
     tensors: dict[str, Tensor] = {}
     for layer, (down, up) in factors.items():
         name = f"base_model.model.{sites[layer][1]}"
         tensors |= {f"{name}.lora_A.weight": down.contiguous(), f"{name}.lora_B.weight": up.contiguous()}
-    described = {
+    return bytes(save(tensors, metadata={"format": "pt"}))
+
+
+def _described(port: ModelPort, sites: Mapping[int, tuple[nn.Module, str]], config: LoraConfig) -> dict[str, object]:
+    return {
         "peft_type": "LORA", "task_type": "CAUSAL_LM", "r": config.rank, "lora_alpha": config.alpha, "lora_dropout": 0.0, "bias": "none",
         "base_model_name_or_path": str(getattr(getattr(port.model, "config", None), "_name_or_path", "")),
         "target_modules": [path for _, path in sites.values()], "inference_mode": True,
         "fan_in_fan_out": any(hasattr(site, "nf") for site, _ in sites.values()),  # GPT-2's Conv1D keeps its weight transposed
     }  # fmt: skip
-    data = save(tensors, metadata={"format": "pt"})
-    folder.mkdir(parents=True, exist_ok=True)
-    write_file(folder / WEIGHTS, data)
-    write_file(folder / CONFIG, (json.dumps(described, indent=2) + "\n").encode())
-    return hashlib.sha256(data).hexdigest()
 
 
 def _measured(
