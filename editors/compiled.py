@@ -19,7 +19,7 @@ __all__ = ["eager", "forget_compiled", "outside_compiler"]
 def outside_compiler(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function, for compiled code to call as it is."""
     dynamo = sys.modules.get("torch._dynamo")  # whoever loads a model of transformers has it
-    return function if dynamo is None else dynamo.disable(function)  # type: ignore[no-any-return]
+    return function if dynamo is None else dynamo.disable(function)
 
 
 def forget_compiled() -> None:
@@ -32,7 +32,8 @@ class _Stance:
     """Torch's stance is the process's, and who leaves puts back what he found; so it is set once for all who want it."""
 
     def __init__(self) -> None:
-        self._lock, self._inside, self._set = threading.Lock(), 0, None
+        self._lock, self._inside = threading.Lock(), 0
+        self._set: Any = None
 
     def enter(self) -> None:
         import torch

@@ -71,7 +71,7 @@ class ModelPort:
     @property
     def device(self) -> torch.device:
         """Where token ids go."""
-        return device_of(self.model)
+        return cast("torch.device", device_of(self.model))
 
     @property
     def depth(self) -> int:

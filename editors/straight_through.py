@@ -82,8 +82,9 @@ def is_quantised(module: nn.Module) -> bool:
     if widths(module) is None or any(widths(inner) is not None for inner in module.children()):
         return False
     weight = getattr(module, "weight", None)
-    ordinary = isinstance(weight, Tensor) and type(weight) in (Tensor, nn.Parameter)
-    return not (ordinary and weight.is_floating_point() and weight.dtype.itemsize > 1)
+    if not isinstance(weight, Tensor) or type(weight) not in (Tensor, nn.Parameter):
+        return True
+    return not weight.is_floating_point() or weight.dtype.itemsize < 2
 
 
 def stored_tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
@@ -119,7 +120,9 @@ def _instead(matrix: Matrix, _module: nn.Module, args: Any, output: Any) -> Any:
     if not is_own_forward() or not torch.is_grad_enabled() or not args or not isinstance(output, Tensor):
         return None
     entered = args[0]
-    return _Through.apply(entered, output.detach(), matrix) if entered.requires_grad else None
+    if not entered.requires_grad:
+        return None
+    return _Through.apply(entered, output.detach(), matrix)  # type: ignore[no-untyped-call]
 
 
 def _float_kind(model: nn.Module) -> torch.dtype:

@@ -114,7 +114,8 @@ def _sites(port: ModelPort) -> dict[int, tuple[nn.Module, str]]:
 
 def _adaptable(module: nn.Module) -> bool:
     weight = getattr(module, "weight", None)
-    return widths(module) is not None and type(weight) in (Tensor, nn.Parameter) and weight.is_floating_point()
+    ordinary = isinstance(weight, Tensor) and type(weight) in (Tensor, nn.Parameter) and weight.is_floating_point()
+    return ordinary and widths(module) is not None
 
 
 def _rows(renderer: Renderer, edits: Sequence[EditRequest], config: LoraConfig) -> list[Rendered]:

@@ -90,7 +90,7 @@ class SideSite:
     @property
     def device(self) -> torch.device:
         """Where the projection computes."""
-        return device_of(self.module)
+        return cast("torch.device", device_of(self.module))
 
     def hold(self) -> None:
         """Install the hook; counted, so that holders do not meet."""
