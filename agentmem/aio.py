@@ -95,7 +95,7 @@ class AsyncMemory:
     caller's loop.
 
     Args:
-        path, scope, embedder, model, device, dtype, plain, llm, clock, settings, ranking, extractor, read_only, store: as for
+        path, scope, embedder, model, device, dtype, device_map, plain, llm, clock, settings, ranking, extractor, read_only, store: as for
             :class:`~agentmem.Memory`; errors they cause are raised by ``async with``, or by the first verb that is awaited. ``scope``,
             ``clock`` and ``settings`` can be asked for as there.
     """
@@ -109,6 +109,7 @@ class AsyncMemory:
         model: Any = None,
         device: Any = None,
         dtype: Any = None,
+        device_map: Any = None,
         plain: bool | None = None,
         llm: Any = None,
         clock: Clock | None = None,
@@ -120,7 +121,7 @@ class AsyncMemory:
     ) -> None:
         self._events = Events()
         self._make = functools.partial(
-            self._open, path, scope=scope, embedder=embedder, model=model, device=device, dtype=dtype, plain=plain, llm=llm,
+            self._open, path, scope=scope, embedder=embedder, model=model, device=device, dtype=dtype, device_map=device_map, plain=plain, llm=llm,
             clock=clock, settings=settings, ranking=ranking, extractor=extractor, read_only=read_only, store=store,
         )  # fmt: skip
         self.scope = scope or Scope()
@@ -223,6 +224,7 @@ class AsyncMemory:
     reembed = _verb(Memory.reembed)
     export = _verb(Memory.export, "reads")
     load_export = _verb(Memory.load_export)
+    export_lora = _verb(Memory.export_lora)
     stats = _verb(Memory.stats, "reads")
     flush = _verb(Memory.flush)
 

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from agentmem.forget.fade import FadeReport
     from agentmem.graph.view import Connection
     from agentmem.llm.loading import ModelSpec
+    from agentmem.notes.adapter import AdapterReport
     from agentmem.recall.why_not import WhyNot
     from agentmem.records.transaction import NoteStore
     from agentmem.transfer.export import ExportReport
@@ -78,6 +79,7 @@ class Memory:
             name or path, or a pair ``(model, tokenizer)``; looked for at once, loaded on first use.
         device, dtype: where a model given by name runs, and in which numbers; by default on the accelerator that the machine has, as it
             was saved, else on the CPU in float32.
+        device_map: in place of ``device``, for a model that fits on no device alone: ``"auto"``, or which module goes where; needs accelerate.
         plain: write ``User: …`` and ``Assistant:`` instead of the chat template; by default only for a model that has none.
         llm: a chat model for :meth:`enrich`, :meth:`reflect`, and for answers when no local model is attached: a client, a
             callable, or a ``LanguageModel``.
@@ -99,6 +101,7 @@ class Memory:
         model: Any = None,
         device: Any = None,
         dtype: Any = None,
+        device_map: Any = None,
         plain: bool | None = None,
         llm: Any = None,
         clock: Clock | None = None,
@@ -115,7 +118,7 @@ class Memory:
         self.scope = merge_scope(Scope(), scope.user, scope.agent, scope.session) if scope is not None else Scope()
         self._events = Events()
         self.path = None if path is None else Path(os.path.expanduser(path))  # noqa: PTH111 - leaves a name that is no user's as it is
-        spec = _model_spec(model, device, dtype, plain)
+        spec = _model_spec(model, device, dtype, plain, device_map)
         self._parts = wiring.build(
             self.path,
             embedder=embedder,
@@ -648,15 +651,24 @@ class Memory:
 
     @verb()
     def attach(
-        self, model: Any, tokenizer: Any = None, *, device: Any = None, dtype: Any = None, plain: bool | None = None
+        self,
+        model: Any,
+        tokenizer: Any = None,
+        *,
+        device: Any = None,
+        dtype: Any = None,
+        device_map: Any = None,
+        plain: bool | None = None,
     ) -> None:
         """Attach a causal language model; what was consolidated is in its answers from here on, its weights are untouched.
 
         Args:
-            model, device, dtype, plain: as for :class:`~agentmem.Memory`.
+            model, device, dtype, device_map, plain: as for :class:`~agentmem.Memory`.
             tokenizer: of a model that is given as an object.
         """
-        self._parts.attach(wiring.model_spec(model, tokenizer, device=device, dtype=dtype, plain=plain))
+        self._parts.attach(
+            wiring.model_spec(model, tokenizer, device=device, dtype=dtype, plain=plain, device_map=device_map)
+        )
 
     @verb()
     def detach(self) -> None:
@@ -681,6 +693,27 @@ class Memory:
         scope = merge_scope(self.scope, user, agent, None)
         with stage_progress(progress) as report:
             return self._parts.consolidator().run(scope, dry_run=dry_run, budget=budget, progress=report)
+
+    @verb()
+    def export_lora(
+        self, folder: str | Path, *, user: str | None = None, agent: str | None = None, rank: int = 16, epochs: int = 60
+    ) -> AdapterReport:
+        """What the model knows by heart, as a LoRA adapter in PEFT's layout, for servers that know no routing.
+
+        An approximation: the adapter is trained on the edits of the scope, acts on every request of whoever loads it, and knows no
+        scopes. The report says which edits it answers by free generation. :meth:`forget` of a note that it holds removes it in ``folder``
+        and names it in the receipt, ``exports``; what was copied from there, or loaded, nobody can take back. Export again then.
+
+        Args:
+            rank: of the matrices; epochs: passes over the edits, at most.
+
+        Raises:
+            InvalidArgument: nothing was consolidated within the scope.
+            EditError: the model's projections are no ordinary linear layers, or a note was forgotten meanwhile.
+        """
+        self._parts.need_model()
+        scope = merge_scope(self.scope, user, agent, None)
+        return self._parts.export_adapter(scope, Path(folder), rank=rank, epochs=epochs)
 
     @verb(gist.answer)
     def ask(
@@ -1005,7 +1038,7 @@ class Memory:
 _OPTIONS = KEYWORDS - {"content"}
 
 
-def _model_spec(model: Any, device: Any, dtype: Any, plain: bool | None) -> ModelSpec | None:
-    if model is None and device is None and dtype is None and plain is None:
+def _model_spec(model: Any, device: Any, dtype: Any, plain: bool | None, device_map: Any) -> ModelSpec | None:
+    if all(given is None for given in (model, device, dtype, plain, device_map)):
         return None
-    return wiring.model_spec(model, device=device, dtype=dtype, plain=plain)
+    return wiring.model_spec(model, device=device, dtype=dtype, plain=plain, device_map=device_map)

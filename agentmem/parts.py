@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from agentmem.ask.ask import Asker
 from agentmem.ask.gate import EditGate
 from agentmem.core import EVERYBODY, Core
-from agentmem.errors import InvalidArgument, ModelError
+from agentmem.errors import EditError, InvalidArgument, ModelError
 from agentmem.events import Events
 from agentmem.experience.memory import ExperienceMemory
 from agentmem.files.scratch import Scratch
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from agentmem.forget.byte_report import RemnantReport
     from agentmem.llm.loading import ModelSpec
     from agentmem.llm.local_model import LocalModel
+    from agentmem.notes.adapter import AdapterReport
     from agentmem.transfer.export import Exporter
     from agentmem.transfer.load import Importer
 
@@ -154,6 +155,28 @@ class Parts:
         return Consolidator(
             self.core, self.weights, self.the_policy(), self.the_phraser(), self.answer, self.weigh, general_questions(), self.fail
         )  # fmt: skip
+
+    def export_adapter(self, scope: Scope, folder: Path, *, rank: int, epochs: int) -> AdapterReport:
+        """What the model was taught within ``scope``, as an adapter; the store knows of it before its first byte is written."""
+        from agentmem.editors.lora.export import export_adapter
+        from agentmem.weights import adapters
+
+        def announce(report: AdapterReport) -> None:
+            with self.core.writing(scope) as tx:
+                adapters.keep(tx, report)
+
+        with self.weights.serving() as editor:
+            with self.core.reading(scope) as tx:
+                seen = {edit.id for edit in tx.ledger.edits()}
+            chosen = [edit for edit in editor.edits() if edit.id in seen]
+            model, tokenizer = self.weights.model, self.weights.tokenizer
+            report = export_adapter(model, tokenizer, chosen, folder, rank=rank, epochs=epochs, announce=announce)
+        with self.core.reading(scope) as tx:
+            known = any(row.sha256 == report.sha256 and not row.condemned for row in adapters.rows(tx))
+        if not known:  # another process has forgotten one of its notes, before there was a file to be found
+            adapters.scrub(adapters.AdapterRow(str(folder.absolute()), report.sha256, report.edits, report.notes))
+            raise EditError("A note that the adapter holds was forgotten meanwhile.", hint="export again.")
+        return report
 
     def undo_consolidation(self, scope: Scope, *, dry_run: bool) -> UndoReport:
         from agentmem.consolidation.undo import undo

@@ -246,9 +246,15 @@ def _language_model(llm: Any) -> LanguageModel | None:
 
 
 def model_spec(
-    model: Any, tokenizer: Any = None, *, device: Any = None, dtype: Any = None, plain: bool | None = None
+    model: Any,
+    tokenizer: Any = None,
+    *,
+    device: Any = None,
+    dtype: Any = None,
+    plain: bool | None = None,
+    device_map: Any = None,
 ) -> ModelSpec:
     """What was said about a model, checked."""
     from agentmem.llm.loading import ModelSpec
 
-    return ModelSpec(model, tokenizer, device, dtype, plain)
+    return ModelSpec(model, tokenizer, device, dtype, plain, device_map)

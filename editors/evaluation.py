@@ -12,6 +12,7 @@ import torch
 from agentmem.editors.prompts import Rendered, Renderer
 from agentmem.errors import InvalidArgument
 from agentmem.llm.local_model import context_length
+from agentmem.llm.placement import device_of
 from agentmem.notes.protocols import Editor
 
 __all__ = ["Case", "Report", "answer", "evaluate", "fitting", "likelihoods"]
@@ -124,7 +125,7 @@ def likelihoods(
 def _teacher_forced(model: Any, rows: Sequence[Rendered]) -> list[float]:
     """One batch, padded on the right: what follows a position does not change it."""
     width = max(len(row.prompt) + len(row.labels) for row in rows)
-    device = next(iter(model.parameters())).device
+    device = device_of(model)
     ids = torch.zeros((len(rows), width), dtype=torch.long, device=device)
     mask = torch.zeros_like(ids)
     for i, row in enumerate(rows):
@@ -193,7 +194,7 @@ def _generate(model: Any, renderer: Renderer, rows: Sequence[tuple[int, ...]], l
     tokenizer, width = renderer.tokenizer, max(map(len, rows))
     stops = {token for token in (renderer.stop, tokenizer.eos_token_id) if token is not None}
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else min(stops, default=0)
-    device = next(iter(model.parameters())).device
+    device = device_of(model)
     ids = torch.tensor([(pad,) * (width - len(row)) + row for row in rows], device=device)
     mask = torch.tensor([(0,) * (width - len(row)) + (1,) * len(row) for row in rows], device=device)
     with torch.no_grad():

@@ -11,6 +11,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from agentmem.editors.compiled import eager, outside_compiler
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -30,7 +32,7 @@ class Hook:
     """
 
     def __init__(self, act: Callable[..., Any] | None) -> None:
-        self._act = act
+        self._act = None if act is None else outside_compiler(act)
 
     def __call__(self, *args: Any) -> Any:
         return None if self._act is None else self._act(*args)
@@ -83,7 +85,8 @@ def own_forward(adding: Injection | None = None, tap: KeyTap | None = None) -> I
     wanted = () if tap is None else (tap,)
     tokens = (_OWN_FORWARD.set(True), _INJECTION.set(adding), _KEY_TAPS.set(wanted))
     try:
-        yield
+        with eager():
+            yield
     finally:
         _OWN_FORWARD.reset(tokens[0])
         _INJECTION.reset(tokens[1])

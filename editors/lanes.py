@@ -20,6 +20,7 @@ from agentmem.editors.gradients import gradients
 from agentmem.editors.port import ModelPort
 from agentmem.editors.prefix import Prefix, PromptBatch, joined, rows_of
 from agentmem.editors.prompts import Rendered
+from agentmem.editors.straight_through import is_quantised
 from agentmem.editors.structure import in_eval_mode
 from agentmem.llm.local_model import context_length
 
@@ -97,6 +98,8 @@ def mixes_rows(model: nn.Module) -> bool:
     Routed experts multiply as many tokens at once as chose them, and quantised layers may scale a batch as a whole.
     """
     if getattr(model, "is_quantized", False) or any("expert" in name for name, _ in model.named_modules()):
+        return True
+    if any(is_quantised(module) for module in model.modules()):
         return True
     return any(not p.is_floating_point() or p.dim() > 2 for p in model.parameters())
 

@@ -20,9 +20,11 @@ from agentmem.editors.fingerprint import fingerprint
 from agentmem.editors.hooks import Hook, Injection, KeyTap, injection, own_forward, taps
 from agentmem.editors.positions import find_positions
 from agentmem.editors.prefix import LayerCall, Prefix, PromptBatch
+from agentmem.editors.straight_through import StraightThrough
 from agentmem.editors.structure import Structure, find_structure, first_tensor, in_eval_mode, projection
 from agentmem.errors import EditError, InvalidArgument, LayerNotFound
 from agentmem.llm.local_model import context_length
+from agentmem.llm.placement import device_of
 from agentmem.runtime.forks import at_fork
 
 __all__ = ["ModelPort"]
@@ -38,6 +40,7 @@ class ModelPort:
 
     Attributes:
         positions: how the model knows where a token stands.
+        differentiable: a context in which own forwards let gradients through layers that have none (quantised ones).
         agreeing: for shapes of batches, how far this model computes all rows alike (:class:`~agentmem.editors.lanes.Lanes`).
 
     Raises:
@@ -49,6 +52,7 @@ class ModelPort:
         self.tokenizer = tokenizer
         with own_forward():
             self.structure: Structure = find_structure(model, layers)
+        self.differentiable = StraightThrough(model)
         self._free_lock()
         at_fork(self._free_lock)
         self._held: dict[int, tuple[int, list[Any]]] = {}
@@ -66,7 +70,7 @@ class ModelPort:
     @property
     def device(self) -> torch.device:
         """Where token ids go."""
-        return next(iter(self.model.parameters())).device
+        return cast("torch.device", device_of(self.model))
 
     @property
     def depth(self) -> int:
@@ -239,7 +243,7 @@ class ModelPort:
             here = (hidden[:, prefix.at : end].to(values.dtype) + values).to(hidden.dtype)
             hidden = torch.cat((hidden[:, : prefix.at], here, hidden[:, end:]), dim=1)
         cache = fresh_copy(prefix.cache) if prefix.cache is not None else None
-        with own_forward():
+        with own_forward(), self.differentiable():
             for call in prefix.calls:
                 output = call.layer(*_swap(call.args, hidden, cache), **_swap_named(call, hidden, cache))
                 hidden = cast("Tensor", first_tensor(output))
@@ -345,7 +349,7 @@ class ModelPort:
             rows = torch.arange(batch, device=device).repeat_interleave(run)
             columns = prefix.at + torch.arange(run, device=device).repeat(batch)
             adding = Injection(self, rows, columns, values.flatten(0, 1))
-        with self.holding(prefix.layer), own_forward(adding):
+        with self.holding(prefix.layer), own_forward(adding), self.differentiable():
             output = self.model(**prefix.inputs, past_key_values=cache, use_cache=cache is not None)
         return cast("Tensor", output.logits[:, prefix.at :])
 

@@ -12,8 +12,19 @@ import torch
 from torch import Tensor, nn
 
 from agentmem.errors import LayerNotFound
+from agentmem.llm.placement import device_of
 
-__all__ = ["Structure", "by_row", "find_structure", "first_tensor", "in_eval_mode", "projection", "projections"]
+__all__ = [
+    "Structure",
+    "by_row",
+    "find_structure",
+    "first_tensor",
+    "in_eval_mode",
+    "projection",
+    "projections",
+    "side_projection",
+    "widths",
+]
 
 _PROBE_LENGTH = 5
 
@@ -33,6 +44,8 @@ class Structure:
             reproduce the model's logits (soft-capping, scaling), so that the model itself has to be called.
         d_model: width of the residual stream.
         d_key: width of the raw key.
+        way_out: where in a block what every token passes last comes out, if that is not the feed-forward projection: fused
+            experts, or a norm behind the projection; ``""`` where the projection's output enters the stream as it is.
     """
 
     backbone: nn.Module
@@ -43,6 +56,7 @@ class Structure:
     tail: tuple[nn.Module, ...]
     d_model: int
     d_key: int
+    way_out: str = ""
 
 
 @dataclass
@@ -127,6 +141,7 @@ def find_structure(model: nn.Module, layers: str | None = None) -> Structure:
         tail=tail,
         d_model=d_model,
         d_key=d_key,
+        way_out=_find_way_out(model, blocks[-1], trace, ffn_path, d_model),
     )
 
 
@@ -150,6 +165,27 @@ def projection(structure: Structure, layer: int) -> tuple[nn.Module, str]:
             f"Layer {layer} has no {inside!r} as the last one has.",
             hint='use make_editor("grace", …), or another layer.',
         ) from error
+
+
+def side_projection(structure: Structure, layer: int) -> tuple[nn.Module, str]:
+    """The module of one layer beside which a side memory computes, and its dotted name.
+
+    It is the feed-forward projection, or what every token passes last where there is none, or where what the projection gives is
+    scaled anew before it enters the stream: a change in front of a norm can turn the stream, but hardly add to it.
+
+    Raises:
+        LayerNotFound: this layer has neither.
+    """
+    if not structure.way_out:
+        return projection(structure, layer)
+    try:
+        found = structure.layers[layer].get_submodule(structure.way_out)
+    except AttributeError as error:
+        raise LayerNotFound(
+            f"Layer {layer} has no {structure.way_out!r} as the last one has.",
+            hint='use make_editor("grace", …), or another layer.',
+        ) from error
+    return found, f"{structure.layers_path}.{layer}.{structure.way_out}"
 
 
 def projections(structure: Structure) -> tuple[nn.Module, ...]:
@@ -180,8 +216,7 @@ def _probe(model: nn.Module) -> _Trace:
     for path, module in model.named_modules():
         handles.append(module.register_forward_pre_hook(enter(path), with_kwargs=True))
         handles.append(module.register_forward_hook(leave))
-    device = next((parameter.device for parameter in model.parameters()), None)
-    ids = torch.arange(_PROBE_LENGTH, device=device).unsqueeze(0)
+    ids = torch.arange(_PROBE_LENGTH, device=device_of(model)).unsqueeze(0)
     try:
         output = model(input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=False)
     except (TypeError, ValueError) as error:  # what modules say to arguments they do not know, or miss
@@ -241,9 +276,9 @@ def _find_backbone(model: nn.Module, path: str, trace: _Trace) -> nn.Module:
     return model
 
 
-def _widths(module: nn.Module) -> tuple[int, int] | None:
+def widths(module: nn.Module) -> tuple[int, int] | None:
     """(in, out) of anything linear-like: nn.Linear and its quantised or adapted kin, or GPT-2's Conv1D."""
-    for names in (("in_features", "out_features"), ("nx", "nf")):
+    for names in (("in_features", "out_features"), ("infeatures", "outfeatures"), ("nx", "nf")):
         pair = tuple(getattr(module, name, None) for name in names)
         if isinstance(pair[0], int) and isinstance(pair[1], int):
             return pair[0], pair[1]
@@ -256,18 +291,48 @@ def _find_ffn_out(model: nn.Module, block: nn.Module, trace: _Trace, d_model: in
     found: tuple[str, nn.Module | None] = ("", None)
     outer = ""
     for event in trace.events:
-        inside = event.path.removeprefix(prefix + ".")
-        if not event.path.startswith(prefix + ".") or "attn" in inside.lower() or "attention" in inside.lower():
+        if not event.path.startswith(prefix + ".") or _is_attention(event, prefix + "."):
             continue
-        widths = _widths(event.module)
-        if widths is None or (outer and event.path.startswith(outer + ".")):
+        wide = widths(event.module)
+        if wide is None or (outer and event.path.startswith(outer + ".")):
             continue
         outer = event.path  # what lies inside (an adapter's base layer) is part of it
         entered = event.entered
         whole = entered is not None and entered.numel() == _PROBE_LENGTH * entered.shape[-1]
-        if whole and widths[1] == d_model and len(trace.of(event.module)) == 1:
+        if whole and wide[1] == d_model and len(trace.of(event.module)) == 1:
             found = (event.path, event.module)
     return found
+
+
+def _find_way_out(model: nn.Module, block: nn.Module, trace: _Trace, ffn_path: str, d_model: int) -> str:
+    """The child of a block that every token passes last, if the feed-forward projection is not the last to change what it gives."""
+    prefix = next(name for name, module in model.named_modules() if module is block) + "."
+    inside = [event for event in trace.events if event.path.startswith(prefix) and not _is_attention(event, prefix)]
+    places = [i for i, event in enumerate(inside) if event.path == ffn_path]
+    behind = (
+        [event for event in inside[places[-1] + 1 :] if not event.path.startswith(ffn_path + ".")] if places else []
+    )
+    if places and all(_changes_nothing(event) for event in behind):
+        return ""
+    whole = [event for event in inside if "." not in event.path.removeprefix(prefix) and _is_stream(event, d_model)]
+    return whole[-1].path.removeprefix(prefix) if whole else ""
+
+
+def _is_attention(event: _Event, prefix: str) -> bool:
+    inside = event.path.removeprefix(prefix).lower()
+    return "attn" in inside or "attention" in inside
+
+
+def _changes_nothing(event: _Event) -> bool:
+    """Dropout at rest, and activations that only look so."""
+    entered, left = event.entered, event.left
+    return entered is not None and left is not None and entered.shape == left.shape and torch.equal(entered, left)
+
+
+def _is_stream(event: _Event, d_model: int) -> bool:
+    """Whether a module takes every token and gives each a vector of the stream's width."""
+    sides = (event.entered, event.left)
+    return all(t is not None and t.shape[-1:] == (d_model,) and t.numel() == _PROBE_LENGTH * d_model for t in sides)
 
 
 def _find_tail(trace: _Trace, last: nn.Module) -> tuple[nn.Module, ...]:

@@ -99,6 +99,7 @@ def forgotten_dict(receipt: ForgetReceipt) -> dict[str, Any]:
         "places": dict(receipt.places),
         "derived": list(receipt.derived),
         "edits": list(receipt.edits),
+        "exports": list(receipt.exports),
         "probes": dict(receipt.probes),
         "gone": receipt.gone,
         "dry_run": receipt.dry_run,

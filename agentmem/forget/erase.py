@@ -15,6 +15,7 @@ from agentmem.forget.places import DUE, Doomed, Removal, Traces
 from agentmem.notes.note import ForgetReceipt, Note, Scope
 from agentmem.notes.rows import Selection
 from agentmem.records.transaction import Transaction
+from agentmem.weights import adapters
 from agentmem.weights.registry import WeightRegistry
 
 __all__ = ["Eraser"]
@@ -102,6 +103,9 @@ class Eraser:
             f"the notes are gone, but not yet {DUE[place]}: {why.rstrip('.')}; {_GOES_ON}"
             for place, why in left.items()
         )
+        if doomed.exports:
+            where = ", ".join(doomed.exports)
+            warnings += (f"adapters with it were exported to {where}: who copied or loaded one still has it",)
         if doomed.edits:
             warnings += self._said_of_weights(scope)
         return replace(receipt, probes=self._probe(doomed, left), warnings=warnings)
@@ -134,13 +138,16 @@ class Eraser:
     def _doomed(self, tx: Transaction, rows: Sequence[int]) -> Doomed:
         asked = tx.notes.load(rows)
         derived = self._derived(tx, rows)
-        edits = tx.ledger.edits(state=None, note_ids=[n.id for n in (*asked.values(), *derived.values())])
+        ids = [n.id for n in (*asked.values(), *derived.values())]
+        edits = tx.ledger.edits(state=None, note_ids=ids)
+        exported = adapters.holding(tx, [edit.id for edit in edits], ids)
         return Doomed(
             asked | derived,
             tuple(n.id for n in asked.values()),
             tuple(n.id for n in derived.values()),
             edits,
             tx.spaces([*asked, *derived]),
+            tuple(row.folder for row in exported),
         )
 
     @staticmethod
@@ -175,7 +182,7 @@ class Eraser:
 
     def _receipt(self, doomed: Doomed, places: Mapping[str, int], *, dry_run: bool) -> ForgetReceipt:
         edits = tuple(e.id for e in doomed.edits if e.state == "active")
-        return ForgetReceipt(doomed.asked, dict(places), doomed.derived, edits, dry_run=dry_run)
+        return ForgetReceipt(doomed.asked, dict(places), doomed.derived, edits, dry_run=dry_run, exports=doomed.exports)
 
     def _probe(self, doomed: Doomed, left: Mapping[str, str]) -> dict[str, bool]:
         """Ask every place for what should be gone; of files, what their scrubbing found."""

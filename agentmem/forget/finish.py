@@ -14,8 +14,9 @@ from typing import Final
 from agentmem.core import EVERYBODY, Core
 from agentmem.errors import AgentMemError, StoreError, StoreFull
 from agentmem.files.reserve import Reserve
-from agentmem.forget.places import DUE, FILE, INDEX, PACKS
+from agentmem.forget.places import ADAPTERS, DUE, FILE, INDEX, PACKS
 from agentmem.runtime.forks import at_fork
+from agentmem.weights import adapters
 from agentmem.weights.registry import WeightRegistry
 
 __all__ = ["Scrubber"]
@@ -74,7 +75,12 @@ class Scrubber:
             try:
                 with self._core.reading(EVERYBODY) as tx:
                     due = dict(tx.erasing.due())
-                for place in (PACKS, INDEX, FILE):  # the file last: what the others write there is scrubbed as well
+                for place in (
+                    PACKS,
+                    ADAPTERS,
+                    INDEX,
+                    FILE,
+                ):  # the file last: what the others write there is scrubbed as well
                     if place in due:
                         left |= self._scrubbed(place, due[place], patience)
                         self._fail(f"forget:scrubbed-{place}")
@@ -110,6 +116,7 @@ class Scrubber:
     def _scrubbed(self, place: str, up_to: int, patience: float) -> dict[str, str]:
         work: dict[str, Callable[[], str]] = {
             PACKS: self._packs,
+            ADAPTERS: self._adapters,
             INDEX: self._purge_index,
             FILE: lambda: self._file(patience),
         }
@@ -131,6 +138,16 @@ class Scrubber:
             if left
             else ""
         )
+
+    def _adapters(self) -> str:
+        with self._core.reading(EVERYBODY) as tx:
+            condemned = [row for row in adapters.rows(tx) if row.condemned]
+        if not condemned:
+            return ""
+        left = {row.folder: adapters.scrub(row) for row in condemned}
+        with self._core.writing(EVERYBODY) as tx:
+            adapters.scrubbed(tx, [folder for folder, why in left.items() if not why])
+        return "; ".join(why for why in left.values() if why)
 
     def _file(self, patience: float) -> str:
         try:

@@ -23,10 +23,12 @@ from agentmem.records.transaction import Transaction
 from agentmem.remember.duplicates import content_hash
 from agentmem.remember.supersede import Freed, Superseder
 from agentmem.remember.write import key_hash
+from agentmem.weights import adapters
 from agentmem.weights.registry import WeightRegistry
 
-__all__ = ["DUE", "FILE", "INDEX", "PACKS", "TRACES", "Doomed", "Removal", "Trace", "Traces"]
+__all__ = ["ADAPTERS", "DUE", "FILE", "INDEX", "PACKS", "TRACES", "Doomed", "Removal", "Trace", "Traces"]
 
+ADAPTERS: Final = "adapters"
 FILE: Final = "file"
 INDEX: Final = "index"
 PACKS: Final = "packs"
@@ -34,19 +36,21 @@ DUE: Final[Mapping[str, str]] = {
     FILE: "copies of their bytes in the database file and its log",
     INDEX: "their vectors in the files of the index",
     PACKS: "packs of weights that nobody serves any more",
+    ADAPTERS: "adapters that were exported with them, where they were written",
 }
 """Places that keep bytes when their rows are gone."""
 
 
 @dataclass(slots=True)
 class Doomed:
-    """All that one call removes; ``spaces`` tell where the vector and the words of each row lie."""
+    """All that one call removes; ``spaces`` tell where the vector and the words of each row lie, ``exports`` which folders hold adapters with it."""
 
     notes: dict[int, Note]
     asked: tuple[str, ...]
     derived: tuple[str, ...]
     edits: list[EditRow]
     spaces: dict[int, int]
+    exports: tuple[str, ...] = ()
 
     @property
     def rows(self) -> list[int]:
@@ -113,6 +117,10 @@ def _edits(r: Removal) -> int:
 def _packs_gone(r: Removal) -> bool:
     gone = {edit.id for edit in r.doomed.edits}
     return not gone & r.weights.contents().edits
+
+
+def _adapters(r: Removal) -> int:
+    return adapters.condemn(r.tx, [edit.id for edit in r.doomed.edits], r.doomed.ids)
 
 
 def _model_gone(r: Removal) -> bool:
@@ -222,6 +230,7 @@ def _names(r: Removal) -> int:
 TRACES: Final[tuple[Trace, ...]] = (
     Trace("edits", "its facts, as keys, values, prompts and targets of edits in the active pack", _edits),
     Trace("weights", "the same, in the file of the pack", gone=_packs_gone),
+    Trace("exported adapters", "the same, in adapters that were exported: they are removed where they were written, afterwards", _adapters),
     Trace("model", "the same, in the live editor of this process; others load the new pack before their next request", gone=_model_gone),
     Trace("routing", "the way from its question to its answer", gone=_routing_gone),
     Trace(

@@ -6,6 +6,7 @@ Nothing is downloaded, and no code from a model's repository runs, unless asked 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ class ModelSpec:
         tokenizer: of a transformers model.
         device, dtype: for a model given by name or path, as in :func:`load_model`.
         plain: write ``User: …`` and ``Assistant:`` instead of the chat template; by default only when there is none.
+        device_map: in place of ``device``, as in :func:`load_model`.
 
     Raises:
         InvalidArgument: this is no model, or the options do not fit it.
@@ -39,6 +41,7 @@ class ModelSpec:
     device: Any = None
     dtype: Any = None
     plain: bool | None = None
+    device_map: Any = None
 
     def __post_init__(self) -> None:
         if self.plain is not None and not isinstance(self.plain, bool):
@@ -48,16 +51,17 @@ class ModelSpec:
         _check_dtype(self.dtype)
         if isinstance(self.model, str | Path):
             _check_device(self.device)
+            _check_map(self.device_map, self.device, str(self.model))
             _need_on_disk(self.model)
             return
         if self.model is None:
             raise InvalidArgument(
                 "There is no model.", hint='Memory(path, model="small"), or memory.attach(model, tokenizer).'
             )
-        if self.device is not None or self.dtype is not None:
+        if self.device is not None or self.dtype is not None or self.device_map is not None:
             raise InvalidArgument(
-                "device and dtype are for a model that is given by name or path.",
-                hint="move this one yourself: model.to(…).",
+                "device, dtype and device_map are for a model that is given by name or path.",
+                hint="move this one yourself: model.to(…), or accelerate's dispatch_model(…).",
             )
         self._pair()
 
@@ -68,7 +72,8 @@ class ModelSpec:
             ModelError: it cannot be loaded.
         """
         named = isinstance(self.model, str | Path)
-        model, tokenizer = load_model(self.model, device=self.device, dtype=self.dtype) if named else self._pair()
+        options = {"device": self.device, "dtype": self.dtype, "device_map": self.device_map}
+        model, tokenizer = load_model(self.model, **options) if named else self._pair()
         return model, conversational(tokenizer, self.plain)
 
     def _pair(self) -> tuple[Any, Any]:
@@ -92,6 +97,7 @@ def load_model(
     *,
     device: Any = None,
     dtype: Any = None,
+    device_map: Any = None,
     allow_download: bool = False,
     revision: str | None = None,
     trust_remote_code: bool = False,
@@ -103,16 +109,20 @@ def load_model(
             agentmem.
         device: ``cpu``, ``cuda``, ``mps`` …; by default the accelerator that the machine has, and the CPU for ``"small"``.
         dtype: a torch dtype or its name; by default float32 on the CPU and for ``"small"``, and as it was saved elsewhere.
+        device_map: in place of ``device``: ``"auto"`` spreads the layers over what the machine has and fetches from memory or disk what
+            does not fit, layer by layer; or which module goes where (``{"model.layers.0": "cpu", …: "disk"}``). Needs accelerate.
         allow_download: let a name that is not on disk be fetched.
         revision: a branch, tag or commit, for a name.
         trust_remote_code: run code from the model's repository. Only with repositories that you have read.
 
     Raises:
         InvalidArgument: there is no such device or type of numbers.
+        MissingExtra: a device map was given, and accelerate is not installed.
         ModelError: it cannot be loaded.
     """
     _check_dtype(dtype)
     _check_device(device)
+    _check_map(device_map, device, str(name_or_path))
     if str(name_or_path) in SHIPPED:
         return _shipped(device, dtype)
     path = Path(name_or_path).expanduser()
@@ -129,14 +139,17 @@ def load_model(
     from agentmem.runtime.quiet import quiet
 
     place = str(device) if device is not None else _accelerator()
+    if device_map is not None:
+        options["device_map"] = device_map
     kind = dtype if dtype is not None else "float32" if place == "cpu" else "auto"
     with quiet():
         try:
-            tokenizer = AutoTokenizer.from_pretrained(source, **options)
+            tokenizer = AutoTokenizer.from_pretrained(source, **{k: v for k, v in options.items() if k != "device_map"})
             model: Any = AutoModelForCausalLM.from_pretrained(source, use_safetensors=True, dtype=kind, **options)
         except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
             raise _not_loaded(source, path.is_dir(), allow_download, error) from error
-    _move(model, place)
+    if device_map is None:
+        _move(model, place)
     model.eval()
     model.requires_grad_(requires_grad=False)
     return model, tokenizer
@@ -185,6 +198,25 @@ def _check_device(device: object) -> None:
     name, _, number = str(device).partition(":")
     if not name.isalpha() or not name.islower() or (number and not number.isdigit()):
         raise InvalidArgument(f"{device!r:.80} is no device.", hint='device="cpu", "cuda", "cuda:1" or "mps".')
+
+
+def _check_map(device_map: object, device: object, name: str) -> None:
+    """Refuse a device map that cannot be followed."""
+    if device_map is None:
+        return
+    if not isinstance(device_map, str | dict):
+        raise InvalidArgument(
+            f"{device_map!r:.80} is no device map.", hint='device_map="auto", or {"model.layers.0": "cpu", …}.'
+        )
+    if device is not None:
+        raise InvalidArgument("device and device_map contradict each other.", hint="give one of them.")
+    if name in SHIPPED:
+        raise InvalidArgument("The model that comes along fits anywhere.", hint='device="cuda", or leave it out.')
+    if find_spec("accelerate") is None:
+        raise MissingExtra(
+            "A device map needs accelerate, which is not installed.",
+            hint='pip install "agentmem-toolkit[models]", or device= for one device.',
+        )
 
 
 def _need_on_disk(name: str | Path) -> None:

@@ -14,6 +14,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from agentmem.errors import InvalidArgument, ModelError, NoChatTemplate, PromptTooLong
+from agentmem.llm.placement import device_of
 from agentmem.llm.speculation import Prefilled, ReadPrompt
 from agentmem.llm.tokenizing import PromptEncoder, conversational, is_plain
 from agentmem.notes.messages import plain_messages
@@ -192,7 +193,7 @@ class LocalModel:
         import torch
 
         answer.skip = answer.skip or len(ids)  # the answer's first tokens may be there already
-        tokens = torch.tensor([list(ids)], device=self.model.device)
+        tokens = torch.tensor([list(ids)], device=device_of(self.model))
         self.model.generate(tokens, attention_mask=torch.ones_like(tokens), stopping_criteria=[answer], **options)
         answer.finish()
 
@@ -263,7 +264,7 @@ class LocalModel:
             return
         import torch
 
-        device = self.model.device
+        device = device_of(self.model)
         with torch.random.fork_rng([device] if device.type == "cuda" else []):
             torch.manual_seed(self.seed)
             yield

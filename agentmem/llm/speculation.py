@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 from agentmem.errors import ModelError
+from agentmem.llm.placement import device_of
 
 __all__ = ["Prefilled", "ReadPrompt"]
 
@@ -71,7 +72,7 @@ class ReadPrompt:
     def _forward(self, tokens: Sequence[int], cache: Any = None) -> Any:
         import torch
 
-        device, seen = self._model.device, len(self.ids) if cache is not None else 0
+        device, seen = device_of(self._model), len(self.ids) if cache is not None else 0
         named = inspect.signature(self._model.forward).parameters
         last = {"logits_to_keep": 1} if cache is None and "logits_to_keep" in named else {}
         with torch.no_grad():

@@ -288,7 +288,8 @@ class ForgetReceipt:
 
     ``places`` counts what was removed (or, on a dry run, would be) from each place: notes, versions, text, vectors,
     index, links, outbox, edits … ``derived`` are notes that existed only because of the forgotten ones. ``probes`` map a question to
-    what was found afterwards (True: gone).
+    what was found afterwards (True: gone). ``exports`` are the folders of adapters that were exported with one of them
+    (:meth:`~agentmem.Memory.export_lora`): removed there, but not where somebody copied or loaded them.
     """
 
     ids: tuple[str, ...]
@@ -298,6 +299,7 @@ class ForgetReceipt:
     probes: Mapping[str, bool] = field(default_factory=dict)
     dry_run: bool = False
     warnings: tuple[str, ...] = ()
+    exports: tuple[str, ...] = ()
 
     @property
     def gone(self) -> bool:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from agentmem.editors.prompts import Renderer
+from agentmem.llm.placement import device_of
 from agentmem.notes.protocols import Editor
 
 __all__ = ["Bench", "PlainModel", "hooks_of", "raising_at", "snapshot"]
@@ -38,7 +39,7 @@ class PlainModel:
             pads, zeros = (self._pad,) * gap, (0,) * gap
             ids.append(pads + row if side == "left" else row + pads)
             mask.append(zeros + (1,) * len(row) if side == "left" else (1,) * len(row) + zeros)
-        device = next(iter(self.model.parameters())).device
+        device = device_of(self.model)
         return {
             "input_ids": torch.tensor(ids, device=device),
             "attention_mask": torch.tensor(mask, device=device),

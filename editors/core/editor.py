@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from agentmem.editors import packs
+from agentmem.editors.compiled import forget_compiled
 from agentmem.editors.core.config import EditorConfig, checked
 from agentmem.editors.core.requests import named, unstored
 from agentmem.editors.core.sessions import OUTSIDE, Routes, Session, Shadow, View
@@ -316,6 +317,8 @@ class SideMemoryEditor(ABC, Generic[S]):
 
     def _sync(self) -> None:
         """No edits, no hooks: the model is then its base in every respect."""
+        if self._needed() != self._attached:
+            forget_compiled()
         if self._needed():
             self._install()
         else:

@@ -136,7 +136,7 @@ def _losses(port: ModelPort, rows: Sequence[Rendered]) -> tuple[Tensor, Tensor]:
     position = torch.arange(width, device=device)[None]
     starts = torch.tensor([len(r.prompt) - 1 for r in rows], device=device)[:, None]
     asked = (position >= starts) & mask.bool()
-    with own_forward():
+    with own_forward(), port.differentiable():
         logits = port.model(input_ids=ids, attention_mask=mask, use_cache=False).logits.float()
     nll = cross_entropy(logits.transpose(1, 2), wanted, reduction="none")
     own = logits.detach().gather(-1, wanted[..., None]).squeeze(-1)

@@ -11,15 +11,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
 
 from agentmem.editors.hooks import Hook
 from agentmem.editors.port import ModelPort
-from agentmem.editors.structure import by_row, projection
+from agentmem.editors.structure import by_row, first_tensor, side_projection
+from agentmem.llm.placement import device_of
 from agentmem.runtime.forks import at_fork
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor, nn
 
 __all__ = ["Governed", "SideDelta", "SideSite"]
@@ -59,19 +61,19 @@ class _Tap:
 
 
 class SideSite:
-    """The output projection of one layer's feed-forward part, with its hook.
+    """Where a side memory computes: the output projection of one layer's feed-forward part or what stands for it, with its hook.
 
     Args:
         port: the model.
         layer: which decoder layer.
 
     Raises:
-        LayerNotFound: this layer has no projection that every token passes (a fused mixture of experts).
+        LayerNotFound: no module of this layer gives every token a vector of the stream's width.
     """
 
     def __init__(self, port: ModelPort, layer: int) -> None:
         self.layer = layer
-        self.module, self.path = projection(port.structure, layer)
+        self.module, self.path = side_projection(port.structure, layer)
         self._free_lock()
         at_fork(self._free_lock)
         self._holders = 0
@@ -88,14 +90,14 @@ class SideSite:
     @property
     def device(self) -> torch.device:
         """Where the projection computes."""
-        return next(iter(self.module.parameters())).device
+        return cast("torch.device", device_of(self.module))
 
     def hold(self) -> None:
         """Install the hook; counted, so that holders do not meet."""
         with self._lock:
             self._holders += 1
             if self._handle is None:
-                self._handle = self.module.register_forward_hook(Hook(self._after))
+                self._handle = self.module.register_forward_hook(Hook(self._after), with_kwargs=True)
 
     def release(self) -> None:
         """Undo one :meth:`hold`; the last one removes the hook."""
@@ -145,17 +147,19 @@ class SideSite:
             self._tap.reset(token)
             self.release()
 
-    def _after(self, _module: nn.Module, args: Any, output: Any) -> Any:
+    def _after(self, _module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
+        entered, left = cast("Tensor", first_tensor(args or kwargs)), cast("Tensor", first_tensor(output))
         tap = self._tap.get()
         if tap is not None:
-            tap.seen = by_row(args[0], tap.batch).detach()
+            tap.seen = by_row(entered, tap.batch).detach()
         adding = self._adding.get()
         if adding is None:
             return None
         batch, governed = adding
-        activations, changed = by_row(args[0], batch), by_row(output, batch)
+        activations, changed = by_row(entered, batch), by_row(left, batch)
         for part in governed:
             rows, columns = part.rows.to(changed.device), part.columns.to(changed.device)
             here = changed[rows, columns].to(part.delta.weight.dtype) + part.delta(activations[rows, columns])
             changed = changed.index_put((rows, columns), here.to(changed.dtype))
-        return changed.view(output.shape)
+        changed = changed.view(left.shape)
+        return changed if isinstance(output, torch.Tensor) else (changed, *output[1:])

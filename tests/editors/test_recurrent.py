@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-
 import pytest
 import torch
 from helpers import OTHER, generate, logits
@@ -56,21 +54,3 @@ def test_a_deleted_edit_leaves_the_base_bit_for_bit(kind, make, taught, tok, req
 
     assert editor.state_hash() == empty
     assert torch.equal(logits(model, tok, asked), base)
-
-
-def test_a_base_that_lets_no_gradient_through_is_refused_with_the_cure(taught, tok, requests_, background):
-    """Layers of whole numbers: what is learnt by gradients cannot be learnt there, and the model stays as it is."""
-    from agentmem.editors import make_editor
-    from agentmem.errors import EditError
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the way that needs no further package is on its way out of torch
-        coarse = torch.ao.quantization.quantize_dynamic(taught("llama"), {torch.nn.Linear}, dtype=torch.qint8)
-    before = logits(coarse, tok, [OTHER])
-    editor = make_editor("grace", coarse, tok, background=background)
-    with pytest.raises(EditError, match="gradient") as caught:
-        editor.write(requests_)
-    assert "floating point" in caught.value.hint
-    assert not editor.edits()
-    assert torch.equal(logits(coarse, tok, [OTHER]), before)
-    editor.detach()

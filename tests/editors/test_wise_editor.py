@@ -15,7 +15,7 @@ from safetensors.numpy import load_file
 from agentmem.editors import EditRequest, WiseConfig, make_editor, packs
 from agentmem.editors.evaluation import answer
 from agentmem.editors.prompts import Renderer
-from agentmem.errors import EditError, InvalidArgument, LayerNotFound, PackMismatch, UnknownEdit
+from agentmem.errors import EditError, InvalidArgument, PackMismatch, UnknownEdit
 from agentmem.notes.note import Scope
 from agentmem.notes.protocols import Editor
 
@@ -66,12 +66,19 @@ def test_it_is_an_editor(wise):
         assert caught.value.hint
 
 
-def test_a_layer_without_a_projection_is_named(taught, tok):
-    """Fused experts have no projection that every token passes: the error says what does work."""
-    model = tiny.untrained("mixtral", len(tok))
-    with pytest.raises(LayerNotFound) as caught:
-        make_editor("wise", model, tok)
-    assert "grace" in caught.value.hint
+@pytest.mark.parametrize("architecture", ["mixtral", "gemma2", "recurrent_gemma"])
+def test_where_no_projection_has_the_last_word(architecture, wise, taught, tok, requests_):
+    """Fused experts, a norm behind the projection: the side memory stands beside what every token passes last."""
+    model, asked = taught(architecture), [request.prompt for request in requests_]
+    base = logits(model, tok, asked)
+    editor = wise(architecture)
+    receipts = editor.write(requests_)
+
+    assert all(receipt.ok for receipt in receipts), receipts
+    assert generate(model, tok, asked) == targets(tok, requests_)
+    assert [generate(model, tok, [text], use_cache=False)[0] for text in asked] == targets(tok, requests_)
+    editor.delete([request.id for request in requests_])
+    assert torch.equal(logits(model, tok, asked), base)
 
 
 @pytest.mark.parametrize("architecture", ["gpt2"])

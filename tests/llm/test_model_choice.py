@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from agentmem import Fact, Memory, Settings
-from agentmem.errors import InvalidArgument, ModelError, NoChatTemplate
+from agentmem.errors import InvalidArgument, MissingExtra, ModelError, NoChatTemplate
 from agentmem.llm.clients import load_model
 from agentmem.llm.loading import ModelSpec
 from agentmem.llm.small_model import load_small_model, small_model_path
@@ -59,6 +59,7 @@ def test_a_model_that_is_not_there_is_said_where_it_is_named(model: Any, tmp_pat
         {"model": 3}, {"model": object()}, {"model": (1, 2, 3)}, {"model": ("small", None)}, {"model": lambda messages: "hi"},
         {"device": "cpu"}, {"plain": True}, {"model": "small", "device": "the kitchen"}, {"model": "small", "device": 3},
         {"model": "small", "dtype": "float17"}, {"model": "small", "dtype": 16}, {"model": "small", "plain": "yes"},
+        {"device_map": "auto"}, {"model": "small", "device_map": "auto"}, {"model": "small", "device_map": 3},
     ],
 )  # fmt: skip
 def test_what_is_no_model_is_refused_at_construction(options: dict[str, Any]) -> None:
@@ -165,3 +166,32 @@ def test_what_was_consolidated_answers_in_plain_turns() -> None:
 
     assert [o.note_id for o in report.promoted] == [receipt.id], report.outcomes
     assert (answer.text, answer.source) == ("Lima.", "weights")
+
+
+@pytest.mark.parametrize("device_map", ["auto", {"": "cpu"}, "in part on disk"])
+def test_a_model_by_name_may_be_spread(device_map: Any, tmp_path: Path) -> None:
+    """Over what the machine has, and fetched layer by layer where it does not fit: it answers as it does on one device."""
+    pytest.importorskip("accelerate")
+    tokenizer = tiny.tokenizer()
+    tiny.untrained("llama", len(tokenizer)).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    if device_map == "in part on disk":
+        names = ("model.embed_tokens", "model.layers.0", "model.rotary_emb", "model.norm", "lm_head")
+        device_map = dict.fromkeys(names, "cpu") | {"model.layers.1": "disk", "model.layers.2": "disk"}
+    asked = "Where does Ana live?"
+    with Memory(embedder="hash", model=tmp_path, device="cpu") as whole:
+        wanted = whole.ask(asked).text
+    with Memory(embedder="hash", model=tmp_path, device_map=device_map) as memory:
+        assert memory.ask(asked).text == wanted
+
+
+def test_a_device_and_a_map_contradict_each_other(tmp_path: Path) -> None:
+    with pytest.raises(InvalidArgument, match="contradict"):
+        ModelSpec(tmp_path, device="cpu", device_map="auto")
+
+
+def test_a_device_map_without_accelerate_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agentmem.llm.loading.find_spec", lambda name: None)
+    with pytest.raises(MissingExtra) as caught:
+        ModelSpec(tmp_path, device_map="auto")
+    assert "pip install" in caught.value.hint

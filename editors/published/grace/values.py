@@ -107,7 +107,7 @@ class Values:
         """[B, Y, vocabulary] with the layer's output replaced at some places."""
         cache = fresh_copy(prefix.cache) if prefix.cache is not None else None
         instead = Replacement(len(prefix.hidden), rows, columns, value)
-        with self.site.acting(instead), own_forward():
+        with self.site.acting(instead), own_forward(), self.port.differentiable():
             output = self.port.model(**prefix.inputs, past_key_values=cache, use_cache=cache is not None)
         logits: Tensor = output.logits[:, prefix.at :]
         return logits
