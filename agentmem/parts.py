@@ -19,6 +19,7 @@ from agentmem.files.scratch import Scratch
 from agentmem.forget.erase import Eraser
 from agentmem.forget.fade import Fader
 from agentmem.forget.finish import Scrubber
+from agentmem.forget.places import INDEX
 from agentmem.keyed.memory import KeyedMemory
 from agentmem.notes.evidence import Drawn
 from agentmem.notes.note import Note, Receipt, Scope
@@ -198,14 +199,19 @@ class Parts:
             raise InvalidArgument(
                 "A memory without a path has no files to look into.", hint="Memory('my-memory').verify_bytes()."
             )
-        left = {} if self.core.store.read_only else self.scrubber.finish()
+        left = dict[str, str]()
         if (
-            not left and not self.core.store.read_only
+            not self.core.store.read_only
         ):  # where nothing may be written, what a forgetting still owes is found as it is
-            self.core.store.erase()
+            left = self.scrubber.finish()
+            if waits := self.indexing.finish_purge():
+                left[INDEX] = waits
+            if not left.keys() - {INDEX}:
+                self.core.store.erase()
         with self.core.reading(EVERYBODY) as tx:
             active = tx.ledger.active_pack(METHOD)
-        index = "" if self.core.indexer is None else str(self.core.indexer.directory.relative_to(self.path))
+        folder = None if self.core.indexer is None else self.core.indexer.in_use()
+        index = "" if folder is None else str(folder.relative_to(self.path))
         wanted = Wanted(tuple(texts), () if active is None else (active[0],), index, tuple(self.core.store.own_pages()))
         return RemnantReport(tuple(Remnant(*each) for each in look_beside(self.path, wanted)), tuple(left.values()))
 

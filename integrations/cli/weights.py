@@ -16,7 +16,7 @@ from agentmem.consolidation.figures import counted, told
 from agentmem.errors import InvalidArgument, JobLocked
 from agentmem.integrations import values
 from agentmem.integrations.cli import render
-from agentmem.integrations.cli.notes import DryOption
+from agentmem.integrations.cli.forgetting import DryOption
 from agentmem.integrations.cli.place import Local, Place, at_place
 
 if TYPE_CHECKING:
