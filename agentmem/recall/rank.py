@@ -28,7 +28,7 @@ from agentmem.recall.echoes import (
 )
 from agentmem.recall.query import QueryView
 from agentmem.recall.updates import LINK_CONDUCTANCE, AmongRanked, inherited, interference, newer_first, updated
-from agentmem.recall.weights import RankingWeights
+from agentmem.recall.weights import SWAMPS, RankingWeights
 from agentmem.runtime.lazily import cached_property
 
 __all__ = [
@@ -165,7 +165,7 @@ def trusted(weights: RankingWeights, query: QueryView) -> RankingWeights:
     """The weights for a query: words count for more where it is in scripts that the embedder is not for."""
     if not query.foreign:
         return weights
-    return replace(weights, text=weights.text * (1.0 + weights.foreign * query.foreign))
+    return replace(weights, text=min(SWAMPS, weights.text * (1.0 + weights.foreign * query.foreign)))
 
 
 def believed(cosines: Values, query: QueryView) -> Values:
