@@ -62,7 +62,7 @@ class Parts:
     """Everything a :class:`~agentmem.Memory` delegates to: made once, or when a verb is first said.
 
     Args:
-        answer, weigh: what the attached model says greedily, and how likely it finds an answer.
+        answer, weigh: what the attached model says greedily, and how likely it finds an answer; fingerprint: which model this is.
     """
 
     core: Core
@@ -80,6 +80,7 @@ class Parts:
     model_spec: ModelSpec | None
     answer: Answerer
     weigh: Weigher
+    fingerprint: Callable[[Any, Any], str]
     policy: Policy | None = None
     phraser: Phraser | None = None
     fail: Fail = lambda step: None
@@ -183,7 +184,14 @@ class Parts:
     def drift(self) -> DriftMeter:
         from agentmem.consolidation.drift import DriftMeter
 
-        return DriftMeter(self.core, self.weights, self.the_policy(), self.the_phraser())
+        spec = self.model_spec
+        unloaded = spec is not None and spec.named
+        policy, phraser = self.the_policy(), self.the_phraser()
+        return DriftMeter(self.core, self.weights, policy, phraser, unloaded=unloaded, base=self._base)
+
+    def _base(self) -> str | None:
+        """Which model the one is that waits to be attached; one that was given by name is not loaded to be asked for it."""
+        return None if self.model_spec is None or self.model_spec.named else self.fingerprint(*self.model_spec.load())
 
     def verify(self, scope: Scope, sample: int, seed: int) -> VerifyReport:
         with self.weights.serving() as editor:

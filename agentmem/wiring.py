@@ -120,6 +120,7 @@ def build(
         model_spec=model,
         answer=_greedy_answers,
         weigh=_likelihoods,
+        fingerprint=_fingerprint,
         fail=fail,
         scratch=scratch,
         path=None if path is None else directory.root,
@@ -241,6 +242,12 @@ def _likelihoods(model: Any, tokenizer: Any, pairs: Sequence[tuple[str, str]]) -
     from agentmem.editors.evaluation import likelihoods
 
     return likelihoods(model, tokenizer, pairs)
+
+
+def _fingerprint(model: Any, tokenizer: Any) -> str:
+    from agentmem.editors.fingerprint import fingerprint
+
+    return fingerprint(model, tokenizer)
 
 
 def _language_model(llm: Any) -> LanguageModel | None:

@@ -67,9 +67,13 @@ class ModelSpec:
         Raises:
             ModelError: it cannot be loaded.
         """
-        named = isinstance(self.model, str | Path)
-        model, tokenizer = load_model(self.model, device=self.device, dtype=self.dtype) if named else self._pair()
+        model, tokenizer = load_model(self.model, device=self.device, dtype=self.dtype) if self.named else self._pair()
         return model, conversational(tokenizer, self.plain)
+
+    @property
+    def named(self) -> bool:
+        """Whether it has to be loaded: it is a name or a path."""
+        return isinstance(self.model, str | Path)
 
     def _pair(self) -> tuple[Any, Any]:
         pair = isinstance(self.model, tuple) and len(self.model) == 2 and self.tokenizer is None

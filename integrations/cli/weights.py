@@ -175,6 +175,7 @@ def status(place: Place) -> None:
             ("unserved", str(len(found.unserved)), "in the registry, not in the pack"),
             ("stray", str(len(found.stray)), "in the pack, not in the registry"),
             ("pack", (found.pack or "none")[:12], found.trouble or "sound"),
+            ("base", (found.base or "none")[:12], "the model that it was written on; agentmem verify asks the model"),
         ]
         render.say(render.table(("", "", "meaning"), rows, title="Drift of the weights"))
     if not found.ok:
