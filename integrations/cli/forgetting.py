@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from agentmem.errors import InvalidArgument
-from agentmem.forget.places import DUE
 from agentmem.integrations import values
 from agentmem.integrations.cli import given, render
 from agentmem.integrations.cli.place import Place, find
@@ -103,6 +102,8 @@ def forgotten(receipt: ForgetReceipt) -> Any:
 def _looked(place: str, gone: bool | None) -> Any:
     """What a probe found. Bytes of files may wait for another process; what a request reads is gone, or it is not."""
     from rich.text import Text
+
+    from agentmem.forget.places import DUE
 
     if gone is None:
         return Text("")

@@ -232,7 +232,8 @@ def notes(
     if place.json:
         render.data({"notes": [values.note_dict(n) for n in found], "offset": offset, "limit": limit})
     else:
-        whose = {render.whose(n) for n in found} != {render.SHARED}  # where all is everybody's, nobody asks
+        asked = place.user or (f"agent {place.agent}" if place.agent else render.SHARED)
+        whose = any(render.whose(n) != asked for n in found)  # else it was said with the command
         rows = [
             (
                 render.short(n.id),
