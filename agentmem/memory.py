@@ -958,16 +958,20 @@ class Memory:
         *,
         user: str | None = None,
         agent: str | None = None,
+        shared: bool = False,
         dry_run: bool = False,
     ) -> ForgetReceipt:
         """Remove notes from everywhere: text, vectors, links, what was derived from them, the registry, and the model's weights.
 
         Args:
             what: an id, several ids, or a filter as in :meth:`recall`; unknown ids raise, an empty filter is refused.
+            shared: whether a filter also takes what others see, too: shared notes, and in a session what was said outside of it. An id always
+                means its note.
         """
         scope = merge_scope(self.scope, user, agent, None)
         ids, where = self._doomed(what)
-        return self._parts.eraser.forget(self._selection(where, None, True), ids, scope, dry_run=dry_run)
+        seen = self._selection(where, None, True)
+        return self._parts.eraser.forget(seen, ids, scope, shared=shared, dry_run=dry_run)
 
     @staticmethod
     def _doomed(what: object) -> tuple[list[str] | None, Mapping[str, Any] | None]:

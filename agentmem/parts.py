@@ -19,6 +19,7 @@ from agentmem.files.scratch import Scratch
 from agentmem.forget.erase import Eraser
 from agentmem.forget.fade import Fader
 from agentmem.forget.finish import Scrubber
+from agentmem.forget.places import INDEX
 from agentmem.keyed.memory import KeyedMemory
 from agentmem.notes.evidence import Drawn
 from agentmem.notes.note import Note, Receipt, Scope
@@ -62,7 +63,7 @@ class Parts:
     """Everything a :class:`~agentmem.Memory` delegates to: made once, or when a verb is first said.
 
     Args:
-        answer, weigh: what the attached model says greedily, and how likely it finds an answer.
+        answer, weigh: what the attached model says greedily, and how likely it finds an answer; fingerprint: which model this is.
     """
 
     core: Core
@@ -80,6 +81,7 @@ class Parts:
     model_spec: ModelSpec | None
     answer: Answerer
     weigh: Weigher
+    fingerprint: Callable[[Any, Any], str]
     policy: Policy | None = None
     phraser: Phraser | None = None
     fail: Fail = lambda step: None
@@ -205,7 +207,14 @@ class Parts:
     def drift(self) -> DriftMeter:
         from agentmem.consolidation.drift import DriftMeter
 
-        return DriftMeter(self.core, self.weights, self.the_policy(), self.the_phraser())
+        spec = self.model_spec
+        unloaded = spec is not None and spec.named
+        policy, phraser = self.the_policy(), self.the_phraser()
+        return DriftMeter(self.core, self.weights, policy, phraser, unloaded=unloaded, base=self._base)
+
+    def _base(self) -> str | None:
+        """Which model the one is that waits to be attached; one that was given by name is not loaded to be asked for it."""
+        return None if self.model_spec is None or self.model_spec.named else self.fingerprint(*self.model_spec.load())
 
     def verify(self, scope: Scope, sample: int, seed: int) -> VerifyReport:
         with self.weights.serving() as editor:
@@ -221,14 +230,19 @@ class Parts:
             raise InvalidArgument(
                 "A memory without a path has no files to look into.", hint="Memory('my-memory').verify_bytes()."
             )
-        left = {} if self.core.store.read_only else self.scrubber.finish()
+        left = dict[str, str]()
         if (
-            not left and not self.core.store.read_only
+            not self.core.store.read_only
         ):  # where nothing may be written, what a forgetting still owes is found as it is
-            self.core.store.erase()
+            left = self.scrubber.finish()
+            if waits := self.indexing.finish_purge():
+                left[INDEX] = waits
+            if not left.keys() - {INDEX}:
+                self.core.store.erase()
         with self.core.reading(EVERYBODY) as tx:
             active = tx.ledger.active_pack(METHOD)
-        index = "" if self.core.indexer is None else str(self.core.indexer.directory.relative_to(self.path))
+        folder = None if self.core.indexer is None else self.core.indexer.in_use()
+        index = "" if folder is None else str(folder.relative_to(self.path))
         wanted = Wanted(tuple(texts), () if active is None else (active[0],), index, tuple(self.core.store.own_pages()))
         return RemnantReport(tuple(Remnant(*each) for each in look_beside(self.path, wanted)), tuple(left.values()))
 

@@ -32,6 +32,7 @@ from agentmem.records.transaction import NoteStore
 from agentmem.remember.given_extractor import reader_of
 from agentmem.remember.update import Keeper
 from agentmem.remember.write import Rememberer
+from agentmem.runtime.lacking import lacking
 from agentmem.settings import Settings
 from agentmem.upkeep.indexing import IndexUpkeep
 from agentmem.upkeep.rebuild import Upkeep
@@ -68,6 +69,11 @@ def build(
     if ranking is not None and not isinstance(ranking, RankingWeights):
         raise InvalidArgument(
             f"ranking must be RankingWeights, not {type(ranking).__name__}.", hint="RankingWeights(text=0.1)."
+        )
+    if store is not None and (lacks := lacking(store, NoteStore)):
+        raise InvalidArgument(
+            f"{type(store).__name__} is no store: it lacks {', '.join(lacks)}.",
+            hint="agentmem.records.transaction.NoteStore says what each does; agentmem.testing.stores.StoreConformance tests it.",
         )
     chosen, time = settings or Settings(), clock or SystemClock()
     scratch = Scratch() if path is None else None
@@ -114,6 +120,7 @@ def build(
         model_spec=model,
         answer=_greedy_answers,
         weigh=_likelihoods,
+        fingerprint=_fingerprint,
         fail=fail,
         scratch=scratch,
         path=None if path is None else directory.root,
@@ -235,6 +242,12 @@ def _likelihoods(model: Any, tokenizer: Any, pairs: Sequence[tuple[str, str]]) -
     from agentmem.editors.evaluation import likelihoods
 
     return likelihoods(model, tokenizer, pairs)
+
+
+def _fingerprint(model: Any, tokenizer: Any) -> str:
+    from agentmem.editors.fingerprint import fingerprint
+
+    return fingerprint(model, tokenizer)
 
 
 def _language_model(llm: Any) -> LanguageModel | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from random import Random
 from typing import Final
@@ -28,6 +28,8 @@ from agentmem.weights.registry import METHOD, PackContents, WeightRegistry
 
 __all__ = ["DriftMeter", "VerifyReport", "WeightStatus"]
 
+_ANOTHER: Final = "; they were written on another base model, and notes answer: rebuild('weights') writes them anew"
+_UNLOADED: Final = "; the model is not loaded yet: whether they are of it shows with the first answer"
 _COUNTED: Final = ("promoted", "failed", "demoted")
 
 
@@ -42,7 +44,9 @@ class WeightStatus:
         contradicted: edits that a newer note of the same fact speaks against.
         unserved, stray: edits in the registry that the pack lacks, and edits in the pack that the registry does not know.
         pack: sha256 of the active pack; ``trouble`` why it cannot be served, with its cure, or empty.
-        base: fingerprint of the model that the pack was written on; ``attached`` of the model attached now.
+        base: fingerprint of the model that the pack was written on; ``attached`` of the memory's model now.
+        unloaded: the memory's model was given by name and is not loaded yet, so that nobody knows whether it is the pack's own: the first
+            answer loads it.
     """
 
     edits: int
@@ -55,6 +59,7 @@ class WeightStatus:
     trouble: str = ""
     base: str | None = None
     attached: str | None = None
+    unloaded: bool = False
 
     @property
     def base_changed(self) -> bool:
@@ -63,7 +68,7 @@ class WeightStatus:
 
     @property
     def ok(self) -> bool:
-        """Whether every edit says what the notes say and can be served; facts may still be waiting."""
+        """Whether every edit says what the notes say and can be served, as far as is known; facts may still be waiting."""
         return not (self.stale or self.contradicted or self.unserved or self.stray or self.trouble or self.base_changed)
 
     def to_dict(self) -> dict[str, object]:
@@ -82,7 +87,8 @@ class WeightStatus:
         return (
             counted(self.edits, "edit")
             + (f": {said}" if said else ", none adrift")
-            + (f"; {self.trouble}" if self.trouble else "")
+            + (f"; {self.trouble}" if self.trouble else _ANOTHER if self.base_changed else "")
+            + (_UNLOADED if self.unloaded and self.edits else "")
         )
 
 
@@ -111,9 +117,23 @@ class VerifyReport:
 
 
 class DriftMeter:
-    """Compares what should hold with what does; reads only."""
+    """Compares what should hold with what does; reads only.
 
-    def __init__(self, core: Core, weights: WeightRegistry, policy: Policy, phraser: Phraser) -> None:
+    Args:
+        unloaded: whether a model waits to be loaded; base: the fingerprint of one that is here and waits to be attached.
+    """
+
+    def __init__(
+        self,
+        core: Core,
+        weights: WeightRegistry,
+        policy: Policy,
+        phraser: Phraser,
+        *,
+        unloaded: bool = False,
+        base: Callable[[], str | None] = lambda: None,
+    ) -> None:
+        self._unloaded, self._base = unloaded, base
         self._core = core
         self._weights = weights
         self._policy = policy
@@ -147,6 +167,7 @@ class DriftMeter:
         # The side memory is one for all: whether others have edits in it is not told to who has none.
         concerned = not scope or bool(edits)
         trouble = trouble or (str(self._weights.trouble) if self._weights.trouble else "")
+        attached = editor.status().base_fingerprint if editor is not None else self._base() if held.base else None
         return WeightStatus(
             edits=len(edits),
             waiting=tuple(waiting),
@@ -157,7 +178,8 @@ class DriftMeter:
             pack=active[0] if active and concerned else None,
             trouble=trouble if concerned else "",
             base=held.base if concerned else None,
-            attached=editor.status().base_fingerprint if editor is not None else None,
+            attached=attached,
+            unloaded=concerned and editor is None and self._unloaded,
         )
 
     def _is_stale(self, edit: EditRow, note: Note | None) -> bool:

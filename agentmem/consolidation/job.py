@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Final
 
 from agentmem.consolidation.candidates import Candidate, as_json
 from agentmem.consolidation.phraser import Phraser
@@ -29,6 +30,10 @@ from agentmem.weights.registry import METHOD, WeightRegistry
 
 __all__ = ["Consolidator"]
 
+_TELL: Final = (
+    "asked or not, it was never answered from: a question that the model misreads is no evidence, and "
+    "reinforce(id, question=…, answer=…) says in which words it is asked for, and what it answers"
+)
 LEASE = "consolidate"
 LEASE_MINUTES = 30
 PROBE_TOKENS = 24
@@ -100,11 +105,13 @@ class Consolidator:
         """The policy's decision on one note, in words."""
         candidate = self.proposer().candidate(note_id, scope)
         if candidate is None:
-            return "keep: the note states no fact, and nothing was asked of it"
+            return f"keep: the note states no fact, and no question was answered from it\n{_TELL}"
         with self._core.reading(scope or EVERYBODY) as tx:
             bar = barred(tx, [candidate], self._weights.editor).get(note_id)
         decision = self.policy.decide(candidate.signals)
         said = self.policy.explain(candidate.signals)
+        if not candidate.signals.uses and decision.action == "keep" and candidate.edit is None:
+            said = f"{said}\n{_TELL}"
         return f"{kept(decision, bar)}\nelse {said}" if bar and decision.action == "promote" else said
 
     def prober(self, editor: Editor) -> Prober:

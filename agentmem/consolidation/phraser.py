@@ -74,7 +74,7 @@ class UsePhraser:
 
     def phrase(self, note: Note, heard: Sequence[Heard]) -> Phrased | NotPhrased:
         if not heard:
-            return NotPhrased("the note states no single fact, and nothing was asked of it")
+            return NotPhrased("the note states no single fact, and no question was answered from it")
         if note.kind == "experience":
             return NotPhrased("what acting taught is advice, not an answer")
         fit = [each for each in heard if stands_alone(each.question, note)]

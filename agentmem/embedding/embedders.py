@@ -27,6 +27,7 @@ from agentmem.embedding.models import (
 from agentmem.embedding.weights_files import MINILM_SHA256, packaged_minilm, verify_minilm
 from agentmem.errors import AgentMemError, EmbedderError, InvalidArgument
 from agentmem.notes.protocols import Embedder
+from agentmem.runtime.lacking import lacking
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -201,9 +202,14 @@ def make_embedder(
         return CheckedEmbedder(spec, batch_size=batch_size or 32)
     if callable(spec):
         return CallableEmbedder(spec, batch_size=batch_size or 32)
+    if lacks := lacking(spec, Embedder) if hasattr(spec, "embed") else []:
+        raise InvalidArgument(
+            f"{type(spec).__name__} has embed(), but lacks {' and '.join(lacks)}.",
+            hint="dimension is the length of a vector; fingerprint a text that names the model and its exact weights.",
+        )
     raise InvalidArgument(
         f"An embedder cannot be made from {type(spec).__name__}.",
-        hint='pass None, "hash", a model name or path, an object with embed(), or a function from texts to rows.',
+        hint='pass None, "hash", a model name or path, an object with embed(), dimension and fingerprint, or a function from texts to rows.',
     )
 
 

@@ -12,6 +12,7 @@ from agentmem.errors import AgentMemError, UnknownNote
 from agentmem.files.reserve import Reserve
 from agentmem.forget.finish import Scrubber
 from agentmem.forget.places import DUE, Doomed, Removal, Traces
+from agentmem.notes.filters import And, Compare
 from agentmem.notes.note import ForgetReceipt, Note, Scope
 from agentmem.notes.rows import Selection
 from agentmem.records.transaction import Transaction
@@ -24,6 +25,9 @@ Choose = Callable[[Transaction], Sequence[int]]
 _GOES_ON: Final = "the next forget() or flush() goes on, and so does whoever opens this memory next"
 
 
+_SPARED: Final = (
+    "notes that fit the filter and stay, since others see them as well: {}; shared=True (--shared) takes them, too"
+)
 _ONLY_LOOKED: Final = "this memory is read-only: other places that a forgetting would touch were not counted"
 
 
@@ -57,18 +61,31 @@ class Eraser:
         self._fail = fail
         self._traces = traces or Traces()
 
-    def forget(self, selection: Selection, ids: Sequence[str] | None, scope: Scope, *, dry_run: bool) -> ForgetReceipt:
+    def forget(
+        self, selection: Selection, ids: Sequence[str] | None, scope: Scope, *, dry_run: bool, shared: bool = True
+    ) -> ForgetReceipt:
         """Forget the notes with these ids, or all that the selection admits.
+
+        Args:
+            shared: whether a selection also takes what the scope merely sees, and does not own; an id always means its note.
 
         Raises:
             UnknownNote: an id is of no note that the selection admits; nothing was removed.
         """
+        spared = 0
 
         def choose(tx: Transaction) -> Sequence[int]:
+            nonlocal spared
             seen = replace(self._core.selection(tx, scope, selection), without=())
-            return self._named(tx, seen, ids) if ids is not None else tx.notes.select(seen)
+            if ids is not None:
+                return self._named(tx, seen, ids)
+            found = tx.notes.select(seen)
+            own = found if shared else tx.notes.select(_own(tx, seen, scope))
+            spared = len(found) - len(own)
+            return own
 
-        return self._rehearsed(choose, scope) if dry_run else self.forget_chosen(choose, scope)
+        receipt = self._rehearsed(choose, scope) if dry_run else self.forget_chosen(choose, scope)
+        return replace(receipt, warnings=(*receipt.warnings, _SPARED.format(spared))) if spared else receipt
 
     def _rehearsed(self, choose: Choose, scope: Scope) -> ForgetReceipt:
         """What would be removed from where: it is done, and taken back, so that it is what would be done."""
@@ -192,3 +209,13 @@ class Eraser:
         except (AgentMemError, OSError):  # the notes are gone, but nobody could look: that is no proof
             probes = {"could be asked": False}
         return probes | {place: place not in left for place in DUE}
+
+
+def _own(tx: Transaction, seen: Selection, scope: Scope) -> Selection:
+    """Of what a scope sees, what is its own: not what is shared with everybody, nor, in a session, what was said outside of it."""
+    owner = tx.notes.owner(scope)
+    own = replace(seen, owners=() if owner is None else (owner,))
+    if scope.session is None:
+        return own
+    within = Compare("session", "$eq", scope.session)
+    return replace(own, where=within if seen.where is None else And((seen.where, within)))

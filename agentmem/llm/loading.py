@@ -71,10 +71,14 @@ class ModelSpec:
         Raises:
             ModelError: it cannot be loaded.
         """
-        named = isinstance(self.model, str | Path)
         options = {"device": self.device, "dtype": self.dtype, "device_map": self.device_map}
-        model, tokenizer = load_model(self.model, **options) if named else self._pair()
+        model, tokenizer = load_model(self.model, **options) if self.named else self._pair()
         return model, conversational(tokenizer, self.plain)
+
+    @property
+    def named(self) -> bool:
+        """Whether it has to be loaded: it is a name or a path."""
+        return isinstance(self.model, str | Path)
 
     def _pair(self) -> tuple[Any, Any]:
         pair = isinstance(self.model, tuple) and len(self.model) == 2 and self.tokenizer is None

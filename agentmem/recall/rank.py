@@ -30,7 +30,7 @@ from agentmem.recall.echoes import (
 )
 from agentmem.recall.query import QueryView
 from agentmem.recall.updates import LINK_CONDUCTANCE, AmongRanked, inherited, interference, newer_first, updated
-from agentmem.recall.weights import RankingWeights
+from agentmem.recall.weights import SWAMPS, RankingWeights
 from agentmem.runtime.lazily import cached_property
 
 __all__ = [
@@ -188,7 +188,7 @@ def trusted(weights: RankingWeights, query: QueryView) -> RankingWeights:
     """The weights for a query: words count for more where it is in scripts that the embedder is not for."""
     if not query.foreign:
         return weights
-    return replace(weights, text=weights.text * (1.0 + weights.foreign * query.foreign))
+    return replace(weights, text=min(SWAMPS, weights.text * (1.0 + weights.foreign * query.foreign)))
 
 
 def believed(cosines: Values, query: QueryView) -> Values:
@@ -261,8 +261,8 @@ def rank(
         parts["newer"] = weights.newer * newer_first(facets, total, best, tells)
         total += parts["newer"]
     # Said again at a time that is asked for it is an occurrence of its own, and stands before what is of no such time.
-    again = repeated(facets, total, best, one) * (1.0 if query.spans else np.maximum(1.0, lifted))
-    parts["repeated"] = -weights.repeated * again
+    lost = np.where(facets.within(query.spans), 1.0, np.maximum(1.0, lifted))
+    parts["repeated"] = -weights.repeated * repeated(facets, total, best, one) * lost
     return Ranking(rows, parts, conductors)
 
 

@@ -219,7 +219,7 @@ class Recaller:
         cosines = self._core.exact.scores(tx, others, spaces, vector).astype(float)
         here = ~np.isnan(cosines)
         others, fits = others[here], fits.joined(others[here], cosines[here])
-        fits = self._grouped(tx, view, fits) if len(others) else fits
+        fits = self._grouped(tx, fits) if len(others) else fits
         facets = FacetColumns(tx.notes.facets(np.concatenate((top, others)).tolist(), selection))
         scored = ranking.rank(
             facets, fits, links, view, weights, importance=self._core.settings.recall.importance,
@@ -248,7 +248,7 @@ class Recaller:
         terms = query_terms(view.text if times is NOWHEN else view.searched)
         known = np.sort(nearest)
         cosines = self._cosines(tx, known, spaces, vector)
-        again = known[self._once(tx, view, Fits.of(known, cosines, np.zeros(len(known)))) != known]
+        again = known[self._once(tx, Fits.of(known, cosines, np.zeros(len(known)))) != known]
         telling = nearest[places(nearest, again) < 0]
         words = self._core.text.search(tx, terms, spaces, limit, only, telling, again)
         near = nearest
@@ -262,17 +262,17 @@ class Recaller:
         order, rows = np.argsort(said), together(near, said)
         points = aligned(rows, said[order], np.array([score for _, score in words], dtype=float)[order])
         fits = Fits.of(rows, self._cosines(tx, rows, spaces, vector), weight * points)
-        return self._grouped(tx, view, fits), plan, warnings, times
+        return self._grouped(tx, fits), plan, warnings, times
 
-    def _grouped(self, tx: Transaction, view: QueryView, fits: Fits) -> Fits:
+    def _grouped(self, tx: Transaction, fits: Fits) -> Fits:
         """With what stands for each of those that are of the same text."""
-        return replace(fits, same=self._once(tx, view, fits))
+        return replace(fits, same=self._once(tx, fits))
 
     @staticmethod
-    def _once(tx: Transaction, view: QueryView, fits: Fits) -> Rows:
-        """[n] the row that stands for each: another one where both are of the same text. Who asks about a time means each occurrence."""
+    def _once(tx: Transaction, fits: Fits) -> Rows:
+        """[n] the row that stands for each: another one where both are of the same text."""
         same, doubted = fits.rows.copy(), doubles(fits.rows, fits.cosine, fits.words)
-        if len(doubted) and not view.spans:
+        if len(doubted):
             rows = fits.rows[doubted]
             same[doubted] = said_once(rows, tx.notes.digests(rows.tolist()))
         return same

@@ -50,7 +50,7 @@ def explain(
     best = max(dict.fromkeys((*bar, *parts)), key=lambda name: bar.get(name, 0.0) - parts.get(name, 0.0))
     origin = "" if row in candidates else " Neither its words nor its vector were among the first candidates."
     reason = (
-        f"It came out {place}., at {score:.3f}; hit {k} has {cutoff:.3f}, mostly by {best} "
+        f"It is number {place}, at {score:.3f}; hit {k} has {cutoff:.3f}, mostly by {best} "
         f"({bar.get(best, 0.0):.3f} against {parts.get(best, 0.0):.3f}).{origin}"
     )
     return WhyNot(note.id, reason, place, score, cutoff, parts)

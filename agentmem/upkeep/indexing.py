@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Final
 
 from agentmem.core import EVERYBODY, Core
 from agentmem.errors import AgentMemError, IndexUnavailable, StoreError
@@ -16,6 +17,7 @@ __all__ = ["IndexUpkeep"]
 PURGE_AT_ONCE = 5_000
 LOOK_EVERY = 64
 REST = timedelta(minutes=1)
+OWNED: Final = "the process that owns the vector index rewrites its files with its next delivery"
 
 
 class IndexUpkeep:
@@ -142,7 +144,7 @@ class IndexUpkeep:
             return ""
         if indexer.health() == "unowned":
             indexer.want_purge()
-            return "the process that owns the vector index rewrites its files with its next delivery"
+            return OWNED if indexer.owner_waited_for() else ""
         with self._core.reading(EVERYBODY) as tx:
             small = tx.vectors.count() <= PURGE_AT_ONCE
         if not small and indexer.health() in ("empty", "missing"):
@@ -160,6 +162,19 @@ class IndexUpkeep:
             indexer.want_purge()
             return f"the vector index could not be rewritten ({error.message}); rebuild('vectors')"
         return ""
+
+    def finish_purge(self) -> str:
+        """At once, what :meth:`purge` had to leave; what this process cannot do either, in words."""
+        indexer = self._core.indexer
+        if indexer is None:
+            return ""
+        self.wait()
+        try:
+            if indexer.purge_wanted():
+                self._deliver()
+        except IndexUnavailable as error:
+            return error.message
+        return OWNED if indexer.owner_waited_for() else ""
 
     def resume_purge(self) -> None:
         """At open: go on with the files that a process before this one had no time for."""

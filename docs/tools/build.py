@@ -2,6 +2,7 @@
 
     python -m docs.tools.build            # into build/site
     python -m docs.tools.build --stage    # gather and check the pages alone, without zensical
+    python -m docs.tools.build --settings # write docs/reference/settings.md, which the checkout has as well
 
 Pages are gathered in build/docs: those of docs/ as they are, notebooks as Markdown with their outputs, what lies elsewhere in the
 repository and is linked from a page, and the reference of commands, routes and settings, which is read off the code. A page that no entry
@@ -52,7 +53,13 @@ def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--stage", action="store_true", help="gather and check the pages, without building")
     arguments.add_argument("--into", type=Path, default=BUILD, help="where pages and site go")
+    arguments.add_argument(
+        "--settings", action="store_true", help="write the page of settings into docs/, and nothing else"
+    )
     chosen = arguments.parse_args()
+    if chosen.settings:
+        (SOURCE / "reference" / "settings.md").write_text(settings_page(), encoding="utf-8")
+        return 0
     config = stage(chosen.into)
     if chosen.stage:
         return 0

@@ -180,7 +180,7 @@ def settings_page() -> str:
             for key, each in section.model_fields.items()
         ]
         lines += _table("| setting | type | default | what it says |", rows)
-    return "\n".join(lines)
+    return "\n".join(lines).rstrip("\n") + "\n"
 
 
 def _annotated(annotation: Any) -> str:

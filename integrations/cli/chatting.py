@@ -15,7 +15,8 @@ from agentmem.errors import AgentMemError, InvalidArgument, UnknownNote
 from agentmem.integrations import values
 from agentmem.integrations.cli import render, weights
 from agentmem.integrations.cli.asking import origin
-from agentmem.integrations.cli.notes import forgotten, reasons
+from agentmem.integrations.cli.forgetting import forgotten
+from agentmem.integrations.cli.notes import reasons
 from agentmem.integrations.cli.place import Local, Place, at_place, find
 
 if TYPE_CHECKING:

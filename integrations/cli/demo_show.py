@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from agentmem.consolidation.figures import told
 from agentmem.integrations.cli import render
-from agentmem.integrations.cli.notes import forgotten, reasons
+from agentmem.integrations.cli.forgetting import forgotten
+from agentmem.integrations.cli.notes import reasons
 from agentmem.integrations.cli.weights import refusals
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Commands on notes: remember, recall, notes, users, history, evidence, why-not, forget, fade."""
+"""Commands on notes: remember, update, recall, notes, users, history, evidence, why-not, fade; ``forget`` has a file of its own."""
 
 from __future__ import annotations
 
@@ -12,29 +12,24 @@ import typer
 from agentmem.errors import InvalidArgument
 from agentmem.integrations import values
 from agentmem.integrations.cli import given, render
+from agentmem.integrations.cli.forgetting import DryOption, WhereOption, YesOption, confirm, forget
 from agentmem.integrations.cli.place import Place, at_place, find
 
 if TYPE_CHECKING:
     from agentmem.memory import Memory
-    from agentmem.notes.note import ForgetReceipt, Note, Receipt
+    from agentmem.notes.note import Note, Receipt
     from agentmem.recall.result import Recollection
 
-__all__ = ["add_to", "confirm", "erase", "forgotten", "number", "reasons"]
+__all__ = ["add_to", "number", "reasons"]
 
 _MARKS = {"stored": "green", "superseded": "cyan", "merged": "yellow", "rejected": "red"}
-
-WhereOption = Annotated[
-    str | None, typer.Option("--where", help='Filter as JSON, e.g. {"tags": {"$contains": "work"}}.')
-]
-YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
-DryOption = Annotated[bool, typer.Option("--dry-run", help="Only show what would happen.")]
 
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands on notes."""
     panel = "Notes"
     for name, command in (
-        ("remember", remember), ("recall", recall), ("notes", notes), ("users", users), ("history", history), ("evidence", evidence), ("why-not", why_not),
+        ("remember", remember), ("update", update), ("recall", recall), ("notes", notes), ("users", users), ("history", history), ("evidence", evidence), ("why-not", why_not),
         ("forget", forget), ("fade", fade), ("unfade", unfade),
     ):  # fmt: skip
         app.command(name, rich_help_panel=panel)(at_place(command))
@@ -129,6 +124,28 @@ def _receipts(memory: Memory, receipts: list[Receipt], items: list[str | dict[st
     return render.table(("id", "status", "why", "note"), rows, styles={"id": "dim"})
 
 
+def update(
+    place: Place,
+    id: Annotated[str, typer.Argument(help="A note's id, or the end of it.")],
+    text: Annotated[str | None, typer.Argument(help='What it says from now on; "-" reads it from stdin.')] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="Its tags from now on; may be given several times.")] = None,
+    importance: Annotated[float | None, typer.Option(help="0 to 1.")] = None,
+    facts: Annotated[bool, typer.Option(help="Read what the words state.")] = True,
+) -> None:
+    """Correct a note: new words, tags or importance. Its id and links stay, its former words are in its history, an edit of them leaves the weights.
+
+    agentmem update 1a2b3c4d "My sister lives in Porto." --user ana
+    """
+    words = None if text is None else given.said(text)
+    with place.memory() as memory:
+        note = find(memory, id)
+        receipt = memory.update(note.id, words, tags=tag or None, importance=importance, facts=facts)
+        if place.json:
+            render.data(values.receipt_dict(receipt))
+        else:
+            render.say(_receipts(memory, [receipt], [words or note.content]))
+
+
 def recall(
     place: Place,
     query: Annotated[str, typer.Argument(help='What you want to know, in words; "-" reads them from stdin.')],
@@ -215,21 +232,21 @@ def notes(
     if place.json:
         render.data({"notes": [values.note_dict(n) for n in found], "offset": offset, "limit": limit})
     else:
+        asked = place.user or (f"agent {place.agent}" if place.agent else render.SHARED)
+        whose = any(render.whose(n) != asked for n in found)  # else it was said with the command
         rows = [
             (
                 render.short(n.id),
                 f"{n.occurred_at:%Y-%m-%d}",
+                *([render.whose(n)] if whose else []),
                 "archived" if n.archived_at else n.kind,
                 "; ".join(str(fact) for fact in n.facts if fact.valid_to is None) or str(n.fact or ""),
                 _said(n),
             )
             for n in found
         ]
-        render.say(
-            render.table(
-                ("id", "when", "kind", "fact", "note"), rows, styles={"id": "dim", "when": "dim", "fact": "cyan"}
-            )
-        )
+        columns = ("id", "when", *(["of"] if whose else []), "kind", "fact", "note")
+        render.say(render.table(columns, rows, styles={"id": "dim", "when": "dim", "of": "dim", "fact": "cyan"}))
     if not found:
         raise typer.Exit(1)
 
@@ -297,73 +314,6 @@ def why_not(
     from rich.text import Text
 
     render.say(Text(found.reason))
-
-
-def forget(
-    place: Place,
-    ids: Annotated[list[str] | None, typer.Argument(help="Ids, or the ends of them.")] = None,
-    where: WhereOption = None,
-    yes: YesOption = False,
-    dry_run: DryOption = False,
-) -> None:
-    """Remove notes from everywhere, the weights included; shows the receipt and the probes that find nothing."""
-    if bool(ids) == (where is not None):
-        raise InvalidArgument(
-            "Say what to forget: ids, or a filter.", hint="""agentmem forget 1a2b3c4d, or --where '{"actor": "bob"}'."""
-        )
-    with place.memory() as memory:
-        what: Any = [find(memory, id).id for id in ids] if ids else given.mapping(where, "--where")
-        erase(place, memory, what, yes=yes, dry_run=dry_run)
-
-
-def erase(place: Place, memory: Memory, what: Any, *, yes: bool, dry_run: bool) -> None:
-    """Forget ``what`` once somebody agreed, and show the receipt."""
-    planned = memory.forget(what, dry_run=True)
-    if not dry_run and planned.ids:
-        confirm(f"Forget {len(planned.ids)} notes and {len(planned.derived)} derived from them, for good?", yes)
-    receipt = planned if dry_run or not planned.ids else memory.forget(what)
-    if place.json:
-        render.data(values.forgotten_dict(receipt))
-    else:
-        render.say(forgotten(receipt))
-    if not receipt.ids or (not dry_run and not receipt.gone):
-        raise typer.Exit(1)
-
-
-def confirm(question: str, yes: bool) -> None:
-    """Ask before something that cannot be undone; a script says ``--yes``."""
-    if yes:
-        return
-    try:
-        agreed = typer.confirm(question, err=True)
-    except typer.Abort as nobody:
-        if isinstance(nobody.__context__, KeyboardInterrupt):
-            raise  # somebody was there, and said no
-        raise InvalidArgument("Nobody confirmed.", hint="say --yes in scripts, or --dry-run to look first.") from nobody
-    if not agreed:
-        render.notice("nothing was changed")
-        raise typer.Exit(4)
-
-
-def forgotten(receipt: ForgetReceipt) -> Any:
-    """A forget receipt as two columns: what was removed where, and what the probes found."""
-    from rich.text import Text
-
-    verb = "would be removed" if receipt.dry_run else "removed"
-    rows: list[tuple[object, ...]] = []
-    places, probes = dict(receipt.places), dict(receipt.probes)
-    for place in dict.fromkeys([*places, *probes]):
-        gone = probes.get(place)
-        mark = (
-            Text("")
-            if gone is None
-            else Text("nothing left", style="green")
-            if gone
-            else Text("STILL THERE", style="bold red")
-        )
-        rows.append((place, places.get(place, ""), mark))
-    title = f"{len(receipt.ids)} notes forgotten" if not receipt.dry_run else f"dry run: {len(receipt.ids)} notes"
-    return render.table(("place", verb, "looked again"), rows, title=title, right=(verb,))
 
 
 def unfade(

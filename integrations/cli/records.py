@@ -11,7 +11,8 @@ import typer
 from agentmem.errors import InvalidArgument
 from agentmem.integrations import values
 from agentmem.integrations.cli import given, render
-from agentmem.integrations.cli.notes import DryOption, YesOption, erase, number
+from agentmem.integrations.cli.forgetting import DryOption, YesOption, erase
+from agentmem.integrations.cli.notes import number
 from agentmem.integrations.cli.place import Place, at_place
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from agentmem.errors import AgentMemError, ScopeRequired
 from agentmem.integrations.values import plain
@@ -16,9 +16,12 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-__all__ = ["console", "data", "error", "notice", "say", "short", "table"]
+    from agentmem.notes.note import Note
+
+__all__ = ["SHARED", "console", "data", "error", "notice", "say", "short", "table", "whose"]
 
 ID_LENGTH = 8
+SHARED: Final = "shared"
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -47,6 +50,14 @@ def data(value: object) -> None:
 def short(id: str | None) -> str:
     """The end of an id: the beginning is the time, which neighbours share."""
     return "" if id is None else id[-ID_LENGTH:]
+
+
+def whose(note: Note) -> str:
+    """Who a note belongs to: a user, with the agent that alone is told of it; an agent; or everybody."""
+    scope = note.scope
+    if scope.user is not None:
+        return scope.user if scope.agent is None else f"{scope.user}, agent {scope.agent}"
+    return SHARED if scope.agent is None else f"agent {scope.agent}"
 
 
 def table(

@@ -16,7 +16,7 @@ from agentmem.consolidation.figures import counted, told
 from agentmem.errors import InvalidArgument, JobLocked
 from agentmem.integrations import values
 from agentmem.integrations.cli import render
-from agentmem.integrations.cli.notes import DryOption
+from agentmem.integrations.cli.forgetting import DryOption
 from agentmem.integrations.cli.place import Local, Place, at_place
 
 if TYPE_CHECKING:
@@ -175,6 +175,7 @@ def status(place: Place) -> None:
             ("unserved", str(len(found.unserved)), "in the registry, not in the pack"),
             ("stray", str(len(found.stray)), "in the pack, not in the registry"),
             ("pack", (found.pack or "none")[:12], found.trouble or "sound"),
+            ("base", (found.base or "none")[:12], "the model that it was written on; agentmem verify asks the model"),
         ]
         render.say(render.table(("", "", "meaning"), rows, title="Drift of the weights"))
     if not found.ok:

@@ -93,6 +93,14 @@ class Indexer:
         """Where the present generation lies."""
         return self._folder(self._state.generation)
 
+    def in_use(self) -> Path | None:
+        """Where the present generation of whoever owns the index lies; ``None`` when nothing was applied yet."""
+        state = self._state
+        if not self._own():
+            with self._store.read() as tx:
+                state = IndexState.load(tx.meta_get(STATE))
+        return self._folder(state.generation) if state.generation else None
+
     def health(self) -> str:
         """``ok``, ``empty`` (nothing applied yet), ``missing``, ``damaged`` or ``unowned``; a few stat calls.
 
@@ -237,6 +245,10 @@ class Indexer:
     def purge_wanted(self) -> bool:
         """Whether files that may hold what was removed wait for an :meth:`apply` to rewrite them."""
         return self._own() and self._state.generation > 0 and self._wanted()
+
+    def owner_waited_for(self) -> bool:
+        """Whether such files are another process's, which rewrites them."""
+        return not self._own() and self._wanted() and self.in_use() is not None
 
     def _spare_purge(self) -> None:
         """What was removed had not been delivered, unless some of it still waits in the outbox."""

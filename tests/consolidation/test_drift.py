@@ -111,6 +111,34 @@ def test_edits_of_another_base_model_are_rewritten_on_the_new_one(
         assert memory.ask(PLAYS, user="ana", use="weights").text == "cello."
 
 
+def test_another_base_model_is_known_before_it_is_first_asked(
+    tmp_path: Path, model: tuple[object, object], clock: ManualClock
+) -> None:
+    """One that is here is looked at; one that has to be loaded is not, and that is said; the pack's own is none adrift."""
+    place = tmp_path / "m"
+    with Memory(place, embedder="hash", model=model, clock=clock) as memory:
+        tell(memory, "Oren Dorrell", "plays", "cello")
+        assert memory.consolidate(user="ana").promoted
+    other, tokenizer = load_small_model()
+    with torch.no_grad():
+        other.model.layers[0].mlp.down_proj.weight.mul_(1.02)
+
+    with Memory(place, embedder="hash", model=(other, tokenizer), clock=clock) as memory:
+        drifted = memory.status(user="ana")
+        assert not memory._parts.weights.attached
+        assert drifted.base_changed
+        assert "another base model" in str(drifted)
+    with Memory(place, embedder="hash", model=model, clock=clock) as memory:
+        assert str(memory.status(user="ana")) == "1 edit, none adrift"
+    with Memory(place, embedder="hash", model="small", clock=clock) as memory:
+        unknown = memory.status(user="ana")
+        assert unknown.unloaded
+        assert not memory._parts.weights.attached
+        assert "shows with the first answer" in str(unknown)
+        memory.ask(PLAYS, user="ana")
+        assert str(memory.status(user="ana")) == "1 edit, none adrift"
+
+
 def test_the_policy_can_be_replaced_and_explains_itself(memory: Memory) -> None:
     note = tell(memory, "Oren Dorrell", "plays", "cello")
     assert memory.explain(note, user="ana").startswith("promote")

@@ -190,7 +190,9 @@ def test_nothing_is_learnt_of_a_secret(memory: Memory) -> None:
 
 def test_why_says_what_is_missing(memory: Memory) -> None:
     id = str(memory.remember(STAGING).id)
-    assert memory.explain(id).startswith("keep: the note states no fact, and nothing was asked of it")
+    said = memory.explain(id)
+    assert said.startswith("keep: the note states no fact, and no question was answered from it")
+    assert "reinforce(id, question=…, answer=…)" in said
 
 
 # -- forgetting -----------------------------------------------------------------------------------------------------
@@ -301,3 +303,14 @@ def test_another_phraser_may_take_its_place(memory: Memory) -> None:
 
     memory.phraser = default_phraser()
     assert memory.consolidate().promoted
+
+
+def test_who_asks_why_a_fact_stays_a_note_is_told_how_to_teach_it(memory: Memory) -> None:
+    """A question that a model misreads leaves no evidence: the cure stands beside the refusal, and goes once it was heeded."""
+    id = str(memory.remember("Ines Varga lives in Porto.").id)
+    before = memory.explain(id)
+    memory.reinforce(id, question="Where does Ines Varga live?", answer="Porto")
+
+    assert "used 0 times" in before
+    assert "reinforce(id, question=…, answer=…)" in before
+    assert "reinforce(" not in memory.explain(id)

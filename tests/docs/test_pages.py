@@ -8,12 +8,15 @@ import re
 import shlex
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 from typer.main import get_command
 
 from agentmem.integrations.cli.app import app
+from agentmem.recall.weights import RankingWeights
+from docs.tools.generated import settings_page
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -24,7 +27,7 @@ OPTIONAL = {
     *("langgraph", "llama_index", "mcp", "openai", "opentelemetry", "prometheus_client", "pydantic_ai", "starlette", "uvicorn"),
 }  # fmt: skip
 """What a block may need that is not installed with agentmem."""
-OTHERS = {"curl", "pip", "python", "export", "claude"}
+OTHERS = {"curl", "pip", "python", "export", "claude", "head", "mv"}
 """Commands on the pages that are not ours to look into."""
 RUNNER = """
 import contextlib, io, json, os, sys, traceback
@@ -101,6 +104,36 @@ def test_every_python_block_of_the_pages_runs_from_an_empty_directory(pages: lis
     if needed:
         assert not os.environ.get("AGENTMEM_FRAMEWORKS"), needed
         pytest.skip(", ".join(needed))
+
+
+@pytest.mark.parametrize("page", [pytest.param(page, id=named(page)) for page in PAGES])
+def test_every_link_of_a_page_leads_somewhere_in_the_checkout(page: Path) -> None:
+    """Also for who reads the pages where they lie, and builds no site."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    links = re.findall(r"\]\(((?!\w+:|#)[^)\s#]+)(?:#[^)]*)?\)", text)
+    missing = [link for link in links if not (page.parent / link).exists()]
+
+    assert not missing
+
+
+def test_the_settings_of_the_checkout_are_those_of_the_code() -> None:
+    """The page is written by the tool that builds the site: ``python -m docs.tools.build --settings``."""
+    assert (DOCS / "reference" / "settings.md").read_text(encoding="utf-8") == settings_page()
+
+
+def test_every_weight_of_recall_and_every_part_of_a_score_is_in_the_tables() -> None:
+    """Whoever meets a name in ``hit.reasons`` or in ``RankingWeights`` finds it on the page."""
+    page = (DOCS / "recall.md").read_text(encoding="utf-8")
+    rows = "\n".join(line for line in page.splitlines() if line.startswith("| "))
+    ranked = (ROOT / "agentmem" / "recall" / "rank.py").read_text(encoding="utf-8")
+    parts = {
+        *re.findall(r'parts\["(\w+)"\] [-+]?=', ranked),
+        *re.findall(r'^        "(\w+)": ', ranked, flags=re.MULTILINE),
+    }
+
+    assert parts >= {"newer", "updates", "question", "session"}
+    for name in (*parts, *(field.name for field in fields(RankingWeights))):
+        assert f"`{name}`" in rows or f"{name}=" in rows, name
 
 
 COMMANDS = [

@@ -392,3 +392,17 @@ def test_an_embedder_that_fails_is_named_and_loses_nothing(tmp_path: Path, kind:
         down = False
         assert memory.recall("Where does my sister live?")[0].note.content == "My sister lives in Porto."
         assert len(memory.notes()) == 1
+
+
+def test_an_embedder_that_lacks_something_is_told_what() -> None:
+    """Not that it has to have embed(), which it has."""
+
+    class Nameless:
+        dimension = 8
+
+        def embed(self, texts: list[str]) -> Any: ...
+
+    with pytest.raises(InvalidArgument, match=r"Nameless has embed\(\), but lacks fingerprint\.") as caught:
+        make_embedder(Nameless())  # type: ignore[arg-type]
+
+    assert "exact weights" in caught.value.hint

@@ -86,6 +86,45 @@ def test_a_filter_forgets_all_that_it_fits(memory: Memory) -> None:
     assert [n.content for n in memory.notes()] == ["We had fish."]
 
 
+def test_a_filter_takes_what_is_the_scopes_own_and_an_id_what_it_names(memory: Memory) -> None:
+    """Who asks for all of Ana's takes nothing from Ben, unless told to; a note that is named is meant."""
+    mine = memory.remember("Ana lives in Porto.", user="ana", agent="bot").id
+    office = str(memory.remember("The office is closed on Fridays.").id)
+    bots = memory.remember("Customers like short answers.", agent="bot").id
+    everything = {"kind": {"$exists": True}}
+
+    planned = memory.forget(everything, user="ana", agent="bot", dry_run=True)
+    wider = memory.forget(everything, user="ana", agent="bot", shared=True, dry_run=True)
+    done = memory.forget(everything, user="ana", agent="bot")
+
+    assert planned.ids == done.ids == (mine,)
+    assert set(wider.ids) == {mine, office, bots}
+    assert not wider.warnings
+    assert ": 2; shared=True" in planned.warnings[0]
+    assert memory.forget(office, user="ben").ids == (office,)
+    assert memory.forget(everything, user="nobody").ids == ()
+    assert memory.forget(everything, agent="bot").ids == (bots,)
+
+
+def test_where_nobody_is_named_what_is_shared_is_ones_own(memory: Memory) -> None:
+    """A memory of one person needs no word for it."""
+    office = memory.remember("The office is closed on Fridays.").id
+
+    assert memory.forget({"kind": "episodic"}).ids == (office,)
+
+
+def test_within_a_session_a_filter_takes_what_was_said_in_it(tmp_path: Path) -> None:
+    """What belongs to no session is seen in every one, and is no session's to forget."""
+    with Memory(tmp_path / "m", embedder="hash", scope=Scope(user="ana", session="monday")) as memory:
+        monday = memory.remember("We had soup.").id
+        with Memory(tmp_path / "m", embedder="hash", scope=Scope(user="ana")) as whole:
+            lasting = whole.remember("I live in Porto.").id
+        assert {note.id for note in memory.notes()} == {monday, lasting}
+
+        assert set(memory.forget({"kind": "episodic"}, shared=True, dry_run=True).ids) == {monday, lasting}
+        assert memory.forget({"kind": "episodic"}).ids == (monday,)
+
+
 @pytest.mark.parametrize("what", [{}, [], 17, None, [3]])
 def test_forgetting_nothing_in_particular_is_refused(memory: Memory, what: object) -> None:
     """An empty filter or something that names no note is an error, not everything and not nothing."""

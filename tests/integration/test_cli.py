@@ -16,12 +16,12 @@ import typer
 
 from agentmem import Memory, Scope
 from agentmem.integrations.cli.app import app
-from agentmem.integrations.cli.notes import confirm
+from agentmem.integrations.cli.forgetting import confirm
 from agentmem.notes.rows import EditRow
 
 COMMANDS = (
     "ask chat check consolidate curve demo doctor edits enrich evidence export fade forget graph history import jobs mcp notes "
-    "rebuild recall reflect remember stats status unfade users verify why-not".split()
+    "rebuild recall reflect remember stats status unfade update users verify why-not".split()
 )
 Run = Callable[..., Any]
 
@@ -379,6 +379,72 @@ def test_a_dry_run_changes_nothing(filled: Run):
     assert result.exit_code == 0
     assert "dry run: 2 notes" in result.stdout
     assert len(json.loads(filled("notes", "-u", "ana", "--json").stdout)["notes"]) == 2
+
+
+def test_a_filter_spares_what_everybody_sees_and_a_dry_run_says_whose_each_note_is(filled: Run):
+    assert filled("remember", "The office is closed on Fridays.").exit_code == 0
+    every = ("--where", '{"kind": {"$exists": true}}', "-u", "ana")
+
+    planned = filled("forget", *every, "--dry-run")
+    wider = json.loads(filled("forget", *every, "--shared", "--dry-run", "--json").stdout)
+    gone = json.loads(filled("forget", *every, "--yes", "--json").stdout)
+    left = json.loads(filled("notes", "-u", "ben", "--json").stdout)["notes"]
+
+    assert "ana   My sister lives in Porto." in planned.stdout
+    assert "office" not in planned.stdout
+    assert "--shared" in planned.stderr
+    assert sorted(str(note["user"]) for note in wider["notes"]) == ["None", "ana", "ana"]
+    assert len(gone["ids"]) == 2
+    assert [note["content"] for note in left] == ["The office is closed on Fridays."]
+
+
+def test_a_list_says_whose_a_note_is_where_that_may_differ(filled: Run, run: Run, tmp_path: Path):
+    filled("remember", "The office is closed on Fridays.")
+    run("--path", tmp_path / "alone", "remember", "The office is closed on Fridays.")
+
+    assert " shared " in filled("notes", "-u", "ana").stdout
+    assert "shared" not in run("--path", tmp_path / "alone", "notes").stdout
+
+
+def test_a_note_is_corrected_by_the_end_of_its_id(filled: Run):
+    id, new = only_id(filled), "My sister lives in Faro."
+    done = json.loads(filled("update", id[-8:], new, "--tag", "home", "-u", "ana", "--json").stdout)
+    note = json.loads(filled("notes", "-u", "ana", "--json").stdout)["notes"][0]
+    versions = json.loads(filled("history", id, "-u", "ana", "--json").stdout)["versions"]
+
+    assert done["id"] == note["id"] == id
+    assert note["fact"]["object"] == "Faro"
+    assert "home" in note["tags"]
+    assert [version["content"] for version in versions] == ["My sister lives in Porto.", new]
+    assert filled("update", id, "-u", "ana").exit_code == 2
+    assert filled("update", id, "words", "-u", "ben").exit_code == 3
+
+
+@pytest.mark.parametrize("delivered", [True, False])
+def test_what_a_forgetting_could_not_finish_is_said_with_the_next_step(filled: Run, tmp_path: Path, delivered: bool):
+    """Another process has the vector index: nobody is told that a note is still there, nor to wait where nothing waits."""
+    path, environment = tmp_path / "memory", {**os.environ, "COLUMNS": "200", "AGENTMEM_EMBEDDER": "hash"}
+
+    def other(*words: str) -> Any:
+        line = [sys.executable, "-m", "agentmem", "-p", path, *words]
+        return subprocess.run(line, capture_output=True, text=True, timeout=120, env=environment)
+
+    with Memory(path, embedder="hash") as owner:
+        owner.remember("Ben lives in Rome.", user="ben")
+        if delivered:
+            owner.flush()
+        gone = other("-u", "ana", "forget", only_id(filled), "-y")
+        looked = other("verify", "--deep")
+    finished = filled("verify", "--deep")
+
+    assert gone.returncode == looked.returncode == (1 if delivered else 0)
+    assert "STILL THERE" not in gone.stdout
+    assert ("bytes wait" in gone.stdout) is delivered
+    assert ("agentmem verify --deep" in gone.stderr) is delivered
+    assert ("the process that owns the vector index" in gone.stderr) is delivered
+    assert "not in use" not in looked.stdout
+    assert ("the process that owns the vector index" in looked.stdout) is delivered
+    assert finished.exit_code == 0
 
 
 def test_an_id_of_another_user_is_unknown(filled: Run):

@@ -207,13 +207,23 @@ def test_who_passes_a_former_setting_is_told_where_it_went(section: str, name: s
 
 def test_every_weight_that_was_a_setting_is_one_now() -> None:
     """And no weight that came later is named where former settings went."""
-    assert {field.name for field in fields(RankingWeights)} - set(MOVED["RecallSettings"]) == {"newer"}
+    assert {field.name for field in fields(RankingWeights)} - set(MOVED["RecallSettings"]) == {"newer", "remembered"}
     assert set(MOVED["RecallSettings"]) <= {field.name for field in fields(RankingWeights)}
+
+
+def test_the_largest_weights_answer_a_query_in_any_script() -> None:
+    """What a query in a foreign script adds to the weight of words stays within what a weight may be."""
+    with Memory(None, embedder="hash", ranking=RankingWeights(text=10, foreign=10)) as memory:
+        memory._parts.core.embedder.scripts = ("Latin",)
+        memory.remember("我住在里斯本。")
+
+        assert memory.recall("里斯本")[0].note.content == "我住在里斯本。"
 
 
 @pytest.mark.parametrize(
     "weights",
-    [{"text": -1}, {"text": float("nan")}, {"text": float("inf")}, {"time": "0.1"}, {"reply": True}, {"together": 1.0}, {"successor": 1.5}],
+    [{"text": -1}, {"text": float("nan")}, {"text": float("inf")}, {"time": "0.1"}, {"reply": True}, {"together": 1.0}, {"successor": 1.5}, {"newer": 5}, {"actor": 50},
+     {"unnamed": 2}],
 )  # fmt: skip
 def test_a_weight_that_nothing_can_work_with_is_refused_at_once(weights: dict[str, Any]) -> None:
     """By name, with the measured one in the hint; and what is no weights at all by the memory."""

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from agentmem import Memory
+from agentmem.errors import InvalidArgument
 from agentmem.notes.protocols import Clock
 from agentmem.records.transaction import NoteStore
 from agentmem.stores.dicts import DictStore
@@ -30,3 +35,19 @@ class TestSqliteFile(StoreConformance):
 class TestDicts(StoreConformance):
     def open(self, clock: Clock) -> NoteStore:
         return DictStore(clock=clock)
+
+
+def test_what_is_no_whole_store_is_told_what_it_lacks(tmp_path: Path) -> None:
+    """At once, by name, and before anything is opened or closed."""
+
+    class Half:
+        read_only = False
+
+        def write(self) -> Any: ...
+        def read(self) -> Any: ...
+
+    with pytest.raises(InvalidArgument, match="Half is no store: it lacks check, close, completing") as caught:
+        Memory(tmp_path / "memory", embedder="hash", store=Half())  # type: ignore[arg-type]
+
+    assert "StoreConformance" in caught.value.hint
+    assert not (tmp_path / "memory").exists()
