@@ -196,7 +196,8 @@ class Parts:
 
         if self.path is None:
             raise InvalidArgument(
-                "A memory without a path has no files to look into.", hint="Memory('my-memory').verify_bytes()."
+                "A memory without a directory has no files to look into.",
+                hint="Memory('my-memory').verify_bytes(); what a database server keeps, its administrator looks into.",
             )
         left = {} if self.core.store.read_only else self.scrubber.finish()
         if (

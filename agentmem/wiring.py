@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -40,9 +41,19 @@ from agentmem.weights.registry import METHOD, PackContents, PackFiles, WeightReg
 
 if TYPE_CHECKING:
     from agentmem.llm.loading import ModelSpec
+    from agentmem.stores.postgres.store import PostgresStore
     from agentmem.stores.sqlite.store import SqliteStore
 
-__all__ = ["build", "model_spec"]
+__all__ = ["build", "model_spec", "place"]
+
+
+def place(path: str | Path | None) -> tuple[Path | None, str | None]:
+    """The directory that is meant, or the address of the database."""
+    from agentmem.stores.postgres.url import is_url
+
+    if path is None or is_url(path):
+        return None, path if isinstance(path, str) else None
+    return Path(os.path.expanduser(path)), None  # noqa: PTH111 - leaves a name that is no user's as it is
 
 
 def build(
@@ -57,11 +68,13 @@ def build(
     extractor: Extractor | None = None,
     read_only: bool = False,
     store: NoteStore | None = None,
+    url: str | None = None,
     fail: Fail = lambda step: None,
 ) -> Parts:
     """Wire a memory: a :class:`DataDirectory` holds the notes, the index and the packs; without one all stays in memory.
 
-    With a ``store`` the notes are there, and in the directory the rest.
+    With a ``store`` the notes are there, and in the directory the rest. With a ``url`` all is in the database that it names, and copies of the packs
+    in a directory that goes with the memory.
     """
     if settings is not None and not isinstance(settings, Settings):
         raise InvalidArgument(f"settings must be Settings, not {type(settings).__name__}.", hint="Settings(recall=…).")
@@ -70,11 +83,17 @@ def build(
             f"ranking must be RankingWeights, not {type(ranking).__name__}.", hint="RankingWeights(text=0.1)."
         )
     chosen, time = settings or Settings(), clock or SystemClock()
+    if url is not None and store is not None:
+        raise InvalidArgument("A store was given, and the address of another.", hint="give one of them.")
+    copies = None
+    if url is not None:
+        store = _postgres(url, chosen, time, read_only=read_only)
+        copies = store.packs
     scratch = Scratch() if path is None else None
     directory = open_directory(
         scratch.path if scratch else Path(path or ""), now=time.now(), read_only=read_only and path is not None
     )
-    read_only = not directory.writable
+    read_only = not directory.writable or (url is not None and read_only)
     store = store or _store(None if path is None else directory, chosen, time)
     with _closed_on_error(store, scratch):
         notices = list if path is None else _bound(store, directory, fail)
@@ -85,7 +104,7 @@ def build(
             text.complete()
             readings = NoteReadings(core)
             readings.complete()
-            weights = _weights(core, directory.weights, fail)
+            weights = _weights(core, PackStore(directory.weights, copies), fail)
             weights.collect()
             reranker = make_reranker(chosen.recall.reranker)
             language_model = _language_model(llm)
@@ -152,6 +171,12 @@ def _store(directory: DataDirectory | None, settings: Settings, clock: Clock) ->
     return SqliteStore(database, durability=settings.index.durability, clock=clock, read_only=read_only)
 
 
+def _postgres(url: str, settings: Settings, clock: Clock, *, read_only: bool) -> PostgresStore:
+    from agentmem.stores.postgres.store import PostgresStore
+
+    return PostgresStore(url, durability=settings.index.durability, clock=clock, read_only=read_only)
+
+
 def _core(
     store: NoteStore, indexed: DataDirectory | None, settings: Settings, ranking: RankingWeights, clock: Clock, embedder: Any,
     extractor: Extractor, fail: Fail,
@@ -191,7 +216,7 @@ def _reader(gate: str) -> SameAsked | None:
     return SameQuestion() if gate == "memory" or (gate == "auto" and has_packaged_minilm()) else None
 
 
-def _weights(core: Core, packs: Path, fail: Fail) -> WeightRegistry:
+def _weights(core: Core, packs: PackStore, fail: Fail) -> WeightRegistry:
     method = METHOD if core.settings.consolidation.bulk_after is None else "tiered"
 
     def make(model: Any, tokenizer: Any) -> Any:
@@ -215,7 +240,7 @@ def _weights(core: Core, packs: Path, fail: Fail) -> WeightRegistry:
 
         return stranded(model)
 
-    return WeightRegistry(core, PackStore(packs), make, PackFiles(drop, read), stranded, fail)
+    return WeightRegistry(core, packs, make, PackFiles(drop, read), stranded, fail)
 
 
 def _greedy_answers(model: Any, tokenizer: Any, prompts: Sequence[str], max_new_tokens: int) -> list[str]:
