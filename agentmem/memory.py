@@ -960,9 +960,7 @@ class Memory:
         self.close()
 
     def __repr__(self) -> str:
-        return (
-            f"Memory({str(self.path or getattr(self._parts.core.store, 'place', 'in memory'))!r}, scope={self.scope})"
-        )
+        return f"Memory({str(self.path or self._parts.place)!r}, scope={self.scope})"
 
     # -- checks ----------------------------------------------------------------------------------------------
 

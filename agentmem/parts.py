@@ -84,6 +84,7 @@ class Parts:
     fail: Fail = lambda step: None
     scratch: Scratch | None = None
     path: Path | None = None
+    place: str = "in memory"
     closed: bool = False
     _local: LocalModel | None = None
     _plain: bool = False

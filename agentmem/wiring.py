@@ -41,6 +41,8 @@ from agentmem.weights.registry import METHOD, PackContents, PackFiles, WeightReg
 
 if TYPE_CHECKING:
     from agentmem.llm.loading import ModelSpec
+    from agentmem.stores.chroma.indexer import Indexer
+    from agentmem.stores.postgres.near import NearIndex
     from agentmem.stores.postgres.store import PostgresStore
     from agentmem.stores.sqlite.store import SqliteStore
 
@@ -85,26 +87,25 @@ def build(
     chosen, time = settings or Settings(), clock or SystemClock()
     if url is not None and store is not None:
         raise InvalidArgument("A store was given, and the address of another.", hint="give one of them.")
-    copies = None
-    if url is not None:
-        store = _postgres(url, chosen, time, read_only=read_only)
-        copies = store.packs
+    database = None if url is None else _postgres(url, chosen, time, read_only=read_only)
     scratch = Scratch() if path is None else None
     directory = open_directory(
         scratch.path if scratch else Path(path or ""), now=time.now(), read_only=read_only and path is not None
     )
     read_only = not directory.writable or (url is not None and read_only)
-    store = store or _store(None if path is None else directory, chosen, time)
+    store = store or database or _store(None if path is None else directory, chosen, time)
     with _closed_on_error(store, scratch):
         notices = list if path is None else _bound(store, directory, fail)
         kept = directory if path is not None and not read_only else None
-        core = _core(store, kept, chosen, ranking or RankingWeights(), time, embedder, reader_of(extractor), fail)
+        core = _core(
+            store, kept, chosen, ranking or RankingWeights(), time, embedder, reader_of(extractor), fail, database
+        )
         with _closed_on_error(core.indexer):
             text = FullText(core, fail)
             text.complete()
             readings = NoteReadings(core)
             readings.complete()
-            weights = _weights(core, PackStore(directory.weights, copies), fail)
+            weights = _weights(core, PackStore(directory.weights, None if database is None else database.packs), fail)
             weights.collect()
             reranker = make_reranker(chosen.recall.reranker)
             language_model = _language_model(llm)
@@ -136,6 +137,7 @@ def build(
         fail=fail,
         scratch=scratch,
         path=None if path is None else directory.root,
+        place="in memory" if database is None else database.place,
     )
     if not read_only:
         with (
@@ -179,15 +181,17 @@ def _postgres(url: str, settings: Settings, clock: Clock, *, read_only: bool) ->
 
 def _core(
     store: NoteStore, indexed: DataDirectory | None, settings: Settings, ranking: RankingWeights, clock: Clock, embedder: Any,
-    extractor: Extractor, fail: Fail,
+    extractor: Extractor, fail: Fail, database: PostgresStore | None,
 ) -> Core:  # fmt: skip
     from agentmem.embedding.embedders import make_embedder
     from agentmem.embedding.relation_model import RelationModel
     from agentmem.stores.text.text import TextIndex
     from agentmem.stores.vectors.exact import ExactIndex
 
-    indexer = None
-    if indexed is not None and settings.index.backend == "chroma":
+    indexer: Indexer | NearIndex | None = None
+    if database is not None and settings.index.backend == "chroma":  # it lies beside the notes
+        indexer = database.near
+    elif indexed is not None and settings.index.backend == "chroma":
         from agentmem.stores.chroma.indexer import Indexer
 
         indexer = Indexer(store, indexed.index, clock, fail=fail)

@@ -163,8 +163,7 @@ class Database:
         """Once more on a new connection, if the server ended the one that was there; nothing has been done yet."""
         for again in (True, False):
             self._ensure_open()
-            fresh = self._fresh
-            self._fresh = False
+            fresh, self._fresh = self._fresh, False
             try:
                 self._open().execute(begin)
             except driver_errors() as error:
@@ -183,7 +182,7 @@ class Database:
                 connection.execute("COMMIT")
                 return
             said = connection.execute(
-                f"UPDATE {CHANGED} SET times = times + 1 RETURNING times; NOTIFY {self.channel}; COMMIT"
+                f"UPDATE {CHANGED} SET times = times + 1 RETURNING times; NOTIFY {self.channel}; COMMIT"  # noqa: S608 - names of ours
             )
             self._see(said.fetchall()[0][0] - 1)
             assert self._seen is not None
@@ -360,7 +359,9 @@ class Database:
         self._rested = False
         self._fork = object()  # another one in every process
         self._depth = 0
-        self._writing = self._looked = self._fresh = False
+        self._writing = False
+        self._looked = False
+        self._fresh: bool = False
         self._thread = 0
         self._owners = ""
 
@@ -411,7 +412,7 @@ class Database:
         try:
             self._connection = connect(self.url)
             self._connection.execute(
-                f"SET search_path TO {quoted(self.schema)}, public; SET client_min_messages TO warning; {_WAITING[self._waits]}"
+                f"SET search_path TO {quoted(self.schema)}, public, extensions; SET client_min_messages TO warning; {_WAITING[self._waits]}"
             )
         except driver_errors() as error:
             self._let_go()

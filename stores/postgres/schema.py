@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["CHANGED", "MIGRATIONS"]
+__all__ = ["CHANGED", "MIGRATIONS", "MINE"]
 
 CHANGED: Final = "changed"
 """The table whose one row counts the commits of all writers."""
@@ -177,13 +177,15 @@ _OWNERS: Final = (
     "(SELECT string_to_array(nullif(current_setting('agentmem.owners', true), '*'), ',')::bigint[])::bigint[]"
 )
 _MINE: Final = f"({_JOB} OR {{}} = ANY ({_OWNERS}))"
+MINE: Final = _MINE.format("abs(owner)")
+"""The rule of a table whose rows say whose they are, or in which space they lie."""
 _NOTE_IS_MINE: Final = f"({_JOB} OR EXISTS (SELECT 1 FROM note n WHERE n.id = {{}}))"
 _OWNED: Final = (
     "note fact term telling intent tombstone idempotency vector passage vector_next words vector_change words_change outbox use edit experience "
     "experience_step record evidence"
 ).split()
 _RULES: Final = {
-    **{table: _MINE.format("abs(owner)") for table in _OWNED},
+    **dict.fromkeys(_OWNED, MINE),
     "owner": _MINE.format("id"),
     "ledger": f"owner IS NULL OR {_MINE.format('owner')}",
     "note_version": _NOTE_IS_MINE.format('note_version."row"'),

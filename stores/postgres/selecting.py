@@ -74,7 +74,7 @@ def _by_moment(selection: Selection, bind: Binding, order: str, further: str) ->
         sql = f"SELECT n.id{further} FROM note n WHERE {_asked(selection, bind)}"  # noqa: S608 - made here
         return f"{sql} ORDER BY n.{column} {direction}, n.id {direction}"
     parts = [
-        f"(SELECT n.id, n.{column} AS moment FROM note n WHERE {_asked(selection, bind, (owner,))} ORDER BY 2 {direction}, 1 {direction})"
+        f"(SELECT n.id, n.{column} AS moment FROM note n WHERE {_asked(selection, bind, (owner,))} ORDER BY 2 {direction}, 1 {direction})"  # noqa: S608 - made here
         for owner in owners
     ]
     return f"SELECT id FROM ({' UNION ALL '.join(parts)}) x ORDER BY moment {direction}, id {direction}"  # noqa: S608 - made here

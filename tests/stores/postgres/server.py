@@ -96,4 +96,3 @@ class Server:
 
     def _run(self, command: list[object]) -> None:
         subprocess.run([str(each) for each in command], check=True, capture_output=True, cwd="/tmp", **self._as)
-

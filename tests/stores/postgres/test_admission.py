@@ -10,6 +10,7 @@ import pytest
 from agentmem.stores.postgres.store import PostgresStore
 from tests.stores import test_admission as promises
 
+
 @pytest.fixture
 def filed(server: Any, new_schema: Callable[[], str]) -> Iterator[Any]:
     made = promises.Filed(PostgresStore(server.url(), schema=new_schema()))

@@ -84,7 +84,9 @@ def test_a_query_that_forgot_its_owner_is_given_none_of_anothers(store: Postgres
         theirs = tx.tables.find(NOTE, {"owner": owners["ben"]}, order=(), limit=1)
         assert theirs
         with pytest.raises(ScopeBreach), store.write() as part:
-            part.tables.admitting(frozenset({owners["ana"]})).put(LEDGER, [(None, 1, "x", None, None, "{}", owners["ben"])])
+            part.tables.admitting(frozenset({owners["ana"]})).put(
+                LEDGER, [(None, 1, "x", None, None, "{}", owners["ben"])]
+            )
         assert tx.tables.count(NOTE, {}) == 60
 
 
@@ -123,7 +125,13 @@ def test_hostile_filters_ask_the_same_of_both_stores(store: PostgresStore, seed:
                 continue
             owner = rng.choice(list(owners.values()))
             of = rng.choice([(owner,), tuple(owners.values())])
-            selection = Selection(of, where=where, archived=rng.random() < 0.5, closed=rng.random() < 0.5, agent=rng.choice([None, "cook"]))
+            selection = Selection(
+                of,
+                where=where,
+                archived=rng.random() < 0.5,
+                closed=rng.random() < 0.5,
+                agent=rng.choice([None, "cook"]),
+            )
             for order in ("created", "-occurred", "row"):
                 limit, offset = rng.choice([(None, 0), (7, 0)] + ([(5, 3)] if order != "row" else []))
                 given = {"order": order, "limit": limit, "offset": offset}

@@ -154,7 +154,9 @@ def test_a_memory_is_opened_by_its_address(server: Any, tmp_path: Path) -> None:
     url = server.url()
     with Memory(url) as first, Memory(url) as second:
         kept = first.remember("My dog is called Rex.", user="ana")
-        assert [hit.note.content for hit in second.recall("what is my dog called", user="ana", k=1)] == ["My dog is called Rex."]
+        assert [hit.note.content for hit in second.recall("what is my dog called", user="ana", k=1)] == [
+            "My dog is called Rex."
+        ]
         assert not second.recall("dog Rex", user="ben")
         assert all(second.forget(kept.id, user="ana").probes.values())
         assert not first.recall("what is my dog called", user="ana")
