@@ -56,6 +56,8 @@ class Database:
         read_only: every write is refused.
     """
 
+    _fresh: bool
+
     def __init__(
         self, url: str, *, schema: str = "agentmem", durability: Durability = "full", read_only: bool = False
     ) -> None:
@@ -361,7 +363,7 @@ class Database:
         self._depth = 0
         self._writing = False
         self._looked = False
-        self._fresh: bool = False
+        self._fresh = False
         self._thread = 0
         self._owners = ""
 
