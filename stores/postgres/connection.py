@@ -24,7 +24,7 @@ from agentmem.stores.postgres.url import shown
 if TYPE_CHECKING:
     from agentmem.stores.postgres.driver import Connection
 
-__all__ = ["EVERYBODY", "TENANT", "Database", "Durability"]
+__all__ = ["EVERYBODY", "TENANT", "Durability", "PostgresDatabase"]
 
 Durability = Literal["full", "normal"]
 
@@ -43,7 +43,7 @@ _KNOWN: Final = "SELECT 1 FROM pg_roles WHERE rolname = $1"
 _MAY: Final = "SELECT pg_has_role(current_user, oid, 'SET') FROM pg_roles WHERE rolname = $1"
 
 
-class Database:
+class PostgresDatabase:
     """A connection that every thread of the process shares, one transaction at a time.
 
     Statements run only inside :meth:`transaction`, on the thread that opened it; whatever the driver raises arrives as an error of

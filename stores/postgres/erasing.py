@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Final
 
 from agentmem.errors import StoreError, StoreLocked
-from agentmem.stores.postgres.connection import Database
+from agentmem.stores.postgres.connection import PostgresDatabase
 from agentmem.stores.postgres.names import quoted
 
 __all__ = ["FILE", "rewrite", "vacuum"]
@@ -15,7 +15,7 @@ FILE: Final = "file"
 _TABLES: Final = "SELECT relname::text FROM pg_class WHERE relkind = 'r' AND relnamespace = $1::regnamespace ORDER BY 1"
 
 
-def vacuum(database: Database, patience: float) -> None:
+def vacuum(database: PostgresDatabase, patience: float) -> None:
     """Take the dead rows out of all tables and their indexes."""
     with database.transaction(write=False):
         names = [name for (name,) in database.rows(_TABLES, (quoted(database.schema),))]
@@ -23,7 +23,7 @@ def vacuum(database: Database, patience: float) -> None:
     _patiently(database, f"VACUUM (INDEX_CLEANUP ON, TRUNCATE ON) {listed}", patience)
 
 
-def rewrite(database: Database, patience: float) -> list[str]:
+def rewrite(database: PostgresDatabase, patience: float) -> list[str]:
     """Write all tables anew; what this role may not do to the log, in words."""
     with database.transaction(write=False):
         names = [name for (name,) in database.rows(_TABLES, (quoted(database.schema),))]
@@ -41,7 +41,7 @@ def rewrite(database: Database, patience: float) -> list[str]:
     return left
 
 
-def _patiently(database: Database, sql: str, patience: float) -> None:
+def _patiently(database: PostgresDatabase, sql: str, patience: float) -> None:
     database.outside(f"SET lock_timeout = '{max(1, int(patience * 1000))}ms'")
     try:
         database.outside(sql)

@@ -7,11 +7,11 @@ import secrets
 from typing import Final
 
 from agentmem.errors import StoreCorrupt, StoreError, StoreReadOnly
-from agentmem.stores.postgres.connection import TENANT, Database
+from agentmem.stores.postgres.connection import TENANT, PostgresDatabase
 from agentmem.stores.postgres.names import quoted
 from agentmem.stores.postgres.schema import MIGRATIONS
 
-__all__ = ["SCHEMA_VERSION", "StoreSecret", "migrate"]
+__all__ = ["SCHEMA_VERSION", "DrawnSecret", "migrate"]
 
 SCHEMA_VERSION: Final = len(MIGRATIONS)
 _SECRET: Final = "tombstone_key"  # noqa: S105 - its name
@@ -24,7 +24,7 @@ _GRANTED: Final = (
 )
 
 
-def migrate(database: Database) -> None:
+def migrate(database: PostgresDatabase) -> None:
     """Apply what is missing; a schema of a newer version is left untouched.
 
     Raises:
@@ -47,14 +47,14 @@ def migrate(database: Database) -> None:
             _apply(database, number)
 
 
-class StoreSecret:
+class DrawnSecret:
     """The store's secret, drawn once, when it was made, and read when it is first asked for.
 
     Raises:
         StoreCorrupt: it is not what was drawn.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: PostgresDatabase) -> None:
         self._db = database
         self._drawn = b""
 
@@ -77,7 +77,7 @@ def _seal(drawn: str) -> str:
     return hashlib.blake2b(drawn.encode(), digest_size=16).hexdigest()
 
 
-def _fit(database: Database) -> None:
+def _fit(database: PostgresDatabase) -> None:
     version, encoding = database.rows(
         "SELECT current_setting('server_version_num')::bigint, current_setting('server_encoding')"
     )[0]
@@ -92,7 +92,7 @@ def _fit(database: Database) -> None:
         )
 
 
-def _version(database: Database) -> int:
+def _version(database: PostgresDatabase) -> int:
     if database.value("SELECT to_regclass($1 || '.migration')", (quoted(database.schema),)) is None:
         return 0
     found = int(database.value("SELECT coalesce(max(number), 0) FROM migration") or 0)
@@ -104,7 +104,7 @@ def _version(database: Database) -> int:
     return found
 
 
-def _apply(database: Database, found: int) -> None:
+def _apply(database: PostgresDatabase, found: int) -> None:
     name, statements = MIGRATIONS[found]
     if found == 0:
         database.run(f"CREATE SCHEMA IF NOT EXISTS {quoted(database.schema)}")

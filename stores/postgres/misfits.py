@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from agentmem.stores.postgres.connection import TENANT, Database
+from agentmem.stores.postgres.connection import TENANT, PostgresDatabase
 
 __all__ = ["misfits", "unguarded"]
 
@@ -62,13 +62,13 @@ _BARE: Final = """
 """
 
 
-def misfits(database: Database) -> list[str]:
+def misfits(database: PostgresDatabase) -> list[str]:
     """How many there are of each kind, in words; empty when all fit."""
     counts = {what: int(database.value(sql)) for what, sql in _MISFITS.items()}
     return [f"{number} {what}" for what, number in counts.items() if number]
 
 
-def unguarded(database: Database) -> list[str]:
+def unguarded(database: PostgresDatabase) -> list[str]:
     """Why the server would show a transaction the rows of others, and pages that changed by themselves."""
     found = [
         f"table {name} has no row-level security: restore it from the migrations"

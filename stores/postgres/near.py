@@ -14,7 +14,7 @@ from agentmem.errors import AgentMemError, IndexUnavailable
 from agentmem.notes.spaces import whose
 from agentmem.notes.tables import META
 from agentmem.records.transaction import NoteStore, Transaction
-from agentmem.stores.postgres.connection import TENANT, Database
+from agentmem.stores.postgres.connection import TENANT, PostgresDatabase
 from agentmem.stores.postgres.schema import MINE
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class NearIndex:
 
     way: Final = "hnsw"
 
-    def __init__(self, store: NoteStore, database: Database) -> None:
+    def __init__(self, store: NoteStore, database: PostgresDatabase) -> None:
         self._store = store
         self._db = database
         self._damage = ""

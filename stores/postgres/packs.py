@@ -8,7 +8,7 @@ from pathlib import Path
 
 from agentmem.errors import PackMismatch
 from agentmem.files import owned_files
-from agentmem.stores.postgres.connection import Database
+from agentmem.stores.postgres.connection import PostgresDatabase
 
 __all__ = ["PackTable"]
 
@@ -20,7 +20,7 @@ class PackTable:
         database: where the table is.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: PostgresDatabase) -> None:
         self._db = database
 
     def put(self, sha: str, data: bytes) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 
 from agentmem.notes.rows import Selection
 from agentmem.stores.postgres.statements import Binding
-from agentmem.stores.postgres.where import Judged, admitted, condition, in_json
+from agentmem.stores.postgres.where import JudgedFilter, admitted, condition, in_json
 
 __all__ = ["count", "select"]
 
@@ -36,7 +36,7 @@ def select(
 ) -> list[int]:
     """The rows of the notes that a selection admits, in an order."""
     bind = Binding()
-    judged = Judged(selection.where, bind) if selection.where is not None and in_json(selection.where) else None
+    judged = JudgedFilter(selection.where, bind) if selection.where is not None and in_json(selection.where) else None
     further = "" if judged is None else "".join(f", {column}" for column in judged.columns)
     if among is not None:
         listed = bind([int(row) for row in among], int, many=True)

@@ -9,8 +9,8 @@ from agentmem.errors import AgentMemError
 from agentmem.notes.clock import SystemClock, micros
 from agentmem.notes.protocols import Clock
 from agentmem.records.transaction import Transaction
-from agentmem.stores.postgres.changes import Changes
-from agentmem.stores.postgres.connection import Database, Durability
+from agentmem.stores.postgres.commits import Commits
+from agentmem.stores.postgres.connection import Durability, PostgresDatabase
 from agentmem.stores.postgres.erasing import FILE, rewrite, vacuum
 from agentmem.stores.postgres.migrations import migrate
 from agentmem.stores.postgres.misfits import misfits, unguarded
@@ -47,7 +47,7 @@ class PostgresStore:
         clock: Clock | None = None,
         read_only: bool = False,
     ) -> None:
-        self._db = Database(url, schema=schema, durability=durability, read_only=read_only)
+        self._db = PostgresDatabase(url, schema=schema, durability=durability, read_only=read_only)
         self.packs = PackTable(self._db)
         self.near = NearIndex(self, self._db)
         try:
@@ -102,16 +102,16 @@ class PostgresStore:
     @contextmanager
     def snapshot(self) -> Iterator[Transaction]:
         """A read for long work, on a connection of its own: nobody waits for its end."""
-        database = Database(self._db.url, schema=self._db.schema, read_only=True)
+        database = PostgresDatabase(self._db.url, schema=self._db.schema, read_only=True)
         try:
             with database.transaction(write=False):
                 yield Transaction(PostgresTables(database), self._clock)
         finally:
             database.close()
 
-    def changes(self) -> Changes:
+    def changes(self) -> Commits:
         """What tells, as soon as it happens, that anybody has committed to this store: a connection that listens."""
-        return Changes(self._db.url, self._db.channel, self._db.place)
+        return Commits(self._db.url, self._db.channel, self._db.place)
 
     def check(self) -> list[str]:
         """Integrity problems of the store; empty when sound."""

@@ -11,8 +11,8 @@ from agentmem.notes.engine import Row
 from agentmem.notes.rows import Selection
 from agentmem.notes.tables import NOTE, OWNER, VERSION, Among, Each, Table, Value, Where, lines
 from agentmem.stores.postgres import selecting, statements
-from agentmem.stores.postgres.connection import EVERYBODY, Database
-from agentmem.stores.postgres.migrations import StoreSecret
+from agentmem.stores.postgres.connection import EVERYBODY, PostgresDatabase
+from agentmem.stores.postgres.migrations import DrawnSecret
 from agentmem.stores.postgres.names import quoted
 from agentmem.stores.postgres.statements import Binding
 
@@ -28,11 +28,11 @@ class PostgresTables:
     """
 
     def __init__(
-        self, database: Database, owners: Collection[int] | None = None, secret: StoreSecret | None = None
+        self, database: PostgresDatabase, owners: Collection[int] | None = None, secret: DrawnSecret | None = None
     ) -> None:
         self._db = database
         self._owners = EVERYBODY if owners is None else ",".join(str(int(owner)) for owner in sorted(owners))
-        self._secret = secret or StoreSecret(database)
+        self._secret = secret or DrawnSecret(database)
         self._bound: dict[frozenset[int], PostgresTables] = {}
 
     def admitting(self, owners: frozenset[int]) -> PostgresTables:

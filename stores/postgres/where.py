@@ -14,7 +14,7 @@ from agentmem.notes.filters import OF_FACTS, And, Compare, Filter, Not, Or, affi
 from agentmem.notes.rows import Selection
 from agentmem.stores.postgres.statements import Binding
 
-__all__ = ["Judged", "admitted", "condition", "in_json"]
+__all__ = ["JudgedFilter", "admitted", "condition", "in_json"]
 
 _COLUMNS: Final[Mapping[str, str]] = {
     "id": "n.uid",
@@ -72,7 +72,7 @@ def condition(where: Filter, bind: Binding, *, certain: bool = False) -> str:
     return word.join(f"({condition(part, bind, certain=certain)})" for part in where.parts)
 
 
-class Judged:
+class JudgedFilter:
     """A filter whose last word Python has: what SQL tells of a note is read off its row, the rest off its JSON.
 
     Args:

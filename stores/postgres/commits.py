@@ -9,10 +9,10 @@ from agentmem.errors import StoreError
 from agentmem.stores.postgres.driver import connect
 from agentmem.stores.postgres.failures import driver_errors, translate
 
-__all__ = ["Changes"]
+__all__ = ["Commits"]
 
 
-class Changes:
+class Commits:
     """A connection that hears of each commit to a store, whoever made it. What a read sees never depends on it.
 
     Args:
