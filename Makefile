@@ -59,13 +59,14 @@ test-slow: setup ## the long ones too
 
 # Some 400 MB that nobody needs who uses one framework or none; pip 25.1 or newer reads groups.
 $(VENV)/.frameworks: $(STAMP)
-	@echo "Installing the frameworks that agentmem is plugged into"
+	@echo "Installing the frameworks that agentmem is plugged into, and a PostgreSQL"
 	@$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt 'pip>=25.1'
 	@$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt --group frameworks
 	@touch $@
 
-test-integrations: $(VENV)/.frameworks ## the adapters in their real frameworks, and the frameworks' own tests
-	@$(TEST_RUN) AGENTMEM_FRAMEWORKS=1 $(BIN)/python -m pytest -q -n $(WORKERS) -m "not slow and not gpu" $(PYTEST_ARGS) tests/integrations
+test-integrations: $(VENV)/.frameworks ## adapters in their real frameworks, a real PostgreSQL, quantised models
+	@$(TEST_RUN) AGENTMEM_FRAMEWORKS=1 $(BIN)/python -m pytest -q -n $(WORKERS) -m "not slow and not gpu" $(PYTEST_ARGS) \
+	  tests/integrations tests/stores/postgres tests/editors/test_quantised.py tests/editors/test_adapter_export.py tests/editors/test_serving.py
 
 test-own-environments: ## AutoGen and CrewAI, each in an environment of its own (150 and 900 MB, kept where AGENTMEM_ENVIRONMENTS says)
 	@PYTHON=$${PYTHON:-python3.11} tests/integrations/own_environments.sh $(FRAMEWORKS)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from agentmem.recall.weights import RankingWeights
     from agentmem.stores.chroma.indexer import Indexer
+    from agentmem.stores.postgres.near import NearIndex
     from agentmem.stores.text.text import TextIndex
     from agentmem.stores.vectors.exact import ExactIndex
 
@@ -56,7 +57,7 @@ class Core:
         store: NoteStore,
         exact: ExactIndex,
         text: TextIndex,
-        indexer: Indexer | None,
+        indexer: Indexer | NearIndex | None,
         make_embedder: Callable[[], Embedder],
         clock: Clock,
         curve: ForgettingCurve,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -71,7 +70,7 @@ class Memory:
     """A memory of notes: durable in a directory, or in memory when ``path`` is ``None``.
 
     Args:
-        path: a directory (made if missing), or ``None``.
+        path: a directory (made if missing), the address of a PostgreSQL database (``postgresql://user@host/name``), or ``None``.
         scope: binds the object: every call acts within it.
         embedder: ``None`` (the packaged MiniLM), a model name or path, an :class:`~agentmem.notes.protocols.Embedder`, or a
             callable from texts to an array.
@@ -117,7 +116,7 @@ class Memory:
             )
         self.scope = merge_scope(Scope(), scope.user, scope.agent, scope.session) if scope is not None else Scope()
         self._events = Events()
-        self.path = None if path is None else Path(os.path.expanduser(path))  # noqa: PTH111 - leaves a name that is no user's as it is
+        self.path, url = wiring.place(path)
         spec = _model_spec(model, device, dtype, plain, device_map)
         self._parts = wiring.build(
             self.path,
@@ -130,6 +129,7 @@ class Memory:
             extractor=extractor,
             read_only=read_only,
             store=store,
+            url=url,
         )
         self.settings = self._parts.core.settings
 
@@ -1011,7 +1011,7 @@ class Memory:
         self.close()
 
     def __repr__(self) -> str:
-        return f"Memory({str(self.path) if self.path else 'in memory'!r}, scope={self.scope})"
+        return f"Memory({str(self.path or self._parts.place)!r}, scope={self.scope})"
 
     # -- checks ----------------------------------------------------------------------------------------------
 

@@ -87,6 +87,7 @@ class Parts:
     fail: Fail = lambda step: None
     scratch: Scratch | None = None
     path: Path | None = None
+    place: str = "in memory"
     closed: bool = False
     _local: LocalModel | None = None
     _plain: bool = False
@@ -228,7 +229,8 @@ class Parts:
 
         if self.path is None:
             raise InvalidArgument(
-                "A memory without a path has no files to look into.", hint="Memory('my-memory').verify_bytes()."
+                "A memory without a directory has no files to look into.",
+                hint="Memory('my-memory').verify_bytes(); what a database server keeps, its administrator looks into.",
             )
         left = dict[str, str]()
         if (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -41,9 +42,21 @@ from agentmem.weights.registry import METHOD, PackContents, PackFiles, WeightReg
 
 if TYPE_CHECKING:
     from agentmem.llm.loading import ModelSpec
+    from agentmem.stores.chroma.indexer import Indexer
+    from agentmem.stores.postgres.near import NearIndex
+    from agentmem.stores.postgres.store import PostgresStore
     from agentmem.stores.sqlite.store import SqliteStore
 
-__all__ = ["build", "model_spec"]
+__all__ = ["build", "model_spec", "place"]
+
+
+def place(path: str | Path | None) -> tuple[Path | None, str | None]:
+    """The directory that is meant, or the address of the database."""
+    from agentmem.stores.postgres.url import is_url
+
+    if path is None or is_url(path):
+        return None, path if isinstance(path, str) else None
+    return Path(os.path.expanduser(path)), None  # noqa: PTH111 - leaves a name that is no user's as it is
 
 
 def build(
@@ -58,11 +71,13 @@ def build(
     extractor: Extractor | None = None,
     read_only: bool = False,
     store: NoteStore | None = None,
+    url: str | None = None,
     fail: Fail = lambda step: None,
 ) -> Parts:
     """Wire a memory: a :class:`DataDirectory` holds the notes, the index and the packs; without one all stays in memory.
 
-    With a ``store`` the notes are there, and in the directory the rest.
+    With a ``store`` the notes are there, and in the directory the rest. With a ``url`` all is in the database that it names, and copies of the packs
+    in a directory that goes with the memory.
     """
     if settings is not None and not isinstance(settings, Settings):
         raise InvalidArgument(f"settings must be Settings, not {type(settings).__name__}.", hint="Settings(recall=…).")
@@ -76,22 +91,27 @@ def build(
             hint="agentmem.records.transaction.NoteStore says what each does; agentmem.testing.stores.StoreConformance tests it.",
         )
     chosen, time = settings or Settings(), clock or SystemClock()
+    if url is not None and store is not None:
+        raise InvalidArgument("A store was given, and the address of another.", hint="give one of them.")
+    database = None if url is None else _postgres(url, chosen, time, read_only=read_only)
     scratch = Scratch() if path is None else None
     directory = open_directory(
         scratch.path if scratch else Path(path or ""), now=time.now(), read_only=read_only and path is not None
     )
-    read_only = not directory.writable
-    store = store or _store(None if path is None else directory, chosen, time)
+    read_only = not directory.writable or (url is not None and read_only)
+    store = store or database or _store(None if path is None else directory, chosen, time)
     with _closed_on_error(store, scratch):
         notices = list if path is None else _bound(store, directory, fail)
         kept = directory if path is not None and not read_only else None
-        core = _core(store, kept, chosen, ranking or RankingWeights(), time, embedder, reader_of(extractor), fail)
+        core = _core(
+            store, kept, chosen, ranking or RankingWeights(), time, embedder, reader_of(extractor), fail, database
+        )
         with _closed_on_error(core.indexer):
             text = FullText(core, fail)
             text.complete()
             readings = NoteReadings(core)
             readings.complete()
-            weights = _weights(core, directory.weights, fail)
+            weights = _weights(core, PackStore(directory.weights, None if database is None else database.packs), fail)
             weights.collect()
             reranker = make_reranker(chosen.recall.reranker)
             language_model = _language_model(llm)
@@ -124,6 +144,7 @@ def build(
         fail=fail,
         scratch=scratch,
         path=None if path is None else directory.root,
+        place="in memory" if database is None else database.place,
     )
     if not read_only:
         with (
@@ -159,17 +180,25 @@ def _store(directory: DataDirectory | None, settings: Settings, clock: Clock) ->
     return SqliteStore(database, durability=settings.index.durability, clock=clock, read_only=read_only)
 
 
+def _postgres(url: str, settings: Settings, clock: Clock, *, read_only: bool) -> PostgresStore:
+    from agentmem.stores.postgres.store import PostgresStore
+
+    return PostgresStore(url, durability=settings.index.durability, clock=clock, read_only=read_only)
+
+
 def _core(
     store: NoteStore, indexed: DataDirectory | None, settings: Settings, ranking: RankingWeights, clock: Clock, embedder: Any,
-    extractor: Extractor, fail: Fail,
+    extractor: Extractor, fail: Fail, database: PostgresStore | None,
 ) -> Core:  # fmt: skip
     from agentmem.embedding.embedders import make_embedder
     from agentmem.embedding.relation_model import RelationModel
     from agentmem.stores.text.text import TextIndex
     from agentmem.stores.vectors.exact import ExactIndex
 
-    indexer = None
-    if indexed is not None and settings.index.backend == "chroma":
+    indexer: Indexer | NearIndex | None = None
+    if database is not None and settings.index.backend == "chroma":  # it lies beside the notes
+        indexer = database.near
+    elif indexed is not None and settings.index.backend == "chroma":
         from agentmem.stores.chroma.indexer import Indexer
 
         indexer = Indexer(store, indexed.index, clock, fail=fail)
@@ -198,7 +227,7 @@ def _reader(gate: str) -> SameAsked | None:
     return SameQuestion() if gate == "memory" or (gate == "auto" and has_packaged_minilm()) else None
 
 
-def _weights(core: Core, packs: Path, fail: Fail) -> WeightRegistry:
+def _weights(core: Core, packs: PackStore, fail: Fail) -> WeightRegistry:
     method = METHOD if core.settings.consolidation.bulk_after is None else "tiered"
 
     def make(model: Any, tokenizer: Any) -> Any:
@@ -222,7 +251,7 @@ def _weights(core: Core, packs: Path, fail: Fail) -> WeightRegistry:
 
         return stranded(model)
 
-    return WeightRegistry(core, PackStore(packs), make, PackFiles(drop, read), stranded, fail)
+    return WeightRegistry(core, packs, make, PackFiles(drop, read), stranded, fail)
 
 
 def _greedy_answers(model: Any, tokenizer: Any, prompts: Sequence[str], max_new_tokens: int) -> list[str]:

@@ -30,7 +30,7 @@ __all__ = [
 ]  # fmt: skip
 
 MOST_IDS: Final = 100
-PLANS: Final = frozenset(("none", "exact", "signs", "chroma"))
+PLANS: Final = frozenset(("none", "exact", "signs", "chroma", "hnsw"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,14 @@ Row = tuple[Any, ...]
 class Tables(Protocol):
     """The plain tables inside one transaction."""
 
+    def admitting(self, owners: frozenset[int]) -> Tables:
+        """The tables as a transaction that is bound to these owners asks them.
+
+        The guard stands before them either way (:mod:`agentmem.notes.guarded_tables`): a store that can hide the rows of others by itself
+        does so here, one that cannot gives itself.
+        """
+        ...
+
     def put(self, table: Table, rows: Iterable[Sequence[Value]], *, keep: bool = False) -> int:
         """Write rows, each in the place of the one with its key, or with ``keep`` only where there is none.
 

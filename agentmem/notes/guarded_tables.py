@@ -30,6 +30,16 @@ class GuardedTables:
         self._tables = tables
         self._admission = admission
 
+    @property
+    def _mine(self) -> Tables:
+        """The tables as far as the store itself lets this transaction see."""
+        owners = self._admission.owners
+        return self._tables if owners is None else self._tables.admitting(owners)
+
+    def admitting(self, owners: frozenset[int]) -> Tables:
+        """The store's own."""
+        return self._tables.admitting(owners)
+
     def put(self, table: Table, rows: Iterable[Sequence[Value]], *, keep: bool = False) -> int:
         """Write rows of admitted owners about admitted notes, and none in the place of somebody else's."""
         if self._admission.owners is None or table.free:
@@ -46,7 +56,7 @@ class GuardedTables:
             self._need_ids(_column(given, places[name]), what)
         if table.owned and not table.numbered and not {"owner", *table.notes} & set(table.key):
             self._need_standing(table, given, what)
-        last = self._tables.put(table, given, keep=keep)
+        last = self._mine.put(table, given, keep=keep)
         if given and table.numbered and table.key == table.notes and given[-1][0] is None:
             self._admission.learn(last, int(given[-1][places["owner"]]))
         return last
@@ -70,7 +80,7 @@ class GuardedTables:
         asked = self._narrowed(table, where, f"{table.name}: find")
         wanted = list(table.columns) if columns is None else list(columns)
         hidden = [name for name in table.notes if name not in wanted] if table.leads else []
-        found = self._tables.find(
+        found = self._mine.find(
             table,
             asked,
             columns=[*wanted, *hidden],
@@ -106,7 +116,8 @@ class GuardedTables:
                 table.leads or self._narrowed(table, where, what) is not where
             ):  # narrowed behind a limit, it would miss some
                 self._admission.refuse(what)
-        found = self._tables.find_of_each(table, where, each, columns=columns, order=order, limit=limit, newest=newest)
+        tables = self._tables if table.free else self._mine
+        found = tables.find_of_each(table, where, each, columns=columns, order=order, limit=limit, newest=newest)
         for place, name in enumerate(columns):
             if name in table.notes:
                 self._need_rows(_column(found, place), f"{table.name}: find")
@@ -119,7 +130,7 @@ class GuardedTables:
         what = f"{table.name}: values"
         if table.leads or column in table.notes:
             self._admission.refuse(what)
-        return self._tables.values(table, self._narrowed(table, where, what), column)
+        return self._mine.values(table, self._narrowed(table, where, what), column)
 
     def lacking(self, table: Table, *, after: int = 0, longer: int = -1, limit: int | None = None) -> list[int]:
         """A job's question: everybody's notes are looked at."""
@@ -154,19 +165,19 @@ class GuardedTables:
     ) -> list[int]:
         """The rows of a selection of admitted owners."""
         self._admission.need(selection.owners, "notes: select")
-        found = self._tables.select(selection, among=among, order=order, after=after, limit=limit, offset=offset)
+        found = self._mine.select(selection, among=among, order=order, after=after, limit=limit, offset=offset)
         self._admission.need_rows(found, "notes: select")
         return found
 
     def count_selected(self, selection: Selection, *, most: int | None = None) -> int:
         """How many notes a selection of admitted owners admits."""
         self._admission.need(selection.owners, "notes: count")
-        return self._tables.count_selected(selection, most=most)
+        return self._mine.count_selected(selection, most=most)
 
     def keep_version(self, row: int) -> bool:
         """Let one of the request's own notes join its history."""
         self._need_rows((row,), "notes: keep a version")
-        return self._tables.keep_version(row)
+        return self._mine.keep_version(row)
 
     def secret(self) -> bytes:
         """The store's own."""
@@ -196,7 +207,7 @@ class GuardedTables:
             return self._tables.count(table, where, most=most)
         if table.leads:
             return len(self.find(table, where, columns=table.key, limit=most))
-        return self._tables.count(table, self._narrowed(table, where, f"{table.name}: count"), most=most)
+        return self._mine.count(table, self._narrowed(table, where, f"{table.name}: count"), most=most)
 
     def change(self, table: Table, where: Where, values: Mapping[str, Value | Each]) -> int:
         """Change rows that are the request's own, and give none away."""
@@ -205,7 +216,7 @@ class GuardedTables:
         what = f"{table.name}: change"
         if {"owner", *table.notes, *table.ids} & values.keys() or table.leads:
             self._admission.refuse(what)
-        return self._tables.change(table, self._narrowed(table, where, what), values)
+        return self._mine.change(table, self._narrowed(table, where, what), values)
 
     def delete(self, table: Table, where: Where) -> int:
         """Remove rows that are the request's own."""
@@ -213,10 +224,10 @@ class GuardedTables:
             return self._tables.delete(table, where)
         if table.leads:
             mine = self.find(table, where, columns=table.key)
-            if len(mine) == self._tables.count(table, where):
-                return self._tables.delete(table, where)
-            return sum(self._tables.delete(table, dict(zip(table.key, key, strict=True))) for key in mine)
-        return self._tables.delete(table, self._narrowed(table, where, f"{table.name}: delete"))
+            if len(mine) == self._mine.count(table, where):
+                return self._mine.delete(table, where)
+            return sum(self._mine.delete(table, dict(zip(table.key, key, strict=True))) for key in mine)
+        return self._mine.delete(table, self._narrowed(table, where, f"{table.name}: delete"))
 
     def _narrowed(self, table: Table, where: Where, what: str) -> Where:
         """What a condition asks for, of what is admitted."""

@@ -10,7 +10,7 @@ from agentmem.settings import IndexSettings
 
 __all__ = ["SearchPlan", "Way", "choose", "shortlist"]
 
-Way = Literal["exact", "signs", "chroma"]
+Way = Literal["exact", "signs", "chroma", "hnsw"]
 
 # Microseconds, as benchmarks/scale.py measures them (384 dimensions, one thread, nothing in the processor's cache). What
 # matters is their ratio: it says from which size on counting sign bits is cheaper than multiplying.
@@ -39,7 +39,7 @@ class SearchPlan:
     """One way of finding the nearest vectors.
 
     ``exact``: every vector is compared; ``signs``: a shortlist by sign bits (``shortlist`` vectors of each owner) is
-    compared in full; ``chroma``: the vector index proposes, and what it has not seen yet is compared too.
+    compared in full; ``chroma``, ``hnsw``: the vector index, in files or in the database, proposes, and what it has not seen yet is compared too.
     """
 
     way: Way
@@ -54,7 +54,13 @@ class SearchPlan:
 
 
 def choose(
-    size: int, wanted: int, settings: IndexSettings, *, index: str = "none", only: int | None = None
+    size: int,
+    wanted: int,
+    settings: IndexSettings,
+    *,
+    index: str = "none",
+    only: int | None = None,
+    way: Way = "chroma",
 ) -> SearchPlan:
     """The plan for a scope of ``size`` vectors of which the ``wanted`` nearest are asked for.
 
@@ -63,13 +69,14 @@ def choose(
         wanted: how many results.
         settings: up to which size vectors are kept in memory.
         index: health of the vector index: ``ok``, or why it cannot be asked.
+        way: which index that is.
         only: to how many rows a filter has narrowed the search already.
     """
     if only is not None:
         return SearchPlan("exact", f"a filter leaves {only} notes", only)
     if size > settings.exact_limit:
         if index == "ok":
-            return SearchPlan("chroma", f"more than {settings.exact_limit:,} vectors are not kept in memory", size)
+            return SearchPlan(way, f"more than {settings.exact_limit:,} vectors are not kept in memory", size)
         why = f"the vector index is {index}"
     else:
         why = ""

@@ -21,7 +21,7 @@ from agentmem.projections.linking import TOGETHER, UPDATES
 from agentmem.recall import rank as ranking
 from agentmem.recall.copies import doubles, said_once
 from agentmem.recall.echoes import Alike
-from agentmem.recall.exact_or_index import choose
+from agentmem.recall.exact_or_index import Way, choose
 from agentmem.recall.page import Page
 from agentmem.recall.passage import nearest_passages
 from agentmem.recall.query import (
@@ -308,8 +308,9 @@ class Recaller:
         size = 0 if only is not None else self._core.exact.count(tx, spaces, settings.exact_limit)
         if health == "ok" and size > settings.exact_limit and tx.outbox.count() > WAITING:
             health = "behind"  # it has seen too little: comparing what waits would cost more than not asking it
-        plan = choose(size, limit, settings, index=health, only=narrowed)
-        if plan.way == "chroma":
+        way: Way = "chroma" if indexer is None else indexer.way
+        plan = choose(size, limit, settings, index=health, only=narrowed, way=way)
+        if plan.way in ("chroma", "hnsw"):
             try:
                 return self._by_index(tx, spaces, vector, limit), plan.describe()
             except IndexUnavailable as error:

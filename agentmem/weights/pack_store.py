@@ -9,12 +9,12 @@ import hashlib
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from agentmem.errors import PackMismatch, StoreForeign
 from agentmem.files import owned_files
 
-__all__ = ["PackStore", "UnwrittenPacks"]
+__all__ = ["PackCopies", "PackStore", "UnwrittenPacks"]
 
 SUFFIX: Final = ".safetensors"
 _NAME: Final = re.compile(r"([0-9a-f]{64})\.safetensors")
@@ -22,11 +22,24 @@ _DRAFT: Final = re.compile(r"[0-9a-f]{64}\.safetensors\.[0-9a-f]{16}\.tmp")
 _CURE: Final = 'memory.rebuild("weights") writes the edits anew from their notes.'
 
 
-class PackStore:
-    """A folder of ``<sha256>.safetensors`` files; nothing else in it is touched."""
+class PackCopies(Protocol):
+    """Where packs are kept as well, for those who open the memory elsewhere."""
 
-    def __init__(self, folder: Path) -> None:
+    def put(self, sha: str, data: bytes) -> None: ...
+    def copy(self, sha: str, path: Path) -> None: ...
+    def keep(self, shas: Iterable[str]) -> None: ...
+
+
+class PackStore:
+    """A folder of ``<sha256>.safetensors`` files; nothing else in it is touched.
+
+    Args:
+        copies: has each of them as well; what is not in the folder is taken from there.
+    """
+
+    def __init__(self, folder: Path, copies: PackCopies | None = None) -> None:
         self.folder = folder
+        self._copies = copies
 
     def path(self, sha: str) -> Path:
         return self.folder / f"{sha}{SUFFIX}"
@@ -38,10 +51,14 @@ class PackStore:
         if _held(self.path(sha)) != sha:
             owned_files.make_folder(self.folder)
             owned_files.write(self.path(sha), data)
+        if self._copies is not None:
+            self._copies.put(sha, data)
         return sha
 
     def get(self, sha: str) -> bytes:
         """The bytes of a pack; :class:`PackMismatch` when they are gone or are not what their name says."""
+        if self._copies is not None and _held(self.path(sha)) != sha:
+            self._copies.copy(sha, self.path(sha))
         try:
             data = owned_files.read(self.path(sha))
         except FileNotFoundError as error:
@@ -61,6 +78,8 @@ class PackStore:
                 what its name says proves that it is a pack.
         """
         kept, made = set(keep), set(former)
+        if self._copies is not None:
+            self._copies.keep(kept)
         gone = 0
         for entry in owned_files.entries(self.folder):
             named, path = _NAME.fullmatch(entry.name), Path(entry.path)

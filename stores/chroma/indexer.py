@@ -51,6 +51,8 @@ class Indexer:
         fail: called with the name of each durable step; tests stop the process there.
     """
 
+    way: Final = "chroma"
+
     def __init__(
         self,
         store: NoteStore,

@@ -37,6 +37,10 @@ class SqliteTables:
         self._secret = StoreSecret(database)
         self._statements: dict[object, str] = {}
 
+    def admitting(self, owners: frozenset[int]) -> SqliteTables:  # noqa: ARG002 - SQLite has no rules for rows
+        """The guard is all there is."""
+        return self
+
     def put(self, table: Table, rows: Iterable[Sequence[Value]], *, keep: bool = False) -> int:
         """Write rows, each in the place of the one with its key, or with ``keep`` only where there is none."""
         numbers = statements.numbers(table)

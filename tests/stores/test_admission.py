@@ -20,7 +20,7 @@ from agentmem.notes.spaces import lived
 from agentmem.notes.tables import LINK, TERM, USE, Among
 from agentmem.records.evidence import Asked
 from agentmem.records.readings import Reading
-from agentmem.records.transaction import Transaction
+from agentmem.records.transaction import NoteStore, Transaction
 from agentmem.stores.sqlite.store import SqliteStore
 from agentmem.stores.text.text import TextIndex
 from agentmem.stores.vectors.exact import ExactIndex
@@ -39,8 +39,8 @@ def note(id: str, scope: Scope, *, thread: str | None = None, position: int | No
 class Filed:
     """Ana's note, Ben's and a shared one, with links from hers and from his to the shared one."""
 
-    def __init__(self) -> None:
-        self.store = SqliteStore()
+    def __init__(self, store: NoteStore | None = None) -> None:
+        self.store = store or SqliteStore()
         with self.store.write() as tx:
             self.rows = {id: self.put(tx, id, scope) for id, scope in (("hers", ANA), ("his", BEN), ("ours", Scope()))}
             self.owner = {"hers": tx.notes.owner(ANA) or 0, "his": tx.notes.owner(BEN) or 0, "ours": 1}
