@@ -19,6 +19,7 @@ AgentMemError
 ├── EmbedderError        texts could not be turned into vectors
 │   └── EmbedderMismatch the store was built with another embedder
 ├── ModelError           a language model could not be loaded or used
+│   ├── PromptTooLong    what a language model was to read is longer than it reads at most
 │   ├── InvalidAnswer    a language model's answer was not what was asked for, also when asked again
 │   ├── LayerNotFound    the decoder layers could not be found in this architecture
 │   └── NoChatTemplate   messages were given to a tokenizer that has no chat template

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from agentmem.runtime.forks import at_fork
+
 __all__ = ["eager", "forget_compiled", "outside_compiler"]
 
 
@@ -32,6 +34,11 @@ class _Stance:
     """Torch's stance is the process's, and who leaves puts back what he found; so it is set once for all who want it."""
 
     def __init__(self) -> None:
+        self._begin_anew()
+        at_fork(self._begin_anew)
+
+    def _begin_anew(self) -> None:
+        """Also in a forked child, which has a stance of its own."""
         self._lock, self._inside = threading.Lock(), 0
         self._set: Any = None
 

@@ -9,6 +9,7 @@ import torch
 
 from agentmem.editors.hooks import own_forward
 from agentmem.editors.structure import first_tensor, in_eval_mode
+from agentmem.llm.placement import device_of
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -39,7 +40,7 @@ def find_positions(model: nn.Module, structure: Structure) -> Positions:
     """Ask a model with a few forwards of five tokens: what its first layer reads shows it."""
     if "position_ids" not in inspect.signature(structure.backbone.forward).parameters:
         return Positions(False)
-    device = next((parameter.device for parameter in model.parameters()), None)
+    device = device_of(model)
     here = torch.arange(_PROBE_LENGTH, device=device).unsqueeze(0)
     later = (here - 1).clamp(min=0)
     padded = (here > 0).long()

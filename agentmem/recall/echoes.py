@@ -107,7 +107,8 @@ def answered_from_memory(facets: FacetColumns, turns: SpokenTurns, alike: Alike,
     nearest = np.where(older, alike.cosines[at[reply]], -1.0).max(axis=1)
     nearer = np.where(nearest > 0.0, nearest - alike.cosines[at[reply], at[asked]], 0.0)
     odds = np.log((turns.asking[asked] + 0.02) / (1.02 - turns.asking[asked])) + REPLIED * nearer
-    likely = 1.0 / (1.0 + np.exp(-odds - np.log(times[asked])))
+    told_more = (nearer != 0.0) | (times[asked] > 1)  # else the reply says nothing of the turn
+    likely = np.where(told_more, 1.0 / (1.0 + np.exp(-odds - np.log(times[asked]))), turns.asking[asked])
     least, most = FROM_MEMORY
     surely = np.clip((likely - least) / (most - least), 0.0, 1.0)
     found.asking[asked] = likely

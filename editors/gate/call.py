@@ -18,7 +18,7 @@ from agentmem.notes.note import Scope
 if TYPE_CHECKING:
     from transformers.cache_utils import Cache
 
-__all__ = ["Before", "Call", "Decisions", "Memory", "Said", "as_route", "goes_on"]
+__all__ = ["Before", "Call", "Decisions", "LastForward", "ReadMessage", "as_route", "goes_on"]
 
 B = TypeVar("B", bound=Codebook)
 
@@ -34,7 +34,7 @@ class Before:
     whole: bool
 
 
-class Said(NamedTuple):
+class ReadMessage(NamedTuple):
     """What stands before an answer: all tokens that are known, where among them its message is, and what that is by itself."""
 
     tokens: tuple[int, ...]
@@ -63,7 +63,7 @@ class Call(Generic[B]):
     decided: list[Decisions]
     open: list[tuple[int, int]]
     tap: KeyTap | None
-    said: dict[tuple[int, int], Said] = field(default_factory=dict)
+    said: dict[tuple[int, int], ReadMessage] = field(default_factory=dict)
     apart: dict[int, Apart | None] = field(default_factory=dict)
 
     def row(self, i: int, at: int) -> tuple[int, ...]:
@@ -72,12 +72,12 @@ class Call(Generic[B]):
             return ()
         return (*self.before.rows[i], *self.rows[i][: at + 1])
 
-    def read(self, i: int, at: int, framing: Framing) -> Said:
+    def read(self, i: int, at: int, framing: Framing) -> ReadMessage:
         """What stands before that answer."""
         if (i, at) not in self.said:
             tokens = self.row(i, at)
             message = framing.message(tokens)
-            self.said[i, at] = Said(tokens, message, framing.company(tokens, message))
+            self.said[i, at] = ReadMessage(tokens, message, framing.company(tokens, message))
         return self.said[i, at]
 
     def answered_apart(self, i: int, at: int, framing: Framing) -> Apart | None:
@@ -89,7 +89,7 @@ class Call(Generic[B]):
 
 
 @dataclass(frozen=True)
-class Memory:
+class LastForward:
     """The last routed forward of this context, so that a row which grows by one token keeps its decisions."""
 
     state: Codebook
@@ -99,7 +99,7 @@ class Memory:
     length: int
 
 
-def goes_on(memory: Memory, forward: Forward) -> bool:
+def goes_on(memory: LastForward, forward: Forward) -> bool:
     """Whether a forward goes on where the remembered one ended, in the same cache and the same rows."""
     held = memory.cache()
     same = held is not None and held is forward.cache and (not forward.counted or memory.length == forward.past)

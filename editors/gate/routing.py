@@ -18,7 +18,7 @@ from torch import Tensor
 from agentmem.editors.caches import fresh_copy
 from agentmem.editors.core.sessions import Routes, View
 from agentmem.editors.gate.apart import Apart
-from agentmem.editors.gate.call import Before, Call, Decisions, Memory, as_route, goes_on
+from agentmem.editors.gate.call import Before, Call, Decisions, LastForward, as_route, goes_on
 from agentmem.editors.gate.codebook import Codebook, KeyMatch
 from agentmem.editors.gate.framing import LONGEST, Framing
 from agentmem.editors.gate.held import HeldApart, HeldRow, held_row
@@ -65,7 +65,7 @@ class Router(Generic[B]):
         self._view, self._on_routes = view, on_routes
         self._names = tuple(inspect.signature(port.structure.backbone.forward).parameters)
         self._call: ContextVar[Call[B] | None] = ContextVar("agentmem_call", default=None)
-        self._memory: ContextVar[Memory | None] = ContextVar("agentmem_memory", default=None)
+        self._memory: ContextVar[LastForward | None] = ContextVar("agentmem_memory", default=None)
         self._handles: list[Any] = []
         self._apart = HeldApart()
 
@@ -220,7 +220,7 @@ class Router(Generic[B]):
         """
         return opened[-1] != len(row) - 1 and row[0] not in self._framing.special
 
-    def _context(self, memory: Memory | None, forward: Forward) -> Before:
+    def _context(self, memory: LastForward | None, forward: Forward) -> Before:
         """The tokens just before a chunk, when the last forward filled the same cache up to here."""
         if memory is not None and goes_on(memory, forward):
             return memory.tail
@@ -358,7 +358,7 @@ class Router(Generic[B]):
         before, length = Before(tail, call.before.whole), call.forward.past + call.forward.length
         if cache is not None and call.open:
             self._apart.keep(cache, call.view.state, [self._held_row(call, i, cache) for i in range(len(call.rows))])
-        self._memory.set(Memory(call.view.state, known, held, before, length))
+        self._memory.set(LastForward(call.view.state, known, held, before, length))
         if call.open or not call.forward.past:  # tokens that go on with an answer leave its route standing
             decided = call.decided
             self._on_routes(lambda: tuple(as_route(decisions) for decisions in decided))

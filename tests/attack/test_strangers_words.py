@@ -45,9 +45,9 @@ PROGRAM = st.lists(st.one_of(OURS, THEIRS, THEIRS), min_size=1, max_size=14)
 class Everybody(TextIndex):
     """The leak that this harness is there for: what a word is worth is told by the notes of all owners."""
 
-    def search(self, tx, words, owners, limit, rows=None, near=None):
+    def search(self, tx, words, owners, limit, rows=None, near=None, again=None):
         with tx.as_job():  # else the guard of the transaction would stop it
-            found = super().search(tx, words, tx.notes.all_owners(), 10_000, rows, near)
+            found = super().search(tx, words, tx.notes.all_owners(), 10_000, rows, near, again)
             mine = {row for owner in owners for row in tx.text.batch(owner, 0, 10_000).rows.tolist()}
         return [pair for pair in found if pair[0] in mine][:limit]
 

@@ -341,6 +341,7 @@ def say_everything(memory: Memory, words: list[str], folder: Path) -> None:
     said("rebuild", "text")
     said("rebuild", f"{a}")
     said("reembed", "hash")
+    said("export_lora", folder / f"{a}", **whose)
     said("export", folder / f"{a}.jsonl", **whose)
     said("load_export", folder / f"{a}.jsonl", **whose)
     said("load_export", folder / f"{b}.jsonl", **whose)

@@ -207,8 +207,8 @@ async def test_a_command_that_has_begun_is_carried_out_when_its_caller_is_cancel
             return_exceptions=True,
         )
         refused = [each for each in again if isinstance(each, ToolError)]
-        assert len(refused) == len(notes)
-        assert len(await memory.notes(user="ana")) == 6
+        assert len(refused) >= len(notes)  # what had begun may have ended since
+        assert [note.content for note in await memory.notes(user="ana")] == ["whole words"] * 6
 
 
 def test_files_outlive_the_process(open_memory: Callable[..., Memory]):

@@ -242,6 +242,7 @@ async def test_a_client_that_hangs_up_cancels_the_upstream(tmp_path: Path, strea
             base_url=f"{proxy.url}/openai/v1", api_key=proxy.tokens["ana"], max_retries=0
         ) as client:
             asking = asyncio.create_task(_heard(client, stream=stream))
+            await asyncio.to_thread(until, lambda: proxy.model.seen)
             await asyncio.sleep(0.7)
             asking.cancel()
             await asyncio.gather(asking, return_exceptions=True)
