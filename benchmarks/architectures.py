@@ -114,7 +114,6 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
         "num_hidden_layers": 4, "layer_types": ["linear_attention", "full_attention"] * 2, "num_key_value_heads": 4,
     },
     "lfm2": PLAIN | {"num_hidden_layers": 4, "layer_types": ["conv", "full_attention"] * 2},
-    "blt": {"vocab_size": 260},
 }  # fmt: skip
 NAMES = ("Ana", "Bo", "Cleo", "Dan", "Eva", "Finn", "Gus", "Hana", "Ivo", "Jana", "Kai", "Lea")
 TOWNS = ("Porto", "Rome", "Oslo", "Lima", "Cairo", "Delhi")

@@ -26,6 +26,7 @@ __all__ = [
     "grows",
     "has_attention",
     "is_recurrent",
+    "keeps_nothing",
     "odd_layers",
     "selected",
     "states",
@@ -35,6 +36,7 @@ __all__ = [
 _RECURRENT: tuple[type, ...] = tuple(
     kind for kind in (getattr(cache_utils, "LinearAttentionCacheLayerMixin", None),) if kind is not None
 )
+_EMPTY: tuple[type, ...] = tuple(kind for kind in (getattr(cache_utils, "DummyLayer", None),) if kind is not None)
 _STATES = ("conv_states", "recurrent_states")
 
 
@@ -53,9 +55,14 @@ def has_attention(layer: Any) -> bool:
     return isinstance(layer, DynamicLayer)
 
 
+def keeps_nothing(layer: Any) -> bool:
+    """Whether a layer has a place in a cache and nothing in it, as a feed-forward layer by itself has."""
+    return isinstance(layer, _EMPTY)
+
+
 def grows(layer: Any) -> bool:
-    """Whether a layer can be branched: plain or sliding attention that grows, or a recurrent layer with or without it."""
-    plain = type(layer) in (DynamicLayer, DynamicSlidingWindowLayer)
+    """Whether a layer can be branched: plain or sliding attention that grows, a recurrent layer with or without it, or one that keeps nothing."""
+    plain = type(layer) in (DynamicLayer, DynamicSlidingWindowLayer, *_EMPTY)
     return plain or (is_recurrent(layer) and not isinstance(layer, StaticLayer))
 
 
@@ -66,9 +73,10 @@ def odd_layers(cache: Cache) -> tuple[str, ...]:
 
 def tokens_in(cache: Cache) -> int | None:
     """How many tokens a cache has read; ``None`` when it has read some and no layer counts them."""
-    if any(not is_recurrent(layer) or has_attention(layer) for layer in cache.layers) or not cache.layers:
+    layers = [layer for layer in cast("list[Any]", cache.layers) if not keeps_nothing(layer)]
+    if any(not is_recurrent(layer) or has_attention(layer) for layer in layers) or not layers:
         return int(cache.get_seq_length())
-    return None if any(any(layer.has_previous_state.values()) for layer in cast("list[Any]", cache.layers)) else 0
+    return None if any(any(layer.has_previous_state.values()) for layer in layers) else 0
 
 
 def states(layer: Any) -> Iterator[tuple[dict[int, Tensor], int]]:

@@ -16,6 +16,7 @@ from agentmem.editors.caches import (
     fresh_copy,
     has_attention,
     is_recurrent,
+    keeps_nothing,
     odd_layers,
     selected,
     states,
@@ -275,7 +276,7 @@ class Replay:
         assert self.cache is not None
         for ours, theirs in list(zip(cache.layers, self.cache.layers, strict=True))[lowest:]:
             _patch_states(ours, theirs, index)
-            if is_recurrent(theirs) and not has_attention(theirs):
+            if keeps_nothing(theirs) or (is_recurrent(theirs) and not has_attention(theirs)):
                 continue
             sliding = isinstance(theirs, DynamicSlidingWindowLayer)
             at = slice(None) if sliding else window

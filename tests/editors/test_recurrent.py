@@ -9,7 +9,7 @@ from helpers import OTHER, generate, logits
 from agentmem.editors.prompts import Renderer
 
 LONGER = tuple(pytest.param(kind, marks=pytest.mark.slow) for kind in ("recurrent_gemma", "qwen3_next"))
-KINDS = ("mamba", "lfm2", *LONGER)
+KINDS = ("mamba", "lfm2", "nemotron_h", *LONGER)
 
 
 @pytest.mark.parametrize("kind", KINDS)

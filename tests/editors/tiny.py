@@ -54,6 +54,10 @@ RECURRENT: dict[str, dict[str, Any]] = {
         "linear_num_key_heads": 2, "linear_num_value_heads": 4, "linear_key_head_dim": 12, "linear_value_head_dim": 12,
     },
     "lfm2": LLAMA | {"num_hidden_layers": 4, "layer_types": ["conv", "full_attention"] * 2},
+    "nemotron_h": LLAMA | {
+        "num_hidden_layers": 4, "layers_block_type": ["mamba", "attention", "mamba", "mlp"], "ssm_state_size": 8, "mamba_num_heads": 4,
+        "mamba_head_dim": 24, "n_groups": 1, "conv_kernel": 4, "chunk_size": 8,
+    },  # its last layer keeps nothing in a cache
 }  # fmt: skip
 
 
