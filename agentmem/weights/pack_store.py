@@ -41,6 +41,10 @@ class PackStore:
         self.folder = folder
         self._copies = copies
 
+    def unwritten(self) -> UnwrittenPacks:
+        """The same packs, for work that is taken back."""
+        return UnwrittenPacks(self.folder, self._copies)
+
     def path(self, sha: str) -> Path:
         return self.folder / f"{sha}{SUFFIX}"
 
@@ -111,8 +115,8 @@ class PackStore:
 class UnwrittenPacks(PackStore):
     """The packs of a folder, and beside them some that are never written: for work that is taken back."""
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
+    def __init__(self, folder: Path, copies: PackCopies | None = None) -> None:
+        super().__init__(folder, copies)
         self._unwritten: dict[str, bytes] = {}
 
     def put(self, data: bytes) -> str:

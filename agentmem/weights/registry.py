@@ -18,7 +18,7 @@ from agentmem.notes.protocols import Editor
 from agentmem.notes.rows import EditRow
 from agentmem.records.transaction import Transaction
 from agentmem.runtime.forks import at_fork
-from agentmem.weights.pack_store import PackStore, UnwrittenPacks
+from agentmem.weights.pack_store import PackStore
 
 __all__ = ["METHOD", "PackFiles", "WeightRegistry"]
 
@@ -234,7 +234,7 @@ class WeightRegistry:
     def rehearsing(self) -> WeightRegistry:
         """The same registry for a transaction that will be taken back: no pack that it makes becomes a file."""
         other = copy.copy(self)
-        other.pack_store = UnwrittenPacks(self.pack_store.folder)
+        other.pack_store = self.pack_store.unwritten()
         other._fail = lambda step: None
         return other
 

@@ -46,6 +46,10 @@ def _tell(memory: Memory, user: str, subject: str, relation: str, value: str, **
     return str(receipt.id)
 
 
+def _packs(memory: Memory) -> list[str]:
+    return sorted(path.name for path in memory._parts.weights.pack_store.folder.iterdir())
+
+
 def _logits(memory: Memory, question: str) -> torch.Tensor:
     model, tokenizer = memory._parts.weights.model, memory._parts.weights.tokenizer
     ids = tokenizer.apply_chat_template(
@@ -81,8 +85,14 @@ def test_a_fact_is_learnt_answered_alone_and_forgotten_exactly(memory: Memory, u
     assert "Porto" not in memory.ask(WHERE, user="ben", use="weights").text
     assert torch.equal(_logits(memory, WHERE), base), "a request without an owner sees nobody's edits"
 
+    held, packs = editor.state_hash(), _packs(memory)
+    planned = memory.forget(doomed, user=user, dry_run=True)
+    assert (editor.state_hash(), _packs(memory)) == (held, packs), "a rehearsal writes no pack and changes no weight"
+    assert memory.ask(WHERE, user=user, use="weights").text == "Porto."
+
     receipt = memory.forget(doomed, user=user)
     assert receipt.gone
+    assert (planned.places, planned.edits) == (receipt.places, receipt.edits)
     assert receipt.places["edits"] == 1
     assert {"weights", "model", "routing"} <= set(receipt.probes)
     assert editor.state_hash() == before
