@@ -106,8 +106,8 @@ build: setup ## wheel and sdist into dist/
 	@ls -l dist
 
 # Watching each branch costs two fifths more time, so it is done where a line that no test reaches costs most.
-coverage: setup ## branch coverage of what everything stands on, and its floor
-	@$(TEST_RUN) $(BIN)/python -m pytest -q -n $(WORKERS) --cov --cov-report=term:skip-covered $(PYTEST_ARGS) \
+coverage: $(VENV)/.frameworks ## branch coverage of what everything stands on, and its floor
+	@$(TEST_RUN) AGENTMEM_FRAMEWORKS=1 $(BIN)/python -m pytest -q -n $(WORKERS) -m "not slow and not gpu" --cov --cov-report=term:skip-covered $(PYTEST_ARGS) \
 	  tests/notes tests/stores tests/extract tests/files
 
 ci: ## what runs before a change is accepted
