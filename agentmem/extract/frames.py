@@ -15,6 +15,7 @@ from agentmem.extract.extractor import Ending
 from agentmem.extract.language import Denied, Language, StatedClause, WordLists
 from agentmem.extract.relations import RELATIONS, relation
 from agentmem.notes.note import Fact
+from agentmem.runtime.lazily import cached_property
 
 __all__ = ["Frame", "Frames", "Saying", "framed"]
 
@@ -93,8 +94,14 @@ class _Reader:
 
     def __init__(self, data: Frames) -> None:
         self._data = data
+        self._verbs = re.compile(rf"(?:{'|'.join(frame.verbs for frame in data.frames)})\b", re.IGNORECASE)
+
+    @cached_property
+    def _patterns(self) -> list[tuple[Frame, re.Pattern[str]]]:
+        """Made when the first sentence is read: most memories are in one language, and an import need not wait for all."""
+        data = self._data
         more = rf"(?: (?:{data.adverbs}))*"
-        self._patterns = [
+        return [
             (frame, re.compile(pattern, re.IGNORECASE))
             for frame in data.frames
             for value in [frame.value.replace("{v}", "(?P<v>.+?)") + (f" {frame.closing}" if frame.closing else "")]
@@ -103,7 +110,6 @@ class _Reader:
                 rf"(?:{data.adverbs}),? (?:{frame.verbs}) (?P<who>{data.who}){more} {value}{more}",
             )
         ]
-        self._verbs = re.compile(rf"(?:{'|'.join(frame.verbs for frame in data.frames)})\b", re.IGNORECASE)
 
     def facts_of(self, sentence: str, speaker: str | None, *, whole: bool) -> tuple[Fact, ...]:
         """The facts of a sentence: of its clauses, where each states one, else its only one."""
