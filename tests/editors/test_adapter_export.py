@@ -14,6 +14,8 @@ from agentmem.editors.evaluation import answer
 from agentmem.editors.lora.export import export_adapter
 from agentmem.errors import EditError, InvalidArgument
 
+pytestmark = pytest.mark.integrations  # with packages that few have; the default tests need none of them
+
 
 @pytest.mark.parametrize("architecture", ["llama", "gpt2"])
 def test_peft_reads_it_and_it_says_what_the_report_claims(architecture, make, taught, tok, requests_, tmp_path):

@@ -21,6 +21,8 @@ from agentmem.editors.port import ModelPort
 from agentmem.editors.prompts import Renderer
 from agentmem.errors import EditError
 
+pytestmark = pytest.mark.integrations  # with packages that few have; the default tests need none of them
+
 
 class Levels(nn.Module):
     """A linear layer of whole numbers that records nothing for autograd, as kernels do; no ``weight``, but a way to get the matrix."""

@@ -17,6 +17,8 @@ from agentmem.errors import EditError
 from agentmem.llm.local_model import LocalModel
 from agentmem.llm.placement import device_of
 
+pytestmark = pytest.mark.integrations  # with packages that few have; the default tests need none of them
+
 METHODS = ("grace", "wise")
 
 
