@@ -52,10 +52,10 @@ demo: setup ## the whole story in a minute: remember, recall, consolidate into w
 	@$(RUN) $(BIN)/agentmem demo
 
 test: setup ## the default tests: no network, no accelerator, no framework
-	@$(TEST_RUN) $(BIN)/python -m pytest -q -n $(WORKERS) $(PYTEST_ARGS)
+	@$(TEST_RUN) $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 
 test-slow: setup ## the long ones too
-	@$(TEST_RUN) $(BIN)/python -m pytest -q -n $(WORKERS) -m "not gpu and not integrations" $(PYTEST_ARGS)
+	@$(TEST_RUN) $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m "not gpu and not integrations" $(PYTEST_ARGS)
 
 # Some 400 MB that nobody needs who uses one framework or none; pip 25.1 or newer reads groups.
 $(VENV)/.frameworks: $(STAMP)
@@ -65,7 +65,7 @@ $(VENV)/.frameworks: $(STAMP)
 	@touch $@
 
 test-integrations: $(VENV)/.frameworks ## adapters in their real frameworks, a real PostgreSQL, quantised models
-	@$(TEST_RUN) AGENTMEM_FRAMEWORKS=1 $(BIN)/python -m pytest -q -n $(WORKERS) -m "not slow and not gpu" $(PYTEST_ARGS) \
+	@$(TEST_RUN) AGENTMEM_FRAMEWORKS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m "not slow and not gpu" $(PYTEST_ARGS) \
 	  tests/integrations tests/stores/postgres tests/editors/test_quantised.py tests/editors/test_adapter_export.py tests/editors/test_serving.py
 
 test-own-environments: ## AutoGen and CrewAI, each in an environment of its own (150 and 900 MB, kept where AGENTMEM_ENVIRONMENTS says)
@@ -107,7 +107,7 @@ build: setup ## wheel and sdist into dist/
 
 # Watching each branch costs two fifths more time, so it is done where a line that no test reaches costs most.
 coverage: $(VENV)/.frameworks ## branch coverage of what everything stands on, and its floor
-	@$(TEST_RUN) AGENTMEM_FRAMEWORKS=1 $(BIN)/python -m pytest -q -n $(WORKERS) -m "not slow and not gpu" --cov --cov-report=term:skip-covered $(PYTEST_ARGS) \
+	@$(TEST_RUN) AGENTMEM_FRAMEWORKS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m "not slow and not gpu" --cov --cov-report=term:skip-covered $(PYTEST_ARGS) \
 	  tests/notes tests/stores tests/extract tests/files
 
 ci: ## what runs before a change is accepted

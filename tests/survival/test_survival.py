@@ -19,7 +19,6 @@ from agentmem import Memory, Scope, Settings
 from agentmem.settings import IndexSettings
 
 WORKER = Path(__file__).with_name("worker.py")
-ROUNDS = 50
 ANA = Scope(user="ana")
 
 
@@ -80,11 +79,12 @@ class _Expected:
         self.texts = {i: {text} for i, text in notes.items()}
 
 
-def test_kill_9_at_random_points_loses_nothing_acknowledged(tmp_path: Path) -> None:
-    """Fifty processes are killed while they remember, update and forget; after each, all projections agree."""
+@pytest.mark.parametrize("rounds", [20, pytest.param(50, marks=pytest.mark.slow)])
+def test_kill_9_at_random_points_loses_nothing_acknowledged(tmp_path: Path, rounds: int) -> None:
+    """So many processes are killed while they remember, update and forget; after each fifth, all projections agree."""
     rng, expected, directory = random.Random(7), _Expected(), tmp_path / "memory"
     acknowledged = 0
-    for number in range(ROUNDS):
+    for number in range(rounds):
         worker = _start("use", directory, number)
         assert worker.stdout is not None
         # A few acknowledgements on any machine, and a moment of its own to die at.
@@ -95,7 +95,7 @@ def test_kill_9_at_random_points_loses_nothing_acknowledged(tmp_path: Path) -> N
         worker.wait()
         acknowledged += output.count(b"\n") - 1
         expected.follow(output)
-        if number % 5 == 4 or number == ROUNDS - 1:
+        if number % 5 == 4 or number == rounds - 1:
             chosen = Settings(index=IndexSettings(flush_on_close=False))
             with Memory(directory, embedder="hash", scope=ANA, settings=chosen) as memory:
                 expected.compare(memory)
@@ -103,7 +103,7 @@ def test_kill_9_at_random_points_loses_nothing_acknowledged(tmp_path: Path) -> N
                 report = whole.check()
                 assert report.counts["notes"] == report.counts["full text"] == report.counts["vectors"]
                 assert [p for p in report.problems if "index" not in p] == []
-    assert acknowledged > ROUNDS, "the workers were killed before they did anything: the test proves nothing"
+    assert acknowledged > rounds, "the workers were killed before they did anything: the test proves nothing"
 
 
 def test_four_processes_writing_at_once_lose_nothing(tmp_path: Path) -> None:
