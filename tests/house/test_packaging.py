@@ -54,6 +54,7 @@ def test_the_distribution_does_not_take_a_name_that_belongs_to_somebody_else() -
 
 FRAMEWORKS = {
     "adk", "agent-framework", "anthropic", "langchain", "langgraph", "llamaindex", "openai-agents", "pydantic-ai",
+    "ray",
 }  # fmt: skip
 
 
