@@ -39,6 +39,7 @@ from agentmem.remember.draft import KEYWORDS, Draft, flag, make_drafts, merge_sc
 from agentmem.runtime.progress import progress_bar, stage_progress
 from agentmem.settings import Settings
 from agentmem.upkeep.own import in_percent
+from agentmem.wiring import is_begun
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -61,7 +62,7 @@ if TYPE_CHECKING:
     from agentmem.transfer.import_report import ImportReport
     from agentmem.upkeep.rebuild import CheckReport
 
-__all__ = ["Memory"]
+__all__ = ["Memory", "is_begun"]
 
 MAX_K: Final = 1000
 

@@ -19,6 +19,7 @@ from agentmem.forget.erase import Eraser
 from agentmem.forget.fade import Fader
 from agentmem.forget.finish import Scrubber
 from agentmem.keyed.memory import AT_OPEN, KeyedMemory
+from agentmem.notes.address import is_url
 from agentmem.notes.clock import SystemClock
 from agentmem.notes.curves import curve
 from agentmem.notes.ids import IdMaker
@@ -47,16 +48,25 @@ if TYPE_CHECKING:
     from agentmem.stores.postgres.store import PostgresStore
     from agentmem.stores.sqlite.store import SqliteStore
 
-__all__ = ["build", "model_spec", "place"]
+__all__ = ["build", "is_begun", "model_spec", "place"]
 
 
 def place(path: str | Path | None) -> tuple[Path | None, str | None]:
     """The directory that is meant, or the address of the database."""
-    from agentmem.stores.postgres.url import is_url
-
     if path is None or is_url(path):
         return None, path if isinstance(path, str) else None
     return Path(os.path.expanduser(path)), None  # noqa: PTH111 - leaves a name that is no user's as it is
+
+
+def is_begun(url: str) -> bool:
+    """Whether there is a memory in the database of this address; nothing is made.
+
+    Raises:
+        MissingExtra: the driver is not installed. StoreError: the server does not answer.
+    """
+    from agentmem.stores.postgres.migrations import begun
+
+    return begun(url)
 
 
 def build(

@@ -18,8 +18,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from agentmem.errors import AgentMemError
+from agentmem.errors import AgentMemError, StoreError
+from agentmem.files.data_directory import holds_notes
 from agentmem.integrations.install_size import CPU_TORCH, has_accelerator, installed_sizes
+from agentmem.notes.address import is_url, shown
 
 __all__ = ["Check", "checks", "worst"]
 
@@ -57,17 +59,26 @@ def checks(*, deep: bool = False, path: Path | str | None = None, embedder: str 
     Args:
         deep: also import the libraries and compute: hash the packaged model, embed a text, open a Chroma
             collection, ask torch for its devices.
-        path: where a memory lies or will lie, for the disk space and what its notes need; by default the current directory.
+        path: where a memory lies or will lie, a directory or the address of a database, for the disk space and what its notes need;
+            by default the current directory.
         embedder: with which that memory is opened, as for :class:`~agentmem.memory.Memory`.
     """
-    found = [_python(), *_sqlite(), *_libraries(), _weight(), _embedder(), _small_model(), _disk(Path(path or "."))]
+    found = [
+        _python(),
+        *_sqlite(),
+        *_libraries(),
+        _weight(),
+        _embedder(),
+        _small_model(),
+        _disk(Path("." if is_url(path) else path or ".")),
+    ]
     found += [
         _optional("matplotlib", "pictures", "viz"),
         _optional("onnxruntime", "fast embedding; without it MiniLM runs in numpy, other models on torch", "onnx"),
         _optional("openai", "OpenAI-compatible servers", "openai"),
     ]
     found += _foreign()
-    found += _notes(Path(path or "."), embedder)
+    found += _notes(path if is_url(path) else Path(path or "."), embedder)
     if deep:
         found += [_caught(*check) for check in _deep_checks()]
     return found
@@ -185,17 +196,26 @@ def _foreign() -> Iterator[Check]:
         )
 
 
-def _notes(path: Path, name: str | None) -> Iterator[Check]:
+def _notes(path: Path | str, name: str | None) -> Iterator[Check]:
     """Whether the embedder of the memory at ``path``, if there is one, is for the scripts that its notes are written in."""
+    if isinstance(path, str):
+        yield _caught("notes", partial(_in_database, path, name))
+        return
     try:
-        if not (path / "notes.db").is_file():
+        if not holds_notes(path):
             return
         yield _caught("notes", partial(_fits, path, name))
-    except OSError:
+    except StoreError:
         return  # the disk's own check says so
 
 
-def _fits(path: Path, name: str | None) -> Check:
+def _in_database(url: str, name: str | None) -> Check:
+    from agentmem.memory import is_begun
+
+    return _fits(url, name) if is_begun(url) else Check("notes", "ok", f"no memory yet at {shown(url)}")
+
+
+def _fits(path: Path | str, name: str | None) -> Check:
     from agentmem.embedding.embedders import make_embedder
     from agentmem.extract.scripts import outside
     from agentmem.memory import Memory

@@ -125,6 +125,21 @@ def open_directory(path: Path, *, now: datetime, read_only: bool = False) -> Dat
         return _for_reading(root) if read_only or not _can_be_written(root) else _for_writing(root, now)
 
 
+def holds_notes(root: Path) -> bool:
+    """Whether there are notes in a directory, whosever they are; nothing is opened.
+
+    Raises:
+        StoreError: it cannot be looked into.
+    """
+    try:
+        return (root / DATABASE).exists()
+    except OSError as error:
+        raise StoreError(
+            f"{root} cannot be looked into: {error.strerror}.",
+            hint="check the rights of the directory, or name another.",
+        ) from error
+
+
 def is_of_a_memory(path: Path) -> bool:
     """Whether a path names what a memory, open or not, keeps for itself; whoever writes there destroys it."""
     full = path.parent.resolve() / path.name

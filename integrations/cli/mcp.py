@@ -16,7 +16,7 @@ import typer
 from agentmem.errors import InvalidArgument
 from agentmem.integrations.cli import render
 from agentmem.integrations.cli.place import Place, at_place
-from agentmem.integrations.cli.tokens import TokensOption, given_tokens, tokens_of
+from agentmem.integrations.cli.tokens import TokensOption, first_tokens, given_tokens
 from agentmem.integrations.extras import needs
 from agentmem.notes.note import Scope
 
@@ -41,7 +41,7 @@ class _Listening:
     host: str
     port: int
     tokens: Tokens | None
-    first_tokens: Tokens
+    first_tokens: Tokens | None
     hosts: frozenset[str]
     origins: frozenset[str]
 
@@ -153,7 +153,7 @@ def _listening(
 
     held = given_tokens(place, file)
     check_address(host, signed=held is not None)
-    return _Listening(host, port, held, tokens_of(place, file), host_names(host, hosts), frozenset(origins))
+    return _Listening(host, port, held, first_tokens(place, file), host_names(host, hosts), frozenset(origins))
 
 
 def _written(host: str) -> str:

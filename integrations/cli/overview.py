@@ -39,7 +39,7 @@ class _Owner:
 def overview(place: Place) -> None:
     """Print it; nothing is made where there is nothing."""
     if not place.exists():
-        found: dict[str, Any] = {"path": str(place.path), "exists": False, "notes": 0}
+        found: dict[str, Any] = {"path": place.shown, "exists": False, "notes": 0}
     else:
         with place.memory(reading=True) as memory:
             found = _look(place, memory)
@@ -63,7 +63,7 @@ def _look(place: Place, memory: Memory) -> dict[str, Any]:
     latest = sorted((note for each in owners for note in _last(memory, each, counts[each.name])), key=_made)[-_LATEST:]
     edits = {edit.id: edit for each in owners for edit in memory.edits(**each.whose)}
     return {
-        "path": str(place.path), "exists": True, "notes": notes, "owners": counts, "more_owners": len(held) - len(owners),
+        "path": place.shown, "exists": True, "notes": notes, "owners": counts, "more_owners": len(held) - len(owners),
         "options": {each.name: each.option for each in owners},
         "latest": [values.note_dict(note) for note in reversed(latest)],
         "by_heart": int(str(stats["edits"])),
@@ -72,7 +72,7 @@ def _look(place: Place, memory: Memory) -> dict[str, Any]:
         "adrift": sum(len(state.stale) + len(state.contradicted) for state in states),
         "fading": len(memory.fade(dry_run=True)) if notes <= _WEIGHED else None,
         "unindexed": stats.get("outbox"), "reembedding": stats.get("reembedding"), "embedder": stats.get("embedder"),
-        "bytes": _size(place.path),
+        "bytes": _size(place.path) if isinstance(place.path, Path) else None,
     }  # fmt: skip
 
 
@@ -179,7 +179,8 @@ def _tell(found: Mapping[str, Any]) -> None:
 
 def _sum(found: Mapping[str, Any]) -> str:
     notes, heart = found["notes"], found["by_heart"]
-    return f"{notes:,} note{'s' * (notes != 1)}, {heart:,} known by heart, {_bytes(found['bytes'])}"
+    size = "" if found["bytes"] is None else f", {_bytes(found['bytes'])}"
+    return f"{notes:,} note{'s' * (notes != 1)}, {heart:,} known by heart{size}"
 
 
 def _inside(found: Mapping[str, Any]) -> None:

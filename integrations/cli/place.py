@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 import typer
 
 from agentmem.errors import InvalidArgument, StoreError, UnknownNote
+from agentmem.files.data_directory import holds_notes
+from agentmem.notes.address import is_url, shown
 
 if TYPE_CHECKING:
     from agentmem.memory import Memory
@@ -27,9 +29,13 @@ _PANEL = "Which memory"
 _FULL_ID = 36
 
 PathOption = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
-        "--path", "-p", help=f"Directory of the memory [$AGENTMEM_PATH, else ./{DEFAULT_PATH}].", rich_help_panel=_PANEL
+        "--path",
+        "-p",
+        metavar="PLACE",
+        help=f"Directory of the memory, or postgresql://… [$AGENTMEM_PATH, else ./{DEFAULT_PATH}].",
+        rich_help_panel=_PANEL,
     ),
 ]
 UserOption = Annotated[str | None, typer.Option("--user", "-u", help="Whose notes.", rich_help_panel=_PANEL)]
@@ -106,9 +112,13 @@ class Local:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The common options of one call."""
+    """The common options of one call.
 
-    path: Path
+    Args:
+        path: the memory's directory, or the address of its database.
+    """
+
+    path: Path | str
     user: str | None = None
     agent: str | None = None
     session: str | None = None
@@ -117,13 +127,16 @@ class Place:
 
     def exists(self) -> bool:
         """Whether there is a memory."""
-        try:
-            return (self.path / "notes.db").exists()
-        except OSError as error:
-            raise StoreError(
-                f"{self.path} cannot be looked into: {error.strerror}.",
-                hint="check the rights of the directory, or name another.",
-            ) from error
+        if isinstance(self.path, Path):
+            return holds_notes(self.path)
+        from agentmem.memory import is_begun
+
+        return is_begun(self.path)
+
+    @property
+    def shown(self) -> str:
+        """Where it is, for a person: without a password."""
+        return shown(self.path)
 
     @contextmanager
     def memory(
@@ -134,10 +147,10 @@ class Place:
 
         ``reading``: nothing of it is written.
         """
-        exists = self.exists()
-        if not (make or trying or exists):
+        exists = make or self.exists()
+        if not (trying or exists):
             raise StoreError(
-                f"There is no memory at {self.path}.",
+                f"There is no memory at {self.shown}.",
                 hint='agentmem remember "…" begins one; --path names another place.',
             )
         from agentmem.memory import Memory
@@ -147,7 +160,7 @@ class Place:
         # A single command does not pay for the vector index: what it has not seen yet is compared exactly.
         settings = Settings(index=IndexSettings(flush_on_close=False))
         scope = Scope(user=self.user, agent=self.agent, session=self.session)
-        path = self.path if exists or make else None
+        path = self.path if exists else None
         model = {} if local is None else asdict(local)
         with Memory(
             path, scope=scope, embedder=self.embedder, llm=llm, settings=settings, read_only=reading, **model
@@ -173,7 +186,7 @@ def place_of(options: Mapping[str, Any]) -> Place:
     """The place that the common options name, or the environment where they do not."""
     path = options["path"] or os.environ.get("AGENTMEM_PATH") or DEFAULT_PATH
     return Place(
-        path=Path(os.path.expanduser(path)),  # noqa: PTH111 - as Memory does
+        path=path if is_url(path) else Path(os.path.expanduser(path)),  # noqa: PTH111 - as Memory does
         user=options["user"],
         agent=options["agent"],
         session=options["session"],

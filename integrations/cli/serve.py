@@ -16,7 +16,7 @@ import typer
 from agentmem.errors import InvalidArgument
 from agentmem.integrations.cli.describing import NameOption, UrlOption, language_model
 from agentmem.integrations.cli.place import Local, Place, at_place
-from agentmem.integrations.cli.tokens import TokensOption, given_tokens, token_commands, tokens_of
+from agentmem.integrations.cli.tokens import TokensOption, first_tokens, given_tokens, token_commands
 
 __all__ = ["add_to"]
 
@@ -122,7 +122,7 @@ def serve(
     _log_as(log)
     tls = {"cert": None if tls_cert is None else str(tls_cert), "key": None if tls_key is None else str(tls_key)}
     doors: dict[str, Any] = {
-        "tokens": held, "first_tokens": tokens_of(place, tokens), "hosts": host_names(host, host_name or ()), "origins": tuple(origin or ()), "metrics": metrics,
+        "tokens": held, "first_tokens": first_tokens(place, tokens), "hosts": host_names(host, host_name or ()), "origins": tuple(origin or ()), "metrics": metrics,
     }  # fmt: skip
     if upstream is not None:
         doors |= _proxy(upstream, upstream_key, upstream_timeout)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from agentmem.integrations.auth.access import Access
     from agentmem.integrations.auth.tokens import IssuedToken, Tokens
 
-__all__ = ["TokensOption", "given_tokens", "token_commands", "tokens_of"]
+__all__ = ["TokensOption", "first_tokens", "given_tokens", "token_commands", "tokens_of"]
 
 FILE = "AGENTMEM_TOKENS"
 
@@ -42,12 +42,29 @@ def token_commands() -> typer.Typer:
 
 
 def tokens_of(place: Place, given: Path | None) -> Tokens:
-    """The file of tokens of a memory, whether it is there or not."""
+    """The file of tokens of a memory, whether it is there or not.
+
+    Raises:
+        InvalidArgument: the memory is in a database, and no file was named.
+    """
     from agentmem.integrations.auth.tokens import Tokens
 
     named = os.environ.get(FILE)
     # Beside the directory rather than in it: what lies there is the memory's own, and is copied, exported and checked as such.
-    return Tokens(given or (Path(named) if named else place.path.with_name(f"{place.path.name}.tokens.json")))
+    if given or named:
+        return Tokens(given or Path(str(named)))
+    if isinstance(place.path, Path):
+        return Tokens(place.path.with_name(f"{place.path.name}.tokens.json"))
+    raise InvalidArgument(
+        "Nobody knows where the tokens of a database lie: it has no directory.",
+        hint=f"name a file: --tokens FILE, or {FILE} in the environment.",
+    )
+
+
+def first_tokens(place: Place, given: Path | None) -> Tokens | None:
+    """The file in which the first token would be made; ``None`` where nobody can say which that will be."""
+    named = given is not None or FILE in os.environ or isinstance(place.path, Path)
+    return tokens_of(place, given) if named else None
 
 
 def given_tokens(place: Place, given: Path | None) -> Tokens | None:
@@ -56,7 +73,9 @@ def given_tokens(place: Place, given: Path | None) -> Tokens | None:
     Raises:
         StoreError: a file was named that is not there, or it cannot be read.
     """
-    held = tokens_of(place, given)
+    held = first_tokens(place, given)
+    if held is None:
+        return None
     meant = given is not None or FILE in os.environ or held.path.exists()
     return type(held).load(held.path) if meant else None
 

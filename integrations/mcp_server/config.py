@@ -7,16 +7,33 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from agentmem.errors import InvalidArgument
+from agentmem.notes.address import has_password
+
 __all__ = ["over_http", "over_stdio"]
 
 
 def over_stdio(
-    *, path: Path, user: str | None, agent: str | None, embedder: str | None, flags: tuple[str, ...] = ()
+    *, path: Path | str, user: str | None, agent: str | None, embedder: str | None, flags: tuple[str, ...] = ()
 ) -> dict[str, Any]:
-    """For a client that starts the server: absolute, since nobody knows in which directory it does."""
+    """For a client that starts the server: absolute, since nobody knows in which directory it does.
+
+    Raises:
+        InvalidArgument: an address with a password, which has no business in such a file.
+    """
+    if isinstance(path, str) and has_password(path):
+        raise InvalidArgument(
+            "The address has a password, and would lie in the client's settings with it.",
+            hint="leave it out: PostgreSQL reads it from ~/.pgpass, or from the file that PGPASSFILE names.",
+        )
     script = shutil.which("agentmem")
     command, begin = (script, []) if script else (sys.executable, ["-m", "agentmem"])
-    named = [("--path", str(path.absolute())), ("--user", user), ("--agent", agent), ("--embedder", embedder)]
+    named = [
+        ("--path", str(path.absolute()) if isinstance(path, Path) else path),
+        ("--user", user),
+        ("--agent", agent),
+        ("--embedder", embedder),
+    ]
     options = [word for name, value in named if value is not None for word in (name, value)]
     return {"mcpServers": {"agentmem": {"command": command, "args": [*begin, "mcp", *options, *flags]}}}
 

@@ -14,12 +14,12 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from agentmem.errors import InvalidArgument, StoreError, StoreReadOnly
+from agentmem.notes.address import shown
 from agentmem.runtime.forks import at_fork, leave, torn
 from agentmem.stores.postgres.driver import connect
 from agentmem.stores.postgres.failures import driver_errors, lost, translate
 from agentmem.stores.postgres.names import quoted
 from agentmem.stores.postgres.schema import CHANGED
-from agentmem.stores.postgres.url import shown
 
 if TYPE_CHECKING:
     from agentmem.stores.postgres.driver import Connection

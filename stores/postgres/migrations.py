@@ -11,7 +11,7 @@ from agentmem.stores.postgres.connection import TENANT, PostgresDatabase
 from agentmem.stores.postgres.names import quoted
 from agentmem.stores.postgres.schema import MIGRATIONS
 
-__all__ = ["SCHEMA_VERSION", "DrawnSecret", "migrate"]
+__all__ = ["SCHEMA_VERSION", "DrawnSecret", "begun", "migrate"]
 
 SCHEMA_VERSION: Final = len(MIGRATIONS)
 _SECRET: Final = "tombstone_key"  # noqa: S105 - its name
@@ -22,6 +22,20 @@ _GRANTED: Final = (
     "GRANT USAGE, SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA {schema} TO {role}",
     "REVOKE INSERT, UPDATE, DELETE ON {schema}.migration FROM {role}",
 )
+
+
+def begun(url: str, *, schema: str = "agentmem") -> bool:
+    """Whether there are the tables of a store; nothing is made.
+
+    Raises:
+        MissingExtra: the driver is not installed. StoreError: the server does not answer. StoreCorrupt: they are of a newer version.
+    """
+    database = PostgresDatabase(url, schema=schema, read_only=True)
+    try:
+        with database.administration(write=False):
+            return _version(database) > 0
+    finally:
+        database.close()
 
 
 def migrate(database: PostgresDatabase) -> None:

@@ -8,9 +8,9 @@ import pytest
 
 from agentmem import Memory
 from agentmem.errors import InvalidArgument, MissingExtra
+from agentmem.notes.address import is_url, shown
 from agentmem.stores.dicts import DictStore
 from agentmem.stores.postgres.texts import read, written
-from agentmem.stores.postgres.url import is_url, shown
 
 
 def test_a_driver_that_is_not_installed_is_named_with_its_cure(monkeypatch: pytest.MonkeyPatch) -> None:
