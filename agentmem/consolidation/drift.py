@@ -24,6 +24,7 @@ from agentmem.notes.note import Note, Scope
 from agentmem.notes.rows import EditRow, LedgerEntry
 from agentmem.projections.linking import conflicting
 from agentmem.records.transaction import Transaction
+from agentmem.weights import adapters
 from agentmem.weights.registry import METHOD, PackContents, WeightRegistry
 
 __all__ = ["DriftMeter", "VerifyReport", "WeightStatus"]
@@ -42,6 +43,8 @@ class WeightStatus:
         waiting: facts that the policy would promote now, by the signals of the store alone.
         stale: edits whose note says something else now, has ended, or is gone.
         contradicted: edits that a newer note of the same fact speaks against.
+        outdated: folders of exported adapters that hold an edit which is no longer in the registry: what it says was superseded, or taken out.
+            Named to an unbound memory alone.
         unserved, stray: edits in the registry that the pack lacks, and edits in the pack that the registry does not know.
         pack: sha256 of the active pack; ``trouble`` why it cannot be served, with its cure, or empty.
         base: fingerprint of the model that the pack was written on; ``attached`` of the memory's model now.
@@ -55,6 +58,7 @@ class WeightStatus:
     contradicted: tuple[str, ...] = ()
     unserved: tuple[str, ...] = ()
     stray: tuple[str, ...] = ()
+    outdated: tuple[str, ...] = ()
     pack: str | None = None
     trouble: str = ""
     base: str | None = None
@@ -69,7 +73,8 @@ class WeightStatus:
     @property
     def ok(self) -> bool:
         """Whether every edit says what the notes say and can be served, as far as is known; facts may still be waiting."""
-        return not (self.stale or self.contradicted or self.unserved or self.stray or self.trouble or self.base_changed)
+        adrift = self.stale or self.contradicted or self.unserved or self.stray or self.outdated
+        return not (adrift or self.trouble or self.base_changed)
 
     def to_dict(self) -> dict[str, object]:
         """Plain values for JSON."""
@@ -82,6 +87,7 @@ class WeightStatus:
             "contradicted": len(self.contradicted),
             "unserved": len(self.unserved),
             "stray": len(self.stray),
+            "adapters outdated": len(self.outdated),
         }
         said = ", ".join(f"{count} {name}" for name, count in drift.items() if count)
         return (
@@ -143,6 +149,7 @@ class DriftMeter:
         """The drift of one scope (unbound: of all). Needs no model."""
         with self._core.reading(EVERYBODY) as tx:
             listed = {e.id for e in tx.ledger.edits()}
+            outdated = () if scope else tuple(adapters.behind(tx, listed))
         with self._core.reading(scope or EVERYBODY) as tx:
             owners = tx.notes.visible_owners(scope) if scope else tx.notes.all_owners()
             edits = tx.ledger.edits(owners=owners)
@@ -175,6 +182,7 @@ class DriftMeter:
             contradicted=tuple(contradicted),
             unserved=tuple(e.note_id for e in edits if e.id not in written) if not trouble else (),
             stray=() if scope else tuple(sorted(written - listed)),  # nobody's, and so nobody's in particular
+            outdated=outdated,
             pack=active[0] if active and concerned else None,
             trouble=trouble if concerned else "",
             base=held.base if concerned else None,

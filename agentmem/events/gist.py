@@ -150,7 +150,10 @@ def verified(report: VerifyReport) -> Gist:
 def weights(status: WeightStatus) -> Gist:
     """Of the drift between notes and weights."""
     counts = {"edits": status.edits}
-    counts |= {name: len(getattr(status, name)) for name in ("waiting", "stale", "contradicted", "unserved", "stray")}
+    counts |= {
+        name: len(getattr(status, name))
+        for name in ("waiting", "stale", "contradicted", "unserved", "stray", "outdated")
+    }
     return Gist(counts, notices=("weights unserved",) if status.trouble else ())
 
 

@@ -19,7 +19,7 @@ from agentmem.files import owned_files
 from agentmem.notes.adapter import HELD, WEIGHTS, AdapterReport
 from agentmem.records.transaction import Transaction
 
-__all__ = ["AdapterRow", "condemn", "holding", "keep", "rows", "scrub", "scrubbed"]
+__all__ = ["AdapterRow", "behind", "condemn", "holding", "keep", "rows", "scrub", "scrubbed"]
 
 _KEY: Final = "adapters"
 
@@ -63,6 +63,12 @@ def holding(tx: Transaction, edits: Collection[str], notes: Collection[str]) -> 
     return [row for row in rows(tx) if wanted & set(row.edits) or told & set(row.notes)]
 
 
+def behind(tx: Transaction, standing: Collection[str]) -> list[str]:
+    """Folders of those that still lie where they were written, and hold an edit that is not among the ``standing`` ones."""
+    known = set(standing)
+    return [row.folder for row in rows(tx) if not row.condemned and set(row.edits) - known and _may_lie(row)]
+
+
 def condemn(tx: Transaction, edits: Collection[str], notes: Collection[str]) -> int:
     """From the commit on, those that hold one of these are to be removed; how many."""
     found = {row.folder for row in holding(tx, edits, notes)}
@@ -78,18 +84,32 @@ def scrub(row: AdapterRow) -> str:
     """
     folder = Path(row.folder)
     try:
-        data = owned_files.read(folder / WEIGHTS)
-    except FileNotFoundError:
-        return ""  # moved or removed meanwhile
+        if not _as_written(row):
+            return ""  # moved or removed meanwhile, or written anew
     except (OSError, StoreForeign) as error:
         return f"the adapter in {folder} cannot be read: {error}"
-    if hashlib.sha256(data).hexdigest() != row.sha256:
-        return ""
     if not owned_files.remove(folder / WEIGHTS, overwrite=True):
         return f"the adapter in {folder} could not be removed: the rights of its folder do not allow it, or it has a second name"
     owned_files.remove(folder / HELD, overwrite=True)
     owned_files.sync_folder(folder)
     return ""
+
+
+def _may_lie(row: AdapterRow) -> bool:
+    """Whether an adapter lies where it was written, or nobody can look."""
+    try:
+        return _as_written(row)
+    except (OSError, StoreForeign):
+        return True
+
+
+def _as_written(row: AdapterRow) -> bool:
+    """Whether an adapter's weights lie where they were written, and are the same."""
+    try:
+        data = owned_files.read(Path(row.folder) / WEIGHTS)
+    except FileNotFoundError:
+        return False
+    return hashlib.sha256(data).hexdigest() == row.sha256
 
 
 def scrubbed(tx: Transaction, gone: Collection[str]) -> None:

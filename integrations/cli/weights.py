@@ -174,6 +174,11 @@ def status(place: Place) -> None:
             ("contradicted", str(len(found.contradicted)), "a newer note says otherwise"),
             ("unserved", str(len(found.unserved)), "in the registry, not in the pack"),
             ("stray", str(len(found.stray)), "in the pack, not in the registry"),
+            (
+                "outdated",
+                str(len(found.outdated)),
+                ", ".join(found.outdated) or "exported adapters that hold what was taken out",
+            ),
             ("pack", (found.pack or "none")[:12], found.trouble or "sound"),
             ("base", (found.base or "none")[:12], "the model that it was written on; agentmem verify asks the model"),
         ]

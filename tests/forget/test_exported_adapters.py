@@ -55,6 +55,27 @@ def test_forgetting_a_note_removes_the_adapter_that_holds_it(memory: Memory, tmp
         memory.export_lora(other)
 
 
+def test_an_adapter_with_what_was_superseded_is_named_until_it_is_written_anew(memory: Memory, tmp_path: Path) -> None:
+    """It stays, since others may serve it; whoever looks at the weights is told where it is."""
+    taught(memory)
+    memory.export_lora(tmp_path / "adapter", rank=2, epochs=1)
+    assert memory.status().outdated == ()
+
+    memory.remember("Ines Varga lives in Lyon.", fact=Fact("Ines Varga", "lives in", "Lyon"))
+    status = memory.status()
+    assert status.outdated == (str(tmp_path / "adapter"),)
+    assert not status.ok
+    assert "1 adapters outdated" in str(status)
+    assert memory.status(user="ana").outdated == (), "folders are nobody's in particular"
+
+    memory.export_lora(tmp_path / "adapter", rank=2, epochs=1)
+    assert memory.status().outdated == ()
+    memory.remember("Tomas Lind lives in Rome.", fact=Fact("Tomas Lind", "lives in", "Rome"))
+    assert memory.status().outdated == (str(tmp_path / "adapter"),)
+    (tmp_path / "adapter" / WEIGHTS).unlink()
+    assert memory.status().outdated == ()
+
+
 def test_what_somebody_else_put_there_stays(memory: Memory, tmp_path: Path) -> None:
     """Only the bytes that were written here are taken away; the receipt names the folder all the same."""
     first, _ = taught(memory)
