@@ -25,6 +25,7 @@ const DRIFT = {
   contradicted: "edits are contradicted by newer notes",
   unserved: "edits are missing from the pack",
   stray: "edits of the pack are unknown here",
+  outdated: "exported adapters hold what was superseded",
 };
 
 export async function render({ main, signal }) {
