@@ -67,11 +67,10 @@ class AmongRanked:
     def of(cls, facets: FacetColumns, links: LinkColumns) -> AmongRanked:
         sources, targets = facets.places(links.sources), facets.places(links.targets)
         known = np.flatnonzero((sources >= 0) & (targets >= 0) & (sources != targets))
-        kinds = [links.kinds[at] for at in known.tolist()]
-        passed = np.array([LINK_CONDUCTANCE.get(kind, DEFAULT_CONDUCTANCE) for kind in kinds])
-        onward, after, marks = (
-            np.array([kind == wanted for kind in kinds], dtype=bool) for wanted in ("next", "supersedes", "updates")
-        )
+        codes: dict[str, int] = {}
+        code = np.array([codes.setdefault(kind, len(codes)) for kind in links.kinds], dtype=np.int64)[known]
+        passed = np.array([LINK_CONDUCTANCE.get(kind, DEFAULT_CONDUCTANCE) for kind in codes])[code]
+        onward, after, marks = (code == codes.get(kind, -1) for kind in ("next", "supersedes", "updates"))
         weights = links.weights[known]
         return cls(sources[known], targets[known], passed * weights, onward, after, weights * marks)
 
@@ -143,15 +142,16 @@ def interference(
         alike: m of them, and the cosines between each two, shape (m, m).
     """
     lost = np.zeros(len(facets))
-    near = alike.cosines >= ALIKE
-    if near.sum() == np.diagonal(near).sum():  # each is near itself at most, and nothing has a rival in itself
+    own, other = np.nonzero(alike.cosines >= ALIKE)
+    apart = own != other  # nothing has a rival in itself
+    if not apart.any():
         return lost
-    here = alike.places
-    able = ~facets.asks[here] if ended is None else ~(facets.asks[here] | ended[here])
-    timed = facets.within(query.spans)[here] if query.spans else np.zeros(len(here), dtype=bool)
-    actor = facets.codes("actor")[here]
-    rival = near & (base[here][None, :] >= base[here][:, None] - AS_GOOD)
-    rival &= able[None, :] & (timed[None, :] | ~timed[:, None]) & (actor[:, None] == actor[None, :])
-    ahead = np.where(rival, strength[here][None, :] - strength[here][:, None], 0.0)
-    lost[here] = np.maximum(ahead, 0.0).max(axis=1, initial=0.0)
+    note, rival = alike.places[own[apart]], alike.places[other[apart]]  # few of all pairs
+    able = ~facets.asks if ended is None else ~(facets.asks | ended)
+    actor = facets.codes("actor")
+    passes = able[rival] & (base[rival] >= base[note] - AS_GOOD) & (actor[note] == actor[rival])
+    if query.spans:
+        timed = facets.within(query.spans)
+        passes &= timed[rival] | ~timed[note]
+    np.maximum.at(lost, note[passes], (strength[rival] - strength[note])[passes])
     return lost

@@ -316,8 +316,8 @@ def _of_rows(rows: Rows, known: Rows, values: Vectors) -> Vectors:
 
 
 def _lifted(cosines: Vectors, nearest: Vectors) -> Vectors:
-    """Cosines of notes, each moved towards that of its nearest passage; ``nearest`` is NaN where there is none."""
-    lifted: Vectors = cosines + np.float32(NEAREST) * np.nan_to_num(np.fmax(nearest - cosines, 0.0))
+    """Cosines of notes, each moved towards that of its nearest passage; ``nearest`` is NaN where there is none, and ``fmax`` passes over it."""
+    lifted: Vectors = cosines + np.float32(NEAREST) * np.fmax(nearest - cosines, np.float32(0.0))
     return lifted
 
 
