@@ -40,13 +40,13 @@ class _Worker:
         """Which weights it has."""
         return self._embedder.fingerprint
 
-    def embed(self, texts: list[str]) -> Any:
-        """float32 [texts, dimension]."""
+    def embed(self, texts: list[str]) -> tuple[str, Any]:
+        """With which weights, and float32 [texts, dimension]."""
         vectors = self._embedder.embed(texts)
         discard = getattr(self._embedder, "discard", None)
         if discard is not None:  # nothing may remember here what is forgotten there
             discard(texts)
-        return vectors
+        return self._embedder.fingerprint, vectors
 
 
 class RayEmbedder:
@@ -67,10 +67,10 @@ class RayEmbedder:
     """
 
     def __init__(
-        self, embedder: str | None = None, *, address: str = "local", workers: int = 2, piece: int = 256
+        self, embedder: str | None = None, *, address: str = "local", workers: int = 2, piece: int = 32
     ) -> None:
         if workers < 1 or piece < 1:
-            raise InvalidArgument("workers and piece must be 1 or more.", hint="RayEmbedder(workers=2, piece=256).")
+            raise InvalidArgument("workers and piece must be 1 or more.", hint="RayEmbedder(workers=2, piece=32).")
         self._name, self._piece = embedder, piece
         self._local = make_embedder(embedder)
         self._ray = _ray()
@@ -107,7 +107,7 @@ class RayEmbedder:
         """float32 unit vectors, shape ``(len(texts), dimension)``.
 
         Raises:
-            EmbedderError: three workers died over the same texts.
+            EmbedderError: three workers died over the same texts; or one that took the place of another has other weights than this machine.
         """
         import numpy as np
 
@@ -126,7 +126,8 @@ class RayEmbedder:
                 (done,), _ = self._ray.wait(list(running), num_returns=1)
                 number, worker = running.pop(done)
                 try:
-                    found[number] = self._ray.get(done)
+                    weights, found[number] = self._ray.get(done)
+                    self._same(weights)
                 except self._ray.exceptions.RayActorError as error:
                     worker = self._new()
                     if tried[number] >= ATTEMPTS:
@@ -171,11 +172,17 @@ class RayEmbedder:
         return self._actor.remote(self._name)
 
     def _check(self) -> None:
-        others = set(self._ray.get([worker.fingerprint.remote() for worker in self._idle])) - {self.fingerprint}
-        if others:
+        try:
+            for weights in self._ray.get([worker.fingerprint.remote() for worker in self._idle]):
+                self._same(weights)
+        except EmbedderError:
             self.close()
+            raise
+
+    def _same(self, weights: str) -> None:
+        if weights != self.fingerprint:
             raise EmbedderError(
-                f"A worker embeds with {min(others)}, this machine with {self.fingerprint}.",
+                f"A worker embeds with {weights}, this machine with {self.fingerprint}.",
                 hint="install the same embedder on every machine.",
             )
 

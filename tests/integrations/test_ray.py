@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +15,7 @@ import pytest
 
 from agentmem import Memory
 from agentmem.embedding.embedders import HashEmbedder
-from agentmem.errors import MissingExtra
+from agentmem.errors import EmbedderError, MissingExtra
 from agentmem.integrations.ray import RayEmbedder
 from agentmem.notes.clock import ManualClock
 
@@ -41,6 +43,32 @@ def test_a_killed_workers_piece_is_given_to_another(spread: RayEmbedder) -> None
     assert np.array_equal(spread.embed(TEXTS), HashEmbedder().embed(TEXTS))
     assert killed not in spread.processes()
     assert len(spread.processes()) == 2
+
+
+def test_workers_that_are_killed_over_their_pieces_lose_none(spread: RayEmbedder) -> None:
+    """Both at once, in the middle of a long list."""
+    many = [f"{text} {n}" for n in range(300) for text in TEXTS]
+    workers, found = spread.processes(), list[np.ndarray]()
+    embedding = threading.Thread(target=lambda: found.append(spread.embed(many)))
+    embedding.start()
+    time.sleep(0.3)
+    assert embedding.is_alive(), "nothing was left to be killed over"
+    for worker in workers:
+        os.kill(worker, signal.SIGKILL)
+    embedding.join(timeout=120)
+
+    assert np.array_equal(found[0], HashEmbedder().embed(many))
+    assert not set(workers) & set(spread.processes())
+
+
+def test_a_worker_with_other_weights_is_told(spread: RayEmbedder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one would have that took the place of another on a machine where a different embedder is installed."""
+    monkeypatch.setattr(HashEmbedder, "fingerprint", "another")
+
+    with pytest.raises(EmbedderError, match="another") as caught:
+        spread.embed(TEXTS)
+
+    assert "same embedder" in caught.value.hint
 
 
 def test_notes_imported_through_workers_have_the_vectors_of_one_machine(spread: RayEmbedder, tmp_path: Path) -> None:
