@@ -203,6 +203,7 @@ class AsyncMemory:
     graph_page = _verb(Memory.graph_page, "reads")
     why_linked = _verb(Memory.why_linked, "reads")
     forget = _verb(Memory.forget)
+    forget_as_in = _verb(Memory.forget_as_in)
     enrich = _verb(Memory.enrich)
     reflect = _verb(Memory.reflect)
     fade = _verb(Memory.fade)

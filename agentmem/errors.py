@@ -13,6 +13,7 @@ AgentMemError
 │   ├── StoreBusy        calls are still running that closing waited for
 │   ├── StoreReadOnly    the directory or the file cannot be written
 │   ├── StoreFull        the disk is full; nothing was written
+│   ├── StoreUnfinished  a move into this place has not come to its end
 │   ├── StoreForeign      files of others, or links, are where this package's own belong; nothing was touched
 │   └── StoreCorrupt     a file is damaged or from a newer version
 ├── IndexUnavailable     a projection is missing or damaged (reads degrade, they do not fail)
@@ -61,6 +62,7 @@ __all__ = [
     "StoreFull",
     "StoreLocked",
     "StoreReadOnly",
+    "StoreUnfinished",
     "UnknownEdit",
     "UnknownNote",
 ]
@@ -131,6 +133,10 @@ class StoreReadOnly(StoreError):
 
 class StoreFull(StoreError):
     """The disk is full; the call wrote nothing."""
+
+
+class StoreUnfinished(StoreError):
+    """A memory is being moved to this place, and not all of it is here yet."""
 
 
 class StoreForeign(StoreError):

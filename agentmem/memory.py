@@ -39,7 +39,7 @@ from agentmem.remember.draft import KEYWORDS, Draft, flag, make_drafts, merge_sc
 from agentmem.runtime.progress import progress_bar, stage_progress
 from agentmem.settings import Settings
 from agentmem.upkeep.own import in_percent
-from agentmem.wiring import is_begun
+from agentmem.wiring import forgotten_in, is_begun, move
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     from agentmem.transfer.import_report import ImportReport
     from agentmem.upkeep.rebuild import CheckReport
 
-__all__ = ["Memory", "is_begun"]
+__all__ = ["Memory", "is_begun", "move"]
 
 MAX_K: Final = 1000
 
@@ -973,6 +973,21 @@ class Memory:
         ids, where = self._doomed(what)
         seen = self._selection(where, None, True)
         return self._parts.eraser.forget(seen, ids, scope, shared=shared, dry_run=dry_run)
+
+    @verb(gist.items("owners"))
+    def forget_as_in(self, place: str | Path, *, dry_run: bool = False) -> list[ForgetReceipt]:
+        """Forget here what was forgotten in another memory: after a backup was restored, what was forgotten since it was made.
+
+        Args:
+            place: the directory or the address of the memory that was in use until then; it is only read. A note is meant if it was forgotten there,
+                or if its words were, after they were said; not what is there now.
+
+        Returns:
+            a receipt for each owner of whom something was forgotten.
+        """
+        scopes = [whose for whose in self.users() if not self.scope or whose.owner == self.scope.owner]
+        doomed = forgotten_in(place, self._parts.core, scopes)
+        return [self._parts.eraser.forget_of(whose, ids, dry_run=dry_run) for whose, ids in doomed.items()]
 
     @staticmethod
     def _doomed(what: object) -> tuple[list[str] | None, Mapping[str, Any] | None]:

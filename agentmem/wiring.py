@@ -8,18 +8,18 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agentmem.core import Core
+from agentmem.core import EVERYBODY, Core
 from agentmem.embedding.cross_encoder import make_reranker
 from agentmem.errors import InvalidArgument, StoreError
 from agentmem.extract import Extractor
-from agentmem.files.data_directory import DataDirectory, open_directory
+from agentmem.files.data_directory import DataDirectory, holds_notes, open_directory
 from agentmem.files.reserve import Reserve
 from agentmem.files.scratch import Scratch
 from agentmem.forget.erase import Eraser
 from agentmem.forget.fade import Fader
 from agentmem.forget.finish import Scrubber
 from agentmem.keyed.memory import AT_OPEN, KeyedMemory
-from agentmem.notes.address import is_url
+from agentmem.notes.address import is_url, shown
 from agentmem.notes.clock import SystemClock
 from agentmem.notes.curves import curve
 from agentmem.notes.ids import IdMaker
@@ -36,6 +36,7 @@ from agentmem.remember.update import Keeper
 from agentmem.remember.write import Rememberer
 from agentmem.runtime.lacking import lacking
 from agentmem.settings import Settings
+from agentmem.transfer.afterwards import forgotten_there
 from agentmem.upkeep.indexing import IndexUpkeep
 from agentmem.upkeep.rebuild import Upkeep
 from agentmem.weights.pack_store import PackStore
@@ -44,11 +45,12 @@ from agentmem.weights.registry import METHOD, PackContents, PackFiles, WeightReg
 if TYPE_CHECKING:
     from agentmem.llm.loading import ModelSpec
     from agentmem.stores.chroma.indexer import Indexer
+    from agentmem.stores.moving import Moved, Packed
     from agentmem.stores.postgres.near import NearIndex
     from agentmem.stores.postgres.store import PostgresStore
     from agentmem.stores.sqlite.store import SqliteStore
 
-__all__ = ["build", "is_begun", "model_spec", "place"]
+__all__ = ["build", "forgotten_in", "is_begun", "model_spec", "move", "place"]
 
 
 def place(path: str | Path | None) -> tuple[Path | None, str | None]:
@@ -67,6 +69,84 @@ def is_begun(url: str) -> bool:
     from agentmem.stores.postgres.migrations import begun
 
     return begun(url)
+
+
+def move(
+    source: str | Path,
+    target: str | Path,
+    *,
+    progress: Callable[[str, int, int], None] = lambda table, done, total: None,
+    fail: Fail = lambda step: None,
+) -> Moved:
+    """Copy a whole memory into an empty place, of whichever kind either is: a directory, or the address of a database.
+
+    Notes with their history, links, vectors, evidence, keys, experiences, edits with their packs, the ledger, and what was forgotten. Called again after
+    it was interrupted, it goes on. The source is only read; until all is there, the target cannot be opened.
+
+    Args:
+        progress: told the name of a table, how many of its rows are done, and of how many.
+
+    Returns:
+        what was copied, with the digest of each table in both.
+
+    Raises:
+        StoreError: there is no memory at ``source``, or one of the two cannot be read or written.
+        StoreCorrupt: the source is damaged. InvalidArgument: the target is no empty place.
+    """
+    from agentmem.stores import moving
+
+    with _opened(source, read_only=True) as here:
+        moving.refuse_unfinished(here.store, here.place)
+        with _opened(target, read_only=False) as there:
+            if here.place == there.place:
+                raise InvalidArgument(f"{here.place} is both source and target.", hint="name another target.")
+            return moving.move(here, there, progress=progress, fail=fail)
+
+
+def forgotten_in(where: str | Path, core: Core, scopes: Sequence[Scope]) -> dict[Scope, list[str]]:
+    """By scope the ids of those of its notes in this memory that were forgotten in another; that one is only read.
+
+    Raises:
+        StoreError: there is no memory at ``where``, or it cannot be read.
+    """
+    from agentmem.stores import moving
+
+    with _opened(where, read_only=True) as other:
+        moving.refuse_unfinished(other.store, other.place)
+        with other.store.snapshot() as there, core.reading(EVERYBODY) as here:
+            found = {scope: forgotten_there(here, there, scope) for scope in scopes}
+    return {scope: ids for scope, ids in found.items() if ids}
+
+
+@contextmanager
+def _opened(where: str | Path, *, read_only: bool) -> Iterator[Packed]:
+    """A store and its packs, without the rest of a memory."""
+    from agentmem.stores.moving import Packed
+
+    path, url = place(where)
+    scratch = Scratch()
+    store: SqliteStore | PostgresStore | None = None
+    try:
+        if url is not None:
+            if read_only and not is_begun(url):
+                raise _no_memory(shown(url))
+            store = _postgres(url, Settings(), SystemClock(), read_only=read_only)
+            yield Packed(store, PackStore(scratch.path, store.packs), store.place)
+        else:
+            root = Path(path or "")
+            if read_only and not holds_notes(root):
+                raise _no_memory(shown(root))
+            directory = open_directory(root, now=SystemClock().now(), read_only=read_only)
+            store = _store(directory, Settings(), SystemClock())
+            yield Packed(store, PackStore(directory.weights), shown(directory.root))
+    finally:
+        if store is not None:
+            store.close()
+        scratch.close()
+
+
+def _no_memory(where: str) -> StoreError:
+    return StoreError(f"There is no memory at {where}.", hint="name the directory or the database that holds it.")
 
 
 def build(
@@ -111,6 +191,7 @@ def build(
     read_only = not directory.writable or (url is not None and read_only)
     store = store or database or _store(None if path is None else directory, chosen, time)
     with _closed_on_error(store, scratch):
+        _refuse_unfinished(store, "the memory" if url is None and path is None else shown(url or directory.root))
         notices = list if path is None else _bound(store, directory, fail)
         kept = directory if path is not None and not read_only else None
         core = _core(
@@ -175,6 +256,12 @@ def _closed_on_error(*made: Any) -> Iterator[None]:
             if each is not None:
                 each.close()
         raise
+
+
+def _refuse_unfinished(store: NoteStore, where: str) -> None:
+    from agentmem.stores.moving import refuse_unfinished
+
+    refuse_unfinished(store, where)
 
 
 def _bound(store: NoteStore, directory: DataDirectory, fail: Fail) -> Callable[[], list[str]]:

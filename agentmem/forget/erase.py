@@ -87,14 +87,27 @@ class Eraser:
         receipt = self._rehearsed(choose, scope) if dry_run else self.forget_chosen(choose, scope)
         return replace(receipt, warnings=(*receipt.warnings, _SPARED.format(spared))) if spared else receipt
 
-    def _rehearsed(self, choose: Choose, scope: Scope) -> ForgetReceipt:
+    def forget_of(self, whose: Scope, ids: Sequence[str], *, dry_run: bool) -> ForgetReceipt:
+        """Forget notes of one owner, shared ones included: a job's, which knows whose they are."""
+        with self._core.reading(EVERYBODY) as tx:
+            owner = tx.notes.owner(whose)
+        owners = () if owner is None else (owner,)
+
+        def choose(tx: Transaction) -> Sequence[int]:
+            return list(tx.notes.rows_of(ids).values())
+
+        act = self._rehearsed if dry_run else self.forget_chosen
+        return act(choose, whose, owners)
+
+    def _rehearsed(self, choose: Choose, scope: Scope, owners: Sequence[int] | None = None) -> ForgetReceipt:
         """What would be removed from where: it is done, and taken back, so that it is what would be done."""
         if self._core.store.read_only:
-            with self._core.reading(scope) as tx:
+            with self._core.reading(scope) if owners is None else self._core.reading_of(owners) as tx:
                 doomed = self._doomed(tx, choose(tx))
                 receipt = self._receipt(doomed, self._counts(tx, doomed), dry_run=True)
             return replace(receipt, warnings=(_ONLY_LOOKED,))
-        with suppress(_TakenBack), self._core.writing(scope) as tx:
+        writing = self._core.writing(scope) if owners is None else self._core.writing_within(owners)
+        with suppress(_TakenBack), writing as tx:
             doomed = self._doomed(tx, choose(tx))
             places = self._traces.remove(Removal(self._core, self._weights.rehearsing(), tx, doomed))
             raise _TakenBack

@@ -17,6 +17,7 @@ from agentmem.integrations.cli import (
     describing,
     exchange,
     mcp,
+    moving,
     notes,
     overview,
     pictures,
@@ -104,5 +105,19 @@ def _options(
         )
 
 
-for module in (demo, notes, records, asking, chatting, describing, weights, pictures, exchange, upkeep, mcp, serve):
+for module in (
+    demo,
+    notes,
+    records,
+    asking,
+    chatting,
+    describing,
+    weights,
+    pictures,
+    exchange,
+    moving,
+    upkeep,
+    mcp,
+    serve,
+):
     module.add_to(app)

@@ -10,6 +10,7 @@ from agentmem.errors import InvalidArgument
 from agentmem.integrations import values
 from agentmem.integrations.cli import given, render
 from agentmem.integrations.cli.place import Place, find
+from agentmem.notes.address import shown
 
 if TYPE_CHECKING:
     from agentmem.memory import Memory
@@ -34,6 +35,14 @@ def forget(
     shared: Annotated[
         bool, typer.Option("--shared", help="With --where: also notes that others see as well, such as shared ones.")
     ] = False,
+    as_in: Annotated[
+        str | None,
+        typer.Option(
+            "--as-in",
+            metavar="PLACE",
+            help="What was forgotten in that memory, since a backup was made that was restored here.",
+        ),
+    ] = None,
     yes: YesOption = False,
     dry_run: DryOption = False,
 ) -> None:
@@ -41,13 +50,35 @@ def forget(
 
     A filter takes what belongs to --user or --agent alone; --dry-run lists the notes, and whose they are.
     """
-    if bool(ids) == (where is not None):
+    if [bool(ids), where is not None, as_in is not None].count(True) != 1:
         raise InvalidArgument(
-            "Say what to forget: ids, or a filter.", hint="""agentmem forget 1a2b3c4d, or --where '{"actor": "bob"}'."""
+            "Say what to forget: ids, or a filter, or --as-in.",
+            hint="""agentmem forget 1a2b3c4d, or --where '{"actor": "bob"}'.""",
         )
+    if as_in is not None:
+        _as_in(place, as_in, yes=yes, dry_run=dry_run)
+        return
     with place.memory() as memory:
         what: Any = [find(memory, id).id for id in ids] if ids else given.mapping(where, "--where")
         erase(place, memory, what, shared=shared, yes=yes, dry_run=dry_run)
+
+
+def _as_in(place: Place, other: str, *, yes: bool, dry_run: bool) -> None:
+    with place.memory() as memory:
+        planned = memory.forget_as_in(other, dry_run=True)
+        notes, owners = sum(len(receipt.ids) for receipt in planned), len(planned)
+        if planned and not dry_run:
+            confirm(f"Forget {notes} notes of {owners} owners, which were forgotten at {shown(other)}, for good?", yes)
+        receipts = planned if dry_run or not planned else memory.forget_as_in(other)
+    if place.json:
+        render.data([values.forgotten_dict(receipt) for receipt in receipts])
+    else:
+        for receipt in receipts:
+            render.say(forgotten(receipt))
+        if not receipts:
+            render.notice(f"nothing here was forgotten at {shown(other)}")
+    if not dry_run and not all(receipt.gone for receipt in receipts):
+        raise typer.Exit(1)
 
 
 def erase(place: Place, memory: Memory, what: Any, *, yes: bool, dry_run: bool, shared: bool = False) -> None:

@@ -11,7 +11,7 @@ from agentmem.stores.postgres.connection import TENANT, PostgresDatabase
 from agentmem.stores.postgres.names import quoted
 from agentmem.stores.postgres.schema import MIGRATIONS
 
-__all__ = ["SCHEMA_VERSION", "DrawnSecret", "begun", "migrate"]
+__all__ = ["SCHEMA_VERSION", "DrawnSecret", "adopt", "begun", "migrate"]
 
 SCHEMA_VERSION: Final = len(MIGRATIONS)
 _SECRET: Final = "tombstone_key"  # noqa: S105 - its name
@@ -59,6 +59,13 @@ def migrate(database: PostgresDatabase) -> None:
     with database.administration(write=True):
         for number in range(_version(database), SCHEMA_VERSION):  # another process may have been faster
             _apply(database, number)
+
+
+def adopt(database: PostgresDatabase, secret: bytes) -> None:
+    """Put the secret of another store in the place of the one that was drawn, with a seal of its own."""
+    drawn = secret.hex()
+    for key, value in ((_SECRET, drawn), (f"{_SECRET}_seal", _seal(drawn))):
+        database.run("UPDATE meta SET value = $1 WHERE key = $2", (value, key))
 
 
 class DrawnSecret:

@@ -12,7 +12,7 @@ from agentmem.records.transaction import Transaction
 from agentmem.stores.postgres.commits import Commits
 from agentmem.stores.postgres.connection import Durability, PostgresDatabase
 from agentmem.stores.postgres.erasing import FILE, rewrite, vacuum
-from agentmem.stores.postgres.migrations import migrate
+from agentmem.stores.postgres.migrations import adopt, migrate
 from agentmem.stores.postgres.misfits import misfits, unguarded
 from agentmem.stores.postgres.near import NearIndex
 from agentmem.stores.postgres.packs import PackTable
@@ -108,6 +108,12 @@ class PostgresStore:
                 yield Transaction(PostgresTables(database), self._clock)
         finally:
             database.close()
+
+    def adopt(self, secret: bytes) -> None:
+        """Take over the secret of another store, before anything was keyed with one's own."""
+        with self.write():
+            adopt(self._db, secret)
+            self._transaction = Transaction(PostgresTables(self._db), self._clock)
 
     def changes(self) -> Commits:
         """What tells, as soon as it happens, that anybody has committed to this store: a connection that listens."""

@@ -10,7 +10,7 @@ from agentmem.files.sqlite_files import APPLICATION_ID
 from agentmem.stores.sqlite.connection import Database
 from agentmem.stores.sqlite.schema import MIGRATIONS
 
-__all__ = ["SCHEMA_VERSION", "TOMBSTONE_KEY", "StoreSecret", "is_current", "migrate"]
+__all__ = ["SCHEMA_VERSION", "TOMBSTONE_KEY", "StoreSecret", "adopt", "is_current", "migrate"]
 
 SCHEMA_VERSION: Final = len(MIGRATIONS)
 TOMBSTONE_KEY: Final = "tombstone_key"
@@ -42,6 +42,16 @@ def is_current(database: Database) -> bool:
     """Whether a database has the newest schema; raises as :func:`migrate` does when it has a newer one."""
     with database.transaction(write=False):
         return _version(database) == SCHEMA_VERSION
+
+
+def adopt(database: Database, secret: bytes) -> None:
+    """Put the secret of another store in the place of the one that was drawn, with a seal of its own."""
+    drawn = secret.hex()
+    database.run("UPDATE meta SET value = ? WHERE key = ?", (drawn, TOMBSTONE_KEY))
+    database.run(
+        "INSERT INTO meta (key, value) VALUES (?, hex(seal_of(CAST(? AS BLOB)))) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        (f"{TOMBSTONE_KEY}_seal", drawn),
+    )
 
 
 class StoreSecret:

@@ -16,7 +16,7 @@ from agentmem.records.transaction import Transaction
 from agentmem.stores.sqlite.beside import Scrub, scrub_beside
 from agentmem.stores.sqlite.connection import Database, Durability, Tracer, read_only
 from agentmem.stores.sqlite.marks import teach as teach_marks
-from agentmem.stores.sqlite.migrations import is_current, migrate
+from agentmem.stores.sqlite.migrations import adopt, is_current, migrate
 from agentmem.stores.sqlite.misfits import misfits
 from agentmem.stores.sqlite.reading import ReadOnlyFile
 from agentmem.stores.sqlite.scrub import FILE
@@ -131,6 +131,12 @@ class SqliteStore:
                 yield Transaction(SqliteTables(database), self._clock)
         finally:
             database.close()
+
+    def adopt(self, secret: bytes) -> None:
+        """Take over the secret of another store, before anything was keyed with one's own."""
+        with self.write():
+            adopt(self._db, secret)
+            self._transaction = Transaction(SqliteTables(self._db), self._clock)
 
     def data_version(self) -> int:
         """Changes whenever another connection or process has committed."""

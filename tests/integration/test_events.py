@@ -351,6 +351,7 @@ def say_everything(memory: Memory, words: list[str], folder: Path) -> None:
     ChatAgent(lambda messages: f"{b} {c}", memory, user=user, session=d).chat(f"{a}?")
     said("forget", [receipt.id], **whose)
     said("forget", {key: a}, **whose)
+    said("forget_as_in", f"{folder}/{a}")
     said("close")
 
 
