@@ -157,7 +157,8 @@ class IndexSettings(_Section):
         2_000_000,
         ge=0,
         description="scopes up to this size are compared in memory (1.6 kB a vector), larger ones asked of the index, which gets "
-        "nothing to hold before the store is larger than this, unless flush() is called",
+        "nothing to hold before the store is larger than this, unless flush() is called; a process that meets many scopes keeps about "
+        "as many vectors of all of them together (at least 100,000), and lets go of those that were not asked for longest",
     )
     batch: int = Field(256, ge=1, description="pending changes from which the index is brought up to date")
     flush_on_close: bool = True

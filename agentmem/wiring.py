@@ -289,6 +289,7 @@ def _core(
 ) -> Core:  # fmt: skip
     from agentmem.embedding.embedders import make_embedder
     from agentmem.embedding.relation_model import RelationModel
+    from agentmem.stores.holding import LEAST_ROOM
     from agentmem.stores.text.text import TextIndex
     from agentmem.stores.vectors.exact import ExactIndex
 
@@ -299,10 +300,11 @@ def _core(
         from agentmem.stores.chroma.indexer import Indexer
 
         indexer = Indexer(store, indexed.index, clock, fail=fail)
+    room = max(settings.index.exact_limit, LEAST_ROOM)
     return Core(
         store=store,
-        exact=ExactIndex(store),
-        text=TextIndex(store),
+        exact=ExactIndex(store, room),
+        text=TextIndex(store, room),
         indexer=indexer,
         make_embedder=lambda: make_embedder(embedder),
         clock=clock,

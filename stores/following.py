@@ -5,13 +5,15 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from agentmem.notes.rows import Change
 from agentmem.records.transaction import Transaction
 from agentmem.runtime.forks import at_fork
 
 __all__ = ["ChangeLog", "Following", "Store"]
+
+T = TypeVar("T")
 
 
 class Store(Protocol):
@@ -89,6 +91,11 @@ class Following(ABC):
     def _read(self) -> None:
         """Something was read just now: inside a write it is as uncertain as that write."""
         self._tentative = self._tentative or self._store.writing
+
+    def _as_read(self, block: T) -> T:
+        """What was loaded just now."""
+        self._read()
+        return block
 
     def _forget_undone(self) -> None:
         """Drop what was read inside a write that failed: its change numbers will be used again."""

@@ -17,6 +17,7 @@ from agentmem.notes.columns import places
 from agentmem.notes.rows import Change
 from agentmem.records.transaction import Transaction
 from agentmem.stores.following import Following, Store
+from agentmem.stores.holding import ROOM, Holding
 from agentmem.stores.text.field import Found
 from agentmem.stores.text.postings import Matches, Postings
 
@@ -61,15 +62,16 @@ class TextIndex(Following):
     shared, as in a handful of answers to much the same questions, they stay low (measured in ``benchmarks/recall_parts.py``).
 
     Args:
-        store: tells when a write was rolled back.
+        store: tells when a write was rolled back; room: how many notes are held for all owners together.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, room: int = ROOM) -> None:
+        self._room = room
         super().__init__(store, lambda tx: tx.text)
 
     def _begin_anew(self) -> None:
         super()._begin_anew()
-        self._postings: dict[int, Postings] = {}
+        self._postings: Holding[Postings] = Holding(self._room)
 
     def search(
         self,
@@ -120,10 +122,7 @@ class TextIndex(Following):
 
     def _loaded(self, tx: Transaction, owner: int) -> Postings:
         self.refresh(tx)
-        if owner not in self._postings:
-            self._postings[owner] = _load(tx, owner)
-            self._read()
-        return self._postings[owner]
+        return self._postings.ask(owner, lambda: self._as_read(_load(tx, owner)))
 
     def _holding(self) -> bool:
         return bool(self._postings)

@@ -19,6 +19,7 @@ from agentmem.notes.passages import NEAREST
 from agentmem.notes.rows import Change
 from agentmem.records.transaction import Transaction
 from agentmem.stores.following import Following, Store
+from agentmem.stores.holding import ROOM, Holding
 from agentmem.stores.vectors.block import Block
 from agentmem.stores.vectors.passages import Passages
 
@@ -40,16 +41,17 @@ class ExactIndex(Following):
     """Compares a query with every vector of some owners.
 
     Args:
-        store: tells when a write was rolled back.
+        store: tells when a write was rolled back; room: how many vectors are held for all owners together, and how many passages.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, room: int = ROOM) -> None:
+        self._room = room
         super().__init__(store, lambda tx: tx.vectors)
 
     def _begin_anew(self) -> None:
         super()._begin_anew()
-        self._blocks: dict[int, Block] = {}
-        self._passages: dict[int, Passages] = {}
+        self._blocks: Holding[Block] = Holding(self._room)
+        self._passages: Holding[Passages] = Holding(self._room)
 
     def search(
         self,
@@ -235,12 +237,7 @@ class ExactIndex(Following):
 
     def _held_passages(self, tx: Transaction, owners: Sequence[int]) -> list[Passages]:
         """The passages of some owners, after :meth:`_loaded`; not of one that has too many of them."""
-        held = []
-        for owner in dict.fromkeys(map(int, owners)):
-            if owner not in self._passages:
-                self._passages[owner] = _load_passages(tx, owner)
-                self._read()
-            held.append(self._passages[owner])
+        held = [self._held(tx, owner) for owner in dict.fromkeys(map(int, owners))]
         return [passages for passages in held if len(passages)]
 
     def _passages_of(self, tx: Transaction, owners: Sequence[int], query: Vectors) -> tuple[Rows, Vectors]:
@@ -255,13 +252,14 @@ class ExactIndex(Following):
     def _loaded(self, tx: Transaction, owners: Sequence[int]) -> list[Block]:
         tx.need(owners)
         self.refresh(tx)
-        blocks = []
-        for owner in dict.fromkeys(map(int, owners)):
-            if owner not in self._blocks:
-                self._blocks[owner] = _load(tx, owner)
-                self._read()
-            blocks.append(self._blocks[owner])
+        blocks = [self._block(tx, owner) for owner in dict.fromkeys(map(int, owners))]
         return [block for block in blocks if len(block)]
+
+    def _block(self, tx: Transaction, owner: int) -> Block:
+        return self._blocks.ask(owner, lambda: self._as_read(_load(tx, owner)))
+
+    def _held(self, tx: Transaction, owner: int) -> Passages:
+        return self._passages.ask(owner, lambda: self._as_read(_load_passages(tx, owner)))
 
     def _follow(self, tx: Transaction, changes: Sequence[Change]) -> None:
         added: dict[int, list[int]] = {}
