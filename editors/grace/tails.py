@@ -29,6 +29,8 @@ __all__ = ["fit_run", "run_says"]
 
 MOST_STEPS = 60
 """Each vector has one token to bring about, which takes some ten; a token that is not there by then no vector brings about."""
+BEGIN = (1.0, 2.0, 4.0, 8.0)
+"""How long vectors are at first, in norms of the residual stream at the end of the prompt: no longer than it takes."""
 REACH = 4.0
 """A vector that has one token to bring about may be so many times longer than one that has an answer to carry."""
 
@@ -44,10 +46,10 @@ def fit_run(port: ModelPort, contexts: Sequence[Rendered], layer: int, config: G
     count, width = len(contexts[0].labels), prefix.hidden.shape[-1]
     rms = prefix.scale.mean()
     cap = REACH * config.norm_cap * rms * width**0.5
-    values = torch.zeros(count, width, device=prefix.hidden.device)
-    adam, streak, steps, loss = Adam.at_rest(values), 0, 0, float("nan")
+    values, lead = _begun(port, prefix, contexts, rms * width**0.5, config.margin)
+    adam, steps, loss = Adam.at_rest(values), 0, float("nan")
     with torch.inference_mode(False), torch.enable_grad(), in_eval_mode(port.model):
-        while steps < min(config.steps, MOST_STEPS) and streak < config.patience:
+        while steps < min(config.steps, MOST_STEPS) and lead < config.margin:
             steps += 1
             held = values.detach().requires_grad_()
             logits = port.suffix(prefix, _spread(held, contexts)).float()
@@ -56,18 +58,46 @@ def fit_run(port: ModelPort, contexts: Sequence[Rendered], layer: int, config: G
             with torch.no_grad():
                 loss = float(losses.mean())
                 lead = float(label_lead(logits, prefix).min())
-                streak = streak + 1 if lead >= config.margin else 0
-                if streak < config.patience:
+                if lead < config.margin:
                     moved = values - adam.update(gradient, (config.lr * rms).expand(count))
                     values = moved * (cap / moved.norm(dim=-1).clamp(min=1e-12)).clamp(max=1.0)[:, None]
     kept = coarse(values.cpu().numpy(), FINE)
     leads = _leads(port, prefix, contexts, kept)
     said = tuple((leads > 0).all(-1).tolist())
-    done = streak >= config.patience or all(said)
+    done = lead >= config.margin or all(said)
     lacks = "" if done else _lacking(port, contexts[0].labels, leads.amin(0).tolist())
     return Fit(kept[0].copy(), done, loss, steps, said, kept[1:].copy(), lacks)
 
 
+def _begun(port: ModelPort, prefix: Prefix, contexts: Sequence[Rendered], length: Tensor, margin: float) -> tuple[Tensor, float]:
+    """Where the search begins, [n, d], and by how much the target leads there: the shortest of a few runs that leads by the margin, else the longest.
+
+    Each vector lies along what the head reads its token by, seen through the last norm's weight: what is added early passes all layers above, and most of
+    it arrives, since the residual stream is read by the head as it was written (the logit lens, nostalgebraist 2020).
+    """
+    along = _read_by_head(port, contexts[0].labels, prefix.hidden.shape[-1]).to(prefix.hidden.device)
+    values, lead = torch.zeros_like(along), float("-inf")
+    with torch.inference_mode(False), torch.no_grad(), in_eval_mode(port.model):
+        for times in BEGIN if along.any() else ():
+            values = times * length * along
+            lead = float(label_lead(port.suffix(prefix, _spread(values, contexts)).float(), prefix).min())
+            if lead >= margin:
+                break
+    return values, lead
+
+
+def _read_by_head(port: ModelPort, labels: Sequence[int], width: int) -> Tensor:
+    """Unit vectors [n, d] that make the head say these tokens; zeros where it has no such rows."""
+    head = port.model.get_output_embeddings()
+    rows = getattr(head, "weight", None)
+    if not isinstance(rows, Tensor) or not rows.is_floating_point() or rows.shape[-1] != width:
+        return torch.zeros(len(labels), width)
+    with torch.no_grad():
+        along = rows[list(labels)].float() - rows.float().mean(0)
+        norm = getattr(port.structure.tail[0], "weight", None) if port.structure.tail else None
+        if isinstance(norm, Tensor) and norm.shape == (width,):
+            along = along * norm.float().to(along.device)
+        return along / along.norm(dim=-1, keepdim=True).clamp(min=1e-12)
 def run_says(port: ModelPort, contexts: Sequence[Rendered], values: Array, layer: int) -> tuple[bool, ...]:
     """Which contexts a run of vectors [n, d_model] answers with the target."""
     leads = _leads(port, _prefix(port, contexts, layer), contexts, values)
