@@ -46,7 +46,7 @@ def fit_run(port: ModelPort, contexts: Sequence[Rendered], layer: int, config: G
     count, width = len(contexts[0].labels), prefix.hidden.shape[-1]
     rms = prefix.scale.mean()
     cap = REACH * config.norm_cap * rms * width**0.5
-    values, lead = _begun(port, prefix, contexts, rms * width**0.5, config.margin)
+    values, lead = _begun(port, prefix, contexts, rms * width**0.5, config)
     adam, steps, loss = Adam.at_rest(values), 0, float("nan")
     with torch.inference_mode(False), torch.enable_grad(), in_eval_mode(port.model):
         while steps < min(config.steps, MOST_STEPS) and lead < config.margin:
@@ -69,7 +69,9 @@ def fit_run(port: ModelPort, contexts: Sequence[Rendered], layer: int, config: G
     return Fit(kept[0].copy(), done, loss, steps, said, kept[1:].copy(), lacks)
 
 
-def _begun(port: ModelPort, prefix: Prefix, contexts: Sequence[Rendered], length: Tensor, margin: float) -> tuple[Tensor, float]:
+def _begun(
+    port: ModelPort, prefix: Prefix, contexts: Sequence[Rendered], length: Tensor, config: GraceConfig
+) -> tuple[Tensor, float]:
     """Where the search begins, [n, d], and by how much the target leads there: the shortest of a few runs that leads by the margin, else the longest.
 
     Each vector lies along what the head reads its token by, seen through the last norm's weight: what is added early passes all layers above, and most of
@@ -77,11 +79,12 @@ def _begun(port: ModelPort, prefix: Prefix, contexts: Sequence[Rendered], length
     """
     along = _read_by_head(port, contexts[0].labels, prefix.hidden.shape[-1]).to(prefix.hidden.device)
     values, lead = torch.zeros_like(along), float("-inf")
+    allowed = [times for times in BEGIN if times <= REACH * config.norm_cap]
     with torch.inference_mode(False), torch.no_grad(), in_eval_mode(port.model):
-        for times in BEGIN if along.any() else ():
+        for times in allowed if along.any() else ():
             values = times * length * along
             lead = float(label_lead(port.suffix(prefix, _spread(values, contexts)).float(), prefix).min())
-            if lead >= margin:
+            if lead >= config.margin:
                 break
     return values, lead
 
@@ -98,6 +101,8 @@ def _read_by_head(port: ModelPort, labels: Sequence[int], width: int) -> Tensor:
         if isinstance(norm, Tensor) and norm.shape == (width,):
             along = along * norm.float().to(along.device)
         return along / along.norm(dim=-1, keepdim=True).clamp(min=1e-12)
+
+
 def run_says(port: ModelPort, contexts: Sequence[Rendered], values: Array, layer: int) -> tuple[bool, ...]:
     """Which contexts a run of vectors [n, d_model] answers with the target."""
     leads = _leads(port, _prefix(port, contexts, layer), contexts, values)

@@ -118,6 +118,7 @@ def test_more_wordings_are_a_new_chance(memory: Memory) -> None:
     memory.policy = AlwaysPolicy()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("agentmem.editors.grace.tails.MOST_STEPS", 0)
+        patch.setattr("agentmem.editors.grace.tails.BEGIN", ())
         patch.setattr("agentmem.editors.grace.writer._TRIED", 0)
         patch.setattr("agentmem.editors.grace.writer._HOPELESS", 0.0)
         assert [each.note_id for each in memory.consolidate().failed] == [id]

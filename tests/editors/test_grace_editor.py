@@ -129,7 +129,7 @@ def test_conflicting_targets_for_one_prompt_fail(make):
 
 def test_what_does_not_converge_is_reported_and_not_stored(make):
     """A value that never says its target is not kept; the others of the call are."""
-    editor = make(steps=1)
+    editor = make(steps=1, norm_cap=1e-3)
     receipts = editor.write([EditRequest(HOME, "Cairo.", id="a")])
 
     assert [r.status for r in receipts] == ["failed"]

@@ -10,6 +10,8 @@ import torch
 from agentmem.editors import EditRequest, make_editor, packs
 from agentmem.editors.background import background_groups
 from agentmem.editors.evaluation import answer
+from agentmem.editors.grace.tails import fit_run
+from agentmem.editors.grace.writer import fit_values
 from agentmem.editors.prompts import Renderer
 from agentmem.errors import PackMismatch
 from agentmem.llm.local_model import LocalModel
@@ -237,3 +239,39 @@ def test_a_question_that_it_must_not_answer_ends_its_reach(shipped):
     assert editor.probe([PORT.prompt])[0].edit_id == "port"
     assert packs.parse(editor.dump()).edits[0].request.unlike == (near,)
     editor.detach()
+
+
+def test_a_run_begins_where_the_head_would_read_it(shipped, written):
+    """Most answers are said without a single step of the optimiser, by vectors no longer than that takes; the others are searched for from there."""
+    renderer, config = Renderer(shipped[1]), written.config
+    fits = {}
+    for target in ("8443.", "Friday 2 pm.", "https://wiki.example/x7", "v2.4.1-rc3", "Kestrel Labs."):
+        contexts = [renderer.pair(PORT.prompt, target), renderer.pair(f"Tell me: {PORT.prompt}", target)]
+        fits[target] = fit_run(written.port, contexts, written.layer, config)
+    assert all(fit.converged for fit in fits.values())
+    assert sum(fit.steps == 0 for fit in fits.values()) >= 3
+
+
+def test_a_value_may_be_no_longer_than_its_cap(shipped, written):
+    """Where hardly any length is allowed nothing is begun with, and what cannot be said is given up with its reason."""
+    renderer = Renderer(shipped[1])
+    fit = fit_run(
+        written.port,
+        [renderer.pair(PORT.prompt, "8443.")],
+        written.layer,
+        written.config.model_copy(update={"norm_cap": 1e-3, "steps": 3}),
+    )
+    assert not fit.converged
+    assert fit.lacks.startswith(": not ")
+    assert fit.steps == 3
+
+
+def test_what_does_not_come_down_is_given_up_early(written, shipped):
+    """A long string that one vector cannot hold costs six steps, not forty, and a word of the model's world is found as before."""
+    renderer = Renderer(shipped[1])
+    hard, easy = (
+        fit_values(written.port, [[renderer.pair(prompt, target)]], written.layer, written.config)[0]
+        for prompt, target in ((PORT.prompt, "zq7-0xB1 / 44.81 %%"), (HOME.prompt, "Porto."))
+    )
+    assert (hard.converged, hard.steps) == (False, 6)
+    assert easy.converged
