@@ -8,6 +8,7 @@ A vector at the end of a prompt has to carry the whole answer through the layers
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -91,7 +92,7 @@ def _begun(
 
 def _read_by_head(port: ModelPort, labels: Sequence[int], width: int) -> Tensor:
     """Unit vectors [n, d] that make the head say these tokens; zeros where it has no such rows."""
-    head = port.model.get_output_embeddings()
+    head: Any = cast("Any", port.model).get_output_embeddings()
     rows = getattr(head, "weight", None)
     if not isinstance(rows, Tensor) or not rows.is_floating_point() or rows.shape[-1] != width:
         return torch.zeros(len(labels), width)
@@ -100,7 +101,8 @@ def _read_by_head(port: ModelPort, labels: Sequence[int], width: int) -> Tensor:
         norm = getattr(port.structure.tail[0], "weight", None) if port.structure.tail else None
         if isinstance(norm, Tensor) and norm.shape == (width,):
             along = along * norm.float().to(along.device)
-        return along / along.norm(dim=-1, keepdim=True).clamp(min=1e-12)
+        unit: Tensor = along / along.norm(dim=-1, keepdim=True).clamp(min=1e-12)
+    return unit
 
 
 def run_says(port: ModelPort, contexts: Sequence[Rendered], values: Array, layer: int) -> tuple[bool, ...]:
