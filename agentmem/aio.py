@@ -95,7 +95,7 @@ class AsyncMemory:
     caller's loop.
 
     Args:
-        path, scope, embedder, model, device, dtype, device_map, plain, llm, clock, settings, ranking, extractor, read_only, store: as for
+        path, scope, embedder, model, device, dtype, device_map, plain, llm, clock, settings, ranking, extractor, read_only, store, packs: as for
             :class:`~agentmem.Memory`; errors they cause are raised by ``async with``, or by the first verb that is awaited. ``scope``,
             ``clock`` and ``settings`` can be asked for as there.
     """
@@ -118,11 +118,12 @@ class AsyncMemory:
         extractor: Extractor | None = None,
         read_only: bool = False,
         store: NoteStore | None = None,
+        packs: str | Path | None = None,
     ) -> None:
         self._events = Events()
         self._make = functools.partial(
             self._open, path, scope=scope, embedder=embedder, model=model, device=device, dtype=dtype, device_map=device_map, plain=plain, llm=llm,
-            clock=clock, settings=settings, ranking=ranking, extractor=extractor, read_only=read_only, store=store,
+            clock=clock, settings=settings, ranking=ranking, extractor=extractor, read_only=read_only, store=store, packs=packs,
         )  # fmt: skip
         self.scope = scope or Scope()
         self.clock = clock or SystemClock()

@@ -26,7 +26,8 @@ AgentMemError
 │   └── NoChatTemplate   messages were given to a tokenizer that has no chat template
 ├── EditError            a weight edit could not be written, found, saved or loaded
 │   ├── UnknownEdit      no edit with this id
-│   └── PackMismatch     a saved pack belongs to another base model or is damaged
+│   ├── PackMismatch     a saved pack belongs to another base model or is damaged
+│   └── PackUnreachable  the place where packs are kept cannot be reached, or is not theirs; what it holds is not known
 ├── ConsolidationError   a consolidation job could not run
 │   └── JobLocked        another worker holds the lease of this job
 └── MissingExtra         an optional dependency is not installed
@@ -51,6 +52,7 @@ __all__ = [
     "ModelError",
     "NoChatTemplate",
     "PackMismatch",
+    "PackUnreachable",
     "PromptTooLong",
     "ScopeBreach",
     "ScopeError",
@@ -191,6 +193,10 @@ class UnknownEdit(EditError, KeyError):
 
 class PackMismatch(EditError):
     """A saved pack of edits belongs to another base model, or its bytes are damaged."""
+
+
+class PackUnreachable(EditError):
+    """The place where the packs of edits are kept cannot be reached, refuses, or holds none of this memory's."""
 
 
 class ConsolidationError(AgentMemError):

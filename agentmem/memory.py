@@ -88,6 +88,8 @@ class Memory:
         extractor: reads what a text states and ends (:class:`~agentmem.extract.Extractor`), instead of the rules of the languages that come
             with agentmem.
         store: where the notes are kept, if not in SQLite; ``path`` is then where the rest lies. Closed with the memory.
+        packs: where packs of weight edits are kept, if not with the notes: a folder, or an address that fsspec knows (``s3://bucket/prefix``), the same
+            for all who open these notes. Credentials are taken from the environment.
         read_only: open what is there for reading: recall, answers, notes, export and checks work, nothing of the memory is written, and what would
             write raises :class:`~agentmem.errors.StoreReadOnly`. A directory that cannot be written is opened so by itself.
     """
@@ -110,6 +112,7 @@ class Memory:
         extractor: Extractor | None = None,
         read_only: bool = False,
         store: NoteStore | None = None,
+        packs: str | Path | None = None,
     ) -> None:
         if scope is not None and not isinstance(scope, Scope):
             raise InvalidArgument(
@@ -131,6 +134,7 @@ class Memory:
             read_only=read_only,
             store=store,
             url=url,
+            packs=packs,
         )
         self.settings = self._parts.core.settings
 
@@ -744,7 +748,9 @@ class Memory:
             question, k, user=user, agent=agent, session=session, llm=llm, use=use, context_tokens=context_tokens,
             max_tokens=max_tokens, system=system, turns=earlier(history), exclude=exclude,
         )  # fmt: skip
-        return led(steps, saying(llm))
+        answer = led(steps, saying(llm))
+        self._parts.scrubber.resume()
+        return answer
 
     @steps(gist.answer, "chat")
     def _answering(self, question: str, k: int, **options: Any) -> Steps[Answer]:

@@ -39,13 +39,15 @@ from agentmem.settings import Settings
 from agentmem.transfer.afterwards import forgotten_there
 from agentmem.upkeep.indexing import IndexUpkeep
 from agentmem.upkeep.rebuild import Upkeep
-from agentmem.weights.pack_store import PackStore
+from agentmem.weights.pack_store import Packs, PackStore
 from agentmem.weights.registry import METHOD, PackContents, PackFiles, WeightRegistry
+from agentmem.weights.shared_packs import SharedPacks
 
 if TYPE_CHECKING:
     from agentmem.llm.loading import ModelSpec
     from agentmem.stores.chroma.indexer import Indexer
     from agentmem.stores.moving import Moved, Packed
+    from agentmem.stores.objects.objects import Objects
     from agentmem.stores.postgres.near import NearIndex
     from agentmem.stores.postgres.store import PostgresStore
     from agentmem.stores.sqlite.store import SqliteStore
@@ -75,6 +77,7 @@ def move(
     source: str | Path,
     target: str | Path,
     *,
+    packs: str | Path | None = None,
     progress: Callable[[str, int, int], None] = lambda table, done, total: None,
     fail: Fail = lambda step: None,
 ) -> Moved:
@@ -84,6 +87,7 @@ def move(
     it was interrupted, it goes on. The source is only read; until all is there, the target cannot be opened.
 
     Args:
+        packs: where the packs of the source are, if not with its notes; those of the target are with them.
         progress: told the name of a table, how many of its rows are done, and of how many.
 
     Returns:
@@ -95,7 +99,7 @@ def move(
     """
     from agentmem.stores import moving
 
-    with _opened(source, read_only=True) as here:
+    with _opened(source, read_only=True, packs=packs) as here:
         moving.refuse_unfinished(here.store, here.place)
         with _opened(target, read_only=False) as there:
             if here.place == there.place:
@@ -119,30 +123,36 @@ def forgotten_in(where: str | Path, core: Core, scopes: Sequence[Scope]) -> dict
 
 
 @contextmanager
-def _opened(where: str | Path, *, read_only: bool) -> Iterator[Packed]:
+def _opened(where: str | Path, *, read_only: bool, packs: str | Path | None = None) -> Iterator[Packed]:
     """A store and its packs, without the rest of a memory."""
     from agentmem.stores.moving import Packed
 
     path, url = place(where)
     scratch = Scratch()
+    objects = None if packs is None else _objects(packs, kept=True)
     store: SqliteStore | PostgresStore | None = None
     try:
         if url is not None:
             if read_only and not is_begun(url):
                 raise _no_memory(shown(url))
-            store = _postgres(url, Settings(), SystemClock(), read_only=read_only)
-            yield Packed(store, PackStore(scratch.path, store.packs), store.place)
+            store = database = _postgres(url, Settings(), SystemClock(), read_only=read_only)
+            yield Packed(store, _packs(PackStore(scratch.path), database, objects, store, _nowhere), store.place)
         else:
             root = Path(path or "")
             if read_only and not holds_notes(root):
                 raise _no_memory(shown(root))
             directory = open_directory(root, now=SystemClock().now(), read_only=read_only)
             store = _store(directory, Settings(), SystemClock())
-            yield Packed(store, PackStore(directory.weights), shown(directory.root))
+            beside = PackStore(directory.weights)
+            yield Packed(store, _packs(beside, None, objects, store, _nowhere), shown(directory.root))
     finally:
         if store is not None:
             store.close()
         scratch.close()
+
+
+def _nowhere(step: str) -> None:
+    """No step is stopped at."""
 
 
 def _no_memory(where: str) -> StoreError:
@@ -162,12 +172,13 @@ def build(
     read_only: bool = False,
     store: NoteStore | None = None,
     url: str | None = None,
+    packs: str | Path | None = None,
     fail: Fail = lambda step: None,
 ) -> Parts:
     """Wire a memory: a :class:`DataDirectory` holds the notes, the index and the packs; without one all stays in memory.
 
-    With a ``store`` the notes are there, and in the directory the rest. With a ``url`` all is in the database that it names, and copies of the packs
-    in a directory that goes with the memory.
+    With a ``store`` the notes are there, and in the directory the rest. With a ``url`` all is in the database that it names.
+    Where ``packs`` names a place, the packs of weight edits are there.
     """
     if settings is not None and not isinstance(settings, Settings):
         raise InvalidArgument(f"settings must be Settings, not {type(settings).__name__}.", hint="Settings(recall=…).")
@@ -180,6 +191,8 @@ def build(
             f"{type(store).__name__} is no store: it lacks {', '.join(lacks)}.",
             hint="agentmem.records.transaction.NoteStore says what each does; agentmem.testing.stores.StoreConformance tests it.",
         )
+    nowhere = path is None and url is None and store is None
+    objects = None if packs is None else _objects(packs, kept=not nowhere)
     chosen, time = settings or Settings(), clock or SystemClock()
     if url is not None and store is not None:
         raise InvalidArgument("A store was given, and the address of another.", hint="give one of them.")
@@ -202,8 +215,8 @@ def build(
             text.complete()
             readings = NoteReadings(core)
             readings.complete()
-            weights = _weights(core, PackStore(directory.weights, None if database is None else database.packs), fail)
-            weights.collect()
+            weights = _weights(core, _packs(PackStore(directory.weights), database, objects, store, fail), fail)
+            weights.begin(serving=model is not None)
             reranker = make_reranker(chosen.recall.reranker)
             language_model = _language_model(llm)
     indexing = IndexUpkeep(core)
@@ -326,7 +339,30 @@ def _reader(gate: str) -> SameAsked | None:
     return SameQuestion() if gate == "memory" or (gate == "auto" and has_packaged_minilm()) else None
 
 
-def _weights(core: Core, packs: PackStore, fail: Fail) -> WeightRegistry:
+def _objects(place: str | Path, *, kept: bool) -> Objects:
+    """The place of packs that a user named, for notes that are kept."""
+    from agentmem.stores.objects.opening import open_objects
+
+    if not kept:
+        raise InvalidArgument(
+            "The packs of a memory that is gone when it is closed would stay.", hint="name a path as well, or no packs."
+        )
+    return open_objects(place)
+
+
+def _packs(
+    beside: PackStore, database: PostgresStore | None, objects: Objects | None, store: NoteStore, fail: Fail
+) -> Packs:
+    """Where packs are: in a directory beside the notes, with them in their database, or where a user said."""
+    with_notes = beside if database is None else SharedPacks(database.packs)
+    if objects is None:
+        return with_notes
+    from agentmem.stores.objects.packs import ObjectPacks
+
+    return SharedPacks(ObjectPacks(objects, store, fail), with_notes)
+
+
+def _weights(core: Core, packs: Packs, fail: Fail) -> WeightRegistry:
     method = METHOD if core.settings.consolidation.bulk_after is None else "tiered"
 
     def make(model: Any, tokenizer: Any) -> Any:

@@ -37,10 +37,11 @@ from agentmem.notes.tables import (
     Table,
     Where,
 )
+from agentmem.records.pack_place import place_of
 from agentmem.records.transaction import NoteStore
 from agentmem.stores.chroma.indexer import STATE as CHROMA
 
-__all__ = ["Adopting", "Moved", "Packed", "Packs", "Progress", "TableMoved", "move", "refuse_unfinished"]
+__all__ = ["Adopting", "Moved", "Packed", "PacksOfStore", "Progress", "TableMoved", "move", "refuse_unfinished"]
 
 Progress = Callable[[str, int, int], None]
 """Told the name of a table, how many of its rows were looked at, and of how many."""
@@ -49,7 +50,17 @@ MARK: Final = "moving"
 """Under this key the target says from which store it is being filled."""
 _SECRET: Final = "tombstone_key"  # noqa: S105 - its name
 _OF_THE_PLACE: Final = frozenset(
-    (MARK, _SECRET, f"{_SECRET}_seal", BOUND_TO, "directory_left", CHROMA, "index_purge_wanted", "near_index")
+    (
+        MARK,
+        _SECRET,
+        f"{_SECRET}_seal",
+        BOUND_TO,
+        "directory_left",
+        CHROMA,
+        "index_purge_wanted",
+        "near_index",
+        "packs_place",
+    )
 )
 """What a store keeps of the directory or the server that it lies in."""
 _STAYS: Final = frozenset((OUTBOX, LEASE, ERASING, VECTOR_CHANGE, WORDS_CHANGE))
@@ -70,9 +81,11 @@ class Adopting(NoteStore, Protocol):
         ...
 
 
-class Packs(Protocol):
+class PacksOfStore(Protocol):
     """Packs of edits under the hash of their bytes."""
 
+    @property
+    def place(self) -> str | None: ...
     def put(self, data: bytes) -> str: ...
     def get(self, sha: str) -> bytes: ...
 
@@ -82,7 +95,7 @@ class Packed:
     """A store, the packs of its edits, and how both are called where a password must not be read."""
 
     store: Adopting
-    packs: Packs
+    packs: PacksOfStore
     place: str
 
 
@@ -168,6 +181,7 @@ def move(
         )
     if target.store.read_only:
         raise StoreReadOnly(f"{target.place} cannot be written.", hint="name another place, or check its rights.")
+    _need_packs(source)
     _begin(source, target)
     fail("move:begun")
     counts, passes = _Counts(), 0
@@ -206,6 +220,16 @@ def refuse_unfinished(store: NoteStore, place: str) -> None:
         f"{place} is being filled from another memory, and does not hold all of it yet.",
         hint="agentmem --path SOURCE move TARGET goes on where it was, with the same source; or remove what is there and begin anew.",
     )
+
+
+def _need_packs(source: Packed) -> None:
+    with source.store.read() as tx:
+        elsewhere = place_of(tx)
+    if elsewhere is not None and elsewhere.at is not None and source.packs.place is None:
+        raise InvalidArgument(
+            f"The packs of {source.place} are not with its notes, but at {elsewhere.at}.",
+            hint="name that place: move(…, packs=…), on the command line --packs.",
+        )
 
 
 def _begin(source: Packed, target: Packed) -> None:

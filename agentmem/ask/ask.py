@@ -238,6 +238,13 @@ class Asker:
         """
         if asked.use in ("notes", "nothing"):
             return _Heart()
+        heart = self._answered(asked, editor)
+        if self._weights.behind is None:
+            return heart
+        said = f"an earlier pack of weights answers: {self._weights.behind.message}"
+        return replace(heart, warnings=(*heart.warnings, said))
+
+    def _answered(self, asked: _Asked, editor: Editor) -> _Heart:
         if self._weights.trouble is not None:
             return _Heart(warnings=(f"the weights cannot be served: {self._weights.trouble.message}",))
         if self._gate is not None:

@@ -17,7 +17,7 @@ from agentmem.consolidation.rewriting import request_in_registry
 from agentmem.consolidation.verify import Canary, Prober, same_answer
 from agentmem.consolidation.wordings import independent
 from agentmem.core import EVERYBODY, Core
-from agentmem.errors import PackMismatch
+from agentmem.errors import PackMismatch, PackUnreachable
 from agentmem.notes.clock import from_micros, micros
 from agentmem.notes.edit import EditRequest
 from agentmem.notes.note import Note, Scope
@@ -167,13 +167,14 @@ class DriftMeter:
         trouble, held = "", PackContents()
         try:
             held = self._weights.contents()
-        except PackMismatch as error:
+        except (PackMismatch, PackUnreachable) as error:
             trouble = str(error)
         written = held.edits - held.waiting
         editor = self._weights.editor
         # The side memory is one for all: whether others have edits in it is not told to who has none.
         concerned = not scope or bool(edits)
-        trouble = trouble or (str(self._weights.trouble) if self._weights.trouble else "")
+        unserved = self._weights.trouble or self._weights.behind
+        trouble = trouble or (str(unserved) if unserved else "")
         attached = editor.status().base_fingerprint if editor is not None else self._base() if held.base else None
         return WeightStatus(
             edits=len(edits),

@@ -90,6 +90,7 @@ class Consolidator:
                 known = {edit.id for edit in tx.ledger.edits()}  # before the editor is brought up to date
             with self._weights.serving() as editor:
                 self._weights.need_sound()
+                self._weights.need_place()
                 report = self._run(editor, scope, budget, progress, known)
         return replace(report, seconds=time.perf_counter() - started)
 

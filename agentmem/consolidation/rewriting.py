@@ -44,6 +44,7 @@ class Rewriter:
         """Returns how many edits the weights hold then; each of the others leaves the registry with a line in the ledger that says why."""
         with self._weights.lock:
             editor = self._weights.need()
+            self._weights.need_place(anew=True)
             with self._core.reading(EVERYBODY) as tx:
                 edits = tx.ledger.edits()
                 refused = self._overruled(tx, edits)
@@ -53,7 +54,7 @@ class Rewriter:
             refused |= failed
             with self._core.writing(EVERYBODY) as tx:
                 self._enter(tx, edits, written, refused)
-                self._weights.publish(tx, data, {e.id for e in tx.ledger.edits()}, {e.id for e in edits})
+                self._weights.publish(tx, data, {e.id for e in tx.ledger.edits()}, {e.id for e in edits}, anew=True)
             self._weights.refresh()
             report(len(written), len(edits))
             return len(written)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from agentmem.core import EVERYBODY, Core
-from agentmem.errors import AgentMemError, StoreError, StoreFull
+from agentmem.errors import AgentMemError, PackUnreachable, StoreError, StoreFull
 from agentmem.files.reserve import Reserve
 from agentmem.forget.places import ADAPTERS, DUE, FILE, INDEX, PACKS
 from agentmem.runtime.forks import at_fork
@@ -92,6 +92,8 @@ class Scrubber:
 
     def resume(self) -> None:
         """Beside the requests, and not more often than every few seconds: go on with what this process could not finish before."""
+        if self._again_at is None and self._weights.owing and not self._core.store.read_only:
+            self._again_at = self._monotonic()  # what other verbs had to leave of packs
         if (
             self._again_at is None
             or self._monotonic() < self._again_at
@@ -131,7 +133,10 @@ class Scrubber:
         return {place: left} if left else {}
 
     def _packs(self) -> str:
-        self._weights.refresh()
+        try:
+            self._weights.refresh()
+        except PackUnreachable as error:
+            return f"the copies there are not gone yet: {error.message}"
         left = self._weights.left()
         return (
             f"{left[0]} could not be removed: the rights of its folder do not allow it, or it is no longer the pack that was written"

@@ -13,6 +13,7 @@ from typing import Final
 
 from agentmem.core import Core
 from agentmem.enrich.take_back import take_back
+from agentmem.errors import PackUnreachable
 from agentmem.experience.values import texts_of
 from agentmem.notes.clock import micros
 from agentmem.notes.note import Note, Scope
@@ -23,7 +24,7 @@ from agentmem.records.transaction import Transaction
 from agentmem.remember.duplicates import content_hash
 from agentmem.remember.supersede import Freed, Superseder
 from agentmem.remember.write import key_hash
-from agentmem.weights import adapters
+from agentmem.weights import adapters, books
 from agentmem.weights.registry import WeightRegistry
 
 __all__ = ["ADAPTERS", "DUE", "FILE", "INDEX", "PACKS", "TRACES", "Doomed", "Removal", "Trace", "Traces"]
@@ -31,7 +32,7 @@ __all__ = ["ADAPTERS", "DUE", "FILE", "INDEX", "PACKS", "TRACES", "Doomed", "Rem
 ADAPTERS: Final = "adapters"
 FILE: Final = "file"
 INDEX: Final = "index"
-PACKS: Final = "packs"
+PACKS: Final = books.ERASING
 DUE: Final[Mapping[str, str]] = {
     FILE: "copies of their bytes in the database file and its log",
     INDEX: "their vectors in the files of the index",
@@ -116,7 +117,10 @@ def _edits(r: Removal) -> int:
 
 def _packs_gone(r: Removal) -> bool:
     gone = {edit.id for edit in r.doomed.edits}
-    return not gone & r.weights.contents().edits
+    try:
+        return not gone & r.weights.contents().edits
+    except PackUnreachable:  # that nobody can look is no proof
+        return False
 
 
 def _adapters(r: Removal) -> int:

@@ -189,8 +189,8 @@ class Editor(Protocol):
         """Write the whole state as one pack, atomically; returns the sha256 of its bytes."""
         ...
 
-    def load(self, path: Path | str) -> None:
-        """Replace the state by a saved pack; :class:`~agentmem.errors.PackMismatch` leaves it as it was."""
+    def load(self, path: Path | str | bytes) -> None:
+        """Replace the state by a saved pack, or by the bytes of one; :class:`~agentmem.errors.PackMismatch` leaves it as it was."""
         ...
 
     def request(

@@ -138,7 +138,7 @@ class Upkeep:
         edits = tx.ledger.edits()
         listed = {edit.id for edit in edits}
         try:
-            held = self._weights.contents().edits
+            held = self._weights.contents(fresh=True).edits
         except AgentMemError as error:
             return [f"weights: {error.message} rebuild('weights')"]
         problems = []

@@ -1,4 +1,4 @@
-"""Packs of weight edits on disk, each under the hash of its own bytes; which one is served is a row in SQL.
+"""Packs of weight edits, each under the hash of its own bytes; which one is served is a row in SQL. Here: as files of a folder.
 
 A crash can only leave a file that nobody points at; :meth:`PackStore.collect` removes those.
 """
@@ -6,6 +6,7 @@ A crash can only leave a file that nobody points at; :meth:`PackStore.collect` r
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,63 +15,103 @@ from typing import Final, Protocol
 from agentmem.errors import PackMismatch, StoreForeign
 from agentmem.files import owned_files
 
-__all__ = ["PackCopies", "PackStore", "UnwrittenPacks"]
+__all__ = ["CURE", "SUFFIX", "PackStore", "Packs", "UnwrittenPacks"]
 
 SUFFIX: Final = ".safetensors"
 _NAME: Final = re.compile(r"([0-9a-f]{64})\.safetensors")
 _DRAFT: Final = re.compile(r"[0-9a-f]{64}\.safetensors\.[0-9a-f]{16}\.tmp")
-_CURE: Final = 'memory.rebuild("weights") writes the edits anew from their notes.'
+CURE: Final = 'memory.rebuild("weights") writes the edits anew from their notes.'
 
 
-class PackCopies(Protocol):
-    """Where packs are kept as well, for those who open the memory elsewhere."""
+class Packs(Protocol):
+    """Where the packs of a memory are."""
 
-    def put(self, sha: str, data: bytes) -> None: ...
-    def copy(self, sha: str, path: Path) -> None: ...
-    def keep(self, shas: Iterable[str]) -> None: ...
+    @property
+    def place(self) -> str | None:
+        """Where a user said that they be, for a person to read; ``None``: with the notes."""
+        ...
+
+    @property
+    def shared(self) -> bool:
+        """Whether other machines write here: what is not to be had now may be had later."""
+        ...
+
+    def put(self, data: bytes, *, anew: bool = False) -> str:
+        """Store bytes durably; returns their sha256. ``anew``: also where the packs of this memory should be and are not."""
+        ...
+
+    def get(self, sha: str) -> bytes:
+        """The bytes of a pack.
+
+        Raises:
+            PackMismatch: they are gone, or are not what their name says. PackUnreachable: nobody can tell.
+        """
+        ...
+
+    def ready(self) -> None:
+        """Raise :class:`~agentmem.errors.PackUnreachable` where nothing could be put now."""
+        ...
+
+    def look_again(self) -> None:
+        """The next :meth:`get` reads what is there, whatever this process has in memory."""
+        ...
+
+    def collect(self, keep: Iterable[str], former: Iterable[str] = ()) -> int:
+        """Remove packs that nobody serves, and what a process left that was killed; returns how many.
+
+        Args:
+            keep: the hashes of packs that stay.
+            former: the hashes of packs that were made for this memory.
+        """
+        ...
+
+    def left(self, shas: Iterable[str]) -> list[str]:
+        """Of packs that were to be removed, those that are still there."""
+        ...
+
+    def unclear(self, keep: Iterable[str]) -> list[str]:
+        """Names of packs that nobody serves and whose bytes do not match them: damaged, or somebody else's."""
+        ...
 
 
 class PackStore:
-    """A folder of ``<sha256>.safetensors`` files; nothing else in it is touched.
+    """A folder of ``<sha256>.safetensors`` files; nothing else in it is touched."""
 
-    Args:
-        copies: has each of them as well; what is not in the folder is taken from there.
-    """
+    place: str | None = None
+    shared: bool = False
 
-    def __init__(self, folder: Path, copies: PackCopies | None = None) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._copies = copies
-
-    def unwritten(self) -> UnwrittenPacks:
-        """The same packs, for work that is taken back."""
-        return UnwrittenPacks(self.folder, self._copies)
 
     def path(self, sha: str) -> Path:
         return self.folder / f"{sha}{SUFFIX}"
 
-    def put(self, data: bytes) -> str:
+    def ready(self) -> None:
+        """A folder says so when it is written to."""
+
+    def look_again(self) -> None:
+        """Files are read each time."""
+
+    def put(self, data: bytes, *, anew: bool = False) -> str:
         """Store bytes durably (file and folder synced, then renamed into place); returns their sha256."""
+        del anew
         sha = hashlib.sha256(data).hexdigest()
         # A file that is there may be damaged: the same edits written anew have the same name.
         if _held(self.path(sha)) != sha:
             owned_files.make_folder(self.folder)
             owned_files.write(self.path(sha), data)
-        if self._copies is not None:
-            self._copies.put(sha, data)
         return sha
 
     def get(self, sha: str) -> bytes:
         """The bytes of a pack; :class:`PackMismatch` when they are gone or are not what their name says."""
-        if self._copies is not None and _held(self.path(sha)) != sha:
-            self._copies.copy(sha, self.path(sha))
         try:
             data = owned_files.read(self.path(sha))
         except FileNotFoundError as error:
-            raise PackMismatch(f"The pack {sha[:12]}… is missing.", hint=_CURE) from error
+            raise PackMismatch(f"The pack {sha[:12]}… is missing.", hint=CURE) from error
         except (OSError, StoreForeign) as error:
-            raise PackMismatch(f"The pack {sha[:12]}… cannot be read: {error}", hint=_CURE) from error
+            raise PackMismatch(f"The pack {sha[:12]}… cannot be read: {error}", hint=CURE) from error
         if hashlib.sha256(data).hexdigest() != sha:
-            raise PackMismatch(f"The pack {sha[:12]}… is damaged: its bytes do not match its name.", hint=_CURE)
+            raise PackMismatch(f"The pack {sha[:12]}… is damaged: its bytes do not match its name.", hint=CURE)
         return data
 
     def collect(self, keep: Iterable[str], former: Iterable[str] = ()) -> int:
@@ -82,8 +123,6 @@ class PackStore:
                 what its name says proves that it is a pack.
         """
         kept, made = set(keep), set(former)
-        if self._copies is not None:
-            self._copies.keep(kept)
         gone = 0
         for entry in owned_files.entries(self.folder):
             named, path = _NAME.fullmatch(entry.name), Path(entry.path)
@@ -101,6 +140,9 @@ class PackStore:
             owned_files.sync_folder(self.folder)
         return gone
 
+    def left(self, shas: Iterable[str]) -> list[str]:
+        return [sha for sha in shas if os.path.lexists(self.path(sha))]
+
     def unclear(self, keep: Iterable[str]) -> list[str]:
         """Names of packs that nobody serves and whose bytes do not match them: damaged, or somebody else's."""
         kept = set(keep)
@@ -112,21 +154,47 @@ class PackStore:
         ]
 
 
-class UnwrittenPacks(PackStore):
-    """The packs of a folder, and beside them some that are never written: for work that is taken back."""
+class UnwrittenPacks:
+    """The packs of a store, and beside them some that are never written: for work that is taken back."""
 
-    def __init__(self, folder: Path, copies: PackCopies | None = None) -> None:
-        super().__init__(folder, copies)
+    def __init__(self, packs: Packs) -> None:
+        self._packs = packs
         self._unwritten: dict[str, bytes] = {}
 
-    def put(self, data: bytes) -> str:
-        """The sha256 of bytes that :meth:`get` knows, and no file holds."""
+    @property
+    def place(self) -> str | None:
+        return self._packs.place
+
+    @property
+    def shared(self) -> bool:
+        return self._packs.shared
+
+    def put(self, data: bytes, *, anew: bool = False) -> str:
+        """The sha256 of bytes that :meth:`get` knows, and nobody else."""
+        del anew
         sha = hashlib.sha256(data).hexdigest()
         self._unwritten[sha] = data
         return sha
 
     def get(self, sha: str) -> bytes:
-        return self._unwritten[sha] if sha in self._unwritten else super().get(sha)
+        return self._unwritten[sha] if sha in self._unwritten else self._packs.get(sha)
+
+    def ready(self) -> None:
+        """Nothing is put anywhere."""
+
+    def look_again(self) -> None:
+        self._packs.look_again()
+
+    def collect(self, keep: Iterable[str], former: Iterable[str] = ()) -> int:
+        """Nothing is removed."""
+        del keep, former
+        return 0
+
+    def left(self, shas: Iterable[str]) -> list[str]:
+        return self._packs.left(shas)
+
+    def unclear(self, keep: Iterable[str]) -> list[str]:
+        return self._packs.unclear(keep)
 
 
 def _is_pack(path: Path, sha: str) -> bool:

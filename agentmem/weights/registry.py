@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-import copy
-import json
-import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 from agentmem.core import EVERYBODY, Core
-from agentmem.errors import AgentMemError, JobLocked, ModelError, PackMismatch
-from agentmem.notes.clock import micros
+from agentmem.errors import AgentMemError, ModelError, PackMismatch, PackUnreachable
 from agentmem.notes.protocols import Editor
-from agentmem.notes.rows import EditRow
-from agentmem.records.transaction import Transaction
 from agentmem.runtime.forks import at_fork
-from agentmem.weights.pack_store import PackStore
+from agentmem.weights.active_pack import METHOD, ActivePack, PackContents, PackFiles
+from agentmem.weights.pack_store import Packs
+from agentmem.weights.served import Served
 
-__all__ = ["METHOD", "PackFiles", "WeightRegistry"]
-
-_PACKS = "packs"
-"""Under this key the store lists the packs that it ever named and whose files may still be there."""
-
-METHOD = "grace"
-"""The name under which the active pack is kept, whatever tiers it has."""
+__all__ = ["METHOD", "PackContents", "PackFiles", "WeightRegistry"]
 
 MOMENT = 1.0
 """Seconds that a fork waits for a request to the model."""
@@ -34,65 +24,35 @@ MOMENT = 1.0
 MakeEditor = Callable[[Any, Any], Editor]
 
 
-class PackContents(NamedTuple):
-    """What a pack says of itself.
-
-    Attributes:
-        edits: ids of the edits that it answers for.
-        waiting: those among them that no weights hold until the next consolidation writes them anew.
-        base: fingerprint of the model that it was written on; ``None`` without a pack.
-    """
-
-    edits: frozenset[str] = frozenset()
-    waiting: frozenset[str] = frozenset()
-    base: str | None = None
-
-
-class PackFiles(NamedTuple):
-    """What can be done with the bytes of a pack without a model: take edits out, and read what it says of itself."""
-
-    drop: Callable[[bytes, Sequence[str]], bytes]
-    read: Callable[[bytes], PackContents]
-
-
-class WeightRegistry:
+class WeightRegistry(ActivePack):
     """Keeps the live editor equal to the active pack, and the active pack equal to the registry.
 
-    Every change of the weights is: write a new pack file, then flip one row in the same transaction that changes the
-    registry. Other processes see the row and load the file before their next request.
+    Other processes see which pack is active, and load it before their next request.
 
     Args:
         stranded: asked in a forked child why a model of the parent's cannot be used there, in words; empty when it can.
-
-    Attributes:
-        trouble: why the active pack cannot be served on the attached model (damaged, or written on another base). The model
-            then answers without edits, notes stand in for them, and a rebuild writes the edits anew.
-
-    Args:
-        fail: called with the name of each durable step; tests stop the process there.
+        monotonic: seconds, for the rest between two attempts to fetch a pack.
     """
 
     def __init__(
         self,
         core: Core,
-        pack_store: PackStore,
+        pack_store: Packs,
         make_editor: MakeEditor,
         files: PackFiles,
         stranded: Callable[[Any], str] = lambda model: "",
         fail: Callable[[str], None] = lambda step: None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._core = core
+        super().__init__(core, pack_store, files, fail)
         self._why_stranded = stranded
         self._make_editor = make_editor
-        self._files = files
-        self._fail = fail
-        self.pack_store = pack_store
         self.lock = threading.RLock()
         self.editor: Editor | None = None
         self.model: Any = None
         self.tokenizer: Any = None
-        self._loaded: str | None = None
-        self.trouble: PackMismatch | None = None
+        self._monotonic = monotonic
+        self._served = Served()
         self._rested = False
         self._stranded: tuple[Any, str] | None = None
         at_fork(self._in_child, rest=self._rest, parent=self._go_on)
@@ -123,6 +83,19 @@ class WeightRegistry:
     def attached(self) -> bool:
         return self.editor is not None
 
+    @property
+    def trouble(self) -> PackMismatch | PackUnreachable | None:
+        """Why the active pack cannot be served on the attached model (damaged, out of reach, or written on another base).
+
+        The model then answers without edits, and notes stand in for them.
+        """
+        return self._served.trouble
+
+    @property
+    def behind(self) -> PackMismatch | PackUnreachable | None:
+        """Why the active pack could not be had, where the one before it is served, less what is no longer in the registry."""
+        return self._served.behind
+
     def need(self) -> Editor:
         """The editor, or an error that says how to get one."""
         if self.editor is None and self._stranded is not None:
@@ -145,13 +118,13 @@ class WeightRegistry:
         if self._stranded is not None and model is self._stranded[0]:
             raise ModelError(self._stranded[1], hint="load the model anew in this process, and attach that one.")
         with self.lock:
-            former, state = self.editor, (self._loaded, self.trouble)
+            former, state = self.editor, self._served
             editor = self._make_editor(model, tokenizer)
             try:
                 self._sync(editor, force=True)
             except BaseException:
                 editor.detach()
-                self._loaded, self.trouble = state
+                self._served = state
                 raise
             if former is not None:
                 former.detach()
@@ -164,7 +137,7 @@ class WeightRegistry:
             if self.editor is not None:
                 self.editor.detach()
             self.editor = self.model = self.tokenizer = None
-            self._loaded = self.trouble = None
+            self._served = Served()
 
     @contextmanager
     def serving(self) -> Iterator[Editor]:
@@ -175,138 +148,82 @@ class WeightRegistry:
             yield editor
 
     def _sync(self, editor: Editor, *, force: bool = False) -> None:
-        sha = self._active()
-        if force or sha != self._loaded:
+        sha, owed = self._wanted()
+        if force or self._served.is_due(sha, self._monotonic()):
             self._load(editor, sha)
-
-    def _active(self) -> str | None:
-        with self._core.reading(EVERYBODY) as tx:
-            active = tx.ledger.active_pack(METHOD)
-        return active[0] if active else None
+        if owed or self._served.behind is not None:
+            self.owing = self.owing or owed
+            self._prune(editor)
 
     def _load(self, editor: Editor, sha: str | None) -> None:
-        self.trouble = None
+        if sha is None:
+            self._clear(editor)
+            self._served = Served()
+            return
         try:
-            if sha is not None:
-                self.pack_store.get(sha)  # the hash is checked before any byte is believed
-                editor.load(self.pack_store.path(sha))
-        except PackMismatch as error:
+            data = self._bytes(sha)  # the hash is checked before any byte is believed
+        except (PackMismatch, PackUnreachable) as error:
             # Another process may name the next pack, and remove this one, between the row and the bytes.
             if (newer := self._active()) != sha:
                 self._load(editor, newer)
                 return
-            self.trouble = error
-        if sha is None or self.trouble is not None:
-            held = [e.id for e in editor.edits() if e.id is not None]
-            if held:
-                editor.delete(held)
-        self._loaded = sha
+            self._go_without(editor, sha, error)
+            return
+        try:
+            editor.load(data)
+        except PackMismatch as error:
+            self._clear(editor)
+            self._served = Served(sha, trouble=error)
+        else:
+            self._served = Served(sha)
+
+    def _go_without(self, editor: Editor, sha: str, error: PackMismatch | PackUnreachable) -> None:
+        """A pack cannot be had: what is held of the one before it goes on, as far as it stands in the registry."""
+        if self.pack_store.shared:
+            self._prune(editor)
+            self._served = self._served.without(sha, error, self._monotonic(), goes_on=bool(editor.edits()))
+        else:
+            self._clear(editor)
+            self._served = Served(sha, trouble=error)
+
+    def _prune(self, editor: Editor) -> None:
+        """Take out of a live editor what is not in the registry, wherever the pack is."""
+        with self._core.reading(EVERYBODY) as tx:
+            listed = {edit.id for edit in tx.ledger.edits()}
+        gone = [edit.id for edit in editor.edits() if edit.id is not None and edit.id not in listed]
+        if gone:
+            editor.delete(gone)
+
+    @staticmethod
+    def _clear(editor: Editor) -> None:
+        held = [e.id for e in editor.edits() if e.id is not None]
+        if held:
+            editor.delete(held)
 
     def need_sound(self) -> None:
         """Raise what keeps the active pack from being served: a new pack would lose the edits of the old one."""
-        if self.trouble is not None:
+        error = self.trouble or self.behind
+        if isinstance(error, PackUnreachable):
+            raise PackUnreachable(error.message, hint=error.hint) from error
+        if error is not None:
             raise PackMismatch(
-                self.trouble.message, hint='memory.rebuild("weights") writes the edits anew, on the attached model.'
-            ) from self.trouble
-
-    def drop(self, tx: Transaction, edit_ids: Sequence[str]) -> int:
-        """Inside a write transaction: make a pack without these edits the active one. Needs no model.
-
-        A pack that cannot be read cannot lose single edits, so it goes as a whole: nobody is served from it anyway, and what
-        else it held stands in the registry, to be written anew.
-        """
-        active = tx.ledger.active_pack(METHOD)
-        if active is None or not edit_ids:
-            return 0
-        try:
-            data = self.pack_store.get(active[0])
-            held = self._files.read(data).edits
-        except PackMismatch:
-            tx.ledger.set_active_pack(METHOD, None, micros(self._core.clock.now()))
-            return len(set(edit_ids))
-        doomed = sorted(held & set(edit_ids))
-        if doomed:
-            sha = self._put(tx, self._files.drop(data, doomed)) if held - set(doomed) else None
-            self._fail("pack:written")
-            tx.ledger.set_active_pack(METHOD, sha, micros(self._core.clock.now()))
-        return len(doomed)
-
-    def rehearsing(self) -> WeightRegistry:
-        """The same registry for a transaction that will be taken back: no pack that it makes becomes a file."""
-        other = copy.copy(self)
-        other.pack_store = self.pack_store.unwritten()
-        other._fail = lambda step: None
-        return other
-
-    def retire(self, tx: Transaction, note_ids: Sequence[str], reason: str) -> int:
-        """Inside a write transaction: take the edits of notes out that no longer say what the weights say."""
-        return self.take_out(tx, tx.ledger.edits(note_ids=note_ids) if note_ids else [], reason)
-
-    def take_out(self, tx: Transaction, edits: Sequence[EditRow], reason: str) -> int:
-        """Inside a write transaction: take these edits out of pack and registry, with a line in the ledger for each."""
-        if edits:
-            self.drop(tx, [edit.id for edit in edits])
-            tx.ledger.delete_edits([edit.id for edit in edits])
-        now = micros(self._core.clock.now())
-        for edit in edits:
-            details = {"reason": reason, "version": edit.note_version}
-            tx.ledger.append(now, "retired", note_id=edit.note_id, edit_id=edit.id, details=details)
-        return len(edits)
-
-    def unlearn(self, tx: Transaction, owners: Sequence[int]) -> int:
-        """Inside a write transaction: take the edits out that were taught by questions of these owners which have been erased."""
-        gone: list[EditRow] = []
-        for owner in owners:
-            taught = [edit for edit in tx.ledger.edits(state=None, owners=[owner]) if edit.taught]
-            marks = {mark for edit in taught for mark in edit.taught}
-            standing = tx.evidence.standing(owner, marks) if marks else set()
-            gone += [edit for edit in taught if edit.taught - standing]
-        return self.take_out(tx, gone, "a question that it was learnt from was forgotten")
-
-    def publish(self, tx: Transaction, data: bytes, keep: set[str], known: set[str]) -> str | None:
-        """Inside a write transaction: make ``data``, less what is no longer in ``keep``, the active pack.
-
-        Args:
-            keep, known: ids of the edits in the registry, now and when the work on ``data`` began.
-
-        Raises:
-            JobLocked: an edit came into the registry meanwhile, which this pack would lose.
-        """
-        held = self._files.read(data).edits
-        if keep - held - known:
-            raise JobLocked(
-                "Somebody else wrote edits into the weights meanwhile.", hint="run it again; nothing was changed."
-            )
-        gone = sorted(held - keep)
-        rest = self._files.drop(data, gone) if gone else data
-        sha = self._put(tx, rest) if held & keep else None
-        self._fail("pack:written")
-        tx.ledger.set_active_pack(METHOD, sha, micros(self._core.clock.now()))
-        return sha
-
-    def contents(self) -> PackContents:
-        """What the active pack says of itself; checked, and read once.
-
-        Raises:
-            PackMismatch: it is missing or damaged.
-        """
-        sha = self._active()
-        while sha is not None:
-            try:
-                return self._files.read(self.pack_store.get(sha))
-            except PackMismatch:
-                if (newer := self._active()) == sha:
-                    raise
-                sha = newer
-        return PackContents()
+                error.message, hint='memory.rebuild("weights") writes the edits anew, on the attached model.'
+            ) from error
 
     def refresh(self) -> None:
-        """After a commit: bring the live editor up to date, and remove packs that nobody serves."""
+        """After a commit: bring the live editor up to date, and remove packs that nobody serves.
+
+        Raises:
+            PackUnreachable: where they are kept cannot be reached; it is noted down, and whoever comes next goes on.
+        """
         with self.lock:
             if self.editor is not None:
                 # What was in trouble may have been written anew under the same name.
-                self._sync(self.editor, force=self.trouble is not None)
+                self._sync(self.editor, force=self.trouble is not None or self.behind is not None)
             self._fail("pack:served")
+            self.settle()
+            if self.editor is not None:
+                self._sync(self.editor)
             self.collect()
 
     def follow(self) -> tuple[str, ...]:
@@ -321,47 +238,3 @@ class WeightRegistry:
                 f"the weights could not follow at once: {error.message if isinstance(error, AgentMemError) else error}",
             )
         return ()
-
-    def collect(self) -> int:
-        """Remove packs that are not active; a crash, or a forgotten edit, leaves such files."""
-        if self._core.store.read_only:
-            return 0
-        # Inside a write transaction, so that no pack is removed between its file and its row.
-        with self._core.writing(EVERYBODY) as tx:
-            active, known = tx.ledger.active_pack(METHOD), _listed(tx)
-            kept = [active[0]] if active else []
-            removed = self.pack_store.collect(kept, known)
-            left = [*kept, *(sha for sha in known if sha not in kept and self.pack_store.path(sha).exists())]
-            if sorted(left) != sorted(known):
-                _list(tx, left)
-            return removed
-
-    def left(self) -> list[str]:
-        """Packs that were made here, that nobody serves, and that are still there: they could not be removed."""
-        with self._core.reading(EVERYBODY) as tx:
-            active, known = tx.ledger.active_pack(METHOD), _listed(tx)
-        return [
-            self.pack_store.path(sha).name
-            for sha in known
-            if (active is None or sha != active[0]) and os.path.lexists(self.pack_store.path(sha))
-        ]
-
-    def unclear(self) -> list[str]:
-        """Names of files among the packs that are damaged packs of nobody, or not packs."""
-        active = self._active()
-        return self.pack_store.unclear([active] if active else [])
-
-    def _put(self, tx: Transaction, data: bytes) -> str:
-        """Inside a write transaction: a pack in the pack store, and in the list of those that are removed one day."""
-        sha = self.pack_store.put(data)
-        if sha not in (known := _listed(tx)):
-            _list(tx, [*known, sha])
-        return sha
-
-
-def _listed(tx: Transaction) -> list[str]:
-    return [str(sha) for sha in json.loads(tx.meta_get(_PACKS) or "[]")]
-
-
-def _list(tx: Transaction, packs: Sequence[str]) -> None:
-    tx.meta_set(_PACKS, json.dumps(list(packs)) if packs else None)

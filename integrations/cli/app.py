@@ -31,6 +31,7 @@ from agentmem.integrations.cli.place import (
     AgentOption,
     EmbedderOption,
     JsonOption,
+    PacksOption,
     PathOption,
     SessionOption,
     UserOption,
@@ -89,6 +90,7 @@ def _options(
     agent: AgentOption = None,
     session: SessionOption = None,
     embedder: EmbedderOption = None,
+    packs: PacksOption = None,
     json: JsonOption = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
@@ -100,7 +102,15 @@ def _options(
         ctx.meta["json"] = json
         overview.overview(
             place_of(
-                {"path": path, "user": user, "agent": agent, "session": session, "embedder": embedder, "json": json}
+                {
+                    "path": path,
+                    "user": user,
+                    "agent": agent,
+                    "session": session,
+                    "embedder": embedder,
+                    "packs": packs,
+                    "json": json,
+                }
             )
         )
 

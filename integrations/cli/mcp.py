@@ -100,7 +100,7 @@ def _open(place: Place, *, read_only: bool) -> AsyncMemory:
 
     # A client kills what has not ended seconds after it closed its end; what the index has not seen yet is compared exactly.
     settings = Settings(index=IndexSettings(flush_on_close=False))
-    return AsyncMemory(place.path, embedder=place.embedder, read_only=read_only, settings=settings)
+    return AsyncMemory(place.path, embedder=place.embedder, packs=place.packs, read_only=read_only, settings=settings)
 
 
 def _run(serving: Awaitable[None]) -> None:
@@ -167,7 +167,13 @@ def _print_config(place: Place, url: str | None, flags: tuple[str, ...], *, sign
     if url is not None:
         render.data(over_http(url, token=signed))
     else:
-        named = {"path": place.path, "user": place.user, "agent": place.agent, "embedder": place.embedder}
+        named = {
+            "path": place.path,
+            "user": place.user,
+            "agent": place.agent,
+            "embedder": place.embedder,
+            "packs": place.packs,
+        }
         render.data(over_stdio(**named, flags=flags))  # type: ignore[arg-type]  # each by its name
     if sys.stderr.isatty():
         render.notice(

@@ -30,7 +30,7 @@ def move(
     from agentmem.memory import move as carry
 
     with stage_progress(not place.json) as progress:
-        moved = carry(place.path, target, progress=progress)
+        moved = carry(place.path, target, packs=place.packs, progress=progress)
     if place.json:
         render.data({
             "source": place.shown, "target": shown(target), "notes": moved.notes, "written": moved.written, "removed": moved.removed,

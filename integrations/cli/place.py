@@ -51,6 +51,15 @@ EmbedderOption = Annotated[
         rich_help_panel=_PANEL,
     ),
 ]
+PacksOption = Annotated[
+    str | None,
+    typer.Option(
+        "--packs",
+        metavar="PLACE",
+        help="Where packs of weight edits are, if not with the notes: a folder, or s3://… [$AGENTMEM_PACKS].",
+        rich_help_panel=_PANEL,
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, for programs.", rich_help_panel=_PANEL)]
 
 COMMON: dict[str, tuple[Any, Any]] = {
@@ -59,6 +68,7 @@ COMMON: dict[str, tuple[Any, Any]] = {
     "agent": (AgentOption, None),
     "session": (SessionOption, None),
     "embedder": (EmbedderOption, None),
+    "packs": (PacksOption, None),
     "json": (JsonOption, False),
 }
 """The options that every command takes, before or after its name: annotation and default."""
@@ -115,7 +125,7 @@ class Place:
     """The common options of one call.
 
     Args:
-        path: the memory's directory, or the address of its database.
+        path: the memory's directory, or the address of its database; packs: where its packs of weight edits are, if elsewhere.
     """
 
     path: Path | str
@@ -124,6 +134,7 @@ class Place:
     session: str | None = None
     embedder: str | None = None
     json: bool = False
+    packs: str | None = None
 
     def exists(self) -> bool:
         """Whether there is a memory."""
@@ -162,8 +173,16 @@ class Place:
         scope = Scope(user=self.user, agent=self.agent, session=self.session)
         path = self.path if exists else None
         model = {} if local is None else asdict(local)
+        packs = self.packs if exists else None  # what is tried in memory has none
         with Memory(
-            path, scope=scope, embedder=self.embedder, llm=llm, settings=settings, read_only=reading, **model
+            path,
+            scope=scope,
+            embedder=self.embedder,
+            llm=llm,
+            settings=settings,
+            read_only=reading,
+            packs=packs,
+            **model,
         ) as memory:
             yield memory
 
@@ -192,6 +211,7 @@ def place_of(options: Mapping[str, Any]) -> Place:
         session=options["session"],
         embedder=options["embedder"] or os.environ.get("AGENTMEM_EMBEDDER") or None,
         json=bool(options["json"]),
+        packs=options["packs"] or os.environ.get("AGENTMEM_PACKS") or None,
     )
 
 

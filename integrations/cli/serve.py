@@ -161,7 +161,7 @@ async def _serve(
     from agentmem.notes.note import Scope
 
     scope = Scope(user=place.user, agent=place.agent, session=place.session)
-    memory = AsyncMemory(place.path, scope=scope, embedder=place.embedder, **memory_options)
+    memory = AsyncMemory(place.path, scope=scope, embedder=place.embedder, packs=place.packs, **memory_options)
     if verbs:
         log_verbs(memory)
     async with memory:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from agentmem.consolidation.figures import counted, told
-from agentmem.errors import InvalidArgument, JobLocked
+from agentmem.errors import InvalidArgument, JobLocked, PackUnreachable
 from agentmem.integrations import values
 from agentmem.integrations.cli import render
 from agentmem.integrations.cli.forgetting import DryOption
@@ -58,7 +58,10 @@ def consolidate(
         while True:
             try:
                 _consolidate(place, memory, dry_run, budget, limit, html)
-            except JobLocked as error:  # another worker is at it: what it leaves is there the next time
+            except (
+                JobLocked,
+                PackUnreachable,
+            ) as error:  # another worker is at it, or its packs are out of reach: the next time
                 if watch is None:
                     raise
                 render.notice(f"{error.message} Again in {watch:g} minutes.")

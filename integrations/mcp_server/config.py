@@ -14,13 +14,24 @@ __all__ = ["over_http", "over_stdio"]
 
 
 def over_stdio(
-    *, path: Path | str, user: str | None, agent: str | None, embedder: str | None, flags: tuple[str, ...] = ()
+    *,
+    path: Path | str,
+    user: str | None,
+    agent: str | None,
+    embedder: str | None,
+    packs: str | None = None,
+    flags: tuple[str, ...] = (),
 ) -> dict[str, Any]:
     """For a client that starts the server: absolute, since nobody knows in which directory it does.
 
     Raises:
         InvalidArgument: an address with a password, which has no business in such a file.
     """
+    if packs is not None and has_password(packs):
+        raise InvalidArgument(
+            "The address of the packs has a password, and would lie in the client's settings with it.",
+            hint="leave it out: credentials are taken from the environment.",
+        )
     if isinstance(path, str) and has_password(path):
         raise InvalidArgument(
             "The address has a password, and would lie in the client's settings with it.",
@@ -33,6 +44,7 @@ def over_stdio(
         ("--user", user),
         ("--agent", agent),
         ("--embedder", embedder),
+        ("--packs", None if packs is None else str(packs if "://" in packs else Path(packs).expanduser().absolute())),
     ]
     options = [word for name, value in named if value is not None for word in (name, value)]
     return {"mcpServers": {"agentmem": {"command": command, "args": [*begin, "mcp", *options, *flags]}}}

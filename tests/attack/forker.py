@@ -61,6 +61,14 @@ def read(memory: Memory, thread: int, stop: threading.Event) -> None:
         memory.recall("how many sheep were counted?", user=f"u{thread}")
 
 
+def reap(children: dict[int, int]) -> None:
+    """Wait for the oldest; not for any child of this process, since a library may have started one of its own."""
+    pid, number = next(iter(children.items()))
+    status = os.waitpid(pid, 0)[1]
+    del children[pid]
+    say(child=number, status=os.waitstatus_to_exitcode(status))
+
+
 def main() -> None:
     rng, stop = random.Random(SEED), threading.Event()
     memory = Memory(DIRECTORY, embedder="hash")
@@ -86,11 +94,9 @@ def main() -> None:
         say(forked=number, seconds=round(time.perf_counter() - began, 3))
         children[pid] = number
         while len(children) > 2:
-            done, status = os.wait()
-            say(child=children.pop(done), status=os.waitstatus_to_exitcode(status))
+            reap(children)
     while children:
-        done, status = os.wait()
-        say(child=children.pop(done), status=os.waitstatus_to_exitcode(status))
+        reap(children)
     stop.set()
     for thread in threads:
         thread.join(30)

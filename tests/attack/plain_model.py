@@ -71,8 +71,8 @@ class ScopedEditor(PlainEditor):
     def dump(self) -> bytes:
         return to_bytes(self.edits())
 
-    def load(self, path: Path | str) -> None:
-        self.held = from_bytes(Path(path).read_bytes())
+    def load(self, path: Path | str | bytes) -> None:
+        self.held = from_bytes(path if isinstance(path, bytes) else Path(path).read_bytes())
 
 
 class PlainModel:

@@ -20,7 +20,7 @@ from agentmem.integrations.cli.forgetting import confirm
 from agentmem.notes.rows import EditRow
 
 COMMANDS = (
-    "ask chat check consolidate curve demo doctor edits enrich evidence export fade forget graph history import jobs mcp notes "
+    "ask chat check consolidate curve demo doctor edits enrich evidence export fade forget graph history import jobs mcp move notes "
     "rebuild recall reflect remember stats status unfade update users verify why-not".split()
 )
 Run = Callable[..., Any]

@@ -83,8 +83,8 @@ class PlainEditor:
     def dump(self) -> bytes:
         return to_bytes(self.edits())
 
-    def load(self, path: Path | str) -> None:
-        self.held = from_bytes(Path(path).read_bytes())
+    def load(self, path: Path | str | bytes) -> None:
+        self.held = from_bytes(path if isinstance(path, bytes) else Path(path).read_bytes())
 
     def status(self) -> EditorStatus:
         return EditorStatus(METHOD, "active", len(self.held), len(self.held), 0, "", "base")

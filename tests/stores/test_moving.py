@@ -174,3 +174,22 @@ def test_a_tampered_source_is_not_sealed_anew(tmp_path: Path) -> None:
         move(tmp_path / "old", tmp_path / "new")
     with Memory(tmp_path / "new", embedder="hash") as memory:
         assert memory.notes(user="ana") == []
+
+
+def test_packs_that_lie_elsewhere_are_asked_for(tmp_path: Path) -> None:
+    """Edits whose packs are at a place of their own come along when it is named, and lie with the notes from then on."""
+    from agentmem.llm.small_model import load_small_model
+
+    where = "Where does Ilva Quist live?"
+    with Memory(tmp_path / "old", embedder="hash", model=load_small_model(), packs=tmp_path / "packs") as memory:
+        said = memory.remember("Ilva Quist lives in Porto.", user="ana", fact=Fact("Ilva Quist", "lives in", "Porto"))
+        memory.reinforce(str(said.id), user="ana")
+        assert [each.note_id for each in memory.consolidate(user="ana").promoted] == [said.id]
+    with pytest.raises(InvalidArgument, match="packs"):
+        move(tmp_path / "old", tmp_path / "new")
+    assert move(tmp_path / "old", tmp_path / "new", packs=tmp_path / "packs").packs == 1
+    with Memory(tmp_path / "new", embedder="hash", model=load_small_model()) as memory:
+        assert memory.ask(where, user="ana", use="weights").text == "Porto."
+        assert memory.forget(str(said.id), user="ana").gone
+    with Memory(tmp_path / "old", embedder="hash", model=load_small_model(), packs=tmp_path / "packs") as memory:
+        assert memory.ask(where, user="ana", use="weights").text == "Porto."

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,22 +11,22 @@ from agentmem import Fact, Memory
 from agentmem.errors import PackMismatch
 from agentmem.llm.small_model import load_small_model
 from agentmem.stores.postgres.store import PostgresStore
-from agentmem.weights.pack_store import PackStore
+from agentmem.weights.shared_packs import SharedPacks
 
 WHERE = "Where does Ilva Quist live?"
 
 
-def test_a_pack_is_fetched_by_who_has_no_file_of_it(server: Any, new_schema: Callable[[], str], tmp_path: Path) -> None:
+def test_a_pack_is_fetched_by_who_has_not_made_it(server: Any, new_schema: Callable[[], str]) -> None:
     """And one that nobody serves any more is in no table."""
     store = PostgresStore(server.url(), schema=new_schema())
-    one, other = (PackStore(tmp_path / name, copies=store.packs) for name in ("one", "other"))
+    one, other = SharedPacks(store.packs), SharedPacks(store.packs)
     first, second = one.put(b"first"), one.put(b"second")
 
     assert (other.get(first), other.get(second)) == (b"first", b"second")
     one.collect([second])
     assert one.get(second) == b"second"
     with pytest.raises(PackMismatch, match="missing"):
-        PackStore(tmp_path / "third", copies=store.packs).get(first)
+        SharedPacks(store.packs).get(first)
     store.close()
 
 
