@@ -90,7 +90,7 @@ class RayEmbedder:
 
     def processes(self) -> list[int]:
         """The ids of the workers' processes, on their machines."""
-        return self._crew.each("process")
+        return self._crew.each("process", gave_up=_died)
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """float32 unit vectors, shape ``(len(texts), dimension)``.
@@ -134,7 +134,7 @@ class RayEmbedder:
 
     def _check(self) -> None:
         try:
-            for weights in self._crew.each("fingerprint"):
+            for weights in self._crew.each("fingerprint", gave_up=_died):
                 self._same(weights)
         except EmbedderError:
             self.close()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from agentmem.errors import AgentMemError, InvalidArgument, MissingExtra
 
@@ -13,6 +15,8 @@ __all__ = ["Crew"]
 
 ATTEMPTS: Final = 3
 """Workers that may die over the same piece before it is given up."""
+_PATIENCE: Final = 10
+"""Seconds until a cluster is given up that does not listen."""
 
 
 class Crew:
@@ -53,18 +57,24 @@ class Crew:
         """A value that is sent to each machine once; give what is returned in its place."""
         return self._ray.put(value)
 
-    def each(self, method: str, *args: Any) -> list[Any]:
-        """What every worker answers; one that has died is replaced first."""
+    def each(self, method: str, *args: Any, gave_up: Callable[[], AgentMemError] | None = None) -> list[Any]:
+        """What every worker answers. One that has died is replaced, and its successor asked; without ``gave_up`` there is no need to."""
         answers = []
         for _ in range(len(self._idle)):
-            worker = self._idle.popleft()
-            try:
-                answers.append(self._ray.get(getattr(worker, method).remote(*args)))
-            except self._ray.exceptions.RayActorError:
-                worker = self._new()
-                answers.append(self._ray.get(getattr(worker, method).remote(*args)))
-            finally:
-                self._idle.append(worker)
+            for attempt in range(ATTEMPTS):
+                worker = self._idle.popleft()
+                try:
+                    answers.append(self._ray.get(getattr(worker, method).remote(*args)))
+                    self._idle.append(worker)
+                    break
+                except self._ray.exceptions.RayActorError as error:
+                    new = self._new()
+                    if gave_up is None:
+                        self._idle.append(new)
+                        break
+                    self._idle.appendleft(new)
+                    if attempt == ATTEMPTS - 1:
+                        raise gave_up() from error
         return answers
 
     def map(self, method: str, pieces: Sequence[Sequence[Any]], gave_up: Callable[[], AgentMemError]) -> list[Any]:
@@ -109,12 +119,20 @@ class Crew:
 def _reach(ray: Any, address: str, workers: int, unreached: type[AgentMemError]) -> None:
     options: dict[str, Any] = {"num_cpus": workers, "include_dashboard": False} if address == "local" else {}
     try:
+        _listens(address)
         ray.init(address=address, log_to_driver=False, **options)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         raise unreached(
-            f"There is no Ray cluster at {address!r:.100}: {str(error).strip().splitlines()[0]:.200}",
+            f"There is no Ray cluster at {address!r:.100}: {str(error).strip().split(chr(10), 1)[0]:.200}",
             hint="start one (ray start --head) and name its address, or say local.",
         ) from error
+
+
+def _listens(address: str) -> None:
+    """Raise at once where nobody listens: Ray itself goes on trying for minutes."""
+    parts = urlsplit(address if "://" in address else f"//{address}")
+    if parts.hostname and parts.port:
+        socket.create_connection((parts.hostname, parts.port), _PATIENCE).close()
 
 
 def _ray() -> Any:

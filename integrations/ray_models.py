@@ -106,7 +106,7 @@ class RayModels:
 
     def processes(self) -> list[int]:
         """The ids of the workers' processes, on their machines."""
-        return self._crew.each("process")
+        return self._crew.each("process", gave_up=partial(_died, "process"))
 
     def begin(self, base: str, method: str, most: int) -> None:
         """Be ready for a run.
@@ -115,7 +115,7 @@ class RayModels:
             PackMismatch: a worker has another model.
         """
         self._run = base, method, most
-        for found in self._crew.each("ready", method, most):
+        for found in self._crew.each("ready", method, most, gave_up=partial(_died, "ready")):
             if found != base:
                 raise _other(found, base)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 import torch
 
 from agentmem import Memory, Settings
-from agentmem.errors import ConsolidationError, PackMismatch
+from agentmem.errors import PackMismatch
 from agentmem.integrations.ray_models import RayModels
 from agentmem.llm.small_model import load_small_model
 from agentmem.notes.clock import ManualClock
@@ -84,51 +85,6 @@ def test_two_workers_of_which_one_is_killed_make_the_pack_of_a_run_without_any(
     assert len(after) == 2
 
 
-def test_when_all_workers_die_over_one_piece_nothing_has_changed(tmp_path: Path, model: Any, spread: RayModels) -> None:
-    """A typed error; and with workers that live all is learnt."""
-    with opened(tmp_path / "m", model) as memory:
-        tell_all(memory)
-        going = threading.Event()
-
-        def kill_all() -> None:
-            while not going.is_set():
-                for process in list(spread._crew._idle), []:
-                    del process
-                for pid in _actors():
-                    try:
-                        os.kill(pid, signal.SIGKILL)
-                    except ProcessLookupError:
-                        continue
-                time.sleep(0.2)
-
-        killer = threading.Thread(target=kill_all)
-        killer.start()
-        try:
-            with pytest.raises(ConsolidationError, match="died") as caught:
-                memory.consolidate(workers=spread)
-        finally:
-            going.set()
-            killer.join()
-        assert caught.value.hint
-        assert [edit for user in ("ana", "bo", "cy") for edit in memory.edits(user=user)] == []
-
-        assert len(memory.consolidate(workers=spread).promoted) == len(FACTS)
-
-
-def _actors() -> list[int]:
-    """Processes of this machine that are such workers."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                words = (entry / "cmdline").read_bytes()
-            except OSError:
-                continue
-            if words.startswith(b"ray::_Worker"):
-                found.append(int(entry.name))
-    return found
-
-
 def test_a_worker_with_another_model_is_told(spread: RayModels) -> None:
     with pytest.raises(PackMismatch, match="another") as caught:
         spread.begin("another", "grace", 24)
@@ -145,9 +101,6 @@ def test_a_cluster_that_is_not_there_is_a_typed_error() -> None:
         "try:\n    RayModels(address='127.0.0.1:1')\n"
         "except ConsolidationError as error:\n    print('told', error.hint)\n"
     )
-    import subprocess
-    import sys
-
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
 
     assert done.stdout.startswith("told"), done.stderr[-2000:]
