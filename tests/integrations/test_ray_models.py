@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -104,3 +105,17 @@ def test_a_cluster_that_is_not_there_is_a_typed_error() -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
 
     assert done.stdout.startswith("told"), done.stderr[-2000:]
+
+
+def test_the_command_line_starts_workers_and_ends_them(tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    with Memory(tmp_path, embedder="hash") as memory:
+        tell_all(memory)
+    command = [sys.executable, "-m", "agentmem", "consolidate", "--path", str(tmp_path), "--embedder", "hash", "--json"]
+
+    done = subprocess.run(
+        [*command, "--ray", "local", "--workers", "1"], capture_output=True, text=True, timeout=240, check=False
+    )
+
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert json.loads(done.stdout)["promoted"]
