@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from agentmem.consolidation.policy import Policy
     from agentmem.consolidation.proposal import Progress
     from agentmem.consolidation.report import ConsolidationReport, PastRun, UndoReport
+    from agentmem.consolidation.workers import ModelWorkers
     from agentmem.enrich.model.report import EnrichReport, ReflectReport
     from agentmem.experience.memory import ExperienceMemory
     from agentmem.forget.byte_report import RemnantReport
@@ -689,15 +690,22 @@ class Memory:
         user: str | None = None,
         agent: str | None = None,
         progress: bool | Progress = False,
+        workers: ModelWorkers | None = None,
     ) -> ConsolidationReport:
-        """Move the facts that the policy admits into the model's side memory: written in shadow, verified, then committed."""
+        """Move the facts that the policy admits into the model's side memory: written in shadow, verified, then committed.
+
+        Args:
+            budget: write at most so many facts, the most useful ones.
+            workers: answer and learn in place of the attached model, as those of a Ray cluster do
+                (:class:`agentmem.integrations.ray_models.RayModels`); decided, verified and committed is here, and the pack is the same.
+        """
         if budget is not None and (not isinstance(budget, int) or isinstance(budget, bool) or budget < 0):
             raise InvalidArgument(f"budget must be a whole number of 0 or more, not {budget!r}.", hint="budget=50.")
         if not dry_run:
             self._parts.need_model()
         scope = merge_scope(self.scope, user, agent, None)
         with stage_progress(progress) as report:
-            return self._parts.consolidator().run(scope, dry_run=dry_run, budget=budget, progress=report)
+            return self._parts.consolidator(workers).run(scope, dry_run=dry_run, budget=budget, progress=report)
 
     @verb()
     def export_lora(

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from agentmem.consolidation.report import UndoReport
     from agentmem.consolidation.rewriting import Rewriter
     from agentmem.consolidation.verify import Answerer, Weigher
+    from agentmem.consolidation.workers import ModelWorkers
     from agentmem.enrich.describe import Enricher
     from agentmem.enrich.reflect import Reflector
     from agentmem.forget.byte_report import RemnantReport
@@ -151,12 +152,12 @@ class Parts:
     def experience(self, scope: Scope, events: Events) -> ExperienceMemory:
         return ExperienceMemory(self.core, scope, self.indexing.index_if_due, self.fail, events)
 
-    def consolidator(self) -> Consolidator:
+    def consolidator(self, workers: ModelWorkers | None = None) -> Consolidator:
         from agentmem.consolidation.canaries import general_questions
         from agentmem.consolidation.job import Consolidator
 
         return Consolidator(
-            self.core, self.weights, self.the_policy(), self.the_phraser(), self.answer, self.weigh, general_questions(), self.fail
+            self.core, self.weights, self.the_policy(), self.the_phraser(), self.answer, self.weigh, general_questions(), self.fail, workers
         )  # fmt: skip
 
     def export_adapter(self, scope: Scope, folder: Path, *, rank: int, epochs: int) -> AdapterReport:

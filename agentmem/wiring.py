@@ -390,16 +390,9 @@ def _weights(core: Core, packs: Packs, fail: Fail) -> WeightRegistry:
 
 
 def _greedy_answers(model: Any, tokenizer: Any, prompts: Sequence[str], max_new_tokens: int) -> list[str]:
-    from agentmem.editors.evaluation import answer, fitting
+    from agentmem.editors.evaluation import answer_readable
 
-    # What the model cannot read it has no answer to: a note that is longer than the context is no reason to stop a night's work.
-    readable = fitting(model, tokenizer, prompts)
-    said = [""] * len(prompts)
-    for i, text in zip(
-        readable, answer(model, tokenizer, [prompts[i] for i in readable], max_new_tokens=max_new_tokens), strict=True
-    ):
-        said[i] = text
-    return said
+    return answer_readable(model, tokenizer, prompts, max_new_tokens)
 
 
 def _likelihoods(model: Any, tokenizer: Any, pairs: Sequence[tuple[str, str]]) -> list[float]:

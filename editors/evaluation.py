@@ -15,7 +15,7 @@ from agentmem.llm.local_model import context_length
 from agentmem.llm.placement import device_of
 from agentmem.notes.protocols import Editor
 
-__all__ = ["Case", "Report", "answer", "evaluate", "fitting", "likelihoods"]
+__all__ = ["Case", "Report", "answer", "answer_readable", "evaluate", "fitting", "likelihoods"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +94,16 @@ def fitting(model: Any, tokenizer: Any, prompts: Sequence[str], *, chat: bool | 
     """Which prompts, by their places, the model can read and say at least one token to."""
     limit, renderer = context_length(model), Renderer(tokenizer, chat=chat)
     return [at for at, prompt in enumerate(prompts) if limit is None or len(renderer.prompt(prompt)) < limit]
+
+
+def answer_readable(model: Any, tokenizer: Any, prompts: Sequence[str], max_new_tokens: int) -> list[str]:
+    """:func:`answer`; what the model cannot read it has no answer to: a note longer than the context is no reason to stop a night's work."""
+    readable = fitting(model, tokenizer, prompts)
+    told = answer(model, tokenizer, [prompts[i] for i in readable], max_new_tokens=max_new_tokens)
+    said = [""] * len(prompts)
+    for i, text in zip(readable, told, strict=True):
+        said[i] = text
+    return said
 
 
 def likelihoods(

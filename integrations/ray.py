@@ -6,13 +6,13 @@ The notes are written by the one process that has the memory; what takes the tim
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from agentmem.embedding.embedders import make_embedder
-from agentmem.errors import EmbedderError, InvalidArgument, MissingExtra
+from agentmem.errors import EmbedderError, InvalidArgument
+from agentmem.integrations.ray_crew import ATTEMPTS, Crew
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     Vectors = npt.NDArray[np.float32]
 
 __all__ = ["RayEmbedder"]
-
-ATTEMPTS: Final = 3
-"""Workers that may die over the same piece before it is given up."""
 
 
 class _Worker:
@@ -63,7 +60,7 @@ class RayEmbedder:
 
     Raises:
         MissingExtra: Ray is not installed.
-        EmbedderError: a worker has other weights than this machine.
+        EmbedderError: the cluster cannot be reached, or a worker has other weights than this machine.
     """
 
     def __init__(
@@ -73,15 +70,7 @@ class RayEmbedder:
             raise InvalidArgument("workers and piece must be 1 or more.", hint="RayEmbedder(workers=2, piece=32).")
         self._name, self._piece = embedder, piece
         self._local = make_embedder(embedder)
-        self._ray = _ray()
-        self._began = not self._ray.is_initialized()
-        if self._began:
-            options: dict[str, Any] = {"num_cpus": workers} if address == "local" else {}
-            self._ray.init(
-                address=address, include_dashboard=False if options else None, log_to_driver=False, **options
-            )
-        self._actor = self._ray.remote(num_cpus=1, max_restarts=0)(_Worker)
-        self._idle = deque(self._new() for _ in range(workers))
+        self._crew = Crew(_Worker, (embedder,), EmbedderError, address=address, workers=workers)
         self._check()
 
     @property
@@ -101,7 +90,7 @@ class RayEmbedder:
 
     def processes(self) -> list[int]:
         """The ids of the workers' processes, on their machines."""
-        return list(self._ray.get([worker.process.remote() for worker in self._idle]))
+        return self._crew.each("process", gave_up=_died)
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """float32 unit vectors, shape ``(len(texts), dimension)``.
@@ -115,32 +104,11 @@ class RayEmbedder:
         if len(items) <= self._piece:
             return self._local.embed(items)
         pieces = [items[at : at + self._piece] for at in range(0, len(items), self._piece)]
-        found: dict[int, Vectors] = {}
-        waiting, tried, running = deque(range(len(pieces))), [0] * len(pieces), dict[Any, tuple[int, Any]]()
-        try:
-            while waiting or running:
-                while waiting and self._idle:
-                    number, worker = waiting.popleft(), self._idle.popleft()
-                    tried[number] += 1
-                    running[worker.embed.remote(pieces[number])] = number, worker
-                (done,), _ = self._ray.wait(list(running), num_returns=1)
-                number, worker = running.pop(done)
-                try:
-                    weights, found[number] = self._ray.get(done)
-                    self._same(weights)
-                except self._ray.exceptions.RayActorError as error:
-                    worker = self._new()
-                    if tried[number] >= ATTEMPTS:
-                        raise EmbedderError(
-                            f"{ATTEMPTS} workers died over the same texts.",
-                            hint="give each more memory, or a smaller piece=….",
-                        ) from error
-                    waiting.appendleft(number)
-                finally:
-                    self._idle.append(worker)
-        finally:
-            self._idle.extend(worker for _, worker in running.values())
-        return np.concatenate([found[number] for number in range(len(pieces))])
+        vectors = []
+        for weights, found in self._crew.map("embed", [(piece,) for piece in pieces], _died):
+            self._same(weights)
+            vectors.append(found)
+        return np.concatenate(vectors)
 
     def discard(self, texts: Sequence[str]) -> None:
         """Drop what is cached of these texts; workers keep nothing."""
@@ -154,11 +122,7 @@ class RayEmbedder:
 
     def close(self) -> None:
         """Let the workers go, and the cluster if it was started here."""
-        while self._idle:
-            self._ray.kill(self._idle.popleft())
-        if self._began:
-            self._began = False
-            self._ray.shutdown()
+        self._crew.close()
 
     def __enter__(self) -> Self:
         return self
@@ -168,12 +132,9 @@ class RayEmbedder:
     ) -> None:
         self.close()
 
-    def _new(self) -> Any:
-        return self._actor.remote(self._name)
-
     def _check(self) -> None:
         try:
-            for weights in self._ray.get([worker.fingerprint.remote() for worker in self._idle]):
+            for weights in self._crew.each("fingerprint", gave_up=_died):
                 self._same(weights)
         except EmbedderError:
             self.close()
@@ -187,10 +148,7 @@ class RayEmbedder:
             )
 
 
-def _ray() -> Any:
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported to anybody
-    try:
-        import ray
-    except ImportError as error:
-        raise MissingExtra("Ray is not installed.", hint="pip install 'agentmem-toolkit[ray]'") from error
-    return ray
+def _died() -> EmbedderError:
+    return EmbedderError(
+        f"{ATTEMPTS} workers died over the same texts.", hint="give each more memory, or a smaller piece=…."
+    )

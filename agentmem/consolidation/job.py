@@ -7,7 +7,8 @@ flips the pointer to the new pack. Whatever was remembered or forgotten meanwhil
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final
 
@@ -19,6 +20,7 @@ from agentmem.consolidation.report import ConsolidationReport, EditOutcome
 from agentmem.consolidation.settling import BULK, Settler
 from agentmem.consolidation.shadow import ShadowTrial, ShadowWriter, unnamed
 from agentmem.consolidation.verify import Answerer, Prober, Weigher
+from agentmem.consolidation.workers import ModelWorkers
 from agentmem.core import EVERYBODY, Core
 from agentmem.jobs.lease import Lease
 from agentmem.notes.clock import micros
@@ -47,6 +49,7 @@ class Consolidator:
         phraser: finds how notes are asked for.
         answer, weigh: greedy generation on the attached model, and how likely it finds an answer; canary_texts: general prompts whose answers must not change.
         fail: called with the name of each durable step; tests stop the process there.
+        workers: do what only the model can do, in place of the attached one.
     """
 
     def __init__(
@@ -59,7 +62,9 @@ class Consolidator:
         weigh: Weigher,
         canary_texts: Sequence[str],
         fail: Callable[[str], None] = lambda step: None,
+        workers: ModelWorkers | None = None,
     ) -> None:
+        self._workers = workers
         self._core = core
         self._weights = weights
         self._phraser = phraser
@@ -91,8 +96,22 @@ class Consolidator:
             with self._weights.serving() as editor:
                 self._weights.need_sound()
                 self._weights.need_place()
-                report = self._run(editor, scope, budget, progress, known)
+                with self._workers_for(editor):
+                    report = self._run(editor, scope, budget, progress, known)
         return replace(report, seconds=time.perf_counter() - started)
+
+    @contextmanager
+    def _workers_for(self, editor: Editor) -> Iterator[None]:
+        """The workers, if there are any, on the same model."""
+        if self._workers is None:
+            yield
+            return
+        about = editor.status()
+        try:
+            self._workers.begin(str(about.base_fingerprint), about.method, PROBE_TOKENS)
+            yield
+        finally:
+            self._workers.end()
 
     # -- propose ---------------------------------------------------------------------------------------------
 
@@ -117,7 +136,9 @@ class Consolidator:
 
     def prober(self, editor: Editor) -> Prober:
         model, tokenizer = self._weights.model, self._weights.tokenizer
-        return Prober(editor, model, tokenizer, self._answer, PROBE_TOKENS, self._weigh, self._core.same_question)
+        return Prober(
+            editor, model, tokenizer, self._answer, PROBE_TOKENS, self._weigh, self._core.same_question, self._workers
+        )
 
     # -- run -------------------------------------------------------------------------------------------------
 
@@ -127,7 +148,8 @@ class Consolidator:
         plan, prober = self.proposer(progress).plan(scope, budget), self.prober(editor)
         if not (plan.chosen or plan.demoted or Settler(self._core, editor, prober, progress).due()):
             return ConsolidationReport(tuple(plan.decisions))
-        trial = ShadowWriter(self._core, self._phraser, self._canary_texts, editor, prober, progress).run(plan)
+        writer = ShadowWriter(self._core, self._phraser, self._canary_texts, editor, prober, progress, self._workers)
+        trial = writer.run(plan)
         self._fail("consolidate:before-commit")
         pack, outcomes = self._commit(trial, known)
         self._fail("consolidate:after-commit")

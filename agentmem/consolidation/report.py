@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -11,7 +11,7 @@ from agentmem.consolidation.figures import counted, share, told
 from agentmem.consolidation.policy import Decision
 from agentmem.files.writing import writing
 
-__all__ = ["ConsolidationReport", "EditOutcome", "PastRun", "UndoReport"]
+__all__ = ["ConsolidationReport", "EditOutcome", "PastRun", "UndoReport", "joined"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,3 +152,28 @@ class ConsolidationReport:
             f"; reliability {told(self.reliability)}, generality {told(self.generality)}{some}, "
             f"locality {told(self.locality)}"
         )
+
+
+def joined(steps: Sequence[ConsolidationReport]) -> ConsolidationReport:
+    """The report of a run that was committed in steps: what was promoted in any, and else what was decided last."""
+    decisions: dict[str, Decision] = {}
+    for decision in (decision for step in steps for decision in step.decisions):
+        former = decisions.get(decision.note_id)
+        if former is None or former.action != "promote" or decision.action == "demote":
+            decisions[decision.note_id] = decision
+    canaries, older = sum(step.canaries for step in steps), sum(step.older_checked for step in steps)
+    kept = [(step.locality, step.canaries) for step in steps if step.locality is not None]
+    left = [(step.older_kept, step.older_checked) for step in steps if step.older_kept is not None]
+    return ConsolidationReport(
+        decisions=tuple(decisions.values()),
+        outcomes=tuple(outcome for step in steps for outcome in step.outcomes),
+        demoted=tuple(id for step in steps for id in step.demoted),
+        settled=tuple(dict.fromkeys(id for step in steps for id in step.settled)),
+        canaries=canaries,
+        locality=sum(part * count for part, count in kept) / canaries if kept and canaries else None,
+        older_checked=older,
+        older_kept=sum(part * count for part, count in left) / older if left and older else None,
+        seconds=sum(step.seconds for step in steps),
+        pack=next((step.pack for step in reversed(steps) if step.pack is not None), None),
+        warnings=tuple(dict.fromkeys(warning for step in steps for warning in step.warnings)),
+    )

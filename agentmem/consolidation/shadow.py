@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 
 from agentmem.consolidation.candidates import Candidate, boundary, gather, request_of
@@ -10,6 +11,7 @@ from agentmem.consolidation.phraser import Phraser
 from agentmem.consolidation.proposal import Plan, Progress
 from agentmem.consolidation.settling import Settled, Settler
 from agentmem.consolidation.verify import Canary, Prober, RegressionProbes, Verdict
+from agentmem.consolidation.workers import ModelWorkers, Teachable
 from agentmem.core import EVERYBODY, Core
 from agentmem.notes.edit import EditReceipt, EditRequest
 from agentmem.notes.note import Scope
@@ -53,6 +55,7 @@ class ShadowWriter:
         phraser: finds how notes are asked for.
         canary_texts: general prompts whose answers must not change.
         editor, prober: of the attached model; the state that is tried stays the editor's own.
+        workers: find the values that make the model say what it shall.
     """
 
     def __init__(
@@ -63,7 +66,9 @@ class ShadowWriter:
         editor: Editor,
         prober: Prober,
         progress: Progress,
+        workers: ModelWorkers | None = None,
     ) -> None:
+        self._workers = workers
         self._core, self._phraser, self._canary_texts = core, phraser, tuple(canary_texts)
         self._editor, self._prober, self._progress = editor, prober, progress
 
@@ -84,7 +89,9 @@ class ShadowWriter:
             if gone:
                 editor.delete(sorted(gone))
             progress("writing edits", 0, len(requests))
-            for receipt in editor.write(list(requests.values())) if requests else []:
+            with self._taught(list(requests.values())):
+                receipts = editor.write(list(requests.values())) if requests else []
+            for receipt in receipts:
                 trial.receipts[receipt.id] = receipt
                 if not receipt.ok:
                     trial.failed[receipt.id] = unnamed(receipt.reason, strangers)
@@ -106,6 +113,12 @@ class ShadowWriter:
             trial.settled = Settler(self._core, editor, prober, progress).run(regression.canaries)
             trial.data = editor.dump()
         return trial
+
+    def _taught(self, requests: Sequence[EditRequest]) -> AbstractContextManager[None]:
+        """Inside, the editor knows what the workers found; what they could not learn it tries itself."""
+        if self._workers is None or not isinstance(self._editor, Teachable) or len(requests) < 2:
+            return nullcontext()
+        return self._editor.taught(self._workers.learn(requests))
 
     def _make_room(self, plan: Plan, trial: ShadowTrial, regression: RegressionProbes) -> None:
         """Take out the edits whose places are taken by newcomers that have proved themselves, and look once more."""

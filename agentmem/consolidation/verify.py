@@ -6,13 +6,16 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agentmem.consolidation.figures import share
 from agentmem.consolidation.wordings import independent
 from agentmem.notes.edit import EditRequest
 from agentmem.notes.note import Scope
 from agentmem.notes.protocols import Editor, SameAsked
+
+if TYPE_CHECKING:
+    from agentmem.consolidation.workers import ModelWorkers
 
 __all__ = ["Answerer", "Canary", "Prober", "RegressionProbes", "Verdict", "Weigher", "same_answer"]
 
@@ -89,6 +92,7 @@ class Prober:
     Args:
         weigh: tells how likely an answer is.
         same: what decides in ``ask()`` whether a question asks for what an edit was written with; ``None``: the key in the model does.
+        workers: answer in place of this model where there is enough to be answered.
     """
 
     def __init__(
@@ -100,8 +104,10 @@ class Prober:
         max_new_tokens: int,
         weigh: Weigher,
         same: SameAsked | None = None,
+        workers: ModelWorkers | None = None,
     ) -> None:
         self._editor = editor
+        self._workers = workers
         self._model, self._tokenizer = model, tokenizer
         self._answer, self._weigh = answer, weigh
         self._max = max_new_tokens
@@ -109,6 +115,8 @@ class Prober:
 
     def ask(self, prompts: Sequence[Canary]) -> list[str]:
         """Answers in the order of the prompts; prompts of one scope are generated together."""
+        if (workers := self._for(prompts)) is not None:
+            return workers.ask(prompts, self._editor.dump())
         by_scope: dict[Scope | None, list[int]] = defaultdict(list)
         for i, prompt in enumerate(prompts):
             by_scope[prompt.scope].append(i)
@@ -124,13 +132,20 @@ class Prober:
         """Answers of the base model, no edit in sight."""
         if not prompts:
             return []
+        if (workers := self._for(prompts)) is not None:
+            return workers.bare(prompts)
         with self._editor.silence():
             return self._answer(self._model, self._tokenizer, list(prompts), self._max)
 
     def likely(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
         """How likely the base model finds answers to prompts, in nats per token."""
+        if (workers := self._for(pairs)) is not None:
+            return workers.likely(pairs)
         with self._editor.silence():
             return self._weigh(self._model, self._tokenizer, pairs)
+
+    def _for(self, items: Sequence[object]) -> ModelWorkers | None:
+        return self._workers if self._workers is not None and len(items) >= self._workers.least else None
 
     def reached(
         self,

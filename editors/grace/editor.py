@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import numpy as np
 
@@ -44,14 +47,37 @@ class GraceEditor(GatedEditor[Codebook]):
             self.method, self.port.fingerprint(), (("value_layer", self.layer),),
             self.config.false_alarm, self.config.look_alike_alarm,
         )  # fmt: skip
+        self._taught: ContextVar[Mapping[str, PackedEdit]] = ContextVar("agentmem_taught", default=MappingProxyType({}))
         self._router = GraceRouter(
             self.port, self.layer, self.config.framing(self.renderer), self._view, self._routes.set
         )
 
     def _learn(self, state: Codebook, fresh: Sequence[EditRequest]) -> tuple[dict[str, EditReceipt], Codebook]:
         calibration = state.calibration or self.calibrate()
-        transaction = GraceWrite(self.port, self.renderer, self.config, self.layer, state, calibration)
+        transaction = GraceWrite(
+            self.port, self.renderer, self.config, self.layer, state, calibration, self._taught.get()
+        )
         return transaction.run(fresh, self.on_progress)
+
+    @contextmanager
+    def taught(self, found: Sequence[bytes]) -> Iterator[None]:
+        """Writes inside take over the values that another editor on the same model has found for the very same requests.
+
+        Keys, conflicts and which paraphrases hold are found out here, as ever; so the state is the one that would be without.
+
+        Raises:
+            PackMismatch: a pack is damaged, or of another model or recipe.
+        """
+        known: dict[str, PackedEdit] = {}
+        for data in found:
+            pack = packs.read_pack(data)
+            self._check(pack)
+            known |= {edit.id: edit for edit in pack.edits}
+        token = self._taught.set(known)
+        try:
+            yield
+        finally:
+            self._taught.reset(token)
 
     def _key_space(self) -> Calibration:
         return found_key_space(self.port, self.renderer, self.config, self.background_groups(), self.config.key_layer)
@@ -74,9 +100,10 @@ def _too_long(edit: PackedEdit) -> bool:
 
 @dataclass
 class GraceWrite(Intake):
-    """Everything that a GRACE write needs."""
+    """Everything that a GRACE write needs; ``taught``: by id, what is known of requests from elsewhere."""
 
     config: GraceConfig
+    taught: Mapping[str, PackedEdit] = field(default_factory=dict)
 
     def run(
         self, requests: Sequence[EditRequest], progress: Callable[[int, int], None] | None
@@ -94,13 +121,22 @@ class GraceWrite(Intake):
 
     def _fit(self, drafts: Sequence[EditDraft], progress: Callable[[int, int], None] | None) -> None:
         leaders, followers = self._twins(drafts)
-        contexts = [draft.contexts[: self.config.contexts] for draft in leaders]
+        unknown = [draft for draft in leaders if not self._is_taught(draft)]
+        contexts = [draft.contexts[: self.config.contexts] for draft in unknown]
         fits = fit_values(self.port, contexts, self.layer, self.config, progress)
-        for draft, own, fit in zip(leaders, contexts, fits, strict=True):
+        for draft, own, fit in zip(unknown, contexts, fits, strict=True):
             draft.take(fit if fit.converged else self._run(own))
         for draft, leader in followers:
             draft.join(leader)
         self._keep_verified([draft for draft in drafts if draft.value is not None])
+
+    def _is_taught(self, draft: EditDraft) -> bool:
+        """Whether a value for it was found elsewhere, which it then has."""
+        known = self.taught.get(draft.id)
+        if known is None or known.request != draft.request:
+            return False
+        draft.value, draft.tail = known.value, known.tail
+        return True
 
     def _run(self, contexts: Sequence[Rendered]) -> Fit:
         """What one vector cannot hold, as one for each token of the answer; a paraphrase that is in the way must not cost the edit itself."""

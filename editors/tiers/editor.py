@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from agentmem.editors import packs
 from agentmem.editors.core.requests import named, taken, unstored
@@ -26,6 +26,9 @@ from agentmem.errors import PackMismatch, UnknownEdit
 from agentmem.notes.edit import EditorStatus, EditReceipt, EditRequest, Route
 from agentmem.notes.note import Scope
 from agentmem.runtime.forks import at_fork
+
+if TYPE_CHECKING:
+    from agentmem.editors.grace.editor import GraceEditor
 
 __all__ = ["TieredEditor"]
 
@@ -236,6 +239,17 @@ class TieredEditor:
             for id in learnt | {r.id for r in back if r.ok}:
                 self._waiting.pop(id, None)
             return receipts
+
+    @contextmanager
+    def taught(self, found: Sequence[bytes]) -> Iterator[None]:
+        """Writes inside take over the values of GRACE that another editor on the same model has found for the very same requests.
+
+        Raises:
+            PackMismatch: a pack is damaged, or of another model or recipe.
+        """
+        fresh = [part for data in found if (part := tiers.parse(data).fresh) is not None]
+        with cast("GraceEditor", self.fresh).taught(fresh):
+            yield
 
     def load(self, path: Path | str | bytes) -> None:
         """Replace the state by a saved pack, of two tiers or of GRACE alone.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from agentmem.consolidation.figures import counted, told
+from agentmem.consolidation.report import joined
 from agentmem.errors import InvalidArgument, JobLocked, PackUnreachable
 from agentmem.integrations import values
 from agentmem.integrations.cli import render
@@ -22,6 +23,7 @@ from agentmem.integrations.cli.place import Local, Place, at_place
 if TYPE_CHECKING:
     from agentmem import Memory
     from agentmem.consolidation.report import ConsolidationReport
+    from agentmem.consolidation.workers import ModelWorkers
 
 __all__ = ["add_to", "outcomes", "progress", "refusals", "tell"]
 
@@ -48,16 +50,26 @@ def consolidate(
     limit: Annotated[int, typer.Option("--show", help="How many rows of each table to print.")] = 30,
     html: Annotated[Path | None, typer.Option(help="Write the report as one HTML page too.")] = None,
     watch: Annotated[float | None, typer.Option(help="Run again every so many minutes, until interrupted.")] = None,
+    step: Annotated[
+        int | None,
+        typer.Option(min=1, help="Commit after every so many facts, and go on: what is killed loses one step."),
+    ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help='Have the workers of a Ray cluster answer and learn; "local" starts one.'),
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Workers on the cluster, each with a model.")] = 2,
 ) -> None:
     """Move stable, often used facts into the model's side memory: written in shadow, verified, then committed."""
     if watch is not None and not 0 < watch < _LONGEST_WATCH:
         raise InvalidArgument(
             f"--watch must be more than 0 minutes and less than a year, not {watch:g}.", hint="--watch 15."
         )
-    with place.memory(local=local) as memory:
+    with place.memory(local=local) as memory, _workers(ray, workers, local, dry_run) as crew:
         while True:
             try:
-                _consolidate(place, memory, dry_run, budget, limit, html)
+                report = _consolidate(place, memory, dry_run, budget, step, crew)
+                _show(place, report, dry_run, limit, html)
             except (
                 JobLocked,
                 PackUnreachable,
@@ -70,11 +82,38 @@ def consolidate(
             time.sleep(60 * watch)
 
 
+@contextmanager
+def _workers(address: str | None, workers: int, local: Local, dry_run: bool) -> Iterator[ModelWorkers | None]:
+    """The workers of a cluster, with the model of this command; a dry run asks no model."""
+    if address is None or dry_run:
+        yield None
+        return
+    from agentmem.integrations.ray_models import RayModels
+
+    options = {"device": local.device, "dtype": local.dtype, "plain": local.plain}
+    with RayModels(local.model, **options, address=address, workers=workers) as crew:
+        yield crew
+
+
 def _consolidate(
-    place: Place, memory: Memory, dry_run: bool, budget: int | None, limit: int, html: Path | None
-) -> None:
+    place: Place, memory: Memory, dry_run: bool, budget: int | None, step: int | None, crew: ModelWorkers | None
+) -> ConsolidationReport:
+    """One run, or as many steps as there is something to write in."""
     with progress(quiet=place.json) as bar:
-        report = memory.consolidate(dry_run=dry_run, budget=budget, progress=bar)
+        if step is None or dry_run:
+            return memory.consolidate(dry_run=dry_run, budget=budget, progress=bar, workers=crew)
+        done: list[ConsolidationReport] = []
+        left = budget
+        while True:
+            size = step if left is None else min(step, left)
+            done.append(memory.consolidate(budget=size, progress=bar, workers=crew))
+            written = len(done[-1].outcomes)
+            left = None if left is None else left - written
+            if written < size or left == 0:
+                return joined(done)
+
+
+def _show(place: Place, report: ConsolidationReport, dry_run: bool, limit: int, html: Path | None) -> None:
     if place.json:
         render.data(report.to_dict())
     else:
