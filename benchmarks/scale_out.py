@@ -127,6 +127,7 @@ def plan(given: Users) -> list[tuple[str, str, str]]:
         ("writers, each with a schema of its own", f"{-(-writes // writer):,.0f} or more", f"{writer:.0f} a second each, measured"),
         ("memory for those who are active in an hour", f"{active / 8 * held / 1e3:,.0f} GB", f"{held:.2f} MB a scope, measured; an eighth of the day's users"),
         ("edits after a year, if everybody learns", f"{given.users * given.edits * 12:,.0f}", f"{given.edits:g} a month each; measured up to {max(learnt, key=int)} in one pack"),
+        ("processor seconds a night for 1,000 users", f"{1_000 * given.active * given.edits / 30 * per_edit:,.1f}", "the same, if only the active learn"),
         ("processor hours a night for edits", f"{active * given.edits / 30 * per_edit / 3_600:,.0f}", f"{per_edit} s an edit of the shipped model, measured; {given.edits:g} a month each"),
     ]  # fmt: skip
 
