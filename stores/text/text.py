@@ -121,7 +121,7 @@ class TextIndex(Following):
     def size(self) -> int:
         """How many bytes the postings take."""
         with self._lock:
-            return sum(postings.nbytes for postings in self._held_now.all(0))
+            return sum(postings.nbytes for postings in self._shared.all(0))
 
     def _loaded(self, tx: Transaction, owner: int) -> Postings:
         self.refresh(tx)

@@ -226,7 +226,7 @@ class ExactIndex(Following):
     def size(self) -> int:
         """How many bytes the blocks take."""
         with self._lock:
-            return sum(held.nbytes for kind in (_BLOCKS, _PASSAGES) for held in self._held_now.all(kind))
+            return sum(held.nbytes for kind in (_BLOCKS, _PASSAGES) for held in self._shared.all(kind))
 
     def held(self, rows: Sequence[int]) -> bool:
         """Whether any of these rows is held in memory."""
