@@ -21,6 +21,7 @@ from agentmem.stores.postgres.driver import connect
 from agentmem.stores.postgres.failures import driver_errors, lost, translate
 from agentmem.stores.postgres.names import quoted
 from agentmem.stores.postgres.own_commits import OwnCommits
+from agentmem.stores.postgres.parameters import SCHEMA
 from agentmem.stores.postgres.schema import CHANGED
 
 if TYPE_CHECKING:
@@ -67,13 +68,16 @@ class PostgresDatabase:
         self,
         url: str,
         *,
-        schema: str = "agentmem",
+        schema: str = SCHEMA,
         durability: Durability = "full",
         read_only: bool = False,
         beside: PostgresDatabase | None = None,
     ) -> None:
         if not 0 < len(schema.encode()) <= _LONGEST_NAME or "\0" in schema:
-            raise InvalidArgument(f"{schema!r:.80} is no name of a schema.", hint="schema='agentmem'.")
+            raise InvalidArgument(
+                f"{schema!r:.80} is no name of a schema.",
+                hint="schema='agentmem', or agentmem_schema=agentmem in the address.",
+            )
         if durability not in ("full", "normal"):
             raise InvalidArgument(f"Unknown durability {durability!r}.", hint="it is 'full' or 'normal'.")
         self.url, self.schema, self.read_only = url, schema, read_only

@@ -16,6 +16,7 @@ from agentmem.stores.postgres.migrations import adopt, migrate
 from agentmem.stores.postgres.misfits import misfits, unguarded
 from agentmem.stores.postgres.near import NearIndex
 from agentmem.stores.postgres.packs import PackTable
+from agentmem.stores.postgres.parameters import SCHEMA, parameters
 from agentmem.stores.postgres.readers import READERS, Reader, Readers
 from agentmem.stores.postgres.tables import PostgresTables
 
@@ -26,11 +27,12 @@ class PostgresStore:
     """:class:`agentmem.records.transaction.NoteStore` in a schema of a PostgreSQL database, which is made where it is missing.
 
     Args:
-        url: the address, ``postgresql://user:password@host:port/database``, with any parameter of libpq.
-        schema: where the tables lie; each schema is a store of its own.
+        url: the address, ``postgresql://user:password@host:port/database``, with any parameter of libpq, and ``agentmem_schema`` and
+            ``agentmem_readers`` for what follows.
+        schema: where the tables lie, ``agentmem`` by default; each schema is a store of its own.
         durability: ``full`` survives a power failure; ``normal`` is faster and may lose the last commits to a crash of the server.
         clock: dates the versions of notes.
-        readers: how many read at the same moment, each with a connection, beside the one that writes; they are made when they are needed.
+        readers: how many read at the same moment, each with a connection, beside the one that writes; 4 by default, made when they are needed.
         read_only: nothing is written, and `write` raises.
 
     Raises:
@@ -38,22 +40,28 @@ class PostgresStore:
         StoreError: the server does not answer, is too old, or does not let this role in.
         StoreReadOnly: this role may not make the tables.
         StoreCorrupt: the tables are from a newer version.
+        InvalidArgument: no name of a schema, no number of readers, or a parameter of the address that is not known.
     """
 
     def __init__(
         self,
         url: str,
         *,
-        schema: str = "agentmem",
+        schema: str | None = None,
         durability: Durability = "full",
         clock: Clock | None = None,
-        readers: int = READERS,
+        readers: int | None = None,
         read_only: bool = False,
     ) -> None:
-        self._db = PostgresDatabase(url, schema=schema, durability=durability, read_only=read_only)
+        url, said_schema, said_readers = parameters(url)
+        schema = said_schema if schema is None else schema
+        readers = said_readers if readers is None else readers
+        self._db = PostgresDatabase(
+            url, schema=SCHEMA if schema is None else schema, durability=durability, read_only=read_only
+        )
         self._clock = clock or SystemClock()
         try:
-            self._readers = Readers(self._reader, most=readers, place=self._db.place)
+            self._readers = Readers(self._reader, most=READERS if readers is None else readers, place=self._db.place)
             migrate(self._db)
         except BaseException:
             self._db.close()
