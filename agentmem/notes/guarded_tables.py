@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from agentmem.notes.admission import Admission
+from agentmem.notes.beside import Beside, beside_of
 from agentmem.notes.engine import Row, Tables
 from agentmem.notes.rows import Selection
 from agentmem.notes.spaces import both
@@ -200,6 +201,11 @@ class GuardedTables:
     def when_invalidated(self, clear: Callable[[], None]) -> None:
         """The store's own."""
         self._tables.when_invalidated(clear)
+
+    @property
+    def beside(self) -> Beside | None:
+        """The store's own, of one that has it."""
+        return beside_of(self._tables)
 
     def count(self, table: Table, where: Where, *, most: int | None = None) -> int:
         """How many rows are the request's own."""

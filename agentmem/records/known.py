@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, Generic, TypeVar, cast
 
 from agentmem.errors import StoreCorrupt
+from agentmem.notes.beside import beside_of
 from agentmem.notes.engine import Tables
 
 __all__ = ["KnownRows", "Present"]
@@ -28,7 +29,8 @@ class Present(dict[int, T]):
 class KnownRows(Generic[T]):
     """Values by row, kept for as long as nobody has changed them.
 
-    Whoever writes a row calls :meth:`drop`. Deletions (:meth:`~agentmem.notes.engine.Tables.when_invalidated`) empty it
+    Whoever writes a row calls :meth:`drop`; where transactions of a process go on beside each other, what others of them wrote is dropped
+    before the next answer. Deletions (:meth:`~agentmem.notes.engine.Tables.when_invalidated`) empty it
     at once, so that what was forgotten does not stay in memory; commits of other connections and writes that failed empty it
     before the next answer. Inside a write nothing is kept and nothing is answered from here, since that write may yet fail.
 
@@ -47,11 +49,13 @@ class KnownRows(Generic[T]):
         """The value of each of ``rows`` that has one; ``read`` is asked for those that are not known."""
         if self._tables.writing:
             return dict(read(rows))
-        state = self._tables.moment()
         if not self._heeding:
             self._heeding = True
             self._tables.when_invalidated(self._values.clear)
-        values = self._values
+            beside = beside_of(self._tables)
+            if beside is not None:
+                beside.when_changed(self._drop)
+        state, values = self._tables.moment(), self._values
         if state != self._state:
             values.clear()
             self._state = state
@@ -67,5 +71,11 @@ class KnownRows(Generic[T]):
 
     def drop(self, rows: Iterable[int]) -> None:
         """These rows were changed."""
+        beside = beside_of(self._tables)
+        if beside is not None:
+            beside.changed(rows := list(rows))
+        self._drop(rows)
+
+    def _drop(self, rows: Iterable[int]) -> None:
         for row in rows:
             self._values.pop(row, None)

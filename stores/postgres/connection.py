@@ -9,22 +9,25 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from agentmem.errors import InvalidArgument, StoreError, StoreReadOnly
 from agentmem.notes.address import shown
 from agentmem.runtime.forks import at_fork, leave, torn
+from agentmem.stores.course import Course
 from agentmem.stores.postgres.driver import connect
 from agentmem.stores.postgres.failures import driver_errors, lost, translate
 from agentmem.stores.postgres.names import quoted
+from agentmem.stores.postgres.own_commits import OwnCommits
+from agentmem.stores.postgres.parameters import SCHEMA
 from agentmem.stores.postgres.schema import CHANGED
 
 if TYPE_CHECKING:
     from agentmem.stores.postgres.driver import Connection
 
-__all__ = ["EVERYBODY", "TENANT", "Durability", "PostgresDatabase"]
+__all__ = ["EVERYBODY", "TENANT", "Durability", "PostgresDatabase", "begun_inside_a_read"]
 
 Durability = Literal["full", "normal"]
 
@@ -44,7 +47,7 @@ _MAY: Final = "SELECT pg_has_role(current_user, oid, 'SET') FROM pg_roles WHERE 
 
 
 class PostgresDatabase:
-    """A connection that every thread of the process shares, one transaction at a time.
+    """A connection, one transaction at a time; threads that share it take turns.
 
     Statements run only inside :meth:`transaction`, on the thread that opened it; whatever the driver raises arrives as an error of
     :mod:`agentmem.errors`. A connection that was lost is made anew by the next transaction.
@@ -54,44 +57,75 @@ class PostgresDatabase:
         schema: where the tables lie.
         durability: ``normal`` does not wait for the server's disk.
         read_only: every write is refused.
+        beside: another one of the same store, from which is known what would be asked of the server; then it connects with its first transaction.
     """
 
     _fresh: bool
+    _changed: set[int]
+    _own_commits: OwnCommits
 
     def __init__(
-        self, url: str, *, schema: str = "agentmem", durability: Durability = "full", read_only: bool = False
+        self,
+        url: str,
+        *,
+        schema: str = SCHEMA,
+        durability: Durability = "full",
+        read_only: bool = False,
+        beside: PostgresDatabase | None = None,
     ) -> None:
         if not 0 < len(schema.encode()) <= _LONGEST_NAME or "\0" in schema:
-            raise InvalidArgument(f"{schema!r:.80} is no name of a schema.", hint="schema='agentmem'.")
+            raise InvalidArgument(
+                f"{schema!r:.80} is no name of a schema.",
+                hint="schema='agentmem', or agentmem_schema=agentmem in the address.",
+            )
         if durability not in ("full", "normal"):
             raise InvalidArgument(f"Unknown durability {durability!r}.", hint="it is 'full' or 'normal'.")
         self.url, self.schema, self.read_only = url, schema, read_only
         self._waits = durability == "full"
         self.place = f"{shown(url)} ({schema})"
         self.channel = f"agentmem_{hashlib.blake2b(schema.encode(), digest_size=8).hexdigest()}"
-        self.rollbacks = 0
         self.tenant = False
         self._key = int.from_bytes(
             hashlib.blake2b(schema.encode(), digest_size=8, person=b"agentmem").digest(), signed=True
         )
-        self._others = self._invalidated = self._changes = 0
+        self._writer = beside or self
+        self._undone = self._others = self._invalidated = self._changes = 0
         self._seen: int | None = None
         self._answers: dict[tuple[str, str, tuple[object, ...]], list[Any]] = {}
         self._answered: object = None
         self._invalidating: list[Callable[[], None]] = [self._answers.clear]
+        self._own_commits = OwnCommits() if beside is None else beside._own_commits
+        self._dropping: list[Callable[[Collection[int]], None]] = []
         self._connection: Connection | None = None
         self._closed = False
         self._reset()
         at_fork(self._in_child, rest=self._rest, parent=self._go_on)
+        if beside is not None:
+            self.tenant = beside.tenant
+            return
         with self._lock:
             self._ensure_open()
             self.tenant = self._has_tenant()
+
+    def another(self) -> PostgresDatabase:
+        """A connection beside this one, which only reads."""
+        return PostgresDatabase(self.url, schema=self.schema, read_only=True, beside=self)
 
     @property
     def quoted_schema(self) -> str:
         return quoted(self.schema)
 
     # -- transactions ----------------------------------------------------------------------------------------
+
+    @property
+    def rollbacks(self) -> int:
+        """How many writes of this store were taken back."""
+        return self._writer._undone
+
+    @property
+    def inside(self) -> bool:
+        """True inside a transaction of this thread."""
+        return self._depth > 0 and self._thread == threading.get_ident()
 
     @property
     def writing(self) -> bool:
@@ -138,28 +172,30 @@ class PostgresDatabase:
             with self._nested():
                 yield
         else:
-            raise StoreError(
-                "A write was begun inside a read.", hint="finish the read first, or open write() around both."
-            )
+            raise begun_inside_a_read()
 
     @contextmanager
     def _outermost(self, begin: str, *, write: bool, count: bool = True) -> Iterator[None]:
+        course = Course(writing=write)
         self._begin(begin)
-        fork = self._fork
+        self.course, fork = course, self._fork
         self._depth, self._writing, self._thread, self._owners = 1, write, threading.get_ident(), EVERYBODY
         self._looked, before = False, self._changes
+        self._changed = set()
         try:
             yield
             self._same_process(fork)
             self._commit(counted=write and count and self._changes != before)
+            course.committed = True
         except BaseException:
             if fork is self._fork:
-                self.rollbacks += write
+                self._undone += write
                 self._abandon()
             raise
         finally:
             if fork is self._fork:
                 self._depth, self._writing, self._thread = 0, False, 0
+                course.end()
 
     def _begin(self, begin: str) -> None:
         """Once more on a new connection, if the server ended the one that was there; nothing has been done yet."""
@@ -189,6 +225,7 @@ class PostgresDatabase:
             self._see(said.fetchall()[0][0] - 1)
             assert self._seen is not None
             self._seen += 1
+            self._own_commits.add(self._seen, self._changed)
         except driver_errors() as error:
             if lost(error):
                 raise StoreError(
@@ -222,7 +259,8 @@ class PostgresDatabase:
             self._execute(f"RELEASE {name}")
         except BaseException:
             if fork is self._fork:
-                self.rollbacks += 1
+                self._undone += 1
+                self.course.undone += 1
                 self._owners = ""  # who was named inside the part is taken back with it
                 if not self._open().closed:
                     self._execute(f"ROLLBACK TO {name}")
@@ -245,7 +283,7 @@ class PostgresDatabase:
 
     def cached_rows(self, sql: str, parameters: Sequence[object], *, owners: str = EVERYBODY) -> list[Any]:
         """:meth:`rows` of a question that every request asks; asked again only when something has changed."""
-        moment = self.state(), self.rollbacks, self._changes
+        moment = self.state(), self.rollbacks, self._changes, self._seen
         if moment != self._answered or len(self._answers) > _ANSWERS:
             self._answers.clear()
             self._answered = moment
@@ -289,6 +327,11 @@ class PostgresDatabase:
             except driver_errors() as error:
                 raise translate(error, self.place) from error
 
+    @property
+    def deletions(self) -> int:
+        """How often rows were deleted, and others perhaps with them."""
+        return self._invalidated
+
     def state(self) -> object:
         """Equal in two transactions if in between nobody else committed, and no write failed or called :meth:`invalidate`."""
         if not self._looked:
@@ -302,14 +345,26 @@ class PostgresDatabase:
         for clear in self._invalidating:
             clear()
 
+    def changed(self, rows: Collection[int]) -> None:
+        """These rows were changed in this write."""
+        self._changed.update(rows)
+
+    def when_changed(self, drop: Callable[[Collection[int]], None]) -> None:
+        """Have ``drop`` called with rows that a write of this store has changed, in a connection beside that one's."""
+        self._dropping.append(drop)
+
     def when_invalidated(self, clear: Callable[[], None]) -> None:
         """Have ``clear`` called as soon as rows are deleted."""
         self._invalidating.append(clear)
 
     def _see(self, times: int) -> None:
-        """So many commits there were; of more than our own, others made some."""
+        """So many commits there were; of more than our own, others made some, and of our own it is known what they changed."""
         if times != self._seen:
-            self._others += 1
+            rows = self._own_commits.between(self._seen, times)
+            if rows is None:
+                self._others += 1
+            for drop in self._dropping if rows else ():
+                drop(rows or ())
         self._seen = times
 
     def _told(self, sql: str, parameters: Sequence[object], owners: str) -> list[Any]:
@@ -360,12 +415,14 @@ class PostgresDatabase:
         self._lock = threading.RLock()
         self._rested = False
         self._fork = object()  # another one in every process
+        self.course = Course(writing=False)
         self._depth = 0
         self._writing = False
         self._looked = False
         self._fresh = False
         self._thread = 0
         self._owners = ""
+        self._changed = set()
 
     def _rest(self, deadline: float) -> bool:
         """Before a fork: wait for the transactions of other threads, and close the connection, which two processes cannot share."""
@@ -440,6 +497,11 @@ class PostgresDatabase:
         except driver_errors() as error:
             raise translate(error, self.place) from error
         return found is not None and bool(found[0])
+
+
+def begun_inside_a_read() -> StoreError:
+    """What is raised there: the snapshot of a read cannot be written to."""
+    return StoreError("A write was begun inside a read.", hint="finish the read first, or open write() around both.")
 
 
 def _read_only(place: str) -> StoreReadOnly:

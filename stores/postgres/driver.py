@@ -35,7 +35,11 @@ def connect(url: str) -> Connection:
     """A connection that begins no transaction by itself, with ``$1`` for values, and texts of any characters."""
     psycopg = need()
     found: Connection = psycopg.connect(
-        url, autocommit=True, cursor_factory=psycopg.RawCursor, connect_timeout=_PATIENCE, application_name="agentmem"
+        url,
+        autocommit=True,
+        cursor_factory=psycopg.RawCursor,
+        connect_timeout=_PATIENCE,
+        fallback_application_name="agentmem",
     )
     _teach(found)
     return found

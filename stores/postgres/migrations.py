@@ -9,6 +9,7 @@ from typing import Final
 from agentmem.errors import StoreCorrupt, StoreError, StoreReadOnly
 from agentmem.stores.postgres.connection import TENANT, PostgresDatabase
 from agentmem.stores.postgres.names import quoted
+from agentmem.stores.postgres.parameters import SCHEMA, parameters
 from agentmem.stores.postgres.schema import MIGRATIONS
 
 __all__ = ["SCHEMA_VERSION", "DrawnSecret", "adopt", "begun", "migrate"]
@@ -24,13 +25,15 @@ _GRANTED: Final = (
 )
 
 
-def begun(url: str, *, schema: str = "agentmem") -> bool:
+def begun(url: str) -> bool:
     """Whether there are the tables of a store; nothing is made.
 
     Raises:
         MissingExtra: the driver is not installed. StoreError: the server does not answer. StoreCorrupt: they are of a newer version.
+        InvalidArgument: a parameter of the address is not known.
     """
-    database = PostgresDatabase(url, schema=schema, read_only=True)
+    said = parameters(url)
+    database = PostgresDatabase(said.url, schema=SCHEMA if said.schema is None else said.schema, read_only=True)
     try:
         with database.administration(write=False):
             return _version(database) > 0

@@ -7,6 +7,7 @@ Yashunin (2018); iterative scans since pgvector 0.8. What it proposes is compare
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -49,14 +50,20 @@ class NearIndex:
     """The vector index behind the outbox, as :class:`agentmem.stores.chroma.indexer.Indexer` is one in files.
 
     Args:
-        store: whose vectors they are; database: where.
+        store: whose vectors they are; database: where; reading: a connection to read by.
     """
 
     way: Final = "hnsw"
 
-    def __init__(self, store: NoteStore, database: PostgresDatabase) -> None:
+    def __init__(
+        self,
+        store: NoteStore,
+        database: PostgresDatabase,
+        reading: Callable[[], AbstractContextManager[PostgresDatabase]],
+    ) -> None:
         self._store = store
         self._db = database
+        self._reading = reading
         self._damage = ""
 
     @property
@@ -92,9 +99,9 @@ class NearIndex:
             f"ORDER BY embedding::halfvec({size}) <=> $1::halfvec({size}) LIMIT $3"
         )
         try:
-            with self._db.transaction(write=False):
-                self._db.rows(_TUNED, (str(min(max(2 * k, _EF[0]), _EF[1])), str(_SCANNED)))
-                found = self._db.rows(sql, (_text(vector), int(owner), int(k)), owners=str(whose(owner)))
+            with self._reading() as database:
+                database.rows(_TUNED, (str(min(max(2 * k, _EF[0]), _EF[1])), str(_SCANNED)))
+                found = database.rows(sql, (_text(vector), int(owner), int(k)), owners=str(whose(owner)))
         except AgentMemError as error:
             raise IndexUnavailable(
                 f"The vector index cannot be asked: {error.message}", hint='memory.rebuild("vectors")'
@@ -105,8 +112,8 @@ class NearIndex:
         """How many vectors of a space the index holds."""
         if self.health() == "empty":
             return 0
-        with self._db.transaction(write=False):
-            return int(self._db.value("SELECT count(*) FROM near WHERE owner = $1", (int(owner),)))
+        with self._reading() as database:
+            return int(database.value("SELECT count(*) FROM near WHERE owner = $1", (int(owner),)))
 
     def apply(self, limit: int | None = None) -> int:
         """Bring the index up to date from the outbox, or build it where there is none; returns how many items were applied.
@@ -171,8 +178,8 @@ class NearIndex:
         """What the index lacks, in words."""
         if self.health() != "ok":
             return []
-        with self._db.transaction(write=False):
-            lacking = int(self._db.value(_LACKING))
+        with self._reading() as database:
+            lacking = int(database.value(_LACKING))
         return [f"{lacking} vectors are not in the vector index"] if lacking else []
 
     def want_purge(self) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 
 from agentmem.errors import PackMismatch
 from agentmem.stores.postgres.connection import PostgresDatabase
@@ -15,13 +16,16 @@ class PackTable:
     """Bytes under their sha256, in a table: :class:`agentmem.weights.shared_packs.PackCopies`.
 
     Args:
-        database: where the table is.
+        database: where the table is; reading: a connection to read it by.
     """
 
     place: str | None = None
 
-    def __init__(self, database: PostgresDatabase) -> None:
+    def __init__(
+        self, database: PostgresDatabase, reading: Callable[[], AbstractContextManager[PostgresDatabase]]
+    ) -> None:
         self._db = database
+        self._reading = reading
 
     def put(self, sha: str, data: bytes, *, anew: bool = False) -> None:
         """Store bytes durably."""
@@ -38,8 +42,8 @@ class PackTable:
         Raises:
             PackMismatch: they are not there, or not what their name says.
         """
-        with self._db.transaction(write=False):
-            data = self._db.value("SELECT data FROM pack_file WHERE sha = $1", (sha,))
+        with self._reading() as database:
+            data = database.value("SELECT data FROM pack_file WHERE sha = $1", (sha,))
         if data is None or hashlib.sha256(data).hexdigest() != sha:
             raise PackMismatch(
                 f"The pack {sha[:12]}… is {'missing' if data is None else 'damaged'}.",

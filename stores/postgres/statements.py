@@ -142,7 +142,7 @@ def numbers(table: Table) -> str:
 def number_given(table: Table) -> str:
     """That a number came from elsewhere, so that it is given to nobody else."""
     sequence = _sequence(table)
-    return f"SELECT setval('{sequence}', $1) FROM {sequence} WHERE last_value < $1"  # noqa: S608 - declared names
+    return f"SELECT setval('{sequence}', $1) FROM {sequence} WHERE last_value < $1 OR NOT is_called AND last_value = $1"  # noqa: S608 - declared names
 
 
 def _sequence(table: Table) -> str:

@@ -10,12 +10,14 @@ from agentmem.notes.clock import SystemClock, micros
 from agentmem.notes.protocols import Clock
 from agentmem.records.transaction import Transaction
 from agentmem.stores.postgres.commits import Commits
-from agentmem.stores.postgres.connection import Durability, PostgresDatabase
+from agentmem.stores.postgres.connection import Durability, PostgresDatabase, begun_inside_a_read
 from agentmem.stores.postgres.erasing import FILE, rewrite, vacuum
 from agentmem.stores.postgres.migrations import adopt, migrate
 from agentmem.stores.postgres.misfits import misfits, unguarded
 from agentmem.stores.postgres.near import NearIndex
 from agentmem.stores.postgres.packs import PackTable
+from agentmem.stores.postgres.parameters import SCHEMA, parameters
+from agentmem.stores.postgres.readers import READERS, Reader, Readers
 from agentmem.stores.postgres.tables import PostgresTables
 
 __all__ = ["PostgresStore"]
@@ -25,10 +27,12 @@ class PostgresStore:
     """:class:`agentmem.records.transaction.NoteStore` in a schema of a PostgreSQL database, which is made where it is missing.
 
     Args:
-        url: the address, ``postgresql://user:password@host:port/database``, with any parameter of libpq.
-        schema: where the tables lie; each schema is a store of its own.
+        url: the address, ``postgresql://user:password@host:port/database``, with any parameter of libpq, and ``agentmem_schema`` and
+            ``agentmem_readers`` for what follows.
+        schema: where the tables lie, ``agentmem`` by default; each schema is a store of its own.
         durability: ``full`` survives a power failure; ``normal`` is faster and may lose the last commits to a crash of the server.
         clock: dates the versions of notes.
+        readers: how many read at the same moment, each with a connection, beside the one that writes; 4 by default, made when they are needed.
         read_only: nothing is written, and `write` raises.
 
     Raises:
@@ -36,27 +40,39 @@ class PostgresStore:
         StoreError: the server does not answer, is too old, or does not let this role in.
         StoreReadOnly: this role may not make the tables.
         StoreCorrupt: the tables are from a newer version.
+        InvalidArgument: no name of a schema, no number of readers, or a parameter of the address that is not known.
     """
 
     def __init__(
         self,
         url: str,
         *,
-        schema: str = "agentmem",
+        schema: str | None = None,
         durability: Durability = "full",
         clock: Clock | None = None,
+        readers: int | None = None,
         read_only: bool = False,
     ) -> None:
-        self._db = PostgresDatabase(url, schema=schema, durability=durability, read_only=read_only)
-        self.packs = PackTable(self._db)
-        self.near = NearIndex(self, self._db)
+        url, said_schema, said_readers = parameters(url)
+        schema = said_schema if schema is None else schema
+        readers = said_readers if readers is None else readers
+        self._db = PostgresDatabase(
+            url, schema=SCHEMA if schema is None else schema, durability=durability, read_only=read_only
+        )
+        self._clock = clock or SystemClock()
         try:
+            self._readers = Readers(self._reader, most=READERS if readers is None else readers, place=self._db.place)
             migrate(self._db)
         except BaseException:
             self._db.close()
             raise
-        self._clock = clock or SystemClock()
         self._transaction = Transaction(PostgresTables(self._db), self._clock)
+        self.packs = PackTable(self._db, self.reading)
+        self.near = NearIndex(self, self._db, self.reading)
+
+    def _reader(self) -> Reader:
+        database = self._db.another()
+        return Reader(database, Transaction(PostgresTables(database), self._clock))
 
     @property
     def place(self) -> str:
@@ -84,20 +100,45 @@ class PostgresStore:
 
         Inside another write of the same thread it is a part of that one, which can fail on its own. Writers of all processes take turns.
         """
-        with self._db.transaction(write=True), self._transaction.admission.lasting():
+        with self._writing(), self._transaction.admission.lasting():
             yield self._transaction
 
     @contextmanager
     def read(self) -> Iterator[Transaction]:
         """A consistent view of the store that cannot write; inside a write, that write's own view."""
-        with self._db.transaction(write=False), self._transaction.admission.lasting():
-            yield self._transaction
+        if self._db.inside:
+            with self._db.transaction(write=False), self._transaction.admission.lasting():
+                yield self._transaction
+            return
+        with self._readers.reading() as reader, reader.transaction.admission.lasting():
+            yield reader.transaction
+
+    @contextmanager
+    def reading(self) -> Iterator[PostgresDatabase]:
+        """:meth:`read`, for statements of one's own: the connection that it is on."""
+        if self._db.inside:
+            yield self._db
+            return
+        with self._readers.reading() as reader:
+            yield reader.database
 
     @contextmanager
     def completing(self) -> Iterator[Transaction]:
         """A write of what lacks and follows from the notes; a store that is only read cannot be completed."""
-        with self._db.transaction(write=True):
+        with self._writing():
             yield self._transaction
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        if self._readers.mine is not None:
+            raise begun_inside_a_read()
+        deletions = self._db.deletions
+        try:
+            with self._db.transaction(write=True):
+                yield
+        finally:
+            if self._db.deletions != deletions and not self._db.inside:
+                self._readers.forget()
 
     @contextmanager
     def snapshot(self) -> Iterator[Transaction]:
@@ -114,6 +155,7 @@ class PostgresStore:
         with self.write():
             adopt(self._db, secret)
             self._transaction = Transaction(PostgresTables(self._db), self._clock)
+        self._readers.anew()
 
     def changes(self) -> Commits:
         """What tells, as soon as it happens, that anybody has committed to this store: a connection that listens."""
@@ -124,8 +166,8 @@ class PostgresStore:
         found: list[str] = []
         for look in (unguarded, misfits):
             try:
-                with self._db.transaction(write=False):
-                    found += look(self._db)
+                with self.reading() as database:
+                    found += look(database)
             except AgentMemError as error:  # damage that keeps one look from its end must not hide what others find
                 found.append(error.message)
         return found
@@ -175,9 +217,10 @@ class PostgresStore:
     def size(self) -> int:
         """Bytes of tables and indexes."""
         sql = "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint FROM pg_class c WHERE c.relkind = 'r' AND c.relnamespace = $1::regnamespace"
-        with self._db.transaction(write=False):
-            return int(self._db.value(sql, (self._db.quoted_schema,)))
+        with self.reading() as database:
+            return int(database.value(sql, (database.quoted_schema,)))
 
     def close(self) -> None:
-        """Close the connection; closing twice does no harm."""
+        """Close the connections, behind what is going on; closing twice does no harm."""
+        self._readers.close()
         self._db.close()

@@ -10,6 +10,7 @@ from agentmem.errors import InvalidArgument
 from agentmem.notes.engine import Row
 from agentmem.notes.rows import Selection
 from agentmem.notes.tables import NOTE, OWNER, VERSION, Among, Each, Table, Value, Where, lines
+from agentmem.stores.course import Course
 from agentmem.stores.postgres import selecting, statements
 from agentmem.stores.postgres.connection import EVERYBODY, PostgresDatabase
 from agentmem.stores.postgres.migrations import DrawnSecret
@@ -173,6 +174,16 @@ class PostgresTables:
     def writing(self) -> bool:
         """Whether this is a write."""
         return self._db.writing
+
+    @property
+    def beside(self) -> PostgresDatabase:
+        """What tells of rows that other transactions of this process have changed."""
+        return self._db
+
+    @property
+    def course(self) -> Course:
+        """How the transaction goes that is under way: others go on beside it."""
+        return self._db.course
 
     @property
     def rollbacks(self) -> int:

@@ -69,9 +69,12 @@ class TextIndex(Following):
         self._room = room
         super().__init__(store, lambda tx: tx.text)
 
-    def _begin_anew(self) -> None:
-        super()._begin_anew()
-        self._postings: Holding[Postings] = Holding(self._room)
+    def _kinds(self) -> tuple[Holding[Postings]]:
+        return (Holding(self._room),)
+
+    @property
+    def _postings(self) -> Holding[Postings]:
+        return self._held_now.kinds[0]
 
     def search(
         self,
@@ -97,7 +100,7 @@ class TextIndex(Following):
         wanted = _cleaned(words)
         if not wanted or limit < 1:
             return []
-        with self._lock:
+        with self._looking(tx):
             tx.need(owners)
             among = [(owner, self._loaded(tx, owner)) for owner in dict.fromkeys(map(int, owners))]
             found = [
@@ -118,17 +121,12 @@ class TextIndex(Following):
     def size(self) -> int:
         """How many bytes the postings take."""
         with self._lock:
-            return sum(postings.nbytes for postings in self._postings.values())
+            return sum(postings.nbytes for postings in self._shared.all(0))
 
     def _loaded(self, tx: Transaction, owner: int) -> Postings:
         self.refresh(tx)
-        return self._postings.ask(owner, lambda: self._as_read(_load(tx, owner)))
-
-    def _holding(self) -> bool:
-        return bool(self._postings)
-
-    def _drop(self) -> None:
-        self._postings.clear()
+        postings: Postings = self._held_now.ask(0, owner, lambda: self._as_read(_load(tx, owner)))
+        return postings
 
     def _follow(self, tx: Transaction, changes: Sequence[Change]) -> None:
         added: dict[int, list[int]] = {}

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ExactIndex"]
 
+_BLOCKS, _PASSAGES = range(2)  # the kinds of what is held
 _TIE: Final = 6  # decimals: equal vectors may differ in the last bits, depending on where they lie in a block
 _BATCH: Final = 4096
 _PRODUCTS: Final = 4_000_000  # cosines computed at a time
@@ -48,10 +49,16 @@ class ExactIndex(Following):
         self._room = room
         super().__init__(store, lambda tx: tx.vectors)
 
-    def _begin_anew(self) -> None:
-        super()._begin_anew()
-        self._blocks: Holding[Block] = Holding(self._room)
-        self._passages: Holding[Passages] = Holding(self._room)
+    def _kinds(self) -> tuple[Holding[Block], Holding[Passages]]:
+        return Holding(self._room), Holding(self._room)
+
+    @property
+    def _blocks(self) -> Holding[Block]:
+        return self._held_now.kinds[_BLOCKS]
+
+    @property
+    def _passages(self) -> Holding[Passages]:
+        return self._held_now.kinds[_PASSAGES]
 
     def search(
         self,
@@ -75,7 +82,7 @@ class ExactIndex(Following):
             shortlist: when given, of each owner compare only so many, those with the most similar sign bits.
             passages: the nearest passage of a long note counts besides, by :data:`agentmem.notes.passages.NEAREST`.
         """
-        with self._lock:
+        with self._looking(tx):
             blocks = self._loaded(tx, owners)
             query = _unit(vector, blocks)
             near, nearest = (
@@ -119,7 +126,7 @@ class ExactIndex(Following):
             floor: the least cosine.
             before: for each vector, a row: only those before it are compared.
         """
-        with self._lock:
+        with self._looking(tx):
             earlier = None if before is None else np.asarray(before, np.int64)
             found: list[list[tuple[int, float]]] = [[] for _ in vectors]
             for block in self._loaded(tx, (owner,)):
@@ -145,11 +152,11 @@ class ExactIndex(Following):
 
     def count(self, tx: Transaction, owners: Sequence[int], limit: int) -> int:
         """How many vectors some owners have; more than ``limit`` when one of them has more, which is not loaded then."""
-        with self._lock:
+        with self._looking(tx):
             tx.need(owners)
             self.refresh(tx)
             for owner in dict.fromkeys(map(int, owners)):
-                block = self._blocks.get(owner)
+                block: Block | None = self._held_now.get(_BLOCKS, owner)
                 if len(block) > limit if block is not None else tx.vectors.more_than(owner, limit):
                     return limit + 1
             return sum(len(block) for block in self._loaded(tx, owners))
@@ -171,7 +178,7 @@ class ExactIndex(Following):
         """
         if not len(rows):
             return np.empty(0, np.float32)
-        with self._lock:
+        with self._looking(tx):
             blocks = self._loaded(tx, owners)
             query = _unit(vector, blocks)
             scores = np.full(len(rows), np.nan, dtype=np.float32)
@@ -188,7 +195,7 @@ class ExactIndex(Following):
 
     def by_passage(self, tx: Transaction, owners: Sequence[int], vector: Vectors, k: int) -> Rows:
         """The ``k`` notes of each owner with the nearest passages."""
-        with self._lock:
+        with self._looking(tx):
             query = _unit(vector, self._loaded(tx, owners))
             found = [_best(*held.best(query), k)[0] for held in self._held_passages(tx, owners)]
             return np.concatenate(found) if found else np.empty(0, np.int64)
@@ -197,14 +204,14 @@ class ExactIndex(Following):
         self, tx: Transaction, rows: Sequence[int], owners: Sequence[int], vector: Vectors
     ) -> dict[int, int]:
         """Which passage is the nearest, counted from 0, for those of ``rows`` that have some."""
-        with self._lock:
+        with self._looking(tx):
             query = _unit(vector, self._loaded(tx, owners))
             found = {row: held.nearest_in(row, query) for held in self._held_passages(tx, owners) for row in rows}
             return {row: place for row, place in found.items() if place is not None}
 
     def units(self, tx: Transaction, rows: Rows, owners: Sequence[int]) -> tuple[Rows, Vectors]:
         """Those of ``rows`` that these owners have vectors for, and those vectors at unit length: shape (rows, dimension)."""
-        with self._lock:
+        with self._looking(tx):
             found: list[Rows] = []
             units: list[Vectors] = []
             for block in self._loaded(tx, owners):
@@ -219,21 +226,12 @@ class ExactIndex(Following):
     def size(self) -> int:
         """How many bytes the blocks take."""
         with self._lock:
-            return sum(block.nbytes for block in self._blocks.values()) + sum(
-                held.nbytes for held in self._passages.values()
-            )
+            return sum(held.nbytes for kind in (_BLOCKS, _PASSAGES) for held in self._shared.all(kind))
 
     def held(self, rows: Sequence[int]) -> bool:
         """Whether any of these rows is held in memory."""
         with self._lock:
-            return any((block.slots(rows) >= 0).any() for block in self._blocks.values())
-
-    def _holding(self) -> bool:
-        return bool(self._blocks or self._passages)
-
-    def _drop(self) -> None:
-        self._blocks.clear()
-        self._passages.clear()
+            return any((block.slots(rows) >= 0).any() for block in self._held_now.all(_BLOCKS))
 
     def _held_passages(self, tx: Transaction, owners: Sequence[int]) -> list[Passages]:
         """The passages of some owners, after :meth:`_loaded`; not of one that has too many of them."""
@@ -256,10 +254,12 @@ class ExactIndex(Following):
         return [block for block in blocks if len(block)]
 
     def _block(self, tx: Transaction, owner: int) -> Block:
-        return self._blocks.ask(owner, lambda: self._as_read(_load(tx, owner)))
+        block: Block = self._held_now.ask(_BLOCKS, owner, lambda: self._as_read(_load(tx, owner)))
+        return block
 
     def _held(self, tx: Transaction, owner: int) -> Passages:
-        return self._passages.ask(owner, lambda: self._as_read(_load_passages(tx, owner)))
+        held: Passages = self._held_now.ask(_PASSAGES, owner, lambda: self._as_read(_load_passages(tx, owner)))
+        return held
 
     def _follow(self, tx: Transaction, changes: Sequence[Change]) -> None:
         added: dict[int, list[int]] = {}
