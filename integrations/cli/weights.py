@@ -90,8 +90,9 @@ def _workers(address: str | None, workers: int, local: Local, dry_run: bool) -> 
         return
     from agentmem.integrations.ray_models import RayModels
 
-    options = {"device": local.device, "dtype": local.dtype, "plain": local.plain}
-    with RayModels(local.model, **options, address=address, workers=workers) as crew:
+    with RayModels(
+        local.model, device=local.device, dtype=local.dtype, plain=local.plain, address=address, workers=workers
+    ) as crew:
         yield crew
 
 
