@@ -688,16 +688,23 @@ class Memory:
         *,
         user: str | None = None,
         agent: str | None = None,
+        each_owner: bool = False,
         progress: bool | Progress = False,
     ) -> ConsolidationReport:
-        """Move the facts that the policy admits into the model's side memory: written in shadow, verified, then committed."""
+        """Move the facts that the policy admits into the model's side memory: written in shadow, verified, then committed.
+
+        Args:
+            each_owner: one user or agent after another, each committed alone: a run that ends early keeps what it has done.
+        """
         if budget is not None and (not isinstance(budget, int) or isinstance(budget, bool) or budget < 0):
             raise InvalidArgument(f"budget must be a whole number of 0 or more, not {budget!r}.", hint="budget=50.")
         if not dry_run:
             self._parts.need_model()
         scope = merge_scope(self.scope, user, agent, None)
         with stage_progress(progress) as report:
-            return self._parts.consolidator().run(scope, dry_run=dry_run, budget=budget, progress=report)
+            return self._parts.consolidator().run(
+                scope, dry_run=dry_run, budget=budget, progress=report, each_owner=each_owner
+            )
 
     @verb()
     def export_lora(

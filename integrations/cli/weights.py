@@ -45,6 +45,9 @@ def consolidate(
     local: Local,
     dry_run: DryOption = False,
     budget: Annotated[int | None, typer.Option(help="Write at most so many facts.")] = None,
+    each_owner: Annotated[
+        bool, typer.Option("--each-owner", help="One user or agent after another, each committed alone.")
+    ] = False,
     limit: Annotated[int, typer.Option("--show", help="How many rows of each table to print.")] = 30,
     html: Annotated[Path | None, typer.Option(help="Write the report as one HTML page too.")] = None,
     watch: Annotated[float | None, typer.Option(help="Run again every so many minutes, until interrupted.")] = None,
@@ -57,7 +60,7 @@ def consolidate(
     with place.memory(local=local) as memory:
         while True:
             try:
-                _consolidate(place, memory, dry_run, budget, limit, html)
+                _consolidate(place, memory, dry_run, budget, limit, html, each_owner)
             except (
                 JobLocked,
                 PackUnreachable,
@@ -71,10 +74,16 @@ def consolidate(
 
 
 def _consolidate(
-    place: Place, memory: Memory, dry_run: bool, budget: int | None, limit: int, html: Path | None
+    place: Place,
+    memory: Memory,
+    dry_run: bool,
+    budget: int | None,
+    limit: int,
+    html: Path | None,
+    each_owner: bool,
 ) -> None:
     with progress(quiet=place.json) as bar:
-        report = memory.consolidate(dry_run=dry_run, budget=budget, progress=bar)
+        report = memory.consolidate(dry_run=dry_run, budget=budget, each_owner=each_owner, progress=bar)
     if place.json:
         render.data(report.to_dict())
     else:
@@ -96,6 +105,8 @@ def tell(report: ConsolidationReport, dry_run: bool = False, limit: int = 30) ->
     if report.refused:
         render.say(refusals(report, limit))
     render.say(Text(str(report), style="bold"))
+    for warning in report.warnings:
+        render.notice(warning)
 
 
 @contextmanager
