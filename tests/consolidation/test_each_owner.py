@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -174,3 +180,51 @@ def test_what_is_forgotten_during_the_turn_of_another_is_not_learnt(memory: Memo
     assert [(o.note_id, o.reason) for o in report.failed] == [(ids["ana"], "the note was forgotten meanwhile")]
     assert memory.edits(user="cleo") == []
     assert memory.check().ok
+
+
+_KILLED = """
+import os, signal, sys
+from agentmem.llm.small_model import load_small_model
+from agentmem import Memory
+import torch
+torch.set_num_threads(1)
+seen = []
+def fail(step):
+    if step == sys.argv[2]:
+        seen.append(step)
+        if len(seen) == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+with Memory(sys.argv[1], embedder="hash", model=load_small_model()) as memory:
+    memory._parts.fail = memory._parts.weights._fail = fail
+    memory.consolidate(each_owner=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("step", "kept"),
+    [
+        ("consolidate:before-commit", 1),
+        ("pack:written", 1),
+        ("consolidate:in-commit", 1),
+        ("consolidate:after-commit", 2),
+    ],
+)
+def test_a_run_that_is_killed_in_the_second_turn_loses_and_doubles_nothing(
+    tmp_path: Path, step: str, kept: int
+) -> None:
+    """Who was committed stays, the rest is written next time, and the ledger has each fact promoted once."""
+    with Memory(tmp_path / "notes", embedder="hash") as made:
+        ids = _tell(made)
+    ended = subprocess.run([sys.executable, "-c", _KILLED, str(tmp_path / "notes"), step], env=dict(os.environ))
+    assert ended.returncode == -signal.SIGKILL
+
+    with Memory(tmp_path / "notes", embedder="hash", model=load_small_model()) as memory:
+        held = {e.note_id for user in PEOPLE for e in memory.edits(user=user)}
+        assert held == set(list(ids.values())[:kept])
+        report = memory.consolidate(each_owner=True)
+        assert {o.note_id for o in report.promoted} == set(ids.values()) - held
+        assert _answers(memory) == {"ana": "Porto.", "ben": "Bergen.", "cleo": "cello."}
+        with memory._parts.core.store.read() as tx:
+            promoted = Counter(e.note_id for e in tx.ledger.entries(event="promoted", limit=None))
+        assert promoted == Counter(ids.values())
+        assert memory.check().ok
