@@ -689,6 +689,7 @@ class Memory:
         *,
         user: str | None = None,
         agent: str | None = None,
+        each_owner: bool = False,
         progress: bool | Progress = False,
         workers: ModelWorkers | None = None,
     ) -> ConsolidationReport:
@@ -696,6 +697,7 @@ class Memory:
 
         Args:
             budget: write at most so many facts, the most useful ones.
+            each_owner: one user or agent after another, each committed alone: a run that ends early keeps what it has done.
             workers: answer and learn in place of the attached model, as those of a Ray cluster do
                 (:class:`agentmem.integrations.ray_models.RayModels`); decided, verified and committed is here, and the pack is the same.
         """
@@ -705,7 +707,9 @@ class Memory:
             self._parts.need_model()
         scope = merge_scope(self.scope, user, agent, None)
         with stage_progress(progress) as report:
-            return self._parts.consolidator(workers).run(scope, dry_run=dry_run, budget=budget, progress=report)
+            return self._parts.consolidator(None if dry_run else workers).run(
+                scope, dry_run=dry_run, budget=budget, progress=report, each_owner=each_owner
+            )
 
     @verb()
     def export_lora(

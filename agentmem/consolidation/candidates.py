@@ -58,6 +58,11 @@ class Candidate:
         """The candidate as it would be if the side memory had a place left."""
         return replace(self, signals=replace(self.signals, capacity_left=1))
 
+    def without_places(self, taken: int) -> Candidate:
+        """The candidate as it would be if so many places more were taken in the side memory."""
+        left = self.signals.capacity_left - taken
+        return replace(self, signals=replace(self.signals, capacity_left=left)) if taken else self
+
 
 def gather(tx: Transaction, core: Core, owners: Sequence[int], phraser: Phraser) -> list[Candidate]:
     """Every note that the owners hold with a fact, or of which something was asked, and every note that an active edit came from."""

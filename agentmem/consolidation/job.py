@@ -13,9 +13,10 @@ from dataclasses import replace
 from typing import Final
 
 from agentmem.consolidation.candidates import Candidate, as_json
+from agentmem.consolidation.each_owner import one_after_another
 from agentmem.consolidation.phraser import Phraser
 from agentmem.consolidation.policy import Decision, Policy
-from agentmem.consolidation.proposal import Plan, Progress, Proposer, barred, kept
+from agentmem.consolidation.proposal import Owners, Plan, Progress, Proposer, barred, kept
 from agentmem.consolidation.report import ConsolidationReport, EditOutcome
 from agentmem.consolidation.settling import BULK, Settler
 from agentmem.consolidation.shadow import ShadowTrial, ShadowWriter, unnamed
@@ -80,25 +81,56 @@ class Consolidator:
         dry_run: bool = False,
         budget: int | None = None,
         progress: Progress = lambda stage, done, total: None,
+        each_owner: bool = False,
     ) -> ConsolidationReport:
-        """One run over what ``scope`` may see (an unbound scope: over everybody's notes, each in its own scope)."""
+        """One run over what ``scope`` may see (an unbound scope: over everybody's notes, each in its own scope).
+
+        Args:
+            each_owner: one owner after another, each with a commit of its own, instead of all at once.
+        """
         started = time.perf_counter()
+        if not dry_run:
+            self._weights.need()
+
+        def turn(budget: int | None, owners: Owners = None, taken: int = 0) -> ConsolidationReport:
+            if dry_run:
+                return self._rehearse(scope, budget, progress, owners, taken)
+            return self._turn(scope, budget, progress, owners)
+
+        def run() -> ConsolidationReport:
+            if not each_owner:
+                return turn(budget)
+            each = self._owners(scope)
+            return one_after_another(each, budget, lambda owner, left, taken: turn(left, (owner,), taken), progress)
+
         if dry_run:
-            plan = self.proposer(progress).plan(scope, budget)
-            report = ConsolidationReport(
-                tuple(plan.decisions), demoted=tuple(e.note_id for e in plan.leaving), dry_run=True
-            )
-            return replace(report, seconds=time.perf_counter() - started)
-        self._weights.need()
-        with Lease(self._core, LEASE, "Another consolidation of these notes is running.", LEASE_MINUTES):
-            with self._core.reading(EVERYBODY) as tx:
-                known = {edit.id for edit in tx.ledger.edits()}  # before the editor is brought up to date
-            with self._weights.serving() as editor:
-                self._weights.need_sound()
-                self._weights.need_place()
-                with self._workers_for(editor):
-                    report = self._run(editor, scope, budget, progress, known)
+            report = replace(run(), dry_run=True)
+        else:
+            with Lease(self._core, LEASE, "Another consolidation of these notes is running.", LEASE_MINUTES):
+                report = run()
         return replace(report, seconds=time.perf_counter() - started)
+
+    def _owners(self, scope: Scope) -> tuple[int, ...]:
+        """Whose notes a run in ``scope`` is for, in the order in which they first came."""
+        with self._core.reading(scope or EVERYBODY) as tx:
+            return tuple(sorted(tx.notes.visible_owners(scope) if scope else tx.notes.all_owners()))
+
+    def _rehearse(
+        self, scope: Scope, budget: int | None, progress: Progress, owners: Owners, taken: int
+    ) -> ConsolidationReport:
+        plan = self.proposer(progress).plan(scope, budget, owners, taken)
+        leaving = tuple(e.note_id for e in plan.leaving)
+        return ConsolidationReport(tuple(plan.decisions), demoted=leaving, dry_run=True)
+
+    def _turn(self, scope: Scope, budget: int | None, progress: Progress, owners: Owners) -> ConsolidationReport:
+        """Under the lease; the model is free for requests between two turns. What turns before took stands in the registry."""
+        with self._core.reading(EVERYBODY) as tx:
+            known = {edit.id for edit in tx.ledger.edits()}  # before the editor is brought up to date
+        with self._weights.serving() as editor:
+            self._weights.need_sound()
+            self._weights.need_place()
+            with self._workers_for(editor):
+                return self._run(editor, scope, budget, progress, known, owners)
 
     @contextmanager
     def _workers_for(self, editor: Editor) -> Iterator[None]:
@@ -143,9 +175,15 @@ class Consolidator:
     # -- run -------------------------------------------------------------------------------------------------
 
     def _run(
-        self, editor: Editor, scope: Scope, budget: int | None, progress: Progress, known: set[str]
+        self,
+        editor: Editor,
+        scope: Scope,
+        budget: int | None,
+        progress: Progress,
+        known: set[str],
+        owners: Owners,
     ) -> ConsolidationReport:
-        plan, prober = self.proposer(progress).plan(scope, budget), self.prober(editor)
+        plan, prober = self.proposer(progress).plan(scope, budget, owners), self.prober(editor)
         if not (plan.chosen or plan.demoted or Settler(self._core, editor, prober, progress).due()):
             return ConsolidationReport(tuple(plan.decisions))
         writer = ShadowWriter(self._core, self._phraser, self._canary_texts, editor, prober, progress, self._workers)

@@ -17,9 +17,11 @@ from agentmem.notes.protocols import Editor
 from agentmem.notes.rows import EditRow
 from agentmem.records.transaction import Transaction
 
-__all__ = ["UNDONE", "Plan", "Progress", "Proposer", "barred", "kept"]
+__all__ = ["UNDONE", "Owners", "Plan", "Progress", "Proposer", "barred", "kept"]
 
 Progress = Callable[[str, int, int], None]
+Owners = Sequence[int] | None
+"""Whose notes are looked at, out of what a scope may see; ``None``: of all whom it may see."""
 _ASKING = "asking the model what it knows"
 
 DISPLACE = 0.25
@@ -75,11 +77,16 @@ class Proposer:
         self._editor = editor
         self._progress = progress
 
-    def plan(self, scope: Scope, budget: int | None) -> Plan:
-        """Decide on every candidate of ``scope`` (unbound: of everybody) within ``budget`` new edits."""
+    def plan(self, scope: Scope, budget: int | None, owners: Owners = None, promised: int = 0) -> Plan:
+        """Decide on every candidate of ``scope`` (unbound: of everybody) within ``budget`` new edits.
+
+        Args:
+            owners: of the candidates; promised: places in the side memory that are spoken for, beyond those of the registry.
+        """
         with self._core.reading(scope or EVERYBODY) as tx:
-            owners = tx.notes.visible_owners(scope) if scope else tx.notes.all_owners()
-            candidates = gather(tx, self._core, owners, self._phraser)
+            if owners is None:
+                owners = tx.notes.visible_owners(scope) if scope else tx.notes.all_owners()
+            candidates = [c.without_places(promised) for c in gather(tx, self._core, owners, self._phraser)]
             bars = barred(tx, candidates, self._editor)
         decisions = {c.note.id: self._policy.decide(c.signals) for c in candidates}
         hopeful = []

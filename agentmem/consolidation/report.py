@@ -6,12 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 from agentmem.consolidation.figures import counted, share, told
 from agentmem.consolidation.policy import Decision
 from agentmem.files.writing import writing
 
 __all__ = ["ConsolidationReport", "EditOutcome", "PastRun", "UndoReport", "joined"]
+
+
+_ORDER: Final = {"promote": 0, "demote": 1, "keep": 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +110,11 @@ class ConsolidationReport:
         return tuple(d for d in self.decisions if d.action == "keep")
 
     @property
+    def acted(self) -> bool:
+        """Whether anything was written, taken out or moved, or tried to be."""
+        return bool(self.outcomes or self.demoted or self.settled)
+
+    @property
     def reliability(self) -> float | None:
         """Over the promoted facts."""
         return share([o.reliability for o in self.promoted])
@@ -154,26 +163,34 @@ class ConsolidationReport:
         )
 
 
-def joined(steps: Sequence[ConsolidationReport]) -> ConsolidationReport:
-    """The report of a run that was committed in steps: what was promoted in any, and else what was decided last."""
-    decisions: dict[str, Decision] = {}
-    for decision in (decision for step in steps for decision in step.decisions):
-        former = decisions.get(decision.note_id)
+def joined(reports: Sequence[ConsolidationReport], warnings: Sequence[str] = ()) -> ConsolidationReport:
+    """The report of a run that was committed in parts, owner by owner or step by step: of a note what was promoted in any, else what was decided last.
+
+    Shares are weighted by how much was asked.
+    """
+    decided: dict[str, Decision] = {}
+    for decision in (decision for report in reports for decision in report.decisions):
+        former = decided.get(decision.note_id)
         if former is None or former.action != "promote" or decision.action == "demote":
-            decisions[decision.note_id] = decision
-    canaries, older = sum(step.canaries for step in steps), sum(step.older_checked for step in steps)
-    kept = [(step.locality, step.canaries) for step in steps if step.locality is not None]
-    left = [(step.older_kept, step.older_checked) for step in steps if step.older_kept is not None]
+            decided[decision.note_id] = decision
     return ConsolidationReport(
-        decisions=tuple(decisions.values()),
-        outcomes=tuple(outcome for step in steps for outcome in step.outcomes),
-        demoted=tuple(id for step in steps for id in step.demoted),
-        settled=tuple(dict.fromkeys(id for step in steps for id in step.settled)),
-        canaries=canaries,
-        locality=sum(part * count for part, count in kept) / canaries if kept and canaries else None,
-        older_checked=older,
-        older_kept=sum(part * count for part, count in left) / older if left and older else None,
-        seconds=sum(step.seconds for step in steps),
-        pack=next((step.pack for step in reversed(steps) if step.pack is not None), None),
-        warnings=tuple(dict.fromkeys(warning for step in steps for warning in step.warnings)),
+        decisions=tuple(sorted(decided.values(), key=lambda d: (_ORDER[d.action], -d.score, d.note_id))),
+        outcomes=tuple(outcome for report in reports for outcome in report.outcomes),
+        demoted=tuple(note for report in reports for note in report.demoted),
+        settled=tuple(note for report in reports for note in report.settled),
+        canaries=sum(report.canaries for report in reports),
+        locality=_mean([(report.locality, report.canaries) for report in reports]),
+        older_checked=sum(report.older_checked for report in reports),
+        older_kept=_mean([(report.older_kept, report.older_checked) for report in reports]),
+        dry_run=any(report.dry_run for report in reports),
+        seconds=sum(report.seconds for report in reports),
+        pack=next((report.pack for report in reversed(reports) if report.acted), None),
+        warnings=tuple(dict.fromkeys([*(told for report in reports for told in report.warnings), *warnings])),
     )
+
+
+def _mean(parts: Sequence[tuple[float | None, int]]) -> float | None:
+    """Of shares of so many each; ``None`` of nothing."""
+    asked = [(share, count) for share, count in parts if share is not None and count]
+    total = sum(count for _, count in asked)
+    return sum(share * count for share, count in asked) / total if total else None

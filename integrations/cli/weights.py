@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -47,6 +48,9 @@ def consolidate(
     local: Local,
     dry_run: DryOption = False,
     budget: Annotated[int | None, typer.Option(help="Write at most so many facts.")] = None,
+    each_owner: Annotated[
+        bool, typer.Option("--each-owner", help="One user or agent after another, each committed alone.")
+    ] = False,
     limit: Annotated[int, typer.Option("--show", help="How many rows of each table to print.")] = 30,
     html: Annotated[Path | None, typer.Option(help="Write the report as one HTML page too.")] = None,
     watch: Annotated[float | None, typer.Option(help="Run again every so many minutes, until interrupted.")] = None,
@@ -68,7 +72,7 @@ def consolidate(
     with place.memory(local=local) as memory, _workers(ray, workers, local, dry_run) as crew:
         while True:
             try:
-                report = _consolidate(place, memory, dry_run, budget, step, crew)
+                report = _consolidate(place, memory, dry_run, budget, each_owner, step, crew)
                 _show(place, report, dry_run, limit, html)
             except (
                 JobLocked,
@@ -97,17 +101,24 @@ def _workers(address: str | None, workers: int, local: Local, dry_run: bool) -> 
 
 
 def _consolidate(
-    place: Place, memory: Memory, dry_run: bool, budget: int | None, step: int | None, crew: ModelWorkers | None
+    place: Place,
+    memory: Memory,
+    dry_run: bool,
+    budget: int | None,
+    each_owner: bool,
+    step: int | None,
+    crew: ModelWorkers | None,
 ) -> ConsolidationReport:
     """One run, or as many steps as there is something to write in."""
     with progress(quiet=place.json) as bar:
+        run = functools.partial(memory.consolidate, dry_run, each_owner=each_owner, progress=bar, workers=crew)
         if step is None or dry_run:
-            return memory.consolidate(dry_run=dry_run, budget=budget, progress=bar, workers=crew)
+            return run(budget)
         done: list[ConsolidationReport] = []
         left = budget
         while True:
             size = step if left is None else min(step, left)
-            done.append(memory.consolidate(budget=size, progress=bar, workers=crew))
+            done.append(run(size))
             written = len(done[-1].outcomes)
             left = None if left is None else left - written
             if written < size or left == 0:
@@ -136,6 +147,8 @@ def tell(report: ConsolidationReport, dry_run: bool = False, limit: int = 30) ->
     if report.refused:
         render.say(refusals(report, limit))
     render.say(Text(str(report), style="bold"))
+    for warning in report.warnings:
+        render.notice(warning)
 
 
 @contextmanager

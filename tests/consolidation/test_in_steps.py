@@ -9,9 +9,11 @@ from typer.testing import CliRunner
 
 from agentmem import Memory
 from agentmem.consolidation.policy import Decision
-from agentmem.consolidation.report import ConsolidationReport, joined
+from agentmem.consolidation.report import ConsolidationReport, EditOutcome, joined
 from agentmem.integrations.cli.app import app
 from tests.consolidation.several import FACTS, tell_all
+
+OUTCOME = EditOutcome("a", "e", "?", "!", "", "!", 1.0, None, committed=True)
 
 
 def test_steps_learn_what_one_run_learns_and_each_is_in_the_books(tmp_path: Path) -> None:
@@ -39,10 +41,20 @@ def test_a_report_of_steps_says_what_each_did_and_what_was_decided_last() -> Non
         return Decision(note_id=note, label=note, action=action, reasons=(action,), score=1.0)  # type: ignore[arg-type]
 
     one = ConsolidationReport(
-        (decided("a", "promote"), decided("b", "keep")), canaries=10, locality=1.0, pack="first", warnings=("w",)
+        (decided("a", "promote"), decided("b", "keep")),
+        outcomes=(OUTCOME,),
+        canaries=10,
+        locality=1.0,
+        pack="first",
+        warnings=("w",),
     )
     two = ConsolidationReport(
-        (decided("a", "keep"), decided("b", "promote")), canaries=30, locality=0.9, pack="second", warnings=("w",)
+        (decided("a", "keep"), decided("b", "promote")),
+        outcomes=(OUTCOME,),
+        canaries=30,
+        locality=0.9,
+        pack="second",
+        warnings=("w",),
     )
     none = ConsolidationReport((decided("a", "keep"), decided("b", "keep")))
 
