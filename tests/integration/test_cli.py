@@ -323,6 +323,19 @@ def test_a_report_is_written_into_a_new_folder(filled: Run, tmp_path: Path):
     assert page.read_text(encoding="utf-8").startswith("<!")
 
 
+def test_each_owner_is_consolidated_in_a_turn_of_his_own(run: Run, tmp_path: Path):
+    """Two users, two commits, one report."""
+    with Memory(tmp_path / "memory", embedder="hash") as memory:
+        for user in ("ana", "ben"):
+            memory.remember("Ida Sandberg plays the harp.", user=user)
+            memory.reinforce(memory.recall("What does Ida Sandberg play?", user=user, k=1)[0], user=user)
+
+    report = json.loads(run("consolidate", "--each-owner", "--json").stdout)
+
+    assert len(report["promoted"]) == 2, report
+    assert [line["promoted"] for line in json.loads(run("jobs", "list", "--json").stdout)["jobs"]] == [1, 1]
+
+
 def test_reading_does_not_make_a_memory(run: Run, tmp_path: Path):
     run("notes")
 
