@@ -203,9 +203,9 @@ with Memory(sys.argv[1], embedder="hash", model=load_small_model()) as memory:
 @pytest.mark.parametrize(
     ("step", "kept"),
     [
-        ("consolidate:before-commit", 1),
-        ("pack:written", 1),
-        ("consolidate:in-commit", 1),
+        pytest.param("consolidate:before-commit", 1, marks=pytest.mark.slow),
+        pytest.param("pack:written", 1, marks=pytest.mark.slow),
+        pytest.param("consolidate:in-commit", 1, marks=pytest.mark.slow),
         ("consolidate:after-commit", 2),
     ],
 )
