@@ -94,6 +94,7 @@ def test_a_budget_is_one_for_all_owners_and_a_dry_run_decides_the_same(memory: M
     assert [o.note_id for o in second.promoted] == [ids["cleo"]]
 
 
+@pytest.mark.slow
 def test_a_dry_run_counts_the_places_that_owners_before_would_take(memory: Memory) -> None:
     """The side memory is one for all."""
     _tell(memory)
@@ -139,6 +140,7 @@ def test_an_owner_whose_edit_cannot_be_written_fails_nobody_else(
     assert memory.check().ok
 
 
+@pytest.mark.slow
 def test_what_befalls_everybody_is_raised_and_what_was_committed_stays(memory: Memory) -> None:
     """A store that fails in the middle, or a place of packs, ends the run, and the next one does the rest."""
     ids, commits = _tell(memory), list[str]()

@@ -94,7 +94,7 @@ def learnt(path: Path, model: Any, workers: Here | None, **consolidation: Any) -
         return str(report.pack), edits
 
 
-@pytest.mark.parametrize("bulk_after", [None, 100])
+@pytest.mark.parametrize("bulk_after", [None, pytest.param(100, marks=pytest.mark.slow)])
 def test_the_pack_is_the_same_with_workers_and_without(
     tmp_path: Path, models: list[Any], monkeypatch: pytest.MonkeyPatch, bulk_after: int | None
 ) -> None:
