@@ -68,7 +68,7 @@ class RayEmbedder:
     ) -> None:
         if workers < 1 or piece < 1:
             raise InvalidArgument("workers and piece must be 1 or more.", hint="RayEmbedder(workers=2, piece=32).")
-        self._name, self._piece = embedder, piece
+        self._piece = piece
         self._local = make_embedder(embedder)
         self._crew = Crew(_Worker, (embedder,), EmbedderError, address=address, workers=workers)
         self._check()

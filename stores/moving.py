@@ -37,7 +37,7 @@ from agentmem.notes.tables import (
     Table,
     Where,
 )
-from agentmem.records.pack_place import place_of
+from agentmem.records.pack_place import PLACE, place_of
 from agentmem.records.transaction import NoteStore
 from agentmem.stores.chroma.indexer import STATE as CHROMA
 
@@ -59,7 +59,7 @@ _OF_THE_PLACE: Final = frozenset(
         CHROMA,
         "index_purge_wanted",
         "near_index",
-        "packs_place",
+        PLACE,
     )
 )
 """What a store keeps of the directory or the server that it lies in."""

@@ -116,9 +116,10 @@ class ShadowWriter:
 
     def _taught(self, requests: Sequence[EditRequest]) -> AbstractContextManager[None]:
         """Inside, the editor knows what the workers found; what they could not learn it tries itself."""
-        if self._workers is None or not isinstance(self._editor, Teachable) or len(requests) < 2:
+        workers = self._workers
+        if workers is None or len(requests) < workers.least or not isinstance(self._editor, Teachable):
             return nullcontext()
-        return self._editor.taught(self._workers.learn(requests))
+        return self._editor.taught(workers.learn(requests))
 
     def _make_room(self, plan: Plan, trial: ShadowTrial, regression: RegressionProbes) -> None:
         """Take out the edits whose places are taken by newcomers that have proved themselves, and look once more."""

@@ -22,7 +22,7 @@ class ModelWorkers(Protocol):
     """Several models of one kind, wherever they are. Answers stand in the order of what was asked."""
 
     least: int
-    """Fewer prompts than these are answered sooner where the job runs."""
+    """Fewer prompts, or facts, than these are done sooner where the job runs."""
 
     def begin(self, base: str, method: str, most: int) -> None:
         """Be ready for a run.

@@ -8,9 +8,10 @@ from typing import Final
 
 from agentmem.records.transaction import Transaction
 
-__all__ = ["PackPlace", "keep_place", "place_of"]
+__all__ = ["PLACE", "PackPlace", "keep_place", "place_of"]
 
-_KEY: Final = "packs_place"
+PLACE: Final = "packs_place"
+"""Under this key of the store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +29,10 @@ class PackPlace:
 
 def place_of(tx: Transaction) -> PackPlace | None:
     """The place, if packs were ever to be anywhere else."""
-    kept = tx.meta_get(_KEY)
+    kept = tx.meta_get(PLACE)
     return None if kept is None else PackPlace(**json.loads(kept))
 
 
 def keep_place(tx: Transaction, place: PackPlace) -> None:
     """Note the place."""
-    tx.meta_set(_KEY, json.dumps(asdict(place)))
+    tx.meta_set(PLACE, json.dumps(asdict(place)))

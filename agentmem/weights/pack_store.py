@@ -15,12 +15,12 @@ from typing import Final, Protocol
 from agentmem.errors import PackMismatch, StoreForeign
 from agentmem.files import owned_files
 
-__all__ = ["CURE", "SUFFIX", "PackStore", "Packs", "UnwrittenPacks"]
+__all__ = ["SUFFIX", "PackStore", "Packs", "UnwrittenPacks"]
 
 SUFFIX: Final = ".safetensors"
 _NAME: Final = re.compile(r"([0-9a-f]{64})\.safetensors")
 _DRAFT: Final = re.compile(r"[0-9a-f]{64}\.safetensors\.[0-9a-f]{16}\.tmp")
-CURE: Final = 'memory.rebuild("weights") writes the edits anew from their notes.'
+_CURE: Final = 'memory.rebuild("weights") writes the edits anew from their notes.'
 
 
 class Packs(Protocol):
@@ -107,11 +107,11 @@ class PackStore:
         try:
             data = owned_files.read(self.path(sha))
         except FileNotFoundError as error:
-            raise PackMismatch(f"The pack {sha[:12]}… is missing.", hint=CURE) from error
+            raise PackMismatch(f"The pack {sha[:12]}… is missing.", hint=_CURE) from error
         except (OSError, StoreForeign) as error:
-            raise PackMismatch(f"The pack {sha[:12]}… cannot be read: {error}", hint=CURE) from error
+            raise PackMismatch(f"The pack {sha[:12]}… cannot be read: {error}", hint=_CURE) from error
         if hashlib.sha256(data).hexdigest() != sha:
-            raise PackMismatch(f"The pack {sha[:12]}… is damaged: its bytes do not match its name.", hint=CURE)
+            raise PackMismatch(f"The pack {sha[:12]}… is damaged: its bytes do not match its name.", hint=_CURE)
         return data
 
     def collect(self, keep: Iterable[str], former: Iterable[str] = ()) -> int:
