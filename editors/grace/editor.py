@@ -20,13 +20,16 @@ from agentmem.editors.gate.key_space import found_key_space
 from agentmem.editors.grace.config import GraceConfig
 from agentmem.editors.grace.routing import GraceRouter
 from agentmem.editors.grace.tails import fit_run, run_says
-from agentmem.editors.grace.writer import fit_values, says_each
-from agentmem.editors.packs import Calibration, PackedEdit
+from agentmem.editors.grace.writer import fit_values, promising, says_each
+from agentmem.editors.packs import Array, Calibration, PackedEdit
 from agentmem.editors.prompts import Rendered
 from agentmem.errors import PackMismatch
 from agentmem.notes.edit import EditReceipt, EditRequest
 
 __all__ = ["GraceEditor"]
+
+_SEVERAL = 3
+"""Contexts from which on it pays to look at the first alone before."""
 
 
 class GraceEditor(GatedEditor[Codebook]):
@@ -123,9 +126,9 @@ class GraceWrite(Intake):
         leaders, followers = self._twins(drafts)
         unknown = [draft for draft in leaders if not self._is_taught(draft)]
         contexts = [draft.contexts[: self.config.contexts] for draft in unknown]
-        fits = fit_values(self.port, contexts, self.layer, self.config, progress)
+        fits = self._single(contexts, progress)
         for draft, own, fit in zip(unknown, contexts, fits, strict=True):
-            draft.take(fit if fit.converged else self._run(own))
+            draft.take(fit if fit is not None and fit.converged else self._run(own))
         for draft, leader in followers:
             draft.join(leader)
         self._keep_verified([draft for draft in drafts if draft.value is not None])
@@ -137,6 +140,18 @@ class GraceWrite(Intake):
             return False
         draft.value, draft.tail = known.value, known.tail
         return True
+
+    def _single(
+        self, contexts: Sequence[Sequence[Rendered]], progress: Callable[[int, int], None] | None
+    ) -> list[Fit | None]:
+        """One value for each edit; ``None`` where a few steps for the question alone show that there is none, which spares the steps for its wordings."""
+        several = [i for i, own in enumerate(contexts) if len(own) >= _SEVERAL]
+        looked = promising(self.port, [contexts[i] for i in several], self.layer, self.config)
+        hopeless = {i for i, good in zip(several, looked, strict=True) if not good}
+        tried = [i for i in range(len(contexts)) if i not in hopeless]
+        fits = fit_values(self.port, [contexts[i] for i in tried], self.layer, self.config, progress)
+        found = dict(zip(tried, fits, strict=True))
+        return [found.get(i) for i in range(len(contexts))]
 
     def _run(self, contexts: Sequence[Rendered]) -> Fit:
         """What one vector cannot hold, as one for each token of the answer; a paraphrase that is in the way must not cost the edit itself."""
@@ -186,13 +201,22 @@ class GraceWrite(Intake):
         told = {d.id: d.fit.said for d in drafts if d.fit is not None and len(d.fit.said) == len(d.contexts)}
         for draft in drafts:
             if draft.id not in told and draft.value is not None and draft.tail is not None:
-                run = np.vstack([draft.value, draft.tail])
-                told[draft.id] = run_says(self.port, draft.contexts, run, self.layer)
+                told[draft.id] = self._run_says(draft, np.vstack([draft.value, draft.tail]))
         plain = [draft for draft in drafts if draft.id not in told]
         values = [draft.value for draft in plain if draft.value is not None]
         rows = self.config.batch_on(self.port.device.type)
         said = says_each(self.port, [d.contexts for d in plain], values, self.layer, rows)
         told |= {draft.id: each for draft, each in zip(plain, said, strict=True)}
+        self._drop(drafts, told)
+
+    def _run_says(self, draft: EditDraft, run: Array) -> tuple[bool, ...]:
+        """Which contexts a run answers; what fitting it has found out of the first ones is not asked again."""
+        known = draft.fit.said if draft.fit is not None else ()
+        return known + run_says(self.port, draft.contexts[len(known) :], run, self.layer)
+
+    @staticmethod
+    def _drop(drafts: Sequence[EditDraft], told: Mapping[str, tuple[bool, ...]]) -> None:
+        """Leave out the keys of the paraphrases that are not answered."""
         for draft in drafts:
             if dropped := [i for i, ok in enumerate(told[draft.id]) if i and not ok]:
                 draft.keys, draft.limits = np.delete(draft.keys, dropped, 0), np.delete(draft.limits, dropped)

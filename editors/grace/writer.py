@@ -19,7 +19,7 @@ from agentmem.editors.port import ModelPort
 from agentmem.editors.prompts import Rendered
 from agentmem.editors.structure import in_eval_mode
 
-__all__ = ["Adam", "fit_values", "says_each"]
+__all__ = ["Adam", "fit_values", "promising", "says_each"]
 
 _TRIED, _HOPELESS = 40, 2.0
 """A value that is still so far off after so many steps, in nats per target token, is not found by going on."""
@@ -83,6 +83,19 @@ def fit_values(
     return [fits[i] for i in range(len(edits))]
 
 
+def promising(port: ModelPort, edits: Sequence[Sequence[Rendered]], layer: int, config: GraceConfig) -> list[bool]:
+    """Of which edits it is worth trying to make one value: a few steps for the question alone tell, before they are taken for every wording.
+
+    What one value cannot bring about for one context it cannot for several. Each is tried alone, in which nobody's company shows.
+    """
+    found: dict[int, bool] = {}
+    brief = config.model_copy(update={"steps": min(config.steps, _FIRST)})
+    for batch in Lanes(port, layer, 1).batches([own[:1] for own in edits]):
+        with torch.inference_mode(False), torch.enable_grad(), in_eval_mode(port.model):
+            found |= dict(zip(batch.edits, _Descent(port, batch, brief).promising(), strict=True))
+    return [found[i] for i in range(len(edits))]
+
+
 def says_each(
     port: ModelPort, edits: Sequence[Sequence[Rendered]], values: Sequence[Array], layer: int, rows: int
 ) -> list[tuple[bool, ...]]:
@@ -141,6 +154,20 @@ class _Descent:
 
         ``tell`` hears how many are over, whenever that changes.
         """
+        self._descend(tell)
+        count = len(self.batch.edits)
+        kept = [coarse(value[None], FINE)[0] for value in self.final[:count].cpu().numpy()]
+        with torch.no_grad():
+            said = _said(self.port, self.batch, kept)
+        rows = zip(kept, self.done.tolist(), self.loss.tolist(), self.steps.tolist(), said, strict=False)
+        return [Fit(value.copy(), done or all(each), loss, steps, each) for value, done, loss, steps, each in rows]
+
+    def promising(self) -> list[bool]:
+        """Which edits are not given up within the steps that are allowed."""
+        self._descend(lambda over: None)
+        return (~self._hopeless())[: len(self.batch.edits)].tolist()
+
+    def _descend(self, tell: Callable[[int], None]) -> None:
         count, told = len(self.batch.edits), 0
         while told < count:
             self._step((~self._over())[self.at])
@@ -148,18 +175,16 @@ class _Descent:
             if (now := int(over[:count].sum())) != told:
                 tell(told := now)
             self._refill(over[self.at].nonzero().squeeze(-1).tolist())
-        kept = [coarse(value[None], FINE)[0] for value in self.final[:count].cpu().numpy()]
-        with torch.no_grad():
-            said = _said(self.port, self.batch, kept)
-        rows = zip(kept, self.done.tolist(), self.loss.tolist(), self.steps.tolist(), said, strict=False)
-        return [Fit(value.copy(), done or all(each), loss, steps, each) for value, done, loss, steps, each in rows]
 
     def _over(self) -> Tensor:
         """[places] whether nothing more is to be done for an edit; for copies there never was."""
         copies = torch.arange(self.batch.places, device=self.at.device) >= len(self.batch.edits)
+        return self.done | copies | self._hopeless() | (self.steps >= self.config.steps)
+
+    def _hopeless(self) -> Tensor:
+        """[places] which values are so far off that going on does not find them."""
         slow = (self.steps >= _FIRST) & (self.loss > _SHARE * self.first)
-        hopeless = (self.loss > _HOPELESS) & ((self.steps >= _TRIED) | slow)
-        return self.done | copies | hopeless | (self.steps >= self.config.steps)
+        return ~self.done & (self.loss > _HOPELESS) & ((self.steps >= _TRIED) | slow)
 
     def _step(self, open_still: Tensor) -> None:
         """One step of every lane; it counts for those of ``open_still`` [lanes]."""

@@ -11,7 +11,7 @@ from agentmem.editors import EditRequest, make_editor, packs
 from agentmem.editors.background import background_groups
 from agentmem.editors.evaluation import answer
 from agentmem.editors.grace.tails import fit_run
-from agentmem.editors.grace.writer import fit_values
+from agentmem.editors.grace.writer import fit_values, promising
 from agentmem.editors.prompts import Renderer
 from agentmem.errors import PackMismatch
 from agentmem.llm.local_model import LocalModel
@@ -275,3 +275,14 @@ def test_what_does_not_come_down_is_given_up_early(written, shipped):
     )
     assert (hard.converged, hard.steps) == (False, 6)
     assert easy.converged
+
+
+def test_a_few_steps_for_the_question_tell_whether_a_vector_is_worth_trying(written, shipped):
+    """What no vector brings about for one wording is not tried for all of them, and comes to the same edit."""
+    renderer = Renderer(shipped[1])
+    asked = (PORT.prompt, "Which port is it?", "The port, please?", "And the port was?")
+    edits = [[renderer.pair(prompt, target) for prompt in asked] for target in ("zq7-0xB1 / 44.81 %%", "Porto.")]
+
+    assert promising(written.port, edits, written.layer, written.config) == [False, True]
+    whole = fit_values(written.port, edits[:1], written.layer, written.config)[0]
+    assert not whole.converged
