@@ -1,9 +1,11 @@
 """Train the reader of two questions, and measure it on authors left out: does what answers the one answer the other?
 
 python -m benchmarks.same_question --without d,i --out build/same    # two authors left out, to measure
-python -m benchmarks.same_question --out build/same --ship           # with all of them: what ships
+python -m benchmarks.same_question --out build/same                  # with all of them
+python -m benchmarks.same_question --out build/same --begin build/same/all.pt --ship     # and with the kinds: what ships
 
-The wordings are `benchmarks/strangers/wordings*.jsonl`: facts with ten ways to ask for each and eight questions that look alike and ask for
+Most of the time the note stands behind the question that it answers, as the gate has it: whom "my sister's husband" means is said there, and what it
+says that nobody asked. The wordings are `benchmarks/strangers/wordings*.jsonl`: facts with ten ways to ask for each and eight questions that look alike and ask for
 something else. Beside these pairs, a fact's own wordings among each other, other facts' questions that are near, and what was said in the
 turn before, in front of either.
 """
@@ -14,6 +16,7 @@ import argparse
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
 from random import Random
@@ -21,11 +24,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import safe_open
 
 from agentmem.consolidation.phrasing import paraphrases, question
 from agentmem.consolidation.templates import TEMPLATES
 from agentmem.embedding.embedders import make_embedder
-from agentmem.embedding.same_question import packaged_same_question
+from agentmem.embedding.same_question import packaged_same_question, with_note
 from agentmem.notes.note import Fact
 from agentmem.notes.protocols import Embedder
 from benchmarks.relations.measure import ship
@@ -39,6 +43,8 @@ LABELS = ("other", "same")
 WORDINGS = Path(__file__).parent / "strangers"
 KINDS = WORDINGS / "facts.jsonl"
 RANK, EPOCHS, SHARE = 64, 3, 0.6
+NOTED, COMPANY = 0.75, 0.25
+"""How often a note stands behind its question, and how often another's sentence beside it."""
 TEMPLATED = 12
 """Times that each relation's templates are filled."""
 MESSAGES = WORDINGS / "asks.jsonl"
@@ -115,22 +121,39 @@ def judged(facts: Sequence[Told]) -> list[Pair]:
     return found
 
 
+def beside_notes(pairs: Sequence[Pair], note: str, others: Sequence[str], rng: Random) -> list[Pair]:
+    """Each pair with what was told behind its first question: mostly, and now and then with the sentence of another note before or behind it."""
+    return [replace(pair, before=_beside(pair.before, note, others, rng)) for pair in pairs]
+
+
+def _beside(question: str, note: str, others: Sequence[str], rng: Random) -> str:
+    more = rng.choice(others) if others and rng.random() < COMPANY else ""
+    told = rng.choice((f"{note} {more}", f"{more} {note}")).strip()
+    return with_note(question, told) if rng.random() < NOTED else question
+
+
 def taught(facts: Sequence[Told], rng: Random, embedder: Embedder) -> list[Pair]:
     """What the reader learns from: those pairs, and others that follow from them."""
-    near, found = _nearest(facts, embedder), judged(facts)
-    names = sorted({name for fact in facts for name in _named(fact)})
+    near, names = _nearest(facts, embedder), sorted({name for fact in facts for name in _named(fact)})
+    found: list[Pair] = []
     for place, fact in enumerate(facts):
         others = [each for each in facts if each is not fact and each["author"] == fact["author"]]
-        found += [
+        mine = judged([fact])
+        mine += [
             Pair(before, later, is_, fact["author"])
             for before, later, is_ in (
                 *_of_itself(fact, rng),
                 *((fact["question"], facts[other]["question"], "other") for other in near[place]),
                 *((fact["question"], _said(rng.choice(rng.choice(others)["same"])), "other") for _ in range(3)),
                 *_after_a_turn(fact, others, rng),
-                *_of_others(fact, names, rng),
                 *_led_in(fact, rng),
             )
+        ]
+        told = [each["fact"] for each in others]
+        found += beside_notes(mine, fact["fact"], told, rng)
+        found += [
+            Pair(_beside(before, note, told, rng), later, is_, fact["author"])
+            for before, note, later, is_ in _of_others(fact, names, rng)
         ]
     return found + [Pair(before, later, is_, "templates") for before, later, is_ in _of_templates(names, rng)]
 
@@ -149,6 +172,9 @@ def _of_itself(fact: Told, rng: Random) -> list[tuple[str, str, str]]:
 def _after_a_turn(fact: Told, others: Sequence[Told], rng: Random) -> list[tuple[str, str, str]]:
     """With what was said before: of the same, of another matter of it, and of somebody else."""
     turn, question = _turn(fact), fact["question"]
+    others = [each for each in others if _turn(each)]
+    if not turn or not others:
+        return []
     other = rng.choice(others)
     strange = next(
         (each for each in rng.sample(list(others), 6) if not _words(each["question"]) & _words(question)), None
@@ -176,7 +202,8 @@ def from_kinds(facts: Sequence[Told], rng: Random) -> list[Pair]:
         ]
         far = [(rng.choice(fact["asks"]), rng.choice(rng.choice(others)["asks"])) for _ in range(6) if others]
         for pairs, is_ in ((same, "same"), (near, "other"), (far, "other")):
-            found += [Pair(before, later, is_, fact["author"], f"kinds: {is_}") for before, later in pairs]
+            mine = [Pair(before, later, is_, fact["author"], f"kinds: {is_}") for before, later in pairs]
+            found += beside_notes(mine, fact["told"], [each["told"] for each in others], rng)
     return found
 
 
@@ -200,8 +227,8 @@ def _of_the_user(relation: str) -> tuple[str, list[str]]:
     return question(fact), paraphrases(fact)
 
 
-def _of_others(fact: Told, names: Sequence[str], rng: Random) -> list[tuple[str, str, str]]:
-    """The same wording with another name in it asks for something else; with the other name on both sides it asks for the same."""
+def _of_others(fact: Told, names: Sequence[str], rng: Random) -> list[tuple[str, str, str, str]]:
+    """(question, note, what is asked, is): the same wording with another name in it asks for something else; with the other name everywhere it asks for the same."""
     found = []
     mine = _named(fact)
     for name in rng.sample(mine, min(2, len(mine))):
@@ -211,9 +238,11 @@ def _of_others(fact: Told, names: Sequence[str], rng: Random) -> list[tuple[str,
         for text in rng.sample(said, min(2, len(said))):
             other = rng.choice(names)
             if other not in mine:
-                swapped = re.sub(rf"\b{name}\b", other, text)
-                found.append((fact["question"], swapped, "other"))
-                found.append((re.sub(rf"\b{name}\b", other, fact["question"]), swapped, "same"))
+                question, note, swapped = (
+                    re.sub(rf"\b{name}\b", other, each) for each in (fact["question"], fact["fact"], text)
+                )
+                found.append((fact["question"], fact["fact"], swapped, "other"))
+                found.append((question, note, swapped, "same"))
     return found
 
 
@@ -258,7 +287,8 @@ def _named(fact: Told) -> list[str]:
 
 
 def _turn(fact: Told) -> Mapping[str, str]:
-    return next(each for each in fact["same"] if "before" in each)
+    """A way to ask behind what was said before; nothing where nobody wrote one."""
+    return next((each for each in fact["same"] if "before" in each), {})
 
 
 def _said(way: Mapping[str, str]) -> str:
@@ -294,6 +324,23 @@ def measured(chances: Any, pairs: Sequence[Pair], least: float) -> dict[str, Any
     }
 
 
+def mostly_of(authors: Sequence[str], pairs: Sequence[Pair], rng: Random) -> list[Pair]:
+    """All pairs of these authors, and as many of the others, so that nothing of these is forgotten."""
+    fresh = [pair for pair in pairs if pair.author in authors and not pair.topic.startswith("kinds")]
+    rest = [pair for pair in pairs if pair.author not in authors or pair.topic.startswith("kinds")]
+    return [*fresh, *rng.sample(rest, min(len(rest), len(fresh)))]
+
+
+def weights_of(file: Path, reader: Reader) -> Mapping[str, Any]:
+    """Of a reader that was trained here, or of one that ships."""
+    if file.suffix != ".safetensors":
+        found: Mapping[str, Any] = torch.load(file, weights_only=True)
+        return found
+    with safe_open(str(file), framework="numpy") as kept:
+        reader.take({name: torch.from_numpy(kept.get_tensor(name).astype(np.float32)) for name in kept.keys()})  # noqa: SIM118  # no mapping
+    return reader.state_dict()
+
+
 def between(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
     """Weights on the way from before a second training to after it: they forget less of the first (Wortsman et al. 2022)."""
     return {name: (1 - SHARE) * tensor + SHARE * after[name] for name, tensor in before.items()}
@@ -316,6 +363,12 @@ def main() -> None:
         "--begin", type=Path, help="a reader to go on from, with the kinds and as many of the other pairs, twice"
     )
     parser.add_argument(
+        "--all-of", default="", help="with --begin: all pairs of these authors, and as many of the others"
+    )
+    parser.add_argument(
+        "--everything", action="store_true", help="with --begin: all the other pairs, and what comes of it as it is"
+    )
+    parser.add_argument(
         "--without-kinds", default="", help="authors of kinds to leave out and to measure on, by commas"
     )
     parser.add_argument("--threads", type=int, default=1)
@@ -330,19 +383,28 @@ def main() -> None:
     strange = options.without_kinds.split(",")
     reader = Reader(LABELS)
     if options.begin is not None:
-        reader.load_state_dict(torch.load(options.begin, weights_only=True))
+        reader.load_state_dict(weights_of(options.begin, reader))
         more = from_kinds([fact for fact in kinds if fact["author"] not in strange], Random(1))
         more += small_talk(learnt, Random(4))
-        pairs = [*more, *Random(2).sample(pairs, len(more))]
+        if options.all_of:
+            pairs = mostly_of(options.all_of.split(","), [*more, *pairs], Random(5))
+        else:
+            pairs = [*more, *(pairs if options.everything else Random(2).sample(pairs, len(more)))]
     print(f"{len(learnt)} facts, {len(pairs)} pairs", flush=True)
+    first = {name: tensor.clone() for name, tensor in reader.state_dict().items()}
     reader = fit(reader, pairs, epochs=EPOCHS if options.begin is None else 1)
-    if options.begin is not None:
-        reader.load_state_dict(between(torch.load(options.begin, weights_only=True), reader.state_dict()))
+    if options.begin is not None and not (options.everything or options.all_of):
+        reader.load_state_dict(between(first, reader.state_dict()))
     name = f"without_{(options.without + options.without_kinds).replace(',', '')}" if options.without else "all"
     name += "_kinds" if options.begin is not None else ""
     torch.save(reader.state_dict(), options.out / f"{name}.pt")
     if options.without:
-        held = judged([fact for fact in facts if fact["author"] in left])
+        held = [
+            replace(pair, before=with_note(pair.before, fact["fact"]))
+            for fact in facts
+            if fact["author"] in left
+            for pair in judged([fact])
+        ]
         held += from_kinds([fact for fact in kinds if fact["author"] in strange], Random(3))
         report = {"without": left + strange, **measured(chances(reader, held), held, options.least)}
         (options.out / f"{name}.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")

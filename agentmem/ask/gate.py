@@ -2,8 +2,8 @@
 
 A key in the model knows the words that its edit was written with. Recall knows slips of the fingers, first names, and what the turn before
 was about; to it, what only looks like the question is as near. So proposing is its part and refusing the reader's
-(:class:`~agentmem.embedding.same_question.SameQuestion`); letters of names only veto: a name that is near to one of the edit's own question, and
-neither the same nor a slip of the fingers, is somebody else's. It reads the edit's own question, and wordings that were heard in use. What is confirmed is asked of the weights in the edit's own words, by itself:
+(:class:`~agentmem.embedding.same_question.SameQuestion`), who has the note beside the edit's question; letters of names only veto: a name that is near to one of the edit's own question, and
+neither the same nor a slip of the fingers, is somebody else's; and a question that differs from an edit's in one word of matter asks for something else. It reads the edit's own question, and wordings that were heard in use. What is confirmed is asked of the weights in the edit's own words, by itself:
 however late in a conversation the question came, the key is that of the edit.
 """
 
@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from agentmem.ask.conversation import Turn
+from agentmem.ask.one_word import one_word_apart
+from agentmem.consolidation.beside import passage_of
 from agentmem.consolidation.phraser import stands_alone, value_of
 from agentmem.core import Core
 from agentmem.extract.english.names import compare
@@ -58,15 +60,18 @@ class EditGate:
 
     def _confirmed(self, asked: str, scope: Scope) -> EditRow | None:
         known = self._known(self._recall(asked, PROPOSED, scope).hits, scope)
-        pairs = [(edit, text) for edit, wordings in known for text in _nearest(wordings, asked)]
+        pairs = [(edit, text, told) for edit, wordings, told in known for text in _nearest(wordings, asked)]
         if not pairs:
             return None
-        chances = self._same.alike([(text, _as_spelled(text, asked)) for _, text in pairs])
-        chance, (edit, text) = max(zip(chances, pairs, strict=True), key=lambda found: found[0])
-        return edit if chance >= self._same.least and not _namesakes(text, asked) else None
+        chances = self._same.alike(
+            [(text, _as_spelled(text, asked)) for _, text, _ in pairs], [told for _, _, told in pairs]
+        )
+        chance, (edit, text, _) = max(zip(chances, pairs, strict=True), key=lambda found: found[0])
+        vetoed = _namesakes(text, asked) or one_word_apart(text, _as_spelled(text, asked))
+        return edit if chance >= self._same.least and not vetoed else None
 
-    def _known(self, hits: Sequence[Hit], scope: Scope) -> list[tuple[EditRow, list[str]]]:
-        """The edits of these notes, each with its own question, and the wordings in which it was asked and answered with what the edit says."""
+    def _known(self, hits: Sequence[Hit], scope: Scope) -> list[tuple[EditRow, list[str], str]]:
+        """The edits of these notes, each with its own question, the wordings in which it was asked and answered with what the edit says, and what was told."""
         if not hits:
             return []
         with self._core.selecting(scope, Selection(())) as (tx, selection):
@@ -74,7 +79,13 @@ class EditGate:
             notes = {hit.note.id: hit.note for hit in hits}
             rows = tx.notes.rows_of(list(notes))
             return [
-                (edit, [str(edit.request["prompt"]), *_heard(tx, edit, rows[edit.note_id], notes[edit.note_id])])
+                (
+                    edit,
+                    [str(edit.request["prompt"]), *_heard(tx, edit, rows[edit.note_id], notes[edit.note_id])],
+                    passage_of(
+                        notes[edit.note_id].content, str(edit.request["prompt"]), str(edit.request.get("target") or "")
+                    ),
+                )
                 for edit in edits
             ]
 

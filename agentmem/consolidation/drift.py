@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from random import Random
 from typing import Final
 
+from agentmem.consolidation.beside import BesideEdit
 from agentmem.consolidation.candidates import Candidate, boundary, gather
 from agentmem.consolidation.figures import counted, share, told
 from agentmem.consolidation.phraser import Phraser
@@ -256,8 +257,8 @@ class DriftMeter:
         hits = [same_answer(text, r.target) for r, text in zip(requests, said, strict=True)]
         right = {r.id for r, hit in zip(requests, hits, strict=True) if hit}
         asked = [(r, text) for r in requests for text in _probes(r, found.get(str(r.id)))]
-        heard = {id: [each.question for each in c.phrased.heard] for id, c in found.items() if c.phrased is not None}
-        other = prober.reached(asked, right, heard)
+        known = {id: BesideEdit.of(c.note, c.phrased) for id, c in found.items()}
+        other = prober.reached(asked, right, known)
         failed = {e.note_id: text for e, text, hit in zip(chosen, said, hits, strict=True) if not hit}
         return VerifyReport(len(chosen), share(hits), share(other), failed)
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 
+from agentmem.consolidation.beside import BesideEdit
 from agentmem.consolidation.candidates import Candidate, boundary, gather, request_of
 from agentmem.consolidation.phraser import Phraser
 from agentmem.consolidation.proposal import Plan, Progress
@@ -162,10 +163,10 @@ class ShadowWriter:
         standing = [trial.requests[key] for key in trial.standing]
         phrased = {key: c.phrased for key, c in trial.candidates.items()}
         probes: dict[str, Sequence[str]] = {key: p.probes for key, p in phrased.items() if p is not None}
-        heard = {key: [each.question for each in p.heard] for key, p in phrased.items() if p is not None}
+        known = {key: BesideEdit.of(c.note, c.phrased) for key, c in trial.candidates.items()}
         limits = (settings.min_reliability, settings.min_generality)
         former = trial.verdict
-        trial.verdict = self._prober.verify(standing, probes, regression, limits, heard)
+        trial.verdict = self._prober.verify(standing, probes, regression, limits, known)
         # What an edit that was taken out again had answered stays on the record.
         for name in ("after", "reliability", "generality"):
             setattr(trial.verdict, name, getattr(former, name) | getattr(trial.verdict, name))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from agentmem.consolidation.beside import BesideEdit, passage_of
 from agentmem.consolidation.figures import share
 from agentmem.consolidation.wordings import independent
 from agentmem.notes.edit import EditRequest
@@ -151,29 +152,35 @@ class Prober:
         self,
         wordings: Sequence[tuple[EditRequest, str]],
         right: Collection[str | None],
-        heard: Mapping[str, Sequence[str]] = MappingProxyType({}),
+        known: Mapping[str, BesideEdit] = MappingProxyType({}),
     ) -> list[bool]:
         """Whether each edit answers a wording: when the model is asked the wording itself, by the key; or as ``ask()`` does it where a reader
         confirms edits, which reads the two questions and has the model asked in the edit's own words, to which the answer is known.
 
         Args:
             right: ids of the edits that answer their own question.
-            heard: by id, in which words it was asked in use: the reader reads those, too, but for the wording itself.
+            known: by id, what the reader has of it: words in which it was asked in use, but for the wording itself, and its note.
         """
         said = self.ask([Canary(text, request.scope) for request, text in wordings])
         hits = [same_answer(text, request.target) for (request, _), text in zip(wordings, said, strict=True)]
         left = [i for i, (request, _) in enumerate(wordings) if not hits[i] and request.id in right]
         if self._same is not None and left:
-            pairs = [
-                (i, known)
-                for i in left
-                for known in dict.fromkeys((wordings[i][0].prompt, *heard.get(str(wordings[i][0].id), ())))
-                if known != wordings[i][1]
-            ]
-            chances = self._same.alike([(known, wordings[i][1]) for i, known in pairs])
-            for (i, _), chance in zip(pairs, chances, strict=True):
+            for i, chance in self._read([(i, *wordings[i]) for i in left], known, self._same):
                 hits[i] = hits[i] or chance >= self._same.least
         return hits
+
+    @staticmethod
+    def _read(
+        wordings: Sequence[tuple[int, EditRequest, str]], known: Mapping[str, BesideEdit], same: SameAsked
+    ) -> list[tuple[int, float]]:
+        """(number of a wording, how likely it asks for what its edit says), for each of the edit's own."""
+        read = []
+        for i, request, text in wordings:
+            mine = known.get(str(request.id), BesideEdit())
+            note = passage_of(mine.note, request.prompt, request.target)
+            read += [(i, own, text, note) for own in dict.fromkeys((request.prompt, *mine.heard)) if own != text]
+        chances = same.alike([(own, text) for _, own, text, _ in read], [note for *_, note in read])
+        return [(i, chance) for (i, *_), chance in zip(read, chances, strict=True)]
 
     def verify(
         self,
@@ -181,16 +188,16 @@ class Prober:
         probes: dict[str, Sequence[str]],
         regression: RegressionProbes,
         limits: tuple[float, float],
-        heard: Mapping[str, Sequence[str]] = MappingProxyType({}),
+        known: Mapping[str, BesideEdit] = MappingProxyType({}),
     ) -> Verdict:
         """Ask everything once and name the edits that fail.
 
         Args:
-            probes: held-out phrasings per edit id; heard: those of use, these among them.
+            probes: held-out phrasings per edit id; known: those of use, these among them, and the notes.
             limits: smallest reliability and generality.
         """
         verdict = Verdict()
-        self._check_edits(verdict, requests, probes, limits, heard)
+        self._check_edits(verdict, requests, probes, limits, known)
         canaries, held = regression.canaries, [Canary(r.prompt, r.scope) for r in regression.older]
         changed, taken = "it changes the answer to an unrelated question", "it takes an older edit's question"
         verdict.locality = self._check_unchanged(verdict, canaries, regression.canaries_said, changed)
@@ -210,12 +217,12 @@ class Prober:
         requests: Sequence[EditRequest],
         probes: dict[str, Sequence[str]],
         limits: tuple[float, float],
-        heard: Mapping[str, Sequence[str]],
+        known: Mapping[str, BesideEdit],
     ) -> None:
         answers = self.ask([Canary(r.prompt, r.scope) for r in requests])
         right = {r.id for r, text in zip(requests, answers, strict=True) if same_answer(text, r.target)}
         wordings = [(r, probe) for r in requests for probe in probes.get(r.id or "", ())]
-        reached = iter(self.reached(wordings, right, heard))
+        reached = iter(self.reached(wordings, right, known))
         for request, first in zip(requests, answers, strict=True):
             key = request.id or ""
             hits = {probe: next(reached) for probe in probes.get(key, ())}
@@ -230,7 +237,11 @@ class Prober:
             least, kind = (any_way, "phrasings") if by_all else (general, "wordings of their own")
             if verdict.reliability[key] < limits[0]:
                 verdict.broken[key] = f"its own question is answered {first!r:.60}"
-            elif least is not None and least < limits[1] and not (self._same is not None and heard.get(key)):
+            elif (
+                least is not None
+                and least < limits[1]
+                and not (self._same is not None and known.get(key, BesideEdit()).heard)
+            ):
                 # What was heard in use is read again when it is asked again: such an edit is reached, however far its question generalises.
                 verdict.broken[key] = f"only {least:.0%} of the held-out {kind} are answered"
 

@@ -12,10 +12,15 @@ from typing import Final
 
 from agentmem.embedding.pair_reader import PairReader, packaged_reader
 
-__all__ = ["SameQuestion", "packaged_same_question"]
+__all__ = ["SameQuestion", "packaged_same_question", "with_note"]
 
 _WORD: Final = re.compile(r"\w+")
 _INSTEAD: Final = 'let keys decide: Settings(consolidation={"gate": "key"})'
+
+
+def with_note(question: str, note: str) -> str:
+    """A question with the note that answers it: what the reader reads of an edit."""
+    return f"{question} {note}"
 
 
 def packaged_same_question() -> Path:
@@ -44,14 +49,18 @@ class SameQuestion(PairReader):
     def least(self) -> float:
         return float(self.about["least"])
 
-    def alike(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+    def alike(self, pairs: Sequence[tuple[str, str]], notes: Sequence[str] = ()) -> list[float]:
         """Of each pair of questions the probability that what answers the one answers the other.
 
         Where the first is of a language that it did not learn, it knows no more than whether the words are the same.
+
+        Args:
+            notes: for each pair, what was told that answers the first question; it says who is meant by "my sister's husband".
         """
         chances = [float(same_words(*pair)) for pair in pairs]
         left = [i for i, foreign in enumerate(self.foreign([one for one, _ in pairs])) if not foreign]
-        for i, chance in zip(left, self.between([pairs[i] for i in left]).reshape(len(left), 2)[:, 1], strict=True):
+        read = [(with_note(one, notes[i]) if notes else one, other) for i, (one, other) in enumerate(pairs)]
+        for i, chance in zip(left, self.between([read[i] for i in left]).reshape(len(left), 2)[:, 1], strict=True):
             chances[i] = float(chance)
         return chances
 

@@ -83,8 +83,12 @@ class SameAsked(Protocol):
         """The probability from which they do."""
         ...
 
-    def alike(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
-        """Of each pair of questions the probability that what answers the one answers the other."""
+    def alike(self, pairs: Sequence[tuple[str, str]], notes: Sequence[str] = ()) -> list[float]:
+        """Of each pair of questions the probability that what answers the one answers the other.
+
+        Args:
+            notes: what was told that answers the first of each pair, where it is known.
+        """
         ...
 
 

@@ -1,6 +1,6 @@
 """From what was trained: calibration and thresholds from authors left out, the file that ships, and its figures on pairs by other hands.
 
-python -m benchmarks.relations.measure --out build/relations --open open_testpairs.jsonl
+python -m benchmarks.relations.measure --out build/relations --open benchmarks/strangers/test_pairs*.jsonl
 """
 
 from __future__ import annotations
@@ -104,6 +104,17 @@ def opened(model: RelationModel, pairs: Sequence[Pair]) -> tuple[Any, Any]:
     )
 
 
+def by_others(model: RelationModel, pairs: Sequence[Pair]) -> Mapping[str, Any]:
+    """The figures of pairs that nothing is trained on."""
+    chance, truth = opened(model, pairs)
+    return {
+        "pairs": len(pairs),
+        "area_under_curve": round(area_under_curve(chance, truth), 4),
+        "recall_at_precision": {str(p): round(recall_at(p, chance, truth)[0], 4) for p in (0.8, 0.9, 0.95, 0.99)},
+        "marks": at(MARKS, chance, truth),
+    }
+
+
 def timed(model: RelationModel, pairs: Sequence[Pair], together: int) -> float:
     """Milliseconds of processor time a pair, in calls of so many."""
     texts = [pair.texts for pair in pairs][: 8 * together]
@@ -116,7 +127,9 @@ def timed(model: RelationModel, pairs: Sequence[Pair], together: int) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="what benchmarks.relations.train wrote")
-    parser.add_argument("--open", type=Path, help="pairs by other hands, which nothing is trained on")
+    parser.add_argument(
+        "--open", type=Path, nargs="+", default=(), help="pairs by other hands, which nothing is trained on"
+    )
     parser.add_argument("--rank", type=int, default=64)
     parser.add_argument("--file", type=Path, default=packaged_relations())
     parser.add_argument("--results", type=Path, default=Path(__file__).parent.parent / "results" / "relations.json")
@@ -128,12 +141,7 @@ def main() -> None:
     ship(reader.eval(), args.rank, about, args.file)
     model, report = RelationModel(args.file), {"shipped": {**about, "rank": args.rank}, "authors_left_out": figures}
     if args.open:
-        chance, truth = opened(model, read_open(args.open))
-        report["other_hands"] = {
-            "area_under_curve": round(area_under_curve(chance, truth), 4),
-            "recall_at_precision": {str(p): round(recall_at(p, chance, truth)[0], 4) for p in (0.8, 0.9, 0.95, 0.99)},
-            "marks": at(MARKS, chance, truth),
-        }
+        report["other_hands"] = {path.stem: by_others(model, read_open(path)) for path in args.open}
     report["milliseconds_a_pair"] = {str(n): timed(model, read_pairs(), n) for n in (1, 8)}
     report["megabytes"] = round(args.file.stat().st_size / 1e6, 2)
     args.results.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")

@@ -94,6 +94,17 @@ class Reader(nn.Module):
         norm = (self.base[f"embeddings.LayerNorm.{part}"] for part in ("weight", "bias"))
         return functional.layer_norm(word[ids] + position[: ids.shape[1]] + kind[types], (WIDTH,), *norm, 1e-12)
 
+    def take(self, kept: Mapping[str, Tensor]) -> None:
+        """Become what was shipped: the packaged weights with what training added, and the head."""
+        named = self.named_weights()
+        with torch.no_grad():
+            for name, weight in named.items():
+                up, plain = kept.get(f"{name}.up"), kept.get(name)
+                added = up @ kept[f"{name}.down"] if up is not None else plain
+                weight.copy_(self.base[name] + (added if added is not None else 0))
+            self.head.weight.copy_(kept["head.weight"])
+            self.head.bias.copy_(kept["head.bias"])
+
     def named_weights(self) -> dict[str, Tensor]:
         """The layers' weights, by their names in BertModel."""
         found: dict[str, Tensor] = {}

@@ -24,10 +24,11 @@ __all__ = [
     "read_open",
     "read_pairs",
     "recall_at",
+    "restated",
 ]
 
-PAIRS = Path(__file__).parent.parent / "strangers" / "pairs.jsonl"
-CHATS = PAIRS.with_name("chats.jsonl")
+PAIRS = tuple(Path(__file__).parent.parent / "strangers" / name for name in ("pairs.jsonl", "pairs_2.jsonl"))
+CHATS = PAIRS[0].with_name("chats.jsonl")
 NEAR, LIKE = 0.25, 0.65
 """Cosines between which two statements that nobody paired are taken for neighbours by chance."""
 
@@ -47,9 +48,31 @@ class Pair:
         return self.before, self.later
 
 
-def read_pairs(path: Path = PAIRS) -> list[Pair]:
+def read_pairs(paths: Sequence[Path] = PAIRS) -> list[Pair]:
     """Lines with ``before``, ``later``, ``is`` and ``author``."""
-    return [Pair(line["before"], line["later"], line["is"], line["author"], line["topic"]) for line in _lines(path)]
+    return [
+        Pair(line["before"], line["later"], line["is"], line["author"], line["topic"])
+        for path in paths
+        for line in _lines(path)
+    ]
+
+
+def restated(pairs: Sequence[Pair]) -> list[Pair]:
+    """What says the same in other words stands in the same relations: each later statement beside each restatement of what it was written for.
+
+    Pairs that have fewer words in common than those that somebody wrote to go together.
+    """
+    told: dict[tuple[str, str], list[Pair]] = {}
+    for pair in pairs:
+        told.setdefault((pair.author, pair.before), []).append(pair)
+    return [
+        Pair(same.later, pair.later, pair.is_, pair.author, pair.topic)
+        for group in told.values()
+        for same in group
+        if same.is_ == "same"
+        for pair in group
+        if pair.is_ != "same"
+    ]
 
 
 def by_chance(pairs: Sequence[Pair], each: int, rng: Random, embedder: Embedder) -> list[Pair]:

@@ -21,7 +21,7 @@ from torch.nn import functional
 from agentmem.embedding.embedders import make_embedder
 from agentmem.embedding.relation_model import RELATIONS
 from benchmarks.relations.model import Reader
-from benchmarks.relations.pairs import Pair, area_under_curve, by_chance, read_chats, read_pairs
+from benchmarks.relations.pairs import Pair, area_under_curve, by_chance, read_chats, read_pairs, restated
 from benchmarks.relations.templates import template_pairs
 
 __all__ = ["fit", "logits"]
@@ -111,7 +111,7 @@ def main() -> None:
     parser.add_argument("--cross", default="", help="leave out each of these authors in turn")
     parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--templates", type=int, default=TEMPLATES)
-    parser.add_argument("--chance", type=int, default=1600, help="neighbours by chance")
+    parser.add_argument("--chance", type=int, default=3200, help="neighbours by chance")
     parser.add_argument("--chats", type=int, default=2, help="neighbours for each message of a chat")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
@@ -123,7 +123,8 @@ def main() -> None:
     pairs, options = read_pairs(), {"epochs": args.epochs, "seed": args.seed}
     rng, embedder = Random(args.seed), make_embedder(None)
     beside = by_chance(pairs, 1, rng, embedder)
-    pairs += rng.sample(beside, min(len(beside), args.chance)) + read_chats(args.chats, rng, embedder)
+    pairs += restated(pairs) + rng.sample(beside, min(len(beside), args.chance)) + read_chats(args.chats, rng, embedder)
+    print(f"{len(pairs)} pairs", flush=True)
     for author in args.cross:
         held = [pair for pair in pairs if pair.author == author]
         found = logits(fit(start(), [pair for pair in pairs if pair.author != author], **options), held)

@@ -14,6 +14,7 @@ from agentmem.errors import InvalidArgument, MissingExtra
 from agentmem.integrations.chat import ChatAgent
 from agentmem.llm.small_model import load_small_model
 from agentmem.notes.note import Scope
+from agentmem.notes.rows import EditRow
 
 BY_MEMORY = Settings(consolidation={"gate": "memory"})
 FACTS = (
@@ -112,9 +113,11 @@ class Agreeing:
 
     def __init__(self) -> None:
         self.read: list[tuple[str, str]] = []
+        self.notes: list[str] = []
 
-    def alike(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+    def alike(self, pairs: Sequence[tuple[str, str]], notes: Sequence[str] = ()) -> list[float]:
         self.read += pairs
+        self.notes += notes
         return [1.0 for _ in pairs]
 
 
@@ -127,6 +130,24 @@ def test_only_notes_with_an_edit_are_read(memory: Memory) -> None:
     assert edit is not None
     assert (str(edit.request["prompt"]), "Who lives in Porto?") in reader.read
     assert all(prompt.startswith(("Where", "What", "Which")) for prompt, _ in reader.read)
+
+
+def test_the_reader_has_the_passage_that_the_edit_is_of() -> None:
+    """Of a long note not the whole, and none of the rest."""
+    rest = "The lift was repaired again, and nobody in the house knows for how long it will last this time. " * 8
+    with Memory(None) as own:
+        id = own.remember(f"{rest}\n\nInes Varga lives in Porto.\n\n{rest}").id or ""
+        core = own._parts.core
+        with core.writing(Scope()) as tx:
+            row = tx.notes.rows_of([id])[id]
+            request = {"prompt": "Where does Ines Varga live?", "target": "Porto."}
+            tx.ledger.put_edit(EditRow("e1", id, tx.notes.owners_of([row])[row], "grace", "active", 1, request))
+        reader = Agreeing()
+        EditGate(core, own._parts._recall, reader).proposed("Where is Ines Varga?", [], Scope())
+
+        (note,) = reader.notes
+        assert "Ines Varga lives in Porto" in note
+        assert len(note) < len(rest)
 
 
 def test_a_wording_answered_from_a_note_that_is_not_seen_here_is_not_read() -> None:
@@ -148,7 +169,7 @@ def test_a_wording_answered_from_a_note_that_is_not_seen_here_is_not_read() -> N
 
 def test_a_long_turn_before_says_nothing(memory: Memory) -> None:
     class Refusing(Agreeing):
-        def alike(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+        def alike(self, pairs: Sequence[tuple[str, str]], notes: Sequence[str] = ()) -> list[float]:
             self.read += pairs
             return [0.0 for _ in pairs]
 

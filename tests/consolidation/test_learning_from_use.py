@@ -95,13 +95,13 @@ def test_a_fact_goes_before_use(memory: Memory) -> None:
 
 def test_what_was_heard_is_known_again(memory: Memory) -> None:
     """However short it was: the wordings beside the note say what is meant, as long as they are kept there."""
-    used(memory, STAGING, *ASKED, "8443 or what was it?")
+    used(memory, STAGING, *ASKED, "what did we say for staging?")
     learnt(memory)
 
-    for question in (*ASKED, "8443 or what was it?"):
+    for question in (*ASKED, "what did we say for staging?"):
         assert memory.ask(question).source == "weights", question
-    memory.forget(str(memory.remember("8443 or what was it?").id))
-    assert memory.ask("8443 or what was it?").source != "weights"
+    memory.forget(str(memory.remember("what did we say for staging?").id))
+    assert memory.ask("what did we say for staging?").source != "weights"
 
 
 def test_what_pointed_to_something_else_is_no_wording_of_it(memory: Memory) -> None:
