@@ -66,9 +66,16 @@ class EditGate:
         chances = self._same.alike(
             [(text, _as_spelled(text, asked)) for _, text, _ in pairs], [told for _, _, told in pairs]
         )
-        chance, (edit, text, _) = max(zip(chances, pairs, strict=True), key=lambda found: found[0])
-        vetoed = _namesakes(text, asked) or one_word_apart(text, _as_spelled(text, asked))
-        return edit if chance >= self._same.least and not vetoed else None
+        confirmed = sorted(
+            ((chance, *pair) for chance, pair in zip(chances, pairs, strict=True) if chance >= self._same.least),
+            key=lambda found: -found[0],
+        )
+        if not confirmed or _namesakes(confirmed[0][2], asked):
+            return None
+        # Of several wordings of one edit another may agree that is not the same but for a word.
+        best = confirmed[0][1]
+        own = [text for _, edit, text, _ in confirmed if edit is best]
+        return None if all(one_word_apart(text, _as_spelled(text, asked)) for text in own) else best
 
     def _known(self, hits: Sequence[Hit], scope: Scope) -> list[tuple[EditRow, list[str], str]]:
         """The edits of these notes, each with its own question, the wordings in which it was asked and answered with what the edit says, and what was told."""

@@ -226,3 +226,20 @@ def test_without_the_readers_base_keys_decide(monkeypatch: pytest.MonkeyPatch) -
 def test_the_reader_is_the_default_where_its_base_is_installed() -> None:
     with Memory(None, embedder="hash") as memory:
         assert isinstance(memory._parts.core.same_question, SameQuestion)
+
+
+def test_what_differs_in_one_word_is_not_answered_unless_it_was_heard_otherwise() -> None:
+    """However sure the reader is; a wording of use in which the two are not the same but for a word may still agree."""
+    asked, heard = "Who picks the tomatoes on Sundays?", "Watering tomatoes on Sundays, whose job?"
+    with Memory(None) as own:
+        id = own.remember("On Sundays Ines waters the tomatoes.").id or ""
+        core = own._parts.core
+        with core.writing(Scope()) as tx:
+            row = tx.notes.rows_of([id])[id]
+            request = {"prompt": "Who waters the tomatoes on Sundays?", "target": "Ines."}
+            tx.ledger.put_edit(EditRow("e1", id, tx.notes.owners_of([row])[row], "grace", "active", 1, request))
+        gate = EditGate(core, own._parts._recall, Agreeing())
+
+        assert gate.proposed(asked, [], Scope()) is None
+        own.reinforce(id, question=heard, answer="Ines.")
+        assert gate.proposed(asked, [], Scope()) is not None
