@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from agentmem.ask.conversation import Turn
 from agentmem.ask.one_word import one_word_apart
@@ -38,6 +38,14 @@ _TURN: Final = 300
 """Characters of the turn before that may say what a question is about."""
 
 
+class _Known(NamedTuple):
+    """What the reader has of an edit: one of the questions that it answers, and the passage of its note that does."""
+
+    edit: EditRow
+    own: str
+    told: str
+
+
 class EditGate:
     """Finds the edit that answers a question.
 
@@ -59,42 +67,35 @@ class EditGate:
         return None
 
     def _confirmed(self, asked: str, scope: Scope) -> EditRow | None:
-        known = self._known(self._recall(asked, PROPOSED, scope).hits, scope)
-        pairs = [(edit, text, told) for edit, wordings, told in known for text in _nearest(wordings, asked)]
-        if not pairs:
+        known = self._known(asked, self._recall(asked, PROPOSED, scope).hits, scope)
+        if not known:
             return None
-        chances = self._same.alike(
-            [(text, _as_spelled(text, asked)) for _, text, _ in pairs], [told for _, _, told in pairs]
-        )
-        confirmed = sorted(
-            ((chance, *pair) for chance, pair in zip(chances, pairs, strict=True) if chance >= self._same.least),
-            key=lambda found: -found[0],
-        )
-        if not confirmed or _namesakes(confirmed[0][2], asked):
+        read = [(each.own, _as_spelled(each.own, asked)) for each in known]
+        chances = self._same.alike(read, [each.told for each in known])
+        found = sorted(zip(chances, range(len(known)), strict=True), key=lambda one: -one[0])
+        sure = [place for chance, place in found if chance >= self._same.least]
+        if not sure or _namesakes(known[sure[0]].own, asked):
             return None
+        edit = known[sure[0]].edit
         # Of several wordings of one edit another may agree that is not the same but for a word.
-        best = confirmed[0][1]
-        own = [text for _, edit, text, _ in confirmed if edit is best]
-        return None if all(one_word_apart(text, _as_spelled(text, asked)) for text in own) else best
+        return edit if any(known[i].edit is edit and not one_word_apart(*read[i]) for i in sure) else None
 
-    def _known(self, hits: Sequence[Hit], scope: Scope) -> list[tuple[EditRow, list[str], str]]:
-        """The edits of these notes, each with its own question, the wordings in which it was asked and answered with what the edit says, and what was told."""
+    def _known(self, asked: str, hits: Sequence[Hit], scope: Scope) -> list[_Known]:
+        """The edits of these notes, each with its own question, and with those of the wordings in which it was asked and answered with what it says that are nearest."""
         if not hits:
             return []
         with self._core.selecting(scope, Selection(())) as (tx, selection):
             edits = tx.ledger.edits(owners=selection.owners, note_ids=[hit.note.id for hit in hits])
             notes = {hit.note.id: hit.note for hit in hits}
             rows = tx.notes.rows_of(list(notes))
-            return [
-                (
-                    edit,
-                    [str(edit.request["prompt"]), *_heard(tx, edit, rows[edit.note_id], notes[edit.note_id])],
-                    passage_of(
-                        notes[edit.note_id].content, str(edit.request["prompt"]), str(edit.request.get("target") or "")
-                    ),
-                )
-                for edit in edits
-            ]
+            heard = {edit.id: _heard(tx, edit, rows[edit.note_id], notes[edit.note_id]) for edit in edits}
+        return [known for edit in edits for known in _read_beside(edit, heard[edit.id], notes[edit.note_id], asked)]
+
+
+def _read_beside(edit: EditRow, heard: Sequence[str], note: Note, asked: str) -> list[_Known]:
+    prompt = str(edit.request["prompt"])
+    told = passage_of(note.content, prompt, str(edit.request.get("target") or ""))
+    return [_Known(edit, own, told) for own in _nearest([prompt, *heard], asked)]
 
 
 def _heard(tx: Transaction, edit: EditRow, row: int, note: Note) -> list[str]:
