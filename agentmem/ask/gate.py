@@ -14,11 +14,12 @@ from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from agentmem.ask.conversation import Turn
-from agentmem.ask.one_word import one_word_apart
+from agentmem.ask.one_word import one_word_apart, stands_for
 from agentmem.consolidation.beside import passage_of
 from agentmem.consolidation.phraser import stands_alone, value_of
 from agentmem.core import Core
 from agentmem.extract.english.names import compare
+from agentmem.extract.lexicon import STOPWORDS
 from agentmem.extract.words import entities
 from agentmem.notes.note import Hit, Note, Scope
 from agentmem.notes.protocols import SameAsked
@@ -34,6 +35,9 @@ PROPOSED: Final = 3
 HEARD: Final = 2
 """Wordings of an edit that were heard in use and are read, besides its own question."""
 _NUMBERED: Final = re.compile(r"\b\w*\d\w*\b")
+_WORD: Final = re.compile(r"\w{2,}")
+SPELLED: Final = 0.8
+"""Share of letters in common from which a name is another spelling of one: "Ada" is none of "Nadia"."""
 _TURN: Final = 300
 """Characters of the turn before that may say what a question is about."""
 
@@ -73,7 +77,7 @@ class EditGate:
         read = [(each.own, _as_spelled(each.own, asked)) for each in known]
         chances = self._same.alike(read, [each.told for each in known])
         found = sorted(zip(chances, range(len(known)), strict=True), key=lambda one: -one[0])
-        sure = [place for chance, place in found if chance >= self._same.least]
+        sure = [i for chance, i in found if chance >= self._same.least and not _of_others(known[i], asked)]
         if not sure or _namesakes(known[sure[0]].own, asked):
             return None
         edit = known[sure[0]].edit
@@ -127,6 +131,20 @@ def _nearest(wordings: Sequence[str], asked: str) -> list[str]:
 def _namesakes(own: str, asked: str) -> bool:
     """Whether a question names somebody or something whose name is merely near to one in the edit's own."""
     return any(compare(name, asked).likeness == "near" for name in _names(own))
+
+
+def _of_others(known: _Known, asked: str) -> bool:
+    """Whether a question names somebody, as the edit's own does, and nobody whom that or its note knows by any spelling or short form."""
+    named = _words_of(entities(asked))
+    if not named or not entities(known.own):
+        return False
+    mine = _words_of([known.own, known.told])
+    return not any(stands_for(word, other, SPELLED) for word in named for other in mine)
+
+
+def _words_of(texts: Sequence[str]) -> list[str]:
+    """Words that may name something, in small letters."""
+    return [word for text in texts for word in _WORD.findall(text.casefold()) if word not in STOPWORDS]
 
 
 def _as_spelled(own: str, asked: str) -> str:

@@ -12,7 +12,7 @@ from typing import Final
 
 from agentmem.extract.lexicon import STOPWORDS
 
-__all__ = ["one_word_apart"]
+__all__ = ["one_word_apart", "stands_for"]
 
 _WORD: Final = re.compile(r"\w+")
 LIKE: Final = 0.7
@@ -29,14 +29,19 @@ def one_word_apart(one: str, other: str) -> bool:
     if len(first) != len(second) or len(first) <= COMMON:
         return False
     changed = [pair for pair in zip(first, second, strict=True) if pair[0] != pair[1]]
-    return len(changed) == 1 and not _stands_for(*sorted(changed[0], key=lambda word: (len(word), word)))
+    return len(changed) == 1 and not stands_for(*changed[0])
 
 
-def _stands_for(short: str, long: str) -> bool:
-    """Whether a word has no matter of its own, or is the other in another spelling or cut short."""
+def stands_for(one: str, other: str, least: float = LIKE) -> bool:
+    """Whether a word, in small letters, has no matter of its own, or is the other in another spelling or cut short.
+
+    Args:
+        least: the share of letters in common from which it is another spelling.
+    """
+    short, long = sorted((one, other), key=lambda word: (len(word), word))
     if short in STOPWORDS or long in STOPWORDS or sorted(short) == sorted(long):
         return True
-    like = SequenceMatcher(None, short, long, autojunk=False).ratio() >= LIKE
+    like = SequenceMatcher(None, short, long, autojunk=False).ratio() >= least
     return like or short[:BEGIN] == long[:BEGIN] or _short_for(short, long)
 
 

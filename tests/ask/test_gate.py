@@ -243,3 +243,24 @@ def test_what_differs_in_one_word_is_not_answered_unless_it_was_heard_otherwise(
         assert gate.proposed(asked, [], Scope()) is None
         own.reinforce(id, question=heard, answer="Ines.")
         assert gate.proposed(asked, [], Scope()) is not None
+
+
+@pytest.mark.parametrize(
+    ("asked", "theirs"),
+    [
+        ("Ada Novak's favourite pastime?", False),
+        ("Nadia's favourite pastime?", True),
+        ("What does Nadja do for fun?", True),
+    ],
+)
+def test_a_question_about_somebody_who_is_not_known_to_the_edit_is_not_answered(asked: str, theirs: bool) -> None:
+    """However sure the reader is: it has the note before its eyes, and a hobby in it."""
+    with Memory(None) as own:
+        id = own.remember("Nadia Tanaka's hobby is badminton.").id or ""
+        core = own._parts.core
+        with core.writing(Scope()) as tx:
+            row = tx.notes.rows_of([id])[id]
+            request = {"prompt": "What is Nadia Tanaka's hobby?", "target": "Badminton."}
+            tx.ledger.put_edit(EditRow("e1", id, tx.notes.owners_of([row])[row], "grace", "active", 1, request))
+
+        assert (EditGate(core, own._parts._recall, Agreeing()).proposed(asked, [], Scope()) is not None) is theirs
