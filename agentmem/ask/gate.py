@@ -3,7 +3,7 @@
 A key in the model knows the words that its edit was written with. Recall knows slips of the fingers, first names, and what the turn before
 was about; to it, what only looks like the question is as near. So proposing is its part and refusing the reader's
 (:class:`~agentmem.embedding.same_question.SameQuestion`), who has the note beside the edit's question; letters of names only veto: a name that is near to one of the edit's own question, and
-neither the same nor a slip of the fingers, is somebody else's; and a question that differs from an edit's in one word of matter asks for something else. It reads the edit's own question, and wordings that were heard in use. What is confirmed is asked of the weights in the edit's own words, by itself:
+neither the same nor a slip of the fingers, is somebody else's, and so is whoever shares nothing with the names that the question and its note know; and a question that differs from an edit's in one word of matter asks for something else. It reads the edit's own question, and wordings that were heard in use. What is confirmed is asked of the weights in the edit's own words, by itself:
 however late in a conversation the question came, the key is that of the edit.
 """
 

@@ -106,6 +106,16 @@ def test_an_edit_is_of_its_user_and_goes_with_its_note() -> None:
         assert "Porto" not in own.ask("where does ines varga live", user="ana").text
 
 
+def with_edit(memory: Memory, text: str, question: str, target: str) -> str:
+    """The id of a note of which the registry has an edit."""
+    id = memory.remember(text).id or ""
+    with memory._parts.core.writing(Scope()) as tx:
+        row = tx.notes.rows_of([id])[id]
+        request = {"prompt": question, "target": target}
+        tx.ledger.put_edit(EditRow("e1", id, tx.notes.owners_of([row])[row], "grace", "active", 1, request))
+    return id
+
+
 class Agreeing:
     """A reader that confirms whatever it is asked, and keeps what that was."""
 
@@ -136,12 +146,8 @@ def test_the_reader_has_the_passage_that_the_edit_is_of() -> None:
     """Of a long note not the whole, and none of the rest."""
     rest = "The lift was repaired again, and nobody in the house knows for how long it will last this time. " * 8
     with Memory(None) as own:
-        id = own.remember(f"{rest}\n\nInes Varga lives in Porto.\n\n{rest}").id or ""
+        with_edit(own, f"{rest}\n\nInes Varga lives in Porto.\n\n{rest}", "Where does Ines Varga live?", "Porto.")
         core = own._parts.core
-        with core.writing(Scope()) as tx:
-            row = tx.notes.rows_of([id])[id]
-            request = {"prompt": "Where does Ines Varga live?", "target": "Porto."}
-            tx.ledger.put_edit(EditRow("e1", id, tx.notes.owners_of([row])[row], "grace", "active", 1, request))
         reader = Agreeing()
         EditGate(core, own._parts._recall, reader).proposed("Where is Ines Varga?", [], Scope())
 
@@ -232,12 +238,8 @@ def test_what_differs_in_one_word_is_not_answered_unless_it_was_heard_otherwise(
     """However sure the reader is; a wording of use in which the two are not the same but for a word may still agree."""
     asked, heard = "Who picks the tomatoes on Sundays?", "Watering tomatoes on Sundays, whose job?"
     with Memory(None) as own:
-        id = own.remember("On Sundays Ines waters the tomatoes.").id or ""
+        id = with_edit(own, "On Sundays Ines waters the tomatoes.", "Who waters the tomatoes on Sundays?", "Ines.")
         core = own._parts.core
-        with core.writing(Scope()) as tx:
-            row = tx.notes.rows_of([id])[id]
-            request = {"prompt": "Who waters the tomatoes on Sundays?", "target": "Ines."}
-            tx.ledger.put_edit(EditRow("e1", id, tx.notes.owners_of([row])[row], "grace", "active", 1, request))
         gate = EditGate(core, own._parts._recall, Agreeing())
 
         assert gate.proposed(asked, [], Scope()) is None
@@ -256,11 +258,7 @@ def test_what_differs_in_one_word_is_not_answered_unless_it_was_heard_otherwise(
 def test_a_question_about_somebody_who_is_not_known_to_the_edit_is_not_answered(asked: str, theirs: bool) -> None:
     """However sure the reader is: it has the note before its eyes, and a hobby in it."""
     with Memory(None) as own:
-        id = own.remember("Nadia Tanaka's hobby is badminton.").id or ""
+        with_edit(own, "Nadia Tanaka's hobby is badminton.", "What is Nadia Tanaka's hobby?", "Badminton.")
         core = own._parts.core
-        with core.writing(Scope()) as tx:
-            row = tx.notes.rows_of([id])[id]
-            request = {"prompt": "What is Nadia Tanaka's hobby?", "target": "Badminton."}
-            tx.ledger.put_edit(EditRow("e1", id, tx.notes.owners_of([row])[row], "grace", "active", 1, request))
 
         assert (EditGate(core, own._parts._recall, Agreeing()).proposed(asked, [], Scope()) is not None) is theirs
