@@ -7,7 +7,6 @@ small BERT layers (Devlin et al. 2019; Wang et al. 2020), mean pooling and a nor
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,11 +20,9 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[np.float32]
 
-__all__ = ["MiniLM"]
+__all__ = ["MiniLM", "padded"]
 
 _MAX_TOKENS = 256
-_MEASURED = 160  # characters
-_WORD = re.compile(r"\w+|[^\w\s]")
 _FAR = np.float32(-1e9)
 _BLOCK = 32
 _MINUS_HALF = np.float32(-0.5)
@@ -79,26 +76,17 @@ class MiniLM:
         units = states / np.linalg.norm(states, axis=2, keepdims=True)
         return [rows[mask] for rows, mask in zip(units, real, strict=True)]
 
-    def pairs(self, pairs: Sequence[tuple[str, str]]) -> tuple[Array, npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
-        """Two texts read together: the states of their tokens, shape (pairs, tokens, width), which of them are real, and of which text, 0 or 1."""
-        encodings = self._tokenizer.encode_batch(list(pairs))
-        ids, real = _padded([encoding.ids for encoding in encodings])
-        types, _ = _padded([encoding.type_ids for encoding in encodings])
-        return self._forward(ids, real, types), real, types
+    def states(self, ids: npt.NDArray[np.int64], real: npt.NDArray[np.bool_], types: npt.NDArray[np.int64]) -> Array:
+        """Of ids, which of them are real, and of which of two texts they are, all of shape (pairs, tokens): states, shape (pairs, tokens, width)."""
+        return self._forward(ids, real, types)
 
     def _states(self, texts: Sequence[str]) -> tuple[Array, npt.NDArray[np.bool_]]:
-        ids, real = _padded([encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))])
+        ids, real = padded([encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))])
         return self._forward(ids, real, 0), real
 
     def count_tokens(self, text: str) -> int:
         """Tokens of ``text`` that the model reads; it stops at 256."""
         return len(self._tokenizer.encode(text).ids)
-
-    def pieces_per_word(self, texts: Sequence[str]) -> list[float]:
-        """Into how many tokens each text's words and signs fall, on average: a little more than one where the vocabulary is of its language."""
-        begun = [text[:_MEASURED] for text in texts]
-        encodings = self._tokenizer.encode_batch(begun, add_special_tokens=False)
-        return [len(each.ids) / max(1, len(_WORD.findall(text))) for each, text in zip(encodings, begun, strict=True)]
 
     def _forward(
         self, ids: npt.NDArray[np.int64], real: npt.NDArray[np.bool_], types: npt.NDArray[np.int64] | int
@@ -149,13 +137,13 @@ class MiniLM:
         return states
 
 
-def _padded(rows: Sequence[Sequence[int]]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+def padded(rows: Sequence[Sequence[int]]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
     """Rows of one length, and which of their places are real."""
     lengths = np.array([len(row) for row in rows])
-    padded = np.zeros((len(rows), lengths.max()), dtype=np.int64)
-    for place, row in zip(padded, rows, strict=True):
+    filled = np.zeros((len(rows), lengths.max()), dtype=np.int64)
+    for place, row in zip(filled, rows, strict=True):
         place[: len(row)] = row
-    return padded, np.arange(padded.shape[1]) < lengths[:, None]
+    return filled, np.arange(filled.shape[1]) < lengths[:, None]
 
 
 def _transposed(tensors: Mapping[str, Array], layers: int, head_width: int) -> dict[str, Array]:

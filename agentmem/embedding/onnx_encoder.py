@@ -10,7 +10,7 @@ import hashlib
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[np.float32]
 
-__all__ = ["OnnxEncoder", "cache_directory"]
+__all__ = ["BuiltGraph", "OnnxEncoder", "cache_directory", "session_of"]
 
 # Tokens per run, padding included: measured, 256 take 0.8 of the time of 1024 and half that of 4096 (activations stay near
 # the core, texts of a run are closer in length).
@@ -62,11 +62,15 @@ class OnnxEncoder:
         cache: Path | None = None,
     ) -> None:
         self._tokenizer = _tokenizer(path, shape.max_tokens)
-        built = _Built(path, shape, weights, precision)
+        built = BuiltGraph(
+            f"encoder-{precision}",
+            f"{weights} {shape!r} {precision} {GRAPH_VERSION}",
+            lambda: encoder_graph(_verified(path, weights), shape, precision),
+        )
         found = built.cached(cache or cache_directory())
         self.file = found if isinstance(found, Path) else None
         """The cached graph; None if it had to be built in memory."""
-        self._session = _session(found, threads)
+        self._session = session_of(found, threads)
         self._width = shape.width
         # int8 scales are taken over a whole run: alone, a text has the same vector whatever is embedded with it.
         self._run_tokens = _RUN_TOKENS if precision == "fp32" else 1
@@ -89,20 +93,23 @@ class OnnxEncoder:
         return vectors
 
 
-class _Built:
-    """One graph, by what it is made of."""
+class BuiltGraph:
+    """One graph, by what it is made of.
 
-    def __init__(self, path: Path, shape: EncoderShape, weights: str, precision: Precision) -> None:
-        self._path, self._shape, self._weights, self._precision = path, shape, weights, precision
-        made_of = hashlib.sha256(f"{weights} {shape!r} {precision} {GRAPH_VERSION}".encode())
-        self._name = f"encoder-{precision}-{made_of.hexdigest()[:16]}"
+    Args:
+        name: how its files begin; made_of: what changes whenever the graph would; build: its chunks.
+    """
+
+    def __init__(self, name: str, made_of: str, build: Callable[[], Chunks]) -> None:
+        self._build = build
+        self._name = f"{name}-{hashlib.sha256(made_of.encode()).hexdigest()[:16]}"
 
     def cached(self, directory: Path) -> Path | bytes:
         """The sound file in ``directory``, built if it is not there; the graph itself if it cannot be written."""
         for file in sorted(directory.glob(f"{self._name}-*.onnx")):
             if self._is_sound(file):
                 return file
-        chunks = self._chunks()
+        chunks = self._build()
         try:
             return self._written(chunks, directory)
         except OSError:  # a full disk or a read-only home; `OnnxEncoder.file` says so
@@ -110,18 +117,6 @@ class _Built:
 
     def _is_sound(self, file: Path) -> bool:
         return file_sha256(file)[:_DIGEST] == file.stem.rpartition("-")[2]
-
-    def _chunks(self) -> Chunks:
-        from safetensors.numpy import load_file
-
-        weights_file = self._path / "model.safetensors"
-        digest = file_sha256(weights_file)
-        if digest != self._weights:
-            raise EmbedderError(
-                f"{weights_file} is not the model of this name: its sha256 is {digest}, not {self._weights}.",
-                hint="restore the model's directory, e.g. by reinstalling or downloading it again.",
-            )
-        return encoder_graph(load_file(str(weights_file)), self._shape, self._precision)
 
     def _written(self, chunks: Chunks, directory: Path) -> Path:
         """Written beside its place and moved there: a reader sees all of it or nothing."""
@@ -141,6 +136,19 @@ class _Built:
                 Path(draft.name).unlink(missing_ok=True)
                 raise
         return file
+
+
+def _verified(path: Path, weights: str) -> dict[str, Array]:
+    from safetensors.numpy import load_file
+
+    weights_file = path / "model.safetensors"
+    digest = file_sha256(weights_file)
+    if digest != weights:
+        raise EmbedderError(
+            f"{weights_file} is not the model of this name: its sha256 is {digest}, not {weights}.",
+            hint="restore the model's directory, e.g. by reinstalling or downloading it again.",
+        )
+    return load_file(str(weights_file))
 
 
 def cache_directory() -> Path:
@@ -165,7 +173,13 @@ def _tokenizer(path: Path, max_tokens: int) -> Any:
     return tokenizer
 
 
-def _session(graph: Path | bytes, threads: int) -> Any:
+def session_of(graph: Path | bytes, threads: int) -> Any:
+    """ONNX Runtime's session of a graph, on the CPU.
+
+    Raises:
+        EmbedderError: ONNX Runtime refuses the graph.
+        MissingExtra: onnxruntime is not installed.
+    """
     try:
         import onnxruntime
         from onnxruntime.capi import onnxruntime_pybind11_state as state

@@ -1,7 +1,8 @@
 """A BERT-like sentence encoder as an ONNX graph of ONNX Runtime's fused operators, in fp32 or with int8 weights.
 
 Built from the published weights directly: no exporter, no torch. Inputs ``ids`` and ``mask`` are int32 of shape
-(texts, tokens); the output ``vectors`` is float32 of shape (texts, width), each row of norm 1.
+(texts, tokens); the output ``vectors`` is float32 of shape (texts, width), each row of norm 1. What reads pairs of texts has a third
+input, ``types``, which of the two a token is of, and for its output ``states``, float32 of shape (pairs, tokens, width).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[np.float32]
 
-__all__ = ["GRAPH_VERSION", "Precision", "encoder_graph", "quantized"]
+__all__ = ["GRAPH_VERSION", "Precision", "encoder_graph", "pair_graph", "quantized"]
 
 Precision = Literal["fp32", "int8"]
 
@@ -40,6 +41,11 @@ def encoder_graph(weights: Mapping[str, Array], shape: EncoderShape, precision: 
     return _Builder(weights, shape, precision).build()
 
 
+def pair_graph(weights: Mapping[str, Array], shape: EncoderShape, precision: Precision) -> Chunks:
+    """The same for an encoder that reads two texts at once, without pooling."""
+    return _Builder(weights, shape, precision, pairs=True).build()
+
+
 def quantized(weight: Array) -> tuple[npt.NDArray[np.int8], Array]:
     """A matrix (in, out) as int8 with one scale per output: symmetric, rounded to nearest."""
     scale = np.abs(weight).max(axis=0) / np.float32(_STEPS)
@@ -48,10 +54,13 @@ def quantized(weight: Array) -> tuple[npt.NDArray[np.int8], Array]:
 
 
 class _Builder:
-    def __init__(self, weights: Mapping[str, Array], shape: EncoderShape, precision: Precision) -> None:
+    def __init__(
+        self, weights: Mapping[str, Array], shape: EncoderShape, precision: Precision, *, pairs: bool = False
+    ) -> None:
         self._weights = weights
         self._shape = shape
         self._precision = precision
+        self._pairs = pairs
         self._nodes: list[Chunks] = []
         self._tensors: list[Chunks] = []
 
@@ -59,23 +68,27 @@ class _Builder:
         states = self._embeddings()
         for layer in range(self._shape.layers):
             states = self._layer(states, f"encoder.layer.{layer}")
-        self._pooled(states)
-        return onnx_format.model(
-            self._nodes,
-            self._tensors,
-            [onnx_format.value(name, INT32, ("texts", "tokens")) for name in ("ids", "mask")],
-            [onnx_format.value("vectors", FLOAT, ("texts", self._shape.width))],
-        )
+        inputs, width = ["ids", "mask"], self._shape.width
+        if self._pairs:
+            inputs.append("types")
+            self._add("Identity", [states], ["states"])
+            output = onnx_format.value("states", FLOAT, ("texts", "tokens", width))
+        else:
+            self._pooled(states)
+            output = onnx_format.value("vectors", FLOAT, ("texts", width))
+        given = [onnx_format.value(name, INT32, ("texts", "tokens")) for name in inputs]
+        return onnx_format.model(self._nodes, self._tensors, given, [output])
 
     def _embeddings(self) -> str:
-        """Word, position and type are summed and normalised; every token has type 0, so its row joins the positions."""
+        """Word, position and type are summed and normalised; of one text every token has type 0, so its row joins the positions."""
         table = self._weights["embeddings.position_embeddings.weight"][self._shape.first_position :]
+        kinds = self._weights["embeddings.token_type_embeddings.weight"]
         inputs = [
             "ids",
-            "",
+            "types" if self._pairs else "",
             self._put("word", self._weights["embeddings.word_embeddings.weight"]),
-            self._put("position", table + self._weights["embeddings.token_type_embeddings.weight"][0]),
-            "",
+            self._put("position", table if self._pairs else table + kinds[0]),
+            self._put("kind", kinds) if self._pairs else "",
             self._weight("embeddings.LayerNorm.weight"),
             self._weight("embeddings.LayerNorm.bias"),
         ]

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from agentmem.embedding.pair_reader import MOST_TOKENS, PairReader, packaged_reader
+from agentmem.embedding.pair_reader import MOST_TOKENS, Backend, PairReader, packaged_reader
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,6 +31,7 @@ class RelationModel(PairReader):
 
     Args:
         path: a file made by ``benchmarks.relations.train``.
+        backend: what computes, see :class:`~agentmem.embedding.pair_reader.PairReader`.
 
     Attributes:
         closes: the probability of ``replaces`` from which it was right in 99 of 100 pairs by authors whom it had not seen; ``None``: there is none.
@@ -41,8 +42,8 @@ class RelationModel(PairReader):
         EmbedderError: there is no such file; or, at the first reading, it is damaged, or the packaged MiniLM is not the published one.
     """
 
-    def __init__(self, path: Path | None = None) -> None:
-        super().__init__(path or packaged_relations(), _INSTEAD)
+    def __init__(self, path: Path | None = None, *, backend: Backend = "auto") -> None:
+        super().__init__(path or packaged_relations(), _INSTEAD, backend)
 
     @property
     def closes(self) -> float | None:

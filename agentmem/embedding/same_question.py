@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from agentmem.embedding.pair_reader import PairReader, packaged_reader
+from agentmem.embedding.pair_reader import Backend, PairReader, packaged_reader
 
 __all__ = ["SameQuestion", "packaged_same_question", "with_note"]
 
@@ -33,6 +33,7 @@ class SameQuestion(PairReader):
 
     Args:
         path: a file made by ``benchmarks.same_question``.
+        backend: what computes, see :class:`~agentmem.embedding.pair_reader.PairReader`.
 
     Attributes:
         least: the probability from which two questions ask for the same, whatever their words.
@@ -42,8 +43,8 @@ class SameQuestion(PairReader):
         EmbedderError: there is no such file; or, at the first reading, it is damaged, or the packaged MiniLM is not the published one.
     """
 
-    def __init__(self, path: Path | None = None) -> None:
-        super().__init__(path or packaged_same_question(), _INSTEAD)
+    def __init__(self, path: Path | None = None, *, backend: Backend = "auto") -> None:
+        super().__init__(path or packaged_same_question(), _INSTEAD, backend)
 
     @property
     def least(self) -> float:

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
 
+from agentmem.embedding.pair_tokens import PairTokens
 from agentmem.embedding.relation_model import MOST_TOKENS, RELATIONS
 from agentmem.embedding.weights_files import packaged_minilm, verify_minilm
 
@@ -53,9 +54,7 @@ DENSE = (
 class Reader(nn.Module):
     """Two texts in, one logit per label out; the embeddings stay as they are."""
 
-    def __init__(self, labels: Sequence[str] = RELATIONS) -> None:
-        from tokenizers import Tokenizer
-
+    def __init__(self, labels: Sequence[str] = RELATIONS, *, tells_unknown: bool = False) -> None:
         super().__init__()
         self.labels = tuple(labels)
         path = packaged_minilm()
@@ -64,13 +63,11 @@ class Reader(nn.Module):
         self.layers = nn.ModuleList([_Layer(self.base, f"encoder.layer.{i}") for i in range(LAYERS)])
         self.head = nn.Linear(5 * WIDTH, len(self.labels))
         self.head.weight.data *= 0.1
-        self.tokenizer = Tokenizer.from_file(str(path / "tokenizer.json"))
-        self.tokenizer.no_padding()
-        self.tokenizer.enable_truncation(MOST_TOKENS)
+        self.tokens = PairTokens(path, MOST_TOKENS, tells_unknown=tells_unknown)
 
     def forward(self, pairs: Sequence[tuple[str, str]]) -> Tensor:
         """Logits, shape (pairs, labels)."""
-        ids, types, real = self._tokens(pairs)
+        ids, real, types = map(torch.from_numpy, self.tokens.of(pairs))
         states = self._embedded(ids, types)
         for layer in self.layers:
             states = layer(states, real[:, None, None])
@@ -78,15 +75,6 @@ class Reader(nn.Module):
         before, later = ((states * side).sum(1) / side.sum(1) for side in sides)
         read = torch.cat([states[:, 0], before, later, (before - later).abs(), before * later], 1)
         return self.head(functional.dropout(read.float(), DROPOUT if self.training else 0.0))
-
-    def _tokens(self, pairs: Sequence[tuple[str, str]]) -> tuple[Tensor, Tensor, Tensor]:
-        encoded = self.tokenizer.encode_batch(list(pairs))
-        length = max(len(each.ids) for each in encoded)
-        ids, types = (torch.zeros(len(encoded), length, dtype=torch.long) for _ in range(2))
-        for row, each in enumerate(encoded):
-            ids[row, : len(each.ids)] = torch.tensor(each.ids)
-            types[row, : len(each.ids)] = torch.tensor(each.type_ids)
-        return ids, types, torch.arange(length) < torch.tensor([len(each.ids) for each in encoded])[:, None]
 
     def _embedded(self, ids: Tensor, types: Tensor) -> Tensor:
         name = "embeddings.{}_embeddings.weight"

@@ -20,9 +20,9 @@ PLAIN = [
 ]
 
 
-@pytest.fixture(scope="module")
-def model() -> RelationModel:
-    return RelationModel()
+@pytest.fixture(scope="module", params=["onnx", "numpy"])
+def model(request: pytest.FixtureRequest) -> RelationModel:
+    return RelationModel(backend=request.param)
 
 
 def test_each_pair_gets_a_chance_for_each_relation(model: RelationModel) -> None:
