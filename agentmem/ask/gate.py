@@ -19,7 +19,8 @@ from agentmem.consolidation.beside import passage_of
 from agentmem.consolidation.phraser import stands_alone, value_of
 from agentmem.core import Core
 from agentmem.extract.english.names import compare
-from agentmem.extract.lexicon import STOPWORDS
+from agentmem.extract.lexicon import GRAMMAR, STOPWORDS, grammar
+from agentmem.extract.short_forms import short_for, short_name
 from agentmem.extract.words import entities
 from agentmem.notes.note import Hit, Note, Scope
 from agentmem.notes.protocols import SameAsked
@@ -129,17 +130,27 @@ def _nearest(wordings: Sequence[str], asked: str) -> list[str]:
 
 
 def _namesakes(own: str, asked: str) -> bool:
-    """Whether a question names somebody or something whose name is merely near to one in the edit's own."""
-    return any(compare(name, asked).likeness == "near" for name in _names(own))
+    """Whether a question names somebody or something whose name is merely near to one in the edit's own, and no short form of it."""
+    matches = ((name, compare(name, asked)) for name in _names(own))
+    return any(match.likeness == "near" and not short_name(match.name, name) for name, match in matches)
 
 
 def _of_others(known: _Known, asked: str) -> bool:
-    """Whether a question names somebody, as the edit's own does, and nobody whom that or its note knows by any spelling or short form."""
+    """Whether a question names somebody, as the edit's own does, and nobody whom that or its note knows by any spelling or short form.
+
+    In English alone: elsewhere a capital may be any noun's, or that of a question's first word.
+    """
+    if grammar(known.own) < GRAMMAR:
+        return False
     named = _words_of(entities(asked))
     if not named or not entities(known.own):
         return False
-    mine = _words_of([known.own, known.told])
-    return not any(stands_for(word, other, SPELLED) for word in named for other in mine)
+    texts = [known.own, known.told]
+    mine = _words_of(texts)
+    if any(stands_for(word, other, SPELLED) or short_for(word, other) for word in named for other in mine):
+        return False
+    names = [name for text in texts for name in _names(text)]
+    return not any(short_name(word, name) for word in named for name in names)
 
 
 def _words_of(texts: Sequence[str]) -> list[str]:

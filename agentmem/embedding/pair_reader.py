@@ -20,7 +20,7 @@ import numpy as np
 from agentmem.embedding.pair_tokens import PairTokens
 from agentmem.embedding.weights_files import file_sha256, packaged_minilm, verify_minilm
 from agentmem.errors import EmbedderError
-from agentmem.extract.lexicon import STOPWORDS
+from agentmem.extract.lexicon import GRAMMAR, grammar
 from agentmem.runtime.forks import at_fork
 
 if TYPE_CHECKING:
@@ -39,10 +39,7 @@ MOST_TOKENS: Final = 128
 """Of both texts together: what is longer was not trained on."""
 TOGETHER: Final = 8
 FOREIGN: Final = 1.3
-"""Pieces per word in small letters. Of questions in English 7 of 100 have more, in German, Spanish and Chinese nearly all; ..."""
-GRAMMAR: Final = 0.25
-"""... but of those in English a quarter of the words and more are such as any sentence has ("who", "our", "does"), which is rare in other languages."""
-_LETTERS: Final = re.compile(r"[^\W\d_]+")
+"""Pieces per word in small letters. Of questions in English 7 of 100 have more, in German, Spanish and Chinese nearly all; but those in English have its grammar."""
 _SMALL: Final = re.compile(r"(?<![^\W_])[^\W\d_A-ZÀ-ÖØ-Þ][^\W\d_]*")
 
 
@@ -96,19 +93,13 @@ class PairReader:
         """Which texts are of a language that the vocabulary is not of: what is said of these is worth nothing. Names, which are of none, are left out."""
         small = [" ".join(_SMALL.findall(text)) or text for text in texts]
         pieces = self._model().pieces_per_word(small) if texts else []
-        return [many > FOREIGN and _grammar(text) < GRAMMAR for text, many in zip(texts, pieces, strict=True)]
+        return [many > FOREIGN and grammar(text) < GRAMMAR for text, many in zip(texts, pieces, strict=True)]
 
     def _model(self) -> _Loaded:
         with self._lock:
             if self._loaded is None:
                 self._loaded = _Loaded(self._path, self._base, self._cure, self._backend)
             return self._loaded
-
-
-def _grammar(text: str) -> float:
-    """The share of English words that have no matter of their own."""
-    words = _LETTERS.findall(text.casefold())
-    return sum(word in STOPWORDS for word in words) / max(1, len(words))
 
 
 class _Loaded:

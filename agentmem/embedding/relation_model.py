@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from agentmem.embedding.pair_reader import MOST_TOKENS, Backend, PairReader, packaged_reader
+from agentmem.embedding.told_parts import about_each_other
 
 if TYPE_CHECKING:
     import numpy as np
@@ -55,8 +56,8 @@ class RelationModel(PairReader):
         return float(self.about["marks"])
 
     def between(self, pairs: Sequence[tuple[str, str]]) -> npt.NDArray[np.float32]:
-        """Of each (before, later) the probabilities of :data:`RELATIONS`, shape (pairs, 5)."""
-        return super().between(pairs).reshape(len(pairs), len(RELATIONS))
+        """Of each (before, later) the probabilities of :data:`RELATIONS`, shape (pairs, 5); of long ones the parts that are about each other are read."""
+        return super().between([about_each_other(*pair) for pair in pairs]).reshape(len(pairs), len(RELATIONS))
 
     def replaced(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
         """Of each (before, later) the probability that the former holds no longer since the latter was said."""

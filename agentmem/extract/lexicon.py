@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 __all__ = [
     "COMMONEST",
     "FUNCTION_WORDS",
+    "GRAMMAR",
     "MONTHS",
     "NEGATIONS",
     "NUMBERS",
@@ -21,6 +22,7 @@ __all__ = [
     "WEEKDAYS",
     "WORD",
     "capitalised",
+    "grammar",
     "words",
 ]
 
@@ -116,6 +118,9 @@ _RUN: Final = re.compile(
     r"(?:(?: |(?<=\b[A-Z])\. | & | (?:of|de|da|do|dos|del|della|di|van|von|der|den|la|le|the|and the) (?:the |la )?)"
     r"[A-ZÀ-ÖØ-ÞĀ-ſΑ-ΫА-ЯЁ][^\W_]*(?:[.&'’-][^\W_]+)*)*"
 )
+_LETTERS: Final = re.compile(r"[^\W\d_]+")
+GRAMMAR: Final = 0.25
+"""Of a sentence in English a quarter of the words and more are such as any sentence has ("who", "our", "does")."""
 _CLOSERS: Final = '.!?:;\n"“”«»(—–-•*'
 
 
@@ -123,6 +128,12 @@ def words(text: str) -> list[str]:
     """The words of a text, in lower case, without possessive endings."""
     found = WORD.findall(text.lower())
     return [w[:-2] if w.endswith(("'s", "’s")) else w for w in found]
+
+
+def grammar(text: str) -> float:
+    """The share of English words that have no matter of their own: :data:`GRAMMAR` and more of a sentence in English, few in other languages."""
+    found = _LETTERS.findall(text.casefold())
+    return sum(word in STOPWORDS for word in found) / max(1, len(found))
 
 
 def capitalised(text: str) -> Iterator[tuple[str, bool]]:

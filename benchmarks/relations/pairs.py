@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from agentmem.embedding.told_parts import about_each_other
 from agentmem.notes.protocols import Embedder
 
 __all__ = [
@@ -45,7 +46,7 @@ class Pair:
 
     @property
     def texts(self) -> tuple[str, str]:
-        return self.before, self.later
+        return about_each_other(self.before, self.later)
 
 
 def read_pairs(paths: Sequence[Path] = PAIRS) -> list[Pair]:
