@@ -24,7 +24,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import safe_open
 
 from agentmem.consolidation.phrasing import paraphrases, question
 from agentmem.consolidation.templates import TEMPLATES
@@ -146,6 +145,7 @@ def taught(facts: Sequence[Told], rng: Random, embedder: Embedder) -> list[Pair]
                 *((fact["question"], facts[other]["question"], "other") for other in near[place]),
                 *((fact["question"], _said(rng.choice(rng.choice(others)["same"])), "other") for _ in range(3)),
                 *_after_a_turn(fact, others, rng),
+                *(_by_matter(fact, others, [facts[other] for other in near[place]], rng) if "language" in fact else ()),
                 *_led_in(fact, rng),
             )
         ]
@@ -167,6 +167,41 @@ def _of_itself(fact: Told, rng: Random) -> list[tuple[str, str, str]]:
         *((rng.choice(plain), rng.choice(unlike), "other") for _ in range(6)),
         *((fact["question"], rng.choice(unlike).lower().rstrip("?"), "other") for _ in range(2)),
     ]
+
+
+def _by_matter(fact: Told, others: Sequence[Told], near: Sequence[Told], rng: Random) -> list[tuple[str, str, str]]:
+    """Where so little has been read in a language that the manner of a wording tells more than its matter: each manner on both sides.
+
+    A question with slips of the fingers asks for the same, another's with such slips for something else; and so does what is said of others in haste, for a purpose
+    or by a short name.
+    """
+    question = fact["question"]
+    ways = [each["text"] for each in fact["same"]]
+    strange = [*near, *rng.sample(list(others), min(4, len(others)))]
+    return [
+        *((question, slipped(rng.choice([question, *ways]), rng), "same") for _ in range(3)),
+        *((question, slipped(rng.choice(fact["different"])["text"], rng), "other") for _ in range(2)),
+        *((question, slipped(each["question"], rng), "other") for each in near),
+        *((question, rng.choice(each["same"])["text"], "other") for each in strange for _ in range(2)),
+        *((*rng.sample(ways, 2), "same") for _ in range(3)),
+        *((rng.choice(ways), rng.choice(each["same"])["text"], "other") for each in strange),
+    ]
+
+
+def slipped(text: str, rng: Random) -> str:
+    """With one or two slips of the fingers: letters that change their places, are left out, or struck beside."""
+    letters = list(text)
+    for _ in range(rng.randint(1, 2)):
+        at = rng.randrange(max(1, len(letters) - 1))
+        kind = rng.random()
+        if kind < 0.4 and at + 1 < len(letters):
+            letters[at], letters[at + 1] = letters[at + 1], letters[at]
+        elif kind < 0.7 and len(letters) > 4:
+            del letters[at]
+        else:
+            letters[at] = rng.choice(letters)
+    slip = "".join(letters)
+    return slip.lower() if rng.random() < 0.3 else slip
 
 
 def _after_a_turn(fact: Told, others: Sequence[Told], rng: Random) -> list[tuple[str, str, str]]:
@@ -331,16 +366,6 @@ def mostly_of(authors: Sequence[str], pairs: Sequence[Pair], rng: Random) -> lis
     return [*fresh, *rng.sample(rest, min(len(rest), len(fresh)))]
 
 
-def weights_of(file: Path, reader: Reader) -> Mapping[str, Any]:
-    """Of a reader that was trained here, or of one that ships."""
-    if file.suffix != ".safetensors":
-        found: Mapping[str, Any] = torch.load(file, weights_only=True)
-        return found
-    with safe_open(str(file), framework="numpy") as kept:
-        reader.take({name: torch.from_numpy(kept.get_tensor(name).astype(np.float32)) for name in kept.keys()})  # noqa: SIM118  # no mapping
-    return reader.state_dict()
-
-
 def between(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
     """Weights on the way from before a second training to after it: they forget less of the first (Wortsman et al. 2022)."""
     return {name: (1 - SHARE) * tensor + SHARE * after[name] for name, tensor in before.items()}
@@ -371,6 +396,7 @@ def main() -> None:
     parser.add_argument(
         "--without-kinds", default="", help="authors of kinds to leave out and to measure on, by commas"
     )
+    parser.add_argument("--epochs", type=int, default=0, help="3, and 1 with --begin, where none are named")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -381,9 +407,9 @@ def main() -> None:
     pairs = taught(learnt, Random(0), make_embedder(None))
     kinds = [json.loads(line) for line in KINDS.open(encoding="utf-8")]
     strange = options.without_kinds.split(",")
-    reader = Reader(LABELS)
+    reader = Reader(LABELS, tells_unknown=True)
     if options.begin is not None:
-        reader.load_state_dict(weights_of(options.begin, reader))
+        reader.load_state_dict(reader.weights_of(options.begin))
         more = from_kinds([fact for fact in kinds if fact["author"] not in strange], Random(1))
         more += small_talk(learnt, Random(4))
         if options.all_of:
@@ -392,7 +418,7 @@ def main() -> None:
             pairs = [*more, *(pairs if options.everything else Random(2).sample(pairs, len(more)))]
     print(f"{len(learnt)} facts, {len(pairs)} pairs", flush=True)
     first = {name: tensor.clone() for name, tensor in reader.state_dict().items()}
-    reader = fit(reader, pairs, epochs=EPOCHS if options.begin is None else 1)
+    reader = fit(reader, pairs, epochs=options.epochs or (EPOCHS if options.begin is None else 1))
     if options.begin is not None and not (options.everything or options.all_of):
         reader.load_state_dict(between(first, reader.state_dict()))
     name = f"without_{(options.without + options.without_kinds).replace(',', '')}" if options.without else "all"
@@ -410,7 +436,12 @@ def main() -> None:
         (options.out / f"{name}.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
         print(json.dumps(report, indent=1))
     if options.ship:
-        ship(reader, RANK, {"labels": LABELS, "sharpness": 1.0, "least": options.least}, packaged_same_question())
+        ship(
+            reader,
+            RANK,
+            {"labels": LABELS, "sharpness": 1.0, "least": options.least, "tells_unknown": True},
+            packaged_same_question(),
+        )
 
 
 if __name__ == "__main__":

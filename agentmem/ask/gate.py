@@ -129,18 +129,20 @@ def _nearest(wordings: Sequence[str], asked: str) -> list[str]:
     return [wordings[0], *sorted(wordings[1:], key=common, reverse=True)[:HEARD]]
 
 
+def _marks_names(own: str) -> bool:
+    """Whether it shows what is a name: in English, as written in full. Elsewhere a capital may be any noun's, or that of a question's first word."""
+    return grammar(own) >= GRAMMAR
+
+
 def _namesakes(own: str, asked: str) -> bool:
     """Whether a question names somebody or something whose name is merely near to one in the edit's own, and no short form of it."""
-    matches = ((name, compare(name, asked)) for name in _names(own))
+    matches = ((name, compare(name, asked)) for name in (_names(own) if _marks_names(own) else _NUMBERED.findall(own)))
     return any(match.likeness == "near" and not short_name(match.name, name) for name, match in matches)
 
 
 def _of_others(known: _Known, asked: str) -> bool:
-    """Whether a question names somebody, as the edit's own does, and nobody whom that or its note knows by any spelling or short form.
-
-    In English alone: elsewhere a capital may be any noun's, or that of a question's first word.
-    """
-    if grammar(known.own) < GRAMMAR:
+    """Whether a question names somebody, as the edit's own does, and nobody whom that or its note knows by any spelling or short form."""
+    if not _marks_names(known.own):
         return False
     named = _words_of(entities(asked))
     if not named or not entities(known.own):

@@ -59,7 +59,10 @@ class SameQuestion(PairReader):
             notes: for each pair, what was told that answers the first question; it says who is meant by "my sister's husband".
         """
         chances = [float(same_words(*pair)) for pair in pairs]
-        left = [i for i, foreign in enumerate(self.foreign([one for one, _ in pairs])) if not foreign]
+        strange = (
+            self.foreign([one for one, _ in pairs]) if not self.about.get("tells_unknown") else [False] * len(pairs)
+        )
+        left = [i for i, foreign in enumerate(strange) if not foreign]
         read = [(with_note(one, notes[i]) if notes else one, other) for i, (one, other) in enumerate(pairs)]
         for i, chance in zip(left, self.between([read[i] for i in left]).reshape(len(left), 2)[:, 1], strict=True):
             chances[i] = float(chance)

@@ -1,11 +1,13 @@
 """Of two long texts the parts that are about each other: what a reader of so many tokens has room for.
 
 People tell an assistant what has changed while they ask it for something else, above forty lines of code. Cut at the end, such a message loses
-just that. Each is read by its sentences that have most words of matter in common with the other.
+just that. Each is read by its sentences that have most words of matter in common with the other, a word counting for less the more of them have it; what stands
+in both says nothing new.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Final
 
 from agentmem.extract.lexicon import STOPWORDS, words
@@ -38,8 +40,10 @@ def _part(text: str, other: str, room: int) -> str:
     sentences = [each for each in map(str.strip, SENTENCE_END.split(text[:_READ])) if each]
     if not sentences:
         return text[:room]
-    matter = _matter(other[:_READ])
-    shared = [len(matter & _matter(sentence)) for sentence in sentences]
+    quoted, matter = set(map(str.strip, SENTENCE_END.split(other[:_READ]))), _matter(other[:_READ])
+    own = [matter & _matter(sentence) if sentence not in quoted else set() for sentence in sentences]
+    often = Counter(word for words_ in own for word in words_)
+    shared = [sum(1 / often[word] for word in words_) for words_ in own]
     first = last = max(range(len(sentences)), key=shared.__getitem__)
     size = len(sentences[first])
     while size < room:  # the one beside it that shares more, the one before it where both share as much

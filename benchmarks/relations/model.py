@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -92,6 +93,14 @@ class Reader(nn.Module):
                 weight.copy_(self.base[name] + (added if added is not None else 0))
             self.head.weight.copy_(kept["head.weight"])
             self.head.bias.copy_(kept["head.bias"])
+
+    def weights_of(self, file: Path) -> Mapping[str, Any]:
+        """Of a reader that was trained here, or of one that ships; the weights of this one are lost."""
+        if file.suffix != ".safetensors":
+            found: Mapping[str, Any] = torch.load(file, weights_only=True)
+            return found
+        self.take({name: tensor.float() for name, tensor in load_file(str(file)).items()})
+        return self.state_dict()
 
     def named_weights(self) -> dict[str, Tensor]:
         """The layers' weights, by their names in BertModel."""

@@ -28,7 +28,9 @@ __all__ = [
     "restated",
 ]
 
-PAIRS = tuple(Path(__file__).parent.parent / "strangers" / name for name in ("pairs.jsonl", "pairs_2.jsonl"))
+PAIRS = tuple(
+    Path(__file__).parent.parent / "strangers" / name for name in ("pairs.jsonl", "pairs_2.jsonl", "pairs_3.jsonl")
+)
 CHATS = PAIRS[0].with_name("chats.jsonl")
 NEAR, LIKE = 0.25, 0.65
 """Cosines between which two statements that nobody paired are taken for neighbours by chance."""

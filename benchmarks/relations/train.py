@@ -1,7 +1,8 @@
 """Train the reader of two statements, on a CPU; leave one author out to measure it.
 
 python -m benchmarks.relations.train --cross abcde --out build/relations    # five times without one author, to measure
-python -m benchmarks.relations.train --out build/relations                  # with all of them: what ships
+python -m benchmarks.relations.train --out build/relations                  # with all of them
+python -m benchmarks.relations.train --out build/relations --begin build/relations/reader.pt --all-of l,m,n,o    # and more of new authors: what ships
 """
 
 from __future__ import annotations
@@ -41,6 +42,19 @@ def begun(templates: int, seed: int, kept: Path) -> Reader:
     if templates:
         reader.load_state_dict(torch.load(kept, weights_only=True))
     return reader
+
+
+def _go_on(file: Path) -> Reader:
+    reader = Reader()
+    reader.load_state_dict(reader.weights_of(file))
+    return reader
+
+
+def _mostly_of(authors: Sequence[str], pairs: Sequence[Pair], rng: Random) -> list[Pair]:
+    """All pairs of these authors, and as many of the others, so that nothing of these is forgotten."""
+    fresh = [pair for pair in pairs if pair.author in authors]
+    rest = [pair for pair in pairs if pair.author not in authors]
+    return [*fresh, *rng.sample(rest, min(len(rest), len(fresh)))]
 
 
 def fit(reader: Reader, pairs: Sequence[Pair], *, epochs: int = EPOCHS, seed: int = 0) -> Reader:
@@ -115,15 +129,23 @@ def main() -> None:
     parser.add_argument("--chats", type=int, default=2, help="neighbours for each message of a chat")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--begin", type=Path, help="a reader to go on from, one that was trained here or one that ships"
+    )
+    parser.add_argument(
+        "--all-of", default="", help="with --begin: all pairs of these authors, and as many of the others"
+    )
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     args.out.mkdir(parents=True, exist_ok=True)
-    start = lambda: begun(args.templates, args.seed, args.out / "templates.pt")  # noqa: E731
+    start = lambda: _go_on(args.begin) if args.begin else begun(args.templates, args.seed, args.out / "templates.pt")  # noqa: E731
     start()
     pairs, options = read_pairs(), {"epochs": args.epochs, "seed": args.seed}
     rng, embedder = Random(args.seed), make_embedder(None)
     beside = by_chance(pairs, 1, rng, embedder)
     pairs += restated(pairs) + rng.sample(beside, min(len(beside), args.chance)) + read_chats(args.chats, rng, embedder)
+    if args.begin:
+        pairs = _mostly_of(args.all_of.split(","), pairs, rng)
     print(f"{len(pairs)} pairs", flush=True)
     for author in args.cross:
         held = [pair for pair in pairs if pair.author == author]
