@@ -359,11 +359,11 @@ def measured(chances: Any, pairs: Sequence[Pair], least: float) -> dict[str, Any
     }
 
 
-def mostly_of(authors: Sequence[str], pairs: Sequence[Pair], rng: Random) -> list[Pair]:
-    """All pairs of these authors, and as many of the others, so that nothing of these is forgotten."""
+def mostly_of(authors: Sequence[str], pairs: Sequence[Pair], beside: float, rng: Random) -> list[Pair]:
+    """All pairs of these authors, and for each so many of the others, so that nothing of these is forgotten."""
     fresh = [pair for pair in pairs if pair.author in authors and not pair.topic.startswith("kinds")]
     rest = [pair for pair in pairs if pair.author not in authors or pair.topic.startswith("kinds")]
-    return [*fresh, *rng.sample(rest, min(len(rest), len(fresh)))]
+    return [*fresh, *rng.sample(rest, min(len(rest), round(beside * len(fresh))))]
 
 
 def between(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
@@ -391,6 +391,9 @@ def main() -> None:
         "--all-of", default="", help="with --begin: all pairs of these authors, and as many of the others"
     )
     parser.add_argument(
+        "--beside", type=float, default=1.0, help="with --all-of: pairs of the others for each of these"
+    )
+    parser.add_argument(
         "--everything", action="store_true", help="with --begin: all the other pairs, and what comes of it as it is"
     )
     parser.add_argument(
@@ -413,7 +416,7 @@ def main() -> None:
         more = from_kinds([fact for fact in kinds if fact["author"] not in strange], Random(1))
         more += small_talk(learnt, Random(4))
         if options.all_of:
-            pairs = mostly_of(options.all_of.split(","), [*more, *pairs], Random(5))
+            pairs = mostly_of(options.all_of.split(","), [*more, *pairs], options.beside, Random(5))
         else:
             pairs = [*more, *(pairs if options.everything else Random(2).sample(pairs, len(more)))]
     print(f"{len(learnt)} facts, {len(pairs)} pairs", flush=True)

@@ -40,6 +40,8 @@ UPDATED = 0.3
 is, since a mark may be wrong, and what hardly fits answers nothing.
 """
 
+MARKED = 0.7
+"""The probability of a mark from which it orders notes that are both among the first."""
 SAME_MATTER = 0.4
 """Cosine from which two notes that fit a query about equally well may be about the same thing at two times; with ..."""
 AS_WELL = 0.05
@@ -94,12 +96,20 @@ def inherited(base: Values, links: AmongRanked, ended: Flags) -> Values:
 
 
 def updated(scores: Values, links: AmongRanked) -> Values:
-    """[n] what notes gain, so that each stands right before the best older one that it is marked as an update of; ``scores``: [n] so far."""
+    """[n] what notes gain, so that each stands right before the best older one that it is marked as an update of; ``scores``: [n] so far.
+
+    Among the first ones it does so however much better the older one fits, since both are read anyway.
+    """
     gained = np.zeros_like(scores)
     marks = links.updates > 0.0
-    newer, older = links.sources[marks], links.targets[marks]
+    if not marks.any():
+        return gained
+    newer, older, chance = links.sources[marks], links.targets[marks], links.updates[marks]
     missing = scores[older] - scores[newer]
-    near = (missing > 0.0) & (missing <= UPDATED * (2.0 * links.updates[marks] - 1.0))
+    near = (missing > 0.0) & (missing <= UPDATED * (2.0 * chance - 1.0))
+    if len(scores) >= FIRST:
+        least = np.partition(scores, -FIRST)[-FIRST]
+        near |= (missing > 0.0) & (chance >= MARKED) & (scores[newer] >= least)
     np.maximum.at(gained, newer[near], missing[near] + BEHIND)
     return gained
 

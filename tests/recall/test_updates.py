@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from agentmem import Memory
 from agentmem.notes.clock import ManualClock
-from agentmem.recall.updates import UPDATED, AmongRanked, updated
+from agentmem.recall.updates import FIRST, MARKED, UPDATED, AmongRanked, updated
 
 START = datetime(2026, 3, 1, 9, tzinfo=UTC)
 OLD = "Our standup is at nine in the small kitchen."
@@ -35,6 +35,15 @@ def test_the_newer_stands_right_before_the_older() -> None:
     assert updated(scores, _marks([])).tolist() == [0.0] * 4
     assert not updated(scores, _marks([(1, 0)], sure=0.6)).any()  # and half a doubt is too much for that distance
     assert updated(scores, _marks([(1, 0)], sure=0.9))[1] > 0.0
+
+
+def test_among_the_first_a_sure_mark_orders_however_far_apart_they_are() -> None:
+    """Behind them it lifts nothing that hardly fits, and no doubtful mark does."""
+    scores = np.array([2.0, 1.0, 0.1, *(1.5 for _ in range(FIRST - 3)), 0.0])
+
+    assert (scores + updated(scores, _marks([(2, 0)])))[2] > 2.0
+    assert not updated(scores, _marks([(len(scores) - 1, 0)])).any(), "it is not among the first"
+    assert not updated(scores, _marks([(2, 0)], sure=MARKED - 0.1)).any()
 
 
 @given(
