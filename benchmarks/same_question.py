@@ -28,7 +28,7 @@ import torch
 from agentmem.consolidation.phrasing import paraphrases, question
 from agentmem.consolidation.templates import TEMPLATES
 from agentmem.embedding.embedders import make_embedder
-from agentmem.embedding.same_question import packaged_same_question, with_note
+from agentmem.embedding.same_question import packaged_languages, packaged_same_question, with_note
 from agentmem.notes.note import Fact
 from agentmem.notes.protocols import Embedder
 from benchmarks.relations.measure import ship
@@ -399,6 +399,7 @@ def main() -> None:
     parser.add_argument(
         "--without-kinds", default="", help="authors of kinds to leave out and to measure on, by commas"
     )
+    parser.add_argument("--languages", action="store_true", help="the reader of questions that are not in English")
     parser.add_argument("--epochs", type=int, default=0, help="3, and 1 with --begin, where none are named")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
@@ -410,7 +411,7 @@ def main() -> None:
     pairs = taught(learnt, Random(0), make_embedder(None))
     kinds = [json.loads(line) for line in KINDS.open(encoding="utf-8")]
     strange = options.without_kinds.split(",")
-    reader = Reader(LABELS, tells_unknown=True)
+    reader = Reader(LABELS, tells_unknown=options.languages)
     if options.begin is not None:
         reader.load_state_dict(reader.weights_of(options.begin))
         more = from_kinds([fact for fact in kinds if fact["author"] not in strange], Random(1))
@@ -439,12 +440,8 @@ def main() -> None:
         (options.out / f"{name}.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
         print(json.dumps(report, indent=1))
     if options.ship:
-        ship(
-            reader,
-            RANK,
-            {"labels": LABELS, "sharpness": 1.0, "least": options.least, "tells_unknown": True},
-            packaged_same_question(),
-        )
+        about = {"labels": LABELS, "sharpness": 1.0, "least": options.least, "tells_unknown": options.languages}
+        ship(reader, RANK, about, packaged_languages() if options.languages else packaged_same_question())
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ installed, which takes a third of the time, else in numpy; without torch.
 from __future__ import annotations
 
 import json
-import re
 import threading
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
@@ -20,7 +19,6 @@ import numpy as np
 from agentmem.embedding.pair_tokens import PairTokens
 from agentmem.embedding.weights_files import file_sha256, packaged_minilm, verify_minilm
 from agentmem.errors import EmbedderError
-from agentmem.extract.lexicon import GRAMMAR, grammar
 from agentmem.runtime.forks import at_fork
 
 if TYPE_CHECKING:
@@ -38,9 +36,6 @@ Backend = Literal["auto", "onnx", "numpy"]
 MOST_TOKENS: Final = 128
 """Of both texts together: what is longer was not trained on."""
 TOGETHER: Final = 8
-FOREIGN: Final = 1.3
-"""Pieces per word in small letters. Of questions in English 7 of 100 have more, in German, Spanish and Chinese nearly all; but those in English have its grammar."""
-_SMALL: Final = re.compile(r"(?<![^\W_])[^\W\d_A-ZÀ-ÖØ-Þ][^\W\d_]*")
 
 
 def packaged_reader(name: str) -> Path:
@@ -89,12 +84,6 @@ class PairReader:
             found.update(zip(places, self._model().read([pairs[place] for place in places]), strict=True))
         return np.stack([found[place] for place in range(len(pairs))])
 
-    def foreign(self, texts: Sequence[str]) -> list[bool]:
-        """Which texts are of a language that the vocabulary is not of: what is said of these is worth nothing. Names, which are of none, are left out."""
-        small = [" ".join(_SMALL.findall(text)) or text for text in texts]
-        pieces = self._model().pieces_per_word(small) if texts else []
-        return [many > FOREIGN and grammar(text) < GRAMMAR for text, many in zip(texts, pieces, strict=True)]
-
     def _model(self) -> _Loaded:
         with self._lock:
             if self._loaded is None:
@@ -112,9 +101,6 @@ class _Loaded:
         self._tokens = PairTokens(base, MOST_TOKENS, tells_unknown=bool(self.about.get("tells_unknown")))
         self._weight, self._bias = tensors["head.weight"], tensors["head.bias"]
         self._sharpness = np.float32(self.about["sharpness"])
-
-    def pieces_per_word(self, texts: Sequence[str]) -> list[float]:
-        return self._tokens.pieces_per_word(texts)
 
     def read(self, pairs: Sequence[tuple[str, str]]) -> Array:
         tokens = self._tokens.of(pairs)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from agentmem.embedding.minilm import padded
 from agentmem.embedding.unknown_words import UnknownWords
@@ -15,9 +14,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 __all__ = ["PairTokens", "TokensOfPairs"]
-
-_MEASURED: Final = 160  # characters
-_WORD: Final = re.compile(r"\w+|[^\w\s]")
 
 
 class TokensOfPairs(NamedTuple):
@@ -55,9 +51,3 @@ class PairTokens:
         ids, real = padded(named)
         types, _ = padded([encoding.type_ids for encoding in encodings])
         return TokensOfPairs(ids, real, types)
-
-    def pieces_per_word(self, texts: Sequence[str]) -> list[float]:
-        """Into how many tokens each text's words and signs fall, on average: a little more than one where the vocabulary is of its language."""
-        begun = [text[:_MEASURED] for text in texts]
-        encodings = self._tokenizer.encode_batch(begun, add_special_tokens=False)
-        return [len(each.ids) / max(1, len(_WORD.findall(text))) for each, text in zip(encodings, begun, strict=True)]

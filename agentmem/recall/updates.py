@@ -40,7 +40,7 @@ UPDATED = 0.3
 is, since a mark may be wrong, and what hardly fits answers nothing.
 """
 
-MARKED = 0.7
+MARKED = 0.85
 """The probability of a mark from which it orders notes that are both among the first."""
 SAME_MATTER = 0.4
 """Cosine from which two notes that fit a query about equally well may be about the same thing at two times; with ..."""

@@ -30,12 +30,8 @@ class OlderNotes(NamedTuple):
     of: Mapping[int, Sequence[int]]
 
 
-def older_notes(core: Core, tx: Transaction, ids: Sequence[str], longest: int = LONGEST) -> OlderNotes:
-    """What the notes with these ids may update; those that are gone, or have nothing older near them, are passed over.
-
-    Args:
-        longest: characters of both together.
-    """
+def older_notes(core: Core, tx: Transaction, ids: Sequence[str]) -> OlderNotes:
+    """What the notes with these ids may update; those that are gone, or have nothing older near them, are passed over."""
     notes: dict[int, Note] = {}
     near: dict[int, list[int]] = {}
     rows = list(tx.notes.rows_of(ids).values())
@@ -49,7 +45,7 @@ def older_notes(core: Core, tx: Transaction, ids: Sequence[str], longest: int = 
         for row, others in zip(known.tolist(), found, strict=True):
             note = later[row]
             before = tx.notes.load([other for other, _ in others]) if _tells(note) else {}
-            befores = [other for other, _ in others if other in before and _fits(note, before[other], longest)][:MOST]
+            befores = [other for other, _ in others if other in before and _fits(note, before[other])][:MOST]
             near |= {row: befores} if befores else {}
             notes |= {each: before[each] for each in befores} | {row: note}
     return OlderNotes(notes, near)
@@ -69,8 +65,8 @@ def may_update(note: Note, older: Note) -> bool:
     )
 
 
-def _fits(note: Note, older: Note, longest: int) -> bool:
-    return len(note.content) + len(older.content) <= longest and may_update(note, older)
+def _fits(note: Note, older: Note) -> bool:
+    return len(note.content) + len(older.content) <= LONGEST and may_update(note, older)
 
 
 def _tells(note: Note) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from agentmem.core import Core
 from agentmem.errors import EmbedderError, StoreError
@@ -22,10 +22,6 @@ from agentmem.remember.older_notes import older_notes
 from agentmem.weights.registry import WeightRegistry
 
 __all__ = ["Relater"]
-
-
-LONGEST: Final = 6_000
-"""Characters of two notes together, of which the parts that are about each other are read."""
 
 
 class _Pair(NamedTuple):
@@ -56,7 +52,7 @@ class Relater:
         if self._core.relations is None or not ids:
             return {}, ()
         with self._core.reading_of(owners) as tx:
-            notes, near = older_notes(self._core, tx, ids, LONGEST)
+            notes, near = older_notes(self._core, tx, ids)
         pairs = [(later, before) for later, befores in near.items() for before in befores]
         if not pairs:
             return {}, ()

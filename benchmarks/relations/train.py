@@ -50,11 +50,11 @@ def _go_on(file: Path) -> Reader:
     return reader
 
 
-def _mostly_of(authors: Sequence[str], pairs: Sequence[Pair], rng: Random) -> list[Pair]:
-    """All pairs of these authors, and as many of the others, so that nothing of these is forgotten."""
+def _mostly_of(authors: Sequence[str], pairs: Sequence[Pair], beside: float, rng: Random) -> list[Pair]:
+    """All pairs of these authors, and for each so many of the others, so that nothing of these is forgotten."""
     fresh = [pair for pair in pairs if pair.author in authors]
     rest = [pair for pair in pairs if pair.author not in authors]
-    return [*fresh, *rng.sample(rest, min(len(rest), len(fresh)))]
+    return [*fresh, *rng.sample(rest, min(len(rest), round(beside * len(fresh))))]
 
 
 def fit(reader: Reader, pairs: Sequence[Pair], *, epochs: int = EPOCHS, seed: int = 0) -> Reader:
@@ -126,14 +126,18 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--templates", type=int, default=TEMPLATES)
     parser.add_argument("--chance", type=int, default=3200, help="neighbours by chance")
+    parser.add_argument(
+        "--each", type=int, default=1, help="so many of them for each statement, as far as there are any"
+    )
     parser.add_argument("--chats", type=int, default=2, help="neighbours for each message of a chat")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--begin", type=Path, help="a reader to go on from, one that was trained here or one that ships"
     )
+    parser.add_argument("--all-of", default="", help="with --begin: all pairs of these authors, and some of the others")
     parser.add_argument(
-        "--all-of", default="", help="with --begin: all pairs of these authors, and as many of the others"
+        "--beside", type=float, default=1.0, help="with --all-of: pairs of the others for each of these"
     )
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
@@ -142,10 +146,10 @@ def main() -> None:
     start()
     pairs, options = read_pairs(), {"epochs": args.epochs, "seed": args.seed}
     rng, embedder = Random(args.seed), make_embedder(None)
-    beside = by_chance(pairs, 1, rng, embedder)
+    beside = by_chance(pairs, args.each, rng, embedder)
     pairs += restated(pairs) + rng.sample(beside, min(len(beside), args.chance)) + read_chats(args.chats, rng, embedder)
     if args.begin:
-        pairs = _mostly_of(args.all_of.split(","), pairs, rng)
+        pairs = _mostly_of(args.all_of.split(","), pairs, args.beside, rng)
     print(f"{len(pairs)} pairs", flush=True)
     for author in args.cross:
         held = [pair for pair in pairs if pair.author == author]

@@ -8,7 +8,7 @@ import pytest
 
 from agentmem import Fact, Memory, Settings
 from agentmem.ask.conversation import Turn
-from agentmem.ask.gate import EditGate
+from agentmem.ask.gate import EditGate, _Known, _of_others
 from agentmem.embedding.same_question import SameQuestion
 from agentmem.errors import InvalidArgument, MissingExtra
 from agentmem.integrations.chat import ChatAgent
@@ -205,18 +205,37 @@ def test_the_reader_tells_and_needs_no_torch() -> None:
     assert model.alike([]) == []
 
 
-def test_in_a_language_that_it_did_not_learn_only_the_same_words_are_the_same() -> None:
-    """What it says of these is worth nothing: look-alikes would be confirmed as well."""
-    pairs = [
-        ("Wo wohnt Ines Varga?", "wo wohnt Ines Varga"),
-        ("Wo wohnt Ines Varga?", "Wo arbeitet Ines Varga?"),
-        ("Wo wohnt Ines Varga?", "In welcher Stadt wohnt Ines Varga?"),
-        ("你喜欢什么颜色?", "你喜欢什么颜色"),
-        ("你喜欢什么颜色?", "你喜欢什么菜?"),
-    ]
+def test_questions_in_other_languages_are_read_too() -> None:
+    """By a reader of their own: the same words, and some others, ask for the same; what only looks alike does not."""
+    model = SameQuestion()
+    same = model.alike(
+        [
+            ("Wo wohnt Ines Varga?", "wo wohnt Ines Varga"),
+            ("Wo wohnt Ines Varga?", "Weißt du noch, wo Ines Varga wohnt?"),
+            ("¿Dónde vive Inés Varga?", "donde vive inés varga?"),
+            ("你喜欢什么颜色?", "你喜欢什么颜色"),
+        ]
+    )
+    other = model.alike(
+        [
+            ("Wo wohnt Ines Varga?", "Wo arbeitet Ines Varga?"),
+            ("Wo wohnt Ines Varga?", "Wo wohnt Ina Vargas?"),
+            ("¿Dónde vive Inés Varga?", "¿Dónde trabaja Inés Varga?"),
+            ("你喜欢什么颜色?", "你喜欢什么菜?"),
+        ]
+    )
 
-    assert SameQuestion().alike(pairs) == [1.0, 0.0, 0.0, 1.0, 0.0]
-    assert SameQuestion().alike([]) == []
+    assert min(same) >= model.least > max(other)
+    assert (same[0], same[3]) == (1.0, 1.0), "the same words are the same question"
+
+
+def test_a_noun_with_a_capital_is_no_name() -> None:
+    """German writes all nouns with one; in English a capital marks whom a question names."""
+    told = "Der Drucker steht im Keller."
+    edit = EditRow("e1", "n1", 1, "grace", "active", 1, {"prompt": "Wo steht der Drucker?", "target": "Im Keller."})
+
+    assert not _of_others(_Known(edit, "Wo steht der Drucker?", told), "An welchem Ort finde ich das Gerät?")
+    assert _of_others(_Known(edit, "Where does Ana Varga live?", "Ana Varga lives in Graz."), "Where does Tom live?")
 
 
 def test_without_the_readers_base_keys_decide(monkeypatch: pytest.MonkeyPatch) -> None:

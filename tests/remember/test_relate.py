@@ -305,16 +305,3 @@ def test_a_stop_between_note_and_mark_leaves_the_note(
         assert [n.content for n in memory.notes()] == [OLD, NEW]
         assert memory.get(old.id).valid_to is None
         assert memory.check().ok
-
-
-@pytest.mark.parametrize(("lines", "marked"), [(40, True), (400, False)])
-def test_a_long_message_is_read_and_a_page_is_not(clock: ManualClock, lines: int, marked: bool) -> None:
-    """People say what has changed above the code that they ask about."""
-    code = "\n".join(f"pages = schedule({line})" for line in range(lines))
-    old, new = f"{OLD}, can you check this?\n{code}", f"{NEW}, why does this fail?\n{code}"
-    with _memory(clock, "marked", Heard(**{old: 0.95})) as memory:
-        memory.remember(old)
-        _later(clock)
-        later = memory.remember(new)
-
-        assert bool(_updates(memory, str(later.id))) is marked
