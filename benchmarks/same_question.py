@@ -41,6 +41,7 @@ __all__ = ["LABELS", "judged", "read_wordings", "taught"]
 LABELS = ("other", "same")
 WORDINGS = Path(__file__).parent / "strangers"
 KINDS = WORDINGS / "facts.jsonl"
+LEARNT = [path for path in sorted(WORDINGS.glob("wordings*.jsonl")) if path.stem != "wordings_6"]
 RANK, EPOCHS, SHARE = 64, 3, 0.6
 NOTED, COMPANY = 0.75, 0.25
 """How often a note stands behind its question, and how often another's sentence beside it."""
@@ -379,7 +380,7 @@ def chances(reader: Reader, pairs: Sequence[Pair]) -> Any:
 def main() -> None:
     """Parse the command line, train, measure, ship."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--wordings", type=Path, nargs="+", default=sorted(WORDINGS.glob("wordings*.jsonl")))
+    parser.add_argument("--wordings", type=Path, nargs="+", default=LEARNT)
     parser.add_argument("--without", default="", help="authors to leave out and to measure on, by commas")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--ship", action="store_true")
@@ -407,6 +408,7 @@ def main() -> None:
     torch.manual_seed(0)
     options.out.mkdir(parents=True, exist_ok=True)
     facts, left = read_wordings(options.wordings), options.without.split(",")
+    facts = [fact for fact in facts if options.languages or "language" not in fact]
     learnt = [fact for fact in facts if fact["author"] not in left]
     pairs = taught(learnt, Random(0), make_embedder(None))
     kinds = [json.loads(line) for line in KINDS.open(encoding="utf-8")]
