@@ -1,4 +1,4 @@
-"""The states of two texts that are read together, on ONNX Runtime: what :meth:`agentmem.embedding.minilm.MiniLM.pairs` gives, sooner.
+"""The states of two texts that are read together, on ONNX Runtime: what :meth:`agentmem.embedding.minilm.MiniLM.states` gives, sooner.
 
 The graph is kept in the cache of graphs (:mod:`agentmem.embedding.onnx_encoder`); it is of the published weights with what training added.
 """
