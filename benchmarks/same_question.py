@@ -33,7 +33,7 @@ from agentmem.notes.note import Fact
 from agentmem.notes.protocols import Embedder
 from benchmarks.relations.measure import ship
 from benchmarks.relations.model import Reader
-from benchmarks.relations.pairs import Pair, area_under_curve, cosines
+from benchmarks.relations.pairs import Pair, area_under_curve, cosines, mostly_of
 from benchmarks.relations.train import fit, logits
 
 __all__ = ["LABELS", "judged", "read_wordings", "taught"]
@@ -360,13 +360,6 @@ def measured(chances: Any, pairs: Sequence[Pair], least: float) -> dict[str, Any
     }
 
 
-def mostly_of(authors: Sequence[str], pairs: Sequence[Pair], beside: float, rng: Random) -> list[Pair]:
-    """All pairs of these authors, and for each so many of the others, so that nothing of these is forgotten."""
-    fresh = [pair for pair in pairs if pair.author in authors and not pair.topic.startswith("kinds")]
-    rest = [pair for pair in pairs if pair.author not in authors or pair.topic.startswith("kinds")]
-    return [*fresh, *rng.sample(rest, min(len(rest), round(beside * len(fresh))))]
-
-
 def between(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
     """Weights on the way from before a second training to after it: they forget less of the first (Wortsman et al. 2022)."""
     return {name: (1 - SHARE) * tensor + SHARE * after[name] for name, tensor in before.items()}
@@ -388,9 +381,7 @@ def main() -> None:
     parser.add_argument(
         "--begin", type=Path, help="a reader to go on from, with the kinds and as many of the other pairs, twice"
     )
-    parser.add_argument(
-        "--all-of", default="", help="with --begin: all pairs of these authors, and as many of the others"
-    )
+    parser.add_argument("--all-of", default="", help="with --begin: all pairs of these authors, and some of the others")
     parser.add_argument(
         "--beside", type=float, default=1.0, help="with --all-of: pairs of the others for each of these"
     )
@@ -415,11 +406,13 @@ def main() -> None:
     strange = options.without_kinds.split(",")
     reader = Reader(LABELS, tells_unknown=options.languages)
     if options.begin is not None:
-        reader.load_state_dict(reader.weights_of(options.begin))
+        reader.go_on_from(options.begin)
         more = from_kinds([fact for fact in kinds if fact["author"] not in strange], Random(1))
         more += small_talk(learnt, Random(4))
         if options.all_of:
-            pairs = mostly_of(options.all_of.split(","), [*more, *pairs], options.beside, Random(5))
+            authors = options.all_of.split(",")
+            fresh = lambda pair: pair.author in authors and not pair.topic.startswith("kinds")  # noqa: E731
+            pairs = mostly_of(fresh, [*more, *pairs], options.beside, Random(5))
         else:
             pairs = [*more, *(pairs if options.everything else Random(2).sample(pairs, len(more)))]
     print(f"{len(learnt)} facts, {len(pairs)} pairs", flush=True)

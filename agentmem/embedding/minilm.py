@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from agentmem.embedding.weights_files import changed_weights
 from agentmem.errors import EmbedderError
 
 if TYPE_CHECKING:
@@ -42,7 +43,6 @@ class MiniLM:
     def __init__(
         self, path: Path, changes: Mapping[str, Array] | None = None, *, max_tokens: int = _MAX_TOKENS
     ) -> None:
-        from safetensors.numpy import load_file
         from tokenizers import Tokenizer
 
         config = json.loads((path / "config.json").read_text(encoding="utf-8"))
@@ -58,10 +58,7 @@ class MiniLM:
         self._tokenizer = Tokenizer.from_file(str(path / "tokenizer.json"))
         self._tokenizer.enable_truncation(max_tokens)
         self._tokenizer.no_padding()
-        tensors = load_file(str(path / "model.safetensors"))
-        for name, change in (changes or {}).items():
-            tensors[name] = tensors[name] + change
-        self._weights = _transposed(tensors, self._layers, self.dimension // self._heads)
+        self._weights = _transposed(changed_weights(path, changes or {}), self._layers, self.dimension // self._heads)
 
     def encode(self, texts: Sequence[str]) -> Array:
         """Unit vectors of ``texts``: one padded batch, so give texts of similar length."""

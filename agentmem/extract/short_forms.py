@@ -8,9 +8,9 @@ names in wordings by strangers that looked like another's, 118 of 158 short form
 from __future__ import annotations
 
 import re
-import unicodedata
 from typing import Final
 
+from agentmem.extract.english.names import folded
 from agentmem.extract.lexicon import STOPWORDS
 
 __all__ = ["short_for", "short_name"]
@@ -43,7 +43,7 @@ def short_name(said: str, name: str) -> bool:
 
 def short_for(word: str, name: str) -> bool:
     """Whether a word is a short or a pet form of a name of one word, or that of it."""
-    short, long = _folded(word), _folded(name)
+    short, long = folded(word), folded(name)
     if short == long or len(short) <= 1:
         return False
     if long in _stems(short) or (short in _stems(long) and len(short) >= _STEM):
@@ -67,15 +67,10 @@ def _stems(word: str) -> set[str]:
 
 
 def _initial(letter: str, word: str) -> bool:
-    return len(letter) == 1 and _folded(word).startswith(_folded(letter))
+    return len(letter) == 1 and folded(word).startswith(folded(letter))
 
 
 def _initials(word: str, words: list[str]) -> bool:
     """Whether a word has the first letters of several and their numbers: IR2 of Interview Room 2."""
     first = "".join(each if each.isdigit() else each[0] for each in words)
-    return len(word) > 1 and len(words) > 1 and _folded(word) == _folded(first)
-
-
-def _folded(word: str) -> str:
-    plain = unicodedata.normalize("NFKD", word.casefold())
-    return "".join(letter for letter in plain if not unicodedata.combining(letter))
+    return len(word) > 1 and len(words) > 1 and folded(word) == folded(first)

@@ -94,13 +94,12 @@ class Reader(nn.Module):
             self.head.weight.copy_(kept["head.weight"])
             self.head.bias.copy_(kept["head.bias"])
 
-    def weights_of(self, file: Path) -> Mapping[str, Any]:
-        """Of a reader that was trained here, or of one that ships; the weights of this one are lost."""
-        if file.suffix != ".safetensors":
-            found: Mapping[str, Any] = torch.load(file, weights_only=True)
-            return found
-        self.take({name: tensor.float() for name, tensor in load_file(str(file)).items()})
-        return self.state_dict()
+    def go_on_from(self, file: Path) -> None:
+        """Become a reader that was trained here, or one that ships."""
+        if file.suffix == ".safetensors":
+            self.take({name: tensor.float() for name, tensor in load_file(str(file)).items()})
+        else:
+            self.load_state_dict(torch.load(file, weights_only=True))
 
     def named_weights(self) -> dict[str, Tensor]:
         """The layers' weights, by their names in BertModel."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -21,6 +21,7 @@ __all__ = [
     "area_under_curve",
     "by_chance",
     "cosines",
+    "mostly_of",
     "read_chats",
     "read_open",
     "read_pairs",
@@ -28,9 +29,7 @@ __all__ = [
     "restated",
 ]
 
-PAIRS = tuple(
-    Path(__file__).parent.parent / "strangers" / name for name in ("pairs.jsonl", "pairs_2.jsonl", "pairs_3.jsonl")
-)
+PAIRS = tuple(Path(__file__).parent.parent / "strangers" / name for name in ("pairs.jsonl", "pairs_2.jsonl"))
 CHATS = PAIRS[0].with_name("chats.jsonl")
 NEAR, LIKE = 0.25, 0.65
 """Cosines between which two statements that nobody paired are taken for neighbours by chance."""
@@ -76,6 +75,12 @@ def restated(pairs: Sequence[Pair]) -> list[Pair]:
         for pair in group
         if pair.is_ != "same"
     ]
+
+
+def mostly_of(fresh: Callable[[Pair], bool], pairs: Sequence[Pair], beside: float, rng: Random) -> list[Pair]:
+    """All pairs that are fresh, and for each so many of the others, so that nothing of these is forgotten."""
+    new, rest = [pair for pair in pairs if fresh(pair)], [pair for pair in pairs if not fresh(pair)]
+    return [*new, *rng.sample(rest, min(len(rest), round(beside * len(new))))]
 
 
 def by_chance(pairs: Sequence[Pair], each: int, rng: Random, embedder: Embedder) -> list[Pair]:

@@ -1,8 +1,8 @@
 """Train the reader of two statements, on a CPU; leave one author out to measure it.
 
 python -m benchmarks.relations.train --cross abcde --out build/relations    # five times without one author, to measure
-python -m benchmarks.relations.train --out build/relations                  # with all of them
-python -m benchmarks.relations.train --out build/relations --begin build/relations/reader.pt --all-of l,m,n,o    # and more of new authors: what ships
+python -m benchmarks.relations.train --out build/relations                  # with all of them: what ships
+python -m benchmarks.relations.train --out build/more --pairs benchmarks/strangers/pairs*.jsonl --begin build/relations/reader.pt --all-of m,p    # and more of new authors
 """
 
 from __future__ import annotations
@@ -22,7 +22,16 @@ from torch.nn import functional
 from agentmem.embedding.embedders import make_embedder
 from agentmem.embedding.relation_model import RELATIONS
 from benchmarks.relations.model import Reader
-from benchmarks.relations.pairs import Pair, area_under_curve, by_chance, read_chats, read_pairs, restated
+from benchmarks.relations.pairs import (
+    PAIRS,
+    Pair,
+    area_under_curve,
+    by_chance,
+    mostly_of,
+    read_chats,
+    read_pairs,
+    restated,
+)
 from benchmarks.relations.templates import template_pairs
 
 __all__ = ["fit", "logits"]
@@ -46,15 +55,8 @@ def begun(templates: int, seed: int, kept: Path) -> Reader:
 
 def _go_on(file: Path) -> Reader:
     reader = Reader()
-    reader.load_state_dict(reader.weights_of(file))
+    reader.go_on_from(file)
     return reader
-
-
-def _mostly_of(authors: Sequence[str], pairs: Sequence[Pair], beside: float, rng: Random) -> list[Pair]:
-    """All pairs of these authors, and for each so many of the others, so that nothing of these is forgotten."""
-    fresh = [pair for pair in pairs if pair.author in authors]
-    rest = [pair for pair in pairs if pair.author not in authors]
-    return [*fresh, *rng.sample(rest, min(len(rest), round(beside * len(fresh))))]
 
 
 def fit(reader: Reader, pairs: Sequence[Pair], *, epochs: int = EPOCHS, seed: int = 0) -> Reader:
@@ -122,6 +124,7 @@ def _length(pair: Pair) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--pairs", type=Path, nargs="+", default=PAIRS)
     parser.add_argument("--cross", default="", help="leave out each of these authors in turn")
     parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--templates", type=int, default=TEMPLATES)
@@ -144,12 +147,13 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     start = lambda: _go_on(args.begin) if args.begin else begun(args.templates, args.seed, args.out / "templates.pt")  # noqa: E731
     start()
-    pairs, options = read_pairs(), {"epochs": args.epochs, "seed": args.seed}
+    pairs, options = read_pairs(args.pairs), {"epochs": args.epochs, "seed": args.seed}
     rng, embedder = Random(args.seed), make_embedder(None)
     beside = by_chance(pairs, args.each, rng, embedder)
     pairs += restated(pairs) + rng.sample(beside, min(len(beside), args.chance)) + read_chats(args.chats, rng, embedder)
     if args.begin:
-        pairs = _mostly_of(args.all_of.split(","), pairs, args.beside, rng)
+        authors = args.all_of.split(",")
+        pairs = mostly_of(lambda pair: pair.author in authors, pairs, args.beside, rng)
     print(f"{len(pairs)} pairs", flush=True)
     for author in args.cross:
         held = [pair for pair in pairs if pair.author == author]

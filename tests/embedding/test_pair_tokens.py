@@ -33,7 +33,7 @@ def test_the_graph_gives_the_states_of_the_plain_encoder(
     changes: dict[str, np.ndarray], tmp_path: Path, precision: str, off: float
 ) -> None:
     path, tokens = packaged_minilm(), PairTokens(packaged_minilm(), 128).of(PAIRS)
-    graph = OnnxPairs(path, changes, "test", precision=precision, cache=tmp_path)
+    graph = OnnxPairs(path, lambda: changes, "test", precision=precision, cache=tmp_path)
 
     states = MiniLM(path, changes).states(*tokens)
     apart = lambda others: np.abs(others - states)[tokens.real].mean()  # noqa: E731
@@ -44,7 +44,7 @@ def test_the_graph_gives_the_states_of_the_plain_encoder(
 
 def test_other_changes_are_another_graph(changes: dict[str, np.ndarray], tmp_path: Path) -> None:
     for made_of in ("one", "other", "one"):
-        OnnxPairs(packaged_minilm(), changes, made_of, cache=tmp_path)
+        OnnxPairs(packaged_minilm(), lambda: changes, made_of, cache=tmp_path)
 
     assert len(list(tmp_path.glob("pairs-fp32-*.onnx"))) == 2
 
