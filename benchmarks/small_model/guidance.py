@@ -2,7 +2,7 @@
 
 Reading a note takes several steps, none of which pays before the others are there, so that a small model finds them late or
 never. What a training chat says is known, so each step is taught by itself (attention supervision: Liu et al. 2016, "Neural
-machine translation with supervised attention"; here for one head each):
+machine translation with supervised attention"; here for one or two heads each):
 
 - the end of a note, and the place where an answer begins, look at the name that the note or the question is about;
 - the end of a note looks at the note's value, and could say how an answer with it would begin;
@@ -32,8 +32,8 @@ __all__ = ["LESSONS", "SAYING", "WEIGHTS", "Guide", "Guides", "Heard", "Marker",
 
 SUBJECT, VALUE, READER, COPY, SAYING = range(5)
 LESSONS = 5
-# Layer and head that learn a lesson; the last lesson has none: it asks what is known before a layer.
-_HEADS = {SUBJECT: (1, 0), VALUE: (1, 1), READER: (3, 0), COPY: (3, 1)}
+# Layers and heads that learn a lesson, of those that the model has; the last lesson has none: it asks what is known before a layer.
+_HEADS = {SUBJECT: ((1, 0),), VALUE: ((1, 1),), READER: ((3, 0), (5, 0)), COPY: ((3, 1), (5, 1))}
 _SAID_BEFORE = 3
 # What the mean loss of each lesson counts beside the mean loss of the answers.
 WEIGHTS = (0.1, 0.1, 0.2, 0.1, 0.1)
@@ -235,7 +235,10 @@ def listening(model: LlamaForCausalLM) -> Iterator[Heard]:
 
         return hook
 
-    taught = {_SAID_BEFORE, *(layer for layer, _ in _HEADS.values())}
+    taught = {
+        _SAID_BEFORE,
+        *(layer for places in _HEADS.values() for layer, _ in places if layer < len(model.model.layers)),
+    }
     hooks = [model.model.layers[layer].input_layernorm.register_forward_hook(keep(layer)) for layer in taught]
     try:
         yield heard
@@ -256,10 +259,15 @@ def lesson_losses(
         mask: Additive mask, shape `(rows, 1, length, length)`.
         positions: Shape `(rows, length)`.
     """
-    losses = [
-        _looking(model, heard.read[layer], (layer, head), guides.lesson(lesson), mask, positions)
-        for lesson, (layer, head) in _HEADS.items()
-    ]
+    losses = []
+    for lesson, places in _HEADS.items():
+        guide = guides.lesson(lesson)
+        each = [
+            _looking(model, heard.read[layer], (layer, head), guide, mask, positions)
+            for layer, head in places
+            if layer in heard.read
+        ]
+        losses.append(torch.stack(each).mean())
     rows, queries, targets = guides.lesson(SAYING)
     said = model.lm_head(model.model.norm(heard.streams[_SAID_BEFORE][rows, queries]))
     losses.append(torch.nn.functional.cross_entropy(said.float(), targets[:, 0], reduction="sum"))

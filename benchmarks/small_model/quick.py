@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from agentmem.evaluation.world import World
 
-__all__ = ["quick_accuracy"]
+__all__ = ["exact", "quick_accuracy"]
 
 _SIZE = 160
 _BATCH = 32
@@ -35,7 +35,8 @@ def _tokens(tokenizer: PreTrainedTokenizerFast, probe: Probe) -> tuple[list[int]
 
 
 @torch.inference_mode()
-def _exact(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, probes: list[Probe]) -> float:
+def exact(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, probes: list[Probe]) -> float:
+    """Return the share of the probes whose answer is the first choice, token for token."""
     chats = sorted((_tokens(tokenizer, probe) for probe in probes), key=lambda chat: len(chat[0]))
     right = 0
     for start in range(0, len(chats), _BATCH):
@@ -54,6 +55,6 @@ def _exact(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, probes: 
 def quick_accuracy(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, world: World) -> dict[str, float]:
     """Measure a sample of the figures that `benchmarks.small_model.evaluate` measures in full."""
     return {
-        key: _exact(model, tokenizer, PROBES[name](ProbeMaker(world, Random(f"quick {name}")), _SIZE))
+        key: exact(model, tokenizer, PROBES[name](ProbeMaker(world, Random(f"quick {name}")), _SIZE))
         for key, name in _SETS.items()
     }

@@ -8,6 +8,7 @@ from itertools import pairwise
 from transformers import LlamaConfig
 
 from benchmarks.small_model.corpus import ChatKind
+from benchmarks.small_model.shapes.chats import Style
 from benchmarks.small_model.tokenizer import SPECIAL_TOKENS, VOCAB_SIZE
 
 __all__ = ["STAGES", "Schedule", "Stage", "model_config"]
@@ -63,7 +64,7 @@ class Stage:
 
     until: float
     subjects: float
-    mixture: tuple[tuple[ChatKind, float], ...]
+    mixture: tuple[tuple[ChatKind | Style, float], ...]
     long_every: int = 0
 
 

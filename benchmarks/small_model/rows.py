@@ -10,6 +10,7 @@ import torch
 from benchmarks.small_model.corpus import MYSELF, ChatKind, Turn, make_chat
 from benchmarks.small_model.guidance import Guide, Guides, Marker
 from benchmarks.small_model.recipe import LONG_MIXTURE, STAGES, Schedule, Stage
+from benchmarks.small_model.shapes import chats as shapes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from agentmem.evaluation.world import Kind, World, WorldFact
 
-    Mixture = Sequence[tuple[ChatKind, float]]
+    Mixture = Sequence[tuple[ChatKind | shapes.Style, float]]
     Chat = tuple[list[int], list[float], list[Guide]]
     Row = list[Chat]
 
@@ -98,12 +99,14 @@ class RowSource:
         schedule: Schedule,
         rng: Random,
         stages: Sequence[Stage] = STAGES,
+        long_mixture: Mixture = LONG_MIXTURE,
+        sources: shapes.Sources | None = None,
     ) -> None:
-        """Prepare the facts of every stage; all randomness comes from ``rng``."""
+        """Prepare the facts of every stage; all randomness comes from ``rng``. Chats over notes of any shape draw them from ``sources``."""
         self._world, self._tokenizer, self._schedule, self.rng = world, tokenizer, schedule, rng
-        self._stages = tuple(stages)
+        self._stages, self._long_mixture, self._sources = tuple(stages), long_mixture, sources
         self._known = {stage.subjects: _facts_of_share(world, stage.subjects) for stage in stages}
-        self._drawn: dict[tuple[int, ChatKind], int] = {}
+        self._drawn: dict[tuple[int, ChatKind | shapes.Style], int] = {}
 
     def batch(self, step: int, progress: float) -> Batch:
         """Return the rows of one step at ``progress`` (0 to 1) of the training."""
@@ -111,7 +114,7 @@ class RowSource:
         known = self._known[stage.subjects]
         if stage.long_every and step % stage.long_every == 0:
             length = self._schedule.long_row
-            mixture: Mixture = LONG_MIXTURE
+            mixture: Mixture = self._long_mixture
         else:
             length, mixture = self._schedule.row, stage.mixture
         count = self._schedule.tokens_per_step // length
@@ -122,7 +125,7 @@ class RowSource:
         used, failures = 0, 0
         while failures < 3 and length - used > 12:
             kind = self._most_lacking(mixture)
-            turns = make_chat(kind, self._world, known, self.rng)
+            turns = self._turns(kind, known)
             chat = encode_turns(turns, self._tokenizer, length - used)
             if not chat[0]:
                 failures += 1
@@ -132,7 +135,15 @@ class RowSource:
             self._drawn[id(mixture), kind] = self._drawn.get((id(mixture), kind), 0) + len(chat[0])
         return row
 
-    def _most_lacking(self, mixture: Mixture) -> ChatKind:
+    def _turns(self, kind: ChatKind | shapes.Style, known: Sequence[WorldFact]) -> list[Turn]:
+        if isinstance(kind, ChatKind):
+            return make_chat(kind, self._world, known, self.rng)
+        if self._sources is None:
+            message = "chats over notes of any shape need sources of such notes"
+            raise ValueError(message)
+        return shapes.make_chat(self._sources, kind, self.rng)
+
+    def _most_lacking(self, mixture: Mixture) -> ChatKind | shapes.Style:
         # Shares are shares of tokens: the next chat is of the kind that is furthest behind its share.
         return min(mixture, key=lambda item: self._drawn.get((id(mixture), item[0]), 0) / item[1])[0]
 

@@ -64,18 +64,28 @@ class Trainer:
         self.out, self.budget = out, budget
         self.schedule = Schedule()
         self.world = World.generate()
-        self.tokenizer: PreTrainedTokenizerFast = build_tokenizer(self.world, seed)
-        config = model_config()
-        config._attn_implementation = "sdpa"
-        self.model = LlamaForCausalLM(config)
+        self.tokenizer, self.model = self.start(seed)
+        self.model.config._attn_implementation = "sdpa"
         self.pool = GradientPool(self.model, helper_niceness)
         matrices = [p for n, p in self.model.named_parameters() if p.ndim == 2 and "embed" not in n]
         rest = [p for n, p in self.model.named_parameters() if p.ndim != 2 or "embed" in n]
         self.muon = Muon(matrices, dtype=torch.bfloat16)
         self.adam = torch.optim.AdamW(rest, lr=1.0, betas=(0.9, 0.95), weight_decay=0.0)
-        self.rows = RowSource(self.world, self.tokenizer.backend_tokenizer, self.schedule, Random(seed))
+        self.rows = self.source(Random(seed))
         self.progress = _Progress()
         self.lessons = torch.zeros(LESSONS)
+
+    def start(self, seed: int) -> tuple[PreTrainedTokenizerFast, LlamaForCausalLM]:
+        """Return the tokenizer and the untrained model."""
+        return build_tokenizer(self.world, seed), LlamaForCausalLM(model_config())
+
+    def source(self, rng: Random) -> RowSource:
+        """Return where rows come from."""
+        return RowSource(self.world, self.tokenizer.backend_tokenizer, self.schedule, rng)
+
+    def figures(self) -> dict[str, float]:
+        """Return what is measured in between."""
+        return quick_accuracy(self.model, self.tokenizer, self.world)
 
     def run(self, check_every: int) -> None:
         """Train until the tokens are used up, measuring and saving every ``check_every`` tokens."""
@@ -113,7 +123,7 @@ class Trainer:
 
     def _check(self) -> None:
         self.model.eval()
-        figures = quick_accuracy(self.model, self.tokenizer, self.world)
+        figures = self.figures()
         self.model.train()
         self._log(**figures)
         self.save()

@@ -1,0 +1,37 @@
+"""The further course, as data: sizes, mixtures and learning rates."""
+
+from __future__ import annotations
+
+from benchmarks.small_model.recipe import (
+    LONG_CHAT,
+    LONG_OPEN,
+    STATEMENTS,
+    TOLD,
+    WORN,
+    WORN_NOTES,
+    WORN_TABLE,
+    Stage,
+)
+from benchmarks.small_model.shapes.chats import Style
+
+__all__ = ["LAYERS", "LONG_MIXTURE", "MERGES", "RATES", "STAGES"]
+
+LAYERS = 7
+MERGES = 12_288
+
+_FIRST = Style(notes=(1, 2), questions=(2, 4), strange=0.3, copied=0.25, renewed=0.0, unknown=0.1)
+_SAID = Style(copied=1.0)
+_FEW = Style(notes=(1, 4))
+_SOME = Style(notes=(2, 7))
+_TABLE = Style(notes=(2, 6), strange=0.0, table=1.0)
+_MANY = Style(notes=(5, 12), questions=(3, 8))
+
+_WORLD = ((WORN_TABLE, 0.05), (WORN_NOTES, 0.13), (TOLD, 0.03), (WORN, 0.16), (STATEMENTS, 0.03))
+# The world is kept fresh by two fifths of the tokens; what is read grows from a note or two to many.
+STAGES = (
+    Stage(0.15, 1.0, (*_WORLD, (_FIRST, 0.4), (_FEW, 0.2)), 10),
+    Stage(0.4, 1.0, (*_WORLD, (_SAID, 0.08), (_FIRST, 0.14), (_FEW, 0.26), (_SOME, 0.06), (_TABLE, 0.06)), 12),
+    Stage(1.0, 1.0, (*_WORLD, (_SAID, 0.02), (_FEW, 0.23), (_SOME, 0.25), (_TABLE, 0.1)), 7),
+)
+LONG_MIXTURE = ((LONG_CHAT, 0.25), (LONG_OPEN, 0.2), (_MANY, 0.55))
+RATES = ((0.0, 0.5), (0.15, 0.5), (0.18, 1.0), (0.5, 1.0), (1.0, 0.02))
