@@ -1,6 +1,6 @@
 """From what was trained: calibration and thresholds from authors left out, the file that ships, and its figures on pairs by other hands.
 
-python -m benchmarks.relations.measure --out build/relations --open benchmarks/strangers/test_pairs*.jsonl
+python -m benchmarks.relations.measure --out build/relations --open benchmarks/strangers/test_pairs*.jsonl --projects benchmarks/strangers/projects.jsonl
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from safetensors.numpy import save_file
 
 from agentmem.embedding.relation_model import RELATIONS, RelationModel, packaged_relations
 from benchmarks.relations.model import Reader
-from benchmarks.relations.pairs import Pair, area_under_curve, read_open, read_pairs, recall_at
+from benchmarks.relations.pairs import Pair, area_under_curve, read_open, read_pairs, read_projects, recall_at
 
 PRECISION = 0.99
 MARKS = 0.5
@@ -130,6 +130,7 @@ def main() -> None:
     parser.add_argument(
         "--open", type=Path, nargs="+", default=(), help="pairs by other hands, which nothing is trained on"
     )
+    parser.add_argument("--projects", type=Path, nargs="+", default=(), help="messages of one user about one thing")
     parser.add_argument("--rank", type=int, default=64)
     parser.add_argument("--file", type=Path, default=packaged_relations())
     parser.add_argument("--results", type=Path, default=Path(__file__).parent.parent / "results" / "relations.json")
@@ -140,8 +141,10 @@ def main() -> None:
     about = {"relations": RELATIONS, "sharpness": sharpness, "marks": MARKS, "closes": closes}
     ship(reader.eval(), args.rank, about, args.file)
     model, report = RelationModel(args.file), {"shipped": {**about, "rank": args.rank}, "authors_left_out": figures}
-    if args.open:
-        report["other_hands"] = {path.stem: by_others(model, read_open(path)) for path in args.open}
+    others = {path.stem: read_open(path) for path in args.open}
+    others |= {path.stem: read_projects(path) for path in args.projects}
+    if others:
+        report["other_hands"] = {name: by_others(model, pairs) for name, pairs in others.items()}
     report["milliseconds_a_pair"] = {str(n): timed(model, read_pairs(), n) for n in (1, 8)}
     report["megabytes"] = round(args.file.stat().st_size / 1e6, 2)
     args.results.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")

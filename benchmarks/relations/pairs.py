@@ -25,6 +25,7 @@ __all__ = [
     "read_chats",
     "read_open",
     "read_pairs",
+    "read_projects",
     "recall_at",
     "restated",
 ]
@@ -117,6 +118,19 @@ def read_chats(each: int, rng: Random, embedder: Embedder, path: Path = CHATS) -
             found += [Pair(said[other]["text"], line["text"], "replaces", chat[0]) for other in over]
             found += [Pair(said[other]["text"], line["text"], "apart", chat[0]) for other in kept]
     return found
+
+
+def read_projects(path: Path) -> list[Pair]:
+    """Of what one user wrote to an assistant about one thing: each message beside every earlier one, whether it makes that untrue or not."""
+    told: dict[str, list[Any]] = {}
+    for line in _lines(path):
+        told.setdefault(line["chat"], []).append(line)
+    return [
+        Pair(earlier["text"], line["text"], "replaces" if earlier["n"] in line["replaces"] else "", chat[0])
+        for chat, said in told.items()
+        for place, line in enumerate(said)
+        for earlier in said[:place]
+    ]
 
 
 def cosines(texts: Sequence[str], embedder: Embedder) -> npt.NDArray[np.float32]:

@@ -1,6 +1,7 @@
 """Measure a small model by greedy generation: every figure is the exact match of the whole answer, own stop included.
 
 python -m benchmarks.small_model.evaluate --model agentmem/data/small_model --json benchmarks/results/small_model.json
+python -m benchmarks.small_model.evaluate --shapes --json benchmarks/results/small_model_shapes.json    # notes of any shape
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from agentmem.evaluation.world import World
 from agentmem.llm.small_model import small_model_path
 from benchmarks.small_model.probes import PROBES, Probe, ProbeMaker
+from benchmarks.small_model.shapes.probes import SHAPE_PROBES
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Figure", "generate", "main", "measure"]
 
 _BATCH = 32
-_NEW_TOKENS = 24
+_NEW_TOKENS = 48
 _ALL_FACTS = "closed-book, held-out wordings"
 
 
@@ -77,8 +79,13 @@ def generate(
 def measure(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str, count: int, seed: int = 11
 ) -> Figure:
-    """Run one set of ``count`` probes."""
-    probes = PROBES[name](ProbeMaker(World.generate(), Random(f"{seed} {name}")), count)
+    """Run one set of ``count`` probes, about the world or about notes of any shape."""
+    rng = Random(f"{seed} {name}")
+    probes = (
+        SHAPE_PROBES[name](rng, count)
+        if name in SHAPE_PROBES
+        else PROBES[name](ProbeMaker(World.generate(), rng), count)
+    )
     results = generate(model, tokenizer, probes)
     wrong = tuple(
         (probe.messages[-1]["content"], probe.expected, text)
@@ -101,6 +108,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=small_model_path())
     parser.add_argument("--json", type=Path, default=None)
     parser.add_argument("--count", type=int, default=300, help="probes per figure (held-out wordings: all facts)")
+    parser.add_argument("--shapes", action="store_true", help="notes of any shape instead of the world")
     parser.add_argument("--show", type=int, default=0, help="wrong answers to print per figure")
     options = parser.parse_args()
     os.environ.setdefault("KMP_BLOCKTIME", "0")
@@ -109,7 +117,7 @@ def main() -> None:
     model = AutoModelForCausalLM.from_pretrained(options.model, dtype=torch.float32, local_files_only=True).eval()
     figures = []
     print(f"{'figure':<40} {'probes':>6} {'exact':>7} {'stops':>7} {'prompt':>7}")
-    for name in PROBES:
+    for name in SHAPE_PROBES if options.shapes else PROBES:
         count = 10**6 if name == _ALL_FACTS and options.count >= 300 else options.count
         figure = measure(model, tokenizer, name, count)
         figures.append(figure)

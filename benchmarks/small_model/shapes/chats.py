@@ -148,10 +148,10 @@ class _Chat:
     def copy(self) -> None:
         """Have a value of any kind said again."""
         for _ in range(self.rng.randint(1, 5)):
-            if self.rng.random() < 0.5:
+            if self.rng.random() < 0.4:
                 text = self.sources.note(self.rng, 0.3).value
             else:
-                text = self.sources.writer.words.some(self.rng, 2, 8)
+                text = self.sources.writer.words.forms(self.rng, 3, 12)
             self.turns.append(Turn("user", self.rng.choice(wording.REPEAT) + text, SILENT))
             self.turns.append(Turn("assistant", text, ANSWER, copied=True))
 

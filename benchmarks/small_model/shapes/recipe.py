@@ -31,7 +31,8 @@ _WORLD = ((WORN_TABLE, 0.05), (WORN_NOTES, 0.13), (TOLD, 0.03), (WORN, 0.16), (S
 STAGES = (
     Stage(0.15, 1.0, (*_WORLD, (_FIRST, 0.4), (_FEW, 0.2)), 10),
     Stage(0.4, 1.0, (*_WORLD, (_SAID, 0.08), (_FIRST, 0.14), (_FEW, 0.26), (_SOME, 0.06), (_TABLE, 0.06)), 12),
-    Stage(1.0, 1.0, (*_WORLD, (_SAID, 0.02), (_FEW, 0.23), (_SOME, 0.25), (_TABLE, 0.1)), 7),
+    Stage(0.8, 1.0, (*_WORLD, (_SAID, 0.15), (_FIRST, 0.1), (_FEW, 0.15), (_SOME, 0.14), (_TABLE, 0.06)), 10),
+    Stage(1.0, 1.0, (*_WORLD, (_SAID, 0.04), (_FEW, 0.23), (_SOME, 0.23), (_TABLE, 0.1)), 7),
 )
 LONG_MIXTURE = ((LONG_CHAT, 0.25), (LONG_OPEN, 0.2), (_MANY, 0.55))
-RATES = ((0.0, 0.5), (0.15, 0.5), (0.18, 1.0), (0.5, 1.0), (1.0, 0.02))
+RATES = ((0.0, 0.5), (0.4, 0.5), (1.0, 0.02))

@@ -50,6 +50,15 @@ class Vocabulary:
         top = len(self.words)
         return self.words[rng.randrange(top) if rng.random() < 0.2 else int(top ** rng.random()) - 1]
 
+    def forms(self, rng: Random, least: int, most: int) -> str:
+        """Draw several words from all alike, with capitals here and there and other signs than blanks between some: each form is a token of its own."""
+        said = ""
+        for _ in range(rng.randint(least, most)):
+            word = rng.choice(self.words)
+            word = rng.choice((word, word, word.capitalize()))
+            said += (rng.choice((" ", " ", " ", "/", "-", ".", "_", "@")) if said else "") + word
+        return said
+
     def some(self, rng: Random, least: int, most: int) -> str:
         """Draw several words."""
         return " ".join(self.word(rng) for _ in range(rng.randint(least, most)))
