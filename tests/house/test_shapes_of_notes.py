@@ -45,10 +45,12 @@ def test_a_note_tells_its_value_word_for_word(sources: Sources) -> None:
             assert note.value
             assert note.value.casefold() in note.text.casefold()
             assert not note.name or note.name.casefold() in note.text.casefold()
-            question, named = note.asks(rng)
-            assert question.strip()
-            assert "{" not in question + note.text or "{" in note.value
-            assert not named or named == note.name
+            asked = note.asks(rng)
+            assert asked.text.strip()
+            assert asked.key == note.key
+            assert "{" not in asked.text + note.text or "{" in note.value
+            assert not asked.named or asked.named == note.name
+            assert note.elsewhere(rng).key != note.key
 
 
 def test_shapes_and_names_that_are_held_out_are_never_trained_on() -> None:
@@ -83,9 +85,24 @@ def test_what_is_asked_is_answered_from_the_notes_and_the_newest_wins(sources: S
 
 def test_what_no_note_tells_is_not_known(sources: Sources) -> None:
     rng = Random(4)
-    for _ in range(100):
-        for turn in make_chat(sources, Style(unknown=1.0, copied=0.0), rng):
-            assert not turn.weight or turn.content == UNKNOWN_ANSWER
+    answered = []
+    for _ in range(200):
+        turns = make_chat(sources, Style(unknown=1.0, copied=0.0), rng)
+        told = {stated.key: stated.value for turn in turns for stated in turn.stated}
+        for turn in turns:
+            if turn.weight and turn.content != UNKNOWN_ANSWER:
+                assert turn.sought in told, "what looks like something else may be told by another note"
+                answered.append(turn)
+    assert len(answered) < 60
+
+
+def test_the_notes_of_a_table_tell_one_matter_of_many(sources: Sources) -> None:
+    rng = Random(8)
+    for _ in range(50):
+        turns = make_chat(sources, Style(notes=(3, 6), strange=0.0, table=1.0, renewed=0.0, copied=0.0), rng)
+        keys = [stated.key for turn in turns for stated in turn.stated]
+        assert len({matter for _, matter in keys}) == 1
+        assert len({subject for subject, _ in keys}) == len(keys)
 
 
 def test_strangers_sentences_come_with_other_values(sources: Sources) -> None:

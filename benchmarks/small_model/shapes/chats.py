@@ -15,7 +15,6 @@ __all__ = ["Sources", "Style", "make_chat"]
 
 _CORRECTED = ("Correction: {}", "From now on: {}", "Update: {}", "It changed: {}", "As of today, {}", "{}", "{}", "{}")
 _OVER = ("This is no longer true: {}", "Not any more: {}", "Forget this, it is over: {}")
-_GENERATED, _STRANGE = "generated", "strange"
 
 
 @dataclass(frozen=True)
@@ -62,21 +61,19 @@ class _Chat:
     over: set[tuple[str, str]] = field(default_factory=set)
     lines: list[tuple[Told, str]] = field(default_factory=list)
     turns: list[Turn] = field(default_factory=list)
+    pending: str = ""
+    stated: tuple[Stated, ...] = ()
 
     def notes(self) -> list[Told]:
         """Draw the notes of the block, no two of which contradict each other."""
         count = self.rng.randint(*self.style.notes)
         first = self.sources.note(self.rng, self.style.strange)
         chosen = {first.key: first}
-        same_shape = self.rng.random() < self.style.table and first.again is not None
+        table = first.beside if self.rng.random() < self.style.table else None
         for _ in range(4 * count):
             if len(chosen) >= count:
                 break
-            if same_shape:
-                form = next((f for f in self.sources.writer.forms if first.key[1].startswith(f.told[0])), None)
-                other = self.sources.writer.note(self.rng, form)
-            else:
-                other = self.sources.note(self.rng, self.style.strange)
+            other = table(self.rng) if table else self.sources.note(self.rng, self.style.strange)
             if other.value not in {note.value for note in chosen.values()}:
                 chosen.setdefault(other.key, other)
         return list(chosen.values())
@@ -95,7 +92,9 @@ class _Chat:
             self._say_notes()
             return
         dates = sorted(random_date(self.rng) for _ in self.lines)
-        speaker = MYSELF if self.rng.random() < 0.85 else self.rng.choice(("assistant", "note"))
+        # Who says "I" is the user, whose notes these are.
+        mine = self.style.strange or any(note.key[0] == "me" for note, _ in self.lines)
+        speaker = MYSELF if mine or self.rng.random() < 0.5 else self.rng.choice(("assistant", "note"))
         noted = [ToldNote(date, speaker, text) for date, (_, text) in zip(dates, self.lines, strict=True)]
         block = layouts.render(noted, self.rng)
         stated = tuple(self._stated(note, text) for note, text in self.lines)
@@ -105,9 +104,6 @@ class _Chat:
         if self.rng.random() < 0.2:
             block = f"{self.rng.choice(wording.PERSONAS)}\n\n{block}"
         self.turns.append(Turn("system", block, SILENT, stated))
-
-    pending: str = ""
-    stated: tuple[Stated, ...] = ()
 
     def _renew(self, old: Told) -> None:
         """Have a matter told again later: with another value, or as over."""
@@ -133,11 +129,11 @@ class _Chat:
     def ask(self) -> None:
         """Ask for one of the notes, or for what none of them tells."""
         note = self.told[self.rng.choice(list(self.told))]
-        unknown = self.rng.random() < self.style.unknown
-        question, named = note.elsewhere(self.rng) if unknown else note.asks(self.rng)
-        known = not unknown and note.key not in self.over
-        mine = note.key[0] == "me" and not unknown
-        self._turn(question, note.value if known else None, MYSELF if mine else named, note.key if known else ("", ""))
+        asked = (note.elsewhere if self.rng.random() < self.style.unknown else note.asks)(self.rng)
+        answers = None if asked.key in self.over else self.told.get(asked.key)
+        key = asked.key if answers else ("", "")
+        mine = asked.key[0] == "me"
+        self._turn(asked.text, answers.value if answers else None, MYSELF if mine else asked.named, key)
 
     def _turn(self, question: str, value: str | None, named: str, sought: tuple[str, str]) -> None:
         said, self.pending = self.pending + question, ""

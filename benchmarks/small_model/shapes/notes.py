@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from random import Random
+from typing import NamedTuple
 from zlib import crc32
 
 from agentmem.evaluation.world import names
 from benchmarks.small_model.shapes.values import Vocabulary, kinds_of_values
 
-__all__ = ["Form", "Told", "Writer", "forms"]
+__all__ = ["Asked", "Form", "Told", "Writer", "forms"]
 
 ME, OUR = "me", "our"
 _KEPT_CAPITALS = {"code", "address", "path", "email", "version"}
@@ -38,6 +39,17 @@ class Form:
     asked: tuple[str, ...]
 
 
+Key = tuple[str, str]
+
+
+class Asked(NamedTuple):
+    """A question, how the subject is named in it (may be empty), and what it is about: with the key of a note, that note answers it."""
+
+    text: str
+    named: str
+    key: Key
+
+
 @dataclass(frozen=True)
 class Told:
     """A note and how it may be asked for.
@@ -46,17 +58,20 @@ class Told:
         key: What it is about; two notes with one key contradict each other.
         name: The words in it that name whom it is about; may be empty.
         value: The answer, as it stands in the text.
-        asks: Draws a question; the second item is how the subject is named there.
-        elsewhere: Draws a question that looks alike and that it does not answer; the second item as before.
+        asks: Draws a question for it.
+        elsewhere: Draws a question that looks alike and that it does not answer.
+        again: Tells the same matter with another value.
+        beside: Tells the same of somebody or something else.
     """
 
-    key: tuple[str, str]
+    key: Key
     text: str
     name: str
     value: str
-    asks: Callable[[Random], tuple[str, str]] = field(compare=False)
-    elsewhere: Callable[[Random], tuple[str, str]] = field(compare=False)
+    asks: Callable[[Random], Asked] = field(compare=False)
+    elsewhere: Callable[[Random], Asked] = field(compare=False)
     again: Callable[[Random], Told] | None = field(default=None, compare=False)
+    beside: Callable[[Random], Told] | None = field(default=None, compare=False)
 
 
 @cache
@@ -74,6 +89,10 @@ def forms(path: Path = Path(__file__).parent / "forms.txt") -> tuple[Form, ...]:
         asked = tuple(line[2:] for line in lines if line.startswith("? "))
         found.append(Form(subject, value, named == "relation", held, told, asked))
     return tuple(found)
+
+
+def _key(form: Form, subject: str, matter: str) -> Key:
+    return subject, f"{form.told[0]} {matter}"
 
 
 def _capital(text: str) -> str:
@@ -95,13 +114,12 @@ class Writer:
         self.values = kinds_of_values(words)
         self.forms = tuple(form for form in forms() if form.held == held_forms)
 
-    def note(self, rng: Random, form: Form | None = None, subject: str | None = None) -> Told:
+    def note(self, rng: Random, form: Form | None = None) -> Told:
         """Write a note; matters with invented names are a third of all."""
         if form is None:
             named = [form for form in self.forms if form.named]
             form = rng.choice(named if named and rng.random() < 0.35 else self.forms)
-        subject = self.subject(form.subject, rng) if subject is None else subject
-        return self._told(form, subject, self._matter(rng) if form.named else "", rng)
+        return self._told(form, self.subject(form.subject, rng), self._matter(rng) if form.named else "", rng)
 
     def subject(self, kind: str, rng: Random) -> str:
         """Draw a subject of a kind."""
@@ -168,17 +186,20 @@ class Writer:
         value = self.values[form.value](rng)
         text = self._filled(rng.choice(form.told), subject, matter, value, form)
 
-        def asks(rng: Random) -> tuple[str, str]:
+        def asks(rng: Random) -> Asked:
             return self._asked(form, subject, matter, rng)
 
-        def elsewhere(rng: Random) -> tuple[str, str]:
+        def elsewhere(rng: Random) -> Asked:
             return self._asked_elsewhere(form, subject, matter, rng)
 
         def again(rng: Random) -> Told:
             return self._told(form, subject, matter, rng)
 
+        def beside(rng: Random) -> Told:
+            return self._told(form, self.subject(form.subject, rng), matter, rng)
+
         name = "" if subject in (ME, OUR) else subject
-        return Told((subject, f"{form.told[0]} {matter}"), text, name, value, asks, elsewhere, again)
+        return Told(_key(form, subject, matter), text, name, value, asks, elsewhere, again, beside)
 
     def _filled(self, sentence: str, subject: str, matter: str, value: str, form: Form) -> str:
         text = sentence.replace("{s}", subject).replace("{S}", subject).replace("{r}", matter).replace("{v}", value)
@@ -186,11 +207,12 @@ class Writer:
         plain = value[:1].islower() and value.split(" ", 1)[0].isalpha() and form.value not in _KEPT_CAPITALS
         return text if starts_with_value and not plain else _capital(text)
 
-    def _asked(self, form: Form, subject: str, matter: str, rng: Random) -> tuple[str, str]:
+    def _asked(self, form: Form, subject: str, matter: str, rng: Random) -> Asked:
         question = rng.choice(form.asked).replace("{s}", subject).replace("{r}", matter)
-        return hurried(_capital(question), rng), "" if subject in (ME, OUR) else subject
+        named = "" if subject in (ME, OUR) else subject
+        return Asked(hurried(_capital(question), rng), named, _key(form, subject, matter))
 
-    def _asked_elsewhere(self, form: Form, subject: str, matter: str, rng: Random) -> tuple[str, str]:
+    def _asked_elsewhere(self, form: Form, subject: str, matter: str, rng: Random) -> Asked:
         mine = subject in (ME, OUR)
         others = [other for other in self.forms if other.subject == form.subject and other is not form]
         draw = rng.random()
@@ -212,7 +234,7 @@ class Writer:
         if subject in (ME, OUR) or len(parts) < 2 or rng.random() < 0.4:
             return self.subject("person" if kind in (ME, OUR) else kind, rng)
         at = rng.randrange(1, len(parts)) if parts[0] == "the" else rng.randrange(len(parts))
-        word = self.words.word(rng)
+        word = next(word for word in iter(lambda: self.words.word(rng), "") if word != parts[at].lower())
         parts[at] = _capital(word) if parts[at][:1].isupper() else word
         return " ".join(parts)
 

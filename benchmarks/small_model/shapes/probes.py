@@ -53,12 +53,16 @@ class _Maker:
     def asked(self, note: Told, least: int = 3, most: int = 7) -> Probe:
         """Ask for the note among others."""
         messages = self.system(self.among(note, least, most))
-        return Probe([*messages, {"role": "user", "content": note.asks(self.rng)[0]}], answer(note.value))
+        return Probe([*messages, {"role": "user", "content": note.asks(self.rng).text}], answer(note.value))
 
     def asked_elsewhere(self, note: Told) -> Probe:
         """Ask for what the note looks like telling, and does not."""
-        messages = self.system(self.among(note, 3, 7))
-        return Probe([*messages, {"role": "user", "content": note.elsewhere(self.rng)[0]}], answer(None))
+        notes = self.among(note, 3, 7)
+        told = {other.key for other in notes if isinstance(other, Told)}
+        asked = note.elsewhere(self.rng)
+        while asked.key in told:
+            asked = note.elsewhere(self.rng)
+        return Probe([*self.system(notes), {"role": "user", "content": asked.text}], answer(None))
 
     def renewed(self, note: Told) -> Probe:
         """Ask for what was told twice, with two values."""
@@ -66,7 +70,7 @@ class _Maker:
         newer = note.again(self.rng)
         notes = self.among(newer, 2, 5)
         notes.insert(self.rng.randint(0, notes.index(newer)), note)
-        return Probe([*self.system(notes), {"role": "user", "content": newer.asks(self.rng)[0]}], answer(newer.value))
+        return Probe([*self.system(notes), {"role": "user", "content": newer.asks(self.rng).text}], answer(newer.value))
 
 
 @cache

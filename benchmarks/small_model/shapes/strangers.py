@@ -16,7 +16,7 @@ from random import Random
 from typing import Any
 
 from agentmem.evaluation.world import names
-from benchmarks.small_model.shapes.notes import Told, hurried
+from benchmarks.small_model.shapes.notes import Asked, Told, hurried
 
 __all__ = ["MEASURED", "TRAINED", "StrangersNotes", "Written", "read_facts"]
 
@@ -106,13 +106,15 @@ class StrangersNotes:
         value = _with(value, renamed)
         asks = fact.asks if renamed else fact.asks + fact.short
 
-        def asked(rng: Random) -> tuple[str, str]:
-            return hurried(_with(rng.choice(asks), renamed), rng), ""
+        key = (fact.text, str(sorted(renamed.items())))
 
-        def elsewhere(rng: Random) -> tuple[str, str]:
-            return hurried(_with(rng.choice(fact.elsewhere), renamed), rng), ""
+        def asked(rng: Random) -> Asked:
+            return Asked(hurried(_with(rng.choice(asks), renamed), rng), "", key)
 
-        return Told((fact.text, str(sorted(renamed.items()))), f"{before}{value}{after}", "", value, asked, elsewhere)
+        def elsewhere(rng: Random) -> Asked:
+            return Asked(hurried(_with(rng.choice(fact.elsewhere), renamed), rng), "", ("", ""))
+
+        return Told(key, f"{before}{value}{after}", "", value, asked, elsewhere)
 
     def _value(self, fact: Written, rng: Random) -> str:
         if _CLASS.search(fact.value) and rng.random() < 0.7:
