@@ -171,11 +171,11 @@ class Trainer:
         print(json.dumps(line), flush=True)
 
 
-def main() -> None:
-    """Parse the command line and train."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def main(kind: type[Trainer] = Trainer, what: str | None = __doc__, tokens: int = 8_000_000) -> None:
+    """Parse the command line and train with a trainer of this kind."""
+    parser = argparse.ArgumentParser(description=what, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--tokens", type=int, default=8_000_000)
+    parser.add_argument("--tokens", type=int, default=tokens)
     parser.add_argument("--minutes", type=float, default=None, help="wall-clock budget instead of --tokens")
     parser.add_argument("--resume", type=Path, default=None, help="state.pt of an earlier run")
     parser.add_argument("--seed", type=int, default=1)
@@ -185,8 +185,7 @@ def main() -> None:
     os.environ.setdefault("KMP_BLOCKTIME", "0")
     torch.set_num_threads(1)
     options.out.mkdir(parents=True, exist_ok=True)
-    budget = Budget(options.tokens, options.minutes)
-    trainer = Trainer(options.out, options.seed, budget, options.helper_nice)
+    trainer = kind(options.out, options.seed, Budget(options.tokens, options.minutes), options.helper_nice)
     if options.resume:
         trainer.resume(options.resume)
     trainer.run(options.check_every)

@@ -1,15 +1,12 @@
 """Teach the small model to read notes of any shape: more words, two more layers, and a further course beside its world.
 
-python -m benchmarks.small_model.shapes.train --out build/any_shape --tokens 16000000
+python -m benchmarks.small_model.shapes.train --out build/any_shape --tokens 40000000
 
 It goes on from the model that ships. New layers begin as ones that change nothing, new tokens near words that mean the like.
 """
 
 from __future__ import annotations
 
-import argparse
-import os
-from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -32,12 +29,12 @@ from benchmarks.small_model.shapes.vocabulary import (
     with_merges,
     word_counts,
 )
-from benchmarks.small_model.train import Budget, Trainer
+from benchmarks.small_model.train import Trainer, main
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-__all__ = ["ShapesTrainer", "grown", "main"]
+__all__ = ["ShapesTrainer", "grown"]
 
 _LOOK = 120
 
@@ -93,24 +90,5 @@ class ShapesTrainer(Trainer):
         return found
 
 
-def main() -> None:
-    """Parse the command line and train."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--tokens", type=int, default=16_000_000)
-    parser.add_argument("--resume", type=Path, default=None, help="state.pt of an earlier run")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--check-every", type=int, default=1_000_000)
-    parser.add_argument("--helper-nice", type=int, default=None, help="niceness of a helper process; none without")
-    options = parser.parse_args()
-    os.environ.setdefault("KMP_BLOCKTIME", "0")
-    torch.set_num_threads(1)
-    options.out.mkdir(parents=True, exist_ok=True)
-    trainer = ShapesTrainer(options.out, options.seed, Budget(options.tokens), options.helper_nice)
-    if options.resume:
-        trainer.resume(options.resume)
-    trainer.run(options.check_every)
-
-
 if __name__ == "__main__":
-    main()
+    main(ShapesTrainer, __doc__, tokens=40_000_000)
