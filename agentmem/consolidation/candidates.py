@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -25,6 +25,8 @@ __all__ = ["Candidate", "gather", "request_of"]
 KEY_PHRASINGS = 6
 USE_WINDOW = timedelta(days=90)
 """Uses are counted this far back."""
+_AT_ONCE = 500
+"""So many notes are read at once."""
 _UNUSED = UseSummary(0, 0, 0, 0)
 
 
@@ -64,20 +66,53 @@ class Candidate:
         return replace(self, signals=replace(self.signals, capacity_left=left)) if taken else self
 
 
-def gather(tx: Transaction, core: Core, owners: Sequence[int], phraser: Phraser) -> list[Candidate]:
-    """Every note that the owners hold with a fact, or of which something was asked, and every note that an active edit came from."""
-    settings = core.settings.consolidation
-    now = core.clock.now()
-    since = micros(now - USE_WINDOW)
+def gather(
+    tx: Transaction,
+    core: Core,
+    owners: Sequence[int],
+    phraser: Phraser,
+    *,
+    only: Collection[str] | None = None,
+    edited: bool | None = None,
+) -> Iterator[Candidate]:
+    """Every note that the owners hold with a fact, or of which something was asked, and every note that an active edit came from.
+
+    They are made as they are taken, some at a time: who needs few of many pays for few.
+
+    Args:
+        only: ids of notes: of these alone.
+        edited: those that an active edit came from, or the others alone.
+    """
     active = {edit.note_id: edit for edit in tx.ledger.edits(owners=owners)}
-    stated = set(_fact_rows(tx, owners)) | set(tx.notes.rows_of(list(active)).values())
-    asked = set(tx.evidence.alone(owners)) - stated
-    notes = tx.notes.load(sorted(stated | asked))
-    uses = tx.uses.summary(list(notes), since)
+    in_weights = set(tx.notes.rows_of(list(active)).values())
+    stated = set(_fact_rows(tx, owners)) | in_weights
+    wanted = stated | set(tx.evidence.alone(owners))
+    if edited is not None:
+        wanted = wanted & in_weights if edited else wanted - in_weights
+    if only is not None:
+        wanted &= set(tx.notes.rows_of(list(only)).values())
+    left = (
+        core.settings.consolidation.max_edits - tx.ledger.held()
+    )  # the side memory is one for all, whoever a run is for
+    rows = sorted(wanted)
+    for start in range(0, len(rows), _AT_ONCE):
+        yield from _made(tx, core, rows[start : start + _AT_ONCE], stated, active, left, phraser)
+
+
+def _made(
+    tx: Transaction,
+    core: Core,
+    rows: Sequence[int],
+    stated: Collection[int],
+    active: Mapping[str, EditRow],
+    left: int,
+    phraser: Phraser,
+) -> Iterator[Candidate]:
+    now = core.clock.now()
+    notes = tx.notes.load(rows)
+    uses = tx.uses.summary(list(notes), micros(now - USE_WINDOW))
     heard = _heard(tx, notes)
-    contradicted = _contradicted(tx, notes, settings.min_trust)
-    left = settings.max_edits - tx.ledger.held()  # the side memory is one for all, whoever a run is for
-    found = []
+    contradicted = _contradicted(tx, notes, core.settings.consolidation.min_trust)
     for row, note in notes.items():
         if row not in stated and row not in heard:
             continue
@@ -88,8 +123,7 @@ def gather(tx: Transaction, core: Core, owners: Sequence[int], phraser: Phraser)
         phrased = phraser.phrase(note, heard.get(row, ()))
         taught = isinstance(phrased, Phrased) and phrased.heard
         digest = _digest(heard[row]) if taught else ""
-        found.append(Candidate(row, note, signals, None, edit, digest).phrased_as(phrased))
-    return found
+        yield Candidate(row, note, signals, None, edit, digest).phrased_as(phrased)
 
 
 def _digest(heard: Sequence[Heard]) -> str:

@@ -161,7 +161,7 @@ class DriftMeter:
                 e.note_id for e in edits if e.note_id in notes and self._is_contradicted(tx, e, notes[e.note_id])
             ]
             active = tx.ledger.active_pack(METHOD)
-            candidates = gather(tx, self._core, owners, self._phraser)
+            candidates = list(gather(tx, self._core, owners, self._phraser))
             bars = barred(tx, candidates, self._weights.editor)
         hopeful = [c for c in candidates if c.note.id not in bars]
         waiting = [c.note.id for c in hopeful if self._policy.decide(c.signals).action == "promote"]
@@ -251,7 +251,8 @@ class DriftMeter:
             owners = tx.notes.visible_owners(scope) if scope else tx.notes.all_owners()
             edits = tx.ledger.edits(owners=owners)
             chosen = sorted(rng.sample(edits, min(sample, len(edits))), key=lambda e: e.id)
-            found = {c.edit.id: c for c in gather(tx, self._core, owners, self._phraser) if c.edit is not None}
+            drawn = gather(tx, self._core, owners, self._phraser, only=[e.note_id for e in chosen], edited=True)
+            found = {c.edit.id: c for c in drawn if c.edit is not None}
         requests = [replace(request_in_registry(e), scope=_scope_of(found.get(e.id))) for e in chosen]
         said = prober.ask([Canary(r.prompt, r.scope) for r in requests])
         hits = [same_answer(text, r.target) for r, text in zip(requests, said, strict=True)]

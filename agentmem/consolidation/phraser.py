@@ -93,9 +93,13 @@ class FirstPhraser:
         self._phrasers = (first, *others)
 
     def phrase(self, note: Note, heard: Sequence[Heard]) -> Phrased | NotPhrased:
-        found = [phraser.phrase(note, heard) for phraser in self._phrasers]
-        phrased = next((made for made in found if isinstance(made, Phrased)), None)
-        return phrased or (found[-1] if heard else found[0])
+        reasons = list[NotPhrased]()
+        for phraser in self._phrasers:
+            made = phraser.phrase(note, heard)
+            if isinstance(made, Phrased):
+                return made
+            reasons.append(made)
+        return reasons[-1] if heard else reasons[0]
 
 
 def default_phraser() -> Phraser:
@@ -128,8 +132,8 @@ def stands_alone(question: str, note: Note) -> bool:
 def _most_alike(heard: Sequence[Heard]) -> list[Heard]:
     """Those that were answered alike, one saying more than another or not: the most wordings, of as many the latest."""
     groups: list[tuple[frozenset[str], list[Heard]]] = []
-    for each in sorted(heard, key=lambda each: len(value_of(each.answer, each.question))):
-        value = value_of(each.answer, each.question)
+    values = [(value_of(each.answer, each.question), each) for each in heard]
+    for value, each in sorted(values, key=lambda pair: len(pair[0])):
         home = next((group for core, group in groups if core <= value), None)
         if home is None:
             groups.append((value, home := []))

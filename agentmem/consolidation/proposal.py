@@ -139,7 +139,7 @@ class Proposer:
         """One candidate with all its signals, those that only the model can tell included; ``None``: it states no fact."""
         with self._core.reading(scope or EVERYBODY) as tx:
             owners = tx.notes.visible_owners(scope) if scope else tx.notes.all_owners()
-            found = [c for c in gather(tx, self._core, owners, self._phraser) if c.note.id == note_id]
+            found = list(gather(tx, self._core, owners, self._phraser, only=[note_id]))
         if self._prober is not None:
             found = self._measured(found, self._prober)
         return found[0] if found else None

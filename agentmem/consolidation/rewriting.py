@@ -63,7 +63,7 @@ class Rewriter:
         """By edit, why the policy does not want it in the weights; an edit whose note is gone has nobody to speak for it."""
         found = {
             c.edit.id: self._policy.decide(c.signals)
-            for c in gather(tx, self._core, tx.notes.all_owners(), self._phraser)
+            for c in gather(tx, self._core, tx.notes.all_owners(), self._phraser, edited=True)
             if c.edit is not None
         }
         present = tx.notes.rows_of([e.note_id for e in edits])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from agentmem.consolidation.beside import BesideEdit
 from agentmem.consolidation.candidates import Candidate, boundary, gather, request_of
@@ -192,18 +193,18 @@ class ShadowWriter:
     def _canaries(self, plan: Plan) -> list[Canary]:
         """General questions, and questions about neighbouring facts that are not being written."""
         limit = self._core.settings.consolidation.canaries
-        chosen = {c.note.id for c in plan.chosen} | {e.note_id for e in plan.leaving}
+        chosen = {c.note.id for c in plan.chosen}
+        asked = {c.phrased.question for c in plan.chosen if c.phrased}
         with self._core.reading(EVERYBODY) as tx:
             scopes = {c.note.scope.user: c.note.scope for c in plan.chosen}
-            owners = tuple(o for s in scopes.values() for o in tx.notes.visible_owners(s))
-            others = [
-                c
-                for c in gather(tx, self._core, tuple(dict.fromkeys(owners)), self._phraser)
-                if c.note.id not in chosen
-            ]
-        near = [Canary(c.phrased.question, boundary(c.note.scope)) for c in others if c.phrased and c.edit is None]
-        asked = {c.phrased.question for c in plan.chosen if c.phrased}
-        near = [canary for canary in near if canary.prompt not in asked][: limit // 2]
+            owners = dict.fromkeys(o for s in scopes.values() for o in tx.notes.visible_owners(s))
+            others = gather(tx, self._core, tuple(owners), self._phraser, edited=False)
+            questions = (
+                Canary(c.phrased.question, boundary(c.note.scope))
+                for c in others
+                if c.note.id not in chosen and c.phrased is not None and c.phrased.question not in asked
+            )
+            near = list(islice(questions, limit // 2))
         scope = boundary(plan.chosen[0].note.scope) if plan.chosen else None
         return near + [Canary(text, scope) for text in self._canary_texts[: limit - len(near)]]
 

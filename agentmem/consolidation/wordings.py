@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from functools import cache
 
 from agentmem.consolidation.templates import DOES, FRAMES, HAS, IS, NOUN, NOUNS, OPAQUE
@@ -18,6 +19,7 @@ from agentmem.extract.lexicon import STOPWORDS
 __all__ = ["independent"]
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?|\d+")
+_OWN = re.compile(r"['’]s?$")
 _ENDING = re.compile(r"(?:['’]s?|ing|ed|es|s|e)$")
 _STEM = 5  # letters: "lives", "living" and "live" ask for the same
 
@@ -29,19 +31,19 @@ def independent(held_out: Iterable[str], keys: Sequence[str], subject: str | Non
         keys: the wordings that an edit is written with.
         subject: whom they are about; its words tell nothing.
     """
-    known = [_telling(key, subject) for key in keys]
-    return tuple(text for text in held_out if not any(_telling(text, subject) <= words for words in known))
+    silent = _words(subject or "") | _silent()
+    known = [_telling(key, silent) for key in keys]
+    return tuple(text for text in held_out if not any(_telling(text, silent) <= words for words in known))
 
 
-def _telling(text: str, subject: str | None) -> frozenset[str]:
+def _telling(text: str, silent: AbstractSet[str]) -> frozenset[str]:
     """The stems of the words that say what is asked for."""
-    about = _words(subject or "")
-    return frozenset(_stem(word) for word in _words(text) - about - _said_by_rule() - STOPWORDS)
+    return frozenset(_stem(word) for word in _words(text) - silent)
 
 
 def _words(text: str) -> set[str]:
     found = {word.casefold() for word in _WORD.findall(text)}
-    return found | {re.sub(r"['’]s?$", "", word) for word in found}
+    return found | {_OWN.sub("", word) for word in found if not word.isalnum()}
 
 
 def _stem(word: str) -> str:
@@ -49,9 +51,9 @@ def _stem(word: str) -> str:
 
 
 @cache
-def _said_by_rule() -> frozenset[str]:
-    """The words of templates that fit every relation: they are about none."""
-    return frozenset(
+def _silent() -> frozenset[str]:
+    """Words that tell nothing: those of templates that fit every relation, which are about none, and the little ones."""
+    return STOPWORDS | frozenset(
         word
         for pattern in (*NOUN, *NOUNS, *DOES, *IS, *HAS, *OPAQUE, *FRAMES)
         for word in _words(re.sub(r"\{\w+\}", " ", pattern))

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 import pytest
 
 from agentmem import Fact, Memory, Settings
+from agentmem.consolidation.candidates import gather
+from agentmem.consolidation.phraser import FactPhraser
+from agentmem.consolidation.phrasing import Heard, NotPhrased, Phrased
 from agentmem.consolidation.proposal import UNDONE
 from agentmem.llm.small_model import load_small_model
 from agentmem.notes.clock import ManualClock, micros
+from agentmem.notes.note import Note
 from agentmem.notes.rows import EditRow
 from agentmem.settings import ConsolidationSettings
 
@@ -131,3 +135,46 @@ def test_a_fact_that_does_not_hold_yet_waits_for_its_day(memory: Memory, clock: 
 
     clock.advance(days=31)
     assert memory.status(user="ann").waiting == (note,)
+
+
+# -- one of many pays for one -----------------------------------------------------------------------------------------
+
+
+class Counting(FactPhraser):
+    """Keeps the ids of the notes that it was asked about."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def phrase(self, note: Note, heard: Sequence[Heard]) -> Phrased | NotPhrased:
+        self.asked.append(note.id)
+        return super().phrase(note, heard)
+
+
+def test_why_one_note_was_decided_so_is_found_out_from_that_note_alone(memory: Memory) -> None:
+    """Among thousands of facts it would take seconds to find the wordings of all."""
+    wanted, _ = tell(memory, "Ilva Quist", "lives in", "Porto"), tell(memory, "Oren Dorrell", "plays", "cello")
+    memory.phraser = counting = Counting()
+
+    assert "promote" in memory.explain(wanted, user="ann")
+
+    assert counting.asked == [wanted]
+
+
+def test_the_notes_are_looked_through_as_they_are_taken(memory: Memory) -> None:
+    """Those that are in the weights, or those that are not, are told apart before anything is made of them."""
+    inside, outside = tell(memory, "Ilva Quist", "lives in", "Porto"), tell(memory, "Oren Dorrell", "plays", "cello")
+    enter(memory, inside)
+    core, counting = memory._parts.core, Counting()
+    with core.store.read() as tx:
+        owners = tx.notes.all_owners()
+        for edited, only, ids in (
+            (True, None, [inside]),
+            (False, None, [outside]),
+            (None, [outside, "nobody's"], [outside]),
+            (None, None, [inside, outside]),
+        ):
+            assert [c.note.id for c in gather(tx, core, owners, counting, edited=edited, only=only)] == ids
+        counting.asked.clear()
+        next(iter(gather(tx, core, owners, counting)))
+    assert counting.asked == [inside]
