@@ -38,6 +38,10 @@ HEARD = 3
 """Wordings that were asked in use; the rest of those that are known are left for the report."""
 
 
+MOST = 30_000
+"""Facts that the names of the world's strangers are enough for."""
+
+
 def facts(world: World, count: int, rng: Random) -> list[WorldFact]:
     """Facts about people whom the model never met, several for each."""
     relations = sorted({fact.relation for fact in world.facts if fact.kind == "person"})
@@ -51,10 +55,13 @@ def facts(world: World, count: int, rng: Random) -> list[WorldFact]:
 
 
 def told(seed: int, count: int, users: int) -> Iterator[tuple[str, WorldFact]]:
-    """(user, fact), always the same for one seed."""
+    """(user, fact), always the same for one seed; where there are not names enough for all, other users know other people of the same names."""
     world, rng = World.generate(), Random(seed)
-    for number, fact in enumerate(facts(world, count, rng)):
-        yield f"u{number % users}", fact
+    circles = -(-count // MOST)
+    for circle in range(circles):
+        own = range(circle, users, circles)
+        for number, fact in enumerate(facts(world, len(range(circle, count, circles)), rng)):
+            yield f"u{own[number % len(own)]}", fact
 
 
 def opened(folder: Path, count: int) -> Memory:
@@ -112,6 +119,7 @@ def report(folder: Path, seed: int, count: int, users: int, sample: int) -> dict
         memory.ask("Where does nobody live?", user="u0", use="weights", max_tokens=8)
         load = time.perf_counter() - began
         everything = list(told(seed, count, users))
+        known = {(user, fact.subject, fact.relation) for user, fact in everything}
         learnt = sum(len(memory.edits(user=f"u{number}")) for number in range(users))
         chosen = rng.sample(everything, min(sample, count))
         heard, other, elsewhere, seconds = [], [], [], []
@@ -121,7 +129,9 @@ def report(folder: Path, seed: int, count: int, users: int, sample: int) -> dict
             heard.append(said(memory, world.questions(fact)[0], user, wanted))
             seconds.append(time.perf_counter() - began)
             other.append(said(memory, rng.choice(world.questions(fact, held_out=True)), user, wanted))
-            elsewhere.append(fired(memory, world.questions(fact)[0], f"u{(int(user[1:]) + 1) % users}"))
+            others = [f"u{(int(user[1:]) + step) % users}" for step in range(1, users)]
+            other_user = next(each for each in others if (each, fact.subject, fact.relation) not in known)
+            elsewhere.append(fired(memory, world.questions(fact)[0], other_user))
         strangers = [world.question(fact, rng) for fact in rng.sample(list(world.facts), min(sample, 300))]
         unrelated = [fired(memory, question, "u0") for question in strangers]
         return {

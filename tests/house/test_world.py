@@ -6,6 +6,7 @@ from random import Random
 
 import pytest
 
+from agentmem.errors import InvalidArgument
 from agentmem.evaluation import world as world_package
 from agentmem.evaluation.world import (
     NOTES_HEADER,
@@ -184,3 +185,9 @@ def test_a_namesake_shares_one_name_and_is_no_stranger_of_the_tests(world: World
     assert all(name != other and len(set(name.split()) & set(other.split())) == 1 for name, other in made)
     assert not strangers & {other for _, other in made}
     assert 0.2 < sum(other in known for _, other in made) / len(made) < 0.8
+
+
+def test_more_strangers_than_there_are_names_are_refused(world: World) -> None:
+    """A few thousand names are made of a few hundred parts; whoever asks for more must not wait for ever."""
+    with pytest.raises(InvalidArgument, match="only 5,"):
+        world.unknown_people(6_000, 1, "test")

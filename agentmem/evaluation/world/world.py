@@ -7,6 +7,7 @@ from random import Random
 from typing import TYPE_CHECKING, Literal
 from zlib import crc32
 
+from agentmem.errors import InvalidArgument
 from agentmem.evaluation.world import names, text
 from agentmem.evaluation.world.companies import COMPANY_RELATIONS
 from agentmem.evaluation.world.people import PERSON_RELATIONS
@@ -30,6 +31,8 @@ _MAKERS: dict[Kind, Callable[[Random], str]] = {
     "company": names.company_name,
     "place": names.place_name,
 }
+_IN_VAIN = 10_000
+"""Names drawn without a new one among them, after which there are no more."""
 _BY_NAME = {item.name: item for item in RELATIONS}
 
 
@@ -214,7 +217,11 @@ class World:
                 return made
 
     def unknown_people(self, n: int, seed: int, split: Split = "train") -> list[str]:
-        """Return ``n`` different names of people that the world does not contain."""
+        """Return ``n`` different names of people that the world does not contain.
+
+        Raises:
+            InvalidArgument: There are not so many.
+        """
         return self._unknown("person", n, seed, split)
 
     def unknown_companies(self, n: int, seed: int, split: Split = "train") -> list[str]:
@@ -228,8 +235,16 @@ class World:
     def _unknown(self, kind: Kind, n: int, seed: int, split: Split) -> list[str]:
         rng = Random(seed)
         found: dict[str, None] = {}
+        in_vain = 0
         while len(found) < n:
+            before = len(found)
             found[self.unknown_name(kind, rng, split)] = None
+            in_vain = in_vain + 1 if len(found) == before else 0
+            if in_vain > _IN_VAIN:
+                raise InvalidArgument(
+                    f"There are only {len(found):,} names of the kind {kind!r} besides the world's, not {n:,}.",
+                    hint="ask for fewer, or use the same names for several users.",
+                )
         return list(found)
 
     @staticmethod
