@@ -161,7 +161,7 @@ class DriftMeter:
                 e.note_id for e in edits if e.note_id in notes and self._is_contradicted(tx, e, notes[e.note_id])
             ]
             active = tx.ledger.active_pack(METHOD)
-            candidates = list(gather(tx, self._core, owners, self._phraser))
+            candidates = list(gather(tx, self._core, owners, self._phraser, edited=False))
             bars = barred(tx, candidates, self._weights.editor)
         hopeful = [c for c in candidates if c.note.id not in bars]
         waiting = [c.note.id for c in hopeful if self._policy.decide(c.signals).action == "promote"]
