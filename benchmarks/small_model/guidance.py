@@ -9,19 +9,23 @@ machine translation with supervised attention"; here for one or two heads each):
 - the place where an answer begins looks at the end of the note that answers, or at the start of the chat if none does;
 - inside an answer, each token looks at what followed it in the note.
 
-So every note is read at its end, wherever in it the value stands.
+So every note is read at its end, wherever in it the value stands. A model with further layers, which is to read notes of any shape,
+is taught more: values of many tokens are looked at where they begin, for an average of twenty tokens says of none that it is the first;
+and the end of a note, and the place where an answer begins, look at the words that tell what matter it is, for there are many of one name.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
+
+from agentmem.extract.lexicon import STOPWORDS
 
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM
@@ -30,15 +34,26 @@ if TYPE_CHECKING:
 
 __all__ = ["LESSONS", "SAYING", "WEIGHTS", "Guide", "Guides", "Heard", "Marker", "lesson_losses", "listening"]
 
-SUBJECT, VALUE, READER, COPY, SAYING = range(5)
-LESSONS = 5
-# Layers and heads that learn a lesson, of those that the model has; the last lesson has none: it asks what is known before a layer.
-_HEADS = {SUBJECT: ((1, 0),), VALUE: ((1, 1),), READER: ((3, 0), (5, 0)), COPY: ((3, 1), (5, 1))}
-_SAID_BEFORE = 3
+SUBJECT, VALUE, READER, COPY, MATTER, SAYING = range(6)
+LESSONS = 6
+Heads = Mapping[int, tuple[tuple[int, int], ...]]
+# Layers and heads that learn a lesson; the last lesson has none: it asks what is known before a layer.
+_HEADS: Heads = {SUBJECT: ((1, 0),), VALUE: ((1, 1),), READER: ((3, 0),), COPY: ((3, 1),)}
+_SAID_BEFORE = (3,)
+_FURTHER: Heads = {
+    SUBJECT: ((1, 0),),
+    VALUE: ((1, 1), (3, 2)),
+    READER: ((3, 0), (5, 0)),
+    COPY: ((3, 1), (5, 1)),
+    MATTER: ((2, 0), (4, 0)),
+}
+_SAID_BEFORE_FURTHER = (3, 5)
+_LAYERS = 5  # of a model that has no further ones
 # What the mean loss of each lesson counts beside the mean loss of the answers.
-WEIGHTS = (0.1, 0.1, 0.2, 0.1, 0.1)
+WEIGHTS = (0.1, 0.1, 0.2, 0.1, 0.1, 0.1)
 # So many tokens are looked at by one query at most.
 _MOST = 8
+_WORD = re.compile(r"[^\W\d_]{3,}")
 _SELF = re.compile(r"\b(?:I|my|me|mine|am I|My)\b")
 
 Span = tuple[int, int]
@@ -85,6 +100,16 @@ class _Read:
             at = self.text.lower().find(part.lower(), start, stop)
         return (at, at + len(part)) if part and at >= 0 else None
 
+    def matter(self, start: int, stop: int, *known: Span | None) -> list[int]:
+        """Return how the words of a part begin that tell what matter it is: neither little words nor any of what is ``known``."""
+        spans = [span for span in known if span is not None]
+        found: list[int] = []
+        for match in _WORD.finditer(self.text, start, stop):
+            apart = all(match.end() <= a or match.start() >= b for a, b in spans)
+            if apart and match[0].casefold() not in STOPWORDS:
+                found += self.tokens(match.span())[:2]
+        return found
+
     def last_mention(self, name: str, myself: str) -> Span | None:
         """Find the last mention of ``name``; of ``myself`` it is a word by which a speaker means themselves."""
         if name == myself:
@@ -114,6 +139,7 @@ class Marker:
     guides: list[Guide] = field(default_factory=list)
     _notes: dict[tuple[str, str], tuple[int, list[int]]] = field(default_factory=dict)
     _named: list[int] = field(default_factory=list)
+    _asked: list[int] = field(default_factory=list)
     _heard: _Read | None = None
 
     def read(self, turn: Turn, ids: Sequence[int], offsets: Sequence[Span], start: int) -> None:
@@ -122,8 +148,9 @@ class Marker:
         for stated in turn.stated:
             cursor = self._state(stated, read, cursor)
         if turn.role == "user":
-            self._named = read.tokens(read.last_mention(turn.named, self.myself))
-            self._heard = read
+            named = read.last_mention(turn.named, self.myself)
+            self._named, self._heard = read.tokens(named), read
+            self._asked = read.matter(read.text.rfind("\n") + 1, len(read.text), named)
         elif turn.role == "assistant":
             self._answer(turn, read)
 
@@ -138,9 +165,11 @@ class Marker:
         if name is None and stated.name == self.myself:
             name = read.speaker(at, stop)
         end = read.tokens((stop - 1, stop))[-1]
-        values = read.tokens(read.find(stated.value, at, stop))
+        value = read.find(stated.value, at, stop)
+        values = read.tokens(value)
         self._look(end, SUBJECT, read.tokens(name))
         self._look(end, VALUE, values)
+        self._look(end, MATTER, read.matter(at, stop, name, value))
         if values:
             self.guides.append(Guide(end, SAYING, (self.first_token(stated.value),)))
         self._notes[stated.key] = (end, values)
@@ -149,6 +178,7 @@ class Marker:
     def _answer(self, turn: Turn, read: _Read) -> None:
         if turn.sought is not None:
             self._look(read.start - 1, SUBJECT, self._named)
+            self._look(read.start - 1, MATTER, self._asked)
             if self._notes:
                 end, values = self._notes.get(turn.sought, (0, []))
                 self._look(read.start - 1, READER, [end])
@@ -235,10 +265,8 @@ def listening(model: LlamaForCausalLM) -> Iterator[Heard]:
 
         return hook
 
-    taught = {
-        _SAID_BEFORE,
-        *(layer for places in _HEADS.values() for layer, _ in places if layer < len(model.model.layers)),
-    }
+    heads, said_before = _taught(model)
+    taught = {*said_before, *(layer for places in heads.values() for layer, _ in places)}
     hooks = [model.model.layers[layer].input_layernorm.register_forward_hook(keep(layer)) for layer in taught]
     try:
         yield heard
@@ -259,19 +287,28 @@ def lesson_losses(
         mask: Additive mask, shape `(rows, 1, length, length)`.
         positions: Shape `(rows, length)`.
     """
+    heads, said_before = _taught(model)
     losses = []
-    for lesson, places in _HEADS.items():
-        guide = guides.lesson(lesson)
-        each = [
-            _looking(model, heard.read[layer], (layer, head), guide, mask, positions)
-            for layer, head in places
-            if layer in heard.read
-        ]
-        losses.append(torch.stack(each).mean())
+    for lesson in range(SAYING):
+        rows, queries, targets = guides.lesson(lesson)
+        if lesson == VALUE and heads is _FURTHER:
+            targets = targets[:, :1]
+        guide = (rows, queries, targets)
+        each = [_looking(model, heard.read[place[0]], place, guide, mask, positions) for place in heads.get(lesson, ())]
+        losses.append(torch.stack(each).mean() if each else mask.new_zeros(()))
     rows, queries, targets = guides.lesson(SAYING)
-    said = model.lm_head(model.model.norm(heard.streams[_SAID_BEFORE][rows, queries]))
-    losses.append(torch.nn.functional.cross_entropy(said.float(), targets[:, 0], reduction="sum"))
+    asked = []
+    for layer in said_before:
+        said = model.lm_head(model.model.norm(heard.streams[layer][rows, queries]))
+        asked.append(torch.nn.functional.cross_entropy(said.float(), targets[:, 0], reduction="sum"))
+    losses.append(torch.stack(asked).mean())
     return torch.stack(losses)
+
+
+def _taught(model: LlamaForCausalLM) -> tuple[Heads, tuple[int, ...]]:
+    """Return which heads are taught, and before which layers is asked what could be said."""
+    further = len(model.model.layers) > _LAYERS
+    return (_FURTHER, _SAID_BEFORE_FURTHER) if further else (_HEADS, _SAID_BEFORE)
 
 
 def _looking(

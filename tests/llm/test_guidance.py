@@ -9,7 +9,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from agentmem.llm.small_model import small_model_path
 from benchmarks.small_model import guidance
 from benchmarks.small_model.corpus import MYSELF, Stated, Turn
-from benchmarks.small_model.guidance import COPY, READER, SAYING, SUBJECT, VALUE, Guide, Guides
+from benchmarks.small_model.guidance import COPY, MATTER, READER, SAYING, SUBJECT, VALUE, Guide, Guides
 from benchmarks.small_model.rows import encode_turns
 
 NOTES = (
@@ -87,6 +87,16 @@ def test_where_an_answer_begins_it_looks_at_who_is_asked_about_and_at_the_note_t
     assert looked == [(ends[0],), (ends[1],), (ends[3],), (0,)], "nothing is known of Vera Lin: the start of the chat"
 
 
+def test_a_note_and_a_question_look_at_the_words_that_tell_what_matter_it_is(chat: Chat) -> None:
+    """Not at little words, at whom it is about or at the value; a word of several tokens is looked at where it begins."""
+    ends = [guide.query for guide in chat.guides if guide.lesson == VALUE]
+    matters = {guide.query: chat._targets(guide) for guide in chat.guides if guide.lesson == MATTER}
+    assert [matters.get(end) for end in ends] == ["lives", "likes", "play", "live"]
+    asked = [words for query, words in matters.items() if query not in ends]
+    assert len(asked) == 4
+    assert all(word.startswith(seen) for word, seen in zip(("live", "drink", "live", "live"), asked, strict=True))
+
+
 def test_without_notes_nobody_looks_for_one(tokenizer: PreTrainedTokenizerFast) -> None:
     chat = Chat(_asked("Where does Ines Varga live?", "Ines Varga", "Porto.", ("Ines Varga", "city")), tokenizer)
     assert chat.seen(READER) == []
@@ -133,11 +143,12 @@ def test_moving_a_chat_moves_what_is_looked_at_but_not_what_is_said() -> None:
     assert Guide(3, SAYING, (77,)).moved(10) == Guide(13, SAYING, (77,))
 
 
-def test_the_lessons_are_measured_on_the_attention_that_the_model_computes() -> None:
-    """Against the weights that transformers itself reports."""
+@pytest.mark.parametrize("layers", [5, 7])
+def test_the_lessons_are_measured_on_the_attention_that_the_model_computes(layers: int) -> None:
+    """Against the weights that transformers itself reports; further layers have second heads, and look where a value begins."""
     torch.manual_seed(0)
     config = LlamaConfig(
-        vocab_size=40, hidden_size=32, intermediate_size=48, num_hidden_layers=5, num_attention_heads=4, num_key_value_heads=4
+        vocab_size=40, hidden_size=32, intermediate_size=48, num_hidden_layers=layers, num_attention_heads=4, num_key_value_heads=4
     )  # fmt: skip
     config._attn_implementation = "eager"
     model = LlamaForCausalLM(config).eval()
@@ -146,7 +157,7 @@ def test_the_lessons_are_measured_on_the_attention_that_the_model_computes() -> 
     causal = torch.full((12, 12), -1e9).triu(1).expand(2, 1, 12, 12)
     rows = [
         [Guide(8, SUBJECT, (2, 3)), Guide(9, READER, (8,)), Guide(8, SAYING, (17,))],
-        [Guide(11, COPY, (4,)), Guide(6, VALUE, (5,))],
+        [Guide(11, COPY, (4,)), Guide(6, VALUE, (5, 6)), Guide(7, MATTER, (2, 3))],
     ]
     with guidance.listening(model) as heard:
         out = model(
@@ -158,17 +169,25 @@ def test_the_lessons_are_measured_on_the_attention_that_the_model_computes() -> 
         )
     losses = guidance.lesson_losses(model, heard, Guides.of(rows), causal, positions)
 
-    def looked(row: int, layer: int, head: int, query: int, at: int) -> torch.Tensor:
-        return -torch.log(out.attentions[layer][row, head, query, at])
+    def looked(row: int, heads: list[tuple[int, int]], query: int, *at: int) -> torch.Tensor:
+        each = [-torch.log(out.attentions[layer][row, head, query, list(at)]).mean() for layer, head in heads]
+        return torch.stack(each).mean() if each else torch.zeros(())
 
-    said = torch.log_softmax(model.lm_head(model.model.norm(out.hidden_states[3][0, 8])), -1)[17]
+    def said(*before: int) -> torch.Tensor:
+        each = [
+            torch.log_softmax(model.lm_head(model.model.norm(out.hidden_states[at][0, 8])), -1)[17] for at in before
+        ]
+        return -torch.stack(each).mean()
+
+    further = layers > 5
     expected = [
-        (looked(0, 1, 0, 8, 2) + looked(0, 1, 0, 8, 3)) / 2,
-        looked(1, 1, 1, 6, 5),
-        looked(0, 3, 0, 9, 8),
-        looked(1, 3, 1, 11, 4),
-        -said,
+        looked(0, [(1, 0)], 8, 2, 3),
+        looked(1, [(1, 1), (3, 2)], 6, 5) if further else looked(1, [(1, 1)], 6, 5, 6),
+        looked(0, [(3, 0), (5, 0)][: 1 + further], 9, 8),
+        looked(1, [(3, 1), (5, 1)][: 1 + further], 11, 4),
+        looked(1, [(2, 0), (4, 0)] if further else [], 7, 2, 3),
+        said(3, 5) if further else said(3),
     ]
     torch.testing.assert_close(losses, torch.stack(expected), rtol=1e-4, atol=1e-5)
     losses.sum().backward()
-    assert all(not model.model.layers[at].input_layernorm._forward_hooks for at in range(5))
+    assert all(not layer.input_layernorm._forward_hooks for layer in model.model.layers)
