@@ -7,6 +7,7 @@ others simply yields less. Everything here is a pure function of its arguments.
 from __future__ import annotations
 
 from agentmem.extract.english.dates import dates
+from agentmem.extract.english.tenses import tense
 from agentmem.extract.extractor import (
     AGENTS,
     MACHINES,
@@ -57,6 +58,7 @@ __all__ = [
     "still_told",
     "tags",
     "tells_more",
+    "tense",
 ]
 
 

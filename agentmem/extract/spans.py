@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, Literal, NamedTuple
 
 __all__ = [
-    "DAY", "HOLIDAYS", "SEASONS", "Anchor", "Pair", "around", "calendar_unit", "day", "holiday", "midnight", "month", "nearest", "nth", "one_day",
+    "DAY", "HOLIDAYS", "SEASONS", "Anchor", "Pair", "Turn", "around", "calendar_unit", "day", "holiday", "midnight", "month", "nearest", "nth", "one_day",
     "part", "quarter", "season", "turned", "week", "weekday", "weekend", "year",
 ]  # fmt: skip
 
@@ -34,10 +34,12 @@ _AROUND: Final = {
 
 
 class Anchor(NamedTuple):
-    """When something was said; ``past``: what has no year is not yet to come."""
+    """When something was said, and which of the times around then one without a year is: the last that has begun, the nearest, or the next that is
+    not over.
+    """
 
     now: datetime
-    past: bool = False
+    way: Turn = 0
 
 
 def midnight(moment: datetime) -> datetime:
@@ -111,8 +113,12 @@ def _easter(year: int) -> datetime:
 
 
 def nearest(make: Callable[[int], Pair], at: Anchor) -> Pair:
-    """Of this time in the years around now, the one that is nearest; the past one of two that are."""
-    spans = [span for span in _of_years(make, at.now) if not at.past or span[0] <= at.now]
+    """Of this time in the years around now, the one that is nearest, on the way that is said; the past one of two that are."""
+    spans = [
+        span
+        for span in _of_years(make, at.now)
+        if not at.way or (span[0] <= at.now if at.way < 0 else span[1] > at.now)
+    ]
     if not spans:
         raise ValueError(at.now)
     return min(spans, key=lambda span: abs(span[0] + (span[1] - span[0]) / 2 - at.now))

@@ -25,7 +25,7 @@ __all__ = ["NoteReadings", "read"]
 
 STATE: Final = "readings"
 """Under which the store keeps by what the notes in it were read."""
-RULES: Final = "1"
+RULES: Final = "2"
 """Another one whenever :func:`agentmem.extract.english.dates` or :mod:`agentmem.extract.asking` reads otherwise, so that stores are read anew."""
 MOST: Final = 32
 """Spans that are kept of one note: a log of a year is of no day."""
@@ -46,7 +46,7 @@ def read(row: int, space: int, note: Note) -> Reading:
 def _told_in(note: Note) -> list[tuple[int, int]]:
     """The spans that a note tells of, half-open in microseconds, each once and ascending; what asks tells of none."""
     told = " ".join(part for part in SENTENCE_END.split(note.content) if not part.rstrip().endswith(ASKING))
-    spans = dict.fromkeys((micros(start), micros(end)) for start, end, _ in dates(told, note.occurred_at))
+    spans = dict.fromkeys((micros(start), micros(end)) for start, end, _ in dates(told, note.occurred_at, way=None))
     return sorted(list(spans)[:MOST])
 
 

@@ -10,8 +10,9 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from agentmem.extract import dates
+from agentmem.extract import dates, tense
 from agentmem.extract.lexicon import FUNCTION_WORDS, MONTHS, words
+from agentmem.extract.spans import Turn
 from agentmem.notes.clock import as_utc, micros
 from agentmem.notes.columns import FacetColumns, Values
 from agentmem.records.transaction import Transaction
@@ -37,6 +38,8 @@ _OPEN: Final = FUNCTION_WORDS | frozenset(
     spent work worked working know new news notable noteworthy interesting important""".split()
 )
 """Words that leave open what was done or said: who asks in no others asks for a time alone."""
+_WAYS: Final[Mapping[Turn, tuple[Turn, ...]]] = {-1: (-1,), 0: (0, -1, 1), 1: (0, 1)}
+"""Which of several times around now may be meant, by what the question says of it: "in December" is the last one and the next."""
 _OPENING: Final = re.compile(r"\b(before|until|till|since|after)(?: the)?$", re.IGNORECASE)
 """What opens the time behind it to one side."""
 
@@ -100,7 +103,7 @@ def asked_times(query: str, now: datetime, named: frozenset[str]) -> AskedTimes:
         named: the actors whom it names: who asks what they did asks for no more than that.
     """
     found = dates(query, now)
-    read = (*found, *dates(query, now, past=True))  # "in December": the last, and the next
+    read = [each for way in _WAYS[tense(query)] for each in dates(query, now, way=way)]
     spans = dict.fromkeys(_open_ended(query, (start, end), said, now) for start, end, said in read)
     if not found:
         return AskedTimes((), query, alone=False)

@@ -44,7 +44,7 @@ _FURTHER: Heads = {
     SUBJECT: ((1, 0),),
     VALUE: ((1, 1), (3, 2)),
     READER: ((3, 0), (5, 0)),
-    COPY: ((3, 1), (5, 1)),
+    COPY: ((3, 1), (5, 1), (6, 1)),
     MATTER: ((2, 0), (4, 0)),
 }
 _SAID_BEFORE_FURTHER = (3, 5)

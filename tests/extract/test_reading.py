@@ -22,6 +22,7 @@ from agentmem.extract import (
     relation,
     secrets,
     tags,
+    tense,
 )
 from agentmem.extract.relations import Relation
 
@@ -335,8 +336,53 @@ def test_what_has_no_year_may_be_asked_for_as_past():
     november = datetime(2023, 11, 20, tzinfo=UTC)
 
     assert dates("in December", november)[0][0] == datetime(2023, 12, 1, tzinfo=UTC)
-    assert dates("in December", november, past=True)[0][0] == datetime(2022, 12, 1, tzinfo=UTC)
-    assert dates("in November", november, past=True)[0][0] == datetime(2023, 11, 1, tzinfo=UTC)
+    assert dates("in December", november, way=-1)[0][0] == datetime(2022, 12, 1, tzinfo=UTC)
+    assert dates("in November", november, way=-1)[0][0] == datetime(2023, 11, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("We ate there on Friday.", "2024-02-23"),
+        ("Where did we eat on Friday?", "2024-02-23"),
+        ("We are meeting Tom on Friday.", "2024-03-01"),
+        ("We'll see the doctor on Tuesday", "2024-03-05"),
+        ("What am I going to do in February?", "2024-02-01"),
+        ("It dies in summer, they said", "2023-06-01"),
+        ("It will be in summer.", "2024-06-01"),
+        ("Who was there in March?", "2023-03-01"),
+        ("Is it going to be over in March?", "2024-03-01"),
+        ("We flew to Porto. Ana will visit on Sunday", "2024-03-03"),
+        ("Ana will visit. We flew on Sunday", "2024-02-25"),
+        ("The hall has been booked for the weekend", "2024-02-24"),
+        ("I booked the hall for the weekend", "2024-02-24"),
+        ("What is planned for the weekend?", "2024-03-02"),
+    ],
+)
+def test_what_was_and_what_is_to_come_say_which_time_is_meant(text, told):
+    """On a Wednesday in February: by the verb of the sentence that names the time, and not by another sentence's."""
+    (found,) = dates(text, datetime(2024, 2, 28, 9, tzinfo=UTC), way=None)
+    assert found[0].date().isoformat() == told
+
+
+@pytest.mark.parametrize(
+    ("sentence", "way"),
+    [
+        ("Tom visited us and we ate at the lake", -1),
+        ("were you at the lake", -1),
+        ("I’ll call", 1),
+        ("The review is due on Friday", 1),
+        ("She is not coming", 1),
+        ("The table has been booked", 0),
+        ("I am interested in whales", 0),
+        ("We lived there and will come back", 0),
+        ("Whales need a hundred fish", 0),
+        ("", 0),
+    ],
+)
+def test_a_sentence_tells_of_what_was_or_of_what_is_to_come_by_its_verbs(sentence, way):
+    """A participle behind "is" or "has" is no past, and what tells of both says neither."""
+    assert tense(sentence) == way
 
 
 def test_several_dates_come_in_order():

@@ -208,6 +208,23 @@ def test_a_time_lifts_and_content_decides() -> None:
     memory.close()
 
 
+def test_which_friday_is_meant_the_question_says_and_the_note(tmp_path: Path) -> None:
+    """What was told of last Friday on the Tuesday after it, and of the coming one, are told apart."""
+    wednesday = datetime(2024, 3, 20, 10, 0, tzinfo=UTC)
+    with Memory(tmp_path / "m", embedder="hash", clock=ManualClock(wednesday)) as memory:
+        tuesday = wednesday - timedelta(days=1)
+        memory.remember("On Friday we ate at the lake with Tom.", user="ana", occurred_at=tuesday)
+        memory.remember("On Friday we are eating in town with Tom.", user="ana", occurred_at=tuesday)
+        for n in range(20):
+            memory.remember(f"Tom and I ate together, {DID[n % 6]} {n}", user="ana", occurred_at="2024-01-05T10:00Z")
+
+        was = memory.recall("Where did we eat with Tom on Friday?", user="ana")
+        comes = memory.recall("Where will we eat with Tom on Friday?", user="ana")
+
+    assert "lake" in was[0].note.content
+    assert "town" in comes[0].note.content
+
+
 def test_a_time_that_holds_every_note_changes_nothing(year: Memory) -> None:
     """It rules out nothing, so it is worth nothing; and no more notes are looked at for it."""
     found = year.recall("Who went bowling between 2020 and 2024?", user="ana", k=9)

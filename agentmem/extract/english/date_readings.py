@@ -133,7 +133,8 @@ def _turn_day(m: re.Match[str], at: Anchor) -> Pair:
 
 def _weekday_near(number: int, daytime: str | None, at: Anchor) -> Pair:
     ahead = (number - at.now.weekday()) % 7
-    return _daytime(spans.midnight(at.now) + DAY * (ahead if ahead <= 3 else ahead - 7), daytime)
+    gone = ahead > 0 if at.way < 0 else ahead > 3 and not at.way
+    return _daytime(spans.midnight(at.now) + DAY * (ahead - 7 if gone else ahead), daytime)
 
 
 def _of_a_year(words: str) -> Callable[[int], Pair]:
@@ -154,10 +155,10 @@ def _turn_time(m: re.Match[str], at: Anchor) -> Pair | None:
 
 
 def _weekend(m: re.Match[str], at: Anchor) -> Pair:
-    """The one that is going on, else the last; the coming one from Thursday on, for what is to be "at" or "for" it."""
+    """The one that is going on, else the last; the coming one for what is to come, and from Thursday on for what is to be "at" or "for" it."""
     weekday = at.now.weekday()
     ahead = weekday in (3, 4) and (m["we_p"] or "").lower() in ("on", "at", "for", "by", "until")
-    return spans.weekend(at.now if weekday > 4 or ahead else at.now - 7 * DAY)
+    return spans.weekend(at.now if weekday > 4 or at.way > 0 or (ahead and not at.way) else at.now - 7 * DAY)
 
 
 def _decade(m: re.Match[str], _: Anchor) -> Pair:

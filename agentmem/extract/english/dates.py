@@ -15,8 +15,10 @@ from typing import Final, TypeVar
 
 from agentmem.extract.english.date_readings import INSIDE, READ
 from agentmem.extract.english.date_words import GATE, pattern
-from agentmem.extract.spans import Anchor, Pair
+from agentmem.extract.english.tenses import tense
+from agentmem.extract.spans import Anchor, Pair, Turn
 from agentmem.notes.clock import as_utc
+from agentmem.notes.passages import SENTENCE_END
 
 __all__ = ["Span", "dates"]
 
@@ -61,10 +63,11 @@ _MOVED: Final = re.compile(
     re.IGNORECASE,
 )
 """Before a time: what leads from one time to another is none between them."""
+_FOR: Final = re.compile(r"\b(?:for|by|until|till)\s+(?:the )?$", re.IGNORECASE)
 _RANGE: Final = re.compile(r"\b(?:from|between)\b[^,.;]{0,12}$", re.IGNORECASE)
 
 
-def dates(text: str, anchor: datetime, *, past: bool = False) -> list[Span]:
+def dates(text: str, anchor: datetime, *, way: Turn | None = 0) -> list[Span]:
     """The dates a text names, as half-open spans in UTC, in order of appearance.
 
     A date without a year is the one nearest to the anchor; a week runs from Monday; "last Friday" and "next Friday" are
@@ -76,11 +79,12 @@ def dates(text: str, anchor: datetime, *, past: bool = False) -> list[Span]:
     Args:
         text: any text.
         anchor: when it was said.
-        past: a date without a year is not to come: the nearest that has begun by then.
+        way: which a date without a year is, or a day of the week: 0 the nearest, -1 the last that has begun by then, 1 the next that is not over;
+            ``None``: as its sentence tells of what was or of what is to come ("we ate there on Friday", "we meet on Friday").
     """
     if GATE.search(text) is None:
         return []
-    reader = _Reader(text, list(pattern().finditer(text)), Anchor(as_utc(anchor), past))
+    reader = _Reader(text, list(pattern().finditer(text)), as_utc(anchor), way)
     found: list[Span] = []
     place = 0
     while place < len(reader.matches):
@@ -98,21 +102,32 @@ class _Reader:
 
     text: str
     matches: Sequence[re.Match[str]]
-    at: Anchor
+    now: datetime
+    way: Turn | None
 
     def range_at(self, place: int) -> tuple[Pair | None, int]:
         """The time that begins with a match, up to another where a range says so; and the place behind it."""
-        pair, after = self._within_at(place, self.at)
+        at = Anchor(self.now, self._way(place) if self.way is None else self.way)
+        pair, after = self._within_at(place, at)
         if not self._goes_on(place, after):
             return pair, after
-        last, end = self._within_at(after, self.at, bare=True)
+        last, end = self._within_at(after, at, bare=True)
         if last is None:
             return pair, after
-        before = Anchor(last[0], past=True)  # "March to May 2024": the March before
+        before = Anchor(last[0], -1)  # "March to May 2024": the March before
         first, _ = self._within_at(place, before, bare=True)
         if first is None or first[0] >= last[1] or (pair is None and not self._opened(place)):
             return pair, after
         return (first[0], last[1]), end
+
+    def _way(self, place: int) -> Turn:
+        """What its sentence says of a time; what was booked "for" a day may be to come all the same."""
+        match = self.matches[place]
+        start = max((each.end() for each in SENTENCE_END.finditer(self.text, 0, match.start())), default=0)
+        end = SENTENCE_END.search(self.text, match.end())
+        told = tense(self.text[start : end.start() if end else len(self.text)])
+        meant = told < 0 and _FOR.search(self.text[max(0, match.start() - 12) : match.start(_last_group(match))])
+        return 0 if meant else told
 
     def _goes_on(self, place: int, after: int) -> bool:
         """Whether what stands before a place is the first end of a range, and the match there the other."""
