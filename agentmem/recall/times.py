@@ -103,10 +103,10 @@ def asked_times(query: str, now: datetime, named: frozenset[str]) -> AskedTimes:
         named: the actors whom it names: who asks what they did asks for no more than that.
     """
     found = dates(query, now)
-    read = [each for way in _WAYS[tense(query)] for each in dates(query, now, way=way)]
-    spans = dict.fromkeys(_open_ended(query, (start, end), said, now) for start, end, said in read)
     if not found:
         return AskedTimes((), query, alone=False)
+    read = [each for way in _WAYS[tense(query)] for each in (dates(query, now, way=way) if way else found)]
+    spans = dict.fromkeys(_open_ended(query, (start, end), said, now) for start, end, said in read)
     rest = searched = query
     for *_, said in found:
         rest = rest.replace(said, " ", 1)

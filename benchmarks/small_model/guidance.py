@@ -41,8 +41,8 @@ Heads = Mapping[int, tuple[tuple[int, int], ...]]
 _HEADS: Heads = {SUBJECT: ((1, 0),), VALUE: ((1, 1),), READER: ((3, 0),), COPY: ((3, 1),)}
 _SAID_BEFORE = (3,)
 _FURTHER: Heads = {
-    SUBJECT: ((1, 0),),
-    VALUE: ((1, 1), (3, 2)),
+    SUBJECT: ((1, 0), (2, 1), (4, 1)),
+    VALUE: ((1, 1), (3, 2), (4, 2)),
     READER: ((3, 0), (5, 0)),
     COPY: ((3, 1), (5, 1), (6, 1)),
     MATTER: ((2, 0), (4, 0)),

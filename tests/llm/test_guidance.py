@@ -181,8 +181,8 @@ def test_the_lessons_are_measured_on_the_attention_that_the_model_computes(layer
 
     further = layers > 5
     expected = [
-        looked(0, [(1, 0)], 8, 2, 3),
-        looked(1, [(1, 1), (3, 2)], 6, 5) if further else looked(1, [(1, 1)], 6, 5, 6),
+        looked(0, [(1, 0), (2, 1), (4, 1)][: 1 + 2 * further], 8, 2, 3),
+        looked(1, [(1, 1), (3, 2), (4, 2)], 6, 5) if further else looked(1, [(1, 1)], 6, 5, 6),
         looked(0, [(3, 0), (5, 0)][: 1 + further], 9, 8),
         looked(1, [(3, 1), (5, 1), (6, 1)] if further else [(3, 1)], 11, 4),
         looked(1, [(2, 0), (4, 0)] if further else [], 7, 2, 3),

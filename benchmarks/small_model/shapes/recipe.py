@@ -30,8 +30,8 @@ _WORLD = ((WORN_TABLE, 0.05), (WORN_NOTES, 0.13), (TOLD, 0.03), (WORN, 0.16), (S
 # The world is kept fresh by two fifths of the tokens; what is read grows from a note or two to many.
 STAGES = (
     Stage(0.15, 1.0, (*_WORLD, (_FIRST, 0.4), (_FEW, 0.2)), 10),
-    Stage(0.4, 1.0, (*_WORLD, (_SAID, 0.08), (_FIRST, 0.14), (_FEW, 0.26), (_SOME, 0.06), (_TABLE, 0.06)), 12),
-    Stage(0.8, 1.0, (*_WORLD, (_SAID, 0.15), (_FIRST, 0.1), (_FEW, 0.15), (_SOME, 0.14), (_TABLE, 0.06)), 10),
+    Stage(0.4, 1.0, (*_WORLD, (_SAID, 0.05), (_FIRST, 0.08), (_FEW, 0.2), (_SOME, 0.2), (_TABLE, 0.07)), 12),
+    Stage(0.8, 1.0, (*_WORLD, (_SAID, 0.05), (_FIRST, 0.05), (_FEW, 0.15), (_SOME, 0.25), (_TABLE, 0.1)), 10),
     Stage(1.0, 1.0, (*_WORLD, (_SAID, 0.04), (_FEW, 0.23), (_SOME, 0.23), (_TABLE, 0.1)), 7),
 )
 LONG_MIXTURE = ((LONG_CHAT, 0.25), (LONG_OPEN, 0.2), (_MANY, 0.55))
