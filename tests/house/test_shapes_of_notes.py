@@ -1,4 +1,4 @@
-"""What the small model is taught to read besides its world: notes of any shape, words it had no token for, layers that change nothing yet."""
+"""What the small model is taught to read besides its world: notes of any shape, layers that change nothing yet."""
 
 from __future__ import annotations
 
@@ -6,35 +6,20 @@ from random import Random
 
 import pytest
 import torch
-from transformers import PreTrainedTokenizerFast
 
-from agentmem.evaluation.world import UNKNOWN_ANSWER, World
+from agentmem.evaluation.world import UNKNOWN_ANSWER
 from agentmem.llm.small_model import load_small_model
 from benchmarks.small_model.shapes.chats import Sources, Style, make_chat
 from benchmarks.small_model.shapes.notes import Writer, forms
 from benchmarks.small_model.shapes.probes import SHAPE_PROBES
 from benchmarks.small_model.shapes.strangers import MEASURED, TRAINED, StrangersNotes, read_facts
 from benchmarks.small_model.shapes.train import grown
-from benchmarks.small_model.shapes.vocabulary import (
-    common_words,
-    more_merges,
-    vectors_for,
-    with_merges,
-    word_counts,
-)
+from benchmarks.small_model.shapes.vocabulary import common_words
 
 
 @pytest.fixture(scope="module")
 def sources() -> Sources:
     return Sources(Writer(common_words()), StrangersNotes(read_facts()))
-
-
-@pytest.fixture(scope="module")
-def wider() -> PreTrainedTokenizerFast:
-    _, tokenizer = load_small_model()
-    core = tokenizer.backend_tokenizer
-    counts = word_counts(core, ["the kubelet of the Kebabhaus wrote änderungen"], common=3000)
-    return with_merges(tokenizer, more_merges(core, counts, 2000))
 
 
 def test_a_note_tells_its_value_word_for_word(sources: Sources) -> None:
@@ -115,26 +100,14 @@ def test_strangers_sentences_come_with_other_values(sources: Sources) -> None:
     assert as_written.text == fact.text
 
 
-def test_more_merges_leave_the_tokens_of_the_world_alone(wider: PreTrainedTokenizerFast) -> None:
-    _, tokenizer = load_small_model()
-    world, rng = World.generate(), Random(6)
-    texts = [" " + world.statement(fact, rng) for fact in world.facts[:300]]
-    assert [wider.encode(text) for text in texts] == [tokenizer.encode(text) for text in texts]
-    other = " My dentist moved the appointment because the kitchen flooded: naïve 北京 £3.50 \N{SNOWMAN}"
-    assert len(wider.encode(other)) < len(tokenizer.encode(other))
-    assert wider.decode(wider.encode(other)) == other
-    assert len(wider) == len(tokenizer) + 2000
-
-
-def test_a_grown_model_says_what_it_said_before(wider: PreTrainedTokenizerFast) -> None:
+def test_a_grown_model_says_what_it_said_before() -> None:
     model, tokenizer = load_small_model()
-    vectors = vectors_for(wider, model.get_input_embeddings().weight.detach().float(), torch.Generator().manual_seed(0))
-    larger = grown(model, vectors, 7).eval()
+    larger = grown(model, 7).eval()
     ids = torch.tensor([tokenizer.encode("<s><|user|> Where does Ines Varga live?<|end|><|assistant|>")])
     with torch.no_grad():
         before, after = model.float()(ids).logits, larger(ids).logits
     assert larger.config.num_hidden_layers == 7
-    torch.testing.assert_close(after[..., : before.shape[-1]], before, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(after, before, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", SHAPE_PROBES)

@@ -32,8 +32,8 @@ class Style:
     """
 
     notes: tuple[int, int] = (1, 6)
-    questions: tuple[int, int] = (2, 6)
-    strange: float = 0.5
+    questions: tuple[int, int] = (3, 8)
+    strange: float = 0.4
     table: float = 0.25
     unknown: float = 0.2
     renewed: float = 0.2
