@@ -91,9 +91,8 @@ def gather(
         wanted = wanted & in_weights if edited else wanted - in_weights
     if only is not None:
         wanted &= set(tx.notes.rows_of(list(only)).values())
-    left = (
-        core.settings.consolidation.max_edits - tx.ledger.held()
-    )  # the side memory is one for all, whoever a run is for
+    # The side memory is one for all, whoever a run is for.
+    left = core.settings.consolidation.max_edits - tx.ledger.held()
     rows = sorted(wanted)
     for start in range(0, len(rows), _AT_ONCE):
         yield from _made(tx, core, rows[start : start + _AT_ONCE], stated, active, left, phraser)

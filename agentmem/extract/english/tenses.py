@@ -26,7 +26,7 @@ _BETWEEN: Final = frozenset(
 """What may stand between an auxiliary and its verb."""
 _IRREGULAR: Final = frozenset(
     """
-    became began bit blew bought broke brought built came caught chose cost did drank drew drove ate fell felt flew forgot fought found froze gave
+    became began bit blew bought broke brought built came caught chose did drank drew drove ate fell felt flew forgot fought found froze gave
     got grew had heard held hid hung kept knew laid led left lent lit lost made meant met paid ran rang rode rose said sang sat saw sent shook shot
     slept sold spent spoke spoilt stole stood stuck swam swore taught threw thought told took understood woke won wore went wrote
     """.split()
