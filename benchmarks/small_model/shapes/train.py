@@ -2,7 +2,7 @@
 
 python -m benchmarks.small_model.shapes.train --out build/any_shape
 
-It goes on from the model that ships, with its tokens. New layers begin as ones that change nothing.
+It goes on from the model that ships, with its tokens. New layers begin as copies of the one that reads, and change nothing.
 """
 
 from __future__ import annotations
@@ -31,15 +31,22 @@ if TYPE_CHECKING:
 __all__ = ["ShapesTrainer", "grown"]
 
 _LOOK = 120
+_READING = 3
+"""The layer of the model that ships whose heads were taught to read (:mod:`benchmarks.small_model.guidance`)."""
 
 
 def grown(model: LlamaForCausalLM, layers: int) -> LlamaForCausalLM:
-    """Return the model with so many layers; those on top change nothing yet."""
+    """Return the model with so many layers; those on top are copies of the one that reads notes, and change nothing yet.
+
+    Depth by copied layers: Kim et al. 2023, "SOLAR 10.7B". A head that looks at the right note from the start has half of its lesson behind it.
+    """
     config = type(model.config)(**model.config.to_dict())
     config.num_hidden_layers = layers
     larger = LlamaForCausalLM(config).float()
     larger.load_state_dict({name: tensor.float() for name, tensor in model.state_dict().items()}, strict=False)
+    reading = larger.model.layers[_READING].state_dict()
     for layer in larger.model.layers[model.config.num_hidden_layers :]:
+        layer.load_state_dict(reading)
         torch.nn.init.zeros_(layer.self_attn.o_proj.weight)
         torch.nn.init.zeros_(layer.mlp.down_proj.weight)
     return larger
