@@ -42,12 +42,13 @@ class Turn:
 
 @dataclass(frozen=True)
 class Stated:
-    """Something a message states: what about, in which words, whom the words name, and the value."""
+    """Something a message states: what about, in which words, whom the words name, and the value; ``also`` what else the same words state."""
 
     key: tuple[str, str]
     text: str
     name: str
     value: str
+    also: tuple[tuple[tuple[str, str], str], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,6 +12,8 @@ machine translation with supervised attention"; here for one or two heads each):
 So every note is read at its end, wherever in it the value stands. A model with further layers, which is to read notes of any shape,
 is taught more: values of many tokens are looked at where they begin, for an average of twenty tokens says of none that it is the first;
 and the end of a note, and the place where an answer begins, look at the words that tell what matter it is, for there are many of one name.
+Some notes tell several values; which one is asked for is not known at their end. So the place where an answer begins looks in the last layer
+at where the value begins that was asked for.
 """
 
 from __future__ import annotations
@@ -34,8 +36,8 @@ if TYPE_CHECKING:
 
 __all__ = ["LESSONS", "SAYING", "WEIGHTS", "Guide", "Guides", "Heard", "Marker", "lesson_losses", "listening"]
 
-SUBJECT, VALUE, READER, COPY, MATTER, SAYING = range(6)
-LESSONS = 6
+SUBJECT, VALUE, READER, COPY, MATTER, FOUND, SAYING = range(7)
+LESSONS = 7
 Heads = Mapping[int, tuple[tuple[int, int], ...]]
 # Layers and heads that learn a lesson; the last lesson has none: it asks what is known before a layer.
 _HEADS: Heads = {SUBJECT: ((1, 0),), VALUE: ((1, 1),), READER: ((3, 0),), COPY: ((3, 1),)}
@@ -46,11 +48,12 @@ _FURTHER: Heads = {
     READER: ((3, 0), (5, 0)),
     COPY: ((3, 1), (5, 1), (6, 1)),
     MATTER: ((2, 0), (4, 0)),
+    FOUND: ((6, 0),),
 }
 _SAID_BEFORE_FURTHER = (3, 5)
 _LAYERS = 5  # of a model that has no further ones
 # What the mean loss of each lesson counts beside the mean loss of the answers.
-WEIGHTS = (0.1, 0.1, 0.2, 0.1, 0.1, 0.1)
+WEIGHTS = (0.1, 0.1, 0.2, 0.1, 0.1, 0.1, 0.1)
 # So many tokens are looked at by one query at most.
 _MOST = 8
 _WORD = re.compile(r"[^\W\d_]{3,}")
@@ -165,14 +168,15 @@ class Marker:
         if name is None and stated.name == self.myself:
             name = read.speaker(at, stop)
         end = read.tokens((stop - 1, stop))[-1]
-        value = read.find(stated.value, at, stop)
-        values = read.tokens(value)
+        places = {key: read.find(value, at, stop) for key, value in ((stated.key, stated.value), *stated.also)}
         self._look(end, SUBJECT, read.tokens(name))
-        self._look(end, VALUE, values)
-        self._look(end, MATTER, read.matter(at, stop, name, value))
-        if values:
+        self._look(end, MATTER, read.matter(at, stop, name, *places.values()))
+        for key, place in places.items():
+            self._notes[key] = (end, read.tokens(place))
+        values = self._notes[stated.key][1]
+        if values and not stated.also:
+            self._look(end, VALUE, values)
             self.guides.append(Guide(end, SAYING, (self.first_token(stated.value),)))
-        self._notes[stated.key] = (end, values)
         return stop
 
     def _answer(self, turn: Turn, read: _Read) -> None:
@@ -182,6 +186,7 @@ class Marker:
             if self._notes:
                 end, values = self._notes.get(turn.sought, (0, []))
                 self._look(read.start - 1, READER, [end])
+                self._look(read.start - 1, FOUND, values[:1])
                 self._copy(read, values)
         if turn.copied and self._heard is not None:
             self._copy(read, _occurrence(read.ids, self._heard))

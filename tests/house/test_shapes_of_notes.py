@@ -10,6 +10,8 @@ import torch
 from agentmem.evaluation.world import UNKNOWN_ANSWER
 from agentmem.llm.small_model import load_small_model
 from benchmarks.small_model.shapes.chats import Sources, Style, make_chat
+from benchmarks.small_model.shapes.deeds import DeedsWriter
+from benchmarks.small_model.shapes.grammar import OTHER, asked, asked_passive, groups, said, said_passive
 from benchmarks.small_model.shapes.notes import Writer, forms
 from benchmarks.small_model.shapes.probes import SHAPE_PROBES
 from benchmarks.small_model.shapes.strangers import MEASURED, TRAINED, StrangersNotes, read_facts
@@ -19,7 +21,8 @@ from benchmarks.small_model.shapes.vocabulary import common_words
 
 @pytest.fixture(scope="module")
 def sources() -> Sources:
-    return Sources(Writer(common_words()), StrangersNotes(read_facts()))
+    writer = Writer(common_words())
+    return Sources(writer, StrangersNotes(read_facts()), DeedsWriter(writer))
 
 
 def test_a_note_tells_its_value_word_for_word(sources: Sources) -> None:
@@ -38,6 +41,45 @@ def test_a_note_tells_its_value_word_for_word(sources: Sources) -> None:
             assert note.elsewhere(rng).key != note.key
 
 
+def test_a_deed_is_told_with_all_of_its_parts_and_each_is_asked_for_by_itself(sources: Sources) -> None:
+    rng = Random(9)
+    asked, met_again = [], 0
+    for _ in range(1500):
+        note = sources.deeds.note(rng)
+        keys = {fact.key for fact in note.facts}
+        assert len(keys) == len(note.facts)
+        for fact in note.facts:
+            assert fact.value.casefold() in note.text.casefold()
+            question = fact.asks(rng)
+            assert question.key == fact.key
+            assert fact.value.casefold() not in question.text.casefold() or fact.value in note.name
+            asked.append(question.text)
+        assert note.elsewhere(rng).key not in keys
+        assert {fact.key for fact in note.again(rng).facts} <= keys
+        met_again += not keys.isdisjoint(fact.key for fact in note.beside(rng).facts)
+    assert met_again < 15, "somebody or something else is drawn, by chance of the same name"
+    assert len(set(asked)) > 0.97 * len(asked)
+
+
+def test_the_grammar_knows_its_verbs() -> None:
+    take = next(verb for group in groups() for verb in group.verbs if (verb.base, verb.rest) == ("take", "apart"))
+    assert said(take, "perfect", OTHER, "Ana", "the boat") == "Ana has taken apart the boat"
+    assert said_passive(take, "past", "the boat") == "the boat was taken apart"
+    assert asked(take, "past", OTHER, "Ana", "the boat") == "did Ana take apart the boat"
+    assert asked_passive(take, "future", "the boat") == "will the boat be taken apart"
+    made = next(verb for group in groups() for verb in group.verbs if (verb.base, verb.rest) == ("be", "made of"))
+    assert asked(made, "present", OTHER, "the box") == "is the box made of"
+    forms = {verb.base: verb for group in groups() for verb in group.verbs}
+    assert [forms[base].past for base in ("plan", "carry", "play", "return")] == [
+        "planned",
+        "carried",
+        "played",
+        "returned",
+    ]
+    assert [forms[base].ing for base in ("wrap", "take", "see")] == ["wrapping", "taking", "seeing"]
+    assert [forms[base].third for base in ("fix", "carry", "buy")] == ["fixes", "carries", "buys"]
+
+
 def test_shapes_and_names_that_are_held_out_are_never_trained_on() -> None:
     rng = Random(2)
     words = common_words()
@@ -48,6 +90,11 @@ def test_shapes_and_names_that_are_held_out_are_never_trained_on() -> None:
     matters = {trained._matter(rng) for _ in range(500)}
     assert not matters & {Writer(words, held_names=True)._matter(rng) for _ in range(500)}
     assert not set(TRAINED) & set(MEASURED)
+    told, kept = (
+        {verb for group in DeedsWriter(trained, held=held).groups for verb in group.verbs} for held in (False, True)
+    )
+    assert len(kept) > 60
+    assert not told & kept
 
 
 def test_what_is_asked_is_answered_from_the_notes_and_the_newest_wins(sources: Sources) -> None:
@@ -56,12 +103,14 @@ def test_what_is_asked_is_answered_from_the_notes_and_the_newest_wins(sources: S
     answers = []
     for _ in range(200):
         turns = make_chat(sources, style, rng)
-        stated = [stated for turn in turns for stated in turn.stated]
+        stated = [
+            told for turn in turns for stated in turn.stated for told in ((stated.key, stated.value), *stated.also)
+        ]
         for turn in turns:
             if turn.sought is None or not turn.weight:
                 continue
             said = turn.content.removesuffix(".")
-            told = [stated.value for stated in stated if stated.key == turn.sought]
+            told = [value for key, value in stated if key == turn.sought]
             answers.append(said)
             assert turn.content == UNKNOWN_ANSWER if not told else said == told[-1]
     assert len(answers) > 400
@@ -73,7 +122,9 @@ def test_what_no_note_tells_is_not_known(sources: Sources) -> None:
     answered = []
     for _ in range(200):
         turns = make_chat(sources, Style(unknown=1.0, copied=0.0), rng)
-        told = {stated.key: stated.value for turn in turns for stated in turn.stated}
+        told = {
+            key for turn in turns for stated in turn.stated for key in (stated.key, *(also for also, _ in stated.also))
+        }
         for turn in turns:
             if turn.weight and turn.content != UNKNOWN_ANSWER:
                 assert turn.sought in told, "what looks like something else may be told by another note"

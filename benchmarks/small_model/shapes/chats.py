@@ -8,6 +8,7 @@ from random import Random
 from agentmem.evaluation.world import ToldNote, answer, random_date
 from benchmarks.small_model import layouts, wording
 from benchmarks.small_model.corpus import ANSWER, MYSELF, SILENT, Stated, Turn
+from benchmarks.small_model.shapes.deeds import DeedsWriter
 from benchmarks.small_model.shapes.notes import Told, Writer
 from benchmarks.small_model.shapes.strangers import StrangersNotes
 
@@ -25,6 +26,7 @@ class Style:
         notes: Fewest and most notes.
         questions: Fewest and most questions.
         strange: Share of the notes that strangers wrote.
+        done: Share of the others that tell what was done by whom.
         table: Share of the chats whose notes are all of one shape.
         unknown: Share of the questions that no note answers.
         renewed: Share of the chats in which one matter is told again with another value.
@@ -33,7 +35,8 @@ class Style:
 
     notes: tuple[int, int] = (1, 6)
     questions: tuple[int, int] = (3, 8)
-    strange: float = 0.4
+    strange: float = 0.25
+    done: float = 0.6
     table: float = 0.25
     unknown: float = 0.2
     renewed: float = 0.2
@@ -46,10 +49,13 @@ class Sources:
 
     writer: Writer
     strangers: StrangersNotes
+    deeds: DeedsWriter
 
-    def note(self, rng: Random, strange: float) -> Told:
-        """Draw a note of either kind."""
-        return self.strangers.note(rng) if rng.random() < strange else self.writer.note(rng)
+    def note(self, rng: Random, strange: float, done: float = 0.0) -> Told:
+        """Draw a note of one of the kinds."""
+        if rng.random() < strange:
+            return self.strangers.note(rng)
+        return self.deeds.note(rng) if rng.random() < done else self.writer.note(rng)
 
 
 @dataclass
@@ -67,16 +73,21 @@ class _Chat:
     def notes(self) -> list[Told]:
         """Draw the notes of the block, no two of which contradict each other."""
         count = self.rng.randint(*self.style.notes)
-        first = self.sources.note(self.rng, self.style.strange)
+        first = self._drawn()
         chosen = {first.key: first}
         table = first.beside if self.rng.random() < self.style.table else None
         for _ in range(4 * count):
             if len(chosen) >= count:
                 break
-            other = table(self.rng) if table else self.sources.note(self.rng, self.style.strange)
-            if other.value not in {note.value for note in chosen.values()}:
-                chosen.setdefault(other.key, other)
+            other = table(self.rng) if table else self._drawn()
+            known = {fact.value for note in chosen.values() for fact in note.facts}
+            keys = {fact.key for note in chosen.values() for fact in note.facts}
+            if known.isdisjoint(fact.value for fact in other.facts) and keys.isdisjoint(f.key for f in other.facts):
+                chosen[other.key] = other
         return list(chosen.values())
+
+    def _drawn(self) -> Told:
+        return self.sources.note(self.rng, self.style.strange, self.style.done)
 
     def open(self) -> None:
         """Put the notes into the system message, before the first question, or say them one by one."""
@@ -86,7 +97,7 @@ class _Chat:
         if again and self.rng.random() < self.style.renewed:
             self._renew(self.rng.choice(again))
         for note, _ in self.lines:
-            self.told[note.key] = note
+            self.told.update({fact.key: fact for fact in note.facts})
         draw = self.rng.random()
         if draw < 0.12 and len(self.lines) <= 3:
             self._say_notes()
@@ -111,7 +122,7 @@ class _Chat:
         at = next(i for i, (note, _) in enumerate(self.lines) if note is old)
         later = self.rng.randint(at + 1, len(self.lines))
         if self.rng.random() < 0.15:
-            self.over.add(old.key)
+            self.over.update(fact.key for fact in old.facts)
             self.lines.insert(later, (old, self.rng.choice(_OVER).format(old.text)))
             return
         new = old.again(self.rng)
@@ -119,7 +130,8 @@ class _Chat:
 
     def _stated(self, note: Told, text: str) -> Stated:
         mine = note.key[0] == "me"
-        return Stated(note.key, text, MYSELF if mine else note.name, note.value)
+        also = tuple((fact.key, fact.value) for fact in note.also)
+        return Stated(note.key, text, MYSELF if mine else note.name, note.value, also)
 
     def _say_notes(self) -> None:
         for note, text in self.lines:

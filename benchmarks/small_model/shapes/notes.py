@@ -62,6 +62,7 @@ class Told:
         elsewhere: Draws a question that looks alike and that it does not answer.
         again: Tells the same matter with another value.
         beside: Tells the same of somebody or something else.
+        also: What else the same text tells, each with its own key, value and questions.
     """
 
     key: Key
@@ -72,6 +73,12 @@ class Told:
     elsewhere: Callable[[Random], Asked] = field(compare=False)
     again: Callable[[Random], Told] | None = field(default=None, compare=False)
     beside: Callable[[Random], Told] | None = field(default=None, compare=False)
+    also: tuple[Told, ...] = field(default=(), compare=False)
+
+    @property
+    def facts(self) -> tuple[Told, ...]:
+        """All that the text tells."""
+        return (self, *self.also)
 
 
 @cache
@@ -226,9 +233,9 @@ class Writer:
         if mine or not about:
             form = rng.choice([other for other in self.forms if other.subject not in (ME, OUR)])
             return self._asked(form, self.subject(form.subject, rng), self._matter(rng) if form.named else "", rng)
-        return self._asked(form, self._namesake(subject, kind, rng), matter, rng)
+        return self._asked(form, self.namesake(subject, kind, rng), matter, rng)
 
-    def _namesake(self, subject: str, kind: str, rng: Random) -> str:
+    def namesake(self, subject: str, kind: str, rng: Random) -> str:
         """Return a subject that has some word in common, or a new one."""
         parts = subject.split(" ")
         if subject in (ME, OUR) or len(parts) < 2 or rng.random() < 0.4:

@@ -10,6 +10,7 @@ from random import Random
 from agentmem.evaluation.world import ToldNote, answer, random_date, render_notes
 from benchmarks.small_model import wording
 from benchmarks.small_model.probes import Messages, Probe
+from benchmarks.small_model.shapes.deeds import DeedsWriter
 from benchmarks.small_model.shapes.notes import Told, Writer
 from benchmarks.small_model.shapes.strangers import StrangersNotes, read_facts
 from benchmarks.small_model.shapes.vocabulary import common_words
@@ -101,6 +102,15 @@ def _generated(
     return make
 
 
+def _done(held: bool) -> Callable[[Random], _Maker]:
+    def make(rng: Random) -> _Maker:
+        writer = _writer(False, False)
+        deeds = DeedsWriter(writer, held=held)
+        return _Maker(rng, lambda rng: rng.choice(deeds.note(rng).facts), writer.note)
+
+    return make
+
+
 def _by_strangers(files: Sequence[str]) -> Callable[[Random], _Maker]:
     def make(rng: Random) -> _Maker:
         notes = StrangersNotes(read_facts(files), changed=False)
@@ -133,6 +143,8 @@ def _alone(maker: _Maker, note: Told) -> Probe:
 SHAPE_PROBES: dict[str, Probes] = {
     "trained shapes": _each(_generated(), _Maker.asked),
     "held-out shapes": _each(_generated(held_forms=True), _Maker.asked),
+    "held-out verbs": _each(_done(held=True), _Maker.asked),
+    "held-out verbs, not told": _each(_done(held=True), _Maker.asked_elsewhere),
     "held-out names of matters": _each(_generated(held_names=True), _Maker.asked),
     "first person": _each(_generated(subjects=("me", "our")), _Maker.asked),
     "strings read from notes": _each(_generated(values=STRINGS), _Maker.asked),

@@ -18,6 +18,7 @@ from benchmarks.small_model.quick import exact
 from benchmarks.small_model.recipe import Schedule
 from benchmarks.small_model.rows import RowSource
 from benchmarks.small_model.shapes.chats import Sources
+from benchmarks.small_model.shapes.deeds import DeedsWriter
 from benchmarks.small_model.shapes.notes import Writer
 from benchmarks.small_model.shapes.probes import SHAPE_PROBES
 from benchmarks.small_model.shapes.recipe import LAYERS, LONG_MIXTURE, RATES, STAGES
@@ -63,7 +64,8 @@ class ShapesTrainer(Trainer):
     def source(self, rng: Random) -> RowSource:
         """Return rows of the world and of notes of any shape."""
         self.schedule = Schedule(rates=RATES)
-        sources = Sources(Writer(common_words()), StrangersNotes(read_facts()))
+        writer = Writer(common_words())
+        sources = Sources(writer, StrangersNotes(read_facts()), DeedsWriter(writer))
         core = self.tokenizer.backend_tokenizer
         return RowSource(self.world, core, self.schedule, rng, STAGES, LONG_MIXTURE, sources)
 
@@ -76,4 +78,4 @@ class ShapesTrainer(Trainer):
 
 
 if __name__ == "__main__":
-    main(ShapesTrainer, __doc__, tokens=24_000_000)
+    main(ShapesTrainer, __doc__, tokens=36_000_000)
