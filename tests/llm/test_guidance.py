@@ -9,7 +9,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from agentmem.llm.small_model import small_model_path
 from benchmarks.small_model import guidance
 from benchmarks.small_model.corpus import MYSELF, Stated, Turn
-from benchmarks.small_model.guidance import COPY, MATTER, READER, SAYING, SUBJECT, VALUE, Guide, Guides
+from benchmarks.small_model.guidance import COPY, FOUND, MATTER, READER, SAYING, SUBJECT, VALUE, Guide, Guides
 from benchmarks.small_model.rows import encode_turns
 
 NOTES = (
@@ -97,6 +97,28 @@ def test_a_note_and_a_question_look_at_the_words_that_tell_what_matter_it_is(cha
     assert all(word.startswith(seen) for word, seen in zip(("live", "drink", "live", "live"), asked, strict=True))
 
 
+def test_of_several_values_in_one_note_that_is_looked_at_which_was_asked_for(
+    tokenizer: PreTrainedTokenizerFast,
+) -> None:
+    """At the note's end nobody knows which it will be: it says and looks at none."""
+    text = "Ines Varga bought the boat in Porto."
+    what, where = ("Ines Varga", "bought what"), ("Ines Varga", "bought where")
+    stated = (Stated(what, text, "Ines Varga", "the boat", ((where, "Porto"),)),)
+    turns = [
+        Turn("system", text, 0.0, stated),
+        *_asked("Where did Ines Varga buy it?", "Ines Varga", "Porto.", where),
+        *_asked("What did Ines Varga buy?", "Ines Varga", "the boat.", what),
+    ]
+    chat = Chat(turns, tokenizer)
+    assert chat.seen(VALUE) == chat.seen(SAYING) == []
+    found = [guide for guide in chat.guides if guide.lesson == FOUND]
+    assert [len(guide.targets) for guide in found] == [1, 1]
+    assert [chat.tokens[guide.targets[0]] for guide in found] == [chat.tokens[guide.query + 1] for guide in found]
+    assert [
+        value.startswith(chat._targets(guide)) for value, guide in zip(("Porto", "the boat"), found, strict=True)
+    ] == [True, True]
+
+
 def test_without_notes_nobody_looks_for_one(tokenizer: PreTrainedTokenizerFast) -> None:
     chat = Chat(_asked("Where does Ines Varga live?", "Ines Varga", "Porto.", ("Ines Varga", "city")), tokenizer)
     assert chat.seen(READER) == []
@@ -157,7 +179,7 @@ def test_the_lessons_are_measured_on_the_attention_that_the_model_computes(layer
     causal = torch.full((12, 12), -1e9).triu(1).expand(2, 1, 12, 12)
     rows = [
         [Guide(8, SUBJECT, (2, 3)), Guide(9, READER, (8,)), Guide(8, SAYING, (17,))],
-        [Guide(11, COPY, (4,)), Guide(6, VALUE, (5, 6)), Guide(7, MATTER, (2, 3))],
+        [Guide(11, COPY, (4,)), Guide(6, VALUE, (5, 6)), Guide(7, MATTER, (2, 3)), Guide(10, FOUND, (4,))],
     ]
     with guidance.listening(model) as heard:
         out = model(
@@ -186,6 +208,7 @@ def test_the_lessons_are_measured_on_the_attention_that_the_model_computes(layer
         looked(0, [(3, 0), (5, 0)][: 1 + further], 9, 8),
         looked(1, [(3, 1), (5, 1), (6, 1)] if further else [(3, 1)], 11, 4),
         looked(1, [(2, 0), (4, 0)] if further else [], 7, 2, 3),
+        looked(1, [(6, 0)] if further else [], 10, 4),
         said(3, 5) if further else said(3),
     ]
     torch.testing.assert_close(losses, torch.stack(expected), rtol=1e-4, atol=1e-5)
