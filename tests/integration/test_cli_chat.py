@@ -140,19 +140,19 @@ class Silent(AssertionError):
     """What was waited for did not come; says what came."""
 
 
-def _heeds() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 class Terminal:
     """A program on a terminal, with somebody who types."""
 
     def __init__(self, words: list[str], environment: dict[str, str]) -> None:
         self._mine, theirs = pty.openpty()
-        # Who runs the tests in the background has them ignore the key; nobody at a terminal does.
-        self.process = subprocess.Popen(
-            words, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, start_new_session=True, preexec_fn=_heeds
-        )  # fmt: skip
+        # Who runs the tests in the background has them ignore the key, and what they start; nobody at a terminal does.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            self.process = subprocess.Popen(
+                words, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, start_new_session=True
+            )
+        finally:
+            signal.signal(signal.SIGINT, before)
         os.close(theirs)
         self._read = b""
         self.screen = ""
