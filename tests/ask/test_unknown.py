@@ -166,6 +166,7 @@ def test_what_is_told_is_answered_and_what_is_not_is_said_to_be_unknown(
         assert answer.text.startswith(UNKNOWN)
 
 
+@pytest.mark.slow
 def test_without_the_checks_the_same_questions_are_answered_wrongly(
     embedder: Embedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

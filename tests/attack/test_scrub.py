@@ -51,7 +51,8 @@ def test_nothing_deleted_is_left_in_thousands_of_programs(tmp_path: Path) -> Non
     holds(programs(tmp_path, 10_000, 2_000), 2_000)
 
 
-@pytest.mark.parametrize("without", ["blanking", pytest.param("commit", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("without", ["blanking", "commit"])
 def test_without_a_guard_the_programs_find_remnants(tmp_path: Path, without: str) -> None:
     """The null control: gaps that are left as they are, or neighbours that are not told that their pages are out of date."""
     for first in range(0, 240, 30):  # which programs go red depends on who is faster

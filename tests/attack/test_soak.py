@@ -75,6 +75,7 @@ def test_ten_minutes_of_use(tmp_path: Path) -> None:
     used(tmp_path, 600)
 
 
+@pytest.mark.slow
 def test_a_leak_is_seen(tmp_path: Path) -> None:
     """The null control: four hundred kilobytes kept for each call."""
     samples, _ = soak(tmp_path, 6, "leak")

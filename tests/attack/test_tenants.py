@@ -23,7 +23,7 @@ from tests.attack.plain_model import teach
 from tests.attack.tenant_verbs import VERBS, WITH_MODEL, Call, Maker
 from tests.attack.tenants import Asking, Breach, Teller, Tenant, World, as_text, bound_to, flatten
 
-FEW, MANY = 160, 10_000
+FEW, MANY = 90, 10_000
 STEPS = 14
 WATCHED = 0.06
 """Share of the calls around which somebody else asks how his memory stands."""
@@ -115,7 +115,7 @@ def test_no_program_of_one_tenant_reaches_another(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_no_program_of_many_reaches_another_tenant(tmp_path: Path) -> None:
-    """The same, thirty times as long."""
+    """The same, a hundred times as long."""
     fuzz(range(FEW, FEW + MANY), tmp_path, Counter())
 
 
@@ -203,6 +203,7 @@ def _breaches(folder: Path, seeds: range) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 def test_without_relation_and_guard_the_programs_find_breaches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The null control: filters that stand beside the scope, and nobody who looks at what comes of it."""
     monkeypatch.setattr("agentmem.stores.sqlite.selecting._admitted", _joined_as_before)
@@ -213,6 +214,7 @@ def test_without_relation_and_guard_the_programs_find_breaches(tmp_path: Path, m
     assert not any("the guard had to stop" in each for each in found)
 
 
+@pytest.mark.slow
 def test_the_guard_alone_stops_what_a_query_lets_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the same queries, but the guard in its place, nothing of another owner comes out: the call ends in an error instead."""
     monkeypatch.setattr("agentmem.stores.sqlite.selecting._admitted", _joined_as_before)
@@ -222,6 +224,7 @@ def test_the_guard_alone_stops_what_a_query_lets_through(tmp_path: Path, monkeyp
     assert all("the guard had to stop" in each for each in found), found
 
 
+@pytest.mark.slow
 def test_without_narrowing_foreign_ids_are_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A guard that knows no rules, under sound queries, lets ids through: the programs notice that, too."""
     monkeypatch.setattr(Admission, "foreign", lambda self, rows: set())

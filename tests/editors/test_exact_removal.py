@@ -198,6 +198,7 @@ def test_fifty_facts_with_paraphrases_forget_one_on_the_shipped_model():
         other.detach()
 
 
+@pytest.mark.slow
 def test_without_fixed_shapes_company_leaves_a_trace(editors, monkeypatch):
     """The null control: padded to their neighbours and computed together, the same facts come out with other bits."""
     people = [

@@ -79,7 +79,7 @@ class _Expected:
         self.texts = {i: {text} for i, text in notes.items()}
 
 
-@pytest.mark.parametrize("rounds", [20, pytest.param(50, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("rounds", [12, pytest.param(50, marks=pytest.mark.slow)])
 def test_kill_9_at_random_points_loses_nothing_acknowledged(tmp_path: Path, rounds: int) -> None:
     """So many processes are killed while they remember, update and forget; after each fifth, all projections agree."""
     rng, expected, directory = random.Random(7), _Expected(), tmp_path / "memory"
@@ -183,7 +183,7 @@ def test_every_note_is_found_whether_indexed_or_not(tmp_path: Path) -> None:
         assert memory.recall("crate number33 item33", k=3)[0].note.content == "crate number33 holds item33"
 
 
-@pytest.mark.parametrize("kills", [5, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
 def test_kill_9_while_consolidating_leaves_registry_and_weights_in_agreement(tmp_path: Path, kills: int) -> None:
     """Children are killed while facts become weights; registry, pack and model hold the same edits each time."""
     teacher = Path(__file__).with_name("teacher.py")
