@@ -3,8 +3,8 @@
     python -m benchmarks.many_edits --facts 10000 --users 50 --step 500 --out benchmarks/results/many_edits.json
 
 Nobody gives a `Fact`: each note is a sentence, and what is learnt comes from how it was asked and answered (`reinforce(id, question=…, answer=…)`,
-three wordings each). The night runs in steps (`consolidate(budget=…)`); the process is killed once, half way, without warning, and begins again. Then
-a sample is asked from the weights alone, by greedy free generation: in a wording that was heard, in wordings that nobody used, by somebody else, and
+three wordings each). The night runs in steps (`consolidate(budget=…)`); the process is killed once, half way, without warning, and begins again; a `--folder` of an
+earlier run is gone on with. Then a sample is asked from the weights alone, by greedy free generation: in a wording that was heard, in wordings that nobody used, by somebody else, and
 questions about what nobody told. The model is the one that ships; its world supplies names and values that contradict what it was trained on.
 """
 
@@ -72,11 +72,15 @@ def opened(folder: Path, count: int) -> Memory:
 
 
 def tell(folder: Path, seed: int, count: int, users: int) -> float:
-    """Tell and use all of it; seconds."""
+    """Tell and use all of it, from where an earlier process stopped; seconds of this one."""
     world, rng, began = World.generate(), Random(seed + 1), time.perf_counter()
     with opened(folder, count) as memory:
-        for user, fact in told(seed, count, users):
-            receipt = memory.remember(world.statement(fact, rng), user=user, actor="user")
+        known = sum(1 for number in range(users) for _ in memory.notes(user=f"u{number}"))
+        for at, (user, fact) in enumerate(told(seed, count, users), 1):
+            statement = world.statement(fact, rng)
+            if at < known:  # the last one may have been told and not used yet
+                continue
+            receipt = memory.remember(statement, user=user, actor="user")
             for question in world.questions(fact)[:HEARD]:
                 memory.reinforce(str(receipt.id), user=user, question=question, answer=answer(fact.value))
     return time.perf_counter() - began
