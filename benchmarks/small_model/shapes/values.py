@@ -25,6 +25,8 @@ _JOBS = (
 _WHERE = "behind under inside above below beside on near".split()
 _HOURS = "one two three four five six seven eight nine ten eleven twelve".split()
 _UNITS = "minutes hours days weeks months years seconds".split()
+_LENGTHS = "metres m cm centimetres feet inches km miles kilometres yards mm".split()
+_WEIGHTS = "kg grams g pounds tons kilos ounces stone".split()
 _MONEY = ("{} euros", "{} dollars", "${}", "€{}", "{} EUR", "{} pounds", "£{}", "{} francs", "{}k")
 _HOSTS = ("example", "internal", "corp", "dev", "io", "net", "org", "com", "local", "app")
 _COMMANDS = ("make", "npm run", "cargo", "git", "docker compose", "pytest", "go", "kubectl", "./scripts/", "terraform")
@@ -45,7 +47,6 @@ class Vocabulary:
     words: Sequence[str]
 
     def word(self, rng: Random) -> str:
-        """Draw a word."""
         """Draw a word; every fifth from all alike."""
         top = len(self.words)
         return self.words[rng.randrange(top) if rng.random() < 0.2 else int(top ** rng.random()) - 1]
@@ -232,6 +233,15 @@ class _Maker:
             )
         )
 
+    def size(self, rng: Random) -> str:
+        """Draw a size."""
+        amount = rng.choice((str(rng.randrange(2, 400)), f"{rng.randrange(40)}.{rng.randrange(1, 10)}"))
+        return f"{amount} {rng.choice(_LENGTHS)}"
+
+    def weight(self, rng: Random) -> str:
+        """Draw a weight."""
+        return f"{rng.choice((str(rng.randrange(2, 900)), f'{rng.randrange(40)}.{rng.randrange(1, 10)}'))} {rng.choice(_WEIGHTS)}"
+
     def percent(self, rng: Random) -> str:
         """Draw a percent."""
         return rng.choice(
@@ -314,6 +324,7 @@ class _Maker:
 _KINDS = (
     "number", "date", "time", "weekday", "money", "port", "version", "address", "path", "phone", "email", "code", "phrase",
     "list", "duration", "percent", "place", "person", "tool", "job", "food", "pet", "colour",
+    "size", "weight",
 )  # fmt: skip
 
 
