@@ -13,8 +13,7 @@ So every note is read at its end, wherever in it the value stands. A model with 
 is taught more: values of many tokens are looked at where they begin, for an average of twenty tokens says of none that it is the first;
 and the end of a note, and the place where an answer begins, look at the words that tell what matter it is, for there are many of one name.
 Some notes tell several values; which one is asked for is not known at their end. So the place where an answer begins looks in the last layer
-at where the value begins that was asked for. And a word of a question looks at where the note that answers has it too, whatever word it is: of a matter
-that was never met, that is all there is to go by.
+at where the value begins that was asked for.
 """
 
 from __future__ import annotations
@@ -37,8 +36,8 @@ if TYPE_CHECKING:
 
 __all__ = ["LESSONS", "SAYING", "WEIGHTS", "Guide", "Guides", "Heard", "Marker", "lesson_losses", "listening"]
 
-SUBJECT, VALUE, READER, COPY, MATTER, FOUND, ECHO, SAYING = range(8)
-LESSONS = 8
+SUBJECT, VALUE, READER, COPY, MATTER, FOUND, SAYING = range(7)
+LESSONS = 7
 Heads = Mapping[int, tuple[tuple[int, int], ...]]
 # Layers and heads that learn a lesson; the last lesson has none: it asks what is known before a layer.
 _HEADS: Heads = {SUBJECT: ((1, 0),), VALUE: ((1, 1),), READER: ((3, 0),), COPY: ((3, 1),)}
@@ -50,17 +49,14 @@ _FURTHER: Heads = {
     COPY: ((3, 1), (5, 1), (6, 1)),
     MATTER: ((2, 0), (4, 0)),
     FOUND: ((6, 0),),
-    ECHO: ((2, 2), (4, 2)),
 }
 _SAID_BEFORE_FURTHER = (3, 5)
 _LAYERS = 5  # of a model that has no further ones
 # What the mean loss of each lesson counts beside the mean loss of the answers.
-WEIGHTS = (0.1, 0.1, 0.2, 0.1, 0.1, 0.1, 0.1, 0.1)
+WEIGHTS = (0.1, 0.1, 0.2, 0.1, 0.1, 0.1, 0.1)
 # So many tokens are looked at by one query at most.
 _MOST = 8
 _WORD = re.compile(r"[^\W\d_]{3,}")
-_STEM = 4
-"""Letters that two words begin with that are taken for one."""
 _SELF = re.compile(r"\b(?:I|my|me|mine|am I|My)\b")
 
 Span = tuple[int, int]
@@ -83,14 +79,6 @@ class Guide(NamedTuple):
         """Return the guide for a chat that starts ``by`` tokens later."""
         targets = self.targets if self.lesson == SAYING else tuple(by + target for target in self.targets)
         return Guide(by + self.query, self.lesson, targets)
-
-
-class _Note(NamedTuple):
-    """What is known of a note that was read: its last token, those of a value, and its words with the last token of each."""
-
-    end: int
-    values: list[int]
-    words: list[tuple[str, int]]
 
 
 @dataclass(frozen=True)
@@ -125,14 +113,6 @@ class _Read:
                 found += self.tokens(match.span())[:2]
         return found
 
-    def words(self, start: int, stop: int) -> list[tuple[str, int]]:
-        """Return the words of a part that are not little ones, by how they begin, and the last token of each."""
-        return [
-            (match[0].casefold()[:_STEM], self.tokens(match.span())[-1])
-            for match in _WORD.finditer(self.text, start, stop)
-            if match[0].casefold() not in STOPWORDS
-        ]
-
     def last_mention(self, name: str, myself: str) -> Span | None:
         """Find the last mention of ``name``; of ``myself`` it is a word by which a speaker means themselves."""
         if name == myself:
@@ -160,10 +140,9 @@ class Marker:
     first_token: Callable[[str], int]
     myself: str
     guides: list[Guide] = field(default_factory=list)
-    _notes: dict[tuple[str, str], _Note] = field(default_factory=dict)
+    _notes: dict[tuple[str, str], tuple[int, list[int]]] = field(default_factory=dict)
     _named: list[int] = field(default_factory=list)
     _asked: list[int] = field(default_factory=list)
-    _words: list[tuple[str, int]] = field(default_factory=list)
     _heard: _Read | None = None
 
     def read(self, turn: Turn, ids: Sequence[int], offsets: Sequence[Span], start: int) -> None:
@@ -174,8 +153,7 @@ class Marker:
         if turn.role == "user":
             named = read.last_mention(turn.named, self.myself)
             self._named, self._heard = read.tokens(named), read
-            line = read.text.rfind("\n") + 1
-            self._asked, self._words = read.matter(line, len(read.text), named), read.words(line, len(read.text))
+            self._asked = read.matter(read.text.rfind("\n") + 1, len(read.text), named)
         elif turn.role == "assistant":
             self._answer(turn, read)
 
@@ -193,10 +171,9 @@ class Marker:
         places = {key: read.find(value, at, stop) for key, value in ((stated.key, stated.value), *stated.also)}
         self._look(end, SUBJECT, read.tokens(name))
         self._look(end, MATTER, read.matter(at, stop, name, *places.values()))
-        words = read.words(at, stop)
         for key, place in places.items():
-            self._notes[key] = _Note(end, read.tokens(place), words)
-        values = self._notes[stated.key].values
+            self._notes[key] = (end, read.tokens(place))
+        values = self._notes[stated.key][1]
         if values and not stated.also:
             self._look(end, VALUE, values)
             self.guides.append(Guide(end, SAYING, (self.first_token(stated.value),)))
@@ -207,12 +184,10 @@ class Marker:
             self._look(read.start - 1, SUBJECT, self._named)
             self._look(read.start - 1, MATTER, self._asked)
             if self._notes:
-                note = self._notes.get(turn.sought, _Note(0, [], []))
-                self._look(read.start - 1, READER, [note.end])
-                self._look(read.start - 1, FOUND, note.values[:1])
-                for word, asked in self._words:
-                    self._look(asked, ECHO, [told for known, told in note.words if known == word])
-                self._copy(read, note.values)
+                end, values = self._notes.get(turn.sought, (0, []))
+                self._look(read.start - 1, READER, [end])
+                self._look(read.start - 1, FOUND, values[:1])
+                self._copy(read, values)
         if turn.copied and self._heard is not None:
             self._copy(read, _occurrence(read.ids, self._heard))
 

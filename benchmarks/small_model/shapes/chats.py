@@ -38,7 +38,7 @@ class Style:
     strange: float = 0.25
     done: float = 0.6
     table: float = 0.25
-    unknown: float = 0.2
+    unknown: float = 0.27
     renewed: float = 0.2
     copied: float = 0.08
 

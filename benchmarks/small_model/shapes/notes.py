@@ -82,10 +82,11 @@ class Told:
 
 
 @cache
-def forms(path: Path = Path(__file__).parent / "forms.txt") -> tuple[Form, ...]:
-    """Read the shapes."""
+def forms(folder: Path = Path(__file__).parent) -> tuple[Form, ...]:
+    """Read the shapes, our own and those by others."""
     found: list[Form] = []
-    for block in path.read_text().split("\n\n"):
+    texts = [(folder / name).read_text() for name in ("forms.txt", "forms_by_strangers.txt")]
+    for block in "\n\n".join(texts).split("\n\n"):
         lines = [line for line in block.splitlines() if line and not line.startswith("#")]
         if not lines:
             continue
@@ -131,6 +132,8 @@ class Writer:
     def subject(self, kind: str, rng: Random) -> str:
         """Draw a subject of a kind."""
         words, word = self.words, self.words.word(rng)
+        if kind == "whatever":
+            kind = rng.choice(("thing", "server", "project", "team"))
         if kind == "person":
             return self.values["person"](rng)
         if kind in (ME, OUR):
@@ -212,12 +215,15 @@ class Writer:
         text = sentence.replace("{s}", subject).replace("{S}", subject).replace("{r}", matter).replace("{v}", value)
         starts_with_value = sentence.startswith("{v}")
         plain = value[:1].islower() and value.split(" ", 1)[0].isalpha() and form.value not in _KEPT_CAPITALS
-        return text if starts_with_value and not plain else _capital(text)
+        kept = starts_with_value and not plain
+        return text if kept or sentence[:1].islower() else _capital(text)
 
     def _asked(self, form: Form, subject: str, matter: str, rng: Random) -> Asked:
-        question = rng.choice(form.asked).replace("{s}", subject).replace("{r}", matter)
+        asked = rng.choice(form.asked)
+        question = asked.replace("{s}", subject).replace("{r}", matter)
         named = "" if subject in (ME, OUR) else subject
-        return Asked(hurried(_capital(question), rng), named, _key(form, subject, matter))
+        said = question if asked[:1].islower() else _capital(question)
+        return Asked(hurried(said, rng), named, _key(form, subject, matter))
 
     def _asked_elsewhere(self, form: Form, subject: str, matter: str, rng: Random) -> Asked:
         mine = subject in (ME, OUR)

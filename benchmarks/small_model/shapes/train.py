@@ -78,4 +78,4 @@ class ShapesTrainer(Trainer):
 
 
 if __name__ == "__main__":
-    main(ShapesTrainer, __doc__, tokens=36_000_000)
+    main(ShapesTrainer, __doc__, tokens=34_000_000)

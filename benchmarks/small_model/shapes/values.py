@@ -304,6 +304,10 @@ class _Maker:
             )
         )
 
+    def word(self, rng: Random) -> str:
+        """Draw a word."""
+        return rng.choice((self.words.word(rng), self.words.word(rng), names.invented_word(rng).lower()))
+
     def pet(self, rng: Random) -> str:
         """Draw a pet."""
         return rng.choice(
@@ -324,7 +328,7 @@ class _Maker:
 _KINDS = (
     "number", "date", "time", "weekday", "money", "port", "version", "address", "path", "phone", "email", "code", "phrase",
     "list", "duration", "percent", "place", "person", "tool", "job", "food", "pet", "colour",
-    "size", "weight",
+    "size", "weight", "word",
 )  # fmt: skip
 
 
