@@ -116,14 +116,14 @@ class DeedsWriter:
         self._states = tuple(group for group in self.groups if group.thing == "any")
         self._deeds = tuple(group for group in self.groups if group.thing != "any")
 
-    def note(self, rng: Random, most: int = 3) -> Told:
-        """Write a note with at most so many parts."""
+    def note(self, rng: Random) -> Told:
+        """Write a note."""
         group = rng.choice(self._states if rng.random() < 0.4 else self._deeds)
-        return self._told(self._drawn(group, rng, most), rng)
+        return self._told(self._drawn(group, rng), rng)
 
     # -- what is told ----------------------------------------------------------------------------------------
 
-    def _drawn(self, group: Group, rng: Random, most: int) -> _Deed:
+    def _drawn(self, group: Group, rng: Random) -> _Deed:
         tense: Tense = rng.choice(("past", "past", "past", "perfect", "future", "present"))
         mine = group.agent == "person" and rng.random() < 0.25
         person: Person = rng.choice((SPEAKER, SPEAKER, SPEAKERS)) if mine else OTHER
@@ -134,23 +134,18 @@ class DeedsWriter:
             return _Deed(group, tense, person, who, what, False, ((WHAT, what),), ())
         what = self.writer.subject(group.thing, rng)
         about_what = not mine and rng.random() < 0.6
-        parts = self._parts(rng, rng.choice((0, 1, 1, 2)) if most > 1 else rng.randrange(2))
-        nameless = about_what and bool(parts) and (most == 1 or rng.random() < 0.4)
-        first = ((WHO, who),) if about_what else ((WHAT, what),)
-        told = tuple((part, value) for part, value, _ in parts)
-        phrases = tuple(phrase for _, _, phrase in parts)
-        deed = _Deed(group, tense, person, who, what, about_what, told if nameless else (*first, *told), phrases)
-        if most == 1 and not nameless:
-            return replace(deed, parts=first, phrases=())
-        return deed
+        drawn = [(part, *self._part(part, rng)) for part in rng.sample(list(_PARTS), rng.choice((0, 1, 1, 2)))]
+        told = tuple((part, value) for part, value, _ in drawn)
+        nameless = about_what and bool(drawn) and rng.random() < 0.4
+        first = () if nameless else ((WHO, who),) if about_what else ((WHAT, what),)
+        phrases = tuple(phrase for _, _, phrase in drawn)
+        return _Deed(group, tense, person, who, what, about_what, (*first, *told), phrases)
 
-    def _parts(self, rng: Random, count: int) -> list[tuple[str, str, str]]:
-        found = []
-        for part in rng.sample(list(_PARTS), count):
-            told, kind = rng.choice(_PARTS[part][0])
-            value = f"{rng.randrange(2, 40)} times" if kind == "times" else self.writer.values[kind](rng)
-            found.append((part, value, told.format(value)))
-        return found
+    def _part(self, part: str, rng: Random) -> tuple[str, str]:
+        """Draw the value of a part, and how it is told."""
+        told, kind = rng.choice(_PARTS[part][0])
+        value = f"{rng.randrange(2, 40)} times" if kind == "times" else self.writer.values[kind](rng)
+        return value, told.format(value)
 
     def _again(self, deed: _Deed, rng: Random) -> _Deed:
         """Return the same deed with other values for all that it tells."""
@@ -164,10 +159,9 @@ class DeedsWriter:
                 what = self.writer.values["any"](rng) if kind == "any" else self.writer.subject(kind, rng)
                 new.append((part, what))
             else:
-                told, kind = rng.choice(_PARTS[part][0])
-                value = f"{rng.randrange(2, 40)} times" if kind == "times" else self.writer.values[kind](rng)
+                value, phrase = self._part(part, rng)
                 new.append((part, value))
-                phrases.append(told.format(value))
+                phrases.append(phrase)
         return replace(deed, parts=tuple(new), phrases=tuple(phrases), who=who, what=what)
 
     def _told(self, deed: _Deed, rng: Random) -> Told:
