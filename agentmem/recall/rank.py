@@ -7,6 +7,7 @@ used because reciprocal-rank fusion flattens the sharp head of BM25 (measured on
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -39,6 +40,7 @@ __all__ = [
     "Fits",
     "Ranked",
     "Ranking",
+    "calibrated",
     "rank",
     "trusted",
 ]
@@ -49,6 +51,8 @@ FAINT = tuple(kind for kind, conductance in LINK_CONDUCTANCE.items() if conducta
 FORWARD = 1.5
 """Times this, activation flows from a turn to the one after it: answers come after what they answer."""
 SPREAD_SEEDS = 64
+SMALL_SCOPE = 600
+"""Notes up to which a point of BM25 is worth its weight: as many as one long conversation has, which the weight was found with."""
 RANKED = 160
 """Candidates that are ranked when the query names neither a time nor an actor, which could lift one from far below."""
 MIDDLE = RANKED // 2
@@ -189,6 +193,17 @@ def trusted(weights: RankingWeights, query: QueryView) -> RankingWeights:
     if not query.foreign:
         return weights
     return replace(weights, text=min(SWAMPS, weights.text * (1.0 + weights.foreign * query.foreign)))
+
+
+def calibrated(weights: RankingWeights, notes: int) -> RankingWeights:
+    """The weights in a scope of so many notes: a word is the rarer the more there are, and tells no more of what is meant.
+
+    What a rare word is worth grows with the logarithm of the notes, a cosine does not; so a point counts for as much less
+    (``benchmarks/mixed_scope.py``).
+    """
+    if notes <= SMALL_SCOPE:
+        return weights
+    return replace(weights, text=weights.text * math.log(SMALL_SCOPE) / math.log(notes))
 
 
 def believed(cosines: Values, query: QueryView) -> Values:

@@ -203,7 +203,9 @@ class Recaller:
         now: datetime,
         extra: Sequence[int] = (),
     ) -> _Found:
-        weights, spaces = ranking.trusted(self._core.ranking, view), selection.spaces
+        spaces = selection.spaces
+        notes = self._core.exact.count(tx, spaces, self._core.settings.index.exact_limit)
+        weights = ranking.calibrated(ranking.trusted(self._core.ranking, view), notes)
         limit = max(self._core.settings.recall.candidates, 2 * k)
         fits, plan, warnings, times = self._candidates(tx, view, vector, selection, limit, weights.text)
         candidates, links = fits.rows, self._links(tx, fits.with_copies(fits.seeds()), now)

@@ -37,7 +37,7 @@ class RankingWeights:
     """
 
     text: float = 0.08  # L -.099, T -.231, B -.071, F +.009, X -.022 / -.224 / -.496 / -.437
-    """Cosine per point of BM25, of which a rare word has several; sensible to .2."""
+    """Cosine per point of BM25, of which a rare word has several, among up to 600 notes; less among more (``rank.calibrated``); sensible to .2."""
     foreign: float = 1.0
     """Factor: how much more than ``text`` a point is worth where all of a query is in scripts that the embedder is not for; 1 doubles it."""
     spread: float = 0.3  # L -.010, B -.048

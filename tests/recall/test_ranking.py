@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -16,6 +17,7 @@ from agentmem.notes.columns import FacetColumns
 from agentmem.notes.rows import Facets
 from agentmem.recall.echoes import Alike
 from agentmem.recall.query import QueryView
+from agentmem.recall.rank import SMALL_SCOPE, calibrated
 from agentmem.recall.updates import interference
 from agentmem.recall.weights import RankingWeights
 
@@ -286,3 +288,16 @@ def test_a_possessive_asks_for_the_one_it_is_of(memory: Memory) -> None:
     memory.remember("The guitar of the Wagner's is for sale, Clara heard.")
 
     assert memory.recall("Clara Wagner's hobbies")[0].note.id == hers
+
+
+@given(st.integers(0, 10_000_000), st.integers(0, 10_000_000))
+def test_a_word_tells_less_among_more_notes(some: int, others: int) -> None:
+    """In a scope of one conversation nothing changes; beyond, a point of full text counts for less the more notes there are, never for
+    nothing, and nothing else does.
+    """
+    weights = RankingWeights()
+    fewer, more = (calibrated(weights, notes) for notes in sorted((some, others)))
+
+    assert 0 < more.text <= fewer.text <= weights.text
+    assert (fewer == weights) == (min(some, others) <= SMALL_SCOPE)
+    assert replace(more, text=weights.text) == weights
