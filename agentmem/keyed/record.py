@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from agentmem.errors import InvalidArgument
 from agentmem.notes.clock import from_micros
+from agentmem.notes.names import plain
 from agentmem.notes.note import Scope
 from agentmem.records.area import dumps
 from agentmem.records.keyed import Address, KeyedRow
@@ -95,7 +96,7 @@ def checked_namespace(namespace: Any, name: str = "namespace", *, empty: bool = 
     for label in namespace:
         if not _is_name(label) or "." in label:
             raise InvalidArgument(f"{label!r:.80} is no label of a {name}.", hint=hint)
-    return tuple(namespace)
+    return tuple(map(plain, namespace))
 
 
 def checked_key(key: Any) -> str:
@@ -108,8 +109,7 @@ def checked_key(key: Any) -> str:
         raise InvalidArgument(
             f"A key must be a text of 1 to {MAX_NAME} characters without NUL, not {key!r:.80}.", hint="key='profile'."
         )
-    text: str = key
-    return text
+    return plain(key)
 
 
 def checked_value(value: Any) -> str:

@@ -21,6 +21,7 @@ from typing import Any, Final, TypeAlias
 
 from agentmem.errors import InvalidArgument
 from agentmem.notes.clock import micros
+from agentmem.notes.names import plain
 from agentmem.notes.note import Note
 
 __all__ = [
@@ -348,7 +349,7 @@ def _text(name: str, value: str) -> str:
         raise InvalidArgument(
             f"The filter on {name!r} holds text that is not valid Unicode.", hint="remove lone surrogates."
         ) from None
-    return value
+    return plain(value)
 
 
 def _tests(where: Filter) -> int:

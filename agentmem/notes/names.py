@@ -8,7 +8,7 @@ from typing import Final
 from agentmem.errors import InvalidArgument, InvalidNote, ScopeError
 from agentmem.notes.note import Scope
 
-__all__ = ["MAX_BYTES", "NAME_LIMIT", "checked_name", "clean_text", "merge_scope"]
+__all__ = ["MAX_BYTES", "NAME_LIMIT", "checked_name", "clean_text", "merge_scope", "plain"]
 
 MAX_BYTES: Final = 65_536
 """The longest note, in bytes of UTF-8."""
@@ -16,8 +16,17 @@ NAME_LIMIT: Final = 256
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
+def plain(text: str) -> str:
+    """The characters of a text and nothing else.
+
+    A class derived from ``str`` may print as something else than it is (a masked address, a member of an enumeration): two users who
+    print alike are two users, and one who is compared with ``==`` as "ana" is "ana".
+    """
+    return text if type(text) is str else str.__str__(text)
+
+
 def clean_text(text: str) -> str:
-    """``text`` itself, unchanged, when it can be a note.
+    """``text`` itself, character for character, when it can be a note.
 
     Raises:
         InvalidNote: when it is no text, is empty, holds NUL or half a character, or is longer than 64 KiB.
@@ -28,6 +37,7 @@ def clean_text(text: str) -> str:
             f"A note's content must be text, got {type(given).__name__}.",
             hint="pass a str; decode bytes first, put other values into metadata.",
         )
+    text = plain(given)
     if not text or text.isspace():
         raise InvalidNote("A note's content is empty.", hint="leave out blank messages.")
     if "\0" in text:
@@ -57,7 +67,7 @@ def checked_name(value: object, name: str) -> str | None:
     """
     if value is None:
         return None
-    if not isinstance(value, str) or not value.strip() or len(value) > NAME_LIMIT:
+    if not isinstance(value, str) or not plain(value).strip() or len(plain(value)) > NAME_LIMIT:
         raise InvalidArgument(
             f"{name} must be a text of 1 to {NAME_LIMIT} characters, not {value!r:.80}.", hint=f"e.g. {name}='ana'."
         )

@@ -11,7 +11,7 @@ from agentmem.errors import InvalidArgument, InvalidNote
 from agentmem.extract import AGENTS, Ending
 from agentmem.notes.clock import as_moment
 from agentmem.notes.messages import ROLES, as_mapping, calls_of, is_message, text_of
-from agentmem.notes.names import checked_name, clean_text, merge_scope
+from agentmem.notes.names import checked_name, clean_text, merge_scope, plain
 from agentmem.notes.note import Fact, Kind, Receipt, Scope
 from agentmem.remember.given_facts import endings, facts_given
 
@@ -130,7 +130,7 @@ def _from_mapping(
             raise InvalidArgument(f"Unknown role {role!r}.", hint=f"use one of {', '.join(ROLES)}.")
         given = {k: v for k, v in given.items() if k in KEYWORDS} | {"actor": given.get("actor", given.get("name"))}
         given["content"] = words
-        role = "tool" if role == "function" else role
+        role = "tool" if role == "function" else plain(role)
     unknown = sorted(set(given) - KEYWORDS)
     if unknown or "content" not in given:
         what = f"Unknown key {unknown[0]!r} in an item" if unknown else "An item has no 'content'"
@@ -191,7 +191,7 @@ def make_draft(
     return Draft(
         content=clean_text(content),
         scope=scope,
-        kind=kind,
+        kind=next(known for known in KINDS if known == kind),
         actor=checked_name(actor, "actor") or role,
         role=role,
         occurred_at=_moment(occurred_at, "occurred_at"),
@@ -273,7 +273,7 @@ def _ids(ids: object) -> tuple[str | int, ...]:
             f"derived_from must be a list of at most {MAX_LIST} ids of notes, or places of earlier items of the call.",
             hint="e.g. derived_from=[hit.note.id for hit in hits].",
         )
-    return tuple(dict.fromkeys(given))
+    return tuple(dict.fromkeys(plain(id) if isinstance(id, str) else id for id in given))
 
 
 def json_metadata(metadata: Mapping[str, object] | None) -> Mapping[str, object]:

@@ -15,6 +15,7 @@ from agentmem.extract import Said, keywords, said_in
 from agentmem.graph.view import Connection, build_view, connect
 from agentmem.notes.clock import micros
 from agentmem.notes.evidence import Drawn, Evidence
+from agentmem.notes.names import plain
 from agentmem.notes.note import Link, Note, NoteVersion, Receipt, Scope, Status
 from agentmem.notes.passages import embedded
 from agentmem.notes.protocols import Embedder
@@ -227,9 +228,9 @@ class Keeper:
                 raise InvalidArgument("A note cannot be linked to itself.", hint="pass two different ids.")
             if first.scope.user != second.scope.user and None not in (first.scope.user, second.scope.user):
                 raise InvalidArgument("The two notes belong to different users.", hint="links stay within one user.")
-            tx.links.put([LinkRow(source, target, kind, float(weight), reason)])
+            tx.links.put([LinkRow(source, target, plain(kind), float(weight), plain(reason))])
             self._fail("link:before-commit")
-        return Link(a, b, kind, float(weight), reason)
+        return Link(plain(a), plain(b), plain(kind), float(weight), plain(reason))
 
     # -- using -----------------------------------------------------------------------------------------------
 
