@@ -273,7 +273,8 @@ def _ids(ids: object) -> tuple[str | int, ...]:
             f"derived_from must be a list of at most {MAX_LIST} ids of notes, or places of earlier items of the call.",
             hint="e.g. derived_from=[hit.note.id for hit in hits].",
         )
-    return tuple(dict.fromkeys(plain(id) if isinstance(id, str) else id for id in given))
+    named: list[str | int] = [plain(id) if isinstance(id, str) else id for id in given]
+    return tuple(dict.fromkeys(named))
 
 
 def json_metadata(metadata: Mapping[str, object] | None) -> Mapping[str, object]:
