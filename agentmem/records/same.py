@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from agentmem.notes.engine import Row
@@ -37,8 +37,8 @@ class SameNotes(Area):
         actor: str | None,
         moment: int,
         occurred_at: int | None = None,
-    ) -> int | None:
-        """The oldest row with this content, no record's and nothing that was done, in this very scope, by this actor, that holds at ``moment``; of a time when one is given."""
+    ) -> Iterator[int]:
+        """Rows with this content hash, oldest first, no record's and nothing that was done, in this very scope, by this actor, that holds at ``moment``; of a time when one is given."""
         asked: dict[str, Any] = {"owner": owner, "actor": actor, "agent": scope.agent, "session": scope.session}
         if occurred_at is None:
             asked["hash"] = content_hash
@@ -47,8 +47,7 @@ class SameNotes(Area):
         for row, kind, start, end in self._tables.find(NOTE, asked, columns=("id", "kind", "valid_from", "valid_to")):
             holds = (start is None or start <= moment) and (end is None or end > moment)
             if holds and kind != "record" and not self._tables.count(EXPERIENCE, {"row": row}):
-                return int(row)
-        return None
+                yield int(row)
 
     def said_by_another(self, owner: int, content_hash: bytes, actor: str | None) -> str | None:
         """The id of the oldest note with this content that is not by this actor."""

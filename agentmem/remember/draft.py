@@ -266,15 +266,14 @@ def tag_list(tags: Iterable[str]) -> tuple[str, ...]:
 
 
 def _ids(ids: object) -> tuple[str | int, ...]:
-    given = [ids] if isinstance(ids, str) else list(ids) if isinstance(ids, Iterable) else [ids]
+    given: list[Any] = [ids] if isinstance(ids, str) else list(ids) if isinstance(ids, Iterable) else [ids]
     known = all(isinstance(id, str) or (isinstance(id, int) and not isinstance(id, bool)) for id in given)
     if not known or len(given) > MAX_LIST:
         raise InvalidArgument(
             f"derived_from must be a list of at most {MAX_LIST} ids of notes, or places of earlier items of the call.",
             hint="e.g. derived_from=[hit.note.id for hit in hits].",
         )
-    named: list[str | int] = [plain(id) if isinstance(id, str) else id for id in given]
-    return tuple(dict.fromkeys(named))
+    return tuple(dict.fromkeys(plain(id) if isinstance(id, str) else id for id in given))
 
 
 def json_metadata(metadata: Mapping[str, object] | None) -> Mapping[str, object]:

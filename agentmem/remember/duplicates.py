@@ -16,7 +16,7 @@ from agentmem.extract.scripts import MARKS
 from agentmem.notes.names import MAX_BYTES, clean_text
 from agentmem.notes.rows import ASKING
 
-__all__ = ["MAX_BYTES", "clean_text", "content_hash", "same_meaning_possible"]
+__all__ = ["MAX_BYTES", "clean_text", "content_hash", "same_meaning_possible", "same_words"]
 
 _TRAILING: Final = " .!…。！,;:"  # not the question mark: a question is not its answer
 _LETTERS: Final = rf"[^\W\d_]+(?:[{MARKS}]+[^\W\d_]*)*"
@@ -59,6 +59,8 @@ class _Content(NamedTuple):
     free: frozenset[str]
     persons: tuple[str, ...]
     symbols: frozenset[str]
+    spelled: tuple[str, ...]
+    indents: tuple[str, ...]
     denies: bool
     asks: bool
 
@@ -70,16 +72,35 @@ def content_hash(text: str) -> bytes:
     return hashlib.sha256((spaced.rstrip(_TRAILING) or spaced).encode("utf-8", "surrogatepass")).digest()
 
 
+def same_words(a: str, b: str) -> bool:
+    """Whether two texts are the same but for Unicode form, spacing within a line, final full stops and the letter that a sentence begins with.
+
+    One that is written large or small within is another password, unit, flag or name, and how lines are set in is code.
+    """
+    return a == b or _spelling(a) == _spelling(b)
+
+
 def same_meaning_possible(a: str, b: str) -> bool:
     """False when two texts cannot say the same, however near their vectors are.
 
     They cannot when they differ in a number or date, a name, who is spoken of, a denial, a question mark, a word of
-    time, tense or direction, a symbol, or any content word or its place: what may differ is inflection that keeps the
+    time, tense or direction, a symbol, how a code is spelled, how lines are set in, or any content word or its place: what may differ is inflection that keeps the
     meaning, articles, emphasis, contractions, and where an adverb stands.
     """
-    if a == b or content_hash(a) == content_hash(b):
-        return True
-    return _content(a) == _content(b)
+    return same_words(a, b) or _content(a) == _content(b)
+
+
+def _spelling(text: str) -> tuple[tuple[str, ...], str]:
+    text = unicodedata.normalize("NFC", text).strip()
+    words = " ".join(text.split())
+    words = words.rstrip(_TRAILING) or words
+    return _indents(text), words[:1].casefold() + words[1:]
+
+
+def _indents(text: str) -> tuple[str, ...]:
+    """How the lines of a text are set in, of one that has several."""
+    lines = [line for line in text.strip().splitlines() if line.strip()]
+    return tuple(line[: len(line) - len(line.lstrip())] for line in lines) if len(lines) > 1 else ()
 
 
 def _stem(word: str) -> str:
@@ -124,9 +145,12 @@ def _content(text: str) -> _Content:
     persons: list[str] = []
     ordered: list[str] = []
     free: set[str] = set()
+    spelled: list[str] = []
     denies = False
     for position, token in enumerate(_split(text)):
         word = token.casefold()
+        if any(c.isupper() for c in token[1:]) or (token.isalnum() and not token.isalpha() and not token.isdigit()):
+            spelled.append(token)
         if any(c.isdigit() for c in word):
             numbers.append(_number(word))
         elif word in NUMBERS and len(word) > 2 and word not in ("few", "several", "couple"):
@@ -147,5 +171,5 @@ def _content(text: str) -> _Content:
     }
     return _Content(
         *(tuple(numbers), tuple(names), tuple(ordered), frozenset(free), tuple(dict.fromkeys(persons))),
-        *(symbols, denies, any(mark in text for mark in ASKING)),
+        *(symbols, tuple(spelled), _indents(text), denies, any(mark in text for mark in ASKING)),
     )

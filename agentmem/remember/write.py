@@ -22,7 +22,7 @@ from agentmem.notes.rows import SAID, LinkRow
 from agentmem.projections.linking import link_words, terms_of
 from agentmem.records.transaction import Transaction
 from agentmem.remember.draft import Draft, check_places
-from agentmem.remember.duplicates import content_hash, same_meaning_possible
+from agentmem.remember.duplicates import content_hash, same_meaning_possible, same_words
 from agentmem.remember.neighbours import Neighbourhood
 from agentmem.remember.next_version import rewrite
 from agentmem.remember.pending import PendingRows
@@ -243,11 +243,12 @@ class Batch:
         ):
             return Receipt(None, "rejected", f"an echo of note {echoed}: the agent repeats what it recalled")
         at = None if draft.occurred_at is None else micros(draft.occurred_at)
-        row = notes.said(owner, digest, draft.scope, draft.actor, micros(self._begins(draft)), at)
-        note = None if row is None else notes.load([row])[row]
-        if row is None or note is None or not _same_span(note, draft) or not self._all_holds(note, draft):
-            return None
-        return self._merge(row, note, draft, owner, "the same words")
+        for row in notes.said(owner, digest, draft.scope, draft.actor, micros(self._begins(draft)), at):
+            note = notes.load([row])[row]
+            if same_words(note.content, draft.content):
+                alike = _same_span(note, draft) and self._all_holds(note, draft)
+                return self._merge(row, note, draft, owner, "the same words") if alike else None
+        return None
 
     def _all_holds(self, note: Note, draft: Draft) -> bool:
         """Of what a note states, nothing had ended when the words are said again: what had, holds anew."""
@@ -290,8 +291,11 @@ class Batch:
             facts=note.facts if draft.stated in ((), tuple(fact.stated for fact in note.facts)) else draft.stated,
             metadata={**draft.metadata, **note.metadata},
         )
-        if draft.derived_from and any(link.source == row for link in self._tx.links.touching([row], ("derived_from",))):
+        origins = [k for k in self._tx.links.touching([row], ("derived_from",)) if k.source == row]
+        if origins and draft.derived_from:
             self._pending.link(self._provenance(draft, row))  # said again for another reason, it goes with that, too
+        for link in () if draft.derived_from else origins:  # told by itself, it is derived from nothing any more
+            self._tx.links.delete(link.source, link.target, "derived_from")
         superseded: tuple[str, ...] = ()
         if changed != before:
             changed = rewrite(self._tx, row, before, changed, "merged")

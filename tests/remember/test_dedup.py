@@ -44,10 +44,17 @@ DIFFERENT = [
     ("It costs 5 €", "It costs 5 $"),
     ("I like tea", "I like green tea"),
     ("Room 10:30", "Room 1030"),
+    ("The wifi password is hunTer2secRet", "The wifi password is HunTer2secRet"),
+    ("The key is swordFish", "The key is swordfisH"),
+    ("The laser has 5 mW.", "The laser has 5 MW."),
+    ("Delete with rm -r", "Delete with rm -R"),
+    ("The commit is 9fA3c1", "The commit is 9Fa3c1"),
+    ("I like turkey", "I like Turkey"),
+    ("if x:\n    a()\n    b()", "if x:\n    a()\nb()"),
 ]
 
 ALIKE = [
-    ("Ana lives in Porto.", "ana lives in  porto"),
+    ("Ana lives in Porto.", "ana lives in  Porto"),
     ("I live in Porto", "I'm living in Porto"),
     ("She does not like tea", "She doesn't like tea"),
     ("It costs 1,000 euros", "It costs 1000 euros"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from agentmem import Fact, Memory
 from agentmem.notes.clock import ManualClock
 from agentmem.notes.rows import EditRow
@@ -108,3 +110,33 @@ def test_a_short_answer_said_a_thousand_times_is_looked_up_not_read_through(memo
     memory.remember("ok", actor="ana", occurred_at=day + timedelta(days=9))
 
     assert len(loaded) < 30
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("The wifi password is hunTer2secRet", "The wifi password is HunTer2secRet"),
+        ("The laser has 5 mW.", "The laser has 5 MW."),
+        ("if x:\n    a()\n    b()", "if x:\n    a()\nb()"),
+    ],
+)
+def test_what_is_spelled_otherwise_is_kept_as_it_is_spelled(memory: Memory, first: str, second: str) -> None:
+    """Passwords, units and code that differ in case or in how lines are set in are told apart, and each is merged with its like."""
+    told = [memory.remember(words) for words in (first, second, first, second)]
+
+    assert [receipt.status for receipt in told] == ["stored", "stored", "merged", "merged"]
+    assert [receipt.id for receipt in told[2:]] == [receipt.id for receipt in told[:2]]
+    assert {note.content for note in memory.notes()} == {first, second}
+
+
+def test_what_is_told_by_itself_outlives_what_it_was_derived_from_before(memory: Memory) -> None:
+    """A note that an agent made of a letter stays when its user has said the same himself; one that only the agent made goes."""
+    letter = str(memory.remember("A letter from the clinic, three pages.").id)
+    memory.remember("I am allergic to penicillin.", derived_from=[letter])
+    memory.remember("The clinic is in Graz.", derived_from=[letter])
+
+    said = memory.remember("I am allergic to penicillin.")
+    memory.forget(letter)
+
+    assert said.status == "merged"
+    assert [note.content for note in memory.notes()] == ["I am allergic to penicillin."]
