@@ -27,9 +27,9 @@ __all__ = [
 ]
 
 Source = Literal["weights", "notes", "both", "model", "none"]
-Why = Literal["", "untold", "another's", "over", "not over"]
+Why = Literal["", "untold", "another's", "over", "not over", "misread"]
 """Why a part has no answer: nothing tells, what is told is another's, holds no longer, or is not over (and what was before, or is
-not so, was asked)."""
+not so, was asked); or a local model made something of it that it does not say."""
 
 _QUOTED: Final = 240  # characters
 _INSTEAD: Final = 2
@@ -52,6 +52,7 @@ _COUNTED: Final = re.compile(
 )
 _INTRO: Final[dict[Why, str]] = {
     "another's": "I know only about {name}: ", "over": "I know only what is not so, or no longer: ", "not over": "I know only what holds now: ", "untold": "I know only: ",
+    "misread": "I was told: ",
 }  # fmt: skip
 
 
@@ -123,7 +124,8 @@ def abstention(question: str, why: Why, known: Sequence[Note], name: str) -> tup
         question: named where it is one of several; empty where it goes without saying.
         name: whom the notes are about.
     """
-    text = f"I do not know: {one_line(question)}" if question else "I do not know."
+    sure = " for sure" if why == "misread" else ""
+    text = f"I do not know{sure}: {one_line(question)}" if question else f"I do not know{sure}."
     told = tuple(note for note in known if note.trust >= UNTRUSTED_BELOW)[:_INSTEAD]
     if not told or not why:
         return text, ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,6 +11,7 @@ from agentmem.ask.answer import Why, drawn_on, has_number, is_unknown, used_note
 from agentmem.ask.bearing import is_denied, outdates, segments
 from agentmem.ask.clauses import Clause
 from agentmem.ask.sift import Sifted
+from agentmem.extract.words import entities
 from agentmem.notes.note import Hit, Note
 from agentmem.recall.query import query_words
 
@@ -18,6 +20,14 @@ __all__ = ["Given", "checked", "unsupported"]
 Say = Callable[[Sequence[Hit]], Generator[Any, str, str]]
 """Asks the model again, with other notes; through whoever has it."""
 
+_DECIDES = re.compile(
+    r"^\W*(?:yes|no|yeah|yep|yup|nope|nah|not|never|always|sure|right|correct|indeed|true|false|of course|certainly|only|sometimes|maybe|perhaps|probably)\b"
+    r"|^\W*(?:(?:\w+ ){1,4}?(?:is|are|was|were|am|do|does|did|has|have|had|can|could|will|would|should|may|must)(?:n['’]t| not)?\b)|\w['’](?:s|re|m|ve|ll|d)\b|n['’]t\b",
+    re.IGNORECASE,
+)
+"""How an answer to whether something is so begins, or a sentence that says so."""
+_BABBLE = re.compile(r"([.,;:!?])\1{3,}|[?!]{3,}")
+"""What a small model does that has lost the thread."""
 _TERSE = 4  # words: an answer that only repeats what a note has
 
 
@@ -52,6 +62,8 @@ def checked(clause: Clause, said: Given, sifted: Sifted | None, say: Say, *, ter
     if notes and clause.kind == "number" and not has_number(said.text):
         return replace(said, text="", why="untold", known=known)
     if terse and notes and _is_misread(said.text, clause, notes):
+        if sifted is not None and sifted.instead:  # of whom is asked, or of who asks, a model knows nothing by itself
+            return replace(said, text="", why="misread", known=sifted.instead)
         own = yield from say(())
         return replace(said, text="", why="untold", known=known) if is_unknown(own) else Given(own, ())
     return said
@@ -92,13 +104,20 @@ def _denied_there(note: Note, added: set[str], clause: Clause) -> bool:
 
 
 def _is_misread(text: str, clause: Clause, notes: Sequence[Note]) -> bool:
-    """Whether a terse answer has words that stand neither in the notes nor in the question, or only repeats the question."""
+    """Whether a terse answer has words that stand neither in the notes nor in the question, or only repeats the question; or a longer one
+    babbles, or draws on none of the notes and names somebody or something whom they do not.
+    """
     words = query_words(text)
-    if clause.kind in ("whether", "reason") or len(words) > _TERSE:
+    if clause.kind == "reason" or (clause.kind == "whether" and _DECIDES.match(text)):
         return False
     asked = set(query_words(clause.text))
-    if asked.issuperset(words):
-        return " or " not in clause.text
     told = set(query_words(" ".join([note.content for note in notes])))
     told |= {word for note in notes for fact in note.facts for word in query_words(fact.object)}
-    return any(word.isalpha() and word not in asked | told for word in words)
+    if _BABBLE.search(text):
+        return True
+    if len(words) > _TERSE:
+        named = {word for name in entities(text) for word in query_words(name)}
+        return not used_notes(text, clause.text, notes) and not named <= asked | told
+    if asked.issuperset(words):
+        return clause.kind != "whether" and " or " not in clause.text
+    return any(not word.isnumeric() and word not in asked | told for word in words)

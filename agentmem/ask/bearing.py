@@ -41,7 +41,7 @@ _PAST_FORM: Final = (
     r"|bought|brought|built|held|led|felt|grew|knew|began|spoke|wore|slept|spent|sang|swam|paid|played|worked|lived)"
 )
 _OVER: Final = re.compile(
-    r"\bno longer\b|\bno more\b|\bany ?more\b|\bany longer\b|\bused to\b|\bformer(?:ly)?\b|\bprevious(?:ly)?\b|\bback then\b|\bin the past\b|\bex-\w"
+    r"\bno longer\b|\bno more\b|\bany ?more\b|\bany longer\b|\bused to\b|\bformer(?:ly)?\b|\bprevious(?:ly)?\b|\bback then\b|\bin the past\b|\bex-(?!husband|wife|partner|boyfriend|girlfriend)\w"
     rf"|\b(?:until|till|up to)\b.*\b{_PAST_FORM}\b|\b{_PAST_FORM}\b.*\b(?:until|till|up to)\b|^\W*before (?:[\w'’]+ ){{1,3}}?{_PAST_FORM}\b.*\b{_PAST_FORM}\b"
     rf"|\b{_PAST_FORM}\b.*\bbefore (?:he|she|it|they|we|i|that|then)\b",
     re.IGNORECASE,

@@ -11,12 +11,15 @@ import re
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
+from agentmem.extract.english import ENGLISH
+from agentmem.extract.languages import LANGUAGES
+from agentmem.extract.lexicon import GRAMMAR, grammar
 from agentmem.extract.relations import relation
 from agentmem.notes.passages import SENTENCE_END
 from agentmem.notes.rows import ASKING
 from agentmem.recall.query import query_words
 
-__all__ = ["WH", "Clause", "Kind", "Sense", "clauses", "told"]
+__all__ = ["WH", "Clause", "Kind", "Sense", "clauses", "in_english", "told"]
 
 Sense = Literal["holds", "held", "denied"]
 """Whether a clause asks what holds, what held once, or what does not hold."""
@@ -95,7 +98,7 @@ _REASON: Final = re.compile(
 _HELD: Final = re.compile(
     r"\b(?:used to|did(?:n['’]?t)? .*\buse to|formerly|previous(?:ly)?|former|original(?:ly)?|initial(?:ly)?|back then|in those days|at first|in the past"
     r"|in (?:former|earlier|older|the old) (?:times|days|years)|in (?:his|her|their|my|our|its) (?:young|younger|early|former) (?:days|years)"
-    r"|ex-\w+|(?:no|not|n['’]?t\b.*) (?:longer|any ?more)|any ?more|(?:as|when) (?:\w+ ){0,3}?(?:a )?(?:young|little|small|child|kid|boy|girl)\b)",
+    r"|ex-(?!husband|wife|partner|boyfriend|girlfriend)\w+|(?:no|not|n['’]?t\b.*) (?:longer|any ?more)|any ?more|(?:as|when) (?:\w+ ){0,3}?(?:a )?(?:young|little|small|child|kid|boy|girl)\b)",
     re.IGNORECASE,
 )
 _BEFORE: Final = re.compile(
@@ -157,6 +160,12 @@ def clauses(message: str) -> tuple[Clause, ...]:
     if len(parts) == 1:
         return (_clause(message, asking[0]),)
     return tuple(_resolved(parts))
+
+
+def in_english(clause: Clause) -> bool:
+    """Whether a clause is in the language that these rules are of: it begins as a question does there, or has enough of its little words."""
+    asks = _ASKS.match(clause.core) is not None or grammar(clause.text) >= GRAMMAR
+    return asks and ENGLISH in LANGUAGES.of(clause.text)
 
 
 def told(message: str) -> str:

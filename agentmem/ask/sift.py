@@ -8,9 +8,12 @@ from datetime import UTC, datetime
 
 from agentmem.ask.answer import Why, has_number
 from agentmem.ask.bearing import Bearing, Likeness, bearings, holding, related
-from agentmem.ask.clauses import Clause
+from agentmem.ask.clauses import Clause, in_english
 from agentmem.ask.present import about_others, informs, presentable, without_namesakes
+from agentmem.extract.english import ENGLISH
 from agentmem.extract.english.names import compare, named
+from agentmem.extract.languages import LANGUAGES
+from agentmem.extract.lexicon import GRAMMAR, grammar
 from agentmem.notes.note import Hit, Note
 from agentmem.recall.result import Recollection
 
@@ -71,6 +74,8 @@ def sift(
     if not clause.asks:
         return Sifted(presentable(found, k, shown=shown, unnamed=unnamed))
     hits = [hit for hit in found.hits if hit.note.id not in shown and informs(hit.note)]
+    if _elsewhere(clause, hits):
+        return Sifted(_with(found, hits[:k]))
     said = bearings(clause, hits, now, asker=asker)
     ours = [b for b in said if b.whose != "other"][: _WIDTH * k]
     mine = related(clause, ours, likeness, unrelated)
@@ -92,6 +97,17 @@ def sift(
         return Sifted(_with(found, ()), "another's", tuple(b.note for b in near if b.name == name), name)
     rest = tuple(b.note for b in ours if b.whose == "own" and not b.over)
     return Sifted(_with(found, ()), "untold" if rest else "", rest)
+
+
+def _elsewhere(clause: Clause, hits: Sequence[Hit]) -> bool:
+    """Whether a question and the note that fits it best are in another language than English, of which the rules of what bears on what are.
+
+    There a capital may be any noun's, and the embedder reads little: what recall found is what there is.
+    """
+    if not hits or in_english(clause):
+        return False
+    best = hits[0].note.content
+    return grammar(best) < GRAMMAR or ENGLISH not in LANGUAGES.of(best)
 
 
 def _named(clause: Clause, mine: list[Bearing], unnamed: float) -> list[Bearing]:

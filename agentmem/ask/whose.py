@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from agentmem.extract.english.names import KINDRED, Match, Named, compare, parts, same_kin
+from agentmem.extract.english.names import KINDRED, PARENTS, Match, Named, compare, parts, same_kin
 from agentmem.extract.lexicon import STARTERS, STOPWORDS
 from agentmem.extract.words import entities
 from agentmem.notes.note import Note
@@ -29,6 +29,12 @@ _KIN_LEAD: Final = re.compile(
     rf"^\W*(?:my|our|his|her|their)(?: \w+)?? (?P<kin>{KINDRED})\b(?!['’-])(?:,? (?P<name>[^\W\d_][\w-]*)(?= {_VERB}\b|,))?",
     re.IGNORECASE,
 )
+_KIN_OWNER: Final = re.compile(
+    rf"^\W*(?:(?:my|our)(?: \w+)?? (?P<kin>{KINDRED})['’]s?|(?P<parent>{PARENTS})(?:['’]s)?)(?= )", re.IGNORECASE
+)
+_OF_TELLER: Final = re.compile(r"^\W*(?:my|i|i['’]m|i['’]ve|i['’]d)\b", re.IGNORECASE)
+_MINE: Final = re.compile(r"\b(?:i|my|mine|me)\b", re.IGNORECASE)
+_SUFFIX: Final = r",? (?:jr|sr|junior|senior|ii|iii|iv|the (?:younger|elder|second|third))\b"
 _SMALL_LEAD: Final = re.compile(
     rf"^\W*(?P<title>{_TITLE})(?P<name>[^\W\d_][\w-]*)(?: (?:at|in|from|on|next|over) (?:\w+ ){{1,3}}?)?(?:['’]s?)? ?(?={_VERB}\b)",
     re.IGNORECASE,
@@ -79,6 +85,8 @@ def _whose(
             slip = match.name
         elif match.likeness == "absent" and who.topic.startswith(name) and lead.name and not who.kin:
             return ("", False, "open") if who.subject else (lead.name, False, "other")
+    if other := next((found for name in who.names if (found := _another_of_the_name(name, text, asked))), ""):
+        return other, True, "other"
     if who.kin and (other := _other_kin(who, lead, text, told)):
         return other, True, "other"
     if _is_relative(who, lead):
@@ -87,12 +95,22 @@ def _whose(
         who.asker
         and not who.subject
         and lead.sure
+        and (lead.kin or _MINE.search(asked))  # "our contract" may be told of as that of the company
         and compare(lead.name or lead.kin, asked).likeness == "absent"
         and _somebody_else(lead, note)
     ):
         return lead.name or lead.kin, bool(lead.kin), "other"
     mine = who.asker and _FIRST.search(note.content) is not None
     return slip, False, "own" if mine or who.names or who.places or who.kin else "open"
+
+
+def _another_of_the_name(name: str, text: str, asked: str) -> str:
+    """The name in a text, where a question asks of "the other" one of it, or of a junior, whom the text does not mention."""
+    other = re.search(
+        rf"\b(?:the other|another|a different) {re.escape(name)}\b|\b{re.escape(name)}{_SUFFIX}", asked, re.IGNORECASE
+    )
+    told = other.group() if other else name if re.search(rf"\w{_SUFFIX}\W*$", name, re.IGNORECASE) else ""
+    return name if told and re.search(re.escape(told.rstrip(".")), text, re.IGNORECASE) is None else ""
 
 
 def _is_relative(who: Named, lead: _Lead) -> bool:
@@ -134,7 +152,15 @@ class _Lead:
 def _leads(note: Note, text: str, asker: str | None) -> list[_Lead]:
     """Whom a note is about: whom its facts are about, or whom it begins with."""
     subjects = dict.fromkeys(fact.subject for fact in note.facts)
-    return [_of_fact(subject, note, asker) for subject in subjects] or [_lead(note, text)]
+    if subjects:
+        return [_of_fact(subject, note, asker) for subject in subjects]
+    lead = _lead(note, text)
+    return [_Lead(mine=True) if lead.name and lead.name.casefold() in _tellers(note, asker) else lead]
+
+
+def _tellers(note: Note, asker: str | None) -> set[str]:
+    """What who tells is called by notes that he wrote of himself."""
+    return {"user", *(name.casefold() for name in (asker, note.actor, note.scope.user) if name)}
 
 
 def _lead(note: Note, text: str) -> _Lead:
@@ -145,6 +171,10 @@ def _lead(note: Note, text: str) -> _Lead:
         name = kin["name"] or ""
         name = "" if name.casefold() in _NAMELESS or re.fullmatch(_VERB, name) else name
         return _Lead(name=name, kin=kin["kin"].lower(), mine=True)
+    if owner := _KIN_OWNER.match(told):
+        return _Lead(kin=(owner["kin"] or owner["parent"]).lower(), mine=True)
+    if _OF_TELLER.match(told):
+        return _Lead(mine=True)
     found = next(iter(entities(told)), "")
     start = re.match(rf"^\W*{_TITLE}", told, re.IGNORECASE)
     if found and start and told[start.end() :].startswith(found):
@@ -166,7 +196,7 @@ def _lead(note: Note, text: str) -> _Lead:
 
 
 def _of_fact(subject: str, note: Note, asker: str | None) -> _Lead:
-    tellers = {"user", *(name.casefold() for name in (asker, note.actor, note.scope.user) if name)}
+    tellers = _tellers(note, asker)
     owner, mark, rest = subject.rpartition("'s ")
     if subject.casefold() in tellers:
         return _Lead(mine=True)

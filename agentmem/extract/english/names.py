@@ -20,7 +20,7 @@ from agentmem.extract.words import entities
 if TYPE_CHECKING:
     from agentmem.ask.clauses import Clause
 
-__all__ = ["KINDRED", "Match", "Named", "compare", "folded", "named", "parts", "same_kin", "stem"]
+__all__ = ["KINDRED", "PARENTS", "Match", "Named", "compare", "folded", "named", "parts", "same_kin", "stem"]
 
 Likeness = Literal["same", "slip", "near", "absent"]
 
@@ -49,12 +49,24 @@ _SUBJECT: Final = re.compile(
     rf"\b(?:{_AUX}|(?:what|who|where|when|how)['’]?s) (?:the |our |old |my )*(?P<rest>.+)$", re.IGNORECASE
 )
 KINDRED: Final = "|".join(sorted(KIN, key=len, reverse=True))
-_MY_KIN: Final = re.compile(rf"\b(?:my|our)(?: \w+)?? (?P<kin>{KINDRED})(?:['’]?s)?\b(?!-)", re.IGNORECASE)
+PARENTS: Final = "mum|mom|mummy|mommy|dad|daddy|grandma|grandpa|granny|nan|nana|grandad|papa|mama"
+"""Whom one calls so without a "my"."""
+_MY_KIN: Final = re.compile(
+    rf"\b(?:my|our)(?: \w+)?? (?P<kin>{KINDRED})(?:['’]?s)?\b(?!-)|(?<!['’]s )(?<!\bof )\b(?P<parent>{PARENTS})(?:['’]s)?\b",
+    re.IGNORECASE,
+)
+_KIN_OWNS: Final = re.compile(
+    rf"\b(?:my|our)(?: \w+)?? (?P<kin>{KINDRED})['’]s? (?:\w+ )?(?:{KINDRED})\b", re.IGNORECASE
+)
+_SUBJECT_OF: Final = re.compile(
+    r"\b(?:do|does|did|can|will|would) [\w.' -]{1,40}?['’]s? (?P<kin>[a-z][a-z-]+) (?:live|work|study|eat|drink|like|love|prefer|drive|speak|play|sing|teach|hate|dislike)\b"
+)
+"""Somebody or something of somebody's, who does what only they do."""
 _THEIR_KIN: Final = re.compile(
     rf"['’]s? (?:\w+ )?(?P<kin>{KINDRED})(?:['’]?s)?\b(?!-)|\b(?P<of>{KINDRED}) of\b", re.IGNORECASE
 )
 _ASKS_KIN: Final = re.compile(
-    rf"^(?:who|what)(?:['’]?s| is| are| was) (?:(?:my|our|the|his|her) |[\w.' -]{{1,40}}['’]s? )?(?:\w+ )?(?:{KINDRED})(?:['’]?s)?(?: (?:called|named?))?\W*$"
+    rf"^(?:who|what)(?:['’]?s| is| are| was) (?:(?:my|our|the|his|her) |(?:(?! of )[\w.' -]){{1,40}}['’]s? )?(?:\w+ )?(?:{KINDRED})(?:['’]?s)?(?: (?:called|named?))?\W*$"
     rf"|\bnames? of (?:\w+ ){{0,3}}?(?:\w+['’]s )?(?:{KINDRED})|(?:{KINDRED})['’]s (?:first |last |full )?name|what.{{0,30}}(?:{KINDRED}) (?:called|named)"
     rf"|^(?:who|what)(?:['’]?s| is| was) the (?:{KINDRED}) of\b",
     re.IGNORECASE,
@@ -62,7 +74,7 @@ _ASKS_KIN: Final = re.compile(
 _SAME_KIN: Final = {
     alias: name
     for name, aliases in {
-        "mother": "mom mum", "father": "dad", "grandmother": "grandma", "grandfather": "grandpa", "spouse": "wife husband partner fiance fiancee",
+        "mother": "mom mum mummy mommy mama", "father": "dad daddy papa", "grandmother": "grandma granny nan nana", "grandfather": "grandpa grandad", "spouse": "wife husband partner fiance fiancee",
         "boss": "manager", "neighbour": "neighbor", "flatmate": "roommate", "employer": "company", "school": "university",
     }.items()
     for alias in aliases.split()
@@ -164,11 +176,16 @@ def _places(text: str, names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _kin(text: str) -> str:
+    if owns := _KIN_OWNS.search(text):
+        return owns["kin"].lower()  # "my sister's dog" is whose she is, whoever he may be
     if _ASKS_KIN.search(text):
         return ""
-    mine, theirs = _MY_KIN.search(text), _THEIR_KIN.search(text)
-    word = theirs["kin"] or theirs["of"] if theirs else mine["kin"] if mine else ""
-    return word.lower()
+    mine, theirs, subject = _MY_KIN.search(text), _THEIR_KIN.search(text), _SUBJECT_OF.search(text)
+    if theirs:
+        return str(theirs["kin"] or theirs["of"]).lower()
+    if mine:
+        return str(mine["kin"] or mine["parent"]).lower()
+    return subject["kin"] if subject else ""
 
 
 def _topic(text: str, names: Sequence[str], kin: str) -> str:

@@ -119,7 +119,7 @@ KIN: Final = frozenset(
     aunt uncle cousin nephew niece grandmother grandma grandfather grandpa stepmother stepfather mother-in-law
     father-in-law brother-in-law sister-in-law boss manager colleague teacher doctor dentist therapist lawyer landlord
     neighbour neighbor flatmate roommate friend dog cat parrot horse hamster rabbit company team school university
-    employer bank twin child baby""".split()
+    employer bank twin child baby parent ex ex-husband ex-wife ex-partner ex-boyfriend ex-girlfriend""".split()
 )
 """Whom or what "my …" may speak about; adjectives such as ``older`` or ``best`` may stand before."""
 
