@@ -132,7 +132,7 @@ class Memory:
             settings=settings,
             ranking=ranking,
             extractor=extractor,
-            read_only=read_only,
+            read_only=flag(read_only, "read_only"),
             store=store,
             url=url,
             packs=packs,
@@ -1024,7 +1024,7 @@ class Memory:
     @verb(gist.faded)
     def fade(self, dry_run: bool = False) -> FadeReport:
         """Archive notes that are faint, unimportant, unlinked and unused; ``recall(faded=True)`` still finds them."""
-        return self._parts.fader.fade(self.scope, dry_run=dry_run)
+        return self._parts.fader.fade(self.scope, dry_run=flag(dry_run, "dry_run"))
 
     @verb(gist.note_ids)
     def unfade(self, what: FadeReport | str | Sequence[str]) -> tuple[str, ...]:

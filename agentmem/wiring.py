@@ -19,7 +19,7 @@ from agentmem.forget.erase import Eraser
 from agentmem.forget.fade import Fader
 from agentmem.forget.finish import Scrubber
 from agentmem.keyed.memory import AT_OPEN, KeyedMemory
-from agentmem.notes.address import is_url, shown
+from agentmem.notes.address import address_of, shown
 from agentmem.notes.clock import SystemClock
 from agentmem.notes.curves import curve
 from agentmem.notes.ids import IdMaker
@@ -57,8 +57,8 @@ __all__ = ["build", "forgotten_in", "is_begun", "model_spec", "move", "place"]
 
 def place(path: str | Path | None) -> tuple[Path | None, str | None]:
     """The directory that is meant, or the address of the database."""
-    if path is None or is_url(path):
-        return None, path if isinstance(path, str) else None
+    if path is None or (isinstance(path, str) and (url := address_of(path)) is not None):
+        return None, None if path is None else url
     return Path(os.path.expanduser(path)), None  # noqa: PTH111 - leaves a name that is no user's as it is
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from agentmem.ask.answer import Answer, used_notes
 from agentmem.ask.conversation import UNANSWERED, Conversation, Turn
 from agentmem.ask.prompt import Prompt, led, messages, saying
-from agentmem.errors import AgentMemError, InvalidArgument, InvalidNote, StoreError, UnknownNote
+from agentmem.errors import AgentMemError, InvalidArgument, InvalidNote, ScopeError, StoreError, UnknownNote
 from agentmem.integrations.chat_tools import ToolModel
 from agentmem.integrations.parts import MessageParts, UserMessage
 from agentmem.integrations.tools import MemoryTool, memory_tools
@@ -186,6 +186,8 @@ class ChatAgent:
                     system=self.system, context_tokens=self.context_tokens, max_tokens=self.max_tokens, count=self._count,
                 )  # fmt: skip
             answer = replace(answer, text=(yield answer))
+        except ScopeError:  # whose it is was not said, so that what was said would be everybody's
+            raise
         except BaseException as error:
             self._unanswered(text, at, error)
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextvars import ContextVar
@@ -10,6 +11,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Protocol, TypeVar, cast
 
+from agentmem.errors import InvalidArgument
 from agentmem.events.event import NoticeEvent, VerbEvent
 from agentmem.events.gist import Gist, nothing
 from agentmem.events.hub import LOG, Events, silent
@@ -48,10 +50,11 @@ def verb(read: Read = nothing, name: str = "") -> Callable[[F], F]:
     """
 
     def watched(method: F) -> F:
-        said = name or method.__name__
+        said, switches = name or method.__name__, _switches(method)
 
         @functools.wraps(method)
         def call(self: Watchable, *args: Any, **kwargs: Any) -> Any:
+            _decided(kwargs, switches)
             if not self._events.watching or silent.get():
                 return method(self, *args, **kwargs)
             watch = _Watch(self, said, args, kwargs)
@@ -67,6 +70,19 @@ def verb(read: Read = nothing, name: str = "") -> Callable[[F], F]:
         return cast(F, call)
 
     return watched
+
+
+def _switches(method: Callable[..., Any]) -> frozenset[str]:
+    """The arguments of a method that are True or False and nothing else."""
+    parameters = inspect.signature(method).parameters.values()
+    return frozenset(each.name for each in parameters if each.annotation in ("bool", bool))
+
+
+def _decided(given: Mapping[str, object], switches: frozenset[str]) -> None:
+    """Refuse what only passes for True: a "false" from a query string, the environment, or a model's call of a tool."""
+    for name in switches & given.keys():
+        if not isinstance(given[name], bool):
+            raise InvalidArgument(f"{name} must be True or False, not {given[name]!r:.80}.", hint=f"e.g. {name}=False.")
 
 
 def steps(read: Read, name: str) -> Callable[[F], F]:

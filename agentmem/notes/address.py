@@ -6,15 +6,36 @@ import re
 from pathlib import Path
 from typing import Final, TypeGuard
 
-__all__ = ["has_password", "is_url", "shown"]
+from agentmem.errors import InvalidArgument
+
+__all__ = ["address_of", "has_password", "is_url", "shown"]
 
 _SCHEMES: Final = ("postgresql://", "postgres://")
+_SCHEME: Final = re.compile(r"(?P<name>[a-z][a-z0-9.-]+)(?:\+[a-z0-9]+)?://", re.IGNORECASE)
+"""The beginning of an address, in which an ORM may name a driver besides."""
 _SECRET: Final = re.compile(r"(?<=://)(?P<user>[^/@?#]*?):[^/?#]*@|(?P<key>(?:ssl)?password=)[^&]*")
 
 
 def is_url(place: object) -> TypeGuard[str]:
     """Whether a place is named by the address of a PostgreSQL database."""
     return isinstance(place, str) and place.startswith(_SCHEMES)
+
+
+def address_of(place: str) -> str | None:
+    """The address of the PostgreSQL database that a text names, as its driver takes it; ``None`` where it names a directory.
+
+    Raises:
+        InvalidArgument: it is the address of something else, of which a directory would be made, with the password in its name.
+    """
+    found = _SCHEME.match(place)
+    if found is None:
+        return None
+    if found["name"].lower() not in ("postgresql", "postgres"):
+        raise InvalidArgument(
+            f"A memory is no {found['name']} address: {shown(place):.80}.",
+            hint="a directory, or postgresql://user@host/database.",
+        )
+    return f"{found['name'].lower()}://{place[found.end() :]}"
 
 
 def has_password(url: str) -> bool:

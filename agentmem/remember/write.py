@@ -28,7 +28,7 @@ from agentmem.remember.next_version import rewrite
 from agentmem.remember.pending import PendingRows
 from agentmem.remember.recalled_text import strip_notes
 from agentmem.remember.relate import Relater
-from agentmem.remember.supersede import Superseder
+from agentmem.remember.supersede import TRUSTED, Superseder
 from agentmem.weights.registry import WeightRegistry
 
 if TYPE_CHECKING:
@@ -275,7 +275,7 @@ class Batch:
         return None
 
     def _merge(self, row: int, note: Note, draft: Draft, owner: int, why: str) -> Receipt:
-        """Keep the older note; it gains what it lacked of tags, importance, metadata and facts, and is used again.
+        """Keep the older note; it gains what it lacked of tags, importance, trust, metadata and facts, and is used again.
 
         So it comes back when it had faded, and a fact that it states only now closes older ones as any newer fact does.
         """
@@ -284,13 +284,7 @@ class Batch:
         if note.archived_at is not None:
             self._tx.notes.set_archived([row], None)
         before = replace(note, state=state, archived_at=None)
-        changed = replace(
-            before,
-            tags=tuple(dict.fromkeys((*note.tags, *draft.tags))),
-            importance=max(note.importance, draft.importance or 0.0),
-            facts=note.facts if draft.stated in ((), tuple(fact.stated for fact in note.facts)) else draft.stated,
-            metadata={**draft.metadata, **note.metadata},
-        )
+        changed = _gained(before, draft)
         origins = [k for k in self._tx.links.touching([row], ("derived_from",)) if k.source == row]
         if origins and draft.derived_from:
             self._pending.link(self._provenance(draft, row))  # said again for another reason, it goes with that, too
@@ -299,7 +293,7 @@ class Batch:
         superseded: tuple[str, ...] = ()
         if changed != before:
             changed = rewrite(self._tx, row, before, changed, "merged")
-        if changed.facts != note.facts:
+        if changed.facts != note.facts or note.trust < TRUSTED <= changed.trust:
             self.restated.append(note.id)
             done = self._superseder.apply(changed, row, owner)
             self.restated += done.restated
@@ -410,6 +404,23 @@ class Batch:
 def key_hash(key: str) -> bytes:
     """What a tombstone keeps of an idempotency key."""
     return content_hash(f"idempotency key\n{key}")
+
+
+def _gained(note: Note, draft: Draft) -> Note:
+    """A note that was told again, with what it lacked; one who is trusted less adds no fact, and who is not trusted nothing."""
+    if draft.trust < min(note.trust, TRUSTED):
+        return note
+    known = draft.stated in ((), tuple(fact.stated for fact in note.facts)) or draft.trust < note.trust
+    more = draft.trust > note.trust
+    return replace(
+        note,
+        tags=tuple(dict.fromkeys((*note.tags, *draft.tags))),
+        importance=max(note.importance, draft.importance or 0.0),
+        facts=note.facts if known else draft.stated,
+        metadata={**note.metadata, **draft.metadata} if more else {**draft.metadata, **note.metadata},
+        trust=max(note.trust, draft.trust),
+        source=draft.source if more else note.source,
+    )
 
 
 def _same_span(note: Note, draft: Draft) -> bool:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 
 from agentmem import Memory
 from agentmem.errors import InvalidArgument, MissingExtra
-from agentmem.notes.address import is_url, shown
+from agentmem.notes.address import address_of, is_url, shown
 from agentmem.stores.dicts import DictStore
 from agentmem.stores.postgres.texts import read, written
 
@@ -24,6 +25,28 @@ def test_a_driver_that_is_not_installed_is_named_with_its_cure(monkeypatch: pyte
 def test_one_place_is_given_and_not_two() -> None:
     with pytest.raises(InvalidArgument, match="another"):
         Memory("postgresql://ana@127.0.0.1/memory", store=DictStore())
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["redis://h/0", "s3://bucket/notes", "sqlite:///notes.db", "mysql+pymysql://ana:s3cret@h/db", "file:///tmp/notes"],
+)
+def test_an_address_of_something_else_makes_no_directory(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A directory would have the password in its name."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InvalidArgument) as caught:
+        Memory(place)
+    assert "s3cret" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_scheme_has_no_case_and_may_name_a_driver() -> None:
+    assert address_of("POSTGRESQL://ana@h/db") == "postgresql://ana@h/db"
+    assert address_of("postgresql+psycopg://ana@h/db?a=1") == "postgresql://ana@h/db?a=1"
+    assert address_of("notes/postgresql") is None
+    assert address_of("C:\\notes") is None
 
 
 def test_an_address_is_shown_without_its_passwords() -> None:

@@ -140,3 +140,32 @@ def test_what_is_told_by_itself_outlives_what_it_was_derived_from_before(memory:
 
     assert said.status == "merged"
     assert [note.content for note in memory.notes()] == ["I am allergic to penicillin."]
+
+
+def test_who_is_not_trusted_adds_nothing_to_what_is(memory: Memory) -> None:
+    """A page that repeats a trusted note's words states no other fact with them, and gives it no metadata and no tags."""
+    note = str(memory.remember("Ines lives in Porto.", trust="trusted", fact=Fact("Ines", "lives in", "Porto")).id)
+    before = memory.get(note)
+
+    hostile = Fact("Ines", "lives in", "Graz")
+    again = memory.remember(
+        "Ines lives in Porto.", trust=0.05, source="web", tags=["vip"], metadata={"by": "boss"}, fact=hostile
+    )
+
+    after = memory.get(note)
+    assert (again.status, again.id) == ("merged", note)
+    assert (after.facts, after.tags, after.metadata, after.trust) == (before.facts, before.tags, before.metadata, 1.0)
+
+
+def test_what_is_told_by_somebody_trusted_is_trusted(memory: Memory, clock: ManualClock) -> None:
+    """The same words from the web first: what they state counts, and ends what it replaces, once somebody trusted says them."""
+    old = str(memory.remember("Ana lives in Graz.", fact=Fact("Ana", "lives in", "Graz")).id)
+    clock.advance(days=1)
+    web = memory.remember("Ana lives in Porto.", trust=0.1, source="web", fact=Fact("Ana", "lives in", "Porto"))
+    assert memory.get(old).valid_to is None
+
+    told = memory.remember("Ana lives in Porto.", trust="trusted", source="boss")
+
+    note = memory.get(str(web.id))
+    assert (told.status, note.trust, note.source) == ("merged", 1.0, "boss")
+    assert told.superseded == (old,)
