@@ -52,7 +52,7 @@ _COUNTED: Final = re.compile(
 )
 _INTRO: Final[dict[Why, str]] = {
     "another's": "I know only about {name}: ", "over": "I know only what is not so, or no longer: ", "not over": "I know only what holds now: ", "untold": "I know only: ",
-    "misread": "I was told: ",
+    "misread": "I know only: ",
 }  # fmt: skip
 
 

@@ -25,7 +25,19 @@ from agentmem.notes.note import Fact, Hit, Note
 from agentmem.notes.quoting import note_order
 from agentmem.recall.query import query_words
 
-__all__ = ["Bearing", "Likeness", "bearings", "denies", "holding", "is_denied", "outdates", "related", "segments"]
+__all__ = [
+    "Bearing",
+    "Likeness",
+    "bearings",
+    "denies",
+    "holding",
+    "is_denied",
+    "outdates",
+    "related",
+    "segments",
+    "takes_back",
+    "tells_besides",
+]
 
 Likeness = Callable[[Sequence[tuple[str, str]]], Sequence[float]]
 """How near the texts of each pair come to each other, as cosines."""
@@ -73,6 +85,16 @@ _OF_SENSE: Final = frozenset(
     currently moment right today still number""".split()
 )
 """Words that say which time a question is about, or how much, and not what it is about."""
+_CONTRACTED: Final = re.compile(r"\b\w+n['’]?t\b", re.IGNORECASE)
+_TAKES_BACK: Final = re.compile(
+    rf"{_OVER.pattern}|{_NOT.pattern}|\b(?:wrong|untrue|false|gave up|given up|quit|stopped|gone|lost|sold|left)\b",
+    re.IGNORECASE,
+)
+_PLAINLY: Final = frozenset(
+    stem(word)
+    for word in "true wrong untrue false correct actually name call case fact never not no longer anymore more gave given up quit stop stopped gone lost sold left good".split()
+)
+"""Words of a plain denial besides what is denied."""
 _SAME_QUESTION: Final = 0.6
 """Cosine, names left out, from which two questions ask the same."""
 _WAYS: Final = 5
@@ -287,6 +309,37 @@ def _former(found: Sequence[Bearing], clause: Clause) -> list[Bearing]:
         if any(outdates(later.note, b.note) or _ended(later.note, b.note) for later in told[place + 1 :])
     ]
     return over or before or [b for b in told if _PAST.search(b.note.content)]
+
+
+def takes_back(later: Note, note: Note, asked: str) -> bool:
+    """Whether a note that was told later plainly denies what this one has to say to a question: "Lena isn't my dentist any more, Otto is"."""
+    if note_order(later) <= note_order(note):
+        return False
+    known = _stems(asked)
+    news = {word for word in _stems(note.content) if not any(_same_stem(word, other) for other in known)}
+    for part in segments(later.content):
+        said = _stems(part)
+        if (
+            2 * len(news & said) > len(news)
+            and not said - news - known - _PLAINLY
+            and _TAKES_BACK.search(_HASTY.sub(r"\1n't", part))
+        ):
+            return True
+    return False
+
+
+def tells_besides(later: Note, note: Note, asked: str) -> bool:
+    """Whether a note that takes another back says what is so instead."""
+    return bool(_stems(later.content) - _stems(note.content) - _stems(asked) - _PLAINLY)
+
+
+def _stems(text: str) -> set[str]:
+    return {stem(word) for word in parts(" ".join(query_words(_CONTRACTED.sub(" ", text))))} - STOPWORDS - _OF_SENSE
+
+
+def _same_stem(one: str, other: str) -> bool:
+    short, long = sorted((one, other), key=len)
+    return short == long or (len(short) > 2 and long.startswith(short) and len(long) - len(short) == 1)
 
 
 def _ended(later: Note, note: Note) -> bool:

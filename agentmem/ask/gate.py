@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
+from agentmem.ask.bearing import takes_back
 from agentmem.ask.conversation import Turn
 from agentmem.ask.one_word import one_word_apart, stands_for
 from agentmem.consolidation.beside import passage_of
@@ -72,7 +73,8 @@ class EditGate:
         return None
 
     def _confirmed(self, asked: str, scope: Scope) -> EditRow | None:
-        known = self._known(asked, self._recall(asked, PROPOSED, scope).hits, scope)
+        hits = self._recall(asked, PROPOSED, scope).hits
+        known = self._known(asked, hits, scope)
         if not known:
             return None
         read = [(each.own, _as_spelled(each.own, asked)) for each in known]
@@ -82,6 +84,9 @@ class EditGate:
         if not sure or _namesakes(known[sure[0]].own, asked):
             return None
         edit = known[sure[0]].edit
+        taught = next(hit.note for hit in hits if hit.note.id == edit.note_id)
+        if any(takes_back(hit.note, taught, asked) for hit in hits):
+            return None
         # Of several wordings of one edit another may agree that is not the same but for a word.
         return edit if any(known[i].edit is edit and not one_word_apart(*read[i]) for i in sure) else None
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from agentmem.ask.answer import Why, has_number
-from agentmem.ask.bearing import Bearing, Likeness, bearings, holding, related
+from agentmem.ask.bearing import Bearing, Likeness, bearings, holding, related, takes_back, tells_besides
 from agentmem.ask.clauses import Clause, in_english
 from agentmem.ask.present import about_others, informs, presentable, without_namesakes
 from agentmem.extract.english import ENGLISH
@@ -74,13 +74,17 @@ def sift(
     if not clause.asks:
         return Sifted(presentable(found, k, shown=shown, unnamed=unnamed))
     hits = [hit for hit in found.hits if hit.note.id not in shown and informs(hit.note)]
-    if _elsewhere(clause, hits):
-        return Sifted(_with(found, hits[:k]))
     said = bearings(clause, hits, now, asker=asker)
+    if _elsewhere(clause, hits):  # another number is another thing in any language
+        same = [b.hit for b in said if not (b.near and any(c.isdigit() for c in b.name))]
+        return Sifted(_with(found, same[:k]))
     ours = [b for b in said if b.whose != "other"][: _WIDTH * k]
     mine = related(clause, ours, likeness, unrelated)
     mine = _named(clause, mine, unnamed)
     able = mine if clause.kind in ("whether", "reason") else holding(mine, clause)
+    able, rest = _in_force(able, [b for b in said if b.whose != "other"], clause)
+    if able == [] and rest:
+        return Sifted(_with(found, ()), "over", tuple(b.note for b in rest))
     if clause.kind == "number":
         able = [b for b in able if has_number(b.note.content)] or able
     if able:
@@ -95,8 +99,23 @@ def sift(
     if near:
         name = near[0].name
         return Sifted(_with(found, ()), "another's", tuple(b.note for b in near if b.name == name), name)
-    rest = tuple(b.note for b in ours if b.whose == "own" and not b.over)
-    return Sifted(_with(found, ()), "untold" if rest else "", rest)
+    known = tuple(b.note for b in ours if b.whose == "own" and not b.over)
+    return Sifted(_with(found, ()), "untold" if known else "", known)
+
+
+def _in_force(able: list[Bearing], said: Sequence[Bearing], clause: Clause) -> tuple[list[Bearing], list[Bearing]]:
+    """The notes that can answer without those that a later one takes back, with that in their place where it says what is so instead;
+    and those that take back all that there is.
+    """
+    if clause.sense != "holds" or clause.kind in ("whether", "reason"):
+        return able, []
+    left = [b for b in able if not any(takes_back(other.note, b.note, clause.text) for other in said)]
+    if len(left) == len(able):
+        return able, []
+    gone = [b for b in able if b not in left]
+    by = [b for b in said if any(takes_back(b.note, old.note, clause.text) for old in gone)]
+    instead = [b for b in by if b not in left and any(tells_besides(b.note, old.note, clause.text) for old in gone)]
+    return [*instead, *left], [] if instead or left else by
 
 
 def _elsewhere(clause: Clause, hits: Sequence[Hit]) -> bool:

@@ -30,7 +30,9 @@ _KIN_LEAD: Final = re.compile(
     re.IGNORECASE,
 )
 _KIN_OWNER: Final = re.compile(
-    rf"^\W*(?:(?:my|our)(?: \w+)?? (?P<kin>{KINDRED})['’]s?|(?P<parent>{PARENTS})(?:['’]s)?)(?= )", re.IGNORECASE
+    rf"^\W*(?:(?:my|our)(?: \w+)?? (?P<kin>{KINDRED})['’]s?|(?P<parent>{PARENTS})(?:['’]s)?)(?= )"
+    r"(?! (?:rang|said|says|told|tells|called|calls|thinks|thought|wrote|texted|asked|reckons|mentioned)\b)",
+    re.IGNORECASE,
 )
 _OF_TELLER: Final = re.compile(r"^\W*(?:my|i|i['’]m|i['’]ve|i['’]d)\b", re.IGNORECASE)
 _MINE: Final = re.compile(r"\b(?:i|my|mine|me)\b", re.IGNORECASE)

@@ -336,3 +336,37 @@ def test_a_weight_turns_the_comparison_of_matters_off(embedder: Embedder) -> Non
         answer = memory.ask("Where did Kofi go to school?")
 
     assert answer.source == "notes"
+
+
+@pytest.mark.parametrize(
+    ("told", "later", "question", "over", "now"),
+    [
+        ("My dog is called Rex.", "My dog's name isn't Rex, it's Rexy.", "What is my dog called?", "called Rex", ""),
+        ("Lena is my dentist.", "Lena isn't my dentist anymore, Otto is.", "Who is my dentist?", "Lena is my", "Otto"),
+        ("The shed's code is 4711.", "The shed's code is no longer 4711.", "What is the code of the shed?", "4711", ""),
+        ("Tom lives in Leeds.", "It's not true that Tom lives in Leeds.", "Where does Tom live?", "Leeds", ""),
+        ("Tom lives in Leeds.", "Tom never lived in Leeds.", "Where does Tom live?", "Leeds", ""),
+        ("My favourite colour is blue.", "My favourite colour isn't blue.", "What is my favourite colour?", "blue", ""),
+        ("My car is a Golf.", "I don't have the Golf any more.", "What car do I have?", "Golf", ""),
+        ("Ines lives in Porto.", "Ines doesn't live in Porto but in Rome.", "Where does Ines live?", "lives in Porto", "Rome"),
+    ],
+)  # fmt: skip
+def test_what_is_plainly_taken_back_is_not_answered(
+    embedder: Embedder, told: str, later: str, question: str, over: str, now: str
+) -> None:
+    """A denial is shown in the place of what it denies where it says what is so instead; else it is told that this is over."""
+    with remembering(embedder, told, later) as memory:
+        answer = memory.ask(question)
+
+        given = " ".join(part.text for part in answer.parts if part.source != "none")
+        assert over not in given
+        assert now in given
+        assert now or later in answer.text
+
+
+@pytest.mark.parametrize(
+    "later", ["I don't eat fish on Mondays.", "Ana doesn't eat fish.", "I never eat fish with chips."]
+)
+def test_what_is_denied_of_somebody_or_something_else_takes_nothing_back(embedder: Embedder, later: str) -> None:
+    with remembering(embedder, "I eat fish.", later) as memory:
+        assert "I eat fish." in [note.content for note in memory.ask("What do I eat?").notes]
