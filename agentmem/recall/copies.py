@@ -58,6 +58,20 @@ def stand_for(facets: FacetColumns, rows: Rows, same: Rows, alike: tuple[Flags, 
     for column in (actor, *alike):
         one = np.where((one >= 0) & (column[one] == column), one, own)
     found: Rows = one
+    return _newest(found, facets.numbers("occurred_at"))
+
+
+def _newest(one: Rows, moments: Values) -> Rows:
+    """[n] the same, each of several represented by that of them which was said last, whenever it was told."""
+    if np.array_equal(one, np.arange(len(one))):
+        return one
+    order = np.lexsort(
+        (np.arange(len(one)) == one, moments, one)
+    )  # the last of each group; of one moment, the one that stood for it
+    last = np.append(one[order][1:] != one[order][:-1], True)
+    newest = one.copy()
+    newest[one[order][last]] = order[last]
+    found: Rows = newest[one]
     return found
 
 

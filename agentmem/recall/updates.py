@@ -125,9 +125,16 @@ def newer_first(facets: FacetColumns, scores: Values, alike: Alike, tells: Flags
     here, cosines = alike.places[order], alike.cosines[np.ix_(order, order)]
     moments, actor, mine = facets.numbers("occurred_at")[here], facets.codes("actor")[here], scores[here]
     ahead = mine[None, :] - mine[:, None]  # [newer, older]
-    passes = (cosines >= SAME_MATTER) & (ahead > 0.0) & (ahead <= AS_WELL) & tells[here][:, None] & tells[here][None, :]
+    passes = (cosines >= SAME_MATTER) & (ahead <= AS_WELL) & tells[here][:, None] & tells[here][None, :]
     passes &= (moments[:, None] - moments[None, :] >= LATER) & (actor[:, None] == actor[None, :])
-    gained[here] = np.where(passes, ahead + BEHIND, 0.0).max(axis=1, initial=0.0)
+    lifted, most = mine.copy(), mine + AS_WELL + len(here) * BEHIND
+    for place in np.argsort(
+        moments, kind="stable"
+    ):  # of three, the second stands before the first before the third is put before both
+        older = lifted[passes[place]]
+        older = older[(older >= lifted[place]) & (older < most[place])]
+        lifted[place] = max(lifted[place], older.max(initial=-np.inf) + BEHIND)
+    gained[here] = lifted - mine
     return gained
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import permutations
 
 import numpy as np
 import pytest
@@ -301,3 +302,23 @@ def test_a_word_tells_less_among_more_notes(some: int, others: int) -> None:
     assert 0 < more.text <= fewer.text <= weights.text
     assert (fewer == weights) == (min(some, others) <= SMALL_SCOPE)
     assert replace(more, text=weights.text) == weights
+
+
+@pytest.mark.parametrize("order", list(permutations(range(4))))
+def test_of_values_told_in_any_order_the_newest_stands_first(order: tuple[int, ...]) -> None:
+    """Three values and the first one again: whichever was told to the memory last, they stand from the newest to the oldest."""
+    told = ["third", "fourth", "fifth", "third"]
+    with Memory(None) as memory:
+        for place in order:
+            memory.remember(
+                f"The office is on the {told[place]} floor.",
+                occurred_at=START + timedelta(days=30 * place),
+                merge=False,
+            )
+        hits = memory.recall("Which floor is the office on?")
+
+        assert [(hit.note.occurred_at - START).days // 30 for hit in hits][:1] == [3]
+        assert [hit.note.content for hit in hits][:2] == [
+            f"The office is on the {told[3]} floor.",
+            f"The office is on the {told[2]} floor.",
+        ]
