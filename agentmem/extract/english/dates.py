@@ -54,6 +54,8 @@ _INNER: Final = {
     "weekend": frozenset({"iso", "month_day", "day_month"}),
 }
 """What may lie in what."""
+_SENTENCE: Final = 400
+"""Characters on each side of a time that are read as its sentence: a longer one would be read once for each of its times."""
 _WITHIN: Final = re.compile(r"[- ]|,? (?:of |in |from )?(?:the )?", re.IGNORECASE)
 """What may stand between a time and the one that it lies in."""
 _UP_TO: Final = re.compile(r" ?[-–—] ?| (?:to|until|till|through|thru|and) (?:the )?", re.IGNORECASE)
@@ -123,9 +125,10 @@ class _Reader:
     def _way(self, place: int) -> Turn:
         """What its sentence says of a time; what was booked "for" a day may be to come all the same."""
         match = self.matches[place]
-        start = max((each.end() for each in SENTENCE_END.finditer(self.text, 0, match.start())), default=0)
-        end = SENTENCE_END.search(self.text, match.end())
-        told = tense(self.text[start : end.start() if end else len(self.text)])
+        first, last = max(0, match.start() - _SENTENCE), match.end() + _SENTENCE
+        start = max((each.end() for each in SENTENCE_END.finditer(self.text, first, match.start())), default=first)
+        end = SENTENCE_END.search(self.text, match.end(), last)
+        told = tense(self.text[start : end.start() if end else last])
         meant = told < 0 and _FOR.search(self.text[max(0, match.start() - 12) : match.start(_last_group(match))])
         return 0 if meant else told
 
