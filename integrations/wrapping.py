@@ -29,6 +29,7 @@ from typing import Any, ParamSpec, Self, TypeAlias, TypeVar, cast
 from agentmem.aio import AsyncMemory
 from agentmem.ask.answer import used_notes
 from agentmem.errors import InvalidArgument, InvalidNote, StoreError, UnknownNote
+from agentmem.extract.asking import ONLY_ASKS
 from agentmem.integrations.awaited import reading, writing
 from agentmem.integrations.chat import check_options
 from agentmem.integrations.parts import words_of
@@ -37,6 +38,7 @@ from agentmem.memory import Memory
 from agentmem.notes.messages import as_mapping, is_message
 from agentmem.notes.note import Hit, Note
 from agentmem.notes.quoting import notes_block
+from agentmem.notes.rows import ASKING
 from agentmem.recall.result import Recollection
 
 __all__ = ["NotRemembered", "Whose", "with_memory"]
@@ -46,6 +48,8 @@ R = TypeVar("R")
 Whose: TypeAlias = str | Callable[[], str] | None
 """A name, or what tells it at each call, such as the ``get`` of a context variable."""
 _MOST_SHOWN = 50
+_ASKS = 0.5
+"""How likely a text only asks that is taken for a question, though it does not end as one."""
 _FAILURES = (InvalidNote, StoreError, UnknownNote)
 
 
@@ -318,8 +322,17 @@ def _name(which: str, value: Whose) -> str | None:
 
 
 def _tells(hit: Hit) -> bool:
-    """Not what only asks, nor a reply to it: an agent that stores its questions would find little else."""
-    return not any(hit.reasons.get(part, 0.0) < 0 for part in ("asked", "question", "echo"))
+    """Not what only asks, nor a reply to it: an agent that stores its questions would find little else. A statement in nearly the words of the
+    question, as "I live in Porto", tells all the same.
+    """
+    if not any(hit.reasons.get(part, 0.0) < 0 for part in ("asked", "question", "echo")):
+        return True
+    note = hit.note
+    return (
+        note.actor != "assistant"
+        and not note.content.rstrip().endswith(ASKING)
+        and ONLY_ASKS.likely(note.content) < _ASKS
+    )
 
 
 def _with_notes(messages: Sequence[Any], block: str) -> list[Any]:

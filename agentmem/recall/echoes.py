@@ -120,16 +120,17 @@ def answered_from_memory(facets: FacetColumns, turns: SpokenTurns, alike: Alike,
 def echoes(facets: FacetColumns, cosine: Values, turns: SpokenTurns) -> Echoes:
     """Notes that tell nothing about the query, near as they may be; ``cosine``: [n] of each and the query.
 
-    What stands in the query's own words without a question mark, and was never replied to, may be what one searches for.
+    What stands in the query's own words without a question mark, and was never replied to, may be what one searches for, unless it is
+    surely a request ("Tell me when the pool closes").
     """
     answered = np.zeros(len(cosine), dtype=bool)
     answered[turns.before[turns.machine[turns.after]]] = True
     own_words = cosine >= ECHO
-    asks = own_words & (turns.asking >= MAY_ASK) & (answered | facets.asks)
-    replied = np.zeros(len(cosine), dtype=bool)
-    replied[turns.after[asks[turns.before]]] = True
     least, most = ASKS
     surely = np.clip((turns.asking - least) / (most - least), 0.0, 1.0)
+    asks = own_words & (turns.asking >= MAY_ASK) & (answered | facets.asks | (surely == 1.0))
+    replied = np.zeros(len(cosine), dtype=bool)
+    replied[turns.after[asks[turns.before]]] = True
     return Echoes(asks, replied & turns.machine, np.where(own_words, 0.0, surely))
 
 

@@ -15,9 +15,9 @@ def test_what_is_read_for_one_time_does_not_grow_with_the_text(word: str, monkey
     tense = dates.tense
     monkeypatch.setattr(dates, "tense", lambda sentence: (read.append(len(sentence)), tense(sentence))[1])
 
-    found = dates.dates("We met " + word * 1_500, datetime(2026, 5, 1, tzinfo=UTC), way=None)
+    dates.dates("We met " + word * 1_500, datetime(2026, 5, 1, tzinfo=UTC), way=None)
 
-    assert found
+    assert len(read) > 100
     assert max(read) < 1_000
 
 

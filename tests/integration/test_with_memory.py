@@ -329,3 +329,29 @@ async def test_an_async_clients_create_in_one_line(tmp_path: Any):
 
         assert whole.choices[0].message.content == text.strip() == "In Porto, I was told."
         assert [note.content for note in await memory.notes(user="ana")][:4] == [*KEPT, "Say it again."]
+
+
+@pytest.mark.parametrize(
+    ("told", "question"),
+    [
+        ("I live in Porto.", "Where do I live?"),
+        ("My name is Max.", "What is my name?"),
+        ("I drive a Golf.", "What do I drive?"),
+        ("I am looking for a flat in Graz.", "What am I looking for?"),
+        ("Please call me Max.", "What should you call me?"),
+    ],
+)
+def test_a_statement_in_the_words_of_the_question_is_shown(told: str, question: str) -> None:
+    """It is as near to the question as the question itself, and was replied to as one is."""
+    seen: list[str] = []
+
+    def model(messages: list[dict[str, str]]) -> str:
+        seen.append(messages[0]["content"])
+        return "x"
+
+    with Memory(None) as memory:
+        memory.remember({"role": "user", "content": told}, user="a", session="1")
+        memory.remember({"role": "assistant", "content": "Noted."}, user="a", session="1")
+        with_memory(model, memory, user="a", remember=False)([{"role": "user", "content": question}])
+
+    assert told in seen[0]
