@@ -18,7 +18,7 @@ from agentmem.errors import AgentMemError, InvalidArgument, InvalidNote, ScopeEr
 from agentmem.integrations.chat_tools import ToolModel
 from agentmem.integrations.parts import MessageParts, UserMessage
 from agentmem.integrations.tools import MemoryTool, memory_tools
-from agentmem.integrations.turns import remember_each, rests_on
+from agentmem.integrations.turns import names_again, remember_each, rests_on
 from agentmem.llm.clients import OpenAIModel, as_language_model
 from agentmem.llm.tokenizing import PromptEncoder
 from agentmem.memory import MAX_K, Memory
@@ -307,7 +307,8 @@ def _repeats(text: str, answer: Answer, shown: Sequence[Turn], *, at_hand: bool)
     """
     fired = [route.note_id for route in answer.routes if route.note_id and route.edit_id in answer.edits]
     earlier = {turn.note_id: turn.content for turn in shown if turn.note_id}
-    quoted = dict.fromkeys(note.id for note in (*answer.used, *answer.known))
+    named = (note for note in answer.notes if names_again(answer.text, text, note.content))
+    quoted = dict.fromkeys(note.id for note in (*answer.used, *answer.known, *named))
     return [*quoted, *fired, *rests_on(answer.text, {0: text} if at_hand else {}, earlier)]
 
 

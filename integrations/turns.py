@@ -7,13 +7,14 @@ from typing import Any, Final
 
 from agentmem.ask.answer import repeated
 from agentmem.errors import AgentMemError, InvalidArgument, InvalidNote, UnknownNote
+from agentmem.extract.words import entities
 from agentmem.integrations.awaited import names_of
 from agentmem.integrations.history import Spoken, noted
 from agentmem.memory import Memory
 from agentmem.notes.note import Hit, Receipt, Scope
 from agentmem.recall.query import query_words
 
-__all__ = ["asked_with", "keep_turns", "remember_each", "rests_on", "whole_number"]
+__all__ = ["asked_with", "keep_turns", "names_again", "remember_each", "rests_on", "whole_number"]
 
 LONGEST_QUERY: Final = 4_000
 
@@ -43,12 +44,20 @@ def rests_on(answer: str, asked: Mapping[int, str], shown: Mapping[str, str]) ->
         asked: what it answers, by the places that these messages have in the call that keeps them.
         shown: the words of the notes that the model was shown, by their ids.
     """
-    again = repeated(answer, "\n".join(asked.values()), shown.values())
+    question = "\n".join(asked.values())
+    again = repeated(answer, question, shown.values())
     said = set(query_words(answer))
     return [
-        *(id for id, so in zip(shown, again, strict=True) if so),
+        *(id for id, so in zip(shown, again, strict=True) if so or names_again(answer, question, shown[id])),
         *(place for place, text in asked.items() if said & set(query_words(text))),
     ]
+
+
+def names_again(answer: str, question: str, note: str) -> bool:
+    """Whether an answer has a name or a number of a note that the question has not: in whatever words, it has it from there."""
+    added = set(query_words(answer)) - set(query_words(question))
+    names = {word for name in entities(note) for word in query_words(name)}
+    return any(word in names or any(c.isdigit() for c in word) for word in added & set(query_words(note)))
 
 
 def remember_each(

@@ -298,7 +298,9 @@ class _Around:
         if self._remember and call.spoken and call.question:
             turns.append({"role": "user", "content": call.question})
         if self._remember and answer:
-            told = [*(note.id for note in used), *rests_on(answer, {0: call.question} if turns else {}, {})]
+            shown = {note.id: note.content for note in call.notes}
+            told = rests_on(answer, {0: call.question} if turns else {}, shown)
+            told = list(dict.fromkeys([*(note.id for note in used), *told]))
             turns.append({"role": "assistant", "content": answer, "derived_from": told})
         if not used:
             return turns, {}

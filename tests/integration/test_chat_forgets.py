@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from agentmem import Memory
-from agentmem.errors import ScopeError, UnknownNote
+from agentmem.errors import ScopeError, ScopeRequired, UnknownNote
+from agentmem.integrations import with_memory
 from agentmem.integrations.chat import ChatAgent
 
 
@@ -135,3 +136,43 @@ def test_what_is_known_instead_is_forgotten_with_the_note_that_tells_it(memory: 
     memory.forget(told.id, user="ana")
 
     assert not [note.content for note in memory.notes(user="ana") if "Graz" in note.content]
+
+
+@pytest.mark.parametrize("wrapped", [False, True], ids=["ChatAgent", "with_memory"])
+@pytest.mark.parametrize(
+    ("told", "question", "answer"),
+    [
+        ("Zibbler keeps Vexomorph in the cellar.", "What does Zibbler keep in the cellar?", "He stores his precious Vexomorph downstairs, I believe."),
+        ("The safe opens with 77310 turned twice.", "How does the safe open?", "Turn it, I think it was 77310, and pull."),
+    ],
+)  # fmt: skip
+def test_a_reply_that_has_a_name_or_a_number_from_a_note_is_forgotten_with_it(
+    tmp_path, wrapped, told, question, answer
+):
+    """In whatever words it is put: the model has it from the note that stood in its prompt."""
+    secret = next(word for word in ("Vexomorph", "77310") if word in told)
+
+    def model(messages):
+        return answer if secret in str(messages) else "I do not know."
+
+    with Memory(tmp_path, llm=model) as memory:
+        note = memory.remember(told, user="ana").id
+        if wrapped:
+            with_memory(model, memory, user="ana", session="c")([{"role": "user", "content": question}])
+        else:
+            ChatAgent(None, memory, user="ana", session="c").chat(question)
+        assert [each for each in memory.notes(user="ana") if each.actor == "assistant" and secret in each.content]
+
+        memory.forget(note, user="ana")
+
+        assert [each.content for each in memory.notes(user="ana")] == [question]
+        assert memory.verify_bytes([secret]).ok
+
+
+def test_a_chat_that_nobody_owns_keeps_nothing():
+    """Whose it is was forgotten to be said: what was said would be everybody's."""
+    with Memory(None, embedder="hash") as memory:
+        memory.remember("Ben lives in Rome.", user="ben")
+        with pytest.raises(ScopeRequired):
+            ChatAgent(lambda messages: "Noted.", memory).chat("My PIN is 4711.")
+        assert [note.content for note in memory.notes(user="ben")] == ["Ben lives in Rome."]
