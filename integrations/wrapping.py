@@ -29,17 +29,15 @@ from typing import Any, ParamSpec, Self, TypeAlias, TypeVar, cast
 from agentmem.aio import AsyncMemory
 from agentmem.ask.answer import used_notes
 from agentmem.errors import InvalidArgument, InvalidNote, StoreError, UnknownNote
-from agentmem.extract.asking import ONLY_ASKS
 from agentmem.integrations.awaited import reading, writing
 from agentmem.integrations.chat import check_options
 from agentmem.integrations.parts import words_of
 from agentmem.integrations.turns import rests_on
 from agentmem.memory import Memory
 from agentmem.notes.messages import as_mapping, is_message
-from agentmem.notes.note import Hit, Note
+from agentmem.notes.note import Note
 from agentmem.notes.quoting import notes_block
-from agentmem.notes.rows import ASKING
-from agentmem.recall.result import Recollection
+from agentmem.recall.result import Recollection, tells
 
 __all__ = ["NotRemembered", "Whose", "with_memory"]
 
@@ -48,8 +46,6 @@ R = TypeVar("R")
 Whose: TypeAlias = str | Callable[[], str] | None
 """A name, or what tells it at each call, such as the ``get`` of a context variable."""
 _MOST_SHOWN = 50
-_ASKS = 0.5
-"""How likely a text only asks that is taken for a question, though it does not end as one."""
 _FAILURES = (InvalidNote, StoreError, UnknownNote)
 
 
@@ -196,7 +192,7 @@ class _Around:
         if found is None:
             return call, args, kwargs
         said = {" ".join(words_of(as_mapping(message).get("content")).split()) for message in call.messages}
-        fresh = tuple(hit for hit in found if " ".join(hit.note.content.split()) not in said and _tells(hit))[: self._k]
+        fresh = tuple(hit for hit in found if " ".join(hit.note.content.split()) not in said and tells(hit))[: self._k]
         hits = replace(found, hits=fresh).within(self._context_tokens)
         if not hits:
             return call, args, kwargs
@@ -321,20 +317,6 @@ def _name(which: str, value: Whose) -> str | None:
             hint=f"{which}=… must return a name, or raise.",
         )
     return told
-
-
-def _tells(hit: Hit) -> bool:
-    """Not what only asks, nor a reply to it: an agent that stores its questions would find little else. A statement in nearly the words of the
-    question, as "I live in Porto", tells all the same.
-    """
-    if not any(hit.reasons.get(part, 0.0) < 0 for part in ("asked", "question", "echo")):
-        return True
-    note = hit.note
-    return (
-        note.actor != "assistant"
-        and not note.content.rstrip().endswith(ASKING)
-        and ONLY_ASKS.likely(note.content) < _ASKS
-    )
 
 
 def _with_notes(messages: Sequence[Any], block: str) -> list[Any]:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from agentmem.ask.answer import Why, drawn_on, has_number, is_unknown, used_notes
-from agentmem.ask.bearing import is_denied, outdates, segments
+from agentmem.ask.bearing import clause_names, is_denied, matter_words, outdates, segments
 from agentmem.ask.clauses import Clause
 from agentmem.ask.sift import Sifted
+from agentmem.extract.english.names import parts, stem
 from agentmem.extract.words import entities
 from agentmem.notes.note import Hit, Note
 from agentmem.recall.query import query_words
@@ -103,6 +104,14 @@ def _denied_there(note: Note, added: set[str], clause: Clause) -> bool:
     return bool(told) and all(is_denied(part, clause) for part in told)
 
 
+def _from_another_matter(text: str, clause: Clause, notes: Sequence[Note]) -> bool:
+    """Whether an answer draws only on notes that have no word of what is asked, where another has one: the landlady's name for the cat's."""
+    matter = matter_words(clause.said or clause.text, clause_names(clause))
+    about = [note for note in notes if matter & {stem(word) for word in parts(note.content)}]
+    drawn = used_notes(text, clause.text, notes)
+    return bool(about and drawn) and not any(note in about for note in drawn)
+
+
 def _is_misread(text: str, clause: Clause, notes: Sequence[Note]) -> bool:
     """Whether a terse answer has words that stand neither in the notes nor in the question, or only repeats the question; or a longer one
     babbles, or draws on none of the notes and names somebody or something whom they do not.
@@ -118,6 +127,8 @@ def _is_misread(text: str, clause: Clause, notes: Sequence[Note]) -> bool:
     if len(words) > _TERSE:
         named = {word for name in entities(text) for word in query_words(name)}
         return not used_notes(text, clause.text, notes) and not named <= asked | told
+    if _from_another_matter(text, clause, notes):
+        return True
     if asked.issuperset(words):
         return clause.kind != "whether" and " or " not in clause.text
     return any(not word.isnumeric() and word not in asked | told for word in words)

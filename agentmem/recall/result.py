@@ -10,15 +10,29 @@ from typing import overload
 
 from agentmem.errors import InvalidArgument
 from agentmem.extract import still_told
+from agentmem.extract.asking import ONLY_ASKS
 from agentmem.notes.note import Hit, Note
 from agentmem.notes.quoting import hit_line, lines_block, note_order, notes_block
+from agentmem.notes.rows import ASKING
 
-__all__ = ["Recollection", "estimate_tokens"]
+__all__ = ["Recollection", "estimate_tokens", "tells"]
+
+_ASKS = 0.5
+"""How likely a text only asks that is taken for a question, though it does not end as one."""
 
 
 def estimate_tokens(text: str) -> int:
     """A safe guess without a tokenizer: English runs at about four characters a token, names at fewer."""
     return -(-len(text) // 3)
+
+
+def tells(hit: Hit) -> bool:
+    """Not what only asks, nor a reply to it. A statement in nearly the words of the question, as "I live in Porto", tells all the same."""
+    if not any(hit.reasons.get(part, 0.0) < 0 for part in ("asked", "question", "echo")):
+        return True
+    note = hit.note
+    asks = note.content.rstrip().endswith(ASKING) or ONLY_ASKS.likely(note.content) >= _ASKS
+    return note.actor != "assistant" and not asks
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +100,14 @@ class Recollection(Sequence[Hit]):
                 del lines[place]
         return tuple(chosen)
 
-    def context(self, max_tokens: int = 512, count: Callable[[str], int] | None = None) -> str:
+    def context(
+        self, max_tokens: int = 512, count: Callable[[str], int] | None = None, *, questions: bool = False
+    ) -> str:
         """The hits as prompt text: a header, then one quoted line per note, oldest first.
 
         Args:
             max_tokens: room for the block; ``count`` measures a text in tokens (default: a safe estimate).
+            questions: also what only asks, and replies to it; an agent that stores its questions would find little else.
         """
-        return notes_block(self.within(max_tokens, count))
+        told = self if questions else replace(self, hits=tuple(filter(tells, self.hits)))
+        return notes_block(told.within(max_tokens, count))

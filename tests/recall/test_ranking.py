@@ -336,3 +336,20 @@ def test_requests_for_what_a_note_tells_stand_behind_it() -> None:
         for day, words in enumerate(asked, 1):
             memory.remember(words, actor="user", session=f"s{day}", occurred_at=START + timedelta(days=day))
         assert memory.recall("When does the swimming pool close?")[0].note.content.startswith("The pool shuts")
+
+
+def test_a_prompt_has_what_tells_and_not_what_was_asked() -> None:
+    """An agent that stores every turn finds its own questions; they take no room in a prompt, unless they are wanted there."""
+    asked = "Which database do we use for the invoices?"
+    with Memory(None) as memory:
+        memory.remember({"role": "user", "content": "The invoices live in Postgres."}, session="s0")
+        for number in range(1, 4):
+            memory.remember(
+                {"role": "user", "content": f"{asked[:-1]}{'?' * number}"}, session=f"s{number}", merge=False
+            )
+        found = memory.recall(asked, k=5)
+
+        assert len(found) == 4
+        assert "Which database" not in found.context()
+        assert "Postgres" in found.context()
+        assert "Which database" in found.context(questions=True)
