@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from typing import Final
 
 from agentmem.ask.answer import is_unknown
 from agentmem.ask.conversation import Turn
@@ -12,6 +14,11 @@ from agentmem.notes.quoting import one_line
 from agentmem.recall.query import query_words
 
 __all__ = ["evidence"]
+
+_DOUBTS: Final = re.compile(
+    r"\b(?:not|never|no longer|cannot|nobody|none|neither|unsure|uncertain|maybe|perhaps|possibly|might|unavailable|unknown|(?:i|we) (?:think|believe|guess|suppose))\b|n['’]t\b",
+    re.IGNORECASE,
+)
 
 
 def evidence(
@@ -32,7 +39,7 @@ def evidence(
             named beside those, to be forgotten with it.
     """
     wording = _said(question, message)
-    if not wording or is_unknown(answer):
+    if not wording or is_unknown(answer) or _hesitates(answer, used):
         return None
     known = {word for text in (wording, *(note.content for note in used)) for word in query_words(text)}
     foreign = set(query_words(answer)) - known
@@ -42,6 +49,11 @@ def evidence(
     others += [(turn.note_id, turn.content) for turn in turns if turn.note_id is not None]
     beside = [id for id, content in others if foreign and foreign & set(query_words(content))]
     return Drawn(wording, answer, tuple(dict.fromkeys(beside)))
+
+
+def _hesitates(answer: str, used: Sequence[Note]) -> bool:
+    """Whether an answer denies or doubts what the notes that it draws on neither deny nor doubt: nothing to learn by heart."""
+    return _DOUBTS.search(answer) is not None and not any(_DOUBTS.search(note.content) for note in used)
 
 
 def _said(question: str, message: str) -> str:

@@ -392,6 +392,9 @@ class Batch:
         """
         told = [self.receipts[each].id if isinstance(each, int) else each for each in draft.derived_from]
         rows = self._tx.notes.rows_of([id for id in told if id is not None]) if told else {}
+        if rows and self._tx.keyed.expiring(tuple(set(self._owners))):
+            over = set(self._tx.keyed.expired(tuple(set(self._owners)), micros(self._now)))
+            rows = {id: at for id, at in rows.items() if at not in over}
         missing = next((place for place, id in enumerate(told) if id is not None and id not in rows), None)
         if missing is not None:
             raise UnknownNote(

@@ -628,3 +628,13 @@ def test_what_somebody_said_is_a_turn_of_its_session(memory: Memory) -> None:
     assert memory.check(deep=True).ok
     with pytest.raises(InvalidArgument):
         memory.put(("talk",), "4", {"text": "x"}, actor=" ")
+
+
+def test_nothing_is_derived_from_a_record_whose_time_is_over(memory: Memory, clock: ManualClock) -> None:
+    """Nobody sees it any more; what was made of it would go with it at the next sweep."""
+    put = memory.put(ANA, "mail", {"text": "Your table is booked for Friday."}, ttl=60)
+    clock.advance(days=1)
+
+    with pytest.raises(UnknownNote):
+        memory.remember("Dinner with Ben on Friday.", derived_from=[put.id])
+    assert memory.notes() == []

@@ -421,3 +421,28 @@ def test_a_model_that_is_asked_in_plain_lines_leaves_none() -> None:
             assert "Porto" in memory.ask(QUESTION, user="ana").text
             assert memory.get(id, user="ana").state.recalls == before + 1
             assert len(wordings(memory)) == kept
+
+
+@pytest.mark.parametrize(
+    ("answer", "kept"),
+    [
+        ("In Porto.", True),
+        ("Ana lives in Porto.", True),
+        ("I'm not sure, maybe Porto, maybe not.", False),
+        ("Unfortunately that information is unavailable to me; Porto was mentioned though.", False),
+        ("Not in Porto.", False),
+        ("Ana does not live in Porto, she lives in Madrid.", False),
+    ],
+)
+def test_what_denies_or_doubts_its_note_is_nothing_to_learn(answer: str, kept: bool) -> None:
+    with Memory(None, llm=lambda messages, **options: answer) as memory:
+        memory.remember("Ana lives in Porto.", user="u")
+        memory.ask("Where does Ana live?", user="u")
+        assert bool(memory.evidence(user="u")) is kept
+
+
+def test_a_denial_is_learnt_where_the_note_denies() -> None:
+    with Memory(None, llm=lambda messages, **options: "Ana doesn't eat fish.") as memory:
+        memory.remember("Ana doesn't eat fish.", user="u")
+        memory.ask("What doesn't Ana eat?", user="u")
+        assert memory.evidence(user="u")
