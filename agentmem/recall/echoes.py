@@ -42,6 +42,8 @@ FROM_MEMORY = (0.25, 0.45)
 """Likelihoods up to which a turn that was replied to tells something, and from which on it was answered out of what was told before."""
 NEARER = 0.1
 """Cosine by which such a reply is nearer to that than to the question, so that it surely repeats it."""
+REQUESTS = 0.85
+"""How likely a text only asks that does in the query's own words, without a question mark or a reply: terse notes reach .8."""
 REPEATED = 0.98
 """Cosine from which two notes are one told twice."""
 BEHIND = 0.001
@@ -128,7 +130,7 @@ def echoes(facets: FacetColumns, cosine: Values, turns: SpokenTurns) -> Echoes:
     own_words = cosine >= ECHO
     least, most = ASKS
     surely = np.clip((turns.asking - least) / (most - least), 0.0, 1.0)
-    asks = own_words & (turns.asking >= MAY_ASK) & (answered | facets.asks | (surely == 1.0))
+    asks = own_words & (turns.asking >= MAY_ASK) & (answered | facets.asks | (turns.asking >= REQUESTS))
     replied = np.zeros(len(cosine), dtype=bool)
     replied[turns.after[asks[turns.before]]] = True
     return Echoes(asks, replied & turns.machine, np.where(own_words, 0.0, surely))

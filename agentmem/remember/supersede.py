@@ -6,6 +6,7 @@ What is closed is a fact: with it its note, where that tells nothing else, else 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -31,6 +32,9 @@ __all__ = ["Closing", "Freed", "Superseder"]
 
 TRUSTED = 0.5
 _REASON: Final = 400
+_CLOSED: Final = re.compile(r" by [0-9a-f]{8}-[0-9a-f-]{27}\b")
+"""How the reason of a version reads that another note has ended."""
+_WAS_TO_END: Final = re.compile(r"; it was to end on (?P<end>\S+)$")
 MOST: Final = 8
 """Notes of one kind that a fact is linked with, the newest: what is said a thousand times must not become a hub."""
 
@@ -186,13 +190,23 @@ class Superseder:
                 freed[link.target] = ()
         return freed
 
+    def own_end(self, row: int) -> datetime | None:
+        """The end that whoever told a note gave it, if another note has ended it before that."""
+        for version in reversed(self._tx.notes.history(row)):
+            if found := _WAS_TO_END.search(version.reason):
+                return datetime.fromisoformat(found["end"])
+            if not _CLOSED.search(version.reason):
+                break
+        return None
+
     def reopen(self, freed: Freed, why: str) -> Closing:
         """What superseded these is gone: they hold again, until the next value begins. Returns what that closes."""
         every = Closing()
         notes = self._tx.notes
         for row, note in sorted(notes.load(list(freed)).items(), key=lambda item: item[1].occurred_at):
             if not freed[row] or _over_by_facts(note):
-                notes.close_validity(row, None, why)
+                end = self.own_end(row)
+                notes.close_validity(row, None if end is None else micros(end), why)
             for fact in freed[row]:
                 notes.close_fact(row, fact, None, None, f"{why}: {fact}")
             owner = notes.owner(note.scope)
@@ -286,8 +300,16 @@ class Superseder:
             done.parts.append(before.id)
             self._keep_edit(before, now, done)
         else:
-            notes.close_validity(row, until, f"{how} by {by}")
+            notes.close_validity(row, until, f"{how} by {by}{self._own(before, row)}")
             done.notes.append(before.id)
+
+    def _own(self, before: Note, row: int) -> str:
+        """What the history keeps of an end that is about to be another: the one that a caller gave."""
+        if before.valid_to is None:
+            return ""
+        closed = _CLOSED.search(self._tx.notes.history(row)[-1].reason) is not None
+        end = self.own_end(row) if closed else before.valid_to
+        return "" if end is None else f"; it was to end on {end.isoformat()}"
 
     def _keep_edit(self, before: Note, now: Note, done: Closing) -> None:
         """An edit of a note says what its fact does: it goes along while that stays the same."""

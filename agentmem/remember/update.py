@@ -196,7 +196,7 @@ class Keeper:
         assert owner is not None
         superseder = Superseder(tx, self._core.extractor)
         freed, holds = superseder.released(row, note, stated.facts, stated.ended)
-        changed = replace(changed, valid_to=None) if holds else changed
+        changed = replace(changed, valid_to=superseder.own_end(row)) if holds else changed
         word_links = WordLinks(self._core, tx)
         kept = set(tx.terms.of([row])[row]).intersection(terms_of(changed.content))
         touched = word_links.depending([row], kept)

@@ -193,3 +193,25 @@ def test_what_ends_must_say_what(memory: Memory, ends: object) -> None:
         memory.remember("Ana has moved out.", ends=ends)  # type: ignore[arg-type]
     assert caught.value.hint
     assert memory.notes() == []
+
+
+@pytest.mark.parametrize("undo", ["forget", "change"])
+def test_an_end_that_was_given_comes_back_with_the_fact(memory: Memory, undo: str) -> None:
+    """What is told to end on a day, and is ended earlier by another note, ends on that day again once the other is gone or says something else."""
+    until = datetime(2025, 12, 1, tzinfo=UTC)
+    porto = str(memory.remember("Lea lives in Porto.", occurred_at="2025-01-01", valid_to=until).id)
+    others = [
+        str(memory.remember(f"Lea moved to {city}.", occurred_at=day).id)
+        for city, day in (("Rome", "2025-08-01"), ("Graz", "2025-06-01"))
+    ]
+    assert memory.get(porto).valid_to == datetime(2025, 6, 1, tzinfo=UTC)
+
+    for other in others:
+        if undo == "forget":
+            memory.forget(other)
+        else:
+            memory.update(other, "Lea likes tea.")
+
+    assert memory.get(porto).valid_to == until
+    found = memory.recall("Where does Lea live?", as_of="2026-06-01")
+    assert "Lea lives in Porto." not in [hit.note.content for hit in found]
