@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Any, Final, Literal, Self, overload
+from typing import IO, TYPE_CHECKING, Any, Final, Literal, Self, cast, overload
 
 from agentmem import wiring
 from agentmem.ask.answer import is_unknown
@@ -239,7 +240,7 @@ class Memory:
         All items are checked before the first is written. An item's ``derived_from`` may name earlier ones by their places.
         ``options`` are :meth:`remember`'s keywords for every item.
         """
-        if isinstance(items, (str, Mapping)):
+        if isinstance(items, (str, Mapping)) or not isinstance(items, Iterable):
             raise InvalidArgument("remember_many takes a list of items.", hint="for a single item call remember().")
         unknown = sorted(set(options) - _OPTIONS)
         if unknown:
@@ -875,7 +876,7 @@ class Memory:
                 "The files hold everybody's notes, and this memory is bound to one.",
                 hint="open it without a scope: Memory(path).verify_bytes(…).",
             )
-        wanted = [texts] if isinstance(texts, str) else list(texts)
+        wanted = [texts] if isinstance(texts, str) else list(texts) if isinstance(texts, Iterable) else [texts]
         if not all(isinstance(text, str) and len(text) > 3 for text in wanted):
             raise InvalidArgument(
                 "A text to look for has four characters or more.", hint='verify_bytes(["a word", "a sentence"]).'
@@ -930,7 +931,7 @@ class Memory:
         with progress_bar("exporting", progress) as report:
             scope = merge_scope(self.scope, user, agent, None)
             return self._parts.exporter().export(
-                Path(path) if isinstance(path, (str, Path)) else path,
+                _opened(path) or _file(path),
                 scope,
                 everything=everything,
                 vectors=vectors,
@@ -953,7 +954,7 @@ class Memory:
         with progress_bar("importing", progress) as report:
             scope = merge_scope(self.scope, user, agent, None)
             return self._parts.importer().load(
-                Path(path), scope, forgotten=forgotten, dry_run=dry_run, key=key, trust=trust, progress=report
+                _file(path), scope, forgotten=forgotten, dry_run=dry_run, key=key, trust=trust, progress=report
             )
 
     @verb()
@@ -1074,6 +1075,22 @@ class Memory:
 
 
 _OPTIONS = KEYWORDS - {"content"}
+
+
+def _opened(path: object) -> IO[bytes] | None:
+    """A file that is open for writing bytes, if it is one."""
+    texts = isinstance(getattr(path, "file", path), io.TextIOBase)
+    return cast("IO[bytes]", path) if hasattr(path, "write") and not texts else None
+
+
+def _file(path: object) -> Path:
+    """The path of a file, as a text or as such; never one that is open for texts."""
+    if not isinstance(path, str | Path) or not str(path) or "\0" in str(path):
+        raise InvalidArgument(
+            f"A path is needed, not {path!r:.80}.",
+            hint='"notes.jsonl", or for an export a file that is open for bytes: open(…, "wb").',
+        )
+    return Path(path)
 
 
 def _model_spec(model: Any, device: Any, dtype: Any, plain: bool | None, device_map: Any) -> ModelSpec | None:

@@ -57,6 +57,12 @@ __all__ = ["build", "forgotten_in", "is_begun", "model_spec", "move", "place"]
 
 def place(path: str | Path | None) -> tuple[Path | None, str | None]:
     """The directory that is meant, or the address of the database."""
+    given: object = path
+    if given is not None and (not isinstance(given, str | Path) or not str(given) or "\0" in str(given)):
+        raise InvalidArgument(
+            f"A memory is kept in a directory, not in {given!r:.80}.",
+            hint='Memory("my-memory"), or None for one in memory alone.',
+        )
     if path is None or (isinstance(path, str) and (url := address_of(path)) is not None):
         return None, None if path is None else url
     return Path(os.path.expanduser(path)), None  # noqa: PTH111 - leaves a name that is no user's as it is
@@ -193,6 +199,10 @@ def build(
         )
     nowhere = path is None and url is None and store is None
     objects = None if packs is None else _objects(packs, kept=not nowhere)
+    if clock is not None and not callable(getattr(clock, "now", None)):
+        raise InvalidArgument(
+            f"A clock has now(), which {type(clock).__name__} has not.", hint="agentmem.notes.clock.ManualClock()."
+        )
     chosen, time = settings or Settings(), clock or SystemClock()
     if url is not None and store is not None:
         raise InvalidArgument("A store was given, and the address of another.", hint="give one of them.")

@@ -112,7 +112,8 @@ def _another_of_the_name(name: str, text: str, asked: str) -> str:
         rf"\b(?:the other|another|a different) {re.escape(name)}\b|\b{re.escape(name)}{_SUFFIX}", asked, re.IGNORECASE
     )
     told = other.group() if other else name if re.search(rf"\w{_SUFFIX}\W*$", name, re.IGNORECASE) else ""
-    return name if told and re.search(re.escape(told.rstrip(".")), text, re.IGNORECASE) is None else ""
+    missing = told and re.search(re.escape(told.rstrip(".")), text, re.IGNORECASE) is None
+    return re.sub(rf"{_SUFFIX}\W*$", "", name, flags=re.IGNORECASE) if missing else ""
 
 
 def _is_relative(who: Named, lead: _Lead) -> bool:
