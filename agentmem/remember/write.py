@@ -18,7 +18,7 @@ from agentmem.notes.clock import micros
 from agentmem.notes.note import Fact, Note, Receipt, Status
 from agentmem.notes.passages import embedded
 from agentmem.notes.protocols import Embedder
-from agentmem.notes.rows import SAID, LinkRow
+from agentmem.notes.rows import ASKING, SAID, LinkRow
 from agentmem.projections.linking import link_words, terms_of
 from agentmem.records.transaction import Transaction
 from agentmem.remember.draft import Draft, check_places
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 __all__ = ["Batch", "Rememberer", "as_json", "key_hash", "other_words", "replayed"]
 
 INSTRUCTIONS = ("system", "developer")
+_ANOTHER_VALUE = 0.7
+"""Cosine from which what was said since may be another value of the same."""
 DERIVED = ("summary", "thought", "portrait")
 REPEATS = 0.4
 """Weight of the link from words that only repeat a note, below what keeps a note from fading."""
@@ -211,7 +213,7 @@ class Batch:
         words = self._words[place]
         if owner in self._buried and (refused := self._forgotten(draft, owner, words.digest)) is not None:
             return refused
-        if draft.merge and (known := self._said_before(draft, owner, words.digest)) is not None:
+        if draft.merge and (known := self._said_before(draft, place, owner, words.digest)) is not None:
             return known
         near = self._near.of(place)
         if draft.merge and (merged := self._near_duplicate(draft, owner, near)) is not None:
@@ -232,7 +234,7 @@ class Batch:
             return None
         return Receipt(None, "rejected", "forgotten after it happened: a late write does not bring it back")
 
-    def _said_before(self, draft: Draft, owner: int, digest: bytes) -> Receipt | None:
+    def _said_before(self, draft: Draft, place: int, owner: int, digest: bytes) -> Receipt | None:
         if digest not in self._same[owner] or draft.ends:
             return None
         notes = self._tx.notes
@@ -247,8 +249,20 @@ class Batch:
             note = notes.load([row])[row]
             if same_words(note.content, draft.content):
                 alike = _same_span(note, draft) and self._all_holds(note, draft)
+                alike = alike and (draft.timed or not self._is_back(note, self._near.of(place)))
                 return self._merge(row, note, draft, owner, "the same words") if alike else None
         return None
+
+    def _is_back(self, note: Note, near: Sequence[tuple[int, float]]) -> bool:
+        """Whether much the same was said with another value since a note: green, red, and green again is a change, and no repetition."""
+        others = self._tx.notes.load([row for row, cosine in near if cosine >= _ANOTHER_VALUE])
+        return any(
+            other.occurred_at > note.occurred_at
+            and (other.actor, other.scope, other.kind) == (note.actor, note.scope, note.kind)
+            and not same_meaning_possible(other.content, note.content)
+            and other.content.rstrip().endswith(ASKING) is note.content.rstrip().endswith(ASKING)
+            for other in others.values()
+        )
 
     def _all_holds(self, note: Note, draft: Draft) -> bool:
         """Of what a note states, nothing had ended when the words are said again: what had, holds anew."""
@@ -270,7 +284,8 @@ class Batch:
             same = (
                 same and note.valid_at(self._begins(draft)) and _same_span(note, draft) and self._all_holds(note, draft)
             )
-            if same and same_meaning_possible(note.content, draft.content):
+            same = same and same_meaning_possible(note.content, draft.content)
+            if same and not self._is_back(note, near):
                 return self._merge(row, note, draft, owner, f"nearly the same words (cosine {close[row]:.3f})")
         return None
 

@@ -169,3 +169,18 @@ def test_what_is_told_by_somebody_trusted_is_trusted(memory: Memory, clock: Manu
     note = memory.get(str(web.id))
     assert (told.status, note.trust, note.source) == ("merged", 1.0, "boss")
     assert told.superseded == (old,)
+
+
+def test_what_is_so_again_is_told_anew(clock: ManualClock) -> None:
+    """Green, red, green: the third is the newest, not a repetition of the first; said once more, it is one."""
+    with Memory(None, clock=clock) as memory:
+        told = []
+        for words in ("The build is green.", "The build is red.", "The build is green.", "The build is green."):
+            told.append(memory.remember(words, user="u"))
+            clock.advance(days=1)
+
+        assert [receipt.status for receipt in told] == ["stored", "stored", "stored", "merged"]
+        assert told[3].id == told[2].id
+        assert memory.notes(user="u", newest=True, limit=1)[0].content == "The build is green."
+        found = memory.recall("Is the build green or red now?", user="u")
+        assert [hit.note.id for hit in found][:2] == [told[2].id, told[1].id]
