@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, Literal, NamedTuple
 
 __all__ = [
-    "DAY", "HOLIDAYS", "SEASONS", "Anchor", "Pair", "Turn", "around", "calendar_unit", "day", "holiday", "midnight", "month", "nearest", "nth", "one_day",
+    "DAY", "HOLIDAYS", "SEASONS", "Anchor", "Pair", "Turn", "around", "calendar_unit", "day", "day_of_month", "holiday", "midnight", "month", "nearest", "nth", "one_day",
     "part", "quarter", "season", "turned", "week", "weekday", "weekend", "year",
 ]  # fmt: skip
 
@@ -122,6 +122,26 @@ def nearest(make: Callable[[int], Pair], at: Anchor) -> Pair:
     if not spans:
         raise ValueError(at.now)
     return min(spans, key=lambda span: abs(span[0] + (span[1] - span[0]) / 2 - at.now))
+
+
+def day_of_month(number: int, at: Anchor, turn: int | None = None, weekday: int | None = None) -> Pair | None:
+    """A day by its number alone, in the month that its way tells: the last that has begun, the nearest, or the next that is not over.
+
+    Args:
+        turn: which month it is, from the present one on, if that is said; weekday: which the day has to be.
+    """
+    first = at.now.year * 12 + at.now.month - 1
+    found: list[Pair] = []
+    for step in (turn,) if turn is not None else range(-12, 13):
+        try:
+            pair = day((first + step) // 12, (first + step) % 12 + 1, number)
+        except (ValueError, OverflowError):
+            continue  # February has no 30th, nor the calendar a year 0
+        if weekday is None or pair[0].weekday() == weekday:
+            found.append(pair)
+    if turn is None and at.way:
+        found = [pair for pair in found if (pair[0] <= at.now if at.way < 0 else pair[1] > at.now)]
+    return min(found, key=lambda pair: abs(pair[0] + DAY / 2 - at.now), default=None)
 
 
 def turned(make: Callable[[int], Pair], now: datetime, turn: Turn) -> Pair:

@@ -25,7 +25,7 @@ __all__ = ["NoteReadings", "read"]
 
 STATE: Final = "readings"
 """Under which the store keeps by what the notes in it were read."""
-RULES: Final = "2"
+RULES: Final = "3"
 """Another one whenever :func:`agentmem.extract.english.dates` or :mod:`agentmem.extract.asking` reads otherwise, so that stores are read anew."""
 MOST: Final = 32
 """Spans that are kept of one note: a log of a year is of no day."""

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Final
 
 from agentmem.extract import spans
-from agentmem.extract.english.date_words import DAYTIMES, ORDINALS, PARTS, TENS
+from agentmem.extract.english.date_words import DAYS_OF_MONTH, DAYTIMES, ORDINALS, PARTS, TENS
 from agentmem.extract.lexicon import MONTHS, NUMBERS, WEEKDAYS
 from agentmem.extract.spans import DAY, SEASONS, Anchor, Pair
 from agentmem.notes.clock import as_utc
@@ -61,6 +61,22 @@ def _day_of(m: re.Match[str]) -> tuple[Callable[[int], Pair], str | None]:
 def _day_in_year(m: re.Match[str], at: Anchor) -> Pair:
     make, year = _day_of(m)
     return make(int(year)) if year else spans.nearest(make, at)
+
+
+def _spelled_day(m: re.Match[str], at: Anchor) -> Pair:
+    """A day whose number is a word: "the tenth of March", "March the tenth"."""
+    kind = "dw" if m["dw_d"] else "mw"
+    number = str(DAYS_OF_MONTH[m[f"{kind}_d"].lower()])
+    make = partial(_days, m[f"{kind}_m"], number, number)
+    year = m[f"{kind}_y"]
+    return make(int(year)) if year else spans.nearest(make, at)
+
+
+def _day_alone(m: re.Match[str], at: Anchor) -> Pair | None:
+    """The day of that number, of the month that is meant: "on the 10th", "Tuesday the 10th", "on the 10th of last month"."""
+    wanted = None if m["da_w"] is None else WEEKDAYS[m["da_w"].lower()]
+    turn = None if m["da_t"] is None else {"last": -1, "next": 1}.get(m["da_t"].lower(), 0)
+    return spans.day_of_month(int(m["da_d"]), at, turn, wanted)
 
 
 def _beyond(m: re.Match[str], at: Anchor) -> Pair:
@@ -175,6 +191,9 @@ READ: Final[Mapping[str, Callable[[re.Match[str], Anchor], Pair | None]]] = {
     "dmy": _dmy,
     "month_day": _day_in_year,
     "day_month": _day_in_year,
+    "day_word": _spelled_day,
+    "month_word": _spelled_day,
+    "day_alone": _day_alone,
     "month_year": lambda m, _: spans.month(int(m["my_y"]), MONTHS[m["my_m"].lower()]),
     "year_month": lambda m, _: spans.month(int(m["ym_y"]), int(m["ym_m"])),
     "month": lambda m, at: spans.nearest(_of_a_year(m["m_m"]), at),

@@ -9,7 +9,7 @@ from typing import Final
 from agentmem.extract.lexicon import MONTHS, NUMBERS, WEEKDAYS
 from agentmem.extract.spans import HOLIDAYS, SEASONS
 
-__all__ = ["DAYTIMES", "GATE", "ORDINALS", "PARTS", "TENS", "pattern"]
+__all__ = ["DAYS_OF_MONTH", "DAYTIMES", "GATE", "ORDINALS", "PARTS", "TENS", "pattern"]
 
 _M = "|".join(sorted(MONTHS, key=len, reverse=True))
 _W = "|".join(WEEKDAYS)
@@ -26,6 +26,14 @@ TENS: Final = {
 ORDINALS: Final = {
     "first": 1, "second": 2, "third": 3, "fourth": 4, "last": -1, "final": -1, "1st": 1, "2nd": 2, "3rd": 3, "4th": 4,
 }  # fmt: skip
+_UNITS = "first second third fourth fifth sixth seventh eighth ninth".split()
+_TEENS = "tenth eleventh twelfth thirteenth fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth twentieth".split()
+DAYS_OF_MONTH: Final = {word: number for number, word in enumerate([*_UNITS, *_TEENS], 1)} | {
+    f"twenty{mark}{word}": 20 + number for number, word in enumerate(_UNITS, 1) for mark in "- "
+} | {"thirtieth": 30, "thirty-first": 31, "thirty first": 31}  # fmt: skip
+_SPELLED = "|".join(sorted(DAYS_OF_MONTH, key=len, reverse=True))
+# What follows "on the 10th" where it is a day, and no floor, attempt or street.
+_DAY_ENDS = r"(?=\s*(?:[.,;:!?)]|$)| of (?P<da_t>this|the|last|next) month\b| (?:at|and|or|to|until|till|from|in the|i|we|you|he|she|they|it|there)\b)"
 _SHARES = {"early": "early", "earlier": "early", "mid": "mid", "late": "late", "later": "late"}
 PARTS: Final = _SHARES | {
     "beginning": "early", "start": "early", "middle": "mid", "end": "late", "first half": "first half", "second half": "second half",
@@ -53,6 +61,10 @@ _DATES: Final = (
     rf"(?: ?(?:-|–|to) ?{_DAY_OF.format('md_t')}(?!\d|:| ?[ap]\.?m))?(?:,? (?P<md_y>\d{{4}}))?)"
     rf"|(?P<day_month>(?:the )?(?:{_DAY_OF.format('dm_f')} ?(?:-|–|to|until|(?:(?<=between \d )|(?<=between \d\d ))and) ?(?:the )?)?{_DAY_OF.format('dm_d')}"
     rf" (?:of )?(?P<dm_m>{_M})\b\.?(?:,? (?P<dm_y>\d{{4}}))?)"
+    rf"|(?P<day_word>(?:the )?(?P<dw_d>{_SPELLED}) of (?P<dw_m>{_M})\b\.?(?:,? (?P<dw_y>\d{{4}}))?)"
+    rf"|(?P<month_word>(?P<mw_m>{_M}) the (?P<mw_d>{_SPELLED})\b(?:,? (?P<mw_y>\d{{4}}))?)"
+    rf"|(?P<day_alone>(?:(?:on |by |until |till |since |from )?(?:(?P<da_w>{_W}),? )|on |by |until |till |since |from )the (?P<da_d>\d\d?)(?:st|nd|rd|th)\b{_DAY_ENDS}"
+    r"(?: of (?:this|the|last|next) month)?)"
     rf"|(?P<month_year>(?P<my_m>{_M})\.?,? (?:of )?(?P<my_y>\d{{4}}))"
     r"|(?P<year_month>(?P<ym_y>(?:19|20)\d\d)-(?P<ym_m>0[1-9]|1[0-2])(?![\w-]))"
     rf"|(?P<part>(?:the )?(?:very )?(?P<part_w>{_PART}){_WHOLE})"
