@@ -23,6 +23,7 @@ from agentmem.consolidation.shadow import ShadowTrial, ShadowWriter, unnamed
 from agentmem.consolidation.verify import Answerer, Prober, Weigher
 from agentmem.consolidation.workers import ModelWorkers
 from agentmem.core import EVERYBODY, Core
+from agentmem.extract import secrets
 from agentmem.jobs.lease import Lease
 from agentmem.notes.clock import micros
 from agentmem.notes.note import Scope
@@ -157,7 +158,7 @@ class Consolidator:
         """The policy's decision on one note, in words."""
         candidate = self.proposer().candidate(note_id, scope)
         if candidate is None:
-            return f"keep: the note states no fact, and no question was answered from it\n{_TELL}"
+            return self._untaught(note_id, scope)
         with self._core.reading(scope or EVERYBODY) as tx:
             bar = barred(tx, [candidate], self._weights.editor).get(note_id)
         decision = self.policy.decide(candidate.signals)
@@ -165,6 +166,13 @@ class Consolidator:
         if not candidate.signals.uses and decision.action == "keep" and candidate.edit is None:
             said = f"{said}\n{_TELL}"
         return f"{kept(decision, bar)}\nelse {said}" if bar and decision.action == "promote" else said
+
+    def _untaught(self, note_id: str, scope: Scope) -> str:
+        with self._core.reading(scope or EVERYBODY) as tx:
+            notes = tx.notes.load(list(tx.notes.rows_of([note_id]).values()))
+        if any(secrets(note.content) for note in notes.values()):
+            return "keep: the note holds what looks like a secret, so that no question which it answers is kept, and nothing is written into weights"
+        return f"keep: the note states no fact, and no question was answered from it\n{_TELL}"
 
     def prober(self, editor: Editor) -> Prober:
         model, tokenizer = self._weights.model, self._weights.tokenizer

@@ -96,8 +96,10 @@ def erase(place: Place, memory: Memory, what: Any, *, yes: bool, dry_run: bool, 
     if place.json:
         told = {"notes": [values.note_dict(note) for note in doomed]} if dry_run else {}
         render.data(values.forgotten_dict(receipt) | told)
-    else:
+    elif receipt.ids or dry_run:
         render.say(forgotten(receipt))
+    else:
+        render.notice("no note is meant by it: nothing was forgotten")
     if not dry_run and receipt.ids and not receipt.gone:
         render.notice("next: agentmem verify --deep, which finishes what waits and looks into every file")
     if not receipt.ids or (not dry_run and not receipt.gone):

@@ -315,3 +315,14 @@ def test_who_asks_why_a_fact_stays_a_note_is_told_how_to_teach_it(memory: Memory
     assert "used 0 times" in before
     assert "reinforce(id, question=…, answer=…)" in before
     assert "reinforce(" not in memory.explain(id)
+
+
+def test_a_note_with_a_secret_says_why_nothing_is_learnt() -> None:
+    """The cure for other notes, to say in which words it is asked for, is none here."""
+    with Memory(None, embedder="hash") as memory:
+        note = str(memory.remember("The wifi password of the cabin is moosehead77.").id)
+        memory.reinforce(note, question="What is the wifi password of the cabin?", answer="moosehead77")
+
+        assert memory.evidence() == []
+        assert "secret" in memory.explain(note)
+        assert "reinforce" not in memory.explain(note)
