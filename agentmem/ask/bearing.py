@@ -23,6 +23,7 @@ from agentmem.extract.relations import plain
 from agentmem.extract.words import entities
 from agentmem.notes.note import Fact, Hit, Note
 from agentmem.notes.quoting import note_order
+from agentmem.notes.rows import ASKING
 from agentmem.recall.query import query_words
 
 __all__ = [
@@ -87,14 +88,16 @@ _OF_SENSE: Final = frozenset(
 """Words that say which time a question is about, or how much, and not what it is about."""
 _CONTRACTED: Final = re.compile(r"\b\w+n['’]?t\b", re.IGNORECASE)
 _TAKES_BACK: Final = re.compile(
-    rf"{_OVER.pattern}|{_NOT.pattern}|\b(?:wrong|untrue|false|gave up|given up|quit|stopped|gone|lost|sold|left)\b",
+    rf"{_OVER.pattern}|{_NOT.pattern}|\b(?:wrong|untrue|false|gave up|given up|quit|stopped|sold|left\b.*\bfor good)\b",
     re.IGNORECASE,
 )
 _PLAINLY: Final = frozenset(
     stem(word)
-    for word in "true wrong untrue false correct actually name call case fact never not no longer anymore more gave given up quit stop stopped gone lost sold left good".split()
+    for word in "true wrong untrue false correct actually name call case fact never not no longer anymore more gave given up quit stop stopped sold left good".split()
 )
 """Words of a plain denial besides what is denied."""
+_TRUSTED: Final = 0.5
+"""Trust from which a note may take back what a trusted one says."""
 _SAME_QUESTION: Final = 0.6
 """Cosine, names left out, from which two questions ask the same."""
 _WAYS: Final = 5
@@ -313,11 +316,14 @@ def _former(found: Sequence[Bearing], clause: Clause) -> list[Bearing]:
 
 def takes_back(later: Note, note: Note, asked: str) -> bool:
     """Whether a note that was told later plainly denies what this one has to say to a question: "Lena isn't my dentist any more, Otto is"."""
-    if note_order(later) <= note_order(note):
+    doubted = later.trust < _TRUSTED <= note.trust or (later.actor == "assistant" != note.actor)
+    if doubted or note_order(later) <= note_order(note):
         return False
     known = _stems(asked)
     news = {word for word in _stems(note.content) if not any(_same_stem(word, other) for other in known)}
     for part in segments(later.content):
+        if part.rstrip().endswith(ASKING):
+            continue  # "Doesn't Tom live in Leeds?" denies nothing
         said = _stems(part)
         if (
             2 * len(news & said) > len(news)

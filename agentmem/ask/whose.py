@@ -29,8 +29,10 @@ _KIN_LEAD: Final = re.compile(
     rf"^\W*(?:my|our|his|her|their)(?: \w+)?? (?P<kin>{KINDRED})\b(?!['’-])(?:,? (?P<name>[^\W\d_][\w-]*)(?= {_VERB}\b|,))?",
     re.IGNORECASE,
 )
+_THINGS: Final = "dog|cat|parrot|horse|hamster|rabbit|company|team|school|university|employer|bank"
+"""What is one's own like one's car: "my team's meeting" is mine as well."""
 _KIN_OWNER: Final = re.compile(
-    rf"^\W*(?:(?:my|our)(?: \w+)?? (?P<kin>{KINDRED})['’]s?|(?P<parent>{PARENTS})(?:['’]s)?)(?= )"
+    rf"^\W*(?:(?:my|our)(?: \w+)?? (?!(?:{_THINGS})\b)(?P<kin>{KINDRED})['’]s?|(?P<parent>{PARENTS})(?:['’]s)?)(?= )"
     r"(?! (?:rang|said|says|told|tells|called|calls|thinks|thought|wrote|texted|asked|reckons|mentioned)\b)",
     re.IGNORECASE,
 )

@@ -22,7 +22,7 @@ from agentmem.notes.passages import SENTENCE_END
 from agentmem.notes.rows import asks
 from agentmem.runtime.lazily import cached_property
 
-__all__ = ["ONLY_ASKS", "Asking", "Gram", "grams", "scaled_length"]
+__all__ = ["MARKED", "ONLY_ASKS", "Asking", "Gram", "grams", "scaled_length"]
 
 LONGEST: Final = 160
 """Characters of a text from which on it tells something, whatever it asks."""

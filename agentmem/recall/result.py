@@ -10,15 +10,17 @@ from typing import overload
 
 from agentmem.errors import InvalidArgument
 from agentmem.extract import still_told
-from agentmem.extract.asking import ONLY_ASKS
+from agentmem.extract.asking import MARKED, ONLY_ASKS
 from agentmem.notes.note import Hit, Note
 from agentmem.notes.quoting import hit_line, lines_block, note_order, notes_block
-from agentmem.notes.rows import ASKING
+from agentmem.notes.rows import asks
 
 __all__ = ["Recollection", "estimate_tokens", "tells"]
 
-_ASKS = 0.5
-"""How likely a text only asks that is taken for a question, though it does not end as one."""
+_ASKS = (0.8, 0.7, 0.9)
+"""How likely a text only asks that takes no room in a prompt: one that does not end as a question, one that is nothing else, and one that says
+something before. What is left out of a prompt is lost to it, so more has to be sure than for a place among the hits.
+"""
 
 
 def estimate_tokens(text: str) -> int:
@@ -31,8 +33,8 @@ def tells(hit: Hit) -> bool:
     if not any(hit.reasons.get(part, 0.0) < 0 for part in ("asked", "question", "echo")):
         return True
     note = hit.note
-    asks = note.content.rstrip().endswith(ASKING) or ONLY_ASKS.likely(note.content) >= _ASKS
-    return note.actor != "assistant" and not asks
+    likely, ends = ONLY_ASKS.likely(note.content), asks(note.content)
+    return note.actor != "assistant" and likely < _ASKS[ends] and not (ends == 1 and likely == MARKED)
 
 
 @dataclass(frozen=True, slots=True)

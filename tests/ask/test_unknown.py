@@ -59,6 +59,8 @@ CASES: list[tuple[str, list[str], str, list[list[str]], list[str]]] = [
     ("plain", ["My ex-husband Carl lives in Bonn."], "Where does my ex-husband live?", [["Bonn"]], []),
     ("plain", ["Dad's birthday is on 3 May."], "When is my father's birthday?", [["3 May"]], []),
     ("plain", ["Acme's contract is gold level."], "What level is our contract?", [["gold"]], []),
+    ("plain", ["My dog's vet is Dr. Lind."], "Who is my vet?", [["Lind"]], []),
+    ("plain", ["My team's standup is at 9:30."], "When is my standup?", [["9:30"]], []),
     ("another's", ["My passport number is X1234567."], "What is my wife's passport number?", [], ["X1234567"]),
     ("another's", ["My blood type is 0 negative."], "What is my brother's blood type?", [], ["0 neg"]),
     ("another's", ["My wife's shoe size is 38."], "What is my daughter's shoe size?", [], ["38"]),
@@ -370,3 +372,13 @@ def test_what_is_plainly_taken_back_is_not_answered(
 def test_what_is_denied_of_somebody_or_something_else_takes_nothing_back(embedder: Embedder, later: str) -> None:
     with remembering(embedder, "I eat fish.", later) as memory:
         assert "I eat fish." in [note.content for note in memory.ask("What do I eat?").notes]
+
+
+def test_who_is_not_trusted_takes_nothing_back(embedder: Embedder) -> None:
+    with remembering(embedder, "The shed's code is 4711.") as memory:
+        memory.remember("The shed's code isn't 4711.", trust=0.1, source="web")
+        memory.remember({"role": "assistant", "content": "The shed's code is no longer 4711."})
+        assert "4711" in memory.ask("What is the code of the shed?").text
+        assert "The shed's code is 4711." in [
+            note.content for note in memory.ask("What is the code of the shed?").notes
+        ]

@@ -345,6 +345,10 @@ def test_a_prompt_has_what_tells_and_not_what_was_asked() -> None:
             )
         found = memory.recall(asked, k=5)
 
+        memory.remember(
+            {"role": "user", "content": "We adopted a kitten called Mimi. What do kittens eat?"}, session="s4"
+        )
+        assert "Mimi" in memory.recall("What do kittens eat?").context()
         assert len(found) == 4
         assert "Which database" not in found.context()
         assert "Postgres" in found.context()
