@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 from agentmem.ask.bearing import takes_back
 from agentmem.ask.conversation import Turn
 from agentmem.ask.one_word import one_word_apart, stands_for
+from agentmem.ask.whose import another_of_the_name
 from agentmem.consolidation.beside import passage_of
 from agentmem.consolidation.phraser import stands_alone, value_of
 from agentmem.core import Core
@@ -85,6 +86,9 @@ class EditGate:
             return None
         edit = known[sure[0]].edit
         taught = next(hit.note for hit in hits if hit.note.id == edit.note_id)
+        own = known[sure[0]].own
+        if any(another_of_the_name(name, f"{own} {taught.content}", asked) for name in entities(own)):
+            return None
         if any(takes_back(hit.note, taught, asked) for hit in hits):
             return None
         # Of several wordings of one edit another may agree that is not the same but for a word.

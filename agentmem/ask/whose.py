@@ -12,7 +12,7 @@ from agentmem.extract.lexicon import STARTERS, STOPWORDS
 from agentmem.extract.words import entities
 from agentmem.notes.note import Note
 
-__all__ = ["Whose", "about_whom"]
+__all__ = ["Whose", "about_whom", "another_of_the_name"]
 
 Whose = Literal["own", "open", "other"]
 """Whether a note is about whom the clause asks, does not show it, or is about somebody else."""
@@ -89,7 +89,7 @@ def _whose(
             slip = match.name
         elif match.likeness == "absent" and who.topic.startswith(name) and lead.name and not who.kin:
             return ("", False, "open") if who.subject else (lead.name, False, "other")
-    if other := next((found for name in who.names if (found := _another_of_the_name(name, text, asked))), ""):
+    if other := next((found for name in who.names if (found := another_of_the_name(name, text, asked))), ""):
         return other, True, "other"
     if who.kin and (other := _other_kin(who, lead, text, told)):
         return other, True, "other"
@@ -108,7 +108,7 @@ def _whose(
     return slip, False, "own" if mine or who.names or who.places or who.kin else "open"
 
 
-def _another_of_the_name(name: str, text: str, asked: str) -> str:
+def another_of_the_name(name: str, text: str, asked: str) -> str:
     """The name in a text, where a question asks of "the other" one of it, or of a junior, whom the text does not mention."""
     other = re.search(
         rf"\b(?:the other|another|a different) {re.escape(name)}\b|\b{re.escape(name)}{_SUFFIX}", asked, re.IGNORECASE

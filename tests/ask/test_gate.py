@@ -281,3 +281,36 @@ def test_a_question_about_somebody_who_is_not_known_to_the_edit_is_not_answered(
         core = own._parts.core
 
         assert (EditGate(core, own._parts._recall, Agreeing()).proposed(asked, [], Scope()) is not None) is theirs
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Where does the other Ines Varga live?",
+        "Where does Ines Varga II live?",
+        "Where does Ines Varga's ex live?",
+        "Where do Ines Varga's parents live?",
+        "What does Bo Lindqvist Jr. play?",
+        "What does Bo Lindqvist's band play?",
+    ],
+)
+def test_nobody_else_of_the_name_is_answered_by_heart_or_from_notes(memory: Memory, question: str) -> None:
+    answer = memory.ask(question)
+
+    assert answer.source == "none", answer
+    assert answer.text.startswith("I do not know")
+
+
+@pytest.mark.parametrize(
+    "denial", ["It is not true that Ines Varga lives in Porto.", "Ines Varga doesn't live in Porto but in Rome."]
+)
+def test_what_is_plainly_denied_is_not_answered_by_heart(denial: str) -> None:
+    with Memory(None, model=load_small_model(), settings=BY_MEMORY) as memory:
+        taught(memory)
+        assert memory.ask("Where does Ines Varga live?").source == "weights"
+
+        memory.remember(denial)
+
+        answer = memory.ask("Where does Ines Varga live?")
+        assert answer.source != "weights"
+        assert answer.source == "none" or "Porto" not in answer.text
