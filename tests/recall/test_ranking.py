@@ -304,7 +304,13 @@ def test_a_word_tells_less_among_more_notes(some: int, others: int) -> None:
     assert replace(more, text=weights.text) == weights
 
 
-@pytest.mark.parametrize("order", list(permutations(range(4))))
+@pytest.mark.parametrize(
+    "order",
+    [
+        order if place % 5 == 0 else pytest.param(order, marks=pytest.mark.slow)
+        for place, order in enumerate(permutations(range(4)))
+    ],
+)
 def test_of_values_told_in_any_order_the_newest_stands_first(order: tuple[int, ...]) -> None:
     """Three values and the first one again: whichever was told to the memory last, they stand from the newest to the oldest."""
     told = ["third", "fourth", "fifth", "third"]
