@@ -81,6 +81,7 @@ def test_children_use_what_they_inherit(tmp_path: Path, forks: int, seed: int) -
     nothing_lost(tmp_path / "m", said)
 
 
+@pytest.mark.slow
 def test_children_hang_without_the_guard(tmp_path: Path) -> None:
     """The null control: with nobody told of forks, children hang on what the threads of their parent held."""
     said = forked(tmp_path / "m", 3, 1, 3, "naive")

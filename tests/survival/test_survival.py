@@ -183,7 +183,7 @@ def test_every_note_is_found_whether_indexed_or_not(tmp_path: Path) -> None:
         assert memory.recall("crate number33 item33", k=3)[0].note.content == "crate number33 holds item33"
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.slow)])
 def test_kill_9_while_consolidating_leaves_registry_and_weights_in_agreement(tmp_path: Path, kills: int) -> None:
     """Children are killed while facts become weights; registry, pack and model hold the same edits each time."""
     teacher = Path(__file__).with_name("teacher.py")
