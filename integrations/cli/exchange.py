@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
+import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -35,7 +38,9 @@ def add_to(app: typer.Typer) -> None:
 
 def export(
     place: Place,
-    file: Annotated[Path, typer.Argument(help="The file to write; replaced only when all is written.")],
+    file: Annotated[
+        Path, typer.Argument(help="The file to write, replaced only when all is written; - for the standard output.")
+    ],
     everything: Annotated[bool, typer.Option("--everything", help="Everybody's notes.")] = False,
     vectors: Annotated[
         bool, typer.Option("--vectors", help="Vectors too: whoever has the same embedder need not compute them.")
@@ -49,11 +54,19 @@ def export(
 
     agentmem export ana.jsonl --user ana
     """
-    with place.memory() as memory:
+    piped = str(file) == "-"
+    with place.memory() as memory, tempfile.TemporaryFile() as whole:
         report = memory.export(
-            file, everything=everything, vectors=vectors, evidence=evidence, key=_key(key_file), progress=not place.json
-        )
-    if place.json:
+            whole if piped else file, everything=everything, vectors=vectors, evidence=evidence, key=_key(key_file),
+            progress=not (place.json or piped),
+        )  # fmt: skip
+        if piped:  # all of it, or nothing
+            whole.seek(0)
+            shutil.copyfileobj(whole, sys.stdout.buffer)
+            sys.stdout.flush()
+    if piped:
+        render.notice(f"{report.notes} notes and {report.links} links, {report.size} bytes")
+    elif place.json:
         render.data({
             "path": str(report.path), "notes": report.notes, "links": report.links, "ledger": report.ledger,
             "bytes": report.size, "sha256": report.sha256,

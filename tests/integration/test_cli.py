@@ -719,3 +719,21 @@ def test_of_a_long_note_recall_shows_the_passage_that_was_asked_for(run: Run):
     assert shown.count("lift") < 8
     assert detail in hit["passage"]
     assert hit["note"]["content"] == 12 * chatter + detail
+
+
+def test_an_export_may_go_down_a_pipe(tmp_path: Path):
+    """To the standard output, whole, with what is said of it beside; no file is called "-"."""
+    command = [sys.executable, "-m", "agentmem", "--path", "m"]
+    environment = {**os.environ, "AGENTMEM_EMBEDDER": "hash"}
+    with Memory(tmp_path / "m", embedder="hash") as memory:
+        memory.remember("Ana lives in Porto.", user="ana")
+
+    done = subprocess.run(
+        [*command, "export", "-", "--user", "ana"], cwd=tmp_path, env=environment, capture_output=True, check=True
+    )
+
+    (tmp_path / "ana.jsonl").write_bytes(done.stdout)
+    assert b"1 notes" in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir() if not path.is_dir()) == ["ana.jsonl"]
+    with Memory(None, embedder="hash") as memory:
+        assert memory.load_export(tmp_path / "ana.jsonl", user="ana").notes == 1
