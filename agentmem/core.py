@@ -169,7 +169,7 @@ class Core:
         return replace(
             base or Selection(owners=(), archived=True),
             owners=owners,
-            without=tuple(tx.keyed.expired(owners, micros(self.clock.now()))) if tx.keyed.expiring(owners) else (),
+            without=tx.keyed.hidden(owners, micros(self.clock.now())),
             agent=scope.agent if scope.user is not None else None,
             session=scope.session,
         )

@@ -25,10 +25,12 @@ from agentmem.keyed.asking import Namespaces, WantedRecords
 from agentmem.keyed.putting import Put, checked_puts
 from agentmem.keyed.record import Record, checked_key, checked_namespace
 from agentmem.keyed.text import Index
+from agentmem.notes.address import is_path
 from agentmem.notes.clock import as_moment, micros
 from agentmem.notes.edit import EditRequest
 from agentmem.notes.evidence import Drawn, Evidence
 from agentmem.notes.filters import parse
+from agentmem.notes.names import flag, merge_scope
 from agentmem.notes.note import Fact, ForgetReceipt, Hit, Link, Note, NoteVersion, Receipt, Scope
 from agentmem.notes.protocols import Clock, Editor, Embedder, Message, Reranker
 from agentmem.notes.rows import Selection
@@ -36,7 +38,7 @@ from agentmem.recall.page import ALL, MOST, Page, Score
 from agentmem.recall.result import Recollection
 from agentmem.recall.weights import RankingWeights
 from agentmem.remember.changes import Changes
-from agentmem.remember.draft import KEYWORDS, Draft, flag, make_drafts, merge_scope
+from agentmem.remember.draft import KEYWORDS, Draft, make_drafts
 from agentmem.runtime.progress import progress_bar, stage_progress
 from agentmem.settings import Settings
 from agentmem.upkeep.own import in_percent
@@ -377,7 +379,7 @@ class Memory:
         if key is None and isinstance(id, str):
             return self._parts.keeper.get(id, merge_scope(self.scope, user, agent, session))
         scope = merge_scope(self.scope, user, agent, session)
-        return self._parts.keyed.get(checked_namespace(id), checked_key(key), scope, refresh=flag(refresh, "refresh"))
+        return self._parts.keyed.get(checked_namespace(id), checked_key(key), scope, refresh=refresh)
 
     @verb(gist.items("notes"))
     def notes(
@@ -396,7 +398,7 @@ class Memory:
         """Notes in the order of their creation; ``newest``: the last one first."""
         scope, order = (
             merge_scope(self.scope, user, agent, session),
-            "-created" if flag(newest, "newest") else "created",
+            "-created" if newest else "created",
         )
         return self._parts.keeper.notes(self._selection(where, as_of, faded), scope, limit, offset, order)
 
@@ -1025,7 +1027,7 @@ class Memory:
     @verb(gist.faded)
     def fade(self, dry_run: bool = False) -> FadeReport:
         """Archive notes that are faint, unimportant, unlinked and unused; ``recall(faded=True)`` still finds them."""
-        return self._parts.fader.fade(self.scope, dry_run=flag(dry_run, "dry_run"))
+        return self._parts.fader.fade(self.scope, dry_run=dry_run)
 
     @verb(gist.note_ids)
     def unfade(self, what: FadeReport | str | Sequence[str]) -> tuple[str, ...]:
@@ -1085,7 +1087,7 @@ def _opened(path: object) -> IO[bytes] | None:
 
 def _file(path: object) -> Path:
     """The path of a file, as a text or as such; never one that is open for texts."""
-    if not isinstance(path, str | Path) or not str(path) or "\0" in str(path):
+    if not is_path(path):
         raise InvalidArgument(
             f"A path is needed, not {path!r:.80}.",
             hint='"notes.jsonl", or for an export a file that is open for bytes: open(…, "wb").',

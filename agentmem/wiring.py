@@ -19,7 +19,7 @@ from agentmem.forget.erase import Eraser
 from agentmem.forget.fade import Fader
 from agentmem.forget.finish import Scrubber
 from agentmem.keyed.memory import AT_OPEN, KeyedMemory
-from agentmem.notes.address import address_of, shown
+from agentmem.notes.address import address_of, is_path, is_url, shown
 from agentmem.notes.clock import SystemClock
 from agentmem.notes.curves import curve
 from agentmem.notes.ids import IdMaker
@@ -57,14 +57,15 @@ __all__ = ["build", "forgotten_in", "is_begun", "model_spec", "move", "place"]
 
 def place(path: str | Path | None) -> tuple[Path | None, str | None]:
     """The directory that is meant, or the address of the database."""
-    given: object = path
-    if given is not None and (not isinstance(given, str | Path) or not str(given) or "\0" in str(given)):
+    if path is None:
+        return None, None
+    if not is_path(path):
         raise InvalidArgument(
-            f"A memory is kept in a directory, not in {given!r:.80}.",
+            f"A memory is kept in a directory, not in {path!r:.80}.",
             hint='Memory("my-memory"), or None for one in memory alone.',
         )
-    if path is None or (isinstance(path, str) and (url := address_of(path)) is not None):
-        return None, None if path is None else url
+    if is_url(path):
+        return None, address_of(path)
     return Path(os.path.expanduser(path)), None  # noqa: PTH111 - leaves a name that is no user's as it is
 
 

@@ -308,7 +308,7 @@ def _repeats(text: str, answer: Answer, shown: Sequence[Turn], *, at_hand: bool)
     fired = [route.note_id for route in answer.routes if route.note_id and route.edit_id in answer.edits]
     earlier = {turn.note_id: turn.content for turn in shown if turn.note_id}
     named = (note for note in answer.notes if names_again(answer.text, text, note.content))
-    quoted = dict.fromkeys(note.id for note in (*answer.used, *answer.known, *named))
+    quoted = (note.id for note in (*answer.used, *answer.known, *named))
     return [*quoted, *fired, *rests_on(answer.text, {0: text} if at_hand else {}, earlier)]
 
 

@@ -34,9 +34,9 @@ from agentmem.integrations.awaited import checked_memory  # noqa: E402
 from agentmem.integrations.tools import MemoryTool, memory_tools, refusal  # noqa: E402
 from agentmem.integrations.turns import asked_with, rests_on, whole_number  # noqa: E402
 from agentmem.memory import MAX_K, Memory  # noqa: E402
+from agentmem.notes.names import flag, merge_scope  # noqa: E402
 from agentmem.notes.note import Hit, Scope  # noqa: E402
 from agentmem.recall.result import Recollection  # noqa: E402
-from agentmem.remember.draft import flag, merge_scope  # noqa: E402
 from agentmem.runtime.forks import at_fork  # noqa: E402
 
 __all__ = ["MemoryMiddleware"]

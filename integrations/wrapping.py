@@ -295,8 +295,7 @@ class _Around:
             turns.append({"role": "user", "content": call.question})
         if self._remember and answer:
             shown = {note.id: note.content for note in call.notes}
-            told = rests_on(answer, {0: call.question} if turns else {}, shown)
-            told = list(dict.fromkeys([*(note.id for note in used), *told]))
+            told = [*(note.id for note in used), *rests_on(answer, {0: call.question} if turns else {}, shown)]
             turns.append({"role": "assistant", "content": answer, "derived_from": told})
         if not used:
             return turns, {}

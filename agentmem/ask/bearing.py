@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from agentmem.ask.answer import UNTRUSTED_BELOW
 from agentmem.ask.clauses import Clause
 from agentmem.ask.whose import Whose, about_whom
 from agentmem.consolidation.phrasing import paraphrases, question
@@ -96,8 +97,6 @@ _PLAINLY: Final = frozenset(
     for word in "true wrong untrue false correct actually name call case fact never not no longer anymore more gave given up quit stop stopped sold left good".split()
 )
 """Words of a plain denial besides what is denied."""
-_TRUSTED: Final = 0.5
-"""Trust from which a note may take back what a trusted one says."""
 _SAME_QUESTION: Final = 0.6
 """Cosine, names left out, from which two questions ask the same."""
 _WAYS: Final = 5
@@ -316,7 +315,7 @@ def _former(found: Sequence[Bearing], clause: Clause) -> list[Bearing]:
 
 def takes_back(later: Note, note: Note, asked: str) -> bool:
     """Whether a note that was told later plainly denies what this one has to say to a question: "Lena isn't my dentist any more, Otto is"."""
-    doubted = later.trust < _TRUSTED <= note.trust or (later.actor == "assistant" != note.actor)
+    doubted = later.trust < UNTRUSTED_BELOW <= note.trust or (later.actor == "assistant" != note.actor)
     if doubted or note_order(later) <= note_order(note):
         return False
     known = _stems(asked)

@@ -19,6 +19,7 @@ _DOUBTS: Final = re.compile(
     r"\b(?:not|never|no longer|cannot|nobody|none|neither|unsure|uncertain|maybe|perhaps|possibly|might|unavailable|unknown|(?:i|we) (?:think|believe|guess|suppose))\b|n['’]t\b",
     re.IGNORECASE,
 )
+"""Words of who denies, or is not sure."""
 
 
 def evidence(

@@ -78,12 +78,13 @@ def sift(
     if _elsewhere(clause, hits):  # another number is another thing in any language
         same = [b.hit for b in said if not (b.near and any(c.isdigit() for c in b.name))]
         return Sifted(_with(found, same[:k]))
-    ours = [b for b in said if b.whose != "other"][: _WIDTH * k]
+    open_ones = [b for b in said if b.whose != "other"]
+    ours = open_ones[: _WIDTH * k]
     mine = related(clause, ours, likeness, unrelated)
     mine = _named(clause, mine, unnamed)
     able = mine if clause.kind in ("whether", "reason") else holding(mine, clause)
-    able, rest = _in_force(able, [b for b in said if b.whose != "other"], clause)
-    if able == [] and rest:
+    able, rest = _in_force(able, open_ones, clause)
+    if rest:
         return Sifted(_with(found, ()), "over", tuple(b.note for b in rest))
     if clause.kind == "number":
         able = [b for b in able if has_number(b.note.content)] or able
@@ -109,11 +110,10 @@ def _in_force(able: list[Bearing], said: Sequence[Bearing], clause: Clause) -> t
     """
     if clause.sense != "holds" or clause.kind in ("whether", "reason"):
         return able, []
-    left = [b for b in able if not any(takes_back(other.note, b.note, clause.text) for other in said)]
-    if len(left) == len(able):
-        return able, []
-    gone = [b for b in able if b not in left]
-    by = [b for b in said if any(takes_back(b.note, old.note, clause.text) for old in gone)]
+    against = [[other for other in said if takes_back(other.note, b.note, clause.text)] for b in able]
+    left = [b for b, others in zip(able, against, strict=True) if not others]
+    gone = [b for b, others in zip(able, against, strict=True) if others]
+    by = [b for b in said if any(b in others for others in against)]
     instead = [b for b in by if b not in left and any(tells_besides(b.note, old.note, clause.text) for old in gone)]
     return [*instead, *left], [] if instead or left else by
 

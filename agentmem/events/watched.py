@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextvars import ContextVar
@@ -11,11 +12,11 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Protocol, TypeVar, cast
 
-from agentmem.errors import InvalidArgument
 from agentmem.events.event import NoticeEvent, VerbEvent
 from agentmem.events.gist import Gist, nothing
 from agentmem.events.hub import LOG, Events, silent
 from agentmem.events.notices import kind_of
+from agentmem.notes.names import flag
 from agentmem.notes.note import Scope
 from agentmem.notes.protocols import Clock
 
@@ -54,7 +55,9 @@ def verb(read: Read = nothing, name: str = "") -> Callable[[F], F]:
 
         @functools.wraps(method)
         def call(self: Watchable, *args: Any, **kwargs: Any) -> Any:
-            _decided(kwargs, switches)
+            for switch, place in switches:
+                if switch in kwargs or place < len(args):
+                    flag(kwargs.get(switch, args[place] if place < len(args) else None), switch)
             if not self._events.watching or silent.get():
                 return method(self, *args, **kwargs)
             watch = _Watch(self, said, args, kwargs)
@@ -72,17 +75,14 @@ def verb(read: Read = nothing, name: str = "") -> Callable[[F], F]:
     return watched
 
 
-def _switches(method: Callable[..., Any]) -> frozenset[str]:
-    """The arguments of a method that are True or False and nothing else."""
-    parameters = inspect.signature(method).parameters.values()
-    return frozenset(each.name for each in parameters if each.annotation in ("bool", bool))
-
-
-def _decided(given: Mapping[str, object], switches: frozenset[str]) -> None:
-    """Refuse what only passes for True: a "false" from a query string, the environment, or a model's call of a tool."""
-    for name in switches & given.keys():
-        if not isinstance(given[name], bool):
-            raise InvalidArgument(f"{name} must be True or False, not {given[name]!r:.80}.", hint=f"e.g. {name}=False.")
+def _switches(method: Callable[..., Any]) -> tuple[tuple[str, int], ...]:
+    """The arguments of a method that are True or False and nothing else, each with its place behind ``self``; keyword-only ones have none."""
+    parameters = list(inspect.signature(method).parameters.values())[1:]
+    return tuple(
+        (each.name, sys.maxsize if each.kind is each.KEYWORD_ONLY else place)
+        for place, each in enumerate(parameters)
+        if each.annotation in ("bool", bool)
+    )
 
 
 def steps(read: Read, name: str) -> Callable[[F], F]:

@@ -8,8 +8,8 @@ from agentmem.errors import InvalidArgument
 from agentmem.keyed import filters
 from agentmem.keyed.record import checked_count, checked_namespace
 from agentmem.notes.filters import Filter
+from agentmem.notes.names import flag
 from agentmem.recall.page import Page
-from agentmem.remember.draft import flag
 
 __all__ = ["Namespaces", "WantedRecords"]
 

@@ -11,13 +11,14 @@ from agentmem.errors import AgentMemError, InvalidArgument
 from agentmem.keyed.record import Record, address, checked_key, checked_namespace, checked_ttl, checked_value
 from agentmem.keyed.text import Index, checked_index, text_of
 from agentmem.notes.clock import from_micros
+from agentmem.notes.names import flag
 from agentmem.notes.note import Note, Scope
 from agentmem.projections.project import Projected, project
 from agentmem.records.area import dumps
 from agentmem.records.keyed import KeyedRow
 from agentmem.records.transaction import Transaction
 from agentmem.remember.changes import Changes
-from agentmem.remember.draft import Draft, flag, make_draft
+from agentmem.remember.draft import Draft, make_draft
 from agentmem.remember.duplicates import content_hash
 from agentmem.remember.next_version import rewrite
 from agentmem.remember.update import Keeper

@@ -8,17 +8,25 @@ from typing import Final, TypeGuard
 
 from agentmem.errors import InvalidArgument
 
-__all__ = ["address_of", "has_password", "is_url", "shown"]
+__all__ = ["address_of", "has_password", "is_path", "is_url", "shown"]
 
-_SCHEMES: Final = ("postgresql://", "postgres://")
 _SCHEME: Final = re.compile(r"(?P<name>[a-z][a-z0-9.-]+)(?:\+[a-z0-9]+)?://", re.IGNORECASE)
 """The beginning of an address, in which an ORM may name a driver besides."""
 _SECRET: Final = re.compile(r"(?<=://)(?P<user>[^/@?#]*?):[^/?#]*@|(?P<key>(?:ssl)?password=)[^&]*")
 
 
 def is_url(place: object) -> TypeGuard[str]:
-    """Whether a place is named by the address of a PostgreSQL database."""
-    return isinstance(place, str) and place.startswith(_SCHEMES)
+    """Whether a place is named by the address of a PostgreSQL database.
+
+    Raises:
+        InvalidArgument: see :func:`address_of`.
+    """
+    return isinstance(place, str) and address_of(place) is not None
+
+
+def is_path(place: object) -> TypeGuard[str | Path]:
+    """Whether something can name a file or a directory."""
+    return isinstance(place, str | Path) and bool(str(place)) and "\0" not in str(place)
 
 
 def address_of(place: str) -> str | None:

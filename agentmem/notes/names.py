@@ -8,7 +8,7 @@ from typing import Final
 from agentmem.errors import InvalidArgument, InvalidNote, ScopeError
 from agentmem.notes.note import Scope
 
-__all__ = ["MAX_BYTES", "NAME_LIMIT", "checked_name", "clean_text", "merge_scope", "plain"]
+__all__ = ["MAX_BYTES", "NAME_LIMIT", "checked_name", "clean_text", "flag", "merge_scope", "plain"]
 
 MAX_BYTES: Final = 65_536
 """The longest note, in bytes of UTF-8."""
@@ -77,6 +77,13 @@ def checked_name(value: object, name: str) -> str | None:
         raise InvalidArgument(
             f"{name}={value!r:.80} holds what is no text: a NUL, or half a character.", hint="remove it."
         ) from error
+
+
+def flag(value: object, name: str) -> bool:
+    """True or False, and nothing that only passes for it: a "false" from a query string, the environment, or a model's call of a tool."""
+    if not isinstance(value, bool):
+        raise InvalidArgument(f"{name} must be True or False, not {value!r:.80}.", hint=f"e.g. {name}=False.")
+    return value
 
 
 def merge_scope(bound: Scope, user: str | None, agent: str | None, session: str | None) -> Scope:

@@ -65,9 +65,8 @@ def _newest(one: Rows, moments: Values) -> Rows:
     """[n] the same, each of several represented by that of them which was said last, whenever it was told."""
     if np.array_equal(one, np.arange(len(one))):
         return one
-    order = np.lexsort(
-        (np.arange(len(one)) == one, moments, one)
-    )  # the last of each group; of one moment, the one that stood for it
+    # The last of each group; of one moment, the one that stood for it.
+    order = np.lexsort((np.arange(len(one)) == one, moments, one))
     last = np.append(one[order][1:] != one[order][:-1], True)
     newest = one.copy()
     newest[one[order][last]] = order[last]

@@ -152,7 +152,8 @@ class Recaller:
         limit, spaces, only = max(page.end, RANKED), selection.spaces, self._only(tx, selection)
         while True:
             warnings: list[str] = []
-            near, plan = self._by_vector(tx, spaces, vector, limit, only, warnings)
+            notes = 0 if only is not None else self._core.exact.count(tx, spaces, self._core.settings.index.exact_limit)
+            near, plan = self._by_vector(tx, spaces, vector, limit, only, warnings, notes)
             admitted = {facet.row for facet in tx.notes.facets(near.tolist(), selection)}
             if len(admitted) >= page.end or len(near) < limit:
                 break
@@ -207,7 +208,7 @@ class Recaller:
         notes = self._core.exact.count(tx, spaces, self._core.settings.index.exact_limit)
         weights = ranking.calibrated(ranking.trusted(self._core.ranking, view), notes)
         limit = max(self._core.settings.recall.candidates, 2 * k)
-        fits, plan, warnings, times = self._candidates(tx, view, vector, selection, limit, weights.text)
+        fits, plan, warnings, times = self._candidates(tx, view, vector, selection, limit, weights.text, notes)
         candidates, links = fits.rows, self._links(tx, fits.with_copies(fits.seeds()), now)
         # Nothing in the query lifts a note that neither its words nor its meaning brought near the top, unless it names somebody or
         # a time.
@@ -239,14 +240,15 @@ class Recaller:
         selection: Selection,
         limit: int,
         weight: float,
+        size: int,
     ) -> tuple[Fits, dict[str, object], list[str], OfTime]:
         """What vectors and full text find, a point of BM25 by its weight, how it was searched, what was missing, and the notes of the times
         that are named, which are searched by themselves as well.
         """
         spaces, only = selection.spaces, self._only(tx, selection)
         warnings: list[str] = []
-        nearest, plan = self._by_vector(tx, spaces, vector, limit, only, warnings)
-        times = self._of_time(tx, view, selection, only)
+        nearest, plan = self._by_vector(tx, spaces, vector, limit, only, warnings, size)
+        times = self._of_time(tx, view, selection, only, size)
         terms = query_terms(view.text if times is NOWHEN else view.searched)
         known = np.sort(nearest)
         cosines = self._cosines(tx, known, spaces, vector)
@@ -279,11 +281,12 @@ class Recaller:
             same[doubted] = said_once(rows, tx.notes.digests(rows.tolist()))
         return same
 
-    def _of_time(self, tx: Transaction, view: QueryView, selection: Selection, only: Sequence[int] | None) -> OfTime:
+    def _of_time(
+        self, tx: Transaction, view: QueryView, selection: Selection, only: Sequence[int] | None, size: int
+    ) -> OfTime:
         """The notes of the times that a query names."""
         if not view.spans or not self._core.ranking.time:
             return NOWHEN
-        size = self._core.exact.count(tx, selection.spaces, self._core.settings.index.exact_limit)
         return OfTime.of(tx, view.spans, selection.owners, size, only)
 
     def _only(self, tx: Transaction, selection: Selection) -> list[int] | None:
@@ -301,13 +304,14 @@ class Recaller:
         limit: int,
         only: list[int] | None,
         warnings: list[str],
+        notes: int,
     ) -> tuple[Rows, dict[str, object]]:
         indexer, settings = self._core.indexer, self._core.settings.index
         health = indexer.health() if indexer is not None else "not kept"
         if health in ("missing", "damaged"):
             warnings.append(f"the vector index is {health}; the stored vectors were compared instead")
         narrowed = None if only is None else len(only)
-        size = 0 if only is not None else self._core.exact.count(tx, spaces, settings.exact_limit)
+        size = 0 if only is not None else notes
         if health == "ok" and size > settings.exact_limit and tx.outbox.count() > WAITING:
             health = "behind"  # it has seen too little: comparing what waits would cost more than not asking it
         way: Way = "chroma" if indexer is None else indexer.way

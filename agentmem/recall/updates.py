@@ -128,9 +128,8 @@ def newer_first(facets: FacetColumns, scores: Values, alike: Alike, tells: Flags
     passes = (cosines >= SAME_MATTER) & (ahead <= AS_WELL) & tells[here][:, None] & tells[here][None, :]
     passes &= (moments[:, None] - moments[None, :] >= LATER) & (actor[:, None] == actor[None, :])
     lifted, most = mine.copy(), mine + AS_WELL + len(here) * BEHIND
-    for place in np.argsort(
-        moments, kind="stable"
-    ):  # of three, the second stands before the first before the third is put before both
+    # Of three, the second is put before the first, then the third before both.
+    for place in np.argsort(moments, kind="stable"):
         older = lifted[passes[place]]
         older = older[(older >= lifted[place]) & (older < most[place])]
         lifted[place] = max(lifted[place], older.max(initial=-np.inf) + BEHIND)

@@ -81,6 +81,10 @@ class Keyed(Area):
         found = self._tables.find(RECORD, asked, columns=("row",), order=("expires_at", "row"), limit=limit)
         return [row for (row,) in found]
 
+    def hidden(self, owners: Sequence[int], now: int) -> tuple[int, ...]:
+        """:meth:`expired`, at the cost of one look where nothing expires at any time."""
+        return tuple(self.expired(owners, now)) if self.expiring(owners) else ()
+
     def due(self, now: int) -> list[int]:
         """The owners of records whose time is over."""
         found = self._tables.find(RECORD, {"expires_at": Span(most=now)}, columns=("owner",), order=())

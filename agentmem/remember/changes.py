@@ -8,9 +8,9 @@ from typing import Any
 
 from agentmem.errors import InvalidArgument
 from agentmem.extract import tags as tags_in
-from agentmem.notes.names import clean_text
+from agentmem.notes.names import clean_text, flag
 from agentmem.notes.note import Note
-from agentmem.remember.draft import flag, json_metadata, share, tag_list
+from agentmem.remember.draft import json_metadata, share, tag_list
 
 __all__ = ["Changes"]
 

@@ -11,11 +11,11 @@ from agentmem.errors import InvalidArgument, InvalidNote
 from agentmem.extract import AGENTS, Ending
 from agentmem.notes.clock import as_moment
 from agentmem.notes.messages import ROLES, as_mapping, calls_of, is_message, text_of
-from agentmem.notes.names import checked_name, clean_text, merge_scope, plain
+from agentmem.notes.names import checked_name, clean_text, flag, merge_scope, plain
 from agentmem.notes.note import Fact, Kind, Receipt, Scope
 from agentmem.remember.given_facts import endings, facts_given
 
-__all__ = ["KEYWORDS", "Draft", "check_places", "flag", "make_draft", "make_drafts", "merge_scope", "resolve_trust"]
+__all__ = ["KEYWORDS", "Draft", "check_places", "make_draft", "make_drafts", "merge_scope", "resolve_trust"]
 
 KINDS: tuple[Kind, ...] = ("episodic", "semantic", "experience")
 TRUST_NAMES: Mapping[str, float] = {"untrusted": 0.0, "low": 0.2, "medium": 0.6, "high": 0.9, "trusted": 1.0}
@@ -243,13 +243,6 @@ def share(value: object, name: str) -> float | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0.0 <= value <= 1.0:
         raise InvalidArgument(f"{name} must be a number from 0 to 1, not {value!r}.", hint=f"e.g. {name}=0.8.")
     return float(value)
-
-
-def flag(value: object, name: str) -> bool:
-    """True or False, and nothing that only passes for it."""
-    if not isinstance(value, bool):
-        raise InvalidArgument(f"{name} must be True or False, not {value!r:.80}.", hint=f"e.g. {name}=False.")
-    return value
 
 
 def _moment(value: object, name: str) -> datetime | None:

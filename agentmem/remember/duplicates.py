@@ -68,8 +68,7 @@ class _Content(NamedTuple):
 def content_hash(text: str) -> bytes:
     """SHA-256 of the text without what does not change it: letter case, Unicode form, spacing, final full stops."""
     folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
-    spaced = " ".join(folded.split())
-    return hashlib.sha256((spaced.rstrip(_TRAILING) or spaced).encode("utf-8", "surrogatepass")).digest()
+    return hashlib.sha256(_spaced(folded).encode("utf-8", "surrogatepass")).digest()
 
 
 def same_words(a: str, b: str) -> bool:
@@ -91,10 +90,15 @@ def same_meaning_possible(a: str, b: str) -> bool:
 
 
 def _spelling(text: str) -> tuple[tuple[str, ...], str]:
-    text = unicodedata.normalize("NFC", text).strip()
-    words = " ".join(text.split())
-    words = words.rstrip(_TRAILING) or words
+    text = unicodedata.normalize("NFC", text)
+    words = _spaced(text)
     return _indents(text), words[:1].casefold() + words[1:]
+
+
+def _spaced(text: str) -> str:
+    """With single spaces, and without what it ends with that says nothing."""
+    words = " ".join(text.split())
+    return words.rstrip(_TRAILING) or words
 
 
 def _indents(text: str) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from agentmem.notes.clock import micros
 from agentmem.notes.note import Fact, Note, Receipt, Status
 from agentmem.notes.passages import embedded
 from agentmem.notes.protocols import Embedder
-from agentmem.notes.rows import ASKING, SAID, LinkRow
+from agentmem.notes.rows import SAID, LinkRow, asks
 from agentmem.projections.linking import link_words, terms_of
 from agentmem.records.transaction import Transaction
 from agentmem.remember.draft import Draft, check_places
@@ -260,7 +260,7 @@ class Batch:
             other.occurred_at > note.occurred_at
             and (other.actor, other.scope, other.kind) == (note.actor, note.scope, note.kind)
             and not same_meaning_possible(other.content, note.content)
-            and other.content.rstrip().endswith(ASKING) is note.content.rstrip().endswith(ASKING)
+            and bool(asks(other.content)) is bool(asks(note.content))
             for other in others.values()
         )
 
@@ -407,8 +407,8 @@ class Batch:
         """
         told = [self.receipts[each].id if isinstance(each, int) else each for each in draft.derived_from]
         rows = self._tx.notes.rows_of([id for id in told if id is not None]) if told else {}
-        if rows and self._tx.keyed.expiring(tuple(set(self._owners))):
-            over = set(self._tx.keyed.expired(tuple(set(self._owners)), micros(self._now)))
+        if rows:
+            over = self._tx.keyed.hidden(tuple(set(self._owners)), micros(self._now))
             rows = {id: at for id, at in rows.items() if at not in over}
         missing = next((place for place, id in enumerate(told) if id is not None and id not in rows), None)
         if missing is not None:

@@ -6,6 +6,7 @@ import shutil
 import sys
 import tempfile
 from collections import Counter
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -55,14 +56,14 @@ def export(
     agentmem export ana.jsonl --user ana
     """
     piped = str(file) == "-"
-    with place.memory() as memory, tempfile.TemporaryFile() as whole:
+    with place.memory() as memory, tempfile.TemporaryFile() if piped else nullcontext(file) as target:
         report = memory.export(
-            whole if piped else file, everything=everything, vectors=vectors, evidence=evidence, key=_key(key_file),
+            target, everything=everything, vectors=vectors, evidence=evidence, key=_key(key_file),
             progress=not (place.json or piped),
         )  # fmt: skip
-        if piped:  # all of it, or nothing
-            whole.seek(0)
-            shutil.copyfileobj(whole, sys.stdout.buffer)
+        if not isinstance(target, Path):  # all of it, or nothing
+            target.seek(0)
+            shutil.copyfileobj(target, sys.stdout.buffer)
             sys.stdout.flush()
     if piped:
         render.notice(f"{report.notes} notes and {report.links} links, {report.size} bytes")

@@ -737,3 +737,15 @@ def test_an_export_may_go_down_a_pipe(tmp_path: Path):
     assert sorted(path.name for path in tmp_path.iterdir() if not path.is_dir()) == ["ana.jsonl"]
     with Memory(None, embedder="hash") as memory:
         assert memory.load_export(tmp_path / "ana.jsonl", user="ana").notes == 1
+
+
+@pytest.mark.parametrize("place", ["POSTGRESQL://ana:s3cret@127.0.0.1:1/db", "redis://:s3cret@127.0.0.1/0"])
+def test_an_address_makes_no_directory_with_its_password(tmp_path: Path, place: str):
+    """Whatever its letters' case, and whatever it is of."""
+    command = [sys.executable, "-m", "agentmem", "--path", place, "remember", "Ana lives in Porto.", "--user", "ana"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr
+    assert "s3cret" not in done.stdout + done.stderr
+    assert not list(tmp_path.iterdir())

@@ -48,3 +48,8 @@ def test_shared_notes_stay_where_a_text_says_no(memory: Memory) -> None:
 def test_a_memory_is_opened_for_reading_or_not() -> None:
     with pytest.raises(InvalidArgument, match="read_only"):
         Memory(None, embedder="hash", read_only="no")  # type: ignore[arg-type]
+
+
+def test_a_switch_by_its_place_is_one_as_well(memory: Memory) -> None:
+    with pytest.raises(InvalidArgument, match="dry_run must be True or False"):
+        memory.fade("false")  # type: ignore[arg-type]

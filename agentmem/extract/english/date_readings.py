@@ -55,20 +55,15 @@ def _day_of(m: re.Match[str]) -> tuple[Callable[[int], Pair], str | None]:
     """A day, or some that follow each other, in whatever year; and the year, if it is said."""
     if m["md_m"]:
         return partial(_days, m["md_m"], m["md_d"], m["md_t"] or m["md_d"]), m["md_y"]
-    return partial(_days, m["dm_m"], m["dm_f"] or m["dm_d"], m["dm_d"]), m["dm_y"]
+    if m["dm_m"]:
+        return partial(_days, m["dm_m"], m["dm_f"] or m["dm_d"], m["dm_d"]), m["dm_y"]
+    kind = "dw" if m["dw_m"] else "mw"  # "the tenth of March", "March the tenth"
+    number = str(DAYS_OF_MONTH[m[f"{kind}_d"].lower()])
+    return partial(_days, m[f"{kind}_m"], number, number), m[f"{kind}_y"]
 
 
 def _day_in_year(m: re.Match[str], at: Anchor) -> Pair:
     make, year = _day_of(m)
-    return make(int(year)) if year else spans.nearest(make, at)
-
-
-def _spelled_day(m: re.Match[str], at: Anchor) -> Pair:
-    """A day whose number is a word: "the tenth of March", "March the tenth"."""
-    kind = "dw" if m["dw_d"] else "mw"
-    number = str(DAYS_OF_MONTH[m[f"{kind}_d"].lower()])
-    make = partial(_days, m[f"{kind}_m"], number, number)
-    year = m[f"{kind}_y"]
     return make(int(year)) if year else spans.nearest(make, at)
 
 
@@ -191,8 +186,8 @@ READ: Final[Mapping[str, Callable[[re.Match[str], Anchor], Pair | None]]] = {
     "dmy": _dmy,
     "month_day": _day_in_year,
     "day_month": _day_in_year,
-    "day_word": _spelled_day,
-    "month_word": _spelled_day,
+    "day_word": _day_in_year,
+    "month_word": _day_in_year,
     "day_alone": _day_alone,
     "month_year": lambda m, _: spans.month(int(m["my_y"]), MONTHS[m["my_m"].lower()]),
     "year_month": lambda m, _: spans.month(int(m["ym_y"]), int(m["ym_m"])),
